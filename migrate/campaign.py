@@ -1,0 +1,90 @@
+"""The campaign: one retirement of SMS, its days and its words (`[campaign]`, design §16).
+
+Days are calendar days in the campaign's time zone; instants are UTC. The cutoff is the first moment at which a retired method no
+longer works, so the last usable moment is the one just before it: for a cutoff at 00:00, the whole day before.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from migrate.settings import Settings
+
+AtCutoff = Literal["loses_second_step", "locked_out", "must_re_enrol"]
+
+
+def _toml_date(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError("is text; write the date without quotes, such as 2024-02-01")
+    if isinstance(value, datetime):
+        raise ValueError("has a time of day; write the date alone, such as 2024-02-01")
+    return value
+
+
+def _toml_moment(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError("is text; write the date without quotes, such as 2024-02-01T00:00:00")
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time())
+    return value
+
+
+def _known_zone(value: object) -> object:
+    try:
+        ZoneInfo(str(value))
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{value!r} is no time zone; use an IANA name such as 'Europe/Berlin' or 'UTC'") from error
+    return value
+
+
+class CampaignSettings(Settings):
+    """`[campaign]`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    organization: str = Field(min_length=1)
+    product: str = Field(min_length=1)
+    opens: Annotated[date, BeforeValidator(_toml_date)]
+    cutoff: Annotated[datetime, BeforeValidator(_toml_moment)]
+    timezone: Annotated[str, BeforeValidator(_known_zone)] = "UTC"
+    at_cutoff: AtCutoff = "loses_second_step"
+    settings_path: tuple[str, ...] = Field(("Profile and Settings", "Password and Security", "2-Step Verification"), min_length=1)
+    support_email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    support_phone: str | None = None
+    language: str = "en"
+
+    @model_validator(mode="after")
+    def _opens_before_cutoff(self) -> CampaignSettings:
+        if self.opens >= self.cutoff_date:
+            raise ValueError(f"opens ({self.opens}) must lie before cutoff ({self.cutoff_date})")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def cutoff_at(self) -> datetime:
+        """The cutoff as a UTC instant. A cutoff without an offset is wall-clock time in the campaign's zone."""
+        local = self.cutoff if self.cutoff.tzinfo else self.cutoff.replace(tzinfo=self.zone)
+        return local.astimezone(UTC)
+
+    @property
+    def cutoff_date(self) -> date:
+        """The calendar day of the cutoff in the campaign's zone."""
+        return self.cutoff_at.astimezone(self.zone).date()
+
+    def today(self, now: datetime) -> date:
+        """The campaign's calendar day at a UTC instant."""
+        return now.astimezone(self.zone).date()
+
+    def days_left(self, now: datetime) -> int:
+        """Calendar days from today to the cutoff day; negative after it (design §7)."""
+        return (self.cutoff_date - self.today(now)).days
+
+    def instant(self, day: date) -> datetime:
+        """The UTC instant at which a calendar day begins in the campaign's zone."""
+        return datetime.combine(day, time(), tzinfo=self.zone).astimezone(UTC)
