@@ -1,0 +1,42 @@
+"""The limits beyond which a run stops and asks a person (`[safety]`, design §12)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from migrate.settings import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+
+
+def _domain(value: object) -> object:
+    """Domains compare in lower-case ASCII, the way mail addresses them."""
+    if not isinstance(value, str):
+        return value
+    try:
+        ascii_form = value.strip().removeprefix("@").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        ascii_form = ""
+    if not _DOMAIN.fullmatch(ascii_form):
+        raise ValueError(f"{value!r} is no mail domain; write it as in 'example.com'")
+    return ascii_form
+
+
+class SafetySettings(Settings):
+    """`[safety]`. Shares go from 0 to 1.
+
+    `max_shrink` and `max_changes` compare with the accounts known so far, and only once more than `guard_floor` accounts are concerned.
+    `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
+    """
+
+    max_messages: int = Field(500, ge=0)
+    max_shrink: Share = 0.10
+    max_changes: Share = 0.20
+    guard_floor: int = Field(20, ge=0)
+    allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()
+    allow_time_travel: bool = False
