@@ -12,7 +12,6 @@ Two columns are stored in a form made for comparing whole columns at a time:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -128,14 +127,23 @@ def methods_bits(text: pd.Series) -> pd.Series:
     return text.map(known).astype("int32")
 
 
+INSTANT: Final = "datetime64[us, UTC]"
+
+
 def conform(frame: pd.DataFrame, columns: dict[str, str] | None = None) -> pd.DataFrame:
-    """The frame with exactly the given columns (default `ROW_COLUMNS`) in order and of their dtypes; raises on a missing column."""
+    """The frame with exactly the given columns (default `ROW_COLUMNS`), in order and of their dtypes; a missing column is a KeyError."""
+    import pandas as pd
+
     columns = ROW_COLUMNS if columns is None else columns
-    return frame[list(columns)].astype(columns)
+    typed = {
+        name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") if dtype == INSTANT else frame[name].astype(dtype)
+        for name, dtype in columns.items()
+    }
+    return pd.DataFrame(typed, index=frame.index, columns=list(columns))
 
 
-def empty(columns: Iterable[tuple[str, str]] | dict[str, str] = ROW_COLUMNS) -> pd.DataFrame:
+def empty(columns: dict[str, str]) -> pd.DataFrame:
     """A frame of no rows with the given columns."""
     import pandas as pd
 
-    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dict(columns).items()})
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
