@@ -1,0 +1,52 @@
+"""Between rows of the ledger and pandas frames, whole columns at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from migrate.accounts import INSTANT, methods_bits, methods_text
+
+_METHOD_SETS = ("methods", "had", "has")
+
+
+def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
+    """The statement's rows as a frame of the given columns and dtypes; the statement selects them in that order.
+
+    Instants come as integers and method sets as text: they are read raw and made whole columns at once, not value by value.
+    """
+    raw = statement.with_only_columns(*(sa.type_coerce(column, _raw(column.type)).label(column.name) for column in statement.selected_columns))
+    rows = connection.execute(raw).all()
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    return pd.DataFrame({name: series(name, dtype, column) for (name, dtype), column in zip(columns.items(), values, strict=True)})
+
+
+def _raw(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    return sa.BigInteger() if isinstance(kind, sa.types.TypeDecorator) else sa.Integer() if isinstance(kind, sa.Boolean) else kind
+
+
+def series(name: str, dtype: str, values: tuple[Any, ...]) -> pd.Series:
+    """A column of raw ledger values as a pandas column."""
+    if name in _METHOD_SETS:
+        return methods_bits(pd.Series(values, dtype="str"))
+    if dtype == INSTANT:
+        micros = np.array([np.iinfo("int64").min if v is None else v for v in values], dtype="int64")
+        return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+    return pd.Series(values, dtype=dtype)
+
+
+def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame as rows for `executemany`: missing is None, instants are aware datetimes, method sets are words."""
+    columns = {name: _plain(name, frame[name]) for name in frame.columns}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _plain(name: str, column: pd.Series) -> list[Any]:
+    if name in _METHOD_SETS:
+        return methods_text(column).tolist()
+    if column.dtype.kind in "biu":
+        return column.tolist()
+    return column.astype(object).where(column.notna(), None).tolist()

@@ -1,0 +1,434 @@
+"""The ledger's tables (design §9). The database keeps the rules: keys, CHECKs on every word, each constraint named.
+
+* An instant is a BIGINT of microseconds since 1970-01-01T00:00Z on every database: exact, sortable, without a zone to lose, and
+  read into numpy a million at a time. `UtcInstant` makes it an aware UTC datetime on the Python side.
+* Identifiers and addresses compare byte for byte, so that a range of ids is the same range on every database.
+* Text that comes from the directory and is never a key is unbounded: no long name may break a run half-way.
+* `account` is the present, `account_history` the versions it had; version *v* of an account held from `since_run` until `until_run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from migrate.accounts import ACCOUNT_TYPES
+from migrate.ledger.states import STATES
+from migrate.standing import AT_CUTOFF, STANDINGS
+
+NOTICE_KINDS: Final = (
+    "announcement", "reminder", "final_reminder", "cutoff_passed", "change_confirmation", "check_up", "cutoff_moved", "manager_digest",
+    "run_summary",
+)  # fmt: skip
+CHANGES: Final = (
+    "reclassified", "cutoff_removal", "two_step_disabled", "authenticator_enabled", "authenticator_removed", "sms_enabled", "sms_removed",
+    "authenticator_changed", "gone", "returned",
+)  # fmt: skip
+CHANGE_STATES: Final = ("recorded", "open", "confirmed", "unsaid")
+"""`recorded`: nobody is to be told; `open`: its confirmation does not exist yet; `confirmed`: it does; `unsaid`: given up."""
+
+OUTCOMES: Final = (
+    "rejected", "queued", "inactive", "exempt_sso", "exempt", "not_reminded", "nothing_due", "too_soon", "paused", "no_address",
+    "bad_address", "domain_not_allowed", "bounced", "unrenderable", "not_in_plan", "held",
+)  # fmt: skip
+RUN_STATES: Final = ("recorded", "completed")
+ROLES: Final = ("primary", "notification", "previous")
+PURPOSES: Final = ("run", "report")
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class UtcInstant(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as BIGINT microseconds since the epoch. A naive datetime is refused: its instant is a guess."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+def micros(instant: datetime) -> int:
+    """Whole microseconds since the epoch; raises ValueError for a datetime without a zone."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone")
+    return (instant - EPOCH) // _MICROSECOND
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _exact(length: int) -> TypeEngine[str]:
+    """Text that compares byte for byte everywhere. SQLite does by default; MySQL's and MariaDB's plain `_bin` would ignore trailing spaces."""
+    return (
+        sa.String(length)
+        .with_variant(sa.String(length, collation="C"), "postgresql")
+        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_0900_bin"), "mysql")
+        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin"), "mariadb")
+    )
+
+
+def _one_of(column: str, words: Iterable[str]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _campaign() -> sa.Column[int]:
+    return sa.Column("campaign_id", _Id, sa.ForeignKey("campaign.id"), nullable=False)
+
+
+def _run(name: str = "run_seq", *, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, _Id, sa.ForeignKey("run.seq"), nullable=nullable)
+
+
+campaign = sa.Table(
+    "campaign",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("name", _exact(100), nullable=False),
+    sa.Column("secret", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcInstant, nullable=False),
+    sa.UniqueConstraint("name"),
+)
+"""`secret` is 32 random hex digits; it keys the references, so that nobody outside can make one up."""
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("seq", _Id, primary_key=True),
+    sa.Column("run_id", sa.String(40), nullable=False),
+    _campaign(),
+    sa.Column("as_of", UtcInstant, nullable=False),
+    sa.Column("started_at", UtcInstant, nullable=False),
+    sa.Column("finished_at", UtcInstant),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("baseline", sa.Boolean, nullable=False),
+    sa.Column("read", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.BigInteger, nullable=False),
+    sa.Column("basis", sa.String(128), nullable=False),
+    sa.Column("directory", sa.Text, nullable=False),
+    sa.Column("directory_fingerprint", sa.String(128), nullable=False),
+    sa.Column("directory_read_at", UtcInstant, nullable=False),
+    sa.Column("opens", sa.String(10), nullable=False),
+    sa.Column("cutoff", UtcInstant, nullable=False),
+    sa.Column("timezone", sa.String(64), nullable=False),
+    sa.Column("config_digest", sa.String(128), nullable=False),
+    sa.Column("mail_digest", sa.String(128), nullable=False),
+    sa.Column("counts", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text),
+    sa.Column("evidence_at", UtcInstant),
+    sa.Column("manifest_digest", sa.String(128)),
+    sa.Column("tool_version", sa.String(40), nullable=False),
+    _one_of("state", RUN_STATES),
+    sa.UniqueConstraint("run_id"),
+    sa.Index("ix_run_campaign", "campaign_id", "seq"),
+    sqlite_autoincrement=True,
+)
+"""A run whose decisions were recorded. One that failed before its commit leaves no row. `counts` is JSON: word → count, by subject."""
+
+
+def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
+    """The columns of `migrate.accounts.RECORD_COLUMNS`, with methods as words so that an auditor can read them."""
+    return [
+        sa.Column("account_id", _exact(255), nullable=False),
+        sa.Column("tenure", sa.Integer, nullable=False),
+        sa.Column("username", sa.Text),
+        sa.Column("email", sa.Text),
+        sa.Column("notification_emails", sa.Text, nullable=False),
+        sa.Column("display_name", sa.Text),
+        sa.Column("given_name", sa.Text),
+        sa.Column("locale", sa.Text),
+        sa.Column("department", sa.Text),
+        sa.Column("manager_email", sa.Text),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("federated", sa.Boolean, nullable=False),
+        sa.Column("account_type", sa.String(16), nullable=False),
+        sa.Column("privileged", sa.Boolean, nullable=False),
+        sa.Column("methods", sa.String(200), nullable=False),
+        sa.Column("default_method", sa.String(32)),
+        sa.Column("methods_changed_at", UtcInstant),
+        sa.Column("phone", sa.Text),
+        sa.Column("basis", sa.String(128), nullable=False),
+        sa.Column("wave", sa.String(100), nullable=False),
+        sa.Column("cutoff", UtcInstant, nullable=False),
+        sa.Column("standing", sa.String(32), nullable=False),
+        sa.Column("standing_since", UtcInstant, nullable=False),
+        sa.Column("migrated_at", UtcInstant),
+        sa.Column("at_cutoff", sa.String(32), nullable=False),
+        sa.Column("compliant", sa.Boolean, nullable=False),
+        sa.Column("reminded", sa.Boolean, nullable=False),
+        sa.Column("exempt_until", sa.String(10)),
+        sa.Column("outcome", sa.String(32)),
+        sa.Column("outcome_reason", sa.Text),
+        sa.Column("first_seen_at", UtcInstant, nullable=False),
+        sa.Column("gone_at", UtcInstant),
+        sa.Column("change_count", sa.Integer, nullable=False),
+        _one_of("account_type", ACCOUNT_TYPES),
+        _one_of("standing", STANDINGS),
+        _one_of("at_cutoff", AT_CUTOFF),
+        _one_of("outcome", OUTCOMES),
+    ]
+
+
+account = sa.Table(
+    "account",
+    metadata,
+    _campaign(),
+    *_record(),
+    _run("since_run"),
+    sa.PrimaryKeyConstraint("campaign_id", "account_id"),
+    # Clustered by id: the run reads and rewrites ranges of ids in order.
+    sqlite_with_rowid=False,
+)
+
+account_history = sa.Table(
+    "account_history",
+    metadata,
+    _campaign(),
+    *_record(),
+    _run("since_run"),
+    _run("until_run"),
+    sa.PrimaryKeyConstraint("campaign_id", "account_id", "since_run"),
+    sqlite_with_rowid=False,
+)
+"""Superseded versions; append-only. A version held in every run from `since_run` up to, not including, `until_run`."""
+
+change = sa.Table(
+    "change",
+    metadata,
+    _campaign(),
+    sa.Column("account_id", _exact(255), nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("tenure", sa.Integer, nullable=False),
+    sa.Column("change", sa.String(32), nullable=False),
+    sa.Column("mailed", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("seen_at", UtcInstant, nullable=False),
+    _run(),
+    sa.Column("had", sa.String(200), nullable=False),
+    sa.Column("has", sa.String(200), nullable=False),
+    sa.Column("closed_at", UtcInstant),
+    sa.PrimaryKeyConstraint("campaign_id", "account_id", "seq"),
+    # `change` is a reserved word in MySQL, where a CHECK is text that nobody quotes for us.
+    sa.CheckConstraint(sa.column("change").in_([sa.literal_column(f"'{word}'") for word in CHANGES]), name="change"),
+    _one_of("state", CHANGE_STATES),
+    sa.Index(
+        "ix_change_open",
+        "campaign_id",
+        "state",
+        "account_id",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
+    sa.Index("ix_change_run", "run_seq"),
+)
+
+notice = sa.Table(
+    "notice",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    _campaign(),
+    sa.Column("account_id", _exact(255), nullable=False),
+    sa.Column("tenure", sa.Integer, nullable=False),
+    sa.Column("occasion", sa.String(40), nullable=False),
+    sa.Column("told_cutoff", sa.String(40), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("change_seq", sa.Integer),
+    _run(),
+    sa.Column("created_at", UtcInstant, nullable=False),
+    sa.Column("language", sa.String(40), nullable=False),
+    sa.Column("standing", sa.String(32)),
+    sa.Column("days_left", sa.Integer),
+    sa.Column("facts", sa.Text, nullable=False),
+    _one_of("kind", NOTICE_KINDS),
+    _one_of("standing", STANDINGS),
+    sa.UniqueConstraint("campaign_id", "account_id", "tenure", "occasion", "told_cutoff", name="uq_notice_key"),
+)
+"""A decision to tell one account one thing once. `facts` is JSON: what the letter says, as it was known when it was decided."""
+
+letter = sa.Table(
+    "letter",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("notice_id", _Id, sa.ForeignKey("notice.id"), nullable=False),
+    _campaign(),
+    sa.Column("account_id", _exact(255), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("occasion", sa.String(40), nullable=False),
+    sa.Column("address", _exact(320), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("reference", sa.CHAR(8), nullable=False),
+    sa.Column("message_id", _exact(255), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("resent", sa.Boolean, nullable=False),
+    sa.Column("owner", sa.String(255)),
+    sa.Column("lease_until", UtcInstant),
+    sa.Column("not_before", UtcInstant),
+    sa.Column("ends", UtcInstant),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("last_told_at", UtcInstant, nullable=False),
+    sa.Column("queued_at", UtcInstant, nullable=False),
+    sa.Column("claimed_at", UtcInstant),
+    sa.Column("settled_at", UtcInstant),
+    sa.Column("reply", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("mail_digest", sa.String(128)),
+    sa.Column("language", sa.String(40)),
+    sa.Column("standing", sa.String(32)),
+    sa.Column("days_left", sa.Integer),
+    sa.Column("facts", sa.Text),
+    _one_of("kind", NOTICE_KINDS),
+    _one_of("role", ROLES),
+    _one_of("state", STATES),
+    _one_of("standing", STANDINGS),
+    sa.UniqueConstraint("notice_id", "address", name="uq_letter_address"),
+    sa.UniqueConstraint("reference"),
+    sa.UniqueConstraint("message_id"),
+    sa.Index(
+        "ix_letter_claim",
+        "campaign_id",
+        "state",
+        "priority",
+        "last_told_at",
+        "queued_at",
+        "id",
+        "not_before",
+        "ends",
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index(
+        "ix_letter_ends", "campaign_id", "state", "ends", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
+    ),
+    sa.Index(
+        "ix_letter_unsettled",
+        "campaign_id",
+        "state",
+        "lease_until",
+        sqlite_where=sa.text("state IN ('sending', 'uncertain')"),
+        postgresql_where=sa.text("state IN ('sending', 'uncertain')"),
+    ),
+    sa.Index("ix_letter_account", "campaign_id", "account_id", "occasion"),
+    sa.Index("ix_letter_settled", "campaign_id", "settled_at"),
+)
+"""A notice's letter to one address.
+
+* `last_told_at` is the epoch for an account that was never told: those told least recently go first, on every database alike.
+* `language`, `standing`, `days_left` and `facts` are null while the notice's own hold; a letter that was queued by a later decision
+  than its notice (put back, or at a new address) carries those of that decision.
+* `resent` is true once an uncertain confirmation went back into the queue by itself.
+"""
+
+letter_event = sa.Table(
+    "letter_event",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("letter_id", _Id, sa.ForeignKey("letter.id"), nullable=False),
+    sa.Column("at", UtcInstant, nullable=False),
+    _run(nullable=True),
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("from_state", sa.String(16)),
+    sa.Column("to_state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("reply", sa.Text),
+    _one_of("from_state", STATES),
+    _one_of("to_state", STATES),
+    sa.Index("ix_letter_event_letter", "letter_id", "id"),
+    sa.Index("ix_letter_event_at", "at"),
+)
+"""Every state a letter ever had; append-only, written in the transaction that changed the state."""
+
+
+def _exception(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("id", _Id, primary_key=True),
+        _campaign(),
+        sa.Column("account_id", _exact(255), nullable=False),
+        sa.Column("until", sa.String(10), nullable=False),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("created_at", UtcInstant, nullable=False),
+        sa.Column("created_by", sa.Text, nullable=False),
+        sa.Column("removed_at", UtcInstant),
+        sa.Index(f"ix_{name}_account", "campaign_id", "account_id"),
+    )
+
+
+exemption = _exception("exemption")
+"""A time-limited, owned, reasoned exception for an account; `until` is its last day (ISO date)."""
+
+pause = _exception("pause")
+"""No reminders to an account up to and including the day `until`."""
+
+bounce = sa.Table(
+    "bounce",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    _campaign(),
+    sa.Column("address", _exact(320), nullable=False),
+    sa.Column("hard", sa.Boolean, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("seen_at", UtcInstant, nullable=False),
+    sa.Column("until", UtcInstant, nullable=False),
+    sa.Column("cleared_at", UtcInstant),
+    sa.Index("ix_bounce_address", "campaign_id", "address"),
+)
+
+plan = sa.Table(
+    "plan",
+    metadata,
+    sa.Column("digest", sa.String(128), primary_key=True),
+    _campaign(),
+    sa.Column("approved_at", UtcInstant, nullable=False),
+    sa.Column("approved_by", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+artefact = sa.Table(
+    "artefact",
+    metadata,
+    sa.Column("digest", sa.String(128), primary_key=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("content", sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb"), nullable=False),
+    sa.Column("first_used_at", UtcInstant, nullable=False),
+)
+"""Each template, catalogue and mail setting that was ever used, once, so that a sent text can be composed again."""
+
+run_lock = sa.Table(
+    "run_lock",
+    metadata,
+    sa.Column("campaign_name", _exact(100), nullable=False),
+    sa.Column("purpose", sa.String(16), nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("acquired_at", UtcInstant, nullable=False),
+    sa.Column("lease_until", UtcInstant, nullable=False),
+    sa.PrimaryKeyConstraint("campaign_name", "purpose"),
+    _one_of("purpose", PURPOSES),
+)

@@ -1,0 +1,46 @@
+"""The life of a letter, drawn once (design §9). The schema's CHECK, the outbox, `docs/states.md` and the tests share these words."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+LetterState = Literal["queued", "sending", "sent", "failed", "uncertain", "withdrawn"]
+
+STATES: Final[dict[LetterState, str]] = {
+    "queued": "planned, waiting",
+    "sending": "claimed; the next thing is SMTP",
+    "sent": "the server accepted it",
+    "failed": "the server will never accept it, or tries are used up",
+    "uncertain": "nobody can know whether the server has it",
+    "withdrawn": "pointless by now, with the reason",
+}
+
+TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
+    ("queued", "sending"): "claimed, committed before SMTP is spoken to",
+    ("queued", "withdrawn"): "pointless before it was claimed",
+    ("sending", "sent"): "the server accepted it",
+    ("sending", "queued"): "temporary failure, or a break before the final dot",
+    ("sending", "failed"): "refused for good, or tries used up",
+    ("sending", "uncertain"): "a break after the final dot may have been sent, or the lease expired",
+    ("sending", "withdrawn"): "found pointless while composing",
+    ("failed", "queued"): "a person's resend",
+    ("uncertain", "sent"): "a person found that it arrived",
+    ("uncertain", "queued"): "a person's resend; a change_confirmation by itself, once",
+    ("withdrawn", "queued"): "due again; never if a reviewer withdrew it",
+}
+"""Every move a letter can make after it was queued, and when."""
+
+REVIEWER: Final = "reviewer"
+"""The reason that keeps a withdrawn letter withdrawn for ever (design §13)."""
+
+PAST_CUTOFF: Final = "past_cutoff"
+LEASE_EXPIRED: Final = "lease_expired"
+
+
+def refuse(before: LetterState, after: LetterState, reason: str | None = None) -> str | None:
+    """Why a letter in state `before` (withdrawn for `reason`) may not become `after`, or None if it may."""
+    if (before, after) not in TRANSITIONS:
+        return f"a letter that is {before} cannot become {after}"
+    if before == "withdrawn" and reason == REVIEWER:
+        return "a reviewer withdrew this letter; it stays withdrawn"
+    return None
