@@ -1,0 +1,147 @@
+"""The command line: parse, call, print, exit (design §15).
+
+Adding a command is a module here, with a function of its own name, and one line in `COMMANDS`. A module is imported only when its
+command is called, so that `migrate --help` answers at once.
+
+A command returns its exit code (None is 0). It raises `MigrateError` for everything a person can act on; `main` prints that
+paragraph and exits with the error's code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer._click.exceptions import ClickException
+from typer.core import TyperCommand, TyperGroup
+
+from migrate import __version__
+from migrate.errors import MigrateError
+
+if TYPE_CHECKING:
+    from migrate.config import Config
+
+COMMANDS: Final[dict[str, str]] = {
+    "init": "Write a commented config.toml here; never overwrites.",
+    "check": "Validate configuration, templates, directory, ledger and mail.",
+}
+"""Command → what `migrate --help` says of it. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
+
+
+class LazyGroup(TyperGroup):
+    """The commands by name and summary; a command's module is imported when it is called."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = {name: TyperCommand(name, help=summary, rich_markup_mode=None) for name, summary in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and _loaded(str(name)), rest
+
+
+def _loaded(name: str) -> Any:
+    stem = name.replace("-", "_")
+    body = getattr(importlib.import_module(f"{__name__}.{stem}"), stem)
+    if not isinstance(body, typer.Typer):
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(name)(body)
+        body = alone
+    return typer.main.get_command(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What stands before the command: the configuration file and whether a traceback is wanted. A command finds it in `ctx.obj`."""
+
+    path: Path
+    debug: bool = False
+
+    def config(self) -> Config:
+        """The loaded configuration; raises ConfigError (exit 2)."""
+        from migrate.config import load
+
+        return load(self.path)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"migrate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _migrate(
+    ctx: typer.Context,
+    config: Annotated[Path, typer.Option(envvar="MIGRATE_CONFIG", help="The configuration file.")] = Path("config.toml"),
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Retire text-message (SMS) two-step verification: assess accounts, remind people, confirm every change, report."""
+    ctx.obj = Invocation(config, debug)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (design §15); the console script exits with it."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(arguments, prog_name="migrate", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except ClickException as error:
+        error.show()
+        return error.exit_code
+    except MigrateError as error:
+        return _failed(f"Error: {error}", error.exit_code, arguments)
+    except typer.Abort:
+        return _failed("Error: no answer was given.", 2, arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        discard_output()
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last net: a bug ends in exit code 1 and a sentence
+        return _failed(_bug(error), 1, arguments)
+
+
+def discard_output() -> None:
+    """Whoever read our output has gone: from here on it goes nowhere, and nothing stops because of it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _failed(paragraph: str, code: int, arguments: Sequence[str]) -> int:
+    if "--debug" in arguments:
+        traceback.print_exc()
+    print(paragraph, file=sys.stderr)
+    return code
+
+
+def _bug(error: Exception) -> str:
+    """An unexpected error's own text may quote people or passwords, so only its kind and place are told; --debug tells all."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"Unexpected error: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
+        f"This is a bug in migrate {__version__}: please report it in the project's issue tracker, "
+        "with what the same command prints with --debug (take names and addresses out)."
+    )

@@ -1,0 +1,154 @@
+"""What a command prints: for people on a terminal, plain lines elsewhere, or one JSON object (design §15)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Protocol
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what needs a person.")]
+Style = Literal["green", "yellow", "red"]
+
+_CODES: Final[dict[Style, int]] = {"green": 32, "yellow": 33, "red": 31}
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Step(Protocol):
+    """Moves a progress bar to `done` of `total` (None: not known yet)."""
+
+    def __call__(self, done: int, total: int | None = None, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where a command speaks. With `json` only `result` is heard; with `quiet` only `result` and `need`."""
+
+    json: bool = False
+    quiet: bool = False
+
+    def say(self, text: str = "", style: Style | None = None) -> None:
+        """A line for whoever looks."""
+        if not (self.json or self.quiet):
+            _write(_coloured(_safe(text), style))
+
+    def need(self, text: str, style: Style | None = None) -> None:
+        """A line that needs a person: also printed with --quiet."""
+        if not self.json:
+            _write(_coloured(_safe(text), style))
+
+    def result(self, facts: Mapping[str, Any]) -> None:
+        """The facts of the command: the one JSON object of `--json`, nothing otherwise."""
+        if self.json:
+            _write(json.dumps(facts, ensure_ascii=False, indent=2, default=_jsonable))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+        """Rows under their columns: ruled on a terminal, aligned by spaces elsewhere. Numbers stand to the right."""
+        if self.json or self.quiet:
+            return
+        cells = [["" if cell is None else _safe(str(cell)) for cell in row] for row in rows]
+        right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))]
+        if on_terminal():
+            _ruled(columns, cells, right, title)
+            return
+        if title:
+            _write(_safe(title))
+        for line in _aligned([list(columns), *cells], right):
+            _write(line)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Step]:
+        """A bar on the terminal's error stream while something long goes on; elsewhere nothing is shown."""
+        if self.json or self.quiet or not sys.stderr.isatty():
+            yield _unseen
+            return
+        import rich.console
+        import rich.progress
+
+        with rich.progress.Progress(console=rich.console.Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total=None: bar.update(task, completed=done, total=total)
+
+
+def on_terminal() -> bool:
+    """True if standard output is a terminal that can draw."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _unseen(_done: int, _total: int | None = None) -> None:
+    """A step nobody watches."""
+
+
+def _coloured(text: str, style: Style | None) -> str:
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and on_terminal() and not os.environ.get("NO_COLOR") else text
+
+
+def masked(address: str) -> str:
+    """An address as logs may show it: `j***@example.com`."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}***{at}{domain}" if at else "***"
+
+
+def _write(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # `migrate run | head` must not stop a run half-way: the reader has gone, the work has not.
+        from migrate.cli import discard_output
+
+        discard_output()
+
+
+def _safe(text: str) -> str:
+    """Text from a directory may hold a terminal's control sequences; none of them reaches the terminal."""
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, (date, datetime)):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _aligned(lines: list[list[str]], right: list[bool]) -> Iterator[str]:
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(right))]
+    for line in lines:
+        cells = [_padded(cell, width, to_right) for cell, width, to_right in zip(line, widths, right, strict=True)]
+        yield "  ".join(cells).rstrip()
+
+
+def _padded(cell: str, width: int, to_right: bool) -> str:
+    room = " " * (width - _width(cell))
+    return room + cell if to_right else cell + room
+
+
+def _width(text: str) -> int:
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _ruled(columns: Sequence[str], cells: list[list[str]], right: list[bool], title: str | None) -> None:
+    import rich.box
+    import rich.console
+    import rich.table
+    import rich.text
+
+    table = rich.table.Table(title=title, box=rich.box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column, to_right in zip(columns, right, strict=True):
+        table.add_column(rich.text.Text(column), justify="right" if to_right else "left")
+    for row in cells:
+        table.add_row(*(rich.text.Text(cell) for cell in row))
+    rich.console.Console().print(table)

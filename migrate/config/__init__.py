@@ -1,0 +1,119 @@
+"""The configuration file, whole: a TOML file in, a frozen `Config` out (design §16).
+
+Each table's model is declared beside the code that uses it; here they are put together, references are resolved, relative paths are
+anchored, and whatever does not fit becomes one `ConfigError` that names the key, what was found, and what would do.
+
+Two rules hold for every table:
+
+* Any string may be `{ env = "NAME" }` or `{ file = "path" }`. A value that came that way is never repeated in an error.
+* Relative paths (every setting of type `Path`, and the file of a SQLite URL) are relative to the folder of the configuration file, so
+  that cron may start the job from anywhere.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from migrate.campaign import CampaignSettings
+from migrate.config.anchors import anchored, digest
+from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
+from migrate.config.references import References
+from migrate.directory import DirectorySettings, settings_model
+from migrate.errors import ConfigError
+from migrate.ledger.settings import LedgerSettings
+from migrate.mail.settings import MailSettings
+from migrate.report.settings import ReportsSettings
+from migrate.safety import SafetySettings
+from migrate.schedule import ScheduleSettings
+from migrate.settings import Settings
+from migrate.standing import PolicySettings
+
+TABLES: dict[str, type[Settings]] = {
+    "campaign": CampaignSettings,
+    "directory": DirectorySettings,
+    "policy": PolicySettings,
+    "schedule": ScheduleSettings,
+    "mail": MailSettings,
+    "safety": SafetySettings,
+    "ledger": LedgerSettings,
+    "reports": ReportsSettings,
+}
+"""Table → model, in the order of the file. `[directory]` has the model of its `kind`."""
+
+_NO_FILE_HINT = "Type `migrate init` for a commented file to start from, or name another with --config."
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a run is told beforehand.
+
+    `path` is the file it came from; `digest` (64 hex digits) changes with every effective setting, and with no secret, comment or folder.
+    """
+
+    path: Path
+    campaign: CampaignSettings
+    directory: DirectorySettings
+    policy: PolicySettings
+    schedule: ScheduleSettings
+    mail: MailSettings
+    safety: SafetySettings
+    ledger: LedgerSettings
+    reports: ReportsSettings
+    digest: str
+
+
+def load(path: Path) -> Config:
+    """The configuration in a file. Raises ConfigError (exit 2) with everything that is wrong, one thing a line."""
+    base = path.absolute().parent
+    references = References()
+    raw = references.resolve(_parsed(path), base)
+    found = [misfit(at, what) for at, what in references.broken.items()]
+    found += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
+    tables: dict[str, Any] = {}
+    for name, model in _models(raw, found).items():
+        try:
+            tables[name] = model.model_validate(raw.get(name, {}))
+        except ValidationError as error:
+            found += complaints(name, model, error, raw.get(name, {}), references)
+    if found:
+        raise paragraph(str(path), found)
+    return Config(path=path, digest=digest(tables), **{name: anchored(table, base) for name, table in tables.items()})
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError("there is no such configuration file.", where=str(path), hint=_NO_FILE_HINT) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8 text (byte {error.start}). Save it as UTF-8.", where=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror}).", where=str(path), hint=_NO_FILE_HINT) from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"is not valid TOML: {error}.", where=str(path), hint="Texts need quotes, dates do not.") from None
+
+
+def _models(raw: dict[str, Any], found: list[Complaint]) -> dict[str, type[BaseModel]]:
+    """The model of each table; without a usable `[directory] kind` that table is complained about and left out."""
+    models: dict[str, type[BaseModel]] = dict(TABLES)
+    directory = raw.get("directory", {})
+    kind = directory.get("kind") if isinstance(directory, dict) else None
+    try:
+        models["directory"] = settings_model(kind) if isinstance(kind, str) else _KindSettings
+    except ConfigError as error:
+        found.append(misfit(("directory", "kind"), error.what.rstrip(".")))
+        del models["directory"]
+    return models
+
+
+class _KindSettings(BaseModel):
+    """Stands in while the kind of directory is missing or no text, so that this is what gets said."""
+
+    kind: str

@@ -1,0 +1,50 @@
+"""Relative paths made absolute, and the digest of what was set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, SecretStr
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///(?!/|:memory:|file:)([^?]+)(\?.*)?", re.DOTALL)
+_URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+
+
+def anchored(settings: Model, base: Path) -> Model:
+    """The same settings with every relative path, and every SQLite file in a `url`, made absolute from `base`."""
+    return settings.model_copy(update={name: _anchored(name, getattr(settings, name), base) for name in type(settings).model_fields})
+
+
+def _anchored(name: str, value: Any, base: Path) -> Any:
+    if isinstance(value, BaseModel):
+        return anchored(value, base)
+    if isinstance(value, Path):
+        return base / value
+    if name == "url" and isinstance(value, str):
+        return sqlite_url(value, base)
+    if name == "url" and isinstance(value, SecretStr):
+        return SecretStr(sqlite_url(value.get_secret_value(), base))
+    return value
+
+
+def sqlite_url(url: str, base: Path) -> str:
+    """`sqlite:///relative.db` → `sqlite:////base/relative.db`; any other URL unchanged."""
+    found = _SQLITE_FILE.fullmatch(url)
+    if not found:
+        return url
+    scheme, file, query = found.groups()
+    return f"{scheme}:///{base / file}{query or ''}"
+
+
+def digest(tables: Mapping[str, BaseModel]) -> str:
+    """SHA-256 (hex) of the effective settings: defaults included, passwords left out, paths as they were written."""
+    told = {name: table.model_dump(mode="json", by_alias=True) for name, table in tables.items()}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(_URL_PASSWORD.sub(r"\1@", text).encode()).hexdigest()

@@ -1,0 +1,166 @@
+"""What is wrong with a configuration, in sentences that name the key, what was found, and what would do."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from migrate.config.references import Key, References
+from migrate.errors import ConfigError
+
+_UNKNOWN, _WRONG, _MISSING = range(3)
+"""In this order they are told: a misspelt key explains the missing one after it."""
+
+_SECRET_WORDS = ("password", "secret", "token", "url", "key", "credential")
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing that is wrong: `where` is `[table] key`, `what` the sentence, `about` the key that a misspelling probably meant."""
+
+    rank: int
+    where: str
+    what: str
+    about: Key = ()
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.what}"
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, if one is near enough."""
+    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def unknown_table(name: str, value: object, known: Mapping[str, type[BaseModel]]) -> Complaint:
+    """A name at the top of the file that is no table of ours: a misspelt table, or a key that lost its table."""
+    if isinstance(value, (dict, list)):
+        meant = near(name, known)
+        advice = f"did you mean [{meant}]?" if meant else f"the tables are {', '.join(f'[{table}]' for table in known)}"
+        return Complaint(_UNKNOWN, f"[{name}]", f"is no table of the configuration; {advice}", (meant,) if meant else ())
+    homes = [table for table, model in known.items() if name in _keys(model)]
+    advice = f"it belongs under [{homes[0]}]" if homes else f"the tables are {', '.join(f'[{table}]' for table in known)}"
+    return Complaint(_UNKNOWN, name, f"stands outside any table; {advice}", (homes[0], name) if homes else ())
+
+
+def misfit(at: Key, what: str) -> Complaint:
+    """A value that cannot be used, in words of the caller's own."""
+    return Complaint(_WRONG, where(at), what)
+
+
+def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: Any, references: References) -> list[Complaint]:
+    """Every failure of one table's model as a complaint."""
+    found = []
+    for detail in error.errors(include_url=False):
+        at = _located(table, detail["loc"], raw)
+        if at in references.broken:
+            continue
+        found.append(_complaint(at, model, detail, references))
+    return found
+
+
+def paragraph(path: str, found: list[Complaint]) -> ConfigError:
+    """All complaints of one file as one error, the most useful first; a missing key that a misspelling explains is left out."""
+    explained = {complaint.about for complaint in found if complaint.rank == _UNKNOWN and complaint.about}
+    told = [c for c in sorted(found, key=lambda c: c.rank) if not (c.rank == _MISSING and c.about in explained)]
+    if len(told) == 1:
+        end = "" if told[0].what.endswith("?") else "."
+        return ConfigError(f"{told[0].what}{end}", where=f"{path}, {told[0].where}")
+    lines = "\n".join(f"  {complaint}" for complaint in told)
+    return ConfigError(f"{len(told)} settings cannot be used as they stand.\n{lines}", where=path)
+
+
+def where(at: Key) -> str:
+    """`("mail", "smtp", "port")` → `[mail.smtp] port`; the number of a list's item counts from 1."""
+    words = [part for part in at if isinstance(part, str)]
+    items = "".join(f", item {part + 1}" for part in at if isinstance(part, int))
+    if len(words) < 2:
+        return f"[{'.'.join(words)}]{items}"
+    return f"[{'.'.join(words[:-1])}] {words[-1]}{items}"
+
+
+def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references: References) -> Complaint:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
+        return Complaint(_MISSING, where(at), "is missing", at)
+    if kind == "extra_forbidden":
+        keys = _keys(_model_at(model, at[1:-1]))
+        meant = near(str(at[-1]), keys)
+        advice = f"did you mean {meant}?" if meant else f"the settings of this table are {', '.join(keys)}"
+        return Complaint(_UNKNOWN, where(at), f"is no setting; {advice}", (*at[:-1], meant) if meant else ())
+    what = str(context["error"]) if kind == "value_error" and "error" in context else _reworded(detail["msg"])
+    for secret in references.secrets():
+        what = what.replace(repr(secret), "the value").replace(secret, "…")
+    found = _shown(at, model, detail["input"], references)
+    if kind == "value_error" and found is not None and found in what:
+        found = None
+    return Complaint(_WRONG, where(at), _said_of(found, what) if found else what)
+
+
+def _said_of(found: str, what: str) -> str:
+    predicate = what.startswith(("is ", "has ", "names "))
+    return f"is {found}, which {what}" if predicate else f"is {found}: {what}"
+
+
+def _reworded(message: str) -> str:
+    """Pydantic's words for a value's form, as a continuation of `is 'x': …`."""
+    plain = message.partition(", unable to parse")[0]
+    return plain.replace("Input should", "it should").replace("String should", "it should").replace("Tuple should", "it should")
+
+
+def _shown(at: Key, model: type[BaseModel], value: object, references: References) -> str | None:
+    """The value as an error may show it: None for a whole table and for what may be a secret."""
+    if at in references.hidden:
+        return references.hidden[at]
+    if isinstance(value, (Mapping, BaseModel)) or _may_be_secret(at, model):
+        return None
+    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _may_be_secret(at: Key, model: type[BaseModel]) -> bool:
+    owner = _model_at(model, at[1:-1])
+    name = str(at[-1])
+    annotation = next((f.annotation for n, f in owner.model_fields.items() if name in (n, f.alias)), None) if owner else None
+    return SecretStr in _types(annotation) or any(word in name.lower() for word in _SECRET_WORDS)
+
+
+def _located(table: str, loc: tuple[int | str, ...], raw: Any) -> Key:
+    """The failing key; what pydantic adds to tell the members of a union apart is no part of the file and is left out."""
+    at: list[str | int] = [table]
+    for i, part in enumerate(loc):
+        last = i == len(loc) - 1
+        if isinstance(raw, Mapping) and (part in raw or last):
+            at.append(part)
+            raw = raw.get(part)
+        elif isinstance(raw, (list, tuple)) and isinstance(part, int) and part < len(raw):
+            at.append(part)
+            raw = raw[part]
+    return tuple(part for part in at if part != "[key]")
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    return [f.alias or name for name, f in model.model_fields.items()] if model else []
+
+
+def _types(annotation: Any) -> set[Any]:
+    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+        return {t for a in get_args(annotation) for t in _types(a)}
+    return set() if get_origin(annotation) is Literal else {annotation}
+
+
+def _model_at(model: type[BaseModel], at: Key) -> type[BaseModel] | None:
+    """The model of a nested table, or None where the keys are the reader's own words."""
+    current: type[BaseModel] | None = model
+    for part in at:
+        field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None) if current else None
+        nested = _types(field.annotation) if field else set()
+        current = next((t for t in nested if isinstance(t, type) and issubclass(t, BaseModel)), None)
+    return current

@@ -1,0 +1,61 @@
+"""Values that stand elsewhere: `{ env = "NAME" }` and `{ file = "path" }` in place of a string (design §16)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Key = tuple[str | int, ...]
+"""Where a value stands in the file: `("mail", "smtp", "password")`."""
+
+OPEN_TABLES = frozenset({"columns", "methods", "method_columns"})
+"""Tables whose keys are the reader's own words, so that a lone `env` or `file` in them is a word and no reference."""
+
+
+@dataclass
+class References:
+    """What became of the references of one file: `hidden` holds where each value came from, `broken` why there is none."""
+
+    hidden: dict[Key, str] = field(default_factory=dict)
+    broken: dict[Key, str] = field(default_factory=dict)
+    values: set[str] = field(default_factory=set)
+
+    def resolve(self, value: Any, base: Path, at: Key = ()) -> Any:
+        """The same tables with every reference replaced by its text; a file is read relative to `base`, its last line break dropped."""
+        if isinstance(value, list):
+            return [self.resolve(item, base, (*at, i)) for i, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        if at and at[-1] not in OPEN_TABLES and set(value) in ({"env"}, {"file"}):
+            [(source, name)] = value.items()
+            return self._read(source, name, base, at)
+        return {key: self.resolve(item, base, (*at, key)) for key, item in value.items()}
+
+    def _read(self, source: str, name: Any, base: Path, at: Key) -> str | None:
+        if not isinstance(name, str) or not name:
+            self.broken[at] = f'names no {"variable" if source == "env" else "file"}; write {{ {source} = "…" }}'
+            return None
+        if source == "env":
+            text = os.environ.get(name)
+            if text is None:
+                self.broken[at] = f"needs the environment variable {name}, which is not set"
+        else:
+            try:
+                text = (base / name).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            except UnicodeDecodeError:
+                text = None
+                self.broken[at] = f"needs the file {base / name}, which is not UTF-8 text"
+            except OSError as error:
+                text = None
+                self.broken[at] = f"needs the file {base / name}, which cannot be read ({error.strerror})"
+        if text is not None:
+            self.hidden[at] = f"the value of ${name}" if source == "env" else f"the content of {name}"
+            self.values.add(text)
+        return text
+
+    def secrets(self) -> Iterator[str]:
+        """The texts that must not appear in an error, longest first."""
+        return iter(sorted((v for v in self.values if v), key=len, reverse=True))

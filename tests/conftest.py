@@ -1,0 +1,44 @@
+"""What holds for every test: the network ends at this machine, and nothing of the developer's own environment leaks in."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import socket
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["peers"] if importlib.util.find_spec("peers") else []
+
+
+def _stays_here(family: int, address: Any) -> bool:
+    if family == getattr(socket, "AF_UNIX", None):
+        return True
+    host = str(address[0])
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.split("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket to anywhere but loopback is a test's mistake, and says so."""
+    for name in ("connect", "connect_ex"):
+        real = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any, real: Any = real) -> Any:
+            if not _stays_here(self.family, address):
+                pytest.fail(f"this test tried to reach {address!r}; tests stay on loopback")
+            return real(self, address)
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MIGRATE_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"):
+        monkeypatch.delenv(name, raising=False)
