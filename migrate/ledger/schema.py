@@ -18,24 +18,18 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from migrate.accounts import ACCOUNT_TYPES
+from migrate.changes import CHANGES
 from migrate.ledger.states import STATES
+from migrate.plan import OUTCOMES
 from migrate.standing import AT_CUTOFF, STANDINGS
 
 NOTICE_KINDS: Final = (
     "announcement", "reminder", "final_reminder", "cutoff_passed", "change_confirmation", "check_up", "cutoff_moved", "manager_digest",
     "run_summary",
 )  # fmt: skip
-CHANGES: Final = (
-    "reclassified", "cutoff_removal", "two_step_disabled", "authenticator_enabled", "authenticator_removed", "sms_enabled", "sms_removed",
-    "authenticator_changed", "gone", "returned",
-)  # fmt: skip
 CHANGE_STATES: Final = ("recorded", "open", "confirmed", "unsaid")
 """`recorded`: nobody is to be told; `open`: its confirmation does not exist yet; `confirmed`: it does; `unsaid`: given up."""
 
-OUTCOMES: Final = (
-    "rejected", "queued", "inactive", "exempt_sso", "exempt", "not_reminded", "nothing_due", "too_soon", "paused", "no_address",
-    "bad_address", "domain_not_allowed", "bounced", "unrenderable", "not_in_plan", "held",
-)  # fmt: skip
 RUN_STATES: Final = ("recorded", "completed")
 ROLES: Final = ("primary", "notification", "previous")
 PURPOSES: Final = ("run", "report")
@@ -45,15 +39,18 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class UtcInstant(TypeDecorator[datetime]):
-    """An aware UTC datetime, kept as BIGINT microseconds since the epoch. A naive datetime is refused: its instant is a guess."""
+    """An aware UTC datetime, kept as BIGINT microseconds since the epoch.
+
+    A naive datetime is refused: its instant is a guess. An int is taken for microseconds, as whole columns arrive.
+    """
 
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
-        return None if value is None else micros(value)
+    def process_bind_param(self, value: datetime | int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002
+        return micros(value) if isinstance(value, datetime) else value
 
-    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
@@ -79,7 +76,7 @@ _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def _exact(length: int) -> TypeEngine[str]:
-    """Text that compares byte for byte everywhere. SQLite does by default; MySQL's and MariaDB's plain `_bin` would ignore trailing spaces."""
+    """Text that compares byte for byte. SQLite does by default; MySQL's and MariaDB's plain `_bin` would ignore trailing spaces."""
     return (
         sa.String(length)
         .with_variant(sa.String(length, collation="C"), "postgresql")
@@ -243,6 +240,17 @@ change = sa.Table(
     sa.Index("ix_change_run", "run_seq"),
 )
 
+rejection = sa.Table(
+    "rejection",
+    metadata,
+    _run(),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("account_id", sa.Text),
+    sa.Column("rejection", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("run_seq", "position"),
+)
+"""A row of the directory that could not be an account, where it stood in the source, and why."""
+
 notice = sa.Table(
     "notice",
     metadata,
@@ -320,7 +328,12 @@ letter = sa.Table(
         postgresql_where=sa.text("state = 'queued'"),
     ),
     sa.Index(
-        "ix_letter_ends", "campaign_id", "state", "ends", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
+        "ix_letter_ends",
+        "campaign_id",
+        "state",
+        "ends",
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
     ),
     sa.Index(
         "ix_letter_unsettled",

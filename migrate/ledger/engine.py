@@ -1,0 +1,374 @@
+"""Opening the ledger: made, upgraded, locked down to its owner; or only looked at, without one byte changed (design §9, §12).
+
+SQLite is used in WAL mode with `synchronous=FULL`: what was committed survives a power cut. A writer begins with `BEGIN IMMEDIATE`, so
+that two writers meet at the door and not half-way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+
+from migrate.errors import LedgerError
+from migrate.ledger import revisions
+from migrate.ledger.schema import metadata
+from migrate.ledger.settings import LedgerSettings
+
+__all__ = ["Ledger", "LedgerSettings", "is_busy"]
+
+WHERE: Final = "[ledger] url"
+BUSY_SECONDS: Final = 30.0
+_DRIVERS: Final = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+_EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """An open ledger. `begin` is one write transaction, `read` one consistent look; any thread may use either.
+
+    `described` names the database without a password. A ledger that was opened read-only refuses `begin`.
+    """
+
+    engine: sa.Engine
+    described: str
+    readonly: bool = False
+    _seen: _Seen | None = None
+    _scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def open(cls, settings: LedgerSettings, *, create: bool) -> Ledger:
+        """The ledger, brought up to the tables of this version; with `create` a missing one is made.
+
+        An older SQLite file is copied to `<file>.<revision>.bak` before it is upgraded.
+        Raises LedgerError if it is missing, cannot be reached or written, or was written by a newer version.
+        """
+        url = _url(settings)
+        path = _path(url)
+        if path is not None:
+            _prepare(path, create=create)
+        ledger = cls(_engine(url), describe(url))
+        try:
+            with ledger.explained():
+                _upgrade(ledger.engine, path, create=create)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    @classmethod
+    def open_readonly(cls, settings: LedgerSettings) -> Ledger:
+        """The ledger to look at, for a dry run, status and reports: nothing is written, not one byte, and no file appears beside it.
+
+        A ledger that does not exist yet is an empty one. Raises LedgerError as `open` does, and for one that needs an upgrade.
+        """
+        url = _url(settings)
+        path = _path(url)
+        if path is None:
+            ledger = cls(_engine(url, readonly=True), describe(url), readonly=True)
+        elif path.exists() and path.stat().st_size:
+            ledger = _look_at(path, describe(url))
+        else:
+            return _empty(describe(url))
+        try:
+            with ledger.explained(), ledger.engine.connect() as connection:
+                found = revisions.current(connection)
+        except BaseException:
+            ledger.close()
+            raise
+        if found == revisions.HEAD:
+            return ledger
+        ledger.close()
+        if found is None and path is None:
+            return _empty(describe(url))
+        raise revisions.mismatch(found, describe(url))
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One write transaction, committed at the end, rolled back by an exception."""
+        if self.readonly:
+            raise LedgerError("was opened to be read only", where=WHERE)
+        with self.explained(), self.engine.execution_options(migrate_writes=True).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent look at the ledger. Raises LedgerError if the file was written while it was looked at without a lock."""
+        with self.explained(), self.engine.connect() as connection:
+            yield connection
+        if self._seen is not None:
+            self._seen.check(self.described)
+
+    def close(self) -> None:
+        self.engine.dispose()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """A database's refusal becomes a LedgerError that says what to do; our own mistakes stay as they are."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            explained = _explain_sqlite(error, self.described)
+            if explained is None:
+                raise
+            raise explained from error
+        except DBAPIError as error:
+            if not isinstance(error, OperationalError | sa.exc.DatabaseError) or isinstance(error, sa.exc.IntegrityError):
+                raise
+            explained = _explain(error, self.described, self.engine.url)
+            if explained is None:
+                raise
+            raise explained from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a file looked like when it was opened without locks; if it looks different afterwards, what was read cannot be trusted."""
+
+    path: Path
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> _Seen:
+        stat = path.stat()
+        return cls(path, stat.st_size, stat.st_mtime_ns)
+
+    def check(self, described: str) -> None:
+        if self != _Seen.of(self.path):
+            raise LedgerError(f"{described} was written while it was read; what was read is not shown.", where=WHERE, hint="Try again.")
+
+
+def describe(url: sa.URL) -> str:
+    """A database's name for people, without user, password or options."""
+    if path := _path(url):
+        return str(path)
+    place = f" at {url.host}" if url.host else ""
+    return f"the {url.get_backend_name()} database {url.database or '(default)'}{place}"
+
+
+def is_busy(error: BaseException) -> bool:
+    """True if a database refused only because somebody else is writing."""
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.OperationalError):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(cause, "sqlstate", None) in ("55P03", "40001", "40P01")
+
+
+def _url(settings: LedgerSettings) -> sa.URL:
+    try:
+        url = sa.make_url(settings.url)
+    except (ArgumentError, ValueError):
+        # The text is not repeated, nor is the cause: it may hold a password.
+        raise LedgerError(
+            "is not a database URL.", where=WHERE, hint='Write it as "sqlite:///migrate.db" or "postgresql://user@host/name".'
+        ) from None
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() not in ("sqlite", *_EXTRAS):
+        raise LedgerError(
+            f"names {url.get_backend_name()!r}, which cannot hold a ledger.", where=WHERE, hint="Use sqlite, postgresql or mariadb."
+        )
+    if url.get_backend_name() == "sqlite" and (not url.database or url.database == ":memory:" or url.database.startswith("file:")):
+        raise LedgerError("names no file.", where=WHERE, hint='Write it as "sqlite:///migrate.db".')
+    return url
+
+
+def _path(url: sa.URL) -> Path | None:
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _prepare(path: Path, *, create: bool) -> None:
+    """Make the file, readable by its owner alone, before SQLite would make it with the umask's rights."""
+    if path.exists():
+        if path.is_dir():
+            raise LedgerError(f"{path} is a folder, not a file.", where=WHERE, hint="Name a file in it.")
+        return
+    if not create:
+        raise LedgerError(f"there is no ledger at {path} yet.", where=WHERE, hint="`migrate run` makes it.")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise LedgerError(
+            f"cannot make {path}: {(error.strerror or 'refused').lower()}.",
+            where=WHERE,
+            hint=f"`mkdir -p {path.parent}`, or name another place." if not path.parent.exists() else "Name a place that can be written.",
+        ) from error
+
+
+def _engine(url: sa.URL, *, readonly: bool = False) -> sa.Engine:
+    try:
+        if url.get_backend_name() == "sqlite":
+            engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
+            sa.event.listen(engine, "connect", _configure_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        options: dict[str, Any] = {"pool_pre_ping": True, "max_overflow": -1}
+        if readonly and url.get_backend_name() == "postgresql":
+            options |= {"isolation_level": "REPEATABLE READ", "execution_options": {"postgresql_readonly": True}}
+        return sa.create_engine(url, **options)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        extra = _EXTRAS.get(url.get_backend_name(), "postgres")
+        raise LedgerError(
+            f"the driver for {url.drivername} is not installed.", where=WHERE, hint=f"`pip install 'migrate[{extra}]'`."
+        ) from error
+    except (ArgumentError, TypeError, ValueError):
+        raise LedgerError(
+            "has an option that the driver does not know.", where=WHERE, hint="Remove what follows the question mark."
+        ) from None
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    # The driver's own BEGIN comes too late (at the first write); with None it leaves transactions to `_begin_sqlite`.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("migrate_writes") else "BEGIN")
+
+
+def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> None:
+    if path is not None:
+        _use_wal(path)
+    with engine.connect() as connection:
+        found = revisions.current(connection)
+    if found == revisions.HEAD:
+        return
+    described = describe(engine.url)
+    if found is None and not create:
+        raise LedgerError(f"there is no ledger in {described} yet.", where=WHERE, hint="`migrate run` makes it.")
+    if found is not None:
+        revisions.require_older(found, described)
+        if path is not None:
+            _keep_copy(path, found)
+    with engine.execution_options(migrate_writes=True).begin() as connection:
+        revisions.upgrade(connection)
+
+
+def _use_wal(path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def _keep_copy(path: Path, revision: str) -> None:
+    """A copy of the file as it was, through SQLite's own backup so that what still stands in the WAL is in it."""
+    kept, growing = path.with_name(f"{path.name}.{revision}.bak"), path.with_name(f"{path.name}.{revision}.bak-part")
+    growing.unlink(missing_ok=True)
+    os.close(os.open(growing, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    source, target = sqlite3.connect(path), sqlite3.connect(growing)
+    try:
+        source.backup(target)
+    finally:
+        source.close()
+        target.close()
+    growing.replace(kept)
+
+
+def _look_at(path: Path, described: str) -> Ledger:
+    """A SQLite file opened so that no byte of it or beside it changes.
+
+    Even a reader writes in WAL mode: it makes the -shm file, or writes its mark there. Without a WAL everything stands in the file
+    itself, read as if it could not change (and `_Seen` notices if it did). With a WAL and its -shm, the -shm is read only. A WAL whose -shm
+    is gone can be read only by somebody who may write, so a copy of both is.
+    """
+    wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
+    seen = scratch = None
+    if wal.exists() and shm.exists():
+        database, options = path, "mode=ro&readonly_shm=1"
+    elif (wal.exists() and wal.stat().st_size) or journal.exists():
+        scratch = tempfile.TemporaryDirectory(prefix="migrate-")
+        for part in (path, wal, journal):
+            if part.exists():
+                shutil.copyfile(part, Path(scratch.name) / part.name)
+        database, options = Path(scratch.name) / path.name, "mode=rw"
+    else:
+        database, options, seen = path, "mode=ro&immutable=1", _Seen.of(path)
+    uri = f"file:{quote(str(database.absolute()))}?{options}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool, max_overflow=-1)
+    sa.event.listen(engine, "connect", _leave_transactions_to_us)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return Ledger(engine, described, readonly=True, _seen=seen, _scratch=scratch)
+
+
+def _leave_transactions_to_us(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None
+
+
+def _empty(described: str) -> Ledger:
+    """The ledger before the first run: every table, no row, in memory only."""
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    return Ledger(engine, described, readonly=True)
+
+
+def _explain(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | None:
+    """A database's refusal as a sentence, or None for one that is our own mistake (and should be seen as a bug)."""
+    cause = error.orig
+    if isinstance(cause, sqlite3.DatabaseError):
+        return _explain_sqlite(cause, described)
+    if is_busy(error):
+        return LedgerError(f"{described} is busy: another program is writing.", where=WHERE, hint="Try again in a minute.")
+    if not isinstance(error, OperationalError):
+        return None
+    said = " ".join(str(cause).split())
+    if url.password:
+        said = said.replace(str(url.password), "…")
+    return LedgerError(f"cannot use {described}: {said}", where=WHERE, hint="`migrate check` tries it again.")
+
+
+def _explain_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerError | None:
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    sentences: dict[int, tuple[str, str]] = {
+        sqlite3.SQLITE_FULL: (f"the disk that holds {described} is full; nothing was recorded.", "Make room and run again."),
+        sqlite3.SQLITE_NOTADB: (f"{described} is not a SQLite database.", "Name another file, or move that one away."),
+        sqlite3.SQLITE_CORRUPT: (
+            f"{described} is damaged.",
+            f"Put a backup in its place; `sqlite3 {described} .recover` saves what is left.",
+        ),
+        sqlite3.SQLITE_READONLY: (f"{described} cannot be written.", "Give this account write access to the file and to its folder."),
+        sqlite3.SQLITE_PERM: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
+        sqlite3.SQLITE_CANTOPEN: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
+        sqlite3.SQLITE_IOERR: (f"the disk that holds {described} fails.", "Look at the disk, then run again."),
+        sqlite3.SQLITE_BUSY: (f"{described} is busy: another program is writing.", "Try again in a minute."),
+        sqlite3.SQLITE_LOCKED: (f"{described} is busy: another program is writing.", "Try again in a minute."),
+    }
+    found = sentences.get(code)
+    return None if found is None else LedgerError(found[0], where=WHERE, hint=found[1])
