@@ -1,0 +1,110 @@
+"""The demo's campaign, written as the configuration file that an operator would write.
+
+Everything else in the demo takes its dates from here, so that the file on disk and the world cannot disagree.
+"""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+from migrate.campaign import CampaignSettings
+from migrate.schedule import ScheduleSettings, Stage, stages
+
+_TEXT: Final = """\
+# The demo's campaign. Paths are relative to this file's folder.
+# To look around:  migrate --config {config} status
+
+[campaign]
+name = "sms-retirement"
+organization = "Example Corp"
+product = "Example account"
+opens = 2023-12-18
+cutoff = 2024-02-01T00:00:00
+timezone = "America/Los_Angeles"
+at_cutoff = "loses_second_step"
+settings_path = ["Profile and Settings", "Password and Security", "2-Step Verification"]
+support_email = "help@example.com"
+
+[directory]
+kind = "sql"
+url = "sqlite:///directory.db"
+table = "users"
+
+[directory.columns]               # ours = theirs
+account_id = "id"
+username = "login"
+email = "mail"
+notification_emails = "security_mails"
+display_name = "name"
+given_name = "given"
+locale = "lang"
+department = "dept"
+manager_email = "manager"
+enabled = "active"
+federated = "sso"
+account_type = "kind"
+privileged = "is_admin"
+methods = "mfa_methods"
+default_method = "mfa_default"
+methods_changed_at = "mfa_changed_at"
+last_sign_in_at = "last_login"
+phone = "mobile"
+
+[directory.methods]               # their word = ours; "YubiOTP legacy" is left out on purpose: it is reported as unknown
+SMS = "sms"
+VoiceCall = "voice"
+MobilePhone = "phone"
+AuthenticatorApp = "totp"
+AppPush = "push"
+SecurityKey = "passkey"
+DevicePasskey = "passkey"
+HardToken = "hardware_otp"
+SmartCard = "certificate"
+EmailCode = "email_otp"
+RecoveryCodes = "backup_code"
+Enrolled = "unknown"
+
+[schedule]
+days_before = [30, 14, 7, 3, 1]
+final_days = 3
+days_after = [0, 14]
+
+[mail]
+from = "Example Corp Security <security@example.com>"
+transport = "maildir"
+
+[mail.maildir]
+path = "outbox"
+
+[safety]
+max_messages = 1000               # the opening mails nearly half of the accounts at once
+
+[ledger]
+url = "sqlite:///migrate.db"
+
+[reports]
+dir = "reports"
+formats = ["csv"]
+"""
+
+
+def demo_config(folder: Path) -> str:
+    """The text of the demo's config.toml, for a demo that lives in `folder`."""
+    # a folder's name may hold anything; a line break in it would end the comment it is named in
+    return _TEXT.replace("{config}", shlex.quote(str(folder / "config.toml")).replace("\n", " "))
+
+
+_TABLES: Final = tomllib.loads(_TEXT)
+
+CAMPAIGN: Final = CampaignSettings(**_TABLES["campaign"])
+SCHEDULE: Final = ScheduleSettings(**_TABLES["schedule"])
+STAGES: Final[tuple[Stage, ...]] = stages(CAMPAIGN, SCHEDULE)
+
+DAYS: Final[tuple[date, ...]] = tuple(
+    CAMPAIGN.opens + timedelta(days=n) for n in range((STAGES[-1].on - CAMPAIGN.opens).days + 3)
+)  # fmt: skip
+"""The days the demo lives through: from the opening until two days after the last stage."""
