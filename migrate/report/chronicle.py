@@ -1,0 +1,78 @@
+"""The chronicle: one run as the ledger remembers it at one instant, which is all that a report is made of.
+
+A report written at the end of a run and one rebuilt years later read the same chronicle, so they say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from migrate.report.terms import Terms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The evidence that the campaign's run before left: its folder's name and the SHA-256 of its manifest."""
+
+    run_id: str
+    folder: str
+    manifest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the ledger's row of a run says; instants are UTC. `evidence_at` is the instant the tables speak of, `since` that of the evidence before."""
+
+    run_id: str
+    as_of: datetime
+    started_at: datetime
+    evidence_at: datetime
+    since: datetime | None
+    read: int
+    rejected: int
+    directory: str
+    directory_fingerprint: str
+    directory_read_at: datetime
+    config_digest: str
+    mail_digest: str
+    tool_version: str
+    previous: Previous | None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The last run of a calendar day of the campaign's zone: how many accounts had which standing."""
+
+    on: date
+    standing: dict[str, int]
+
+
+class Chronicle(Protocol):
+    """One run at one instant. Frames come in chunks where a row is an account or a letter."""
+
+    @property
+    def run(self) -> RunFacts: ...
+
+    @property
+    def terms(self) -> Terms: ...
+
+    def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Accounts (`RECORD_COLUMNS`) in order of their ids, each chunk with the letters (`LETTER_COLUMNS`) of its accounts."""
+
+    def letters(self) -> Iterator[pd.DataFrame]:
+        """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, or wait; others may be among them."""
+
+    def changes(self) -> Iterator[pd.DataFrame]:
+        """The run's changes (`CHANGE_COLUMNS`), in order of account and sequence number."""
+
+    def exemptions(self) -> pd.DataFrame:
+        """The exemptions in the book on that day (`EXEMPTION_COLUMNS`), expired ones too."""
+
+    def days(self) -> list[Day]:
+        """The campaign's run days up to this run, oldest first."""

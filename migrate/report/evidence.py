@@ -1,0 +1,167 @@
+"""Evidence: a run's reports in one folder, with a manifest of what they are (design §14).
+
+One road for both a run that has just happened (`write`) and one of a past day (`rebuild`): the same chronicle gives the same bytes.
+Every table is written as CSV first, a chunk at a time; the page and the workbook are made from those files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from migrate.report import cells, folder, lines, manifest, tables
+from migrate.report.chronicle import Chronicle
+from migrate.report.settings import ReportsSettings
+from migrate.report.spool import Spool
+from migrate.report.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a run's evidence is, the SHA-256 of its manifest, and how many rows each table has."""
+
+    folder: Path
+    manifest_digest: str
+    rows: dict[str, int]
+
+
+def write(
+    chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any], rejected: Iterable[pd.DataFrame]
+) -> Evidence | None:  # fmt: skip
+    """Writes the evidence of the run that has just happened and lets `latest` point to it; None if no formats are asked for.
+
+    `summary` is what `migrate run --json` prints; its `evidence` is filled in here. `rejected` are frames with the `REJECTED_COLUMNS`
+    of `migrate.snapshot`. Raises ReportError, and then leaves nothing behind.
+    """
+    if not reports.formats:
+        return None
+    final = reports.dir / folder.free(reports.dir, name(chronicle))
+    evidence = _write(chronicle, reports, final, summary, rejected)
+    folder.point(reports.dir, final.name)
+    return evidence
+
+
+def rebuild(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any], out: Path | None = None) -> Evidence | None:
+    """Writes the evidence of a past run again, from the ledger alone, into `out` (default: beside the other evidence, numbered).
+
+    The directory's rejected rows are not in the ledger: there is no `rejected` table, and the manifest says `rebuilt`. `latest` stays.
+    """
+    if not reports.formats:
+        return None
+    return _write(chronicle, reports, out or reports.dir / folder.free(reports.dir, name(chronicle)), summary, None)
+
+
+def name(chronicle: Chronicle) -> str:
+    """`<as-of date>-<run id>`, the date being the campaign's calendar day."""
+    return f"{chronicle.terms.day(chronicle.run.as_of)}-{chronicle.run.run_id}"
+
+
+def _write(
+    chronicle: Chronicle, reports: ReportsSettings, final: Path, summary: Mapping[str, Any], rejected: Iterable[pd.DataFrame] | None
+) -> Evidence:
+    formats = frozenset(reports.formats)
+    if "xlsx" in formats:
+        from migrate.report import workbook
+
+        workbook.available()
+    with folder.side_folder(final) as side:
+        draft = _Draft(chronicle, side, formats)
+        draft.accounts()
+        draft.summary()
+        draft.tables(rejected)
+        if "html" in formats:
+            from migrate.report import page
+
+            draft.file("report.html", lambda out: page.write(out, chronicle, draft.counts, draft.rows, draft.csv("action-list")))
+        if "xlsx" in formats:
+            from migrate.report import workbook
+
+            draft.file("report.xlsx", lambda out: workbook.write(out, chronicle, draft.csvs(), draft.scratch))
+        whole = {**summary, "evidence": str(final)}
+        draft.file("summary.json", lambda out: out.write(manifest.canonical(whole)))
+        draft.clear()
+        facts = manifest.build(chronicle.run, chronicle.terms.campaign, side, draft.rows, rebuilt=rejected is None)
+        draft.file(manifest.NAME, lambda out: out.write(manifest.canonical(facts)))
+        digest = manifest.digest(side / manifest.NAME)
+        for path in side.iterdir():
+            folder.settle(path)
+        folder.place(side, final)
+    return Evidence(final, digest, draft.rows)
+
+
+class _Draft:
+    """Evidence while it is written: the files in the side folder, those made only to make others from in a scratch folder within."""
+
+    def __init__(self, chronicle: Chronicle, side: Path, formats: frozenset[str]) -> None:
+        self._chronicle = chronicle
+        self._side = side
+        self._formats = formats
+        self.scratch = side / ".scratch"
+        self.scratch.mkdir(mode=0o700)
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.rows: dict[str, int] = {}
+
+    def csv(self, table: str) -> Path:
+        """Where a table stands as CSV; among the evidence only if that was asked for."""
+        return (self._side if "csv" in self._formats else self.scratch) / f"{table}.csv"
+
+    def csvs(self) -> list[tuple[Table, Path]]:
+        """The tables that were written."""
+        return [(table, self.csv(table.name)) for table in tables.TABLES if table.name in self.rows]
+
+    def file(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
+        with folder.create(self._side / name) as out:
+            fill(out)
+
+    def accounts(self) -> None:
+        """accounts.csv, accounts.parquet, action-list.csv and what the summary counts, in one walk over the accounts."""
+        columns = tables.ACCOUNTS.columns
+        with ExitStack() as stack:
+            spool = stack.enter_context(Spool(self.scratch / "spool"))
+            out = stack.enter_context(folder.create(self.csv("accounts")))
+            self.rows["accounts"] = lines.write(out, self._walk(spool, stack), columns)
+            with folder.create(self.csv("action-list")) as listed:
+                self.rows["action-list"] = spool.write(listed)
+
+    def _walk(self, spool: Spool, stack: ExitStack) -> Iterator[Any]:
+        import pyarrow.parquet as pq
+
+        columns = tables.ACCOUNTS.columns
+        twin = None
+        if "parquet" in self._formats:
+            out = stack.enter_context(folder.create(self._side / "accounts.parquet"))
+            twin = stack.enter_context(pq.ParquetWriter(out, cells.schema(columns), compression="zstd"))
+        for records, letters in self._chronicle.accounts():
+            accounts = tables.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
+            self.counts += tables.standing_counts(accounts)
+            spool.add(tables.action_rows(accounts))
+            rows = cells.typed(accounts, columns)
+            if twin is not None and rows.num_rows:
+                twin.write_table(rows)
+            yield rows
+
+    def summary(self) -> None:
+        self._table(tables.SUMMARY, [tables.summary_table(self.counts)])
+
+    def tables(self, rejected: Iterable[pd.DataFrame] | None) -> None:
+        """Every table whose rows are no accounts."""
+        run, terms = self._chronicle.run, self._chronicle.terms
+        self._table(tables.NOTICES, (tables.notices_table(frame, run.since) for frame in self._chronicle.letters()))
+        self._table(tables.CHANGES, (tables.changes_table(frame, run.evidence_at) for frame in self._chronicle.changes()))
+        self._table(tables.EXEMPTIONS, [tables.exemptions_table(self._chronicle.exemptions(), terms, run.as_of)])
+        if rejected is not None:
+            self._table(tables.REJECTED, (tables.rejected_table(frame) for frame in rejected))
+
+    def _table(self, table: Table, frames: Iterable[pd.DataFrame]) -> None:
+        with folder.create(self.csv(table.name)) as out:
+            self.rows[table.name] = lines.write(out, (cells.typed(frame, table.columns) for frame in frames), table.columns)
+
+    def clear(self) -> None:
+        folder.remove(self.scratch)

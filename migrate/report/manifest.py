@@ -1,0 +1,57 @@
+"""The manifest: what evidence consists of, so that anybody can check later that it is still what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from migrate.report.chronicle import RunFacts
+from migrate.report.tables import SCHEMA_VERSION
+
+NAME: Final = "manifest.json"
+
+
+def build(run: RunFacts, campaign: str, folder: Path, rows: Mapping[str, int], *, rebuilt: bool) -> dict[str, Any]:
+    """The manifest of the files that stand in `folder`; `rows` counts the rows of each table."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "migrate", "version": run.tool_version},
+        "campaign": campaign,
+        "run_id": run.run_id,
+        "rebuilt": rebuilt,
+        "as_of": instant(run.as_of),
+        "started_at": instant(run.started_at),
+        "evidence_at": instant(run.evidence_at),
+        "directory": {
+            "source": run.directory,
+            "fingerprint": run.directory_fingerprint,
+            "read_at": instant(run.directory_read_at),
+            "rows": run.read,
+            "rejected": run.rejected,
+        },
+        "configuration_digest": run.config_digest,
+        "templates_digest": run.mail_digest,
+        "previous": {"run_id": run.previous.run_id, "folder": run.previous.folder, "sha256": run.previous.manifest} if run.previous else None,
+        "rows": dict(rows),
+        "files": {path.name: {"sha256": digest(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())},
+    }
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical(value: Mapping[str, Any]) -> bytes:
+    """JSON that is the same bytes for the same values: sorted keys, two spaces, UTF-8, one line end at the end."""
+    return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def instant(moment: datetime) -> str:
+    """An instant as everywhere in the reports: `2024-01-30T14:00:00Z`, with microseconds only where they are not zero."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,57 @@
+"""The spool: rows put in order of a few keys without holding them, or sorting them all.
+
+Rows arrive a chunk at a time, each chunk sorted, and already in order of their last key (the account id) from chunk to chunk. So rows
+with the same keys only need to be laid behind each other: they are set aside in one scratch file, and copied out key by key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from migrate.report import cells, lines, tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Spool:
+    """The rows of the action list on their way into order: privileged first, then nearest cutoff, then department (missing last), then id."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch.open("x+b")
+        self._pieces: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
+        self._end = 0
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._scratch.close()
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Takes some rows of `tables.action_rows`, whose ids are greater than all before."""
+        if rows.empty:
+            return
+        columns = tables.ACTION_LIST.columns
+        records = lines.records(cells.typed(rows, columns), columns)
+        bounds, body = lines.bounds(records), lines.body(records)
+        self._scratch.write(body)
+        departments = rows["department"].fillna("")
+        keys = [~rows["privileged"], rows["cutoff"], rows["department"].isna(), departments]
+        for key, places in rows.groupby(keys, sort=False).indices.items():
+            first, after = bounds[int(places[0])] - bounds[0], bounds[int(places[-1]) + 1] - bounds[0]
+            self._pieces.setdefault(key, []).append((self._end + first, after - first))
+        self._end += len(body)
+        self.rows += len(rows)
+
+    def write(self, out: BinaryIO) -> int:
+        """Writes the whole table in order; returns how many rows."""
+        out.write(lines.header(tables.ACTION_LIST.columns))
+        for _, pieces in sorted(self._pieces.items()):
+            for offset, length in pieces:
+                self._scratch.seek(offset)
+                out.write(self._scratch.read(length))
+        return self.rows

@@ -1,0 +1,81 @@
+"""The campaign's terms as they stood at a run: its words, days and rules, kept so that a past day is reported as it was."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from migrate.campaign import CampaignSettings
+from migrate.schedule import ScheduleSettings, Stage, stages
+from migrate.standing import PolicySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a report needs to know of the configuration.
+
+    `cutoff` is a UTC instant, `opens` a day in `timezone`; `remind` and `compliant` are standings; `stages` are in the order of their days.
+    """
+
+    campaign: str
+    organization: str
+    product: str
+    timezone: str
+    opens: date
+    cutoff: datetime
+    remind: tuple[str, ...]
+    compliant: tuple[str, ...]
+    stages: tuple[Stage, ...]
+
+    @classmethod
+    def of(cls, campaign: CampaignSettings, schedule: ScheduleSettings, policy: PolicySettings) -> Terms:
+        """The terms that the configuration sets now."""
+        return cls(
+            campaign=campaign.name,
+            organization=campaign.organization,
+            product=campaign.product,
+            timezone=campaign.timezone,
+            opens=campaign.opens,
+            cutoff=campaign.cutoff_at,
+            remind=policy.remind,
+            compliant=tuple(sorted(policy.compliant)),
+            stages=stages(campaign, schedule),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The terms as plain JSON values, to be kept with the run."""
+        plain = asdict(self)
+        plain["stages"] = [{**stage, **_texts(stage)} for stage in plain["stages"]]
+        return {**plain, **_texts(plain)}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Terms:
+        """The inverse of `to_json`."""
+        known = [
+            Stage(
+                name=stage["name"],
+                kind=stage["kind"],
+                on=date.fromisoformat(stage["on"]),
+                begins=datetime.fromisoformat(stage["begins"]),
+                ends=datetime.fromisoformat(stage["ends"]) if stage["ends"] else None,
+            )
+            for stage in plain["stages"]
+        ]
+        return cls(
+            **{name: plain[name] for name in ("campaign", "organization", "product", "timezone")},
+            opens=date.fromisoformat(plain["opens"]),
+            cutoff=datetime.fromisoformat(plain["cutoff"]),
+            remind=tuple(plain["remind"]),
+            compliant=tuple(plain["compliant"]),
+            stages=tuple(known),
+        )
+
+    def day(self, instant: datetime) -> date:
+        """The calendar day of an instant in the campaign's zone."""
+        return instant.astimezone(ZoneInfo(self.timezone)).date()
+
+
+def _texts(plain: dict[str, Any]) -> dict[str, str]:
+    return {name: value.isoformat() for name, value in plain.items() if isinstance(value, date)}
