@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from migrate.campaign import CampaignSettings
 from migrate.config.anchors import anchored, digest
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
-from migrate.config.references import References
+from migrate.config.references import Key, References
 from migrate.directory import DirectorySettings, settings_model
 from migrate.errors import ConfigError
 from migrate.ledger.settings import LedgerSettings
@@ -72,7 +72,7 @@ def load(path: Path) -> Config:
     base = path.absolute().parent
     references = References()
     raw = references.resolve(_parsed(path), base)
-    found = [misfit(at, what) for at, what in references.broken.items()]
+    found = [misfit(at, what) for at, what in references.broken.items() if not _idle(at, raw)]
     found += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
     tables: dict[str, Any] = {}
     for name, model in _models(raw, found).items():
@@ -98,6 +98,14 @@ def _parsed(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not valid TOML: {error}.", where=str(path), hint="Texts need quotes, dates do not.") from None
+
+
+def _idle(at: Key, raw: dict[str, Any]) -> bool:
+    """True for what only the transport that is not chosen would use: its password may be missing while letters go into a folder."""
+    match at, raw.get("mail"):
+        case ("mail", "maildir" | "smtp" as transport, _), {**mail}:
+            return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
+    return False
 
 
 def _models(raw: dict[str, Any], found: list[Complaint]) -> dict[str, type[BaseModel]]:

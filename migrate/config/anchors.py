@@ -45,6 +45,13 @@ def sqlite_url(url: str, base: Path) -> str:
 
 def digest(tables: Mapping[str, BaseModel]) -> str:
     """SHA-256 (hex) of the effective settings: defaults included, passwords left out, paths as they were written."""
-    told = {name: table.model_dump(mode="json", by_alias=True) for name, table in tables.items()}
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=str)
+    told = {name: table.model_dump(by_alias=True) for name, table in tables.items()}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=_written)
     return hashlib.sha256(_URL_PASSWORD.sub(r"\1@", text).encode()).hexdigest()
+
+
+def _written(value: object) -> object:
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    # The text of a SecretStr is `**********`, except that of an empty one.
+    return "secret" if isinstance(value, SecretStr) else str(value)

@@ -34,10 +34,10 @@ class References:
             return self._read(source, name, base, at)
         return {key: self.resolve(item, base, (*at, key)) for key, item in value.items()}
 
-    def _read(self, source: str, name: Any, base: Path, at: Key) -> str | None:
+    def _read(self, source: str, name: Any, base: Path, at: Key) -> str:
         if not isinstance(name, str) or not name:
             self.broken[at] = f'names no {"variable" if source == "env" else "file"}; write {{ {source} = "…" }}'
-            return None
+            return ""
         if source == "env":
             text = os.environ.get(name)
             if text is None:
@@ -51,9 +51,10 @@ class References:
             except OSError as error:
                 text = None
                 self.broken[at] = f"needs the file {base / name}, which cannot be read ({error.strerror})"
-        if text is not None:
-            self.hidden[at] = f"the value of ${name}" if source == "env" else f"the content of {name}"
-            self.values.add(text)
+        if text is None:
+            return ""
+        self.hidden[at] = f"the value of ${name}" if source == "env" else f"the content of {name}"
+        self.values.add(text)
         return text
 
     def secrets(self) -> Iterator[str]:
