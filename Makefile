@@ -1,0 +1,63 @@
+# One door to every task. A fresh machine needs python3 (3.11 or newer) with venv, and make.
+#
+#   make demo     live through a sample campaign and look at its mails and reports
+#   make test     the tests
+#   make check    style, types, and the direction of imports
+#   make wheel    what is released, in dist/
+#   make lock     choose dependencies anew (needs uv)
+#   make clean    everything that was made here
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV ?= uv
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check wheel lock clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.run
+	$(BIN)/migrate demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t sdist -t wheel
+
+lock:
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 --upgrade \
+	  --extra postgres --extra mysql --extra xlsx --extra dev --group build pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 \
+	  --constraint requirements-dev.lock --extra postgres --extra mysql --extra xlsx --group build pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) dist build demo .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+# A stamp says which lock the environment holds, so that the second call has nothing to do. pip compiles what it installs, whatever
+# PYTHONDONTWRITEBYTECODE says: without that every start would compile pandas again.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "migrate needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	test -e $(VENV)/.dev || $(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
