@@ -6,8 +6,8 @@ anchored, and whatever does not fit becomes one `ConfigError` that names the key
 Two rules hold for every table:
 
 * Any string may be `{ env = "NAME" }` or `{ file = "path" }`. A value that came that way is never repeated in an error.
-* Relative paths (every setting of type `Path`, and the file of a SQLite URL) are relative to the folder of the configuration file, so
-  that cron may start the job from anywhere.
+* Relative paths (every setting of type `Path` or called `path`, and the file of a SQLite `url`) are relative to the folder of the
+  configuration file, so that cron may start the job from anywhere.
 """
 
 from __future__ import annotations

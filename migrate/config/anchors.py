@@ -18,7 +18,8 @@ _URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
 
 
 def anchored(settings: Model, base: Path) -> Model:
-    """The same settings with every relative path, and every SQLite file in a `url`, made absolute from `base`."""
+    """The same settings with every relative path (type `Path`, or called `path`), and every SQLite file in a `url`,
+    made absolute from `base`."""
     return settings.model_copy(update={name: _anchored(name, getattr(settings, name), base) for name in type(settings).model_fields})
 
 
@@ -27,6 +28,8 @@ def _anchored(name: str, value: Any, base: Path) -> Any:
         return anchored(value, base)
     if isinstance(value, Path):
         return base / value
+    if name == "path" and isinstance(value, str):
+        return str(base / value)
     if name == "url" and isinstance(value, str):
         return sqlite_url(value, base)
     if name == "url" and isinstance(value, SecretStr):
