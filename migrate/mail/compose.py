@@ -1,0 +1,221 @@
+"""Composing: a notice's facts become a letter (design §10). Templates are loaded once, and a letter is made in well under a millisecond."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import traceback
+import unicodedata
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import jinja2
+
+from migrate.campaign import CampaignSettings
+from migrate.errors import MigrateError, TemplateError
+from migrate.mail.addresses import wire
+from migrate.mail.facts import Facts, clean, label, one
+from migrate.mail.kinds import KINDS
+from migrate.mail.letters import Letter, assemble
+from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
+from migrate.mail.sample import samples
+from migrate.mail.settings import MailSettings
+from migrate.mail.templates import PARTS, Sources, compiled, environment
+
+LANGUAGE: Final = "en"
+_BY_PHONE: Final = {"sms": ("text message",), "voice": ("phone call",), "phone": ("text message", "phone call")}
+_UNDEFINED: Final = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
+_LONGEST_USERNAME: Final = 254
+
+
+class UnrenderableError(MigrateError):
+    """A letter cannot be composed from its facts; only that account is concerned."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str | None = None, variable: str | None = None) -> None:
+        super().__init__(what, where=where)
+        self.variable = variable
+
+
+class Composer:
+    """Everything needed to compose letters of a campaign. Making one raises TemplateError if a template does not compile.
+
+    `sources` are the texts of all templates in use, by name, and under `settings` the values of the configuration that a letter shows
+    or is sent with (no secrets); `digest` is their SHA-256. Equal digests and equal arguments give equal letters.
+    """
+
+    def __init__(self, mail: MailSettings, campaign: CampaignSettings) -> None:
+        self._mail = mail
+        self._campaign = campaign
+        self._files = Sources(mail.templates)
+        text, html = environment(self._files, html=False), environment(self._files, html=True)
+        self._templates = {
+            kind: tuple(compiled(html if ".html" in part else text, self._files, f"{kind}/{part}") for part in PARTS) for kind in KINDS
+        }
+        self._campaign_words = _campaign_words(campaign)
+        settings = {"mail": _mail_values(mail), "campaign": {**self._campaign_words, "timezone": campaign.timezone}}
+        used = {**self._files.texts, "settings": json.dumps(settings, sort_keys=True)}
+        self.sources = dict(sorted(used.items()))
+        self.digest = hashlib.sha256(json.dumps(self.sources).encode()).hexdigest()
+
+    def compose(
+        self,
+        kind: str,
+        facts: Facts,
+        *,
+        to: str,
+        reference: str,
+        message_id: str,
+        occasion: str,
+        now: datetime,
+        cutoff: datetime | None = None,
+    ) -> Letter:
+        """The letter of one notice to one address.
+
+        `now` and `cutoff` (the account's own if it has one, else the campaign's) are UTC instants; days left are counted from `now`.
+        UnrenderableError if a template asks for something unknown, or makes a subject that is empty or of several lines.
+        """
+        context = self._context(kind, facts, to=to, reference=reference, now=now, cutoff=cutoff or self._campaign.cutoff_at)
+        subject, text, html = (self._render(template, context) for template in self._templates[kind])
+        subject = self._one_line(subject.strip(), f"{kind}/{PARTS[0]}")
+        address = _one_address(to)
+        headers = {
+            "From": self._mail.sender_header,
+            "To": address,
+            **({"Reply-To": wire(self._mail.reply_to)} if self._mail.reply_to else {}),
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "OOF, AutoReply",
+            "X-Migrate-Campaign": self._campaign.name,
+            "X-Migrate-Kind": kind,
+            "X-Migrate-Occasion": occasion,
+            "X-Migrate-Reference": reference,
+            "Content-Language": LANGUAGE,
+        }
+        return Letter(
+            to=address,
+            envelope_from=self._mail.envelope_address,
+            subject=subject,
+            text=text,
+            html=html,
+            language=LANGUAGE,
+            reference=reference,
+            message=assemble(headers, subject=subject, text=text, html=html, message_id=message_id, date=now),
+            needs_smtputf8=not address.isascii(),
+        )
+
+    def try_all(self) -> Iterator[tuple[str, Letter]]:
+        """A letter for every sample of every kind, with the kind's name; TemplateError names the file, the line and the variable.
+
+        Also raises for a file in the operator's folder that no letter uses: most likely its name is misspelt, and ours would be sent.
+        """
+        if unused := [name for name in self._files.overriding() if name not in self._files.texts]:
+            path = self._files.path(unused[0])
+            raise TemplateError("no letter uses this template", where=str(path), hint=f"The kinds are {', '.join(KINDS)}.")
+        for kind in KINDS:
+            for sample in samples(kind, self._campaign):
+                try:
+                    letter = self.compose(
+                        kind,
+                        sample.facts,
+                        to=sample.to,
+                        reference=sample.reference,
+                        message_id=sample.message_id,
+                        occasion=sample.occasion,
+                        now=sample.now,
+                    )
+                except UnrenderableError as error:
+                    raise TemplateError(error.what, where=error.where) from error
+                yield kind, letter
+
+    def _context(self, kind: str, facts: Facts, *, to: str, reference: str, now: datetime, cutoff: datetime) -> dict[str, Any]:
+        formats = formats_of(facts.locale)
+        moment = last_moment(cutoff, self._campaign, formats)
+        by_phone = dict.fromkeys(words for method in facts.methods for words in _BY_PHONE.get(method, ()))
+        return {
+            "kind": kind,
+            "campaign": self._campaign_words,
+            "account": {
+                "name": facts.greeting_name,
+                "username": clean(facts.username, _LONGEST_USERNAME),
+                "standing": facts.standing,
+                "methods": [label(method) for method in facts.methods],
+                "default_method": one(facts.default_method) if facts.default_method in facts.methods else None,
+                "has_second_step": any(method != "backup_code" for method in facts.methods),
+                "by_phone": list(by_phone) or ["text message"],
+                "otherwise": [one(method) for method in facts.methods if method not in _BY_PHONE and method != "backup_code"],
+                "phone": clean(facts.phone) if facts.phone else None,
+            },
+            "change": self._change(facts) if facts.change else None,
+            "cutoff": {
+                "day": moment.day,
+                "on": moment.on,
+                "until": moment.until,
+                "is_today": is_last_day(cutoff, self._campaign, now),
+                "has_passed": now >= cutoff,
+            },
+            "days_left": (self._campaign.today(cutoff) - self._campaign.today(now)).days,
+            "reference": reference,
+            "to": clean(to, _LONGEST_USERNAME),
+        }
+
+    def _change(self, facts: Facts) -> dict[str, Any]:
+        return {
+            "name": facts.change,
+            "seen": moment_text(facts.seen_at, self._campaign, formats_of(facts.locale)) if facts.seen_at else None,
+            "gained": [label(method) for method in facts.methods if method not in facts.had],
+            "lost": [label(method) for method in facts.had if method not in facts.methods],
+        }
+
+    def _render(self, template: jinja2.Template, context: dict[str, Any]) -> str:
+        try:
+            return template.render(context)
+        except jinja2.UndefinedError as error:
+            named = _UNDEFINED.search(error.message or "")
+            variable = (named[1] or named[2]) if named else None
+            raise UnrenderableError(f"{error.message}", where=_place(error, template), variable=variable) from error
+        except Exception as error:
+            # What an operator's template computes can fail in any way; it must hold this letter back and not stop the run.
+            raise UnrenderableError(f"{type(error).__name__}: {error}", where=_place(error, template)) from error
+
+    def _one_line(self, subject: str, name: str) -> str:
+        where = str(self._files.path(name))
+        if not subject:
+            raise UnrenderableError("the subject is empty", where=where, variable="subject")
+        if any(unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") for character in subject):
+            raise UnrenderableError("the subject has a line break or a control character in it", where=where, variable="subject")
+        return subject
+
+
+def _one_address(to: str) -> str:
+    try:
+        address = wire(to)
+    except ValueError as error:
+        raise UnrenderableError(f"the address has an impossible domain: {error}", variable="to") from error
+    if any(not character.isprintable() for character in address):
+        raise UnrenderableError("the address has a line break or a control character in it", variable="to")
+    return address
+
+
+def _place(error: Exception, template: jinja2.Template) -> str:
+    """The file and line of a template at which rendering failed."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else str(template.filename)
+
+
+def _campaign_words(campaign: CampaignSettings) -> dict[str, Any]:
+    return {
+        "name": campaign.name,
+        "organization": campaign.organization,
+        "product": campaign.product,
+        "settings_path": list(campaign.settings_path),
+        "support_email": campaign.support_email,
+        "support_phone": campaign.support_phone,
+        "at_cutoff": campaign.at_cutoff,
+    }
+
+
+def _mail_values(mail: MailSettings) -> dict[str, str | None]:
+    return {"from": mail.sender, "envelope_from": mail.envelope_address, "reply_to": mail.reply_to}

@@ -1,0 +1,114 @@
+"""Facts: everything a letter says about its account (design §10).
+
+They are stored with the notice, so that a letter says what was true when it was decided on, and can be composed again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+METHOD_LABELS: Final[dict[str, str]] = {
+    "sms": "text message (SMS)",
+    "voice": "phone call",
+    "phone": "phone (text message or call)",
+    "totp": "authenticator app",
+    "push": "approval in an authenticator app",
+    "passkey": "passkey or security key",
+    "hardware_otp": "hardware code token",
+    "certificate": "certificate",
+    "email_otp": "code by email",
+    "backup_code": "backup codes",
+    "unknown": "a second step that we cannot name",
+    "other": "another method",
+}
+"""What people call a method; one label for each of `migrate.accounts.METHODS`."""
+_ARTICLES: Final = {"push": "an ", "totp": "an ", "backup_code": "", "unknown": "", "other": ""}
+
+LONGEST_NAME: Final = 80
+_BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINK: Final = re.compile(r"(?i)(?<=[a-z0-9])://|\bwww\.(?=\w)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of an account when a notice is decided.
+
+    `standing`, `methods`, `default_method`, `change` and `had` (the methods before the change) are words of the glossary; `phone` is
+    masked; `seen_at` is the UTC instant of the read that saw the change. `change`, `seen_at` and `had` belong to confirmations.
+    """
+
+    username: str
+    standing: str
+    methods: tuple[str, ...] = ()
+    display_name: str | None = None
+    given_name: str | None = None
+    locale: str | None = None
+    default_method: str | None = None
+    phone: str | None = None
+    change: str | None = None
+    seen_at: datetime | None = None
+    had: tuple[str, ...] = ()
+
+    @property
+    def greeting_name(self) -> str:
+        """The name to greet with, fit for a letter; '' if none is left."""
+        return clean(self.given_name or "") or clean(self.display_name or "")
+
+    def to_json(self) -> str:
+        """One line of JSON; equal facts give equal text."""
+        known = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        if self.seen_at is not None:
+            known["seen_at"] = self.seen_at.astimezone(UTC).isoformat()
+        return json.dumps(known, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Facts:
+        """The inverse of `to_json`. Facts that this version does not know are left out."""
+        names = {field.name for field in fields(cls)}
+        known: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in names}
+        for several in ("methods", "had"):
+            known[several] = tuple(known.get(several, ()))
+        if "seen_at" in known:
+            known["seen_at"] = datetime.fromisoformat(known["seen_at"])
+        return cls(**known)
+
+
+def clean(text: str, longest: int = LONGEST_NAME) -> str:
+    """Text of the directory made fit for a letter: one line, no control or direction characters, no link, cut with '…'.
+
+    A name is the only part of a letter that its reader, or whoever took over the account, may have written; mail programs turn
+    anything that looks like an address of a page into a link, so what makes it look so is taken out.
+    """
+    if len(text) <= longest and text.isascii() and text.isprintable() and ":" not in text and "." not in text and "  " not in text:
+        return text.strip()
+    spaced = "".join(" " if character.isspace() else character for character in text[: 40 * longest])
+    kept = "".join(c for c in spaced if c not in _BIDI_CONTROLS and unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp"))
+    line = _LINK.sub(" ", " ".join(kept.split()))
+    if len(line) <= longest:
+        return line
+    cut = line[: longest - 1]
+    while cut and unicodedata.combining(line[len(cut)]):
+        cut = cut[:-1]
+    return cut.rstrip() + "…"
+
+
+def label(method: str) -> str:
+    """What people call a method; a word that is not in the vocabulary is its own label."""
+    return METHOD_LABELS.get(method, method)
+
+
+def one(method: str) -> str:
+    """The label as a sentence has it: 'an authenticator app'."""
+    return f"{_ARTICLES.get(method, 'a ')}{label(method)}"
+
+
+def listed(items: Iterable[str], word: str = "and") -> str:
+    """Items as English lists them: 'a', 'a and b', 'a, b and c'."""
+    *first, last = items
+    return f"{', '.join(first)} {word} {last}" if first else last

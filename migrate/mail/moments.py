@@ -1,0 +1,84 @@
+"""Instants as people read them: weekday, date, time and zone, in the formats of their region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time, get_timezone_name
+
+from migrate.campaign import CampaignSettings
+
+_INTERNATIONAL: Final = Locale("en", "150")
+
+
+@lru_cache(maxsize=1024)
+def formats_of(language_tag: str | None) -> Locale:
+    """English words in the formats of the region that a BCP 47 tag names; those of international English if it names none."""
+    try:
+        region = Locale.parse((language_tag or "en").replace("_", "-"), sep="-").territory
+        return Locale("en", region) if region else _INTERNATIONAL
+    except (UnknownLocaleError, ValueError):
+        return _INTERNATIONAL
+
+
+def zone_text(local: datetime, formats: Locale) -> str:
+    """The zone of a local time, by name and by its distance from UTC: 'Pacific Standard Time, UTC-08:00'."""
+    offset = local.utcoffset() or timedelta()
+    if not offset and getattr(local.tzinfo, "key", "UTC") in ("UTC", "Etc/UTC"):
+        return "UTC"
+    name = get_timezone_name(local, locale=formats)
+    if name.startswith("GMT") and local.tzinfo is not None:
+        name = get_timezone_name(local.tzinfo, locale=formats)
+    return f"{name}, {_distance(offset)}"
+
+
+def _distance(offset: timedelta) -> str:
+    minutes = round(offset.total_seconds() / 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+@lru_cache(maxsize=4096)
+def moment_text(at: datetime, campaign: CampaignSettings, formats: Locale) -> str:
+    """An instant in the campaign's zone: 'Thursday, 1 February 2024, 17:00 (Pacific Standard Time, UTC-08:00)'."""
+    local = at.astimezone(campaign.zone)
+    return f"{format_date(local, 'full', locale=formats)}, {_clock(local, formats)} ({zone_text(local, formats)})"
+
+
+def _clock(local: datetime, formats: Locale) -> str:
+    return format_time(local, "short", locale=formats).replace("\u202f", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class LastMoment:
+    """The last moment at which a retired method works, in the words of a letter.
+
+    `until` goes after the word "until" and names weekday, date, time and zone; `on` goes after "text message codes end" and is short
+    enough for a subject; `day` is the last usable day alone.
+    """
+
+    day: str
+    on: str
+    until: str
+
+
+@lru_cache(maxsize=1024)
+def last_moment(cutoff: datetime, campaign: CampaignSettings, formats: Locale) -> LastMoment:
+    """The words for a cutoff (UTC instant). For one at 00:00 the last usable moment is the end of the day before."""
+    local = cutoff.astimezone(campaign.zone)
+    if local.time() == time():
+        before = (cutoff - timedelta(seconds=1)).astimezone(campaign.zone)
+        date = format_date(before, "long", locale=formats)
+        full = format_date(before, "full", locale=formats)
+        return LastMoment(day=full, on=f"after {date}", until=f"the end of {full} ({zone_text(before, formats)})")
+    date, full = format_date(local, "long", locale=formats), format_date(local, "full", locale=formats)
+    return LastMoment(day=full, on=f"on {date}", until=f"{full}, {_clock(local, formats)} ({zone_text(local, formats)})")
+
+
+def is_last_day(cutoff: datetime, campaign: CampaignSettings, now: datetime) -> bool:
+    """True on the calendar day, in the campaign's zone, that holds the last usable moment."""
+    last = (cutoff - timedelta(microseconds=1)).astimezone(UTC)
+    return now < cutoff and campaign.today(last) == campaign.today(now)

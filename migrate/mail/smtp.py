@@ -1,0 +1,281 @@
+"""The `smtp` transport, on smtplib (design §11, RFC 5321).
+
+Everything turns on one boundary: the moment the end of the data (the line with the single dot) may have reached the server. A break
+before it cannot have delivered the letter, so it is `temporary`; a break after it may have, so it is `uncertain`. smtplib's own `data`
+sends body and dot together and cannot tell the two apart, which is why the DATA command is spoken here by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
+
+from migrate.errors import ConfigError, MailServerError
+from migrate.mail.letters import Letter
+from migrate.mail.settings import MailSettings, SmtpSettings
+from migrate.mail.transport import Receipt, Verdict, enhanced_code, one_line
+
+_CLOSING: Final = 421
+_WANTS_SIGN_IN: Final = (530, 534, 535, 538)
+_END_OF_DATA: Final = b".\r\n"
+_REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
+"""Enhanced codes that in answer to RCPT speak of the address itself: bad destination (5.1.x), mailbox disabled (5.2.1)."""
+
+
+class SmtpTransport:
+    """Connects to the server of `[mail.smtp]`. `retrying` bounds the tries at connecting; tests pass one that does not wait."""
+
+    def __init__(self, settings: SmtpSettings, retrying: Retrying | None = None) -> None:
+        self._settings = settings
+        self._retrying = _patiently() if retrying is None else retrying
+
+    @contextmanager
+    def connect(self) -> Iterator[SmtpConnection]:
+        connection = SmtpConnection(self._settings, self._retrying)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def open_smtp(settings: MailSettings) -> SmtpTransport:
+    """The transport of `[mail.smtp]`."""
+    assert settings.smtp is not None  # validated with `transport`
+    return SmtpTransport(settings.smtp)
+
+
+class SmtpConnection:
+    """One signed-in connection; opened again by itself when the server has closed it between two letters."""
+
+    def __init__(self, settings: SmtpSettings, retrying: Retrying) -> None:
+        self._settings = settings
+        self._retrying = retrying
+        self._server: smtplib.SMTP | None = None
+        self._used = False
+        self._open()
+
+    def send(self, letter: Letter) -> Receipt:
+        was_used = self._used and self._server is not None
+        try:
+            return self._transact(letter)
+        except _ClosedWhileIdleError:
+            if not was_used:
+                return Receipt("temporary", "the server closed the connection before the letter was handed over")
+        self._open()
+        try:
+            return self._transact(letter)
+        except _ClosedWhileIdleError:
+            return Receipt("temporary", "the server closed the connection before the letter was handed over")
+
+    def close(self) -> None:
+        """Say goodbye; a server that does not answer changes nothing any more."""
+        if self._server is not None:
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                self._server.quit()
+        self._drop()
+
+    def _open(self) -> None:
+        self._drop()
+        try:
+            self._server = self._retrying(_connect, self._settings)
+        except (OSError, smtplib.SMTPException) as error:
+            raise _unreachable(error, self._settings) from error
+        self._used = False
+
+    def _drop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def _transact(self, letter: Letter) -> Receipt:
+        if self._server is None:
+            self._open()
+        server = self._server
+        assert server is not None
+        if letter.needs_smtputf8 and not server.has_extn("smtputf8"):
+            return Receipt("permanent", "the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)")
+        try:
+            if refused := self._introduce(server, letter):
+                return refused
+            server.send(_dot_stuffed(letter.message))
+        except (OSError, smtplib.SMTPException) as error:
+            # Nothing can have been delivered: the end of the data was never sent.
+            self._drop()
+            return Receipt("temporary", one_line(f"the connection broke before the letter was handed over: {error}"))
+        return self._finish(server)
+
+    def _introduce(self, server: smtplib.SMTP, letter: Letter) -> Receipt | None:
+        """MAIL, RCPT and DATA up to the server's go-ahead; the receipt if it refuses."""
+        options = [f"SIZE={len(letter.message)}"] if server.has_extn("size") else []
+        if letter.needs_smtputf8:
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
+        try:
+            code, reply = server.mail(letter.envelope_from, options)
+        except (OSError, smtplib.SMTPServerDisconnected) as error:
+            self._drop()
+            raise _ClosedWhileIdleError from error
+        if code == _CLOSING:
+            self._drop()
+            raise _ClosedWhileIdleError
+        if code in _WANTS_SIGN_IN:
+            self._drop()
+            raise MailServerError(
+                f"the mail server wants a sign-in first: {code} {one_line(reply)}.",
+                where=f"[mail.smtp] {self._settings.host}",
+                hint="Set username and password in [mail.smtp], then type `migrate check`.",
+            )
+        if not 200 <= code < 300:
+            return self._refused(server, code, reply)
+        code, reply = server.rcpt(letter.to)
+        if not 200 <= code < 300:
+            return self._refused(server, code, reply, of_address=True)
+        code, reply = server.docmd("DATA")
+        return None if code == 354 else self._refused(server, code, reply)
+
+    def _refused(self, server: smtplib.SMTP, code: int, reply: bytes, *, of_address: bool = False) -> Receipt:
+        receipt = _receipt("permanent" if 500 <= code < 600 else "temporary", code, reply, of_address=of_address)
+        # Neither a refusal nor a go-ahead: the conversation is out of step, and later answers would be taken for the wrong question.
+        out_of_step = not 400 <= code < 600
+        if code == _CLOSING or out_of_step:
+            self._drop()
+        else:
+            self._reset(server)
+        return receipt
+
+    def _finish(self, server: smtplib.SMTP) -> Receipt:
+        """Send the end of the data. From its first byte on the letter may be delivered."""
+        try:
+            server.send(_END_OF_DATA)
+            code, reply = server.getreply()
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()
+            return Receipt("uncertain", one_line(f"the connection broke after the letter was handed over: {error}"))
+        self._used = True
+        if 200 <= code < 300:
+            return _receipt("sent", code, reply)
+        if not 400 <= code < 600:
+            self._drop()
+            return _receipt("uncertain", code, reply)
+        return self._refused(server, code, reply)
+
+    def _reset(self, server: smtplib.SMTP) -> None:
+        self._used = True
+        try:
+            code, _ = server.rset()
+        except (OSError, smtplib.SMTPException):
+            code = -1
+        if code != 250:
+            self._drop()
+
+
+class _ClosedWhileIdleError(Exception):
+    """The server hung up before it answered MAIL: nothing of this letter was taken."""
+
+
+def _receipt(verdict: Verdict, code: int, reply: bytes, *, of_address: bool = False) -> Receipt:
+    words = one_line(reply)
+    enhanced = enhanced_code(words)
+    bad_address = verdict == "permanent" and of_address and enhanced is not None and enhanced.startswith(_REFUSED_ADDRESSES)
+    return Receipt(verdict, one_line(f"{code} {words}") if code > 0 else words, enhanced, bad_address)
+
+
+def _dot_stuffed(message: bytes) -> bytes:
+    """The message as DATA carries it: a dot at the beginning of a line doubled (RFC 5321 §4.5.2), a line end at the end."""
+    stuffed = message.replace(b"\r\n.", b"\r\n..")
+    if stuffed.startswith(b"."):
+        stuffed = b"." + stuffed
+    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
+
+
+def _patiently() -> Retrying:
+    return Retrying(
+        stop=stop_after_attempt(4) | stop_after_delay(60),
+        wait=wait_exponential(multiplier=0.5, max=8) + wait_random(0, 0.5),
+        retry=retry_if_exception(_worth_another_try),
+        reraise=True,
+    )
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    """A server that is not there yet may come; a certificate or a password does not get better."""
+    if isinstance(error, ssl.SSLError):
+        return False
+    if isinstance(error, smtplib.SMTPConnectError):
+        return 400 <= error.smtp_code < 500
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return True
+    return isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException)
+
+
+def _connect(settings: SmtpSettings) -> smtplib.SMTP:
+    """A greeted, encrypted and signed-in connection. There is no way from here to an unencrypted one unless `security` says so."""
+    server = _encrypted_from_the_start(settings) if settings.security == "tls" else _plain(settings)
+    try:
+        if settings.security == "starttls":
+            server.starttls(context=_tls(settings))
+        server.ehlo_or_helo_if_needed()
+        if settings.username is not None and settings.password is not None:
+            server.login(settings.username, settings.password.get_secret_value())
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _plain(settings: SmtpSettings) -> smtplib.SMTP:
+    return smtplib.SMTP(settings.host, settings.port, local_hostname=_own_name(), timeout=settings.timeout)
+
+
+def _encrypted_from_the_start(settings: SmtpSettings) -> smtplib.SMTP:
+    return smtplib.SMTP_SSL(settings.host, settings.port, local_hostname=_own_name(), timeout=settings.timeout, context=_tls(settings))
+
+
+def _tls(settings: SmtpSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.ca_file is not None:
+        try:
+            context.load_verify_locations(settings.ca_file)
+        except OSError as error:
+            raise ConfigError(
+                f"{settings.ca_file} cannot be used: {error.strerror or error}.",
+                where="[mail.smtp] ca_file",
+                hint="It must be a file of certificates in PEM form.",
+            ) from error
+    return context
+
+
+def _own_name() -> str:
+    """What EHLO says. The host's full name if it knows one; asking DNS for it could stall every connection."""
+    name = socket.gethostname()
+    return name if "." in name and name.isascii() else "[127.0.0.1]"
+
+
+def _unreachable(error: Exception, settings: SmtpSettings) -> MailServerError:
+    where = f"[mail.smtp] {settings.host} port {settings.port}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what = f"the mail server's certificate is not trusted: {error.verify_message}."
+        hint = "Write the name that the certificate has as host, or set ca_file to the certificate of the authority that issued it."
+    elif isinstance(error, ssl.SSLError):
+        what = f"no encrypted connection could be made: {error.reason or error}."
+        hint = "security = 'tls' goes with port 465 and security = 'starttls' with port 587."
+    elif isinstance(error, smtplib.SMTPAuthenticationError):
+        what = f"the mail server does not accept the sign-in: {error.smtp_code} {one_line(error.smtp_error)}."
+        hint = "Look at username and password, then type `migrate check`."
+    elif isinstance(error, smtplib.SMTPNotSupportedError):
+        what = f"the mail server cannot do what is asked: {one_line(str(error)).rstrip('.')}."
+        hint = "Look at port and security: a password is only ever sent over TLS, and letters are never sent in the clear instead."
+    elif isinstance(error, smtplib.SMTPResponseException):
+        what = f"the mail server turned us away: {error.smtp_code} {one_line(error.smtp_error)}."
+        hint = "What is left stays queued; `migrate send` tries again."
+    else:
+        what = f"the mail server cannot be reached: {one_line(str(error)) or type(error).__name__}."
+        hint = "Look at host and port, then type `migrate check`; what is left stays queued."
+    return MailServerError(what, where=where, hint=hint)

@@ -1,0 +1,166 @@
+"""The mail templates: found, overridden file by file, their CSS inlined once, compiled once (design §10).
+
+`templates/mail/<kind>/{subject.txt,body.txt,body.html}.j2` use the frame in `templates/mail/_frame/`. An operator's folder
+(`mail.templates`) is laid out the same; a file found there takes the place of ours.
+
+Mail programs drop style sheets, so every rule of `_frame/style.css` is written into the `style` attributes it applies to. That is done
+on the source of a template, with its Jinja tags masked, so that it costs nothing for each letter and an operator's page gets it too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import css_inline
+import jinja2
+from jinja2 import meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from migrate.errors import TemplateError
+from migrate.mail.facts import listed
+from migrate.resources import resource
+
+PARTS: Final = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
+STYLE: Final = "_frame/style.css"
+
+_TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_MASKED: Final = re.compile(r'<!--jinja(\d+)-->|&lt;!--jinja(\d+)--&gt;|jinja(\d+)x(?:="")?')
+_OPEN_TAG: Final = re.compile(r"<[A-Za-z/][^<>]*\Z")
+
+
+class Sources:
+    """Where a template's text comes from; remembers every text it gave, by name."""
+
+    def __init__(self, override: Path | None) -> None:
+        ours = resource("templates") / "mail"
+        self._folders = (ours,) if override is None else (_mail_folder(override), ours)
+        self.texts: dict[str, str] = {}
+
+    def path(self, name: str) -> Path | None:
+        """The file that gives a template, or None."""
+        return next((found for folder in self._folders if (found := folder / name).is_file()), None)
+
+    def read(self, name: str) -> str:
+        """A template's text; TemplateError if the file is not there or is not UTF-8."""
+        path = self.path(name)
+        if path is None:
+            raise TemplateError(
+                f"template {name} is missing", where=str(self._folders[0]), hint="`migrate init --templates` writes a full set."
+            )
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise TemplateError(f"cannot be read: {error}", where=str(path)) from error
+        self.texts[name] = text
+        return text
+
+    def overriding(self) -> tuple[str, ...]:
+        """The names of the templates in the operator's folder, whether or not anything uses them."""
+        if len(self._folders) == 1:
+            return ()
+        folder = self._folders[0]
+        return tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.j2")))
+
+
+def _mail_folder(override: Path) -> Path:
+    if not override.is_dir():
+        raise TemplateError(f"{override} is no folder", where="[mail] templates", hint="`migrate init --templates` writes one.")
+    # A copy of the whole `templates/` holds the mails one level down.
+    return override / "mail" if (override / "mail").is_dir() else override
+
+
+class _Loader(jinja2.BaseLoader):
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        path = self._sources.path(template)
+        if path is None or ".." in template:
+            raise jinja2.TemplateNotFound(template)
+        source = self._sources.read(template)
+        if template.endswith(".html.j2"):
+            # Parsed once as it stands: a mistake must be told by the line in the file, which inlining may move.
+            environment.parse(source, template, str(path))
+            source = inline(source, self._sources.read(STYLE), where=str(path))
+        return source, str(path), None
+
+
+def environment(sources: Sources, *, html: bool) -> jinja2.Environment:
+    """A sandbox to compile templates in: an unknown name is an error, and nothing it is given can be changed.
+
+    There is one for HTML, which escapes every value, and one for text, since the sentences in `_frame/words.j2` serve both: a macro's
+    output counts as safe wherever its caller escapes, so it must have escaped what it was given itself.
+    """
+    env = ImmutableSandboxedEnvironment(
+        loader=_Loader(sources),
+        undefined=jinja2.StrictUndefined,
+        autoescape=html,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    env.filters["listed"] = listed
+    env.filters["days"] = lambda count: f"{count} day" if count == 1 else f"{count} days"
+    return env
+
+
+def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Template:
+    """A template and everything it builds on, compiled; TemplateError names the file and the line."""
+    try:
+        template = env.get_template(name)
+        for used in _used_by(env, sources.texts[name]):
+            if used not in sources.texts:
+                compiled(env, sources, used)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(f"line {error.lineno}: {error.message}", where=error.filename or error.name) from error
+    except jinja2.TemplateNotFound as error:
+        sources.read(str(error.name))
+        raise
+    return template
+
+
+def _used_by(env: jinja2.Environment, source: str) -> tuple[str, ...]:
+    return tuple(name for name in meta.find_referenced_templates(env.parse(source)) if name is not None)
+
+
+def inline(source: str, css: str, *, where: str) -> str:
+    """An HTML template's source with the rules of `css` in `style` attributes; at-rules stay, in the `<style>` of a whole page.
+
+    A selector sees the elements of its own file only. Jinja tags may stand between elements, in text and in attributes' values.
+    """
+    tags: list[str] = []
+    masked: list[str] = []
+    at = 0
+    for found in _TAG.finditer(source):
+        masked.append(source[at : found.start()])
+        at = found.end()
+        inside_an_element = _OPEN_TAG.search("".join(masked))
+        statement = found[0].startswith(("{%", "{#")) and not inside_an_element
+        masked.append(f"<!--jinja{len(tags)}-->" if statement else f"jinja{len(tags)}x")
+        tags.append(found[0])
+    masked.append(source[at:])
+    page = "".join(masked)
+    inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False, extra_css=css)
+    is_whole = re.search(r"<html\b", page, re.IGNORECASE) is not None
+    styled = inliner.inline(page) if is_whole else inliner.inline_fragment(page, "")
+    seen: list[int] = []
+
+    def unmask(found: re.Match[str]) -> str:
+        number = int(next(group for group in found.groups() if group is not None))
+        seen.append(number)
+        return tags[number]
+
+    unmasked = _MASKED.sub(unmask, styled)
+    if seen != list(range(len(tags))):
+        lost = next((tags[n] for n in range(len(tags)) if seen.count(n) != 1), tags[0])
+        raise TemplateError(
+            f"{lost} stands where HTML allows none",
+            where=where,
+            hint="Put it around whole elements, or inside an attribute's value or a text.",
+        )
+    return unmasked

@@ -1,0 +1,79 @@
+"""The seam to a mail server: a transport has one verb, and answers with a receipt (design §11).
+
+    with transport.connect() as connection:
+        receipt = connection.send(letter)
+
+A transport is one module and one line in `_TRANSPORTS`. `connect` and `send` raise MailServerError when no letter can be handed over at
+all, whoever it is for; what is said about one letter is its receipt.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final, Literal, Protocol
+
+from migrate.mail.letters import Letter
+from migrate.mail.settings import MailSettings
+
+Verdict = Literal["sent", "temporary", "permanent", "uncertain"]
+
+LONGEST_REPLY: Final = 300
+_ENHANCED: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the mail server said about a letter.
+
+    `sent`: it took the letter. `temporary`: it did not, and trying again may help. `permanent`: it never will. `uncertain`: it may have
+    taken it; whether it did cannot be known. `reply` is its last words, one line; `code` the enhanced status (RFC 3463) if it gave one;
+    `bad_address` is true if it refused the very address as unknown or disabled.
+    """
+
+    verdict: Verdict
+    reply: str
+    code: str | None = None
+    bad_address: bool = False
+
+
+class Connection(Protocol):
+    """A way to the mail server that is open."""
+
+    def send(self, letter: Letter) -> Receipt:
+        """Hand one letter over. After any receipt the connection can be used for the next."""
+
+
+class Transport(Protocol):
+    """A way to the mail server."""
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """An open connection, for one thread at a time."""
+
+
+_TRANSPORTS: Final = {
+    "maildir": "migrate.mail.maildir:open_maildir",
+    "smtp": "migrate.mail.smtp:open_smtp",
+}
+
+
+def open_transport(settings: MailSettings) -> Transport:
+    """The transport that the configuration names. Nothing is connected yet."""
+    module, _, name = _TRANSPORTS[settings.transport].partition(":")
+    transport: Transport = getattr(import_module(module), name)(settings)
+    return transport
+
+
+def one_line(reply: bytes | str) -> str:
+    """A server's words made fit for a ledger and a terminal: one line, printable, cut at `LONGEST_REPLY`."""
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 10 * LONGEST_REPLY]).split())
+    return line if len(line) <= LONGEST_REPLY else line[: LONGEST_REPLY - 1] + "…"
+
+
+def enhanced_code(reply: str) -> str | None:
+    """The enhanced status code in a reply, such as '5.1.1'."""
+    found = _ENHANCED.search(reply)
+    return found[1] if found else None
