@@ -1,0 +1,340 @@
+"""The configuration file: what it may say, and how it is told what it may not."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticUndefined
+
+from migrate.config import TABLES, load
+from migrate.config.anchors import sqlite_url
+from migrate.config.complaints import _model_at
+from migrate.directory import settings_model
+from migrate.directory.registry import DIRECTORIES
+from migrate.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+
+SMALL = """
+[campaign]
+name = "sms-retirement"
+organization = "Example Corp"
+product = "Example account"
+opens = 2023-08-01
+cutoff = 2024-02-01T00:00:00
+support_email = "help@example.com"
+[directory]
+kind = "sql"
+url = "sqlite:///directory.db"
+table = "users"
+[mail]
+from = "Example Corp Security <security@example.com>"
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as raised:
+        load(written(tmp_path, text))
+    assert raised.value.exit_code == 2
+    return str(raised.value)
+
+
+def test_what_is_not_set_has_its_default(tmp_path: Path) -> None:
+    config = load(written(tmp_path, SMALL))
+    assert config.campaign.opens == date(2023, 8, 1)
+    assert config.schedule.days_before == (60, 30, 14, 7, 3, 1)
+    assert config.mail.transport == "maildir"
+    assert config.safety.max_messages == 500
+    assert config.reports.formats == ("csv", "html", "xlsx", "parquet")
+
+
+def test_a_file_saved_by_a_windows_editor_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode())
+    assert load(path).campaign.name == "sms-retirement"
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: there is no such configuration file\. Type `migrate init`"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b'[campaign]\nname = "\xff"\n')
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load(path)
+
+
+def test_a_slip_of_syntax_is_shown_with_its_line(tmp_path: Path) -> None:
+    assert "line 3" in refusal(tmp_path, "[campaign]\nname = 'x'\nproduct = Example\n")
+
+
+USERS = 'table = "users"'
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ("organization", "organisation", "[campaign] organisation: is no setting; did you mean organization?"),
+        ("[mail]\n", "[mial]\n", "[mial]: is no table of the configuration; did you mean [mail]?"),
+        ("= 2023-08-01", '= "2023-08-01"', "[campaign] opens: is '2023-08-01', which is text; write the date without quotes"),
+        ("= 2023-08-01", "= 2025-01-01", "[campaign]: opens (2025-01-01) must lie before cutoff (2024-02-01)."),
+        ('name = "sms-retirement"\n', "", "[campaign] name: is missing."),
+        ('kind = "sql"', 'kind = "sqll"', "[directory] kind: 'sqll' is no kind of directory; did you mean 'sql'?"),
+        ('kind = "sql"\n', "", "[directory] kind: is missing."),
+        ('kind = "sql"', "kind = 3", "[directory] kind: is 3: it should be a valid string."),
+        (USERS, f"{USERS}\n[safety]\nmax_shrink = 10", "[safety] max_shrink: is 10: it should be less than or equal to 1."),
+        (USERS, f"{USERS}\n[schedule]\ndays_before = [7, 7]", "[schedule] days_before: is [7, 7], which names a day twice."),
+        (USERS, f"{USERS}\n[schedule]\ndays_after = [0, 'x']", "[schedule] days_after, item 2: is 'x': it should be a valid integer."),
+        (USERS, f"{USERS}\n[directory.columns]\nid = 'x'", "[directory] columns: 'id' is none of our columns"),
+        ("[campaign]", "max_messages = 3\n[campaign]", "max_messages: stands outside any table; it belongs under [safety]."),
+        ("[campaign]", "weather = 'fine'\n[campaign]", "weather: stands outside any table; the tables are [campaign], "),
+        (
+            "[mail]",
+            "[mail.smtp]\nhost = 'x'\nport = 99999\n[mail]",
+            "[mail.smtp] port: is 99999: it should be less than or equal to 65535.",
+        ),
+        ("[mail]", "[mail.smtp]\nport = 25\n[mail]", "[mail.smtp] host: is missing."),
+        ("[mail]", "[safety]\nallowed_domains = ['a b']\n[mail]", "[safety] allowed_domains, item 1: 'a b' is no mail domain"),
+        ("[mail]", "[reports]\nformats = ['pdf']\n[mail]", "[reports] formats, item 1: is 'pdf': it should be 'csv', 'html', 'xlsx' or"),
+    ],
+)
+def test_an_error_names_the_key_what_was_found_and_what_would_do(tmp_path: Path, line: str, instead: str, said: str) -> None:
+    assert line in SMALL
+    assert f"config.toml, {said}" in refusal(tmp_path, SMALL.replace(line, instead, 1))
+
+
+def test_a_misspelling_is_told_instead_of_the_missing_key_it_explains(tmp_path: Path) -> None:
+    told = refusal(tmp_path, SMALL.replace("organization", "organisation"))
+    assert "is missing" not in told
+    assert told.count("\n") == 0
+
+
+def test_several_errors_are_told_at_once_a_line_each(tmp_path: Path) -> None:
+    text = SMALL.replace("organization", "organisation").replace('name = "sms-retirement"\n', "") + "transport = 'pigeon'\n"
+    lines = refusal(tmp_path, text).splitlines()
+    assert "3 settings" in lines[0]
+    assert [line.split()[1] for line in lines[1:]] == ["organisation", "transport", "name"]
+
+
+def test_a_string_may_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORGANIZATION", "Env Corp")
+    (tmp_path / "product").write_text("File account\n", encoding="utf-8")
+    text = SMALL.replace('"Example Corp"', '{ env = "ORGANIZATION" }').replace('"Example account"', '{ file = "product" }')
+    config = load(written(tmp_path, text))
+    assert (config.campaign.organization, config.campaign.product) == ("Env Corp", "File account")
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ('{ env = "NOT_SET_ANYWHERE" }', "needs the environment variable NOT_SET_ANYWHERE, which is not set"),
+        ('{ file = "no/such/file" }', "no/such/file, which cannot be read"),
+        ("{ env = 3 }", 'names no variable; write { env = "…" }'),
+        ('{ envv = "X" }', "it should be a valid string"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_an_error(tmp_path: Path, reference: str, said: str) -> None:
+    told = refusal(tmp_path, SMALL.replace('"Example Corp"', reference))
+    assert "[campaign] organization" in told
+    assert said in told
+
+
+SMTP = """
+[mail.smtp]
+host = "smtp.example.com"
+username = "security@example.com"
+password = { env = "NOT_SET_ANYWHERE" }
+"""
+
+
+def test_a_password_that_nobody_would_use_need_not_be_there(tmp_path: Path) -> None:
+    assert load(written(tmp_path, SMALL + SMTP)).mail.transport == "maildir"
+
+
+def test_a_password_that_would_be_used_must_be_there(tmp_path: Path) -> None:
+    assert "[mail.smtp] password: needs the environment variable" in refusal(tmp_path, SMALL + "transport = 'smtp'\n" + SMTP)
+
+
+def test_no_secret_is_repeated_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_ZONE", "hunter2-zone")
+    text = (
+        SMALL.replace("[directory]", 'timezone = { env = "SECRET_ZONE" }\n[directory]')
+        + 'transport = "smtp"\n[mail.smtp]\npassword = ["hunter3"]\n'
+    )
+    told = refusal(tmp_path, text.replace('"sqlite:///directory.db"', '["postgresql://u:hunter4@h/d"]'))
+    assert "[campaign] timezone" in told
+    assert "[mail.smtp] password" in told
+    assert "[directory] url" in told
+    assert "hunter" not in told
+
+
+def test_a_directory_may_have_a_method_called_env_or_file(tmp_path: Path) -> None:
+    config = load(written(tmp_path, SMALL + '[directory.methods]\nfile = "totp"\n'))
+    assert config.directory.methods == {"file": "totp"}
+
+
+def test_relative_paths_are_relative_to_the_file_and_not_to_where_cron_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    path = written(tmp_path, SMALL + 'templates = "mine"\n[mail.smtp]\nhost = "localhost"\nca_file = "ca.pem"\n')
+    monkeypatch.chdir(here)
+    config = load(Path("../config.toml"))
+    base = here / ".."
+    assert config.reports.dir == base / "reports"
+    assert config.mail.maildir.path == base / "outbox"
+    assert config.mail.templates == base / "mine"
+    assert config.mail.smtp is not None
+    assert config.mail.smtp.ca_file == base / "ca.pem"
+    assert config.ledger.url == f"sqlite:///{base}/migrate.db"
+    assert config.directory.url.get_secret_value() == f"sqlite:///{base}/directory.db"  # type: ignore[attr-defined]
+    assert path.samefile(base / "config.toml")
+
+
+def test_a_csv_directory_lies_beside_the_configuration_file(tmp_path: Path) -> None:
+    text = re.sub(r'kind = "sql"\nurl = .*\ntable = .*\n', 'kind = "csv"\npath = "export/users.csv"\n', SMALL)
+    assert Path(load(written(tmp_path, text)).directory.path) == tmp_path / "export/users.csv"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("url", "anchored"),
+    [
+        ("sqlite:///a.db", "sqlite:////base/a.db"),
+        ("sqlite:///sub/a.db?timeout=5", "sqlite:////base/sub/a.db?timeout=5"),
+        ("sqlite+pysqlite:///a.db", "sqlite+pysqlite:////base/a.db"),
+        ("sqlite:////abs/a.db", "sqlite:////abs/a.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///file:a.db?mode=ro&uri=true", "sqlite:///file:a.db?mode=ro&uri=true"),
+        ("postgresql://u:p@h/a.db", "postgresql://u:p@h/a.db"),
+    ],
+)
+def test_only_the_file_of_a_sqlite_url_is_anchored(url: str, anchored: str) -> None:
+    assert sqlite_url(url, Path("/base")) == anchored
+
+
+def test_the_digest_changes_with_a_setting_and_not_with_a_comment_a_default_or_a_folder(tmp_path: Path) -> None:
+    digest = load(written(tmp_path, SMALL)).digest
+    (tmp_path / "moved").mkdir()
+    assert re.fullmatch(r"[0-9a-f]{64}", digest)
+    assert load(written(tmp_path / "moved", SMALL + "# a comment\n[safety]\nmax_messages = 500\n")).digest == digest
+    assert load(written(tmp_path, SMALL + "[safety]\nmax_messages = 501\n")).digest != digest
+
+
+def test_the_digest_tells_nothing_of_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [SMALL.replace("sqlite:///directory.db", f"postgresql://u:{password}@h/d") for password in ("one", "two")]
+    assert len({load(written(tmp_path, text + SMTP)).digest for text in texts}) == 1
+    digests = set()
+    for password in ("one", "", "two"):
+        monkeypatch.setenv("NOT_SET_ANYWHERE", password)
+        digests.add(
+            load(written(tmp_path, SMALL + 'transport = "smtp"\n[ledger]\nurl = "postgresql://u:' + password + 'x@h/d"\n' + SMTP)).digest
+        )
+    assert len(digests) == 1
+
+
+# The example file
+
+
+def models() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every table of the file with each model it may have."""
+    for table, model in TABLES.items():
+        yield from [(table, settings_model(kind)) for kind in DIRECTORIES] if table == "directory" else [(table, model)]
+
+
+def leaves(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, Any]]:
+    """Each setting as (table, key, default)."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        nested = _model_at(model, (key,))
+        if nested is None:
+            default = field.get_default(call_default_factory=True) if not field.is_required() else PydanticUndefined
+            yield table, key, default
+        else:
+            yield from leaves(f"{table}.{key}", nested)
+
+
+def named_in_example() -> set[tuple[str, str]]:
+    """Every (table, key) that the example sets, or shows in a comment."""
+    found, table = set(), ""
+    for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
+        if header := re.match(r"\[([\w.]+)\]", line):
+            table = header[1]
+            parent, _, name = table.rpartition(".")
+            found.add((parent, name))
+        elif setting := re.match(r"(?:# )?(\w+) = ", line):
+            found.add((table, setting[1]))
+    return found
+
+
+def test_the_example_names_every_setting_and_no_other() -> None:
+    real = {(table, key) for name, model in models() for table, key, _ in leaves(name, model)}
+    named = named_in_example()
+    open_tables = {"directory.columns", "directory.methods", "directory.method_columns"}
+    assert real - named == set()
+    tables = {
+        (table.rpartition(".")[0], table.rpartition(".")[2])
+        for table, _, _ in (leaf for name, model in models() for leaf in leaves(name, model))
+    }
+    assert {(table, key) for table, key in named if table not in open_tables} - real - tables == set()
+
+
+def test_the_example_sets_what_has_a_default_to_its_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    raw = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    compared = 0
+    for name, model in models():
+        for table, key, default in leaves(name, model):
+            value: Any = raw
+            for part in (*table.split("."), key):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is None or default is PydanticUndefined or default is None or (table, key) == ("directory", "kind"):
+                continue
+            expected = str(default) if isinstance(default, (Path, SecretStr)) else list(default) if isinstance(default, tuple) else default
+            assert value == expected, f"[{table}] {key}"
+            compared += 1
+    assert compared > 30
+
+
+def test_every_setting_of_the_example_has_one_comment() -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    settings = [line for line in lines if re.match(r"(?:# )?\w+ = ", line)]
+    bare = [line for line in settings if not re.search(r"\S\s+# \S", line.removeprefix("# "))]
+    listed = {"settings_path", "accepted", "formats"}
+    assert [line for line in bare if line.split()[0] not in listed] == []
+
+
+def test_the_example_loads_as_it_is() -> None:
+    config = load(EXAMPLE)
+    assert config.campaign.cutoff == datetime(2024, 2, 1)
+    assert config.mail.smtp is not None
+    assert config.mail.smtp.port == 587
+
+
+def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIGRATE_SMTP_PASSWORD", "x")
+    text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = text.replace('kind = "sql"', 'kind = "csv"').replace('transport = "maildir"', 'transport = "smtp"')
+    text = re.sub(r"^(url|table|query|key) = .*\(sql\).*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^methods = .*\n", "", text, flags=re.MULTILINE)
+    config = load(written(tmp_path, text))
+    assert config.campaign.support_phone == "+1 555 0100"
+    assert config.directory.columns == {"account_id": "id", "email": "mail"}
