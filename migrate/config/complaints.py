@@ -67,9 +67,10 @@ def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: 
 
 
 def paragraph(path: str, found: list[Complaint]) -> ConfigError:
-    """All complaints of one file as one error, the most useful first; a missing key that a misspelling explains is left out."""
-    explained = {complaint.about for complaint in found if complaint.rank == _UNKNOWN and complaint.about}
-    told = [c for c in sorted(found, key=lambda c: c.rank) if not (c.rank == _MISSING and c.about in explained)]
+    """All complaints of one file as one error, the most useful first; a missing key that a misspelt key or table explains is left out."""
+    misspelt = [complaint.about for complaint in found if complaint.rank == _UNKNOWN and complaint.about]
+    explained = [c for c in found if c.rank == _MISSING and any(c.about[: len(meant)] == meant for meant in misspelt)]
+    told = [c for c in sorted(found, key=lambda c: c.rank) if c not in explained]
     if len(told) == 1:
         end = "" if told[0].what.endswith("?") else "."
         return ConfigError(f"{told[0].what}{end}", where=f"{path}, {told[0].where}")
