@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.accounts import ACCOUNT_COLUMNS, ROW_COLUMNS
+from migrate.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, ROW_COLUMNS
 
 REJECTED_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "position": "int64", "rejection": "str"}
 _BATCH = 2048
@@ -79,7 +80,8 @@ class Snapshot:
         self._nameless = Spill(folder / "nameless.arrow")
         self._pieces: list[tuple[int, list[str]]] = []  # number of its first batch, and the first id of each of its batches
         self._batches = 0
-        self._columns = {name: hashlib.sha256() for name in ACCOUNT_COLUMNS}
+        # Lengths and values apart, so that where one range ends and the next begins leaves no trace.
+        self._columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in ACCOUNT_COLUMNS}
         self.rows = 0
 
     @classmethod
@@ -121,6 +123,20 @@ class Snapshot:
         for low, high in zip([None, *cuts], [*cuts, None], strict=True):
             yield self._range(reader, low, high)
 
+    def holders(self, wanted: frozenset[str]) -> pd.DataFrame:
+        """Who has one of the wanted addresses (lower case) now: `account_id`, `folded`; rejected rows count as holders too."""
+        found = [pd.DataFrame({"account_id": pd.Series(dtype="str"), "folded": pd.Series(dtype="str")})]
+        reader = self._sorted.reader() if self._batches and wanted else None
+        for i in range(self._batches if reader else 0):
+            assert reader is not None
+            batch = reader.get_batch(i).select(["account_id", "email", "notification_emails"]).to_pandas()
+            listed = batch["notification_emails"].where(batch["notification_emails"] != "")
+            several = listed.dropna().str.split(ADDRESS_SEPARATOR).explode()
+            both = pd.concat([batch["email"], several]).dropna().astype("str").str.lower()
+            both = both[both.isin(wanted)]
+            found.append(pd.DataFrame({"account_id": batch["account_id"].reindex(both.index), "folded": both}))
+        return pd.concat(found, ignore_index=True).drop_duplicates()
+
     def _range(self, reader: pa.ipc.RecordBatchFileReader | None, low: str | None, high: str | None) -> Range:
         batches = []
         for start, ids in self._pieces:
@@ -149,21 +165,28 @@ class Snapshot:
         return batch.filter(keep) if isinstance(keep, pa.Array) else batch
 
     def _fold(self, accounts: pd.DataFrame) -> None:
-        for name, digest in self._columns.items():
+        for name, (lengths, values) in self._columns.items():
             column = pa.array(accounts[name])
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                digest.update(pc.fill_null(pc.cast(pc.binary_length(column), pa.int64()), -1).to_numpy().tobytes())
-                digest.update("".join(pc.fill_null(column, "").to_pylist()).encode())
+            if pa.types.is_large_string(column.type):
+                lengths.update(pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False).tobytes())
+                values.update(_text_of(column))
             else:
-                digest.update(pc.fill_null(pc.cast(column, pa.int64()), -(2**63)).to_numpy(zero_copy_only=False).tobytes())
+                values.update(pc.fill_null(pc.cast(column, pa.int64()), -(2**63)).to_numpy(zero_copy_only=False).tobytes())
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every accepted account in order of id, the same whatever the source's order and the size of its chunks."""
         whole = hashlib.sha256()
-        for name, digest in self._columns.items():
-            whole.update(name.encode() + digest.digest())
+        for name, (lengths, values) in self._columns.items():
+            whole.update(name.encode() + lengths.digest() + values.digest())
         return whole.hexdigest()
+
+
+def _text_of(column: pa.Array) -> memoryview:
+    """All texts of a column end to end, without a copy."""
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, dtype="int64")[column.offset : column.offset + len(column) + 1]
+    return memoryview(data)[ends[0] : ends[-1]] if data is not None and len(column) else memoryview(b"")
 
 
 def _settle_duplicates(frame: pd.DataFrame) -> pd.DataFrame:

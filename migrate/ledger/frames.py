@@ -18,7 +18,9 @@ def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[st
 
     Instants come as integers and method sets as text: they are read raw and made whole columns at once, not value by value.
     """
-    raw = statement.with_only_columns(*(sa.type_coerce(column, _raw(column.type)).label(column.name) for column in statement.selected_columns))
+    raw = statement.with_only_columns(
+        *(sa.type_coerce(column, _raw(column.type)).label(column.name) for column in statement.selected_columns)
+    )
     rows = connection.execute(raw).all()
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     return pd.DataFrame({name: series(name, dtype, column) for (name, dtype), column in zip(columns.items(), values, strict=True)})
@@ -39,7 +41,7 @@ def series(name: str, dtype: str, values: tuple[Any, ...]) -> pd.Series:
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A frame as rows for `executemany`: missing is None, instants are aware datetimes, method sets are words."""
+    """A frame as rows for `executemany`, as the ledger keeps them: missing is None, instants are microseconds, method sets are words."""
     columns = {name: _plain(name, frame[name]) for name in frame.columns}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
@@ -49,4 +51,7 @@ def _plain(name: str, column: pd.Series) -> list[Any]:
         return methods_text(column).tolist()
     if column.dtype.kind in "biu":
         return column.tolist()
+    if column.dtype.kind == "M":
+        there = column.notna().to_numpy()
+        return [micros if known else None for micros, known in zip(column.astype("int64").tolist(), there.tolist(), strict=True)]
     return column.astype(object).where(column.notna(), None).tolist()

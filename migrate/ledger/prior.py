@@ -31,7 +31,9 @@ class Prior:
     def accounts(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the range, in order of id, the accounts that are gone included."""
         a = schema.account.c
-        return self._fetch(sa.select(*(a[name] for name in RECORD_COLUMNS)).where(*self._within(a, low, high)).order_by(a.account_id), RECORD_COLUMNS)
+        return self._fetch(
+            sa.select(*(a[name] for name in RECORD_COLUMNS)).where(*self._within(a, low, high)).order_by(a.account_id), RECORD_COLUMNS
+        )
 
     def known(self) -> int:
         """How many accounts the last accepted read had."""
@@ -65,14 +67,18 @@ class Prior:
     def open_changes(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`OPEN_COLUMNS` of the mailed changes that have no confirmation yet."""
         c = schema.change.c
-        return self._fetch(sa.select(*(c[name] for name in OPEN_COLUMNS)).where(*self._within(c, low, high), c.state == "open"), OPEN_COLUMNS)
+        return self._fetch(
+            sa.select(*(c[name] for name in OPEN_COLUMNS)).where(*self._within(c, low, high), c.state == "open"), OPEN_COLUMNS
+        )
 
     def earlier_addresses(self, low: Bound, high: Bound, since: datetime) -> pd.DataFrame:
         """`account_id`, `tenure`, `email`, `notification_emails` of versions that were superseded at or after an instant."""
         h, run = schema.account_history.c, schema.run.c
         first = sa.select(sa.func.min(run.seq)).where(run.campaign_id == self.campaign_id, run.as_of >= since).scalar_subquery()
         columns = {"account_id": "str", "tenure": "int32", "email": "str", "notification_emails": "str"}
-        return self._fetch(sa.select(*(h[name] for name in columns)).where(*self._within(h, low, high), h.until_run >= first).distinct(), columns)
+        return self._fetch(
+            sa.select(*(h[name] for name in columns)).where(*self._within(h, low, high), h.until_run >= first).distinct(), columns
+        )
 
     def exceptions(self, table: sa.Table, today: date) -> pd.Series:
         """Account id → the last day (ISO) of the longest exemption or pause (`table`) that is in force on a day."""
@@ -93,7 +99,9 @@ class Prior:
     def last_run(self) -> sa.Row[Any] | None:
         """The campaign's latest recorded run."""
         run = schema.run
-        return self._connection.execute(sa.select(run).where(run.c.campaign_id == self.campaign_id).order_by(run.c.seq.desc()).limit(1)).first()
+        return self._connection.execute(
+            sa.select(run).where(run.c.campaign_id == self.campaign_id).order_by(run.c.seq.desc()).limit(1)
+        ).first()
 
     def _within(self, columns: Any, low: Bound, high: Bound) -> Iterable[sa.ColumnElement[bool]]:
         yield columns.campaign_id == self.campaign_id

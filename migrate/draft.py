@@ -1,0 +1,285 @@
+"""What a run would do, worked out and not done yet: the path from snapshot to letters (design §2).
+
+A draft reads the ledger and writes nothing but private spill files. A run records it, delivers and reports; a dry run shows it. Nothing
+in here knows which of the two it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from migrate import changes, plan, records
+from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
+from migrate.changes import CHANGE_COLUMNS, Compared
+from migrate.errors import MigrateError
+from migrate.ledger import schema
+from migrate.ledger.prior import Prior
+from migrate.letters import COMPOSED_COLUMNS, Composed, compose
+from migrate.mail.compose import Composer
+from migrate.mail.letters import Letter
+from migrate.plan import CONFIRMATION, LETTER_COLUMNS, OPEN_COLUMNS, Judge, Moment
+from migrate.snapshot import Range, Snapshot, Spill
+from migrate.standing import PolicySettings, assess, at_cutoff
+
+OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outcome_reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
+    `domain` is the sender's."""
+
+    policy: PolicySettings
+    moment: Moment
+    basis: str
+    composer: Composer
+    domain: str
+    judge: Judge
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a run would do. The spills hold, in order of id:
+
+    * `records`: `RECORD_COLUMNS` and `differs` (whether the ledger lacks this version) of every account read, gone or rejected;
+    * `changes`: `CHANGE_COLUMNS`; `letters`: `COMPOSED_COLUMNS`; `withdrawn`: `letter_id`, `reason`;
+    * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
+
+    `missing` counts known accounts without an accepted row, of the `known` of the last read; `mailed_changes` accounts with a change
+    that is confirmed by mail; `reminders` the letters other than confirmations. `samples` keeps one letter a kind and language.
+    """
+
+    rules: Rules
+    records: Spill
+    changes: Spill
+    letters: Spill
+    withdrawn: Spill
+    unsaid: Spill
+    rejected: Spill
+    read: int = 0
+    accepted: int = 0
+    known: int = 0
+    missing: int = 0
+    mailed_changes: int = 0
+    reminders: int = 0
+    held: bool = False
+    fingerprint: str = ""
+    standings: Counter[str] = field(default_factory=Counter)
+    changes_seen: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    samples: dict[tuple[str, str], Letter] = field(default_factory=dict)
+
+    @classmethod
+    def blank(cls, rules: Rules, folder: Path) -> Draft:
+        names = ("records", "changes", "letters", "withdrawn", "unsaid", "rejected")
+        return cls(rules, **{name: Spill(folder / f"{name}.arrow") for name in names})
+
+    def hold(self) -> None:
+        """Keeps every reminder back: its account's outcome becomes `held`, and its stage stays due."""
+        self.held = True
+        self.outcomes["held"] += self.reminders
+        self.outcomes["queued"] -= self.reminders
+        self.outcomes += Counter()
+        self.reminders = 0
+
+    def recorded(self) -> Iterator[pd.DataFrame]:
+        """`records`, as they are to be recorded."""
+        for frame in self.records.frames():
+            if self.held:
+                back = (frame["outcome"] == "queued") & (frame["outcome_reason"] != CONFIRMATION)
+                frame = frame.assign(
+                    outcome=frame["outcome"].mask(back, "held"), outcome_reason=frame["outcome_reason"], differs=frame["differs"] | back
+                )
+            yield frame
+
+    def queued(self) -> Iterator[pd.DataFrame]:
+        """`letters`, as they are to be queued."""
+        for frame in self.letters.frames():
+            yield frame[frame["kind"] == CONFIRMATION] if self.held else frame
+
+    def pointless(self) -> Iterator[pd.DataFrame]:
+        """`withdrawn`, as they are to be withdrawn: without the newer stage, the older letter stays."""
+        for frame in self.withdrawn.frames():
+            yield frame[frame["reason"] != "newer_stage"] if self.held else frame
+
+    def close(self) -> None:
+        for spill in (self.records, self.changes, self.letters, self.withdrawn, self.unsaid, self.rejected):
+            spill.close()
+
+
+def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path) -> Draft:
+    """Decides for every row of a snapshot. Raises if the outcomes do not add up to the rows read."""
+    made = Draft.blank(rules, folder)
+    made.read, made.known = snapshot.rows, prior.known()
+    cases = _Cases(folder)
+    today = rules.moment.campaign.today(rules.moment.now)
+    exempt, paused = prior.exceptions(schema.exemption, today), prior.exceptions(schema.pause, today)
+    for rows in snapshot.nameless():
+        made.rejected.append(rows)
+        made.outcomes["rejected"] += len(rows)
+    for part in snapshot.ranges():
+        _decide(part, prior, rules, exempt, paused, made, cases)
+    cases.close()
+    for case in cases:
+        _confirm(case, snapshot, prior, rules, made)
+    made.close()
+    made.fingerprint = snapshot.fingerprint
+    made.outcomes += Counter()
+    if made.outcomes.total() != made.read:
+        raise MigrateError(f"{made.read} rows were read but {made.outcomes.total()} have an outcome; nothing was recorded.")
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Accounts with an open change to confirm: as read, as they are to be recorded but for the outcome, as recorded; and the changes."""
+
+    accounts: pd.DataFrame
+    record: pd.DataFrame
+    prior: pd.DataFrame
+    known: pd.Series
+    changes: pd.DataFrame
+
+
+class _Cases:
+    """The cases of all ranges, set aside until the whole read has been seen: an old address is told only if nobody has it now."""
+
+    def __init__(self, folder: Path) -> None:
+        self._spills = {name: Spill(folder / f"case-{name}.arrow") for name in ("accounts", "record", "prior", "changes")}
+
+    def add(self, case: _Case) -> None:
+        self._spills["accounts"].append(case.accounts.assign(known=case.known))
+        self._spills["record"].append(case.record)
+        self._spills["prior"].append(case.prior)
+        self._spills["changes"].append(case.changes)
+
+    def close(self) -> None:
+        for spill in self._spills.values():
+            spill.close()
+
+    def __iter__(self) -> Iterator[_Case]:
+        for accounts, record, prior, seen in zip(*(spill.frames() for spill in self._spills.values()), strict=True):
+            yield _Case(accounts[list(ACCOUNT_COLUMNS)], record, prior, accounts["known"], seen)
+
+
+def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series, made: Draft, cases: _Cases) -> None:
+    policy, moment = rules.policy, rules.moment
+    campaign, now = moment.campaign, moment.now
+    recorded = prior.accounts(part.low, part.high)
+    compared = changes.compare(part.accounts, recorded, frozenset(part.rejected["account_id"]), policy, rules.basis, campaign.cutoff_at, now)
+    accounts = compared.accounts
+    exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
+    standing = assess(accounts, policy, exempt_until.notna())
+    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat())
+    open_ = _open_changes(compared, prior.open_changes(part.low, part.high), policy, now, made)
+    confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
+    reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
+    mailed = prior.mailed(part.low, part.high, moment.stage.name if moment.stage else None)
+    planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, mailed, rules.judge, moment)
+    outcomes = _compose(planned.reminders, accounts, standing, compared.changes, rules, made, planned.outcomes)
+    record = records.remember(
+        compared, standing, effect, exempt_until, outcomes, policy=policy, basis=rules.basis, cutoff=campaign.cutoff_at, now=now
+    )
+
+    settled = ~confirming
+    made.records.append(record[settled].assign(differs=records.differs(record, compared.prior, compared.known)[settled]))
+    if confirming.any():
+        cases.add(_Case(accounts[confirming], record[confirming], compared.prior[confirming], compared.known[confirming], open_))
+    gone, kept = records.departed(compared, now), records.rejected(recorded, part.rejected, accounts["account_id"])
+    was = pd.Index(recorded["account_id"]).get_indexer(pd.Index(kept["account_id"]))
+    before = recorded.take(was).set_axis(kept.index)
+    made.records.append(gone.assign(differs=True))
+    made.records.append(kept.assign(differs=records.differs(kept, before, pd.Series(True, index=kept.index))))
+
+    made.accepted += len(accounts)
+    made.missing += len(gone) + len(kept)
+    made.mailed_changes += int(compared.changes.loc[compared.changes["mailed"], "account_id"].nunique())
+    made.standings.update(standing.value_counts().to_dict())
+    made.changes_seen.update(compared.changes["change"].value_counts().to_dict())
+    made.outcomes.update(outcomes.loc[settled, "outcome"].value_counts().to_dict())
+    made.outcomes["rejected"] += len(part.rejected)
+    made.reminders += int((outcomes["outcome"] == "queued").sum())
+    for spill, frame in ((made.changes, compared.changes), (made.withdrawn, planned.withdrawn), (made.rejected, part.rejected)):
+        if len(frame):
+            spill.append(frame)
+
+
+def _open_changes(compared: Compared, recorded: pd.DataFrame, policy: PolicySettings, now: datetime, made: Draft) -> pd.DataFrame:
+    """`OPEN_COLUMNS` of what is to be confirmed now, this read's changes included.
+
+    Given up, and drafted as unsaid: a change nobody could be told of for `confirm_days`, and one of a person who no longer has the id.
+    """
+    tenure = pd.Series(compared.tenure.to_numpy(), index=compared.accounts["account_id"])
+    now_tenure = recorded["account_id"].map(tenure)
+    late = recorded["seen_at"] < pd.Timestamp(now - timedelta(days=policy.confirm_days))
+    given_up = late | (now_tenure.notna() & (now_tenure != recorded["tenure"]))
+    if given_up.any():
+        made.unsaid.append(recorded.loc[given_up, ["account_id", "seq"]])
+    seen = compared.changes[compared.changes["mailed"]]
+    both = pd.concat([recorded[~given_up & now_tenure.notna()], seen[list(OPEN_COLUMNS)]], ignore_index=True)
+    return conform(both, OPEN_COLUMNS)
+
+
+def _compose(
+    letters: pd.DataFrame,
+    accounts: pd.DataFrame,
+    standing: pd.Series,
+    seen: pd.DataFrame,
+    rules: Rules,
+    made: Draft,
+    outcomes: pd.DataFrame,
+) -> pd.DataFrame:
+    """Composes letters into the draft; the outcomes, with `unrenderable` for accounts none of whose letters could be composed."""
+    if letters.empty:
+        return outcomes
+    composed: Composed = compose(letters, accounts, standing, seen, rules.composer, rules.domain, rules.moment)
+    for letter in composed.samples:
+        made.samples.setdefault((letter.kind, letter.letter.language), letter.letter)
+    made.letters.append(composed.letters[list(COMPOSED_COLUMNS)])
+    failed = composed.failed[~composed.failed.index.isin(composed.letters["row"])]
+    reasons = outcomes["outcome_reason"].copy()
+    reasons.loc[failed.index] = failed
+    return pd.DataFrame({"outcome": outcomes["outcome"].mask(outcomes.index.isin(failed.index), "unrenderable"), "outcome_reason": reasons})
+
+
+def _confirm(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules, made: Draft) -> None:
+    accounts, tenure = case.accounts, case.record["tenure"]
+    previous = _previous_addresses(case, snapshot, prior, rules)
+    found = plan.confirm(accounts, tenure, case.changes, previous, rules.judge)
+    outcomes = pd.DataFrame(
+        {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()}, index=accounts.index
+    ).astype("str")
+    outcomes = _compose(found.letters, accounts, case.record["standing"], case.changes, rules, made, outcomes)
+    record = case.record.assign(outcome=outcomes["outcome"], outcome_reason=outcomes["outcome_reason"])
+    made.records.append(record.assign(differs=records.differs(record, case.prior, case.known)))
+    made.outcomes.update(record["outcome"].value_counts().to_dict())
+
+
+def _previous_addresses(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules) -> pd.DataFrame:
+    """`account_id`, `address` of the addresses these accounts had in the last `old_address_days`, that nobody else has now."""
+    since = rules.moment.now - timedelta(days=rules.policy.old_address_days)
+    ids = case.accounts["account_id"]
+    history = prior.earlier_addresses(ids.min(), ids.max() + "\0", since) if rules.policy.old_address_days else None
+    versions = [case.prior[case.known]] if history is None else [case.prior[case.known], history]
+    if rules.policy.old_address_days == 0:
+        return pd.DataFrame({"account_id": pd.Series(dtype="str"), "address": pd.Series(dtype="str")})
+    wanted = ["account_id", "tenure", "email", "notification_emails"]
+    had = pd.concat([version[wanted] for version in versions], ignore_index=True)
+    tenure = pd.Series(case.record["tenure"].to_numpy(), index=ids)
+    had = had[had["account_id"].map(tenure) == had["tenure"]].reset_index(drop=True)
+    every = changes.addresses(had)
+    every["account_id"] = every["row"].map(had["account_id"])
+    holders = snapshot.holders(frozenset(every["folded"]))
+    others = every.merge(holders, on="folded", suffixes=("", "_now"))
+    taken = others.loc[others["account_id"] != others["account_id_now"], "folded"]
+    return every.loc[~every["folded"].isin(taken), ["account_id", "address"]].drop_duplicates()
+
+
+__all__ = ["LETTER_COLUMNS", "CHANGE_COLUMNS", "RECORD_COLUMNS", "Draft", "Rules", "draft"]

@@ -1,0 +1,81 @@
+"""Writing down what a run decided: the recording half of the one transaction in which a run compares and plans."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from migrate.accounts import RECORD_COLUMNS
+from migrate.changes import CHANGE_COLUMNS
+from migrate.ledger import schema
+from migrate.ledger.frames import rows
+
+
+def campaign_id(connection: sa.Connection, name: str, now: datetime) -> int:
+    """The id of a campaign, which is created if this is its first run."""
+    c = schema.campaign.c
+    found = connection.execute(sa.select(c.id).where(c.name == name)).scalar()
+    if found is None:
+        connection.execute(sa.insert(schema.campaign).values(name=name, secret=secrets.token_hex(32), created_at=now))
+        found = connection.execute(sa.select(c.id).where(c.name == name)).scalar_one()
+    return int(found)
+
+
+def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame) -> None:
+    """Rows (`RECORD_COLUMNS`) that differ from what is recorded: the version before goes to the history, this one takes its place."""
+    if records.empty:
+        return
+    a, kept = schema.account, [*(schema.account.c[name] for name in RECORD_COLUMNS), schema.account.c.since_run]
+    this = sa.and_(a.c.campaign_id == campaign, a.c.account_id == sa.bindparam("id"))
+    ids = [{"id": account_id} for account_id in records["account_id"]]
+    superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(this)
+    into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
+    connection.execute(into, ids)
+    connection.execute(sa.delete(a).where(this), ids)
+    _insert(connection, a, records[list(RECORD_COLUMNS)], campaign_id=campaign, since_run=run_seq)
+
+
+def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.DataFrame, *, mail: bool = True) -> None:
+    """Changes (`CHANGE_COLUMNS`). Those of a mailed kind are open until their confirmation exists; with `mail` false none is."""
+    state = pd.Series("recorded", index=seen.index, dtype="str")
+    if mail:
+        state = state.mask(seen["mailed"], "open")
+    _insert(connection, schema.change, seen[list(CHANGE_COLUMNS)].assign(state=state), campaign_id=campaign, run_seq=run_seq)
+
+
+def close(connection: sa.Connection, campaign: int, which: pd.DataFrame, state: str, now: datetime) -> int:
+    """Closes open changes (`account_id`, `seq`) as `confirmed` or `unsaid`; how many were open."""
+    if which.empty:
+        return 0
+    c = schema.change.c
+    this = sa.and_(c.campaign_id == campaign, c.account_id == sa.bindparam("id"), c.seq == sa.bindparam("n"), c.state == "open")
+    found = [{"id": account_id, "n": int(seq)} for account_id, seq in zip(which["account_id"], which["seq"], strict=True)]
+    return connection.execute(sa.update(schema.change).where(this).values(state=state, closed_at=now), found).rowcount
+
+
+def rejections(connection: sa.Connection, run_seq: int, rejected: pd.DataFrame) -> None:
+    """Rows that are no account: `account_id` (or missing), `position`, `rejection`."""
+    _insert(connection, schema.rejection, rejected[["account_id", "position", "rejection"]], run_seq=run_seq)
+
+
+def artefact(connection: sa.Connection, digest: str, kind: str, content: str, now: datetime) -> None:
+    """Keeps a text once, by its digest."""
+    a = schema.artefact
+    if connection.execute(sa.select(a.c.digest).where(a.c.digest == digest)).first() is None:
+        connection.execute(sa.insert(a).values(digest=digest, kind=kind, content=content, first_used_at=now))
+
+
+def _insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> None:
+    """Inserts a frame; the same values stand in every row. Instants go in as the integers they are kept as."""
+    if frame.empty:
+        return
+    values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in [*frame.columns, *same]}
+    connection.execute(sa.insert(table).values(values), [row | same for row in rows(frame)])
+
+
+def _raw(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    return sa.BigInteger() if isinstance(kind, schema.UtcInstant) else kind
