@@ -1,0 +1,54 @@
+"""Instants as sources write them: ISO 8601, database timestamps, epoch seconds or milliseconds. All become UTC microseconds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.directory.text import as_text, trimmed
+
+DTYPE: Final = "datetime64[us, UTC]"
+_MILLISECONDS_FROM: Final = 1e11  # as seconds this is the year 5138; as milliseconds, 1973
+
+
+def _matches(arrow: pa.Array, pattern: str) -> np.ndarray:
+    return np.asarray(pc.fill_null(pc.match_substring_regex(arrow, pattern), False).to_numpy(zero_copy_only=False))
+
+
+def instants(series: pd.Series) -> tuple[pd.Series, int]:
+    """The instants of a column (NaT where there is none), and how many values could not be read.
+
+    An instant without an offset is UTC; a date alone is its midnight; a number of 9 to 13 digits counts seconds, or milliseconds
+    from 10¹¹ on, since 1970; 0 means never.
+    """
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        return series.dt.tz_convert("UTC").astype(DTYPE), 0
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "M":
+        return series.dt.tz_localize("UTC").astype(DTYPE), 0
+    text = trimmed(as_text(series))
+    if text.isna().all():
+        return pd.Series(pd.NaT, index=series.index, dtype=DTYPE), 0
+    return _from_text(text)
+
+
+def _from_text(text: pd.Series) -> tuple[pd.Series, int]:
+    arrow = pa.array(text)
+    dated, counted = _matches(arrow, r"^\d{4}[-/]?\d{2}[-/]?\d{2}($|[T ])"), _matches(arrow, r"^\d{9,13}(\.\d+)?$")
+    never = _matches(arrow, r"^0(\.0+)?$")
+    # Finer fractions than microseconds would make pandas choose nanoseconds, in which the year 9999 has no place.
+    iso = pc.replace_substring_regex(arrow, r"^([^.]*\.\d{6})\d+", r"\1")
+    iso = pc.replace_substring_regex(iso, r" ?(UTC|GMT|z)$", "Z")
+    found = pd.Series(pd.NaT, index=text.index, dtype=DTYPE)
+    if dated.any():
+        dates = pd.Series(pd.array(iso, dtype="str"), index=text.index)[dated]
+        found[dated] = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce").astype(DTYPE)
+    if counted.any():
+        count = text[counted].astype("float64").to_numpy()
+        microseconds = np.rint(count * np.where(count < _MILLISECONDS_FROM, 1e6, 1e3)).astype("int64")
+        found[counted] = pd.to_datetime(microseconds, unit="us", utc=True)
+    unreadable = found.isna() & text.notna() & ~never
+    return found, int(unreadable.sum())

@@ -1,0 +1,268 @@
+"""The `sql` directory: a table, a view or a query of any database SQLAlchemy speaks to, read-only and streamed.
+
+What is read is one SELECT, so one consistent state of the table; with `key`, the SELECTs of one read-only transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, model_validator
+
+from migrate.directory.columns import locate
+from migrate.directory.interface import Directory, DirectorySettings, near
+from migrate.errors import ConfigError, DirectoryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import sqlalchemy as sa
+
+URL: Final = "[directory] url"
+
+DRIVERS: Final[dict[str, str]] = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+"""The driver used where a URL names none."""
+
+_EXTRAS: Final[dict[str, str]] = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+_KNOWN: Final = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
+_FOR_GOOD: Final = ("authentication", "denied", "does not exist", "unknown database")
+
+
+class SqlSettings(DirectorySettings):
+    """`[directory]` with `kind = "sql"`: a `table` (or `schema.table`) or a `query`; `key` reads page by page along that column."""
+
+    kind: Literal["sql"] = "sql"
+    url: SecretStr
+    table: str | None = Field(None, min_length=1)
+    query: str | None = Field(None, min_length=1)
+    key: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError('give either table = "…" or query = "select …"')
+        if self.query is not None and self.key is not None:
+            raise ValueError("key goes with table; order a query yourself")
+        return self
+
+
+def _url(text: str) -> sa.URL:
+    """The URL with a driver we ship for; `ConfigError` if it is none, without repeating it: it may hold a password."""
+    import sqlalchemy as sa
+
+    hint = 'Write it as "sqlite:///users.db" or "postgresql://user:password@host/database".'
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigError("is no database URL.", where=URL, hint=hint) from None
+    if url.drivername in DRIVERS:
+        url = url.set(drivername=DRIVERS[url.drivername])
+    backend = url.get_backend_name()
+    if backend == "sqlite" and (url.database or ":memory:") == ":memory:":
+        raise ConfigError("names no SQLite file.", where=URL, hint=hint)
+    try:
+        url.get_dialect()
+    except sa.exc.NoSuchModuleError:
+        what = f"names a database nobody here speaks, {url.drivername!r}; {near(backend, _KNOWN)}"
+        raise ConfigError(what, where=URL, hint=hint) from None
+    except ImportError:
+        pass  # a driver that is not installed is told when it is needed, with how to install it
+    return url
+
+
+class SqlDirectory(Directory):
+    """Reads a table, a view or a query."""
+
+    kind = "sql"
+    Settings = SqlSettings
+
+    chunk_rows: ClassVar[int] = 25_000
+    connect_tries: ClassVar[int] = 3
+    connect_wait: ClassVar[float] = 1.0
+    """Seconds before the second try; twice as long before the third, and up to as long again by chance."""
+
+    settings: SqlSettings
+
+    def __init__(self, settings: DirectorySettings) -> None:
+        super().__init__(settings)
+        self._url = _url(self.settings.url.get_secret_value())
+
+    def describe(self) -> str:
+        what = f"table {self.settings.table}" if self.settings.table else "a query"
+        return f"{what} of {self._url.render_as_string(hide_password=True)}"
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        engine = self._engine()
+        try:
+            with self._told(), self._connect(engine) as connection:
+                if self.settings.table is not None:
+                    yield from self._table(connection, self.settings.table)
+                else:
+                    yield from self._query(connection, self.settings.query or "")
+        finally:
+            engine.dispose()
+
+    def _engine(self) -> sa.Engine:
+        import sqlalchemy as sa
+
+        backend = self._url.get_backend_name()
+        try:
+            if backend == "sqlite":
+                return sa.create_engine("sqlite://", creator=self._open_file, poolclass=sa.NullPool)
+            timeout = {"connect_timeout": 10} if backend in _EXTRAS and "connect_timeout" not in self._url.query else {}
+            engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args=timeout)
+        except ImportError as error:
+            extra = _EXTRAS.get(backend)
+            hint = f"Install it: pip install 'sms-migrate[{extra}]'" if extra else "Install the database's Python driver beside migrate."
+            raise DirectoryError(f"the driver for {backend} is missing ({error}).", where=URL, hint=hint) from error
+        if backend in ("mysql", "mariadb"):
+
+            @sa.event.listens_for(engine, "connect")
+            def read_only(connection: Any, _: object) -> None:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET SESSION TRANSACTION READ ONLY")
+
+        return engine
+
+    def _open_file(self) -> Any:
+        """A connection that can neither change the file nor create it."""
+        import sqlite3
+
+        path = Path(self._url.database or "")
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "does not exist"
+            hint = "Correct the path; a relative one starts where migrate is called."
+            raise DirectoryError(f"the SQLite file {path} {what}.", where=URL, hint=hint)
+        return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=30)
+
+    @contextmanager
+    def _connect(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        import sqlalchemy as sa
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
+
+        def worth_trying_again(error: BaseException) -> bool:
+            text = str(error).casefold()
+            return isinstance(error, sa.exc.OperationalError) and not any(word in text for word in _FOR_GOOD)
+
+        backend = engine.dialect.name
+        retrying = Retrying(
+            retry=retry_if_exception(worth_trying_again),
+            stop=stop_after_attempt(1 if backend == "sqlite" else self.connect_tries),
+            wait=wait_exponential(multiplier=self.connect_wait, max=30) + wait_random(0, self.connect_wait),
+            reraise=True,
+        )
+        options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if backend in _EXTRAS else {}
+        if backend == "postgresql":
+            options["postgresql_readonly"] = True
+        with retrying(engine.connect) as connection:
+            connection = connection.execution_options(**options)
+            if backend == "sqlite":
+                connection.exec_driver_sql("BEGIN")  # Python's driver opens no transaction for reading
+            yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what a database says into one paragraph: its first line, never the statement or the password."""
+        import sqlalchemy as sa
+
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            said = (str(cause).strip() or type(cause).__name__).splitlines()[0].removesuffix(".")
+            if password := self._url.password:
+                said = said.replace(str(password), "***")
+            raise DirectoryError(
+                f"{self.describe()} could not be read completely: {said}.", where="[directory]", hint="Try again with: migrate check"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise DirectoryError(f"{self.describe()} holds a value that cannot be read: {error}.", where="[directory]") from error
+
+    def _table(self, connection: sa.Connection, name: str) -> Iterator[pd.DataFrame]:
+        import sqlalchemy as sa
+
+        inspector = sa.inspect(connection)
+        schema, table = self._find_table(inspector, name)
+        present = [str(column["name"]) for column in inspector.get_columns(table, schema)]
+        found = locate(self.settings, present, source=f"the table {name}")
+        source = sa.table(sa.quoted_name(table, True), schema=sa.quoted_name(schema, True) if schema else None)
+        columns: list[sa.ColumnClause[Any]] = [sa.column(sa.quoted_name(present[i], True)) for i in found.values()]
+        if self.settings.key is None:
+            result = connection.execution_options(stream_results=True, yield_per=self.chunk_rows).execute(
+                sa.select(*columns).select_from(source)
+            )
+            yield from self._chunks(list(found), result.partitions())
+        else:
+            yield from self._chunks(list(found), self._pages(connection, source, columns, present))
+
+    def _find_table(self, inspector: sa.Inspector, name: str) -> tuple[str | None, str]:
+        schema, dot, table = name.partition(".")
+        if inspector.has_table(name):
+            return None, name
+        if dot and inspector.has_table(table, schema):
+            return schema, table
+        present = [] if dot else [*inspector.get_table_names(), *inspector.get_view_names()]
+        known = f"; {near(name, present)}" if present else "."
+        hint = "Name a table or a view, or schema.table."
+        raise DirectoryError(f"there is no table {name!r}{known}", where="[directory] table", hint=hint)
+
+    def _query(self, connection: sa.Connection, query: str) -> Iterator[pd.DataFrame]:
+        options: dict[str, Any] = {"stream_results": True, "yield_per": self.chunk_rows, "no_parameters": True}
+        if connection.dialect.name == "sqlite":
+            options["sqlite_raw_colnames"] = True
+        result = connection.exec_driver_sql(query, execution_options=options)
+        if not result.returns_rows:
+            raise DirectoryError("is a statement that returns no rows.", where="[directory] query", hint="Write a SELECT.")
+        present = list(result.keys())
+        found = locate(self.settings, present, source="the query")
+        wanted = list(found.values())
+        rows = ([[row[i] for i in wanted] for row in part] for part in result.partitions())
+        yield from self._chunks(list(found), rows)
+
+    def _pages(self, connection: sa.Connection, source: Any, columns: list[Any], present: list[str]) -> Iterator[Sequence[Sequence[Any]]]:
+        """Pages along the key, each after the last key of the one before.
+
+        A key with gaps in its order (missing or repeated values) would lose rows silently, so the rows are counted as well.
+        """
+        import sqlalchemy as sa
+
+        name = self.settings.key or ""
+        if name not in present:
+            raise DirectoryError(f"the table has no column {name!r}; {near(name, present)}.", where="[directory] key")
+        key: sa.ColumnClause[Any] = sa.column(sa.quoted_name(name, True))
+        select = sa.select(*columns, key.label("migrate_key")).select_from(source).order_by(key).limit(self.chunk_rows)
+        rows = connection.execute(sa.select(sa.func.count()).select_from(source)).scalar_one()
+        page = connection.execute(select).fetchall()
+        read = 0
+        while page:
+            read += len(page)
+            yield [row[:-1] for row in page]
+            if page[-1][-1] is None:
+                break
+            page = connection.execute(select.where(key > page[-1][-1])).fetchall()
+        if read != rows:
+            raise DirectoryError(
+                f"paging along {name!r} found {read} of {rows} rows, so its values are not unique or some are missing.",
+                where="[directory] key",
+                hint="Name the table's primary key, or leave key out.",
+            )
+
+    def _chunks(self, names: list[str], parts: Any) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        from migrate.directory.text import column
+
+        position = 0
+        for part in parts:
+            frame = pd.DataFrame({name: column(held) for name, held in zip(names, zip(*part, strict=True), strict=True)})
+            frame["position"] = range(position + 1, position + len(frame) + 1)
+            position += len(frame)
+            yield frame

@@ -1,0 +1,121 @@
+"""Whole columns of text: made from whatever a source holds, trimmed, cleaned, cut, masked. Missing text is NaN throughout.
+
+Columns go through Arrow's kernels, so that a million names cost as much as one regular expression, and only the few values that
+need a closer look are touched one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.directory import values
+
+CONTROL: Final = r"[\p{Cc}\x{061C}\x{200E}\x{200F}\x{2028}-\x{202E}\x{2066}-\x{2069}]"
+"""`values.CONTROL` as RE2, which Arrow uses, writes it."""
+
+
+def column(raw: Sequence[Any]) -> pd.Series:
+    """A column of a raw frame from the values a driver returned: text where all is text, objects as they are otherwise."""
+    try:
+        return pd.Series(pd.array(pa.array(raw, pa.string()), dtype="str"))
+    except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError):
+        held = np.empty(len(raw), dtype=object)
+        held[:] = raw
+        return pd.Series(held)
+
+
+def factorized(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    """The code of each value (-1 for a missing one) and the distinct values; values that have no hash count as their text."""
+    try:
+        codes, distinct = pd.factorize(series)
+    except TypeError:
+        codes, distinct = pd.factorize(series.map(values.plain, na_action="ignore"))
+    return codes, list(distinct)
+
+
+def taken(found: Sequence[Any], codes: np.ndarray, missing: Any) -> np.ndarray:
+    """The results for the distinct values spread over the rows again."""
+    held = np.empty(len(found) + 1, dtype=object)
+    held[:-1] = found
+    held[-1] = missing
+    return cast("np.ndarray", held[codes])
+
+
+def mapped(series: pd.Series, each: Callable[[Any], str | None]) -> pd.Series:
+    """A text column made by a function of each distinct value; None and missing values become NaN."""
+    codes, distinct = factorized(series)
+    return pd.Series(taken([each(value) for value in distinct], codes, None), index=series.index).astype("str")
+
+
+def as_text(series: pd.Series) -> pd.Series:
+    """Any column as text, value by value as `values.plain` has it."""
+    if series.dtype == "str":
+        return series
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iu":
+        return series.astype("str")
+    if series.dtype == object:
+        kind = pd.api.types.infer_dtype(series, skipna=True)
+        try:
+            if kind in ("string", "empty"):
+                return series.astype("str")
+            if kind == "integer":
+                return pd.Series(pd.array(series.tolist(), dtype="Int64"), index=series.index).astype("str")
+        except (UnicodeEncodeError, OverflowError):
+            pass
+    return mapped(series, values.plain)
+
+
+def _back(arrow: pa.Array, like: pd.Series) -> pd.Series:
+    return pd.Series(pd.array(arrow, dtype="str"), index=like.index)
+
+
+def trimmed(text: pd.Series) -> pd.Series:
+    """Without white space around; text that was nothing else is missing."""
+    arrow = pc.utf8_trim_whitespace(pa.array(text))
+    return _back(pc.if_else(pc.equal(arrow, ""), pa.scalar(None, arrow.type), arrow), text)
+
+
+def holds_control(text: pd.Series) -> np.ndarray:
+    """True where a text holds a control character."""
+    found = pc.match_substring_regex(pa.array(text), CONTROL)
+    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
+
+
+def cleaned(text: pd.Series, instead: str = "") -> pd.Series:
+    """With `instead` for every control character."""
+    arrow = pa.array(text)
+    if not pc.any(pc.match_substring_regex(arrow, CONTROL)).as_py():
+        return text
+    return _back(pc.replace_substring_regex(arrow, CONTROL, instead), text)
+
+
+def cut(text: pd.Series, length: int) -> pd.Series:
+    """At most `length` characters of each."""
+    arrow = pa.array(text)
+    if (pc.max(pc.utf8_length(arrow)).as_py() or 0) <= length:
+        return text
+    return _back(pc.utf8_slice_codeunits(arrow, 0, length), text)
+
+
+def masked(numbers: pd.Series) -> pd.Series:
+    """Telephone numbers with all but their last two digits hidden; of fewer than four digits nothing is shown."""
+    arrow = pa.array(numbers)
+    digits = pc.replace_substring_regex(arrow, r"[^0-9]+", "")
+    last = pc.if_else(pc.less(pc.utf8_length(digits), 4), "", pc.utf8_slice_codeunits(digits, -2))
+    return _back(pc.binary_join_element_wise(pa.scalar("••••", last.type), last, pa.scalar("", last.type)), numbers)
+
+
+def lists(text: pd.Series) -> pd.Series:
+    """Lists of addresses as one address a line (`values.addresses`); none are ''.
+
+    One address alone, the usual case, is that text already.
+    """
+    several = pc.fill_null(pc.match_substring_regex(pa.array(text), r"[,;|\s\[\p{Z}]|" + CONTROL), False).to_numpy(zero_copy_only=False)
+    found = text.fillna("")
+    return found.mask(several, mapped(text.where(several), values.addresses)) if several.any() else found

@@ -1,0 +1,227 @@
+"""From a source's values to an account's: the one place where raw rows become `ROW_COLUMNS` (design §4).
+
+Everything is done a column at a time; Python is called for distinct values only. What cannot be an account is a row with a
+`rejection`; what is merely odd is put right as documented in docs/connect.md, and counted in the `Tally`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.accounts import METHODS, conform, methods_of
+from migrate.directory import values
+from migrate.directory.instants import instants
+from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
+from migrate.directory.text import as_text, cleaned, cut, factorized, holds_control, lists, mapped, masked, taken, trimmed
+from migrate.directory.words import LIST_SEPARATOR, MethodWords, Reading
+
+ID_LENGTH: Final = 255
+NAME_LENGTH: Final = 200
+SPELLINGS: Final = 1_000
+"""How many unknown words are counted apart; a methods column that is really something else would otherwise fill the memory."""
+OTHER_SPELLINGS: Final = "(other spellings)"
+
+
+class _Rejections:
+    """Why rows are no accounts: the reasons found so far, one text a row."""
+
+    def __init__(self, rows: int) -> None:
+        self.reasons = np.full(rows, None, dtype=object)
+
+    def add(self, reasons: np.ndarray) -> None:
+        """Add each row's reason, or None, after those it has."""
+        new = pd.notna(reasons)
+        both = new & pd.notna(self.reasons)
+        self.reasons[new & ~both] = reasons[new & ~both]
+        self.reasons[both] = self.reasons[both] + "; " + reasons[both]
+
+    def add_where(self, rows: np.ndarray, reason: str) -> None:
+        if rows.any():
+            self.add(taken([reason], np.where(rows, 0, -1), None))
+
+
+class Translator:
+    """Translates the frames of one read; what it counts goes into the tally."""
+
+    def __init__(self, directory: Directory, *, language: str, tally: Tally) -> None:
+        self._words = MethodWords(directory.words, directory.settings.methods)
+        self._language = language
+        self._tally = tally
+
+    def translate(self, raw: pd.DataFrame) -> pd.DataFrame:
+        """A raw frame (`Directory.frames`) as a frame of `ROW_COLUMNS`."""
+        raw = raw.reset_index(drop=True)
+        rejections = _Rejections(len(raw))
+        if "rejection" in raw:
+            rejections.add(raw["rejection"].astype(object).to_numpy())
+        account_id = self._account_id(raw, rejections)
+        display_name = self._name(raw, "display_name")
+        methods, unknown = self._methods(raw, rejections)
+        default_method = self._one_method(raw, "default_method", unknown)
+        last_used_method = self._one_method(raw, "last_used_method", unknown)
+        found = {
+            "account_id": account_id,
+            "username": self._label(raw, "username").fillna(account_id),
+            "email": self._address(raw, "email"),
+            "notification_emails": self._lists(raw),
+            "display_name": display_name,
+            "given_name": self._name(raw, "given_name").fillna(display_name),
+            "locale": mapped(self._text(raw, "locale"), values.language_tag).fillna(self._language),
+            "department": self._name(raw, "department"),
+            "manager_email": self._address(raw, "manager_email"),
+            "enabled": self._boolean(raw, "enabled", True, rejections),
+            "federated": self._boolean(raw, "federated", False, rejections),
+            "account_type": self._account_type(raw, rejections),
+            "privileged": self._boolean(raw, "privileged", False, rejections),
+            "methods": methods,
+            "default_method": default_method,
+            "last_used_method": last_used_method,
+            "methods_changed_at": self._instant(raw, "methods_changed_at"),
+            "last_sign_in_at": self._instant(raw, "last_sign_in_at"),
+            "phone": masked(self._text(raw, "phone")),
+            "position": raw["position"],
+            "rejection": pd.Series(rejections.reasons, dtype="str"),
+        }
+        frame = conform(pd.DataFrame(found))
+        self._tally.rows += len(frame)
+        self._tally.rejected += int(frame["rejection"].notna().sum())
+        self._count(unknown)
+        return frame
+
+    @staticmethod
+    def _raw(raw: pd.DataFrame, name: str) -> pd.Series:
+        return raw[name] if name in raw else pd.Series(np.nan, index=raw.index, dtype="str")
+
+    def _text(self, raw: pd.DataFrame, name: str) -> pd.Series:
+        return trimmed(as_text(self._raw(raw, name)))
+
+    def _label(self, raw: pd.DataFrame, name: str) -> pd.Series:
+        return trimmed(cleaned(as_text(self._raw(raw, name))))
+
+    def _name(self, raw: pd.DataFrame, name: str) -> pd.Series:
+        return cut(self._label(raw, name), NAME_LENGTH)
+
+    def _address(self, raw: pd.DataFrame, name: str) -> pd.Series:
+        # A line break inside an address must not vanish: what is left might be somebody else's address.
+        return cleaned(self._text(raw, name), "\ufffd")
+
+    def _lists(self, raw: pd.DataFrame) -> pd.Series:
+        return lists(trimmed(as_text(self._raw(raw, "notification_emails"))))
+
+    def _account_id(self, raw: pd.DataFrame, rejections: _Rejections) -> pd.Series:
+        text = as_text(raw["account_id"])
+        missing = trimmed(text).isna().to_numpy()
+        control = holds_control(text) & ~missing
+        long = pc.fill_null(pc.greater(pc.utf8_length(pa.array(text)), ID_LENGTH), False).to_numpy(zero_copy_only=False) & ~missing
+        rejections.add_where(missing, "no account_id")
+        rejections.add_where(control, "account_id holds a control character")
+        rejections.add_where(long, f"account_id is longer than {ID_LENGTH} characters")
+        return text.mask(missing | control | long)
+
+    def _boolean(self, raw: pd.DataFrame, name: str, default: bool, rejections: _Rejections) -> pd.Series:
+        found = self._read(self._raw(raw, name), name, values.yes_or_no, rejections)
+        return pd.Series(np.where(pd.isna(found), default, found).astype(bool), index=raw.index)
+
+    def _account_type(self, raw: pd.DataFrame, rejections: _Rejections) -> pd.Series:
+        found = self._read(as_text(self._raw(raw, "account_type")), "account_type", values.account_type, rejections)
+        return pd.Series(found, index=raw.index).fillna("person")
+
+    @staticmethod
+    def _read(series: pd.Series, name: str, each: Callable[[Any], Any], rejections: _Rejections) -> np.ndarray:
+        """What `each` makes of the distinct values, spread over the rows; a value it refuses is None and rejects its rows."""
+        codes, distinct = factorized(series)
+        found: list[Any] = []
+        refused: list[str | None] = []
+        for value in distinct:
+            try:
+                found.append(each(value))
+                refused.append(None)
+            except ValueError as error:
+                found.append(None)
+                refused.append(f"{name}: '{values.harmless(values.plain(value))}' {error}")
+        if any(refused):
+            rejections.add(taken(refused, codes, None))
+        return taken(found, codes, None)
+
+    def _methods(self, raw: pd.DataFrame, rejections: _Rejections) -> tuple[pd.Series, list[_Unknown]]:
+        bits = np.zeros(len(raw), dtype="int32")
+        unknown: list[_Unknown] = []
+        for name in raw.columns:
+            if name == "methods":
+                codes, distinct = factorized(_word_text(raw[name]))
+                readings = [self._words.read(text) for text in distinct]
+                read = zip(readings, distinct, strict=True)
+                refused = [f"methods: '{values.harmless(text)}' {each.unreadable}" if each.unreadable else None for each, text in read]
+                if any(refused):
+                    rejections.add(taken(refused, codes, None))
+                bits |= taken([r.methods for r in readings], codes, 0).astype("int32")
+                unknown.append(_Unknown(codes, readings))
+            elif name.startswith(METHOD_PREFIX):
+                word = name.removeprefix(METHOD_PREFIX)
+                registered = self._read(raw[name], word, values.yes_or_no, rejections)
+                bit = methods_of((self._words.method(word) or "other",))
+                bits |= np.where(pd.isna(registered), False, registered).astype("int32") * np.int32(bit)
+        return pd.Series(bits, index=raw.index), unknown
+
+    def _one_method(self, raw: pd.DataFrame, name: str, unknown: list[_Unknown]) -> pd.Series:
+        codes, distinct = factorized(_word_text(self._raw(raw, name)))
+        readings = [self._single(text) for text in distinct]
+        unknown.append(_Unknown(codes, readings))
+        words = {1 << i: word for i, word in enumerate(METHODS)}
+        return pd.Series(taken([words.get(reading.methods) for reading in readings], codes, None), index=raw.index).astype("str")
+
+    def _single(self, text: str) -> Reading:
+        reading = self._words.read(text)
+        if reading.unreadable is not None:
+            return Reading(methods_of(("other",)), (text.strip(),))
+        return reading
+
+    def _instant(self, raw: pd.DataFrame, name: str) -> pd.Series:
+        found, unreadable = instants(self._raw(raw, name))
+        if unreadable:
+            self._tally.unreadable_instants[name] += unreadable
+        return found
+
+    def _count(self, unknown: list[_Unknown]) -> None:
+        """Count each unknown word once a row, though a row may name it in several columns."""
+        pairs = pd.concat([each.rows() for each in unknown], ignore_index=True)
+        for word, rows in pairs.drop_duplicates()["word"].value_counts().items():
+            spelt = values.harmless(str(word))
+            known = spelt in self._tally.unknown_words or len(self._tally.unknown_words) < SPELLINGS
+            self._tally.unknown_words[spelt if known else OTHER_SPELLINGS] += int(rows)
+
+
+class _Unknown:
+    """The unknown words of one column: the rows' codes, and the reading each code stands for."""
+
+    def __init__(self, codes: np.ndarray, readings: list[Reading]) -> None:
+        self._codes = codes
+        self._words = {code: list(reading.unknown) for code, reading in enumerate(readings) if reading.unknown}
+
+    def rows(self) -> pd.DataFrame:
+        """A row a pair of `row` and `word`."""
+        hits = np.flatnonzero(np.isin(self._codes, list(self._words)))
+        words = pd.Series(self._codes[hits], index=hits).map(self._words).explode()
+        return pd.DataFrame({"row": words.index, "word": words.to_numpy(object)})
+
+
+def _word_text(series: pd.Series) -> pd.Series:
+    """A column of method words as text; lists, which have no hash, as text that `MethodWords.read` takes apart again."""
+    if series.dtype != object:
+        return as_text(series)
+    try:
+        listed = pa.array(series, pa.list_(pa.string()), from_pandas=True)
+    except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError):
+        return as_text(series)
+    if pc.any(pc.is_null(pc.list_flatten(listed))).as_py():
+        return mapped(series, values.plain)
+    # A trailing separator marks a list of one word as a list, whose word is not split at its spaces.
+    marked = pc.binary_join_element_wise(pc.binary_join(listed, LIST_SEPARATOR), "", LIST_SEPARATOR)
+    text = pc.if_else(pc.equal(pc.list_value_length(listed), 0), "", marked)
+    return pd.Series(pd.array(text, dtype="str"), index=series.index)

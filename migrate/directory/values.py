@@ -1,0 +1,122 @@
+"""What single values mean: yes or no, a kind of account, a language, a list of addresses. No frames here; `translate` maps
+these over the distinct values of a column.
+
+A value that cannot be read is a ValueError whose text finishes the sentence that began with the column and the value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Final
+
+from migrate.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
+
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that end a line, drive a terminal or turn the direction of writing: C0 and C1 controls, line and paragraph separators,
+and the bidirectional controls. The same set as `text.CONTROL`, which is written for columns."""
+
+SHOWN: Final = 60
+"""How many characters of a source's text a reason or a count may repeat."""
+
+_YES: Final = frozenset({"true", "t", "yes", "y", "on", "1", "1.0"})
+_NO: Final = frozenset({"false", "f", "no", "n", "off", "0", "0.0"})
+
+_ACCOUNT_TYPES: Final[dict[str, str]] = {
+    "person": "person", "member": "person", "user": "person", "human": "person", "employee": "person", "personal": "person",
+    "guest": "guest", "external": "guest",
+    "service": "service", "service_account": "service", "bot": "service", "robot": "service", "application": "service",
+    "shared": "shared", "shared_mailbox": "shared", "shared_account": "shared", "room": "shared", "resource": "shared",
+    "break_glass": "break_glass", "breakglass": "break_glass", "emergency": "break_glass", "emergency_access": "break_glass",
+}  # fmt: skip
+
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:-([A-Za-z]{4}))?(?:-([A-Za-z]{2}|[0-9]{3}))?((?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*)")
+_BETWEEN = re.compile(r"[,;|\s]+")
+
+
+def harmless(text: str) -> str:
+    """A source's text as it may stand in a reason: no control characters, and not at length."""
+    shown = CONTROL.sub(" ", text).strip()
+    return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
+
+
+def plain(value: object) -> str:
+    """A value as text: whole numbers without a point, instants in ISO 8601, bytes as UTF-8 or else hexadecimal.
+
+    A lone surrogate, which no store can hold, becomes NUL, and so is treated like any other control character.
+    """
+    match value:
+        case str():
+            return "".join("\x00" if "\ud800" <= each <= "\udfff" else each for each in value)
+        case bytes() | bytearray() | memoryview():
+            raw = bytes(value)
+            try:
+                return raw.decode()
+            except UnicodeDecodeError:
+                return raw.hex()
+        case bool():
+            return str(value).lower()
+        case float() | Decimal() if isfinite(value) and value == int(value):
+            return str(int(value))
+        case datetime() | date():
+            return value.isoformat()
+        case list() | tuple() | dict():
+            return plain(json.dumps(value, default=str, ensure_ascii=False))
+        case set() | frozenset():
+            return plain(sorted(value, key=str))
+        case _ if hasattr(value, "tolist"):  # Arrow and NumPy hand over arrays and scalars of their own
+            return plain(value.tolist())
+        case _:
+            return plain(str(value))
+
+
+def yes_or_no(value: object) -> bool | None:
+    """True or false however a source spells it; None for no value."""
+    if value in (b"\x00", b"\x01"):  # MySQL's BIT(1)
+        return value == b"\x01"
+    word = plain(value).strip().casefold()
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    if not word:
+        return None
+    raise ValueError("is neither yes nor no")
+
+
+def account_type(text: str) -> str | None:
+    """One of `ACCOUNT_TYPES`; None for no value."""
+    word = re.sub(r"[\s-]+", "_", text.strip().casefold())
+    if not word:
+        return None
+    if word not in _ACCOUNT_TYPES:
+        raise ValueError(f"is no type of account ({', '.join(ACCOUNT_TYPES)})")
+    return _ACCOUNT_TYPES[word]
+
+
+def language_tag(text: str) -> str | None:
+    """A locale such as `de_DE.UTF-8` or `zh-hans-cn` as a BCP 47 tag (RFC 5646 §2.1.1 for the case); None if it is none."""
+    found = _LANGUAGE.fullmatch(re.split(r"[.@]", text.strip())[0].replace("_", "-"))
+    if not found:
+        return None
+    language, script, region, variants = found.groups()
+    parts = [language.lower(), script.title() if script else "", region.upper() if region else "", *variants.lower().split("-")]
+    return "-".join(part for part in parts if part)
+
+
+def addresses(text: str) -> str:
+    """A list of addresses, as a JSON array or between commas, semicolons, `|` or white space, as one address a line, each once.
+
+    Whether an address is one is judged later; a broken array is taken apart like any text, and so ends as malformed addresses.
+    """
+    found: list[object] = []
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = []
+    each = [one for one in found if isinstance(one, str)] if found else _BETWEEN.split(text)
+    return ADDRESS_SEPARATOR.join(dict.fromkeys(CONTROL.sub("\ufffd", one.strip()) for one in each if one.strip()))
