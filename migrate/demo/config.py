@@ -94,8 +94,9 @@ formats = ["csv"]
 
 def demo_config(folder: Path) -> str:
     """The text of the demo's config.toml, for a demo that lives in `folder`."""
-    # a folder's name may hold anything; a line break in it would end the comment it is named in
-    return _TEXT.replace("{config}", shlex.quote(str(folder / "config.toml")).replace("\n", " "))
+    # the name stands in a comment, where TOML allows no control character
+    named = "".join(c if c.isprintable() else "?" for c in shlex.quote(str(folder / "config.toml")))
+    return _TEXT.replace("{config}", named)
 
 
 _TABLES: Final = tomllib.loads(_TEXT)

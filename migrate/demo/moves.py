@@ -21,7 +21,7 @@ What = Literal[
     "id_reused", "disabled", "enabled", "married", "moved_domain", "vanished", "came_back", "cut_off",
 ]  # fmt: skip
 
-PHRASES: Final[dict[What, str]] = {
+PHRASES: Final[dict[What, str]] = {  # each follows a number
     "switched": "switched from text messages to an authenticator",
     "set_up": "set up an authenticator, having had no second step",
     "changed_default": "had both, and made the authenticator their default",
@@ -33,12 +33,12 @@ PHRASES: Final[dict[What, str]] = {
     "joined": "joined",
     "left": "left",
     "id_reused": "joined under the id of somebody who had left",
-    "disabled": "were disabled",
-    "enabled": "were enabled again",
+    "disabled": "disabled",
+    "enabled": "enabled again",
     "married": "changed their name and address",
     "moved_domain": "moved to another mail domain",
-    "vanished": "were missing from a faulty export",
-    "came_back": "were back in the next one",
+    "vanished": "missing from a faulty export",
+    "came_back": "back in the next export",
     "cut_off": "lost text messages at the cutoff",
 }
 
@@ -73,7 +73,7 @@ def _willingness(user: User) -> float:
 
 @lru_cache(maxsize=4096)
 def _nature(account_id: str, login: str) -> float:
-    nature = Random(f"{account_id}:{login}")  # noqa: S311 (chance, not secrecy)
+    nature = Random(f"{account_id}:{login}")
     return nature.choices([chance for _, chance in _TEMPERAMENTS], [share for share, _ in _TEMPERAMENTS])[0]
 
 

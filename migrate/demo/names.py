@@ -49,7 +49,7 @@ CULTURES: Final = (
         "Rachel Rebecca Samuel Sean Stephanie Tyler Vanessa Walter Zoe",
         "Adams Allen Bailey Baker Bennett Brooks Campbell Carter Clark Collins Cooper Cox Davis Edwards Ellis Foster Graham Gray Hall "
         "Harris Hayes Hughes Jenkins Kelly Lawson Marshall Mitchell Morgan Murphy O'Brien O'Connor Parker Perry Price Reed Reynolds "
-        "Richardson Robinson Russell Sanders Simmons Stewart Sullivan Turner Walker Ward Watson Webb Wright",
+        "Richardson Robinson Russell Sanders Simmons Stewart Sullivan Turner Walker Ward Weaver Webb Wright",
     ),
     _culture(
         "en_GB", 10,

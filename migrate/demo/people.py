@@ -204,7 +204,7 @@ def fictional_number(random: Random) -> str:
 
 def population(personnel: Personnel, seed: str) -> list[User]:
     """Everybody in the directory on the eve of the opening: about a thousand, some of them planted to be awkward."""
-    random = Random(f"{seed}:population")  # noqa: S311 (chance, not secrecy)
+    random = Random(f"{seed}:population")
     people = [*_staff(personnel, random), *_machines(personnel, random), *_guests(personnel, random)]
     return list(_awkward(people, random))
 

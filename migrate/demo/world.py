@@ -40,7 +40,7 @@ class Happening:
 
 
 class World:
-    """A directory at `path`, as it stands on the eve of the campaign; `live` takes it on by a day."""
+    """A new directory at `path`, as it stands on the eve of the campaign; `live` takes it on by a day."""
 
     def __init__(self, path: Path, seed: str = SEED) -> None:
         self._path = path
@@ -50,6 +50,7 @@ class World:
         self._away: list[User] = []
         self._freed_id: str | None = None
         self._next_day = DAYS[0]
+        path.touch(mode=0o600, exist_ok=False)
         with closing(sqlite3.connect(path)) as database, database:
             database.execute(_CREATE)
             database.executemany(_WRITE, map(astuple, self._users.values()))
@@ -62,7 +63,7 @@ class World:
         if day != self._next_day:
             raise ValueError(f"the day to live is {self._next_day}, not {day}")
         self._next_day += timedelta(days=1)
-        random = Random(f"{self._seed}:{day}")  # noqa: S311 (chance, not secrecy)
+        random = Random(f"{self._seed}:{day}")
         before = dict(self._users)
         happened = self._planned(day, random)
         happened += self._people(day - timedelta(days=1), random, spared=frozenset(account_id for _, account_id in happened))
@@ -114,8 +115,10 @@ class World:
 
     def _move_domain(self) -> list[User]:
         """The bought company's mailboxes, half of the department at a time."""
-        waiting = [user for user in self._users.values() if user.dept == ACQUIRED and (user.mail or "").endswith("@example.org")]
-        return [self._readdress(user, self._personnel.move(user, "@example.com")) for user in waiting[: DEPARTMENTS[ACQUIRED] // 2]]
+        waiting = [user.id for user in self._users.values() if user.dept == ACQUIRED and (user.mail or "").endswith("@example.org")]
+        half = waiting[: DEPARTMENTS[ACQUIRED] // 2]
+        # looked up one by one: the first to move may be the manager whose address the others' rows have just been given
+        return [self._readdress(self._users[id_], self._personnel.move(self._users[id_], "@example.com")) for id_ in half]
 
     def _move_to_sso(self) -> list[User]:
         team = [user for user in self._ordinary() if user.dept == "Finance"][:12]

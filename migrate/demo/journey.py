@@ -1,0 +1,54 @@
+"""The walk through the demo: every day the world lives on, cron fires or does not, and the job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+
+from migrate.demo.calendar import firings
+from migrate.demo.config import DAYS, demo_config
+from migrate.demo.tour import Console, DayLived, RunSummary, Tour, line_of
+from migrate.demo.world import World
+from migrate.errors import ConfigError
+
+
+def build(folder: Path) -> Path:
+    """Makes the demo's folder with its configuration in it, and returns the configuration's path.
+
+    A folder that holds anything is refused with a ConfigError: the demo neither overwrites a ledger nor mixes with one.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigError(f"{folder} is not empty.", hint="Name a folder that is empty or not there yet, or remove this one first.")
+        config = folder / "config.toml"
+        config.touch(mode=0o600)
+        config.write_text(demo_config(folder), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be used: {error.strerror}.", hint="Name a folder in which you may create files.") from error
+    return config
+
+
+def live_through(folder: Path, run: Callable[[datetime], RunSummary], console: Console) -> Tour:
+    """Lives through the whole campaign in a folder made by `build`, and tells it.
+
+    `run` is the job with the demo's configuration: it is called with each instant at which cron fires, in order, and what it raises
+    ends the demo.
+    """
+    world = World(folder / "directory.db")
+    lived = []
+    with console.progress("Living through the campaign") as step:
+        for done, day in enumerate(DAYS, start=1):
+            lived.append(_live(day, world, run))
+            if line := line_of(lived[-1]):
+                console.say(line)
+            step(done, len(DAYS))
+    tour = Tour(folder, lived)
+    tour.tell(console)
+    return tour
+
+
+def _live(day: date, world: World, run: Callable[[datetime], RunSummary]) -> DayLived:
+    happened = world.live(day)
+    return DayLived(day, happened, tuple(run(at) for at in firings(day)))

@@ -1,0 +1,199 @@
+"""What the demo tells: a line for each day worth one, and at the end what happened, where to look, and what to type next.
+
+Of the job it knows only what `migrate run --json` prints. Numbers about letters and standings are the job's own; numbers about people
+are the world's, so that one can be held against the other.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol, TypedDict
+
+from migrate.demo.calendar import MAIL_DAYS, MISSED
+from migrate.demo.config import STAGES
+from migrate.demo.moves import PHRASES, What
+from migrate.demo.world import Happening
+from migrate.standing import STANDINGS
+
+
+class RunSummary(TypedDict):
+    """The part of `migrate run --json` that the tour reads (design §15)."""
+
+    as_of: str
+    read: int
+    standing: dict[str, int]
+    changes: dict[str, int]
+    outcomes: dict[str, int]
+    letters: dict[str, int]
+
+
+class Step(Protocol):
+    """Moves a progress bar to `done` of `total`."""
+
+    def __call__(self, done: int, total: int | None = None) -> None: ...
+
+
+class Console(Protocol):
+    """Where the tour is told: the command line's console, which knows whether it is a terminal."""
+
+    def say(self, text: str = "") -> None:
+        """One line."""
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+        """Rows under their columns."""
+
+    def progress(self, what: str) -> AbstractContextManager[Step]:
+        """A progress bar with a label, while the context lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayLived:
+    """One day of the demo: what happened to the people since the day before, and what each run of the job said, in order."""
+
+    day: date
+    happened: tuple[Happening, ...]
+    runs: tuple[RunSummary, ...]
+
+
+_DATED: Final[tuple[What, ...]] = ("id_reused", "vanished", "came_back", "moved_domain", "moved_to_sso", "cut_off")
+"""What is worth a line on its day; the rest happens nearly every day and is told in numbers at the end."""
+
+_PLACES: Final = {
+    "reports/latest/report.html": "the campaign on one page, for a browser",
+    "reports/latest/action-list.csv": "who still has to act, administrators first",
+    "reports/latest/accounts.csv": "every account: standing, outcome, last letter",
+    "reports/latest/summary.csv": "departments and standings in numbers",
+    "reports/latest/rejected.csv": "rows of the directory that are no account, and why",
+    "reports": "the evidence of every run, a folder each",
+    "outbox/new": "every letter, a file each; any mail reader opens the Maildir",
+    "migrate.db": "the ledger: who was told what, and when",
+    "directory.db": "the directory itself; change a row and run again",
+    "config.toml": "the campaign's configuration",
+}
+"""Path in the demo's folder → what is to be seen there."""
+
+
+def line_of(lived: DayLived) -> str | None:
+    """The line about a day, or None for a day like any other."""
+    said = []
+    if not lived.runs:
+        said.append(f"no run: {MISSED[lived.day]}")
+    for stage, mailed in zip(STAGES, MAIL_DAYS, strict=True):
+        if mailed == lived.day:
+            late = "" if stage.on == mailed else f"{stage.name} made up for: "
+            said.append(f"{late}{lived.runs[0]['read']:,} rows read, {_letters(lived.runs[0])}")
+    said += [f"cron fired again: {_letters(again)}" for again in lived.runs[1:]]
+    counts = Counter(happening.what for happening in lived.happened)
+    said += [f"{counts[what]:,} {PHRASES[what]}" for what in _DATED if counts[what]]
+    stage_name = next((stage.name for stage in STAGES if stage.on == lived.day), "")
+    return f"{lived.day:%a %d %b %Y}  {stage_name:<5}  {'; '.join(said)}" if said else None
+
+
+def _letters(run: RunSummary) -> str:
+    sent = run["letters"]["sent"]
+    return f"{sent:,} letter{'' if sent == 1 else 's'} sent" if sent else "nothing sent"
+
+
+class Tour:
+    """The story of a demo in `folder`, told from the days that were lived."""
+
+    def __init__(self, folder: Path, days: Iterable[DayLived]) -> None:
+        self._folder = folder
+        self._days = tuple(days)
+        self._runs = tuple(run for lived in self._days for run in lived.runs)
+        self._happenings = tuple(happening for lived in self._days for happening in lived.happened)
+
+    @property
+    def happened(self) -> dict[What, int]:
+        """What happened to the people, and to how many; in the order of `PHRASES`."""
+        counts = Counter(happening.what for happening in self._happenings)
+        return {what: counts[what] for what in PHRASES if counts[what]}
+
+    @property
+    def letters(self) -> dict[str, int]:
+        """Letters by what became of them, over all runs; `queued` is what still waits after the last one."""
+        settled: Counter[str] = Counter()
+        for run in self._runs:
+            settled.update({state: count for state, count in run["letters"].items() if state != "queued"})
+        return {**settled, "queued": self._runs[-1]["letters"]["queued"]}
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """The changes that the runs saw, by kind."""
+        seen: Counter[str] = Counter()
+        for run in self._runs:
+            seen.update(run["changes"])
+        return {change: count for change, count in seen.most_common() if count}
+
+    @property
+    def adding_up(self) -> int:
+        """The runs in which every row read had exactly one outcome."""
+        return sum(sum(run["outcomes"].values()) == run["read"] for run in self._runs)
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Path → what is to be seen there; only what is there."""
+        return {str(self._folder / place): seen for place, seen in _PLACES.items() if (self._folder / place).exists()}
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """Command → what it shows."""
+        migrate = f"migrate --config {shlex.quote(str(self._folder / 'config.toml'))}"
+        last = datetime.fromisoformat(self._runs[-1]["as_of"]).astimezone(UTC)
+        back, reused = self._first("back_to_sms"), self._first("id_reused")
+        return {
+            f"{migrate} status": "the campaign at a glance",
+            f"{migrate} explain {back}": "somebody who went back to text messages: what they were told, and when",
+            f"{migrate} explain {reused}": "an id that two people have had: the second never hears of the first",
+            f"{migrate} run --as-of {_typed(last + timedelta(hours=1))}": "the last day once more: nobody is told anything twice",
+            f"{migrate} dry-run --as-of {_typed(last + timedelta(days=1))}": "what the next day's run would do, without doing it",
+            f"{migrate} preview final_reminder": "a mail as people see it",
+        }
+
+    def facts(self) -> dict[str, object]:
+        """The story as one JSON object, for `migrate demo --json`."""
+        return {
+            "folder": str(self._folder), "days": len(self._days), "runs": len(self._runs),
+            "missed": [lived.day for lived in self._days if not lived.runs],
+            "twice": [lived.day for lived in self._days if len(lived.runs) > 1],
+            "happened": self.happened, "letters": self.letters, "changes": self.changes, "outcomes_add_up": self.adding_up,
+            "standing_at_opening": self._runs[0]["standing"], "standing_at_end": self._runs[-1]["standing"],
+            "places": list(self.places), "commands": list(self.commands),
+        }  # fmt: skip
+
+    def tell(self, console: Console) -> None:
+        """The printed tour."""
+        console.say()
+        console.table(("people", "what they did"), [(n, PHRASES[what]) for what, n in self.happened.items()], title="What happened")
+        console.say()
+        first, last = self._runs[0]["standing"], self._runs[-1]["standing"]
+        rows = [(word, first.get(word, 0), last.get(word, 0)) for word in STANDINGS]
+        console.table(("standing", "at the opening", "at the end"), rows)
+        console.say()
+        console.table(("letters", ""), list(self.letters.items()))
+        console.say()
+        missed, twice = sum(not lived.runs for lived in self._days), sum(len(lived.runs) > 1 for lived in self._days)
+        console.say(
+            f"{len(self._days)} days, {len(self._runs)} runs: cron missed {missed} {'day' if missed == 1 else 'days'} and fired twice on {twice}."
+        )
+        console.say(f"Every row read ended in exactly one outcome, and the counts added up, in {self.adding_up} of {len(self._runs)} runs.")
+        console.say()
+        console.table(("where to look", ""), list(self.places.items()))
+        console.say()
+        console.say("Next, try:")
+        for command, shows in self.commands.items():
+            console.say(f"  # {shows}")
+            console.say(f"  {command}")
+
+    def _first(self, what: What) -> str:
+        return next(happening.account_id for happening in self._happenings if happening.what == what)
+
+
+def _typed(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from demo.worlds import Lived, read
+
+from migrate.cli.console import Console
+from migrate.demo.calendar import firings
+from migrate.demo.config import DAYS, demo_config
+from migrate.demo.journey import build, live_through
+from migrate.demo.tour import RunSummary
+from migrate.errors import ConfigError, GuardError
+
+
+class Job:
+    """Records when it ran and what it read, and says so as the real one does."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.read: dict[datetime, dict] = {}
+
+    def __call__(self, as_of: datetime) -> RunSummary:
+        rows = self.read[as_of] = read(self.directory)
+        letters = dict.fromkeys(("sent", "failed", "uncertain", "withdrawn", "queued"), 0)
+        as_of_text = as_of.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {"as_of": as_of_text, "read": len(rows), "standing": {}, "changes": {}, "outcomes": {"x": len(rows)}, "letters": letters}
+
+
+def test_the_folder_and_its_configuration_are_for_its_owner_only(tmp_path: Path):
+    folder = tmp_path / "deep" / "demo"
+    config = build(folder)
+    assert config == folder / "config.toml"
+    assert config.read_text(encoding="utf-8") == demo_config(folder)
+    assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(config.stat().st_mode)) == (0o700, 0o600)
+
+
+def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path: Path):
+    (tmp_path / "migrate.db").write_text("a ledger")
+    with pytest.raises(ConfigError, match="is not empty. Name a folder") as refused:
+        build(tmp_path)
+    assert refused.value.exit_code == 2
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("migrate.db", "a ledger")]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path):
+    (tmp_path / "demo").write_text("")
+    with pytest.raises(ConfigError, match="cannot be used: File exists"):
+        build(tmp_path / "demo")
+
+
+def test_the_job_runs_whenever_cron_fires_and_reads_that_mornings_directory(tmp_path: Path, lived: Lived):
+    build(tmp_path)
+    job = Job(tmp_path / "directory.db")
+    tour = live_through(tmp_path, job, Console(quiet=True))
+    assert job.read == {at: lived.mornings[day] for day in DAYS for at in firings(day)}
+    assert (tour.facts()["days"], tour.facts()["runs"]) == (62, 61)
+
+
+def test_the_tour_is_told_day_by_day_and_at_the_end(tmp_path: Path, capsys):
+    build(tmp_path)
+    live_through(tmp_path, Job(tmp_path / "directory.db"), Console())
+    printed = capsys.readouterr().out
+    assert printed.startswith("Mon 18 Dec 2023  opens  995 rows read, nothing sent\n")
+    assert "Thu 18 Jan 2024  T-14   no run: the host was being patched\n" in printed
+    assert printed.count("cron fired again") == 3
+    assert "62 days, 61 runs: cron missed 4 days and fired twice on 3.\n" in printed
+
+
+def test_what_the_job_raises_ends_the_demo(tmp_path: Path):
+    def refuse(as_of: datetime) -> RunSummary:
+        raise GuardError("too many letters")
+
+    build(tmp_path)
+    with pytest.raises(GuardError, match="too many letters"):
+        live_through(tmp_path, refuse, Console(quiet=True))
