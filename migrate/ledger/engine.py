@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, StaticPool
 
 from migrate.errors import LedgerError
 from migrate.ledger import revisions
@@ -29,7 +30,7 @@ from migrate.ledger.settings import LedgerSettings
 __all__ = ["Ledger", "LedgerSettings", "is_busy"]
 
 WHERE: Final = "[ledger] url"
-BUSY_SECONDS: Final = 30.0
+BUSY: Final = timedelta(minutes=2)
 _DRIVERS: Final = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
@@ -115,7 +116,12 @@ class Ledger:
         if self._seen is not None:
             self._seen.check(self.described)
 
+    def apart(self, patience: timedelta) -> sa.Engine:
+        """The same database through connections of its own, which wait no longer than `patience` for another writer (SQLite)."""
+        return _engine(self.engine.url, busy=patience, poolclass=NullPool)
+
     def close(self) -> None:
+        """Close every connection."""
         self.engine.dispose()
         if self._scratch is not None:
             self._scratch.cleanup()
@@ -221,14 +227,15 @@ def _prepare(path: Path, *, create: bool) -> None:
         ) from error
 
 
-def _engine(url: sa.URL, *, readonly: bool = False) -> sa.Engine:
+def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, poolclass: type[sa.Pool] = sa.QueuePool) -> sa.Engine:
+    pooled: dict[str, Any] = {"max_overflow": -1} if poolclass is sa.QueuePool else {}
     try:
         if url.get_backend_name() == "sqlite":
-            engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
+            engine = sa.create_engine(url, connect_args={"timeout": busy.total_seconds()}, poolclass=poolclass, **pooled)
             sa.event.listen(engine, "connect", _configure_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
             return engine
-        options: dict[str, Any] = {"pool_pre_ping": True, "max_overflow": -1}
+        options: dict[str, Any] = {"pool_pre_ping": True, "poolclass": poolclass} | pooled
         if readonly and url.get_backend_name() == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "execution_options": {"postgresql_readonly": True}}
         return sa.create_engine(url, **options)
@@ -273,7 +280,7 @@ def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> None:
 
 
 def _use_wal(path: Path) -> None:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    connection = sqlite3.connect(path, timeout=BUSY.total_seconds())
     try:
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
@@ -316,7 +323,7 @@ def _look_at(path: Path, described: str) -> Ledger:
     uri = f"file:{quote(str(database.absolute()))}?{options}"
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY.total_seconds(), check_same_thread=False)
         connection.execute("PRAGMA query_only = ON")
         return connection
 

@@ -1,0 +1,185 @@
+"""Taking letters out of the outbox to send them: any number of workers on any number of hosts (design §9, §11).
+
+A claim is committed before SMTP is spoken to, and says who holds the letter and until when. A worker that dies leaves its letters
+`sending`; after their lease `sweep` makes them `uncertain`, for nobody can know whether the server took them. SQLite lets one writer
+in at a time; PostgreSQL and MariaDB skip what another worker is just claiming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+
+from migrate.ledger.engine import Ledger
+from migrate.ledger.moves import BATCH, IDLE, move
+from migrate.ledger.schema import letter, notice
+from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, LetterState
+from migrate.plan import CONFIRMATION
+
+Verdict = Literal["sent", "temporary", "released", "failed", "uncertain", "withdrawn"]
+
+_BECOMES: Final[dict[Verdict, LetterState]] = {
+    "sent": "sent", "temporary": "queued", "released": "queued", "failed": "failed", "uncertain": "uncertain", "withdrawn": "withdrawn",
+}  # fmt: skip
+_TRIED: Final = ("sent", "temporary", "failed", "uncertain")
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedLetter:
+    """A letter in a worker's hands, with all that composing and sending it needs. `facts` is JSON; `ends` is when it is too late."""
+
+    letter_id: int
+    owner: str
+    lease_until: datetime
+    account_id: str
+    tenure: int
+    kind: str
+    occasion: str
+    told_cutoff: str
+    change_seq: int | None
+    address: str
+    role: str
+    reference: str
+    message_id: str
+    language: str
+    standing: str | None
+    days_left: int | None
+    facts: str
+    ends: datetime | None
+    attempts: int
+    resent: bool
+    queued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a claimed letter.
+
+    `temporary` (tried, and to be tried again) and `released` (not tried) go back to the queue, not before `not_before`. `reply` is the
+    server's last words, `reason` a word for the reports. `subject` and `mail_digest` say what was sent, and with which templates.
+    """
+
+    verdict: Verdict
+    reason: str | None = None
+    reply: str | None = None
+    not_before: datetime | None = None
+    subject: str | None = None
+    mail_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Ids of letters whose lease had expired, and of confirmations that went back into the queue by themselves."""
+
+    uncertain: tuple[int, ...]
+    requeued: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever."""
+
+    ledger: Ledger
+    campaign_id: int
+    owner: str
+    lease: timedelta = timedelta(minutes=5)
+
+    def claim(self, now: datetime, limit: int = 1, *, only_confirmations: bool = False) -> list[ClaimedLetter]:
+        """The next letters, claimed and committed: confirmations first, then the accounts told least recently.
+
+        Letters past their end are withdrawn on the way. An empty list: nothing may be sent now.
+        """
+        with self.ledger.begin() as connection:
+            return self._claim(connection, now, limit, only_confirmations)
+
+    def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
+        """Write down what became of a claimed letter. False if the lease was lost: then somebody else decided, and that stands."""
+        with self.ledger.begin() as connection:
+            return self._settle(connection, claimed, settlement, now)
+
+    def settle_and_claim(
+        self,
+        settled: Sequence[tuple[ClaimedLetter, Settlement]],
+        now: datetime,
+        limit: int = 1,
+        *,
+        only_confirmations: bool = False,
+    ) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
+        """Settle letters and claim the next ones in one commit; the new ones, and those of the old ones whose lease was lost."""
+        with self.ledger.begin() as connection:
+            lost = [claimed for claimed, settlement in settled if not self._settle(connection, claimed, settlement, now)]
+            return self._claim(connection, now, limit, only_confirmations), lost
+
+    def sweep(self, now: datetime) -> Swept:
+        """Expired leases become uncertain; an uncertain confirmation goes back into the queue by itself, once in its life."""
+        with self.ledger.begin() as connection:
+            expired = self._pick(connection, letter.c.state == "sending", letter.c.lease_until <= now)
+            tried = {"attempts": letter.c.attempts + 1, "settled_at": now} | IDLE
+            swept = move(
+                connection, expired, "sending", "uncertain", at=now, actor=self.owner, reason=LEASE_EXPIRED,
+                only=[letter.c.lease_until <= now], values=tried,
+            )  # fmt: skip
+            again = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
+            unsure = self._pick(connection, letter.c.state == "uncertain", *again)
+            back = {"resent": True, "not_before": None, "settled_at": None}
+            requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason="resent", only=again, values=back)
+            return Swept(tuple(swept), tuple(requeued))
+
+    def _claim(self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool) -> list[ClaimedLetter]:
+        late = self._pick(connection, letter.c.state == "queued", letter.c.ends <= now)
+        if late:
+            move(
+                connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
+            )  # fmt: skip
+        due = [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now)]
+        if only_confirmations:
+            due.append(letter.c.kind == CONFIRMATION)
+        order = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
+        next_ = self._pick(connection, *due, order=order, limit=limit)
+        held = {"owner": self.owner, "claimed_at": now, "lease_until": now + self.lease}
+        mine = move(connection, next_, "queued", "sending", at=now, actor=self.owner, values=held)
+        return _claimed(connection, mine)
+
+    def _settle(self, connection: sa.Connection, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
+        after = _BECOMES[settlement.verdict]
+        values: dict[str, Any] = {"settled_at": None if after == "queued" else now} | IDLE
+        values |= {"not_before": settlement.not_before} if after == "queued" else {}
+        if settlement.verdict in _TRIED:
+            values |= {"attempts": letter.c.attempts + 1, "reply": settlement.reply}
+            values |= {"subject": settlement.subject, "mail_digest": settlement.mail_digest}
+        moved = move(
+            connection, [claimed.letter_id], "sending", after, at=now, actor=self.owner, reason=settlement.reason, reply=settlement.reply,
+            # The lease's end tells this claim from another one that the same worker made of the letter later.
+            only=[letter.c.owner == claimed.owner, letter.c.lease_until == claimed.lease_until], values=values,
+        )  # fmt: skip
+        return bool(moved)
+
+    def _pick(
+        self,
+        connection: sa.Connection,
+        *where: sa.ColumnElement[bool],
+        order: Sequence[sa.ColumnElement[Any]] = (),
+        limit: int = BATCH,
+    ) -> list[int]:
+        """Ids of this campaign's letters that nobody else is moving at this moment."""
+        wanted = sa.select(letter.c.id).where(letter.c.campaign_id == self.campaign_id, *where).order_by(*order).limit(limit)
+        return list(connection.execute(wanted.with_for_update(skip_locked=True)).scalars())
+
+
+def _claimed(connection: sa.Connection, ids: Sequence[int]) -> list[ClaimedLetter]:
+    """Claimed letters in the order of their ids given."""
+    if not ids:
+        return []
+    said = [sa.func.coalesce(letter.c[name], notice.c[name]).label(name) for name in ("language", "standing", "days_left", "facts")]
+    plain = ("owner", "lease_until", "address", "role", "reference", "message_id", "ends", "attempts", "resent", "queued_at")
+    of_notice = ("account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq")
+    columns = [letter.c.id.label("letter_id"), *(letter.c[name] for name in plain), *(notice.c[name] for name in of_notice), *said]
+    found = connection.execute(
+        sa.select(*columns).select_from(letter.join(notice, letter.c.notice_id == notice.c.id)).where(letter.c.id.in_(ids))
+    ).mappings()
+    by_id = {row["letter_id"]: ClaimedLetter(**row) for row in found}
+    return [by_id[id_] for id_ in ids]

@@ -1,0 +1,165 @@
+"""One run at a time for a campaign: a row with an owner and a lease (design §12).
+
+The lock is taken or refused at once. A heartbeat renews the lease; a holder that died stops renewing, and whoever comes after the lease
+takes the lock over by compare-and-set. The holder proves that the lock is still its own inside the transaction that records
+(`still_mine`), so a holder that slept through its lease cannot commit after somebody else took over.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, Self
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from migrate.errors import LedgerError, LockedError
+from migrate.ledger.engine import Ledger, is_busy
+from migrate.ledger.schema import run_lock
+
+Purpose = Literal["run", "report"]
+
+PATIENCE: Final = timedelta(seconds=2)
+"""How long the lock waits for other writers: long enough for a letter to be settled, far too short for a run to be recorded."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class RunLock:
+    """A held lock; a context manager that releases it. Leases run on the real clock, whatever a run takes for its `as_of`."""
+
+    def __init__(
+        self, ledger: Ledger, campaign: str, purpose: Purpose, owner: str, lease: timedelta, clock: Callable[[], datetime]
+    ) -> None:
+        self.owner = owner
+        self._ledger = ledger
+        self._campaign, self._purpose = campaign, purpose
+        self._lease, self._clock = lease, clock
+        self._engine = ledger.apart(PATIENCE)
+        self._released = threading.Event()
+        self._heart: threading.Thread | None = None
+
+    @classmethod
+    def acquire(
+        cls,
+        ledger: Ledger,
+        campaign: str,
+        purpose: Purpose,
+        owner: str,
+        *,
+        lease: timedelta = timedelta(minutes=2),
+        clock: Callable[[], datetime] = _now,
+        beat: bool = True,
+    ) -> RunLock:
+        """The lock of a campaign, renewed by a heartbeat unless `beat` is false. `owner` names this process and no other, ever.
+
+        Raises LockedError at once if somebody holds a live lease, or is writing to the ledger right now.
+        """
+        lock = cls(ledger, campaign, purpose, owner, lease, clock)
+        lock._take()
+        if beat:
+            lock._heart = threading.Thread(target=lock._beat, name="run-lock", daemon=True)
+            lock._heart.start()
+        return lock
+
+    def still_mine(self, connection: sa.Connection) -> None:
+        """Prove that the lock is still ours and renew it, in the transaction about to commit. Raises LockedError if it was taken over.
+
+        After this the row is ours until the commit: a take-over waits for it, and then finds a live lease.
+        """
+        if not connection.execute(self._renewal()).rowcount:
+            raise LockedError(
+                f"this {self._purpose} of {self._campaign} outlived its lease and another one took over; nothing was recorded.",
+                hint="Look at `migrate status`.",
+            )
+
+    def renew(self) -> bool:
+        """Move the end of the lease; false if the lock is no longer ours. An error is the ledger's refusal to write just now."""
+        with self._writing() as connection:
+            return bool(connection.execute(self._renewal()).rowcount)
+
+    def release(self) -> None:
+        """Give the lock back. If the ledger cannot be written the lease ends by itself."""
+        self._released.set()
+        if self._heart is not None:
+            self._heart.join()
+        with suppress(LedgerError), self._ledger.begin() as connection:
+            connection.execute(sa.delete(run_lock).where(*self._row(), run_lock.c.owner == self.owner))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _take(self) -> None:
+        try:
+            with self._ledger.explained():
+                # Looking first needs no lock: whoever holds the lease is named even while it is writing.
+                with self._engine.connect() as connection:
+                    self._refuse_live(connection)
+                with self._writing() as connection:
+                    held = self._refuse_live(connection)
+                    taken = {"owner": self.owner, "host": socket.gethostname(), "pid": os.getpid()} | self._times(acquired=True)
+                    if held is None:
+                        row = {"campaign_name": self._campaign, "purpose": self._purpose}
+                        connection.execute(sa.insert(run_lock).values(row | taken))
+                        return
+                    unchanged = (run_lock.c.owner == held.owner, run_lock.c.lease_until == held.lease_until)
+                    if not connection.execute(sa.update(run_lock).where(*self._row(), *unchanged).values(taken)).rowcount:
+                        raise self._busy()
+        except DBAPIError as error:
+            if isinstance(error, IntegrityError):
+                raise self._busy() from error
+            raise
+        except LedgerError as error:
+            if isinstance(error.__cause__, DBAPIError) and is_busy(error.__cause__):
+                raise self._busy() from error
+            raise
+
+    def _refuse_live(self, connection: sa.Connection) -> sa.Row[Any] | None:
+        held = connection.execute(sa.select(run_lock).where(*self._row())).first()
+        if held is not None and held.lease_until > self._clock():
+            raise LockedError(
+                f"another {self._purpose} of {self._campaign} is at work: {held.owner} on {held.host}, process {held.pid}, "
+                f"since {held.acquired_at:%Y-%m-%d %H:%M:%S} UTC; its lease lasts until {held.lease_until:%H:%M:%S} UTC.",
+                hint="Try again later: the lease of a process that died ends by itself.",
+            )
+        return held
+
+    def _busy(self) -> LockedError:
+        return LockedError(
+            f"another program is writing to {self._ledger.described} and may be a {self._purpose} of {self._campaign}.",
+            hint="Try again later.",
+        )
+
+    def _beat(self) -> None:
+        while not self._released.wait(self._lease.total_seconds() / 4):
+            # While this very run records, SQLite lets nobody else write; the lease is then renewed by `still_mine`.
+            with suppress(DBAPIError):
+                if not self.renew():
+                    return
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._engine.execution_options(migrate_writes=True).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(PATIENCE.total_seconds() * 1000)}"))
+            yield connection
+
+    def _row(self) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+        return run_lock.c.campaign_name == self._campaign, run_lock.c.purpose == self._purpose
+
+    def _renewal(self) -> sa.Update:
+        return sa.update(run_lock).where(*self._row(), run_lock.c.owner == self.owner).values(self._times())
+
+    def _times(self, *, acquired: bool = False) -> dict[str, datetime]:
+        now = self._clock()
+        return {"lease_until": now + self._lease} | ({"acquired_at": now} if acquired else {})

@@ -1,0 +1,88 @@
+"""The one way a letter changes its state: compare, set, and write the event down, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+
+from migrate.ledger.schema import letter, letter_event
+from migrate.ledger.states import LetterState, refuse
+
+_T = TypeVar("_T")
+
+BATCH: Final = 5_000
+"""Values in one IN list: below the limits of every database, above the point where the round trips count."""
+
+IDLE: Final[dict[str, Any]] = {"owner": None, "lease_until": None}
+FRESH: Final[dict[str, Any]] = {"reason": None, "reply": None, "attempts": 0, "not_before": None, "claimed_at": None, "settled_at": None}
+"""What a letter that goes back into the queue for another reason than a temporary failure leaves behind."""
+
+
+def move(
+    connection: sa.Connection,
+    letters: Sequence[int],
+    before: LetterState,
+    after: LetterState,
+    *,
+    at: datetime,
+    actor: str,
+    run_seq: int | None = None,
+    reason: str | None = None,
+    reply: str | None = None,
+    only: Sequence[sa.ColumnElement[bool]] = (),
+    values: dict[str, Any] | None = None,
+) -> list[int]:
+    """Move those of the letters (ids) that are `before` and match `only` to `after`; the ids that moved, in the order given.
+
+    A letter that somebody else moved meanwhile is left alone and not among them. `values` are further columns to set. A move that
+    `TRANSITIONS` does not have is a ValueError of the caller's making.
+    """
+    if wrong := refuse(before, after):
+        raise ValueError(wrong)
+    moved: list[int] = []
+    for ids in batches(letters):
+        there = sa.select(letter.c.id).where(letter.c.id.in_(ids), letter.c.state == before, *only).with_for_update()
+        locked = set(connection.execute(there).scalars())
+        found = [letter_id for letter_id in ids if letter_id in locked]
+        if not found:
+            continue
+        new = {"state": after, "reason": reason} | (values or {})
+        connection.execute(sa.update(letter).where(letter.c.id.in_(found)).values(new))
+        record(connection, found, before, after, at=at, actor=actor, run_seq=run_seq, reason=reason, reply=reply)
+        moved += found
+    return moved
+
+
+def record(
+    connection: sa.Connection,
+    letters: Sequence[int],
+    before: LetterState | None,
+    after: LetterState,
+    *,
+    at: datetime,
+    actor: str,
+    run_seq: int | None = None,
+    reason: str | None = None,
+    reply: str | None = None,
+) -> None:
+    """Write the event of a state that letters (ids) have just reached; `before` is None for new ones."""
+    same: dict[str, Any] = {"at": at, "run_seq": run_seq, "actor": actor, "reason": reason, "reply": reply}
+    same |= {"from_state": before, "to_state": after}
+        "at": at,
+        "run_seq": run_seq,
+        "actor": actor,
+        "from_state": before,
+        "to_state": after,
+        "reason": reason,
+        "reply": reply,
+    }
+    connection.execute(sa.insert(letter_event), [{"letter_id": letter_id} | same for letter_id in letters])
+
+
+def batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """The values in slices of `BATCH`."""
+    for start in range(0, len(values), BATCH):
+        yield values[start : start + BATCH]

@@ -1,0 +1,250 @@
+"""Putting letters into the outbox, and taking pointless ones out: the side of a run (design §7, §8).
+
+Both happen in the transaction that records the run. A notice has one letter for each address, for ever: what is enqueued again is
+put back if it was withdrawn, and otherwise left exactly as it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+import sqlalchemy as sa
+
+from migrate.errors import LedgerError
+from migrate.ledger.frames import rows
+from migrate.ledger.moves import BATCH, FRESH, batches, move, record
+from migrate.ledger.references import as_typed, reference
+from migrate.ledger.schema import EPOCH, campaign, letter, notice, run
+from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
+
+QUEUE_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",
+    "language": "str", "standing": "str", "days_left": "int32", "facts": "str", "address": "str", "role": "str",
+    "ends": "datetime64[us, UTC]", "priority": "int32", "last_told_at": "datetime64[us, UTC]", "message_id": "str",
+}  # fmt: skip
+"""A letter to be queued; further columns are left out. `change_seq` is 0 and `standing` missing where they mean nothing; `facts` is JSON;
+`ends` is missing where the letter is never too late; `last_told_at` is missing for an account that was never told."""
+
+_KEY: Final = ("account_id", "tenure", "occasion", "told_cutoff")
+_SAID: Final = ("language", "standing", "days_left", "facts")
+_ON_NOTICE: Final = (*_KEY, "kind", "change_seq", *_SAID)
+_ON_LETTER: Final = ("account_id", "kind", "occasion", "address", "role", "ends", "priority", "last_told_at", "message_id")
+
+_Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What became of the letters handed over: new notices, new letters, letters put back, and letters that stay as they were.
+
+    `letter_ids` are the new ones and those put back.
+    """
+
+    notices: int
+    letters: int
+    put_back: int
+    untouched: int
+    letter_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Queueing:
+    connection: sa.Connection
+    campaign_id: int
+    run_seq: int
+    actor: str
+    secret: str
+    now: datetime
+
+
+def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: pd.DataFrame, now: datetime) -> Enqueued:
+    """Queue letters (`QUEUE_COLUMNS`) in the caller's transaction.
+
+    A letter whose notice and address are known already is put back if it was withdrawn, but not by a reviewer; in any other state, and
+    failed ones too, it stays as it is. So there is never a second letter to one address under one notice.
+    """
+    secret = connection.execute(sa.select(campaign.c.secret).where(campaign.c.id == campaign_id)).scalar_one()
+    actor = connection.execute(sa.select(run.c.run_id).where(run.c.seq == run_seq)).scalar_one()
+    queueing = _Queueing(connection, campaign_id, run_seq, actor, secret, now)
+    letters = letters[list(QUEUE_COLUMNS)].drop_duplicates([*_KEY, "address"])
+    notices, new, back, untouched = 0, [], [], 0
+    for start in range(0, len(letters), BATCH):
+        part = rows(letters.iloc[start : start + BATCH])
+        for row in part:
+            row["change_seq"] = row["change_seq"] or None
+            row["last_told_at"] = row["last_told_at"] or EPOCH
+        ids, before = _notices(queueing, part)
+        notices += len(ids) - len(before)
+        added, known = _divide(queueing, part, ids, before)
+        returned = _put_back(queueing, known)
+        new += _insert(queueing, added, ids, before)
+        back += returned
+        untouched += len(known) - len(returned)
+    return Enqueued(notices, len(new), len(back), untouched, (*new, *back))
+
+
+def withdraw(connection: sa.Connection, letters: pd.DataFrame, now: datetime, *, actor: str, run_seq: int | None = None) -> list[int]:
+    """Withdraw letters (`letter_id`, `reason`) that are still queued; the ids of those that were.
+
+    A letter that was claimed meanwhile is not withdrawn: it is being sent.
+    """
+    done: list[int] = []
+    for reason, ids in letters.groupby("reason", sort=False)["letter_id"]:
+        values = {"settled_at": now}
+        done += move(
+            connection,
+            [int(i) for i in ids],
+            "queued",
+            "withdrawn",
+            at=now,
+            actor=actor,
+            run_seq=run_seq,
+            reason=str(reason),
+            values=values,
+        )
+    return done
+
+
+def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetime, *, actor: str, reason: str | None = None) -> None:
+    """A person's decision on a letter (design §9): an uncertain one was `sent`, or a failed or uncertain one is `queued` again.
+
+    Raises LedgerError if there is no such letter, or it is in no state to be decided on.
+    """
+    found = find(connection, ref)
+    if found is None:
+        raise LedgerError(f"there is no letter {as_typed(ref)}.", hint="`migrate explain ACCOUNT` lists an account's letters.")
+    before: LetterState = found["state"]
+    wrong = refuse(before, after, found["reason"]) or (None if before in ("failed", "uncertain") else f"this letter is {before}")
+    values = FRESH if after == "queued" else {"settled_at": now}
+    moved = None if wrong else move(connection, [found["id"]], before, after, at=now, actor=actor, reason=reason, values=values)
+    if not moved:
+        raise LedgerError(
+            f"letter {as_typed(ref)}: {wrong or 'it changed meanwhile'}; nothing was changed.",
+            hint=f"`migrate explain {as_typed(ref)}` shows it.",
+        )
+
+
+def find(connection: sa.Connection, ref: str) -> sa.RowMapping | None:
+    """The letter of a reference, as typed by anybody: the letter's columns, its notice's `tenure`, `told_cutoff`, `change_seq`, and the
+    campaign's name as `campaign`."""
+    joined = letter.join(notice, letter.c.notice_id == notice.c.id).join(campaign, letter.c.campaign_id == campaign.c.id)
+    of_notice = (notice.c.tenure, notice.c.told_cutoff, notice.c.change_seq)
+    wanted = sa.select(letter, *of_notice, campaign.c.name.label("campaign")).select_from(joined).where(letter.c.reference == as_typed(ref))
+    return connection.execute(wanted).mappings().first()
+
+
+def counts(connection: sa.Connection, campaign_id: int | None) -> dict[str, int]:
+    """How many letters of a campaign are in each state; every state is there."""
+    grouped = sa.select(letter.c.state, sa.func.count()).where(letter.c.campaign_id == campaign_id).group_by(letter.c.state)
+    return dict.fromkeys(STATES, 0) | {state: int(number) for state, number in connection.execute(grouped)}
+
+
+def _key(row: _Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in _KEY)
+
+
+def _notices(queueing: _Queueing, part: list[_Row]) -> tuple[dict[tuple[Any, ...], int], frozenset[tuple[Any, ...]]]:
+    """The id of each notice of the part, made where it was missing; and the keys of those that were there before."""
+    known = _known_notices(queueing, part)
+    before = frozenset(_key(row) for row in part if _key(row) in known)
+    fresh = {_key(row): row for row in reversed(part) if _key(row) not in known}
+    if fresh:
+        same = {"campaign_id": queueing.campaign_id, "run_seq": queueing.run_seq, "created_at": queueing.now}
+        added = [{name: row[name] for name in _ON_NOTICE} | same for row in reversed(fresh.values())]
+        queueing.connection.execute(sa.insert(notice), added)
+        known = _known_notices(queueing, part)
+    return {key: known[key] for key in {_key(row) for row in part}}, before
+
+
+def _known_notices(queueing: _Queueing, part: list[_Row]) -> dict[tuple[Any, ...], int]:
+    ids, occasions = sorted({row["account_id"] for row in part}), sorted({row["occasion"] for row in part})
+    where = (notice.c.campaign_id == queueing.campaign_id, notice.c.account_id.in_(ids), notice.c.occasion.in_(occasions))
+    found = queueing.connection.execute(sa.select(*(notice.c[name] for name in _KEY), notice.c.id).where(*where))
+    return {tuple(row[:-1]): int(row[-1]) for row in found}
+
+
+def _divide(
+    queueing: _Queueing, part: list[_Row], ids: dict[tuple[Any, ...], int], before: frozenset[tuple[Any, ...]]
+) -> tuple[list[_Row], list[tuple[int, str | None, str, _Row]]]:
+    """The rows that have no letter yet, and (letter id, reason, state, row) of the others."""
+    there: dict[tuple[int, str], Any] = {}
+    if before:
+        columns = (letter.c.notice_id, letter.c.address, letter.c.id, letter.c.state, letter.c.reason)
+        under = sa.select(*columns).where(letter.c.notice_id.in_([ids[key] for key in before]))
+        there = {(found.notice_id, found.address): found for found in queueing.connection.execute(under)}
+    added: list[_Row] = []
+    known: list[tuple[int, str | None, str, _Row]] = []
+    for row in part:
+        found = there.get((ids[_key(row)], row["address"]))
+        if found is None:
+            added.append(row)
+        else:
+            known.append((int(found.id), found.reason, found.state, row))
+    return added, known
+
+
+def _put_back(queueing: _Queueing, known: list[tuple[int, str | None, str, _Row]]) -> list[int]:
+    """Queue the withdrawn ones again with what this decision says; never one that a reviewer took out."""
+    said = {id_: row for id_, reason, state, row in known if state == "withdrawn" and reason != REVIEWER}
+    back = move(
+        queueing.connection,
+        list(said),
+        "withdrawn",
+        "queued",
+        at=queueing.now,
+        actor=queueing.actor,
+        run_seq=queueing.run_seq,
+        only=[sa.or_(letter.c.reason.is_(None), letter.c.reason != REVIEWER)],
+        values=FRESH | {"queued_at": queueing.now},
+    )
+    if back:
+        changed = ("role", "ends", "priority", "last_told_at", *_SAID)
+        new = sa.update(letter).where(letter.c.id == sa.bindparam("this")).values({name: sa.bindparam(f"new_{name}") for name in changed})
+        queueing.connection.execute(new, [{"this": id_} | {f"new_{name}": said[id_][name] for name in changed} for id_ in back])
+    return back
+
+
+def _insert(queueing: _Queueing, added: list[_Row], ids: dict[tuple[Any, ...], int], before: frozenset[tuple[Any, ...]]) -> list[int]:
+    """Insert letters; one under a notice of an earlier decision says what this decision says."""
+    if not added:
+        return []
+    same = {
+        "campaign_id": queueing.campaign_id, "state": "queued", "attempts": 0, "resent": False, "queued_at": queueing.now,
+    }  # fmt: skip
+    silent = dict.fromkeys(_SAID)
+    references = _references(queueing, added)
+    queueing.connection.execute(
+        sa.insert(letter),
+        [
+            {name: row[name] for name in _ON_LETTER}
+            | same
+            | {"notice_id": ids[_key(row)], "reference": ref}
+            | ({name: row[name] for name in _SAID} if _key(row) in before else silent)
+            for row, ref in zip(added, references, strict=True)
+        ],
+    )
+    made = list(queueing.connection.execute(sa.select(letter.c.id).where(letter.c.reference.in_(references))).scalars())
+    record(queueing.connection, made, None, "queued", at=queueing.now, actor=queueing.actor, run_seq=queueing.run_seq)
+    return made
+
+
+def _references(queueing: _Queueing, added: list[_Row]) -> list[str]:
+    """A reference for each row that no letter has; where one is taken, the next salt gives another."""
+    chosen: dict[str, int] = {}
+    waiting, salt = list(range(len(added))), 0
+    while waiting:
+        wanted = {i: reference(queueing.secret, _key(added[i]), added[i]["address"], salt) for i in waiting}
+        taken = {
+            ref
+            for part in batches(list(wanted.values()))
+            for ref in queueing.connection.execute(sa.select(letter.c.reference).where(letter.c.reference.in_(part))).scalars()
+        }
+        for i, ref in wanted.items():
+            if ref not in taken and ref not in chosen:
+                chosen[ref] = i
+        served = set(chosen.values())
+        waiting, salt = [i for i in waiting if i not in served], salt + 1
+    return sorted(chosen, key=chosen.__getitem__)

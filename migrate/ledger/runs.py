@@ -1,0 +1,112 @@
+"""The runs of a campaign: one row each, made in the transaction that records what the run decided (design §9)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from migrate.ledger import schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What is known of a run when it begins to record. Digests and fingerprints are hex; `opens` is an ISO date."""
+
+    as_of: datetime
+    started_at: datetime
+    baseline: bool
+    read: int
+    rejected: int
+    basis: str
+    directory: str
+    directory_fingerprint: str
+    directory_read_at: datetime
+    opens: str
+    cutoff: datetime
+    timezone: str
+    config_digest: str
+    mail_digest: str
+    tool_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(RunFacts):
+    """A recorded run. `counts` is subject → word → count; `state` is `completed` once its reports are written."""
+
+    seq: int
+    run_id: str
+    campaign_id: int
+    state: str
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    finished_at: datetime | None = None
+    evidence: str | None = None
+    evidence_at: datetime | None = None
+    manifest_digest: str | None = None
+
+
+def begin(connection: sa.Connection, campaign_id: int, facts: RunFacts) -> Run:
+    """Number the run, in the transaction that will record it: if that fails there never was a run, at most a number is left out."""
+    token = uuid.uuid4().hex
+    values = asdict(facts) | {"campaign_id": campaign_id, "state": "recorded", "counts": "{}", "run_id": token}
+    connection.execute(sa.insert(schema.run).values(values))
+    seq = int(connection.execute(sa.select(schema.run.c.seq).where(schema.run.c.run_id == token)).scalar_one())
+    connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(run_id=f"r{seq:05d}"))
+    return find(connection, seq)
+
+
+def count(connection: sa.Connection, seq: int, counts: Mapping[str, Any]) -> None:
+    """Record what the run counted, by subject."""
+    connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(counts=json.dumps(counts, sort_keys=True)))
+
+
+def complete(
+    connection: sa.Connection,
+    seq: int,
+    *,
+    finished_at: datetime,
+    evidence: str | None = None,
+    evidence_at: datetime | None = None,
+    manifest_digest: str | None = None,
+) -> None:
+    """The run came to its end; `evidence` is the folder of its reports, where there is one."""
+    done = {"finished_at": finished_at, "evidence": evidence, "evidence_at": evidence_at, "manifest_digest": manifest_digest}
+    connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(state="completed", **done))
+
+
+def find(connection: sa.Connection, seq: int) -> Run:
+    """The run of a number, which exists."""
+    return _run(connection.execute(sa.select(schema.run).where(schema.run.c.seq == seq)).one())
+
+
+def last(connection: sa.Connection, campaign_id: int | None, *, completed: bool = False) -> Run | None:
+    """The campaign's latest run, or latest completed run."""
+    where = [schema.run.c.state == "completed"] if completed else []
+    return _latest(connection, campaign_id, *where)
+
+
+def last_completed_between(connection: sa.Connection, campaign_id: int | None, begins: datetime, ends: datetime) -> Run | None:
+    """The latest completed run whose `as_of` lies in `[begins, ends)`, such as a calendar day of the campaign."""
+    as_of = schema.run.c.as_of
+    return _latest(connection, campaign_id, schema.run.c.state == "completed", as_of >= begins, as_of < ends)
+
+
+def last_with_evidence(connection: sa.Connection, campaign_id: int | None) -> Run | None:
+    """The latest run that left evidence: the link of the chain that the next manifest names."""
+    return _latest(connection, campaign_id, schema.run.c.manifest_digest.is_not(None))
+
+
+def _latest(connection: sa.Connection, campaign_id: int | None, *where: sa.ColumnElement[bool]) -> Run | None:
+    run = schema.run
+    row = connection.execute(sa.select(run).where(run.c.campaign_id == campaign_id, *where).order_by(run.c.seq.desc()).limit(1)).first()
+    return None if row is None else _run(row)
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    values = {item.name: getattr(row, item.name) for item in fields(Run)}
+    return Run(**values | {"counts": json.loads(row.counts)})

