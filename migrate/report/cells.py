@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CellType = Literal["text", "word", "boolean", "integer", "number", "instant", "date"]
-"""`text` is somebody else's, `word` our own vocabulary; `instant` is UTC, `date` a calendar day in the campaign's zone, `number` a share."""
+"""`text` is somebody else's, `word` our own vocabulary, `number` a share; `instant` is UTC, `date` a day in the campaign's zone."""
 
 _FORMULA: Final = r"""^[\s\p{Z}\p{Cf}"'`]*[=+\-@＝＋－＠﹦﹢﹣﹫]"""
 _SPACED: Final = r"[\t\n\x0b\x0c\r\x{85}\x{2028}\x{2029}]+"
-_REMOVED: Final = r"[\p{Cc}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+_REMOVED: Final = r"[\p{Cc}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{fffe}\x{ffff}]"
 
 
 def safe(text: pa.Array) -> pa.Array:
@@ -49,7 +49,10 @@ def schema(columns: Mapping[str, CellType]) -> pa.Schema:
 
 
 def written(column: pa.ChunkedArray, of: CellType) -> pa.Array:
-    """A typed column as text: true/false, ISO 8601 (`2024-01-30T14:00:00Z`, with microseconds only where they are not zero); missing stays null."""
+    """A typed column as text; missing stays null.
+
+    Booleans are true and false; days and instants ISO 8601, `2024-01-30T14:00:00Z`, with microseconds only where they are not zero.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 

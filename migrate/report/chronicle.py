@@ -15,34 +15,7 @@ from migrate.report.terms import Terms
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """The evidence that the campaign's run before left: its folder's name and the SHA-256 of its manifest."""
-
-    run_id: str
-    folder: str
-    manifest: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What the ledger's row of a run says; instants are UTC. `evidence_at` is the instant the tables speak of, `since` that of the evidence before."""
-
-    run_id: str
-    as_of: datetime
-    started_at: datetime
-    evidence_at: datetime
-    since: datetime | None
-    read: int
-    rejected: int
-    directory: str
-    directory_fingerprint: str
-    directory_read_at: datetime
-    config_digest: str
-    mail_digest: str
-    tool_version: str
-    previous: Previous | None
+    from migrate.ledger.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +27,22 @@ class Day:
 
 
 class Chronicle(Protocol):
-    """One run at one instant. Frames come in chunks where a row is an account or a letter."""
+    """One run at one instant. Frames come in chunks where a row is an account or a letter.
+
+    `evidence_at` is the instant that the tables speak of; `previous` is the campaign's latest run before that left evidence.
+    """
 
     @property
-    def run(self) -> RunFacts: ...
+    def run(self) -> Run: ...
 
     @property
     def terms(self) -> Terms: ...
+
+    @property
+    def evidence_at(self) -> datetime: ...
+
+    @property
+    def previous(self) -> Run | None: ...
 
     def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
         """Accounts (`RECORD_COLUMNS`) in order of their ids, each chunk with the letters (`LETTER_COLUMNS`) of its accounts."""

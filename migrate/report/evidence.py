@@ -87,7 +87,7 @@ def _write(
         whole = {**summary, "evidence": str(final)}
         draft.file("summary.json", lambda out: out.write(manifest.canonical(whole)))
         draft.clear()
-        facts = manifest.build(chronicle.run, chronicle.terms.campaign, side, draft.rows, rebuilt=rejected is None)
+        facts = manifest.build(chronicle, side, draft.rows, rebuilt=rejected is None)
         draft.file(manifest.NAME, lambda out: out.write(manifest.canonical(facts)))
         digest = manifest.digest(side / manifest.NAME)
         for path in side.iterdir():
@@ -152,10 +152,12 @@ class _Draft:
 
     def tables(self, rejected: Iterable[pd.DataFrame] | None) -> None:
         """Every table whose rows are no accounts."""
-        run, terms = self._chronicle.run, self._chronicle.terms
-        self._table(tables.NOTICES, (tables.notices_table(frame, run.since) for frame in self._chronicle.letters()))
-        self._table(tables.CHANGES, (tables.changes_table(frame, run.evidence_at) for frame in self._chronicle.changes()))
-        self._table(tables.EXEMPTIONS, [tables.exemptions_table(self._chronicle.exemptions(), terms, run.as_of)])
+        chronicle = self._chronicle
+        before, as_of, at = chronicle.previous, chronicle.run.as_of, chronicle.evidence_at
+        since = before.evidence_at if before else None
+        self._table(tables.NOTICES, (tables.notices_table(frame, since) for frame in chronicle.letters()))
+        self._table(tables.CHANGES, (tables.changes_table(frame, at) for frame in chronicle.changes()))
+        self._table(tables.EXEMPTIONS, [tables.exemptions_table(chronicle.exemptions(), chronicle.terms, as_of)])
         if rejected is not None:
             self._table(tables.REJECTED, (tables.rejected_table(frame) for frame in rejected))
 

@@ -38,7 +38,9 @@ def writable(base: Path) -> None:
     latest = base / LATEST
     if latest.is_dir() and not latest.is_symlink():
         raise ReportError(
-            f"{latest} is a folder, where the link to the newest evidence belongs.", where=_WHERE, hint=f"Rename it: mv {latest} {latest}.old"
+            f"{latest} is a folder, where the link to the newest evidence belongs.",
+            where=_WHERE,
+            hint=f"Rename it: mv {latest} {latest}.old",
         )
 
 
@@ -63,7 +65,7 @@ def remove(folder: Path) -> None:
 
 def create(path: Path) -> BinaryIO:
     """A new file that only its owner may read."""
-    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "w+b")  # noqa: PTH123, SIM115
+    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "w+b")  # noqa: PTH123
 
 
 def settle(path: Path) -> None:

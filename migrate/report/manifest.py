@@ -9,23 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from migrate.report.chronicle import RunFacts
+from migrate.report.chronicle import Chronicle
 from migrate.report.tables import SCHEMA_VERSION
 
 NAME: Final = "manifest.json"
 
 
-def build(run: RunFacts, campaign: str, folder: Path, rows: Mapping[str, int], *, rebuilt: bool) -> dict[str, Any]:
+def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], *, rebuilt: bool) -> dict[str, Any]:
     """The manifest of the files that stand in `folder`; `rows` counts the rows of each table."""
+    run, before = chronicle.run, chronicle.previous
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "migrate", "version": run.tool_version},
-        "campaign": campaign,
+        "campaign": chronicle.terms.campaign,
         "run_id": run.run_id,
         "rebuilt": rebuilt,
         "as_of": instant(run.as_of),
         "started_at": instant(run.started_at),
-        "evidence_at": instant(run.evidence_at),
+        "evidence_at": instant(chronicle.evidence_at),
         "directory": {
             "source": run.directory,
             "fingerprint": run.directory_fingerprint,
@@ -35,7 +36,7 @@ def build(run: RunFacts, campaign: str, folder: Path, rows: Mapping[str, int], *
         },
         "configuration_digest": run.config_digest,
         "templates_digest": run.mail_digest,
-        "previous": {"run_id": run.previous.run_id, "folder": run.previous.folder, "sha256": run.previous.manifest} if run.previous else None,
+        "previous": before and {"run_id": before.run_id, "folder": Path(before.evidence or "").name, "sha256": before.manifest_digest},
         "rows": dict(rows),
         "files": {path.name: {"sha256": digest(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())},
     }

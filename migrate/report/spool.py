@@ -6,6 +6,7 @@ with the same keys only need to be laid behind each other: they are set aside in
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Spool:
-    """The rows of the action list on their way into order: privileged first, then nearest cutoff, then department (missing last), then id."""
+    """The rows of the action list on their way into order: privileged, then nearest cutoff, department (missing last), id."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch.open("x+b")
-        self._pieces: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
+        self._pieces: dict[Hashable, list[tuple[int, int]]] = {}
         self._end = 0
         self.rows = 0
 
@@ -50,8 +51,12 @@ class Spool:
     def write(self, out: BinaryIO) -> int:
         """Writes the whole table in order; returns how many rows."""
         out.write(lines.header(tables.ACTION_LIST.columns))
-        for _, pieces in sorted(self._pieces.items()):
+        for _, pieces in sorted(self._pieces.items(), key=_order):
             for offset, length in pieces:
                 self._scratch.seek(offset)
                 out.write(self._scratch.read(length))
         return self.rows
+
+
+def _order(piece: tuple[Any, Any]) -> Any:
+    return piece[0]

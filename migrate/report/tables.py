@@ -52,7 +52,7 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
     "changed_at": INSTANT,
     "subject": "str",
 }
-"""A letter as the ledger knew it at an instant: `state`, `reason`, `reply` and `attempts` are of that instant, `changed_at` is when it got there."""
+"""A letter as the ledger knew it at an instant; `changed_at` is when it got into the state it had then."""
 
 CHANGE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",
@@ -249,11 +249,16 @@ def action_rows(accounts: pd.DataFrame) -> pd.DataFrame:
 
 def standing_counts(accounts: pd.DataFrame) -> Counter[tuple[str, str]]:
     """How many of some rows of `ACCOUNTS` have which department (missing as `NO_DEPARTMENT`) and standing; counts of chunks add up."""
-    return Counter(accounts.groupby([accounts["department"].fillna(NO_DEPARTMENT), "standing"]).size().to_dict())
+    sizes = accounts.groupby([accounts["department"].fillna(NO_DEPARTMENT), "standing"]).size().reset_index(name="count")
+    columns = (sizes[name].tolist() for name in ("department", "standing", "count"))
+    return Counter({(department, standing): count for department, standing, count in zip(*columns, strict=True)})
 
 
 def summary_table(counts: Counter[tuple[str, str]]) -> pd.DataFrame:
-    """`standing_counts` of all chunks as rows of `SUMMARY`: by department, those without one last, then the total; shares are of all accounts."""
+    """`standing_counts` of all chunks as rows of `SUMMARY`: by department, those without one last, then the total.
+
+    Shares are of all accounts, so that they add up to the total's 1.
+    """
     import pandas as pd
 
     in_order = sorted(counts.items(), key=lambda item: (item[0][0] == NO_DEPARTMENT, item[0][0], STANDINGS.index(item[0][1])))
@@ -264,7 +269,7 @@ def summary_table(counts: Counter[tuple[str, str]]) -> pd.DataFrame:
 
 
 def notices_table(letters: pd.DataFrame, since: datetime | None) -> pd.DataFrame:
-    """The letters whose state changed after `since` (None: ever), or which wait; `letters` has `LETTER_COLUMNS`, the result those of `NOTICES`."""
+    """The letters whose state changed after `since` (None: ever), or which wait; `LETTER_COLUMNS` in, columns of `NOTICES` out."""
     import pandas as pd
 
     moved = letters["state"].isin(_WAITING) | (letters["changed_at"] > (since or pd.Timestamp.min.tz_localize("UTC")))

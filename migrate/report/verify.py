@@ -31,7 +31,8 @@ def verify(folder: Path) -> list[str]:
             problems.append(f"{name} has {path.stat().st_size} bytes; {facts['bytes']} were written.")
         elif manifest.digest(path) != facts["sha256"]:
             problems.append(f"{name} is not what was written.")
-    problems += [f"{path.name} is no part of the evidence." for path in sorted(folder.iterdir()) if path.name not in {*files, manifest.NAME}]
+    strange = {path.name for path in folder.iterdir()} - {*files, manifest.NAME}
+    problems += [f"{name} is no part of the evidence." for name in sorted(strange)]
     if previous:
         before = folder.parent / previous["folder"] / manifest.NAME
         if before.is_file() and manifest.digest(before) != previous["sha256"]:

@@ -13,7 +13,8 @@ import pytest
 
 from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty, methods_of
 from migrate.campaign import CampaignSettings
-from migrate.report.chronicle import Day, Previous, RunFacts
+from migrate.ledger.runs import Run
+from migrate.report.chronicle import Day
 from migrate.report.settings import ReportsSettings
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS
 from migrate.report.terms import Terms
@@ -122,7 +123,7 @@ CAST = [
     record("ida", gone_at=instant("2023-12-24T14:00:00Z")),
     record("jon", "no_second_step", email=None, outcome="not_reminded"),
     record("kim", "unknown", at_cutoff="unknown", display_name='Kim "K", of\nOslo', outcome_reason="the directory says: 2FA on"),
-    record("leo", cutoff=instant("2024-01-15T08:00:00Z"), department="Ärzte", display_name="Léo Ÿ ‮gnp"),
+    record("leo", cutoff=instant("2024-01-15T08:00:00Z"), department="Ärzte", display_name="Léo Ÿ \u202egnp"),
 ]
 LETTERS = [
     letter("ann", queued_at=instant("2023-12-03T14:00:00Z"), settled_at=instant("2023-12-03T14:00:01Z"),
@@ -143,7 +144,7 @@ CHANGE_ROWS = [
      "seen_at": instant("2024-01-02T14:00:00Z"), "had": "sms,totp", "has": "sms,push", "closed_at": instant("2024-01-03T14:00:01Z")},
 ]  # fmt: skip
 EXEMPTION_ROWS = [
-    {"account_id": "gil", "until": "2024-03-01", "owner": "ciso", "reason": "no phone at sea", "created_at": instant("2023-12-01T10:00:00Z"),
+    {"account_id": "gil", "until": "2024-03-01", "owner": "ciso", "reason": "at sea", "created_at": instant("2023-12-01T10:00:00Z"),
      "created_by": "root"},
     {"account_id": "ann", "until": "2024-01-01", "owner": "ciso", "reason": "-leave", "created_at": instant("2023-11-01T10:00:00Z"),
      "created_by": "root"},
@@ -155,11 +156,46 @@ REJECTED_ROWS = [
 SUMMARY = {"run_id": "r00003", "as_of": "2024-01-02T14:00:00Z", "campaign": "sms-retirement", "read": 13, "rejected": 2}
 
 
+RUN = Run(
+    seq=3,
+    run_id="r00003",
+    campaign_id=1,
+    state="recorded",
+    as_of=AS_OF,
+    started_at=datetime(2024, 1, 2, 14, 0, 0, 125000, tzinfo=UTC),
+    baseline=False,
+    read=13,
+    rejected=2,
+    basis="b",
+    directory="sqlite:///directory.db, table users",
+    directory_fingerprint="f" * 64,
+    directory_read_at=AS_OF,
+    opens="2023-08-01",
+    cutoff=TERMS.cutoff,
+    timezone=TERMS.timezone,
+    config_digest="c" * 64,
+    mail_digest="d" * 64,
+    tool_version="0.1.0",
+)
+PREVIOUS = replace(
+    RUN,
+    seq=2,
+    run_id="r00002",
+    state="completed",
+    as_of=datetime(2023, 12, 15, 14, tzinfo=UTC),
+    evidence="/somewhere/reports/2023-12-15-r00002",
+    evidence_at=datetime(2023, 12, 15, 14, 0, 9, tzinfo=UTC),
+    manifest_digest="0" * 64,
+)
+
+
 @dataclass(frozen=True)
 class FrameChronicle:
     """A chronicle that stands in frames, handed out in chunks of any size."""
 
-    run: RunFacts
+    run: Run = RUN
+    previous: Run | None = PREVIOUS
+    evidence_at: datetime = EVIDENCE_AT
     terms: Terms = TERMS
     records: tuple[dict[str, Any], ...] = tuple(CAST)
     mail: tuple[dict[str, Any], ...] = tuple(LETTERS)
@@ -188,24 +224,6 @@ class FrameChronicle:
         ]
 
 
-FACTS = RunFacts(
-    run_id="r00003",
-    as_of=AS_OF,
-    started_at=datetime(2024, 1, 2, 14, 0, 0, 125000, tzinfo=UTC),
-    evidence_at=EVIDENCE_AT,
-    since=datetime(2023, 12, 15, 14, 0, 9, tzinfo=UTC),
-    read=13,
-    rejected=2,
-    directory="sqlite:///directory.db, table users",
-    directory_fingerprint="f" * 64,
-    directory_read_at=AS_OF,
-    config_digest="c" * 64,
-    mail_digest="d" * 64,
-    tool_version="0.1.0",
-    previous=Previous("r00002", "2023-12-15-r00002", "0" * 64),
-)
-
-
 @pytest.fixture
 def rejected() -> list[pd.DataFrame]:
     return [frame(REJECTED_ROWS, REJECTED_COLUMNS)]
@@ -213,15 +231,15 @@ def rejected() -> list[pd.DataFrame]:
 
 @pytest.fixture
 def chronicle() -> FrameChronicle:
-    return FrameChronicle(FACTS)
+    return FrameChronicle()
 
 
 @pytest.fixture
 def told() -> Callable[..., FrameChronicle]:
-    """A chronicle with some of its run's facts, or its rows, changed."""
+    """A chronicle of which something is different."""
 
-    def make(*, chunk: int = 1000, records: list[dict[str, Any]] = CAST, mail: list[dict[str, Any]] = LETTERS, **facts: Any) -> FrameChronicle:
-        return FrameChronicle(replace(FACTS, **facts), records=tuple(records), mail=tuple(mail), chunk=chunk)
+    def make(**other: Any) -> FrameChronicle:
+        return replace(FrameChronicle(), **other)
 
     return make
 

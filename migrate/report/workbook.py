@@ -1,0 +1,111 @@
+"""report.xlsx: the tables as sheets, with frozen headers, filters, real dates and numbers, and nothing a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from migrate.errors import ReportError
+from migrate.report.cells import CellType
+from migrate.report.chronicle import Chronicle
+from migrate.report.tables import Table
+
+if TYPE_CHECKING:
+    from xlsxwriter import Workbook  # type: ignore[import-untyped]
+
+SHEETS: Final = ("summary", "action-list", "accounts", "notices", "changes", "exemptions", "rejected")
+"""The tables in the order of their sheets."""
+
+ROWS: Final = 1_048_576
+"""How many rows a sheet can hold, its header included."""
+
+_TEXT_LENGTH: Final = 32_767
+_LARGE: Final = 500_000
+_FORMATS: Final[dict[str, str]] = {"instant": "yyyy-mm-dd hh:mm:ss", "date": "yyyy-mm-dd", "number": "0.0%"}
+_WIDTHS: Final[dict[str, int]] = {"text": 24, "word": 18, "boolean": 11, "integer": 11, "number": 9, "instant": 20, "date": 12}
+
+
+def available() -> None:
+    """Raises ReportError if workbooks cannot be written here."""
+    if importlib.util.find_spec("xlsxwriter") is None:
+        raise ReportError(
+            "report.xlsx needs the library xlsxwriter, which is not installed.",
+            where="[reports] formats",
+            hint="Type: pip install xlsxwriter; or take 'xlsx' out of the formats.",
+        )
+
+
+def write(out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Path]], scratch: Path) -> None:
+    """Writes the workbook from the tables' CSV files, a row at a time; `scratch` is a folder for what is not ready yet."""
+    import xlsxwriter  # type: ignore[import-untyped]
+    from xlsxwriter.exceptions import FileCreateError
+
+    options = {"constant_memory": True, "tmpdir": str(scratch), "strings_to_formulas": False, "strings_to_urls": False}
+    book = xlsxwriter.Workbook(out, options)
+    book.set_properties(
+        {
+            "title": f"{chronicle.terms.campaign}, {chronicle.terms.day(chronicle.run.as_of)}",
+            "comments": f"Run {chronicle.run.run_id}. This workbook holds personal data.",
+            "created": chronicle.evidence_at.astimezone(UTC).replace(tzinfo=None),
+        }
+    )
+    written = {table.name: (table, path) for table, path in tables}
+    for name in SHEETS:
+        if name in written:
+            _sheet(book, *written[name])
+    try:
+        book.close()
+    except FileCreateError as error:
+        raise OSError(*error.args[0].args) from error
+
+
+def _sheet(book: Workbook, table: Table, path: Path) -> None:
+    sheet = book.add_worksheet(table.title)
+    formats = {of: book.add_format({"num_format": shown}) for of, shown in _FORMATS.items()}
+    columns = list(table.columns.items())
+    for at, (_, of) in enumerate(columns):
+        sheet.set_column(at, at, _WIDTHS[of])
+    count = _count(path)
+    room = ROWS - 2 if count > ROWS - 1 else count
+    if count > _LARGE:
+        book.use_zip64()
+    row = 0
+    if room < count:
+        note = f"The first {room:,} of {count:,} rows: a sheet holds no more. All of them are in {table.name}.csv."
+        sheet.write_string(row, 0, note, book.add_format({"bold": True, "font_color": "#B35900"}))
+        row += 1
+    for at, (name, _) in enumerate(columns):
+        sheet.write_string(row, at, name, book.add_format({"bold": True, "bottom": 1}))
+    sheet.freeze_panes(row + 1, 1)
+    sheet.autofilter(row, 0, row + max(room, 1), len(columns) - 1)
+    for fields in islice(_records(path), room):
+        row += 1
+        for at, (text, (_, of)) in enumerate(zip(fields, columns, strict=True)):
+            if text:
+                _cell(sheet, row, at, text, of, formats.get(of))
+
+
+def _cell(sheet: Any, row: int, at: int, text: str, of: CellType, shown: Any) -> None:
+    if of == "boolean":
+        sheet.write_boolean(row, at, text == "true")
+    elif of in ("integer", "number"):
+        sheet.write_number(row, at, float(text), shown)
+    elif of in ("instant", "date") and text >= "1900":  # a spreadsheet's time begins there
+        moment = datetime.fromisoformat(text).replace(tzinfo=None) if of == "instant" else date.fromisoformat(text)
+        sheet.write_datetime(row, at, moment, shown)
+    else:
+        sheet.write_string(row, at, text[:_TEXT_LENGTH])
+
+
+def _records(path: Path) -> Iterator[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from islice(csv.reader(file), 1, None)
+
+
+def _count(path: Path) -> int:
+    return sum(1 for _ in _records(path))
