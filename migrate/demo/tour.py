@@ -36,7 +36,7 @@ class RunSummary(TypedDict):
 class Step(Protocol):
     """Moves a progress bar to `done` of `total`."""
 
-    def __call__(self, done: int, total: int | None = None) -> None: ...
+    def __call__(self, done: int, total: int | None = None, /) -> None: ...
 
 
 class Console(Protocol):
@@ -176,15 +176,15 @@ class Tour:
         rows = [(word, first.get(word, 0), last.get(word, 0)) for word in STANDINGS]
         console.table(("standing", "at the opening", "at the end"), rows)
         console.say()
-        console.table(("letters", ""), list(self.letters.items()))
+        console.table(("changes seen", "accounts"), list(self.changes.items()))
+        console.say()
+        console.table(("letters", "number"), list(self.letters.items()))
         console.say()
         missed, twice = sum(not lived.runs for lived in self._days), sum(len(lived.runs) > 1 for lived in self._days)
-        console.say(
-            f"{len(self._days)} days, {len(self._runs)} runs: cron missed {missed} {'day' if missed == 1 else 'days'} and fired twice on {twice}."
-        )
+        console.say(f"{len(self._days)} days, {len(self._runs)} runs: days without a run {missed}, with two {twice}.")
         console.say(f"Every row read ended in exactly one outcome, and the counts added up, in {self.adding_up} of {len(self._runs)} runs.")
         console.say()
-        console.table(("where to look", ""), list(self.places.items()))
+        console.table(("where to look", "for what"), list(self.places.items()))
         console.say()
         console.say("Next, try:")
         for command, shows in self.commands.items():

@@ -9,8 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -27,6 +28,7 @@ create table users (
     manager text, active integer not null, sso integer not null, kind text not null, is_admin integer not null, mfa_methods text,
     mfa_default text, mfa_changed_at text, last_login text, mobile text
 )"""
+_row: Final = attrgetter(*(field.name for field in fields(User)))
 _WRITE: Final = f"insert or replace into users values ({', '.join('?' * len(fields(User)))})"  # noqa: S608 (question marks only)
 
 
@@ -53,7 +55,7 @@ class World:
         path.touch(mode=0o600, exist_ok=False)
         with closing(sqlite3.connect(path)) as database, database:
             database.execute(_CREATE)
-            database.executemany(_WRITE, map(astuple, self._users.values()))
+            database.executemany(_WRITE, map(_row, self._users.values()))
 
     def live(self, day: date) -> tuple[Happening, ...]:
         """Everything that happens between six in the morning of the day before and six of `day`, written to the directory.
@@ -177,4 +179,4 @@ class World:
     def _write(self, before: dict[str, User]) -> None:
         with closing(sqlite3.connect(self._path)) as database, database:
             database.executemany("delete from users where id = ?", [(gone,) for gone in before.keys() - self._users.keys()])
-            database.executemany(_WRITE, [astuple(user) for user in self._users.values() if before.get(user.id) is not user])
+            database.executemany(_WRITE, [_row(user) for user in self._users.values() if before.get(user.id) is not user])
