@@ -71,14 +71,6 @@ def record(
     """Write the event of a state that letters (ids) have just reached; `before` is None for new ones."""
     same: dict[str, Any] = {"at": at, "run_seq": run_seq, "actor": actor, "reason": reason, "reply": reply}
     same |= {"from_state": before, "to_state": after}
-        "at": at,
-        "run_seq": run_seq,
-        "actor": actor,
-        "from_state": before,
-        "to_state": after,
-        "reason": reason,
-        "reply": reply,
-    }
     connection.execute(sa.insert(letter_event), [{"letter_id": letter_id} | same for letter_id in letters])
 
 
