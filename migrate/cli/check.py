@@ -1,0 +1,151 @@
+"""`migrate check`: everything a run will need, tried beforehand; what is wrong, and what to type next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import typer
+
+from migrate.cli.console import Console, Json, Quiet, Style
+from migrate.errors import DirectoryError, LedgerError, MigrateError
+
+if TYPE_CHECKING:
+    from migrate.config import Config
+
+State = Literal["ok", "warning", "wrong"]
+
+_STYLES: Final[dict[State, Style]] = {"ok": "green", "warning": "yellow", "wrong": "red"}
+_FIRST: Final = (2, 3, 6)
+"""Of several exit codes, the first that applies (design §15)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: `part` of the set-up, `state`, and what there is to say, in one paragraph."""
+
+    part: str
+    state: State
+    said: str
+    exit_code: int = 0
+
+
+def check(ctx: typer.Context, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Validate configuration, templates, directory, ledger, reports folder and mail server; change nothing that matters."""
+    console = Console(json=as_json, quiet=quiet)
+    findings = []
+    for finding in _findings(ctx.obj.config):
+        tell = console.say if finding.state == "ok" else console.need
+        tell(f"{finding.part:<13}  {finding.state:<7}  {finding.said}", _STYLES[finding.state])
+        findings.append(finding)
+    codes = {finding.exit_code for finding in findings} - {0}
+    code = next((first for first in _FIRST if first in codes), max(codes, default=0))
+    if code == 0:
+        console.say("Next: `migrate dry-run` shows what a run would do.")
+    console.result({"ok": code == 0, "exit_code": code, "checks": [asdict(finding) for finding in findings]})
+    return code
+
+
+def _findings(load: Callable[[], Config]) -> Iterator[Finding]:
+    try:
+        config = load()
+    except MigrateError as error:
+        yield _wrong("configuration", error)
+        return
+    yield Finding("configuration", "ok", str(config.path))
+    yield from _schedule(config)
+    for part, tried in _PARTS.items():
+        try:
+            said = list(tried(config))
+        except MigrateError as error:
+            yield _wrong(part, error)
+        else:
+            yield Finding(part, "ok", said[0])
+            yield from (Finding(part, "warning", warning) for warning in said[1:])
+
+
+def _wrong(part: str, error: MigrateError) -> Finding:
+    return Finding(part, "wrong", str(error), error.exit_code)
+
+
+def _schedule(config: Config) -> Iterator[Finding]:
+    from migrate.schedule import stages, swallowed
+
+    planned = stages(config.campaign, config.schedule)
+    yield Finding("schedule", "ok", ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
+    for stage in swallowed(planned, config.schedule.min_gap_days):
+        gap = f"[schedule] min_gap_days = {config.schedule.min_gap_days}"
+        yield Finding("schedule", "warning", f"{stage.name} comes so soon after the stage before it that {gap} holds it back.")
+
+
+def _templates(config: Config) -> Iterator[str]:
+    from migrate.mail.compose import Composer
+
+    letters = sum(1 for _ in Composer(config.mail, config.campaign).try_all())
+    yield f"{letters} sample letters composed"
+
+
+def _directory(config: Config) -> Iterator[str]:
+    from migrate.directory import Tally, open_directory, read
+
+    directory, tally = open_directory(config.directory), Tally()
+    with closing(read(directory, language=config.campaign.language, tally=tally)) as frames:  # type: ignore[type-var]
+        next(frames, None)
+    if not tally.rows:
+        raise DirectoryError(f"{directory.describe()} has no rows.", where="[directory]", hint="A run refuses an empty directory.")
+    yield f"{directory.describe()}: the first {tally.rows:,} rows were read"
+    if tally.rejected:
+        yield f"{tally.rejected:,} of these rows are no accounts; a run lists them with the reason in rejected.csv."
+    if tally.unknown_words:
+        words = ", ".join(f"{word!r} ({count:,})" for word, count in tally.unknown_words.most_common(5))
+        yield f"method words nobody knows: {words}. Say what they mean under [directory.methods]; until then they count as 'other'."
+
+
+def _ledger(config: Config) -> Iterator[str]:
+    import sqlalchemy as sa
+
+    from migrate.ledger.engine import Ledger
+
+    with Ledger.open_readonly(config.ledger) as ledger:
+        described = ledger.described
+    url = sa.make_url(config.ledger.url)
+    path = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise LedgerError(f"{path} cannot be written.", where="[ledger] url", hint="Name a folder that is there and may be written to.")
+    yield described if path is None or path.exists() else f"{described} is not there yet; the first run makes it"
+
+
+def _reports(config: Config) -> Iterator[str]:
+    from migrate.report.folder import writable
+
+    if not config.reports.formats:
+        yield "none are written: [reports] formats is empty"
+        return
+    writable(config.reports.dir)
+    yield f"{', '.join(config.reports.formats)} in {config.reports.dir}"
+
+
+def _mail(config: Config) -> Iterator[str]:
+    from migrate.mail.transport import open_transport
+
+    with open_transport(config.mail).connect():
+        pass
+    mail = config.mail
+    if mail.transport == "smtp" and mail.smtp is not None:
+        yield f"{mail.smtp.host} port {mail.smtp.port} answers"
+    else:
+        yield f"letters go into the folder {mail.maildir.path}; nothing is sent to people"
+
+
+_PARTS: Final[dict[str, Callable[[Config], Iterator[str]]]] = {
+    "templates": _templates,
+    "directory": _directory,
+    "ledger": _ledger,
+    "reports": _reports,
+    "mail": _mail,
+}
+"""Part → a try that says what it found, then its warnings, or raises what is wrong."""
