@@ -56,14 +56,15 @@ class Console:
         """Rows under their columns: ruled on a terminal, aligned by spaces elsewhere. Numbers stand to the right."""
         if self.json or self.quiet:
             return
+        columns, title = [_safe(column) for column in columns], title and _safe(title)
         cells = [["" if cell is None else _safe(str(cell)) for cell in row] for row in rows]
         right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))]
         if on_terminal():
             _ruled(columns, cells, right, title)
             return
         if title:
-            _write(_safe(title))
-        for line in _aligned([list(columns), *cells], right):
+            _write(title)
+        for line in _aligned([columns, *cells], right):
             _write(line)
 
     @contextmanager
@@ -90,7 +91,11 @@ def _unseen(_done: int, _total: int | None = None) -> None:
 
 
 def _coloured(text: str, style: Style | None) -> str:
-    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and on_terminal() and not os.environ.get("NO_COLOR") else text
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and on_terminal() and _in_colour() else text
+
+
+def _in_colour() -> bool:
+    return not os.environ.get("NO_COLOR")
 
 
 def masked(address: str) -> str:
@@ -146,7 +151,15 @@ def _ruled(columns: Sequence[str], cells: list[list[str]], right: list[bool], ti
     import rich.table
     import rich.text
 
-    table = rich.table.Table(title=title, box=rich.box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    strong = "bold" if _in_colour() else ""
+    table = rich.table.Table(
+        title=rich.text.Text(title) if title else None,
+        title_style=strong,
+        header_style=strong,
+        title_justify="left",
+        box=rich.box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for column, to_right in zip(columns, right, strict=True):
         table.add_column(rich.text.Text(column), justify="right" if to_right else "left")
     for row in cells:
