@@ -30,4 +30,4 @@ def judge(allowed_domains: Collection[str], bounced: Collection[str]) -> Judge:
 
 def _domains(addresses: pd.Series) -> pd.Series:
     ascii_form = addresses.map({address: wire(address) for address in addresses.dropna().unique() if not address.isascii()})
-    return ascii_form.fillna(addresses).str.rsplit("@", n=1).str[-1].str.lower().astype("str")
+    return ascii_form.astype("str").fillna(addresses).str.rsplit("@", n=1).str[-1].str.lower().astype("str")

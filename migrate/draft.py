@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,8 @@ OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outc
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
-    `domain` is the sender's."""
+    `domain` is the sender's;
+    with `as_baseline` the changes of this read are recorded and nobody is told of them."""
 
     policy: PolicySettings
     moment: Moment
@@ -42,6 +43,7 @@ class Rules:
     composer: Composer
     domain: str
     judge: Judge
+    as_baseline: bool = False
 
 
 @dataclass(slots=True)
@@ -178,7 +180,7 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
     standing = assess(accounts, policy, exempt_until.notna())
     effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat())
-    open_ = _open_changes(compared, prior.open_changes(part.low, part.high), policy, now, made)
+    open_ = _open_changes(compared, prior.open_changes(part.low, part.high), rules, made)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
     mailed = prior.mailed(part.low, part.high, moment.stage.name if moment.stage else None)
@@ -211,18 +213,18 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
             spill.append(frame)
 
 
-def _open_changes(compared: Compared, recorded: pd.DataFrame, policy: PolicySettings, now: datetime, made: Draft) -> pd.DataFrame:
+def _open_changes(compared: Compared, recorded: pd.DataFrame, rules: Rules, made: Draft) -> pd.DataFrame:
     """`OPEN_COLUMNS` of what is to be confirmed now, this read's changes included.
 
     Given up, and drafted as unsaid: a change nobody could be told of for `confirm_days`, and one of a person who no longer has the id.
     """
     tenure = pd.Series(compared.tenure.to_numpy(), index=compared.accounts["account_id"])
     now_tenure = recorded["account_id"].map(tenure)
-    late = recorded["seen_at"] < pd.Timestamp(now - timedelta(days=policy.confirm_days))
+    late = recorded["seen_at"] < pd.Timestamp(rules.moment.now - timedelta(days=rules.policy.confirm_days))
     given_up = late | (now_tenure.notna() & (now_tenure != recorded["tenure"]))
     if given_up.any():
         made.unsaid.append(recorded.loc[given_up, ["account_id", "seq"]])
-    seen = compared.changes[compared.changes["mailed"]]
+    seen = compared.changes[compared.changes["mailed"] & (not rules.as_baseline)]
     both = pd.concat([recorded[~given_up & now_tenure.notna()], seen[list(OPEN_COLUMNS)]], ignore_index=True)
     return conform(both, OPEN_COLUMNS)
 
@@ -281,5 +283,3 @@ def _previous_addresses(case: _Case, snapshot: Snapshot, prior: Prior, rules: Ru
     taken = others.loc[others["account_id"] != others["account_id_now"], "folded"]
     return every.loc[~every["folded"].isin(taken), ["account_id", "address"]].drop_duplicates()
 
-
-__all__ = ["LETTER_COLUMNS", "CHANGE_COLUMNS", "RECORD_COLUMNS", "Draft", "Rules", "draft"]

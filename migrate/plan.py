@@ -145,6 +145,8 @@ def plan(
     judged = judge(accounts.loc[open_, "email"])
     outcome.loc[open_], reason.loc[open_] = judged["outcome"].replace("", "queued"), judged["reason"]
     queued = outcome == "queued"
+    if moment.stage:
+        reason = reason.mask(queued, moment.stage.name)
     return Planned(
         outcomes=pd.DataFrame({"outcome": outcome.astype("str"), "outcome_reason": reason.astype("str")}),
         reminders=_reminders(accounts[queued], compared.tenure, last_told, moment),
@@ -185,7 +187,7 @@ def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment:
     stands |= (both["state"] == "withdrawn") & (both["reason"] == "reviewer")
     stands |= (both["state"] == "failed") & (both["address"].str.lower() == both["email"])
     state = both[stands].drop_duplicates("account_id").set_index("account_id")["state"]
-    return accounts["account_id"].map(state).fillna("").astype("str")
+    return accounts["account_id"].map(state).astype("str").fillna("")
 
 
 def _days_since(last_told: pd.Series, moment: Moment, today: object) -> pd.Series:

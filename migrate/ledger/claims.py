@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from migrate.ledger.engine import Ledger
 from migrate.ledger.moves import BATCH, IDLE, move
-from migrate.ledger.schema import letter, notice
+from migrate.ledger.schema import bounce, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, LetterState
 from migrate.plan import CONFIRMATION
 
@@ -113,6 +113,12 @@ class Claims:
         with self.ledger.begin() as connection:
             lost = [claimed for claimed, settlement in settled if not self._settle(connection, claimed, settlement, now)]
             return self._claim(connection, now, limit, only_confirmations), lost
+
+    def bounced(self, address: str, code: str, now: datetime, until: datetime) -> None:
+        """Write down that a mail server called an address unknown or disabled; it is not mailed before `until`."""
+        with self.ledger.begin() as connection:
+            row = {"campaign_id": self.campaign_id, "address": address, "hard": True, "code": code, "seen_at": now, "until": until}
+            connection.execute(sa.insert(bounce).values(row))
 
     def sweep(self, now: datetime) -> Swept:
         """Expired leases become uncertain; an uncertain confirmation goes back into the queue by itself, once in its life."""

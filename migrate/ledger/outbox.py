@@ -6,6 +6,7 @@ put back if it was withdrawn, and otherwise left exactly as it stands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +18,7 @@ from migrate.errors import LedgerError
 from migrate.ledger.frames import rows
 from migrate.ledger.moves import BATCH, FRESH, batches, move, record
 from migrate.ledger.references import as_typed, reference
-from migrate.ledger.schema import EPOCH, campaign, letter, notice, run
+from migrate.ledger.schema import EPOCH, campaign, letter, letter_event, notice, run
 from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
@@ -140,6 +141,13 @@ def counts(connection: sa.Connection, campaign_id: int | None) -> dict[str, int]
     """How many letters of a campaign are in each state; every state is there."""
     grouped = sa.select(letter.c.state, sa.func.count()).where(letter.c.campaign_id == campaign_id).group_by(letter.c.state)
     return dict.fromkeys(STATES, 0) | {state: int(number) for state, number in connection.execute(grouped)}
+
+
+def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:
+    """How many letters runs and workers withdrew at or after an instant."""
+    event = letter_event.c
+    wanted = sa.select(sa.func.count()).where(event.at >= since, event.to_state == "withdrawn", event.actor.in_(actors))
+    return int(connection.execute(wanted).scalar_one())
 
 
 def _key(row: _Row) -> tuple[Any, ...]:

@@ -97,13 +97,17 @@ def _is_loopback(host: str) -> bool:
 
 
 class MailSettings(Settings):
-    """`[mail]`. `from` is called `sender` here, since Python keeps that word for itself."""
+    """`[mail]`. `from` is called `sender` here, since Python keeps that word for itself.
+
+    An address that a server called unknown or disabled is not mailed again for `bounce_days`.
+    """
 
     sender: Annotated[str, AfterValidator(_mailbox)] = Field(alias="from")
     envelope_from: Annotated[str, AfterValidator(_sender)] | None = None
     reply_to: Annotated[str, AfterValidator(_sender)] | None = None
     transport: Literal["maildir", "smtp"] = "maildir"
     templates: Path | None = None
+    bounce_days: int = Field(90, ge=1)
     maildir: MaildirSettings = MaildirSettings()
     smtp: SmtpSettings | None = None
 

@@ -1,0 +1,29 @@
+"""Instants as a person types them: `--as-of`."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migrate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from migrate.campaign import CampaignSettings
+
+AsOf = Annotated[str | None, typer.Option(metavar="INSTANT", help="Set the clock: 2024-01-31, or 2024-01-31T09:00 with or without an offset.")]
+
+
+def instant(text: str | None, campaign: CampaignSettings) -> datetime | None:
+    """The instant that was typed. Without an offset it is the campaign's wall clock; a date alone is its midnight.
+
+    Raises ConfigError for anything else.
+    """
+    if text is None:
+        return None
+    try:
+        found = datetime.combine(date.fromisoformat(text), time()) if len(text) <= len("2024-01-31") else datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no instant.", where="--as-of", hint="Type one such as 2024-01-31 or 2024-01-31T09:00.") from None
+    return found if found.tzinfo else found.replace(tzinfo=campaign.zone)

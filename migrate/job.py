@@ -1,0 +1,336 @@
+"""One run from start to finish, and the dry run that is the same path cut before the commit (design §2).
+
+This is the only module that knows every step. Read `run`: lock, read, draft, guard, record, deliver, report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from migrate import __version__, guards
+from migrate.addressing import judge
+from migrate.config import Config
+from migrate.delivery import Clock, Delivered, Pace, deliver, worker
+from migrate.directory import Directory, Tally, mapping_digest, open_directory, read
+from migrate.draft import Draft, Rules, draft
+from migrate.errors import ConfigError, DirectoryError, GuardError, MigrateError
+from migrate.ledger import outbox, record, runs
+from migrate.ledger.claims import Claims
+from migrate.ledger.engine import Ledger
+from migrate.ledger.lock import RunLock
+from migrate.ledger.prior import Prior
+from migrate.ledger.runs import Run, RunFacts
+from migrate.mail.compose import Composer
+from migrate.mail.transport import open_transport
+from migrate.plan import Moment
+from migrate.report import chronicle, evidence, folder
+from migrate.report.terms import Terms
+from migrate.schedule import due, stages
+from migrate.snapshot import Snapshot
+
+Watch = Callable[[str, int], None]
+"""Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done."""
+
+_SOME_LETTERS_FAILED: Final = 5
+_REPORT_PATIENCE: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person asks of one run. `as_of` sets its clock; with `send` false letters stay queued.
+
+    `accept_directory` accepts a read that the partial-directory guard would refuse; with `as_baseline` its changes are recorded and
+    nobody is mailed about them.
+    """
+
+    as_of: datetime | None = None
+    send: bool = True
+    accept_directory: bool = False
+    as_baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run did. `facts` is the object of `migrate run --json`; `stopped` the guard or mail server that held a part of it back."""
+
+    facts: dict[str, Any]
+    stopped: tuple[MigrateError, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The first that applies of 4, 6 and 5 (design §15)."""
+        letters = self.facts["letters"]
+        codes = [error.exit_code for error in self.stopped]
+        if 4 in codes or 6 in codes:
+            return min(codes)
+        return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] else 0
+
+
+def run(config: Config, options: Options = Options(), watch: Watch = lambda step, more: None) -> Result:
+    """The scheduled job. Raises before it changed anything, or returns what it did."""
+    clock = clock_from(options.as_of)
+    composer = Composer(config.mail, config.campaign)
+    folder.writable(config.reports.dir)
+    directory = open_directory(config.directory)
+    with ExitStack() as held:
+        ledger = held.enter_context(Ledger.open(config.ledger, create=True))
+        _no_time_travel(config, ledger, options.as_of)
+        scratch = held.enter_context(scratch_folder())
+        with RunLock.acquire(ledger, config.campaign.name, "run", worker()) as lock:
+            started = clock()
+            snapshot, tally = take(directory, config, scratch, watch)
+            with ledger.begin() as connection:
+                made = draft(snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, options), scratch)
+                stopped = _guarded(made, config, options)
+                recorded = _record(connection, made, config, options, tally, directory.describe(), started, clock)
+                lock.still_mine(connection)
+        delivered = _deliver(config, ledger, recorded, composer, clock, watch) if options.send else Delivered()
+        facts = _facts(made, tally, recorded, config, delivered, ledger, clock)
+        _report(config, ledger, recorded, made, facts, clock)
+    return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error))
+
+
+@contextmanager
+def dry_run(config: Config, as_of: datetime | None = None, watch: Watch = lambda step, more: None) -> Iterator[tuple[Draft, dict[str, Any]]]:
+    """The same without any effect: the draft, and the object of `migrate dry-run --json`. What the draft points to lives as long as the
+    context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
+    """
+    clock = clock_from(as_of)
+    composer = Composer(config.mail, config.campaign)
+    directory = open_directory(config.directory)
+    with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
+        started = clock()
+        snapshot, tally = take(directory, config, scratch, watch)
+        with ledger.read() as connection:
+            made = draft(snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, Options()), scratch)
+        yield made, _drafted(made, tally, config, started)
+
+
+def send(config: Config, as_of: datetime | None = None, watch: Watch = lambda step, more: None) -> tuple[Delivered, dict[str, int]]:
+    """Only delivers what is queued. What was done, and how many letters are in each state afterwards."""
+    clock = clock_from(as_of)
+    composer = Composer(config.mail, config.campaign)
+    with Ledger.open(config.ledger, create=False) as ledger:
+        _no_time_travel(config, ledger, as_of)
+        with ledger.read() as connection:
+            campaign_id = Prior(connection, config.campaign.name).campaign_id
+        if campaign_id is None:
+            return Delivered(), outbox_of(ledger, None)
+        delivered = _deliver_from(config, ledger, campaign_id, composer, clock, watch)
+        return delivered, outbox_of(ledger, campaign_id)
+
+
+def clock_from(as_of: datetime | None) -> Clock:
+    """The real clock, or one that was set to an instant and goes on from there."""
+    if as_of is None:
+        return lambda: datetime.now(UTC)
+    shift = as_of.astimezone(UTC) - datetime.now(UTC)
+    return lambda: datetime.now(UTC) + shift
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A private folder for the snapshot and the draft, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="migrate-") as name:
+        yield Path(name)
+
+
+def take(directory: Directory, config: Config, scratch: Path, watch: Watch) -> tuple[Snapshot, Tally]:
+    """The directory, read to the end. Raises DirectoryError (exit 3) and leaves nothing behind."""
+    tally = Tally()
+
+    def watched() -> Iterator[Any]:
+        for frame in read(directory, language=config.campaign.language, tally=tally):
+            yield frame
+            watch("read", len(frame))
+
+    try:
+        return Snapshot.take(watched(), scratch), tally
+    except OSError as error:
+        raise DirectoryError(
+            f"the directory could not be kept while it was read: {error.strerror or error}.",
+            where=str(scratch),
+            hint="Make room there, or set TMPDIR to a folder with more.",
+        ) from error
+
+
+def basis_of(config: Config) -> str:
+    """Digests the method mapping and the policy: what makes a difference in methods `reclassified` when it changes (design §6)."""
+    policy = config.policy
+    parts = [mapping_digest(config.directory), sorted(policy.retired), sorted(policy.accepted)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _rules(config: Config, composer: Composer, connection: sa.Connection, now: datetime, options: Options) -> Rules:
+    bounced = Prior(connection, config.campaign.name).bounced(now)
+    stage = due(stages(config.campaign, config.schedule), now)
+    return Rules(
+        policy=config.policy,
+        moment=Moment(now, stage, config.campaign, config.schedule.min_gap_days),
+        basis=basis_of(config),
+        composer=composer,
+        domain=config.mail.sender_domain,
+        judge=judge(config.safety.allowed_domains, bounced),
+        as_baseline=options.as_baseline,
+    )
+
+
+def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None:
+    """Passes the draft through the guards; the error of the one that lets the run go on, but without its reminders."""
+    guards.something_there(made)
+    if not options.accept_directory:
+        guards.partial_directory(made, config.safety)
+    if held := guards.blast_radius(made, config.safety):
+        made.hold()
+    return held
+
+
+def _record(
+    connection: sa.Connection, made: Draft, config: Config, options: Options, tally: Tally, described: str, started: datetime, clock: Clock
+) -> Run:
+    """Writes the draft down, in the transaction in which it was made."""
+    campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
+    campaign_id = record.campaign_id(connection, campaign.name, now)
+    record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
+    facts = RunFacts(
+        as_of=now,
+        started_at=started,
+        baseline=options.as_baseline,
+        read=made.read,
+        rejected=made.outcomes["rejected"],
+        basis=made.rules.basis,
+        directory=described,
+        directory_fingerprint=made.fingerprint,
+        directory_read_at=clock(),
+        opens=campaign.opens.isoformat(),
+        cutoff=campaign.cutoff_at,
+        timezone=campaign.timezone,
+        config_digest=config.digest,
+        mail_digest=composer.digest,
+        tool_version=__version__,
+    )
+    this = runs.begin(connection, campaign_id, facts)
+    for rows in made.recorded():
+        record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]])
+    for rows in made.changes.frames():
+        record.changes(connection, campaign_id, this.seq, rows, mail=not options.as_baseline)
+    for rows in made.rejected.frames():
+        record.rejections(connection, this.seq, rows)
+    for rows in made.unsaid.frames():
+        record.close(connection, campaign_id, rows, "unsaid", now)
+    for rows in made.pointless():
+        outbox.withdraw(connection, rows, now, actor=this.run_id, run_seq=this.seq)
+    for rows in made.queued():
+        outbox.enqueue(connection, campaign_id, this.seq, rows, now)
+        told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
+        record.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
+    counts = _counts(made, tally) | {"terms": Terms.of(campaign, config.schedule, config.policy).to_json()}
+    runs.count(connection, this.seq, counts)
+    return runs.find(connection, this.seq)
+
+
+def _counts(made: Draft, tally: Tally) -> dict[str, Any]:
+    return {
+        "standing": dict(made.standings),
+        "changes": dict(made.changes_seen),
+        "outcomes": dict(made.outcomes),
+        "unknown_words": dict(tally.unknown_words),
+        "unreadable_instants": dict(tally.unreadable_instants),
+    }
+
+
+def _deliver(config: Config, ledger: Ledger, recorded: Run, composer: Composer, clock: Clock, watch: Watch) -> Delivered:
+    return _deliver_from(config, ledger, recorded.campaign_id, composer, clock, watch)
+
+
+def _deliver_from(config: Config, ledger: Ledger, campaign_id: int, composer: Composer, clock: Clock, watch: Watch) -> Delivered:
+    smtp = config.mail.smtp if config.mail.transport == "smtp" else None
+    return deliver(
+        Claims(ledger, campaign_id, worker()),
+        composer,
+        open_transport(config.mail),
+        Pace(smtp.letters_per_second if smtp else None),
+        clock,
+        bounce_days=config.mail.bounce_days,
+        watch=lambda more: watch("deliver", more),
+    )
+
+
+def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:
+    """How many letters of the campaign are in each state."""
+    with ledger.read() as connection:
+        return outbox.counts(connection, campaign_id)
+
+
+def _facts(made: Draft, tally: Tally, recorded: Run, config: Config, delivered: Delivered, ledger: Ledger, clock: Clock) -> dict[str, Any]:
+    """The object of `migrate run --json` (design §15)."""
+    letters = {
+        "sent": delivered.sent,
+        "failed": delivered.failed,
+        "uncertain": delivered.uncertain,
+        "withdrawn": int(recorded.counts["withdrawn"]) + delivered.withdrawn,
+        "queued": outbox_of(ledger, recorded.campaign_id)["queued"],
+    }
+    return {"run_id": recorded.run_id} | _drafted(made, tally, config, recorded.as_of) | {"letters": letters, "evidence": None}
+
+
+def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[str, Any]:
+    counts = _counts(made, tally)
+    return {
+        "as_of": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "campaign": config.campaign.name,
+        "read": made.read,
+        "rejected": made.outcomes["rejected"],
+        **counts,
+    }
+
+
+def _report(config: Config, ledger: Ledger, recorded: Run, made: Draft, facts: dict[str, Any], clock: Clock) -> None:
+    """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before."""
+    at = clock()
+    with reporting(config, ledger):
+        with ledger.read() as connection:
+            told = chronicle.of_run(connection, recorded, at)
+            written = evidence.write(told, config.reports, facts)
+        with ledger.begin() as connection:
+            runs.complete(
+                connection,
+                recorded.seq,
+                finished_at=clock(),
+                evidence=str(written.folder) if written else None,
+                evidence_at=at,
+                manifest_digest=written.manifest_digest if written else None,
+            )
+    facts["evidence"] = str(written.folder) if written else None
+
+
+@contextmanager
+def reporting(config: Config, ledger: Ledger) -> Iterator[None]:
+    """Holds the right to write reports, waiting for whoever has it now."""
+    with RunLock.acquire(ledger, config.campaign.name, "report", f"report-{secrets.token_hex(8)}"):
+        yield
+
+
+def _no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> None:
+    """With real mail, `--as-of` may neither rewrite the past nor send the future's mail today (design §15)."""
+    if as_of is None or config.mail.transport != "smtp" or config.safety.allow_time_travel:
+        return
+    with ledger.read() as connection:
+        last = Prior(connection, config.campaign.name).last_run()
+    hint = "Leave --as-of away, or set [safety] allow_time_travel = true for a rehearsal."
+    if last is not None and as_of < last.as_of:
+        raise ConfigError(f"{as_of:%Y-%m-%d %H:%M} UTC lies before the last run ({last.as_of:%Y-%m-%d %H:%M} UTC).", where="--as-of", hint=hint)
+    if abs(as_of - datetime.now(UTC)) > timedelta(days=1):
+        raise ConfigError(f"{as_of:%Y-%m-%d %H:%M} UTC is more than a day from the clock.", where="--as-of", hint=hint)
+
