@@ -56,5 +56,8 @@ class Chronicle(Protocol):
     def exemptions(self) -> pd.DataFrame:
         """The exemptions in the book on that day (`EXEMPTION_COLUMNS`), expired ones too."""
 
+    def rejected(self) -> Iterator[pd.DataFrame]:
+        """The rows of the directory that are no account (`REJECTED_COLUMNS` of `migrate.snapshot`), in order of their position."""
+
     def days(self) -> list[Day]:
         """The campaign's run days up to this run, oldest first."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from migrate.errors import ReportError
 from migrate.report import cells, folder, lines, manifest, tables
 from migrate.report.chronicle import Chronicle
 from migrate.report.settings import ReportsSettings
@@ -32,30 +33,31 @@ class Evidence:
     rows: dict[str, int]
 
 
-def write(
-    chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any], rejected: Iterable[pd.DataFrame]
-) -> Evidence | None:  # fmt: skip
+def write(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any]) -> Evidence | None:
     """Writes the evidence of the run that has just happened and lets `latest` point to it; None if no formats are asked for.
 
-    `summary` is what `migrate run --json` prints; its `evidence` is filled in here. `rejected` are frames with the `REJECTED_COLUMNS`
-    of `migrate.snapshot`. Raises ReportError, and then leaves nothing behind.
+    `summary` is what `migrate run --json` prints; its `evidence` is filled in here. Raises ReportError, and then leaves nothing behind.
     """
     if not reports.formats:
         return None
-    final = reports.dir / folder.free(reports.dir, name(chronicle))
-    evidence = _write(chronicle, reports, final, summary, rejected)
-    folder.point(reports.dir, final.name)
+    evidence = _write(chronicle, reports, reports.dir / folder.free(reports.dir, name(chronicle)), summary, rebuilt=False)
+    folder.point(reports.dir, evidence.folder.name)
     return evidence
 
 
 def rebuild(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any], out: Path | None = None) -> Evidence | None:
-    """Writes the evidence of a past run again, from the ledger alone, into `out` (default: beside the other evidence, numbered).
+    """Writes the evidence of a past run again into `out`, which must be new or empty (default: beside the other evidence, numbered).
 
-    The directory's rejected rows are not in the ledger: there is no `rejected` table, and the manifest says `rebuilt`. `latest` stays.
+    The tables are byte for byte what they were; the manifest says `rebuilt`; `latest` stays where it is. Raises as `write` does.
     """
     if not reports.formats:
         return None
-    return _write(chronicle, reports, out or reports.dir / folder.free(reports.dir, name(chronicle)), summary, None)
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ReportError(
+            f"{out} is not empty, and evidence is never written over.", where="--out", hint="Name a folder that does not exist yet."
+        )
+    final = out or reports.dir / folder.free(reports.dir, name(chronicle))
+    return _write(chronicle, reports, final, summary, rebuilt=True)
 
 
 def name(chronicle: Chronicle) -> str:
@@ -63,9 +65,7 @@ def name(chronicle: Chronicle) -> str:
     return f"{chronicle.terms.day(chronicle.run.as_of)}-{chronicle.run.run_id}"
 
 
-def _write(
-    chronicle: Chronicle, reports: ReportsSettings, final: Path, summary: Mapping[str, Any], rejected: Iterable[pd.DataFrame] | None
-) -> Evidence:
+def _write(chronicle: Chronicle, reports: ReportsSettings, final: Path, summary: Mapping[str, Any], *, rebuilt: bool) -> Evidence:
     formats = frozenset(reports.formats)
     if "xlsx" in formats:
         from migrate.report import workbook
@@ -75,7 +75,7 @@ def _write(
         draft = _Draft(chronicle, side, formats)
         draft.accounts()
         draft.summary()
-        draft.tables(rejected)
+        draft.tables()
         if "html" in formats:
             from migrate.report import page
 
@@ -87,7 +87,7 @@ def _write(
         whole = {**summary, "evidence": str(final)}
         draft.file("summary.json", lambda out: out.write(manifest.canonical(whole)))
         draft.clear()
-        facts = manifest.build(chronicle, side, draft.rows, rebuilt=rejected is None)
+        facts = manifest.build(chronicle, side, draft.rows, rebuilt=rebuilt)
         draft.file(manifest.NAME, lambda out: out.write(manifest.canonical(facts)))
         digest = manifest.digest(side / manifest.NAME)
         for path in side.iterdir():
@@ -113,8 +113,8 @@ class _Draft:
         return (self._side if "csv" in self._formats else self.scratch) / f"{table}.csv"
 
     def csvs(self) -> list[tuple[Table, Path]]:
-        """The tables that were written."""
-        return [(table, self.csv(table.name)) for table in tables.TABLES if table.name in self.rows]
+        """Every table and where it stands."""
+        return [(table, self.csv(table.name)) for table in tables.TABLES]
 
     def file(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
         with folder.create(self._side / name) as out:
@@ -150,7 +150,7 @@ class _Draft:
     def summary(self) -> None:
         self._table(tables.SUMMARY, [tables.summary_table(self.counts)])
 
-    def tables(self, rejected: Iterable[pd.DataFrame] | None) -> None:
+    def tables(self) -> None:
         """Every table whose rows are no accounts."""
         chronicle = self._chronicle
         before, as_of, at = chronicle.previous, chronicle.run.as_of, chronicle.evidence_at
@@ -158,8 +158,7 @@ class _Draft:
         self._table(tables.NOTICES, (tables.notices_table(frame, since) for frame in chronicle.letters()))
         self._table(tables.CHANGES, (tables.changes_table(frame, at) for frame in chronicle.changes()))
         self._table(tables.EXEMPTIONS, [tables.exemptions_table(chronicle.exemptions(), chronicle.terms, as_of)])
-        if rejected is not None:
-            self._table(tables.REJECTED, (tables.rejected_table(frame) for frame in rejected))
+        self._table(tables.REJECTED, map(tables.rejected_table, chronicle.rejected()))
 
     def _table(self, table: Table, frames: Iterable[pd.DataFrame]) -> None:
         with folder.create(self.csv(table.name)) as out:

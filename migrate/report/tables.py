@@ -37,7 +37,9 @@ class Table:
 
 
 LETTER_COLUMNS: Final[dict[str, str]] = {
+    "letter_id": "int64",
     "account_id": "str",
+    "tenure": "int64",
     "kind": "str",
     "occasion": "str",
     "address": "str",
@@ -62,11 +64,11 @@ CHANGE_COLUMNS: Final[dict[str, str]] = {
     "mailed": "bool",
     "state": "str",
     "seen_at": INSTANT,
-    "had": "str",
-    "has": "str",
+    "had": "int32",
+    "has": "int32",
     "closed_at": INSTANT,
 }
-"""A change of a run; `had` and `has` are method words, comma-separated."""
+"""A change of a run; `had` and `has` are method bit sets."""
 
 EXEMPTION_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",
@@ -190,21 +192,23 @@ REJECTED: Final = Table("rejected", "Rejected", {"position": "integer", "account
 
 TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, NOTICES, CHANGES, EXEMPTIONS, REJECTED)
 
+_PERSON: Final = ["account_id", "tenure"]
 _TOLD: Final = ("sent", "uncertain")
-_WAITING: Final = ("queued", "sending")
+WAITING: Final = ("queued", "sending")
 
 
 def told(letters: pd.DataFrame) -> pd.DataFrame:
-    """What each account was told: one row an account, indexed by `account_id`; columns notices_sent, last_notice(_at, _state).
+    """What each person was told; columns notices_sent, last_notice(_at, _state), indexed by `account_id` and `tenure`.
 
-    `letters` has `LETTER_COLUMNS`. The latest letter is the one queued last; of letters queued together, the one to the primary
+    `letters` has `LETTER_COLUMNS`. What was said to a predecessor under a re-used id was not said to this person.
+    The latest letter is the one queued last; of letters queued together, the one to the primary
     address, then the one whose reference comes first, so that the answer never depends on the order of rows.
     """
-    counts = letters["state"].isin(_TOLD).groupby(letters["account_id"]).sum().astype("int64")
+    counts = letters["state"].isin(_TOLD).groupby([letters["account_id"], letters["tenure"]]).sum().astype("int64")
     ranked = letters.assign(_aside=letters["role"].ne("primary")).sort_values(
-        ["account_id", "queued_at", "_aside", "reference"], ascending=[True, False, True, True], kind="stable"
+        ["account_id", "tenure", "queued_at", "_aside", "reference"], ascending=[True, True, False, True, True]
     )
-    latest = ranked.drop_duplicates("account_id").set_index("account_id")
+    latest = ranked.drop_duplicates(_PERSON).set_index(_PERSON)
     return latest[["changed_at", "state"]].rename(columns={"changed_at": "last_notice_at", "state": "last_notice_state"}).assign(
         notices_sent=counts, last_notice=latest["kind"] + " " + latest["occasion"]
     )  # fmt: skip
@@ -216,8 +220,10 @@ def accounts_table(records: pd.DataFrame, letters: pd.DataFrame, terms: Terms, a
     `records` has `RECORD_COLUMNS`, `letters` `LETTER_COLUMNS` (of these accounts, or of more). An account that is gone from the
     directory is no row here: its going is a row of `CHANGES`.
     """
+    import pandas as pd
+
     there = records[records["gone_at"].isna()]
-    said = told(letters).reindex(there["account_id"])
+    said = told(letters).reindex(pd.MultiIndex.from_frame(there[_PERSON]))
     said.index = there.index
     stage = upcoming(terms.stages, as_of)
     reminded = there["standing"].isin(terms.remind) | (there["reminded"] & ~there["compliant"] & ~there["standing"].isin(OUT_OF_SCOPE))
@@ -272,14 +278,20 @@ def notices_table(letters: pd.DataFrame, since: datetime | None) -> pd.DataFrame
     """The letters whose state changed after `since` (None: ever), or which wait; `LETTER_COLUMNS` in, columns of `NOTICES` out."""
     import pandas as pd
 
-    moved = letters["state"].isin(_WAITING) | (letters["changed_at"] > (since or pd.Timestamp.min.tz_localize("UTC")))
+    moved = letters["state"].isin(WAITING) | (letters["changed_at"] > (since or pd.Timestamp.min.tz_localize("UTC")))
     return letters[moved].rename(columns={"address": "to"})[list(NOTICES.columns)]
 
 
 def changes_table(changes: pd.DataFrame, at: datetime) -> pd.DataFrame:
     """The changes of a run as they stood at an instant: one closed later was still open. `CHANGE_COLUMNS` in, columns of `CHANGES` out."""
     later = changes["closed_at"] > at
-    return changes.assign(state=changes["state"].mask(later, "open"), closed_at=changes["closed_at"].mask(later))[list(CHANGES.columns)]
+    table = changes.assign(
+        had=methods_text(changes["had"]),
+        has=methods_text(changes["has"]),
+        state=changes["state"].mask(later, "open"),
+        closed_at=changes["closed_at"].mask(later),
+    )
+    return table[list(CHANGES.columns)]
 
 
 def exemptions_table(exemptions: pd.DataFrame, terms: Terms, as_of: datetime) -> pd.DataFrame:

@@ -42,8 +42,8 @@ def available() -> None:
 
 def write(out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Path]], scratch: Path) -> None:
     """Writes the workbook from the tables' CSV files, a row at a time; `scratch` is a folder for what is not ready yet."""
-    import xlsxwriter  # type: ignore[import-untyped]
-    from xlsxwriter.exceptions import FileCreateError
+    import xlsxwriter
+    from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 
     options = {"constant_memory": True, "tmpdir": str(scratch), "strings_to_formulas": False, "strings_to_urls": False}
     book = xlsxwriter.Workbook(out, options)
@@ -56,8 +56,7 @@ def write(out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Pat
     )
     written = {table.name: (table, path) for table, path in tables}
     for name in SHEETS:
-        if name in written:
-            _sheet(book, *written[name])
+        _sheet(book, *written[name])
     try:
         book.close()
     except FileCreateError as error:

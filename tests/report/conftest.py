@@ -84,7 +84,9 @@ def record(account_id: str, standing: str = "sms_only", **other: Any) -> dict[st
 def letter(account_id: str, kind: str = "reminder", occasion: str = "T-30", state: str = "sent", **other: Any) -> dict[str, Any]:
     """One letter of the cast."""
     plain = {
+        "letter_id": 1,
         "account_id": account_id,
+        "tenure": 1,
         "kind": kind,
         "occasion": occasion,
         "address": f"{account_id}@example.com",
@@ -138,11 +140,23 @@ LETTERS = [
            changed_at=instant("2023-12-01T14:00:00Z"), state="withdrawn", reason="no_longer_reminded"),
 ]  # fmt: skip
 CHANGE_ROWS = [
-    {"account_id": "cat", "seq": 1, "tenure": 1, "change": "authenticator_enabled", "mailed": True, "state": "confirmed",
-     "seen_at": instant("2024-01-02T14:00:00Z"), "had": "sms", "has": "totp", "closed_at": instant("2024-01-02T14:00:01Z")},
-    {"account_id": "dan", "seq": 3, "tenure": 2, "change": "authenticator_changed", "mailed": True, "state": "confirmed",
-     "seen_at": instant("2024-01-02T14:00:00Z"), "had": "sms,totp", "has": "sms,push", "closed_at": instant("2024-01-03T14:00:01Z")},
-]  # fmt: skip
+    {
+        "account_id": account_id,
+        "seq": seq,
+        "tenure": seq,
+        "change": change,
+        "mailed": True,
+        "state": "confirmed",
+        "seen_at": instant("2024-01-02T14:00:00Z"),
+        "had": methods_of(had),
+        "has": methods_of(has),
+        "closed_at": instant(closed_at),
+    }
+    for account_id, seq, change, had, has, closed_at in (
+        ("cat", 1, "authenticator_enabled", ("sms",), ("totp",), "2024-01-02T14:00:01Z"),
+        ("dan", 3, "authenticator_changed", ("sms", "totp"), ("sms", "push"), "2024-01-03T14:00:01Z"),
+    )
+]
 EXEMPTION_ROWS = [
     {"account_id": "gil", "until": "2024-03-01", "owner": "ciso", "reason": "at sea", "created_at": instant("2023-12-01T10:00:00Z"),
      "created_by": "root"},
@@ -216,17 +230,15 @@ class FrameChronicle:
     def exemptions(self) -> pd.DataFrame:
         return frame(EXEMPTION_ROWS, EXEMPTION_COLUMNS)
 
+    def rejected(self) -> Iterator[pd.DataFrame]:
+        yield frame(REJECTED_ROWS, REJECTED_COLUMNS)
+
     def days(self) -> list[Day]:
         return [
             Day(date(2023, 12, 1), {"sms_only": 8, "sms_default": 1, "migrated": 1}),
             Day(date(2023, 12, 15), {"sms_only": 6, "sms_default": 1, "migrated": 3}),
             Day(date(2024, 1, 2), {"sms_only": 3, "sms_default": 1, "unknown": 1, "no_second_step": 1, "migrated": 1, "sms_fallback": 1}),
         ]
-
-
-@pytest.fixture
-def rejected() -> list[pd.DataFrame]:
-    return [frame(REJECTED_ROWS, REJECTED_COLUMNS)]
 
 
 @pytest.fixture

@@ -19,7 +19,24 @@ def made_safe(text: str) -> str:
 
 @pytest.mark.parametrize(
     "formula",
-    ["=1+1", "+1", "-1", "@SUM(A1)", "  =1+1", '"=1+1"', "'=1", "\t=1+1", "\r=1", "＝1+1", "＋1", "－1", "＠x", "\u00a0=1", "\u200b=1", "\ufeff=1"],
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "  =1+1",
+        '"=1+1"',
+        "'=1",
+        "\t=1+1",
+        "\r=1",
+        "＝1+1",
+        "＋1",
+        "－1",
+        "＠x",
+        "\u00a0=1",
+        "\u200b=1",
+        "\ufeff=1",
+    ],
 )
 def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(formula: str) -> None:
     assert made_safe(formula).startswith("'")
@@ -103,7 +120,9 @@ def test_every_type_has_its_way_of_being_written() -> None:
 def test_the_bytes_of_a_slice_are_those_of_its_rows() -> None:
     columns: dict[str, cells.CellType] = {"at": "instant", "w": "word"}
     moment = datetime(2024, 1, 1, tzinfo=UTC)
-    frame = pd.DataFrame({"at": pd.Series([moment + timedelta(seconds=s) for s in range(3)]).astype("datetime64[us, UTC]"), "w": list("abc")})
+    frame = pd.DataFrame(
+        {"at": pd.Series([moment + timedelta(seconds=s) for s in range(3)]).astype("datetime64[us, UTC]"), "w": list("abc")}
+    )
     table = cells.typed(frame.astype({"w": "str"}), columns)
     whole = lines.records(table, columns)
     bounds, body = lines.bounds(whole), lines.body(whole)

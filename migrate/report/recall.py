@@ -1,0 +1,128 @@
+"""Recall: the chronicle that the ledger tells (design §9, §14). Nothing here depends on what happened after `evidence_at`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from migrate.ledger import history, runs, schema
+from migrate.ledger.frames import fetch
+from migrate.ledger.runs import Run
+from migrate.ledger.schema import change, exemption, letter, letter_event, notice, rejection, run
+from migrate.report.chronicle import Day
+from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
+from migrate.report.terms import Terms
+from migrate.snapshot import REJECTED_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CHUNK: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
+
+    For a run that is being completed `evidence_at` is now; for a past one it is what the run recorded.
+    """
+
+    connection: sa.Connection
+    run: Run
+    terms: Terms
+    evidence_at: datetime
+
+    @property
+    def previous(self) -> Run | None:
+        found = self.connection.execute(
+            sa.select(sa.func.max(run.c.seq)).where(
+                run.c.campaign_id == self.run.campaign_id, run.c.seq < self.run.seq, run.c.manifest_digest.is_not(None)
+            )
+        ).scalar()
+        return None if found is None else runs.find(self.connection, found)
+
+    def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        for records in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
+            ids = records["account_id"]
+            yield records, self._fetch(self._letters().where(letter.c.account_id.between(ids.iloc[0], ids.iloc[-1])))
+
+    def letters(self) -> Iterator[pd.DataFrame]:
+        previous = self.previous
+        moved = sa.select(letter_event.c.letter_id)
+        if previous and previous.evidence_at:
+            moved = moved.where(letter_event.c.at > previous.evidence_at)
+        # A letter that waited then either still does, or has moved since.
+        concerned = self._letters().where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(WAITING)))
+        seen = 0
+        while True:
+            frame = self._fetch(concerned.where(letter.c.id > seen).order_by(letter.c.id).limit(_CHUNK))
+            yield frame
+            if len(frame) < _CHUNK:
+                return
+            seen = int(frame["letter_id"].iloc[-1])
+
+    def changes(self) -> Iterator[pd.DataFrame]:
+        c = change.c
+        wanted = sa.select(*(c[name] for name in CHANGE_COLUMNS)).where(c.campaign_id == self.run.campaign_id, c.run_seq == self.run.seq)
+        page = wanted.order_by(c.account_id, c.seq).limit(_CHUNK)
+        while True:
+            frame = fetch(self.connection, page, CHANGE_COLUMNS)
+            yield frame
+            if len(frame) < _CHUNK:
+                return
+            account_id, seq = frame["account_id"].iloc[-1], int(frame["seq"].iloc[-1])
+            beyond = sa.or_(c.account_id > account_id, sa.and_(c.account_id == account_id, c.seq > seq))
+            page = wanted.where(beyond).order_by(c.account_id, c.seq).limit(_CHUNK)
+
+    def exemptions(self) -> pd.DataFrame:
+        there = sa.or_(exemption.c.removed_at.is_(None), exemption.c.removed_at > self.evidence_at)
+        wanted = sa.select(*(exemption.c[name] for name in EXEMPTION_COLUMNS)).where(
+            exemption.c.campaign_id == self.run.campaign_id, exemption.c.created_at <= self.evidence_at, there
+        )
+        return fetch(self.connection, wanted.order_by(exemption.c.id), EXEMPTION_COLUMNS)
+
+    def rejected(self) -> Iterator[pd.DataFrame]:
+        c = rejection.c
+        page = sa.select(*(c[name] for name in REJECTED_COLUMNS)).where(c.run_seq == self.run.seq).order_by(c.position).limit(_CHUNK)
+        seen = 0
+        while True:
+            frame = fetch(self.connection, page.where(c.position > seen), REJECTED_COLUMNS)
+            yield frame
+            if len(frame) < _CHUNK:
+                return
+            seen = int(frame["position"].iloc[-1])
+
+    def days(self) -> list[Day]:
+        wanted = sa.select(run.c.as_of, run.c.counts).where(run.c.campaign_id == self.run.campaign_id, run.c.seq <= self.run.seq)
+        found = {self.terms.day(as_of): json.loads(counts) for as_of, counts in self.connection.execute(wanted.order_by(run.c.seq))}
+        return [Day(on, counts["standing"]) for on, counts in sorted(found.items()) if "standing" in counts]
+
+    def _fetch(self, statement: sa.Select[Any]) -> pd.DataFrame:
+        return fetch(self.connection, statement, LETTER_COLUMNS)
+
+    def _letters(self) -> sa.Select[Any]:
+        """`LETTER_COLUMNS` as of `evidence_at`, each letter looked up by itself: the ranges asked for are small."""
+        event, last = letter_event.alias(), letter_event.alias()
+        until = (event.c.letter_id == letter.c.id, event.c.at <= self.evidence_at)
+        newest = sa.select(sa.func.max(event.c.id)).where(*until).scalar_subquery()
+        columns = {
+            "letter_id": letter.c.id,
+            "tenure": notice.c.tenure,
+            "state": last.c.to_state,
+            "reason": last.c.reason,
+            "reply": last.c.reply,
+            "attempts": sa.select(sa.func.count()).where(*until, event.c.to_state == "sending").scalar_subquery(),
+            "queued_at": sa.type_coerce(sa.select(sa.func.min(event.c.at)).where(*until).scalar_subquery(), schema.UtcInstant),
+            "settled_at": sa.case((last.c.to_state.in_(WAITING), None), else_=last.c.at),
+            "changed_at": last.c.at,
+        }
+        return (
+            sa.select(*((columns[name] if name in columns else letter.c[name]).label(name) for name in LETTER_COLUMNS))
+            .select_from(letter.join(notice, letter.c.notice_id == notice.c.id).join(last, last.c.id == newest))
+            .where(letter.c.campaign_id == self.run.campaign_id)
+        )
