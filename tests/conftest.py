@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import socket
 from typing import Any
 
 import pytest
 
-pytest_plugins = ["peers"] if importlib.util.find_spec("peers") else []
+pytest_plugins = ["peers"]
 
 
 def _stays_here(family: int, address: Any) -> bool:
