@@ -102,19 +102,21 @@ def run(config: Config, options: Options = Options(), watch: Watch = lambda step
 
 
 @contextmanager
-def dry_run(config: Config, as_of: datetime | None = None, watch: Watch = lambda step, more: None) -> Iterator[tuple[Draft, dict[str, Any]]]:
+def dry_run(config: Config, options: Options = Options(), watch: Watch = lambda step, more: None) -> Iterator[tuple[Draft, dict[str, Any]]]:
     """The same without any effect: the draft, and the object of `migrate dry-run --json`. What the draft points to lives as long as the
     context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
     """
-    clock = clock_from(as_of)
+    clock = clock_from(options.as_of)
     composer = Composer(config.mail, config.campaign)
     directory = open_directory(config.directory)
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         started = clock()
         snapshot, tally = take(directory, config, scratch, watch)
         with ledger.read() as connection:
-            made = draft(snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, Options()), scratch)
-        yield made, _drafted(made, tally, config, started)
+            made = draft(snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, options), scratch)
+        _guarded(made, config, options)
+        would_queue = sum(len(rows) for rows in made.queued())
+        yield made, _drafted(made, tally, config, started) | {"would_queue": would_queue}
 
 
 def send(config: Config, as_of: datetime | None = None, watch: Watch = lambda step, more: None) -> tuple[Delivered, dict[str, int]]:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 COMMANDS: Final[dict[str, str]] = {
     "init": "Write a commented config.toml here; never overwrites.",
     "check": "Validate configuration, templates, directory, ledger and mail.",
+    "run": "The scheduled job: read, assess, compare, plan, deliver, report.",
+    "dry-run": "The same without any effect: who would get what, and why.",
+    "send": "Only deliver what is queued.",
+    "demo": "Live through a sample campaign and leave its reports and mails to look at.",
 }
 """Command → what `migrate --help` says of it. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
 

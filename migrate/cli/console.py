@@ -25,9 +25,9 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-
 
 
 class Step(Protocol):
-    """Moves a progress bar to `done` of `total` (None: not known yet)."""
+    """Moves a progress bar to `done` of `total` (None: not known yet), and names what is going on now."""
 
-    def __call__(self, done: int, total: int | None = None, /) -> None: ...
+    def __call__(self, done: int, total: int | None = None, what: str | None = None, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Console:
 
         with rich.progress.Progress(console=rich.console.Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=None)
-            yield lambda done, total=None: bar.update(task, completed=done, total=total)
+            yield lambda done, total=None, now=None: bar.update(task, completed=done, total=total, description=now or what)
 
 
 def on_terminal() -> bool:
@@ -86,7 +86,7 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _unseen(_done: int, _total: int | None = None) -> None:
+def _unseen(_done: int, _total: int | None = None, _what: str | None = None) -> None:
     """A step nobody watches."""
 
 

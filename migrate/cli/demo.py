@@ -1,0 +1,31 @@
+"""`migrate demo`: a campaign on a sample directory, lived through day by day."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migrate.cli.console import Console, Quiet
+
+if TYPE_CHECKING:
+    from migrate.demo.tour import RunSummary
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; refused if it holds anything.")] = Path("demo"), quiet: Quiet = False
+) -> None:
+    """Build a sample directory, live through a campaign on it, and leave reports and a Maildir to look at."""
+    from migrate.config import load
+    from migrate.demo.journey import build, live_through
+    from migrate.job import Options
+    from migrate.job import run as run_job
+
+    config = load(build(folder))
+
+    def run(as_of: datetime) -> RunSummary:
+        return run_job(config, Options(as_of)).facts
+
+    live_through(folder, run, Console(quiet=quiet))

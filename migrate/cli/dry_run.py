@@ -1,0 +1,68 @@
+"""`migrate dry-run`: what a run would do, without any effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from migrate.cli.console import Console, Json, Quiet
+from migrate.cli.instants import AsOf, instant
+
+if TYPE_CHECKING:
+    from migrate.draft import Draft
+
+_SHOWN = 20
+
+
+def dry_run(
+    ctx: typer.Context,
+    as_of: AsOf = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the plan (default: dry-run-<as of> in the reports folder).")] = None,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="Show what would become of one account.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """The same as run without any effect: who would get what, and why."""
+    from migrate import review
+    from migrate.cli.progress import watching
+    from migrate.cli.summary import tell
+    from migrate.job import Options
+    from migrate.job import dry_run as dry_run_job
+
+    config = ctx.obj.config()
+    console = Console(json=as_json, quiet=quiet)
+    moment = instant(as_of, config.campaign)
+    with watching(console) as watch, dry_run_job(config, Options(moment), watch) as (made, facts):
+        day = config.campaign.today(made.rules.moment.now)
+        folder = review.write(made, out or config.reports.dir / f"dry-run-{day}")
+        facts = facts | {"out": str(folder)}
+        console.result(facts)
+        tell(console, facts, config)
+        _show(console, made, account)
+    console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
+    return 0
+
+
+def _show(console: Console, made: Draft, account: str | None) -> None:
+    """The first letters of the plan, or all that would become of one account."""
+    from migrate import review
+
+    if account is not None:
+        for rows in review.outcome_rows(made):
+            for row in rows[rows["account_id"] == account].itertuples(index=False):
+                console.say(f"{row.account_id}: {row.standing}, {row.outcome} ({row.outcome_reason}).")
+    shown: list[tuple[Any, ...]] = []
+    total = 0
+    for rows in review.plan_rows(made):
+        mine = rows if account is None else rows[rows["account_id"] == account]
+        total += len(mine)
+        shown += mine[["account_id", "to", "kind", "occasion", "standing"]].head(_SHOWN - len(shown)).itertuples(index=False, name=None)
+    held = " (held: more than [safety] max_messages)" if made.held else ""
+    console.say(f"{total:,} letters would be queued{held}." if total else "No letter would be queued.")
+    if shown:
+        console.table(["Account", "To", "Kind", "Occasion", "Standing"], shown)
+        if total > len(shown):
+            console.say(f"… and {total - len(shown):,} more in plan.csv.")
+    console.say()

@@ -1,0 +1,64 @@
+"""`migrate run`: the scheduled job."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from migrate.cli.console import Console, Json, Quiet
+from migrate.cli.instants import AsOf, instant
+from migrate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from migrate.job import Result
+
+
+def run(
+    ctx: typer.Context,
+    as_of: AsOf = None,
+    no_send: Annotated[bool, typer.Option("--no-send", help="Queue letters and send none; `migrate send` sends them.")] = False,
+    accept_directory: Annotated[
+        bool, typer.Option("--accept-directory", help="Accept a read that looks partial; its changes are confirmed by mail.")
+    ] = False,
+    as_baseline: Annotated[
+        bool, typer.Option("--as-baseline", help="With --accept-directory: record its changes and mail nobody about them.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """The scheduled job: read, assess, compare, plan, deliver, report."""
+    from migrate.cli.progress import watching
+    from migrate.job import Options
+    from migrate.job import run as run_job
+
+    if as_baseline and not accept_directory:
+        raise ConfigError("goes with --accept-directory.", where="--as-baseline", hint="Type `migrate run --accept-directory --as-baseline`.")
+    config = ctx.obj.config()
+    console = Console(json=as_json, quiet=quiet)
+    options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline)
+    with watching(console) as watch:
+        result = run_job(config, options, watch)
+    console.result(result.facts)
+    _tell(console, result, config)
+    return result.exit_code
+
+
+def _tell(console: Console, result: Result, config: Any) -> None:
+    from migrate.cli.summary import tell
+
+    tell(console, result.facts, config)
+    letters = result.facts["letters"]
+    console.say(
+        f"Letters: {letters['sent']:,} sent, {letters['queued']:,} queued, {letters['withdrawn']:,} withdrawn, "
+        f"{letters['failed']:,} failed, {letters['uncertain']:,} uncertain."
+    )
+    if result.facts["evidence"]:
+        console.say(f"Reports: {result.facts['evidence']}")
+    if letters["failed"] or letters["uncertain"]:
+        console.need(
+            f"{letters['failed']:,} letters failed and {letters['uncertain']:,} are uncertain: see notices.csv of the reports.", "yellow"
+        )
+    for error in result.stopped:
+        print(f"Error: {error}", file=sys.stderr)

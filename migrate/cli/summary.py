@@ -1,0 +1,36 @@
+"""What a run or a dry run prints for people: the same words and order for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from migrate.cli.console import Console
+
+if TYPE_CHECKING:
+    from migrate.config import Config
+
+
+def tell(console: Console, facts: Mapping[str, Any], config: Config) -> None:
+    """Prints what was read, where people stand, what changed, and what became of every row."""
+    campaign = config.campaign
+    now = datetime.fromisoformat(facts["as_of"])
+    left = campaign.days_left(now)
+    days = f"{left} day{'' if left == 1 else 's'} to the cutoff" if left > 0 else "cutoff day" if left == 0 else f"{-left} days after the cutoff"
+    name = f"Run {facts['run_id']}" if "run_id" in facts else "Dry run"
+    console.say(f"{name} of {facts['campaign']} as of {now.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}, {days}.")
+    console.say(f"Read {facts['read']:,} rows: {facts['read'] - facts['rejected']:,} accounts, {facts['rejected']:,} rejected.")
+    for title, subject in (("Standing", "standing"), ("Change", "changes"), ("Outcome", "outcomes")):
+        if counts := facts[subject]:
+            console.say()
+            console.table([title, "Accounts" if subject != "outcomes" else "Rows"], _sorted(counts))
+    for word, count in _sorted(facts["unknown_words"]):
+        console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
+    for column, count in _sorted(facts["unreadable_instants"]):
+        console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
+    console.say()
+
+
+def _sorted(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
