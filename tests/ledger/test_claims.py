@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
+
+from migrate.ledger.claims import Settlement, Swept
+from migrate.ledger.engine import Ledger, LedgerSettings
+
+HOUR = timedelta(hours=1)
+
+
+def test_a_claim_is_committed_with_owner_and_lease_before_it_is_handed_out(scene: Scene) -> None:
+    scene.queue(queue_row("a1", facts='{"x": 1}'))
+    claimed = scene.claimed("worker-7")
+    row = scene.only()
+    assert (row.state, row.owner, row.claimed_at, row.lease_until) == ("sending", "worker-7", NOW, NOW + 5 * MINUTE)
+    assert (claimed.letter_id, claimed.reference, claimed.message_id) == (row.id, row.reference, row.message_id)
+    assert (claimed.account_id, claimed.tenure, claimed.occasion, claimed.told_cutoff) == ("a1", 1, "T-30", "2024-02-01T08:00:00Z")
+    assert (claimed.address, claimed.role, claimed.facts, claimed.ends, claimed.change_seq) == (
+        row.address,
+        "primary",
+        '{"x": 1}',
+        CUTOFF,
+        None,
+    )
+    assert scene.events()[-1] == (row.id, "queued", "sending")
+
+
+def test_confirmations_go_first_then_those_told_least_recently(scene: Scene) -> None:
+    scene.queue(
+        queue_row("told-lately", last_told_at=pd.Timestamp(NOW - HOUR)),
+        queue_row("told-long-ago", last_told_at=pd.Timestamp(NOW - 30 * HOUR)),
+        queue_row("never-told"),
+    )
+    scene.queue(confirmation("changed"), queue_row("never-told-2"), now=NOW + MINUTE)
+    order = [letter.account_id for letter in scene.worker().claim(NOW + MINUTE, limit=10)]
+    assert order == ["changed", "never-told", "never-told-2", "told-long-ago", "told-lately"]
+
+
+def test_a_letter_that_is_to_wait_waits(scene: Scene) -> None:
+    scene.queue(queue_row("a1"))
+    scene.worker().settle(scene.claimed(), Settlement("temporary", reply="451 try later", not_before=NOW + HOUR), NOW)
+    assert scene.worker().claim(NOW + HOUR - MINUTE) == []
+    (again,) = scene.worker().claim(NOW + HOUR)
+    assert again.attempts == 1
+
+
+def test_a_letter_past_its_end_is_withdrawn_at_the_next_claim(scene: Scene) -> None:
+    scene.queue(queue_row("a1"), confirmation("a2"))
+    claimed = scene.worker().claim(CUTOFF, limit=5)
+    assert [letter.account_id for letter in claimed] == ["a2"]
+    row = scene.letters()["a1@example.com"]
+    assert (row.state, row.reason, row.settled_at) == ("withdrawn", "past_cutoff", CUTOFF)
+    assert (row.id, "queued", "withdrawn") in scene.events()
+
+
+def test_only_confirmations_go_out_when_nothing_else_may(scene: Scene) -> None:
+    scene.queue(queue_row("a1"), confirmation("a2"))
+    assert [letter.account_id for letter in scene.worker().claim(NOW, limit=5, only_confirmations=True)] == ["a2"]
+    assert scene.worker().claim(NOW, limit=5, only_confirmations=True) == []
+
+
+def test_another_campaign_of_the_same_ledger_is_left_alone(scene: Scene) -> None:
+    scene.queue(queue_row("a1"))
+    other = Scene(scene.ledger, scene.campaign_id + 1, scene.run_seq)
+    assert other.worker().claim(NOW, limit=5) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "attempts", "settled"),
+    [
+        ("sent", "sent", 1, True),
+        ("temporary", "queued", 1, False),
+        ("released", "queued", 0, False),
+        ("failed", "failed", 1, True),
+        ("uncertain", "uncertain", 1, True),
+        ("withdrawn", "withdrawn", 0, True),
+    ],
+)
+def test_a_settlement_says_what_became_of_the_letter(scene: Scene, verdict: Any, state: str, attempts: int, settled: bool) -> None:
+    scene.queue(queue_row("a1"))
+    done = Settlement(verdict, reason="why", reply="the server's words", subject="Act now", mail_digest="m1")
+    assert scene.worker().settle(scene.claimed(), done, NOW + MINUTE)
+    row = scene.only()
+    assert (row.state, row.attempts, row.reason, row.owner, row.lease_until) == (state, attempts, "why", None, None)
+    assert row.settled_at == (NOW + MINUTE if settled else None)
+    tried = attempts == 1
+    assert (row.reply, row.subject, row.mail_digest) == (("the server's words", "Act now", "m1") if tried else (None, None, None))
+    assert scene.events()[-1] == (row.id, "sending", state)
+
+
+def test_a_lost_lease_is_reported_and_what_was_decided_since_stands(scene: Scene) -> None:
+    scene.queue(queue_row("a1"))
+    slow = scene.claimed("slow")
+    assert scene.worker("other").sweep(NOW + HOUR).uncertain == (slow.letter_id,)
+    before = scene.only(), scene.events()
+    assert not scene.worker("slow").settle(slow, Settlement("sent"), NOW + HOUR)
+    assert (scene.only(), scene.events()) == before
+
+
+def test_an_old_claim_of_the_same_worker_does_not_settle_a_new_one(scene: Scene) -> None:
+    scene.queue(confirmation("a1"))
+    first = scene.claimed("w")
+    scene.worker("w").sweep(NOW + HOUR)
+    second = scene.claimed("w", NOW + HOUR)
+    assert not scene.worker("w").settle(first, Settlement("failed"), NOW + HOUR)
+    assert scene.worker("w").settle(second, Settlement("sent"), NOW + HOUR)
+
+
+def test_letters_are_settled_and_the_next_claimed_in_one_commit(scene: Scene) -> None:
+    scene.queue(queue_row("a1"), queue_row("a2"))
+    first = scene.claimed()
+    (second,), lost = scene.worker().settle_and_claim([(first, Settlement("sent"))], NOW + MINUTE)
+    assert (second.account_id, lost) == ("a2", [])
+    assert [row.state for row in scene.letters().values()] == ["sent", "sending"]
+    _, lost = scene.worker().settle_and_claim([(first, Settlement("failed"))], NOW + MINUTE)
+    assert lost == [first]
+
+
+def test_the_letters_of_a_killed_worker_become_uncertain_after_their_lease(scene: Scene) -> None:
+    scene.queue(queue_row("a1"))
+    claimed = scene.claimed("killed")
+    assert scene.worker("sweeper").sweep(claimed.lease_until - timedelta(microseconds=1)).uncertain == ()
+    assert scene.worker("sweeper").sweep(claimed.lease_until).uncertain == (claimed.letter_id,)
+    row = scene.only()
+    assert (row.state, row.reason, row.attempts, row.owner) == ("uncertain", "lease_expired", 1, None)
+    assert scene.worker().claim(claimed.lease_until + HOUR) == []
+
+
+def test_an_uncertain_confirmation_goes_back_once_with_the_same_message_id(scene: Scene) -> None:
+    scene.queue(confirmation("a1"))
+    first = scene.claimed()
+    swept = scene.worker().sweep(NOW + HOUR)
+    assert swept.requeued == (first.letter_id,)
+    again = scene.claimed(now=NOW + HOUR)
+    assert (again.message_id, again.resent, again.attempts) == (first.message_id, True, 1)
+    assert scene.worker().sweep(NOW + 3 * HOUR) == Swept(uncertain=(first.letter_id,), requeued=())
+    assert scene.only().state == "uncertain"
+
+
+def test_a_confirmation_settled_as_uncertain_goes_back_too(scene: Scene) -> None:
+    scene.queue(confirmation("a1"), queue_row("a2"))
+    for letter in scene.worker().claim(NOW, limit=2):
+        scene.worker().settle(letter, Settlement("uncertain", reason="broken_after_dot"), NOW)
+    swept = scene.worker().sweep(NOW)
+    assert (swept.uncertain, len(swept.requeued)) == ((), 1)
+    assert [row.state for row in scene.letters().values()] == ["queued", "uncertain"]
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+def test_workers_at_once_never_share_a_letter_and_leave_none(ledger_url: str, scene: Scene, limit: int) -> None:
+    many, workers = 60, 4
+    scene.queue(*(queue_row(f"a{i:03d}") for i in range(many)))
+    taken: list[int] = []
+    barrier = threading.Barrier(workers)
+
+    def work(name: str) -> None:
+        with Ledger.open(LedgerSettings(url=ledger_url), create=False) as own:
+            worker = Scene(own, scene.campaign_id, scene.run_seq).worker(name)
+            barrier.wait(30)
+            claimed = worker.claim(NOW, limit)
+            while claimed:
+                taken.extend(letter.letter_id for letter in claimed)
+                claimed, lost = worker.settle_and_claim([(letter, Settlement("sent")) for letter in claimed], NOW, limit)
+                assert not lost
+
+    threads = [threading.Thread(target=work, args=(f"w{i}",)) for i in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert Counter(Counter(taken).values()) == {1: many}
+    assert {row.state for row in scene.letters().values()} == {"sent"}
+
+
+def test_every_state_a_letter_ever_had_is_in_its_events(scene: Scene) -> None:
+    scene.queue(confirmation("a1"))
+    worker = scene.worker()
+    worker.settle(scene.claimed(), Settlement("temporary", not_before=NOW), NOW)
+    scene.claimed()
+    worker.sweep(NOW + HOUR)
+    worker.settle(scene.claimed(now=NOW + HOUR), Settlement("sent"), NOW + HOUR)
+    steps = [(before, after) for _, before, after in scene.events()]
+    assert steps == [
+        (None, "queued"), ("queued", "sending"), ("sending", "queued"), ("queued", "sending"), ("sending", "uncertain"),
+        ("uncertain", "queued"), ("queued", "sending"), ("sending", "sent"),
+    ]  # fmt: skip
