@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from migrate import __version__, cli
-from migrate.errors import GuardError, MigrateError
+from migrate.errors import GuardError
 
 HEAVY = ("pandas", "numpy", "sqlalchemy", "alembic", "pyarrow", "jinja2", "babel", "rich", "tenacity", "css_inline")
 
@@ -107,12 +107,6 @@ def test_an_interruption_has_its_own_exit_code(
     failing(monkeypatch, error)
     assert cli.main(["check"]) == code
     assert "Error" not in capfd.readouterr().err
-
-
-def test_every_error_has_the_exit_code_of_the_manual() -> None:
-    codes = {error.__name__: error.exit_code for error in MigrateError.__subclasses__()}
-    documented = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert all(f"| {code} |" in documented for code in codes.values())
 
 
 def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path) -> None:
