@@ -54,6 +54,16 @@ def test_every_command_in_a_document_can_be_typed(document: Path) -> None:
     assert set(typed) - set(COMMANDS) == set()
 
 
+def test_every_command_that_an_error_tells_to_type_can_be_typed() -> None:
+    told = {
+        f"{path.relative_to(ROOT)}: {command}"
+        for path in (ROOT / "migrate").rglob("*.py")
+        for command in re.findall(r"`migrate (?:--config \S+ )?([a-z][\w-]*)", path.read_text(encoding="utf-8"))
+        if command not in COMMANDS
+    }
+    assert told == set()
+
+
 def test_the_readme_lists_every_exit_code_of_an_error() -> None:
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", text("README.md"), flags=re.MULTILINE)}
     raised = {error.exit_code for error in (MigrateError, *MigrateError.__subclasses__())}

@@ -34,7 +34,7 @@ COMMANDS: Final[dict[str, str]] = {
     "run": "The scheduled job: read, assess, compare, plan, deliver, report.",
     "dry-run": "The same without any effect: who would get what, and why.",
     "send": "Only deliver what is queued.",
-    "demo": "Live through a sample campaign and leave its reports and mails to look at.",
+    "demo": "Live through a sample campaign; look at its mails and reports.",
 }
 """Command → what `migrate --help` says of it. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
 
