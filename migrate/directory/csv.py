@@ -72,7 +72,8 @@ class CsvDirectory(Directory):
         path = Path(self.settings.path)
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "does not exist"
-            raise DirectoryError(f"{path} {what}.", where=PATH, hint="Correct the path; a relative one starts where migrate is called.")
+            hint = "Correct the path; a relative one starts at the configuration file's folder."
+            raise DirectoryError(f"{path} {what}.", where=PATH, hint=hint)
         with _told(path):
             match path.suffix.casefold():
                 case ".parquet":
@@ -96,11 +97,11 @@ class CsvDirectory(Directory):
             start = raw.read(4)
             encoding = next((found for bom, found in _BOMS if start.startswith(bom)), encoding)
         with _bytes(path) as raw, TextIOWrapper(raw, encoding=encoding, newline="") as text:
-            delimiter = self.settings.delimiter or ("\t" if ".tsv" in path.suffixes else _sniffed(text))
-            records = csv.reader(text, delimiter=delimiter, strict=True)
             try:
+                delimiter = self.settings.delimiter or ("\t" if ".tsv" in path.suffixes else _sniffed(text))
+                records = csv.reader(text, delimiter=delimiter, strict=True)
                 yield from (record for record in records if record)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 line = _undecodable_line(path, encoding)
                 raise DirectoryError(
                     f"line {line} of {path} is not {encoding}.",
@@ -164,7 +165,7 @@ def _bytes(path: Path) -> IO[bytes]:
 
 def _sniffed(text: TextIOWrapper) -> str:
     """The delimiter that takes the header apart into the most names."""
-    header = text.readline()
+    header = next((line for line in iter(text.readline, "") if line.strip()), "")
     text.seek(0)
     bare = re.sub(r'"[^"]*"', "", header)
     return max(DELIMITERS, key=bare.count)
@@ -179,6 +180,8 @@ def _undecodable_line(path: Path, encoding: str) -> int:
                 line += decoder.decode(block).count("\n")
             except UnicodeDecodeError as error:
                 return line + error.object[: error.start].decode(encoding, "replace").count("\n")
+            except UnicodeError:  # what UTF-16 says of a file without a byte order mark
+                return line
     return line
 
 

@@ -139,7 +139,7 @@ class SqlDirectory(Directory):
         path = Path(self._url.database or "")
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "does not exist"
-            hint = "Correct the path; a relative one starts where migrate is called."
+            hint = "Correct the path; a relative one starts at the configuration file's folder."
             raise DirectoryError(f"the SQLite file {path} {what}.", where=URL, hint=hint)
         return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=30)
 

@@ -27,7 +27,7 @@ def column(raw: Sequence[Any]) -> pd.Series:
     except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError):
         held = np.empty(len(raw), dtype=object)
         held[:] = raw
-        return pd.Series(held)
+        return pd.Series(held, dtype=object)
 
 
 def factorized(series: pd.Series) -> tuple[np.ndarray, list[Any]]:

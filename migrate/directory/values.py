@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
-from math import isfinite
 from typing import Final
 
 from migrate.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
@@ -22,6 +22,7 @@ and the bidirectional controls. The same set as `text.CONTROL`, which is written
 SHOWN: Final = 60
 """How many characters of a source's text a reason or a count may repeat."""
 
+_DIGITS: Final = 10**40  # beyond any id; a Decimal may hold numbers whose digits would fill the memory
 _YES: Final = frozenset({"true", "t", "yes", "y", "on", "1", "1.0"})
 _NO: Final = frozenset({"false", "f", "no", "n", "off", "0", "0.0"})
 
@@ -59,8 +60,9 @@ def plain(value: object) -> str:
                 return raw.hex()
         case bool():
             return str(value).lower()
-        case float() | Decimal() if isfinite(value) and value == int(value):
-            return str(int(value))
+        case float() | Decimal():
+            number = Decimal(value)
+            return str(int(number)) if number.is_finite() and abs(number) < _DIGITS and number == int(number) else str(value)
         case datetime() | date():
             return value.isoformat()
         case list() | tuple() | dict():
@@ -112,11 +114,8 @@ def addresses(text: str) -> str:
 
     Whether an address is one is judged later; a broken array is taken apart like any text, and so ends as malformed addresses.
     """
-    found: list[object] = []
+    each = _BETWEEN.split(text)
     if text.lstrip().startswith("["):
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = []
-    each = [one for one in found if isinstance(one, str)] if found else _BETWEEN.split(text)
+        with suppress(ValueError, RecursionError):
+            each = [one for one in json.loads(text) if isinstance(one, str)]
     return ADDRESS_SEPARATOR.join(dict.fromkeys(CONTROL.sub("\ufffd", one.strip()) for one in each if one.strip()))
