@@ -14,6 +14,7 @@ from migrate.report.terms import Terms
 
 if TYPE_CHECKING:
     import pandas as pd
+    import sqlalchemy as sa
 
     from migrate.ledger.runs import Run
 
@@ -61,3 +62,13 @@ class Chronicle(Protocol):
 
     def days(self) -> list[Day]:
         """The campaign's run days up to this run, oldest first."""
+
+
+def of_run(connection: sa.Connection, run: Run, at: datetime | None = None) -> Chronicle:
+    """The chronicle of a recorded run, told from the ledger as of `at`: now for a run that has just happened, else when it was reported.
+
+    The terms are those that the run wrote down in `counts["terms"]` (`Terms.to_json`).
+    """
+    from migrate.report.recall import Recall
+
+    return Recall(connection, run, Terms.from_json(run.counts["terms"]), at or run.evidence_at or run.started_at)

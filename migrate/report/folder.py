@@ -95,7 +95,7 @@ def replace(side: Path, final: Path, *, known_by: str) -> None:
     """As `place`, but an earlier folder of that name goes if it holds a file `known_by`; anything else there is a ReportError."""
     if os.path.lexists(final):
         if final.is_symlink() or not final.is_dir() or (any(final.iterdir()) and not (final / known_by).is_file()):
-            raise ReportError(f"{final} is there already and is something else.", where="--out", hint="Name a folder that is not there yet.")
+            raise ReportError(f"{final} is there and is something else.", where="--out", hint="Name a folder that is not there yet.")
         aside = final.parent / f".{final.name}.tmp-{secrets.token_hex(4)}"
         final.rename(aside)
         place(side, final)

@@ -27,10 +27,7 @@ _CHUNK: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
-
-    For a run that is being completed `evidence_at` is now; for a past one it is what the run recorded.
-    """
+    """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes."""
 
     connection: sa.Connection
     run: Run
