@@ -20,9 +20,9 @@ MISSED: Final[dict[date, str]] = {
 TWICE: Final[dict[date, time]] = {
     date(2023, 12, 27): time(6, 0, 40),
     date(2024, 1, 2): time(6, 4),
-    date(2024, 1, 31): time(6, 1),
+    date(2024, 1, 29): time(6, 1),
 }
-"""Days on which cron fired a second time, and when. Two of them are days of a stage: T-30 and T-1."""
+"""Days on which cron fired a second time, and when. Two of them are days of a stage: T-30 and T-3."""
 
 
 def cron(day: date) -> tuple[time, ...]:
