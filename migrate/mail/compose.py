@@ -48,7 +48,6 @@ class Composer:
     """
 
     def __init__(self, mail: MailSettings, campaign: CampaignSettings) -> None:
-        self._mail = mail
         self._campaign = campaign
         self._files = Sources(mail.templates)
         text, html = environment(self._files, html=False), environment(self._files, html=True)
@@ -56,6 +55,8 @@ class Composer:
             kind: tuple(compiled(html if ".html" in part else text, self._files, f"{kind}/{part}") for part in PARTS) for kind in KINDS
         }
         self._campaign_words = _campaign_words(campaign)
+        self._from, self._envelope_from = mail.sender_header, mail.envelope_address
+        self._reply_to = {"Reply-To": wire(mail.reply_to)} if mail.reply_to else {}
         settings = {"mail": _mail_values(mail), "campaign": {**self._campaign_words, "timezone": campaign.timezone}}
         used = {**self._files.texts, "settings": json.dumps(settings, sort_keys=True)}
         self.sources = dict(sorted(used.items()))
@@ -83,9 +84,9 @@ class Composer:
         subject = self._one_line(subject.strip(), f"{kind}/{PARTS[0]}")
         address = _one_address(to)
         headers = {
-            "From": self._mail.sender_header,
+            "From": self._from,
             "To": address,
-            **({"Reply-To": wire(self._mail.reply_to)} if self._mail.reply_to else {}),
+            **self._reply_to,
             "Auto-Submitted": "auto-generated",
             "X-Auto-Response-Suppress": "OOF, AutoReply",
             "X-Migrate-Campaign": self._campaign.name,
@@ -96,7 +97,7 @@ class Composer:
         }
         return Letter(
             to=address,
-            envelope_from=self._mail.envelope_address,
+            envelope_from=self._envelope_from,
             subject=subject,
             text=text,
             html=html,
@@ -136,6 +137,7 @@ class Composer:
         by_phone = dict.fromkeys(words for method in facts.methods for words in _BY_PHONE.get(method, ()))
         return {
             "kind": kind,
+            "language": LANGUAGE,
             "campaign": self._campaign_words,
             "account": {
                 "name": facts.greeting_name,

@@ -32,7 +32,8 @@ _ARTICLES: Final = {"push": "an ", "totp": "an ", "backup_code": "", "unknown": 
 
 LONGEST_NAME: Final = 80
 _BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_LINK: Final = re.compile(r"(?i)(?<=[a-z0-9])://|\bwww\.(?=\w)")
+_LINK: Final = re.compile(r"(?i)[a-z0-9]://|\bwww\.(?=\w)")
+_LINK_MARKS: Final = re.compile(r"[.:/]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,8 @@ def clean(text: str, longest: int = LONGEST_NAME) -> str:
         return text.strip()
     spaced = "".join(" " if character.isspace() else character for character in text[: 40 * longest])
     kept = "".join(c for c in spaced if c not in _BIDI_CONTROLS and unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp"))
-    line = _LINK.sub(" ", " ".join(kept.split()))
+    unlinked = _LINK_MARKS.sub(" ", kept) if _LINK.search(kept) else kept
+    line = " ".join(unlinked.split())
     if len(line) <= longest:
         return line
     cut = line[: longest - 1]

@@ -57,7 +57,19 @@ def samples(kind: str, campaign: CampaignSettings) -> tuple[Sample, ...]:
     if kind == "change_confirmation":
         seen_at = campaign.cutoff_at - timedelta(days=30)
         return tuple(
-            Sample(replace(_PERSON, change=change, standing=standing, had=had, methods=has, seen_at=seen_at), "1", seen_at)
+            Sample(
+                replace(
+                    _PERSON,
+                    change=change,
+                    standing=standing,
+                    had=had,
+                    methods=has,
+                    default_method=has[-1] if has else None,
+                    seen_at=seen_at,
+                ),
+                "1",
+                seen_at,
+            )
             for change, standing, had, has in _CHANGES
         )
     on_a_day_between = ("T-14", campaign.cutoff_at - timedelta(days=14))

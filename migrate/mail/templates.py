@@ -40,7 +40,9 @@ class Sources:
         self.texts: dict[str, str] = {}
 
     def path(self, name: str) -> Path | None:
-        """The file that gives a template, or None."""
+        """The file that gives a template, or None. A name that leads out of the folders names no template."""
+        if name.startswith("/") or ".." in name:
+            return None
         return next((found for folder in self._folders if (found := folder / name).is_file()), None)
 
     def read(self, name: str) -> str:
@@ -78,7 +80,7 @@ class _Loader(jinja2.BaseLoader):
 
     def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         path = self._sources.path(template)
-        if path is None or ".." in template:
+        if path is None:
             raise jinja2.TemplateNotFound(template)
         source = self._sources.read(template)
         if template.endswith(".html.j2"):

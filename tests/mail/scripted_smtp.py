@@ -1,0 +1,141 @@
+"""A mail server that does as it is told: real sockets on loopback, one answer for each command.
+
+    with ScriptedSmtp(rcpt=["550 5.1.1 no such user"], dot=DROP) as server:
+        …connect to server.port…
+    assert server.commands == ["EHLO", "MAIL", "RCPT", …]
+
+Each of `connect`, `ehlo`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer, given every time, or a list of
+answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say nothing and keep the line open) or a
+tuple of these, done in order. `body` is what is done as soon as the first bytes of the data arrive.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+
+class Do(enum.Enum):
+    DROP = "hang up"
+    HANG = "say nothing"
+
+
+DROP, HANG = Do.DROP, Do.HANG
+Answer = str | Do | tuple[str | Do, ...]
+
+_USUAL: dict[str, Answer] = {
+    "connect": "220 scripted.example ESMTP",
+    "ehlo": "250-scripted.example\r\n250-SIZE 20000000\r\n250 ENHANCEDSTATUSCODES",
+    "mail": "250 2.1.0 ok",
+    "rcpt": "250 2.1.5 ok",
+    "data": "354 go ahead",
+    "body": (),
+    "dot": "250 2.0.0 queued",
+    "rset": "250 2.0.0 ok",
+    "quit": "221 2.0.0 bye",
+    "noop": "250 ok",
+}
+
+
+class ScriptedSmtp:
+    """`commands` are the verbs heard, in order, and `lines` the whole of them; `messages` the data whose end arrived, dots still doubled."""
+
+    def __init__(self, **answers: Answer | list[Answer]) -> None:
+        assert set(answers) <= set(_USUAL)
+        self._scripts = {verb: self._script(answers.get(verb, usual), usual) for verb, usual in _USUAL.items()}
+        self.commands: list[str] = []
+        self.lines: list[str] = []
+        self.messages: list[bytes] = []
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._closing = threading.Event()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    @staticmethod
+    def _script(answers: Answer | list[Answer], usual: Answer) -> Iterator[Answer]:
+        if isinstance(answers, list):
+            yield from answers
+            answers = usual
+        while True:
+            yield answers
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closing.set()
+        # Closing a listener does not wake its accept; a visit does.
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            line, _ = self._listener.accept()
+            if self._closing.is_set():
+                line.close()
+                return
+            self.connections += 1
+            self._threads.append(threading.Thread(target=self._serve, args=(line,), daemon=True))
+            self._threads[-1].start()
+
+    def _serve(self, line: socket.socket) -> None:
+        with line:
+            try:
+                self._converse(line)
+            except (_DroppedError, OSError):
+                # A reset, so that the other side notices at once even while it is writing.
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def _converse(self, line: socket.socket) -> None:
+        self._answer(line, "connect")
+        heard = b""
+        while chunk := line.recv(65536):
+            heard += chunk
+            while b"\r\n" in heard:
+                command, _, heard = heard.partition(b"\r\n")
+                verb = command.split(b" ")[0].split(b":")[0].decode().upper()
+                self.commands.append(verb)
+                self.lines.append(command.decode())
+                went_ahead = self._answer(line, verb.lower())
+                if verb == "DATA" and went_ahead:
+                    heard = self._take_message(line, heard)
+                if verb == "QUIT":
+                    return
+
+    def _take_message(self, line: socket.socket, heard: bytes) -> bytes:
+        heard = heard or line.recv(1)
+        self._answer(line, "body")
+        while b"\r\n.\r\n" not in heard:
+            chunk = line.recv(65536)
+            if not chunk:
+                raise _DroppedError
+            heard += chunk
+        message, _, rest = heard.partition(b"\r\n.\r\n")
+        self.messages.append(message + b"\r\n")
+        self.commands.append(".")
+        self._answer(line, "dot")
+        return rest
+
+    def _answer(self, line: socket.socket, verb: str) -> bool:
+        answer = next(self._scripts[verb])
+        for step in answer if isinstance(answer, tuple) else (answer,):
+            if step is DROP:
+                raise _DroppedError
+            if step is HANG:
+                self._closing.wait()
+                raise _DroppedError
+            line.sendall(str(step).encode("latin-1") + b"\r\n")
+        return isinstance(answer, str) and answer.startswith("354")
+
+
+class _DroppedError(Exception):
+    pass

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mail.post import mail
+from pydantic import ValidationError
+
+
+def smtp(**changed: Any) -> Any:
+    return mail(transport="smtp", smtp={"host": "smtp.example.com"} | changed).smtp
+
+
+def test_a_sender_alone_is_enough_and_letters_go_to_a_folder() -> None:
+    settings = mail()
+    assert (settings.transport, str(settings.maildir.path)) == ("maildir", "outbox")
+    assert settings.sender_header == "Example Corp Security <security@example.com>"
+    assert settings.envelope_address == "security@example.com"
+
+
+def test_the_envelope_sender_can_be_an_address_of_its_own() -> None:
+    assert mail(envelope_from="bounces@example.com").envelope_address == "bounces@example.com"
+
+
+def test_a_sender_s_name_and_domain_outside_ascii_are_encoded() -> None:
+    settings = mail(**{"from": "Sécurité <noreply@exämple.com>"})
+    assert settings.sender_header == "=?utf-8?b?U8OpY3VyaXTDqQ==?= <noreply@xn--exmple-cua.com>"
+    assert settings.sender_domain == "xn--exmple-cua.com"
+
+
+@pytest.mark.parametrize(
+    "sender", ["", "Security", "a@b@c.com", "Security <no one@example.com>", "A\nBcc: x@y.com <a@b.com>", "zoë@example.com"]
+)
+def test_a_sender_that_is_no_mailbox_is_refused(sender: str) -> None:
+    with pytest.raises(ValidationError):
+        mail(**{"from": sender})
+
+
+@pytest.mark.parametrize(("rate", "per_second"), [("10/s", 10.0), ("600/min", 10.0), ("1800/h", 0.5)])
+def test_a_rate_is_letters_in_a_time(rate: str, per_second: float) -> None:
+    assert smtp(rate=rate).letters_per_second == per_second
+
+
+@pytest.mark.parametrize("rate", ["10", "0/s", "10/day", "-1/s", "ten/s", "1.5/s"])
+def test_a_rate_that_is_none_says_how_to_write_one(rate: str) -> None:
+    with pytest.raises(ValidationError, match="'600/min'"):
+        smtp(rate=rate)
+
+
+def test_smtp_without_a_server_says_what_to_add() -> None:
+    with pytest.raises(ValidationError, match=r"\[mail.smtp\] with host"):
+        mail(transport="smtp")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "[::1]", "127.8.8.8"])
+def test_an_unencrypted_connection_may_stay_on_this_machine(host: str) -> None:
+    assert smtp(host=host, security="none").security == "none"
+
+
+def test_an_unencrypted_connection_to_elsewhere_has_to_be_asked_for() -> None:
+    with pytest.raises(ValidationError, match="allow_plaintext = true"):
+        smtp(security="none")
+    assert smtp(security="none", allow_plaintext=True).security == "none"
+
+
+def test_a_password_never_goes_over_an_unencrypted_connection() -> None:
+    with pytest.raises(ValidationError, match="in the clear"):
+        smtp(host="localhost", security="none", allow_plaintext=True, username="u", password="hunter2")
+
+
+def test_a_username_without_a_password_is_refused() -> None:
+    with pytest.raises(ValidationError, match="password is missing"):
+        smtp(username="u")
+    with pytest.raises(ValidationError, match="username is missing"):
+        smtp(password="hunter2")
+
+
+def test_the_password_shows_neither_in_the_settings_nor_in_their_errors() -> None:
+    assert "hunter2" not in repr(smtp(username="u", password="hunter2"))
+    with pytest.raises(ValidationError) as caught:
+        smtp(password="hunter2")
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,45 @@
+"""The guide to writing mail says what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mail.post import campaign, compose, mail
+
+from migrate.mail.compose import Composer
+from migrate.mail.kinds import KINDS
+from migrate.mail.sample import samples
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "write-mail.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_names_every_kind_and_every_value_and_no_other(composer: Composer) -> None:
+    kinds, values = (
+        re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for section in re.split(r"^## ", GUIDE, flags=re.MULTILINE)[1:4:2]
+    )
+    assert [re.findall(r"`(\w+)`", row)[0] for row in kinds] == list(KINDS)
+    sample = samples("change_confirmation", campaign())[0]
+    context = composer._context(
+        "change_confirmation", sample.facts, to="a@b.test", reference="R", now=sample.now, cutoff=campaign().cutoff_at
+    )
+    names = {
+        f"{name}.{key}" if isinstance(value, dict) else name
+        for name, value in context.items()
+        for key in (value if isinstance(value, dict) else [name])
+    }
+    assert {name for row in values for name in re.findall(r"`([\w.]+)`", row)} == names
+
+
+def test_the_summary_of_each_kind_is_the_one_in_the_code() -> None:
+    for kind in KINDS.values():
+        assert f"| `{kind.name}` | {kind.summary} |" in GUIDE
+
+
+def test_the_example_makes_a_letter(tmp_path: Path) -> None:
+    example = re.search(r"```jinja\n(.*?)```", GUIDE, re.DOTALL)
+    assert example
+    (tmp_path / "reminder").mkdir()
+    (tmp_path / "reminder" / "body.txt.j2").write_text(example[1])
+    text = compose(by=Composer(mail(templates=tmp_path), campaign())).text
+    assert "You have 14 days left." in text and "7. Enter the code that the app shows." in text
