@@ -137,7 +137,7 @@ def test_an_install_hint_names_this_distribution_and_an_extra_it_has() -> None:
 def test_nothing_names_a_machine_or_a_package_index() -> None:
     # Put together here, so that this file does not find itself.
     forbidden = re.compile("|".join(["/wo" + "rk/", r"index-" + r"url\b", r"https?://[^\s\"']*/sim" + "ple", "/root" + "/"]))
-    makers = {"Makefile"}  # `--no-emit-index-url` keeps the hosts out of the locks
+    makers = {"Makefile"}  # its option keeps the hosts out of the locks
     found = []
     for path in tracked():
         if path.name in makers:
