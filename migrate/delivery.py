@@ -120,9 +120,7 @@ def _send(
     return _settlement(claimed, receipt, letter, composer, now, done), (receipt.code or receipt.reply) if receipt.bad_address else None
 
 
-def _settlement(
-    claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, done: Delivered
-) -> Settlement:
+def _settlement(claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, done: Delivered) -> Settlement:
     said = {"reply": receipt.reply, "subject": letter.subject, "mail_digest": composer.digest}
     match receipt.verdict:
         case "sent":
@@ -153,7 +151,13 @@ def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Lette
 
 
 def _again(
-    claimed: ClaimedLetter, receipt: Receipt, letter: Letter | None, composer: Composer, now: datetime, done: Delivered, reason: str | None = None
+    claimed: ClaimedLetter,
+    receipt: Receipt,
+    letter: Letter | None,
+    composer: Composer,
+    now: datetime,
+    done: Delivered,
+    reason: str | None = None,
 ) -> Settlement:
     """A temporary failure: back to the queue for later, twice as long each time with some jitter, until the tries are used up."""
     subject, tries = (letter.subject if letter else None), claimed.attempts + 1
@@ -161,7 +165,5 @@ def _again(
         done.failed += 1
         return Settlement("failed", reason=reason or GIVEN_UP, reply=receipt.reply, subject=subject, mail_digest=composer.digest)
     done.postponed += 1
-    pause = min(FIRST_PAUSE * 2**claimed.attempts, LONGEST_PAUSE) * random.uniform(0.8, 1.2)
-    return Settlement(
-        "temporary", reason=reason, reply=receipt.reply, not_before=now + pause, subject=subject, mail_digest=composer.digest
-    )
+    pause = min(FIRST_PAUSE * 2**claimed.attempts, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    return Settlement("temporary", reason=reason, reply=receipt.reply, not_before=now + pause, subject=subject, mail_digest=composer.digest)

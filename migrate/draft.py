@@ -16,15 +16,15 @@ from typing import Final
 import pandas as pd
 
 from migrate import changes, plan, records
-from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
-from migrate.changes import CHANGE_COLUMNS, Compared
+from migrate.accounts import ACCOUNT_COLUMNS, conform
+from migrate.changes import Compared
 from migrate.errors import MigrateError
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.letters import COMPOSED_COLUMNS, Composed, compose
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
-from migrate.plan import CONFIRMATION, LETTER_COLUMNS, OPEN_COLUMNS, Judge, Moment
+from migrate.plan import CONFIRMATION, OPEN_COLUMNS, Judge, Moment
 from migrate.snapshot import Range, Snapshot, Spill
 from migrate.standing import PolicySettings, assess, at_cutoff
 
@@ -175,7 +175,9 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     policy, moment = rules.policy, rules.moment
     campaign, now = moment.campaign, moment.now
     recorded = prior.accounts(part.low, part.high)
-    compared = changes.compare(part.accounts, recorded, frozenset(part.rejected["account_id"]), policy, rules.basis, campaign.cutoff_at, now)
+    compared = changes.compare(
+        part.accounts, recorded, frozenset(part.rejected["account_id"]), policy, rules.basis, campaign.cutoff_at, now
+    )
     accounts = compared.accounts
     exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
     standing = assess(accounts, policy, exempt_until.notna())
@@ -256,7 +258,8 @@ def _confirm(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules, made: 
     previous = _previous_addresses(case, snapshot, prior, rules)
     found = plan.confirm(accounts, tenure, case.changes, previous, rules.judge)
     outcomes = pd.DataFrame(
-        {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()}, index=accounts.index
+        {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
+        index=accounts.index,
     ).astype("str")
     outcomes = _compose(found.letters, accounts, case.record["standing"], case.changes, rules, made, outcomes)
     record = case.record.assign(outcome=outcomes["outcome"], outcome_reason=outcomes["outcome_reason"])
@@ -282,4 +285,3 @@ def _previous_addresses(case: _Case, snapshot: Snapshot, prior: Prior, rules: Ru
     others = every.merge(holders, on="folded", suffixes=("", "_now"))
     taken = others.loc[others["account_id"] != others["account_id_now"], "folded"]
     return every.loc[~every["folded"].isin(taken), ["account_id", "address"]].drop_duplicates()
-

@@ -34,7 +34,8 @@ from migrate.ledger.runs import Run, RunFacts
 from migrate.mail.compose import Composer
 from migrate.mail.transport import open_transport
 from migrate.plan import Moment
-from migrate.report import chronicle, evidence, folder
+from migrate.report import evidence, folder
+from migrate.report.recall import Recall
 from migrate.report.terms import Terms
 from migrate.schedule import due, stages
 from migrate.snapshot import Snapshot
@@ -44,6 +45,10 @@ Watch = Callable[[str, int], None]
 
 _SOME_LETTERS_FAILED: Final = 5
 _REPORT_PATIENCE: Final = timedelta(seconds=60)
+
+
+def _unwatched(_step: str, _more: int) -> None:
+    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Result:
         return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] else 0
 
 
-def run(config: Config, options: Options = Options(), watch: Watch = lambda step, more: None) -> Result:
+def run(config: Config, options: Options = Options(), watch: Watch = _unwatched) -> Result:
     """The scheduled job. Raises before it changed anything, or returns what it did."""
     clock = clock_from(options.as_of)
     composer = Composer(config.mail, config.campaign)
@@ -91,18 +96,22 @@ def run(config: Config, options: Options = Options(), watch: Watch = lambda step
             started = clock()
             snapshot, tally = take(directory, config, scratch, watch)
             with ledger.begin() as connection:
-                made = draft(snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, options), scratch)
+                made = draft(
+                    snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, options), scratch
+                )
                 stopped = _guarded(made, config, options)
                 recorded = _record(connection, made, config, options, tally, directory.describe(), started, clock)
                 lock.still_mine(connection)
-        delivered = _deliver(config, ledger, recorded, composer, clock, watch) if options.send else Delivered()
-        facts = _facts(made, tally, recorded, config, delivered, ledger, clock)
-        _report(config, ledger, recorded, made, facts, clock)
+        sender = worker()
+        delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
+        facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, started)
+        facts |= {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
+        _report(config, ledger, recorded, facts, clock)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error))
 
 
 @contextmanager
-def dry_run(config: Config, options: Options = Options(), watch: Watch = lambda step, more: None) -> Iterator[tuple[Draft, dict[str, Any]]]:
+def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatched) -> Iterator[tuple[Draft, dict[str, Any]]]:
     """The same without any effect: the draft, and the object of `migrate dry-run --json`. What the draft points to lives as long as the
     context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
     """
@@ -119,7 +128,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = lambda 
         yield made, _drafted(made, tally, config, started) | {"would_queue": would_queue}
 
 
-def send(config: Config, as_of: datetime | None = None, watch: Watch = lambda step, more: None) -> tuple[Delivered, dict[str, int]]:
+def send(config: Config, as_of: datetime | None = None, watch: Watch = _unwatched) -> tuple[Delivered, dict[str, int]]:
     """Only delivers what is queued. What was done, and how many letters are in each state afterwards."""
     clock = clock_from(as_of)
     composer = Composer(config.mail, config.campaign)
@@ -129,7 +138,7 @@ def send(config: Config, as_of: datetime | None = None, watch: Watch = lambda st
             campaign_id = Prior(connection, config.campaign.name).campaign_id
         if campaign_id is None:
             return Delivered(), outbox_of(ledger, None)
-        delivered = _deliver_from(config, ledger, campaign_id, composer, clock, watch)
+        delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch)
         return delivered, outbox_of(ledger, campaign_id)
 
 
@@ -252,14 +261,10 @@ def _counts(made: Draft, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _deliver(config: Config, ledger: Ledger, recorded: Run, composer: Composer, clock: Clock, watch: Watch) -> Delivered:
-    return _deliver_from(config, ledger, recorded.campaign_id, composer, clock, watch)
-
-
-def _deliver_from(config: Config, ledger: Ledger, campaign_id: int, composer: Composer, clock: Clock, watch: Watch) -> Delivered:
+def _deliver(config: Config, ledger: Ledger, campaign_id: int, composer: Composer, sender: str, clock: Clock, watch: Watch) -> Delivered:
     smtp = config.mail.smtp if config.mail.transport == "smtp" else None
     return deliver(
-        Claims(ledger, campaign_id, worker()),
+        Claims(ledger, campaign_id, sender),
         composer,
         open_transport(config.mail),
         Pace(smtp.letters_per_second if smtp else None),
@@ -275,46 +280,48 @@ def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:
         return outbox.counts(connection, campaign_id)
 
 
-def _facts(made: Draft, tally: Tally, recorded: Run, config: Config, delivered: Delivered, ledger: Ledger, clock: Clock) -> dict[str, Any]:
-    """The object of `migrate run --json` (design §15)."""
-    letters = {
+def _letters(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:
+    """What became of letters in this run, and how many wait after it."""
+    with ledger.read() as connection:
+        withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.started_at)
+        queued = outbox.counts(connection, recorded.campaign_id)["queued"]
+    return {
         "sent": delivered.sent,
         "failed": delivered.failed,
         "uncertain": delivered.uncertain,
-        "withdrawn": int(recorded.counts["withdrawn"]) + delivered.withdrawn,
-        "queued": outbox_of(ledger, recorded.campaign_id)["queued"],
+        "withdrawn": withdrawn,
+        "queued": queued,
     }
-    return {"run_id": recorded.run_id} | _drafted(made, tally, config, recorded.as_of) | {"letters": letters, "evidence": None}
 
 
 def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[str, Any]:
-    counts = _counts(made, tally)
+    """The part of the object of `migrate run --json` (design §15) that a draft knows."""
     return {
         "as_of": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "campaign": config.campaign.name,
         "read": made.read,
         "rejected": made.outcomes["rejected"],
-        **counts,
+        **_counts(made, tally),
     }
 
 
-def _report(config: Config, ledger: Ledger, recorded: Run, made: Draft, facts: dict[str, Any], clock: Clock) -> None:
+def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock) -> None:
     """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before."""
     at = clock()
+    terms = Terms.of(config.campaign, config.schedule, config.policy)
     with reporting(config, ledger):
         with ledger.read() as connection:
-            told = chronicle.of_run(connection, recorded, at)
-            written = evidence.write(told, config.reports, facts)
+            written = evidence.write(Recall(connection, recorded, terms, at), config.reports, facts)
+        facts["evidence"] = str(written.folder) if written else None
         with ledger.begin() as connection:
             runs.complete(
                 connection,
                 recorded.seq,
                 finished_at=clock(),
-                evidence=str(written.folder) if written else None,
+                evidence=facts["evidence"],
                 evidence_at=at,
                 manifest_digest=written.manifest_digest if written else None,
             )
-    facts["evidence"] = str(written.folder) if written else None
 
 
 @contextmanager
@@ -332,7 +339,8 @@ def _no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> N
         last = Prior(connection, config.campaign.name).last_run()
     hint = "Leave --as-of away, or set [safety] allow_time_travel = true for a rehearsal."
     if last is not None and as_of < last.as_of:
-        raise ConfigError(f"{as_of:%Y-%m-%d %H:%M} UTC lies before the last run ({last.as_of:%Y-%m-%d %H:%M} UTC).", where="--as-of", hint=hint)
+        raise ConfigError(
+            f"{as_of:%Y-%m-%d %H:%M} UTC lies before the last run ({last.as_of:%Y-%m-%d %H:%M} UTC).", where="--as-of", hint=hint
+        )
     if abs(as_of - datetime.now(UTC)) > timedelta(days=1):
         raise ConfigError(f"{as_of:%Y-%m-%d %H:%M} UTC is more than a day from the clock.", where="--as-of", hint=hint)
-

@@ -24,6 +24,8 @@ DRAFT_REFERENCE: Final = "XXXXXXXX"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
+    """A letter to look at."""
+
     kind: str
     letter: Letter
 
@@ -41,8 +43,10 @@ class Composed:
 def compose(
     letters: pd.DataFrame, accounts: pd.DataFrame, standing: pd.Series, seen: pd.DataFrame, composer: Composer, domain: str, moment: Moment
 ) -> Composed:
-    """Composes each letter (`LETTER_COLUMNS`) once. `seen` has the changes that confirmations tell of (`OPEN_COLUMNS` at least); `domain` is the
-    sender's, for the Message-IDs."""
+    """Composes each letter (`LETTER_COLUMNS`) once. `seen` has the changes that confirmations tell of (`OPEN_COLUMNS`).
+
+    `domain` is the sender's, for the Message-IDs.
+    """
     people = accounts.loc[letters["row"]]
     told = {(account_id, seq): (change, at, had, has) for account_id, seq, change, at, had, has in
             seen[["account_id", "seq", "change", "seen_at", "had", "has"]].itertuples(index=False)}  # fmt: skip
@@ -54,7 +58,9 @@ def compose(
     for n, (letter, person, word) in enumerate(
         zip(letters.itertuples(index=False), people[columns].itertuples(index=False), at_row, strict=True)
     ):
-        change, seen_at, had, has = told[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else (None, None, 0, person.methods)
+        change, seen_at, had, has = (
+            told[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else (None, None, 0, person.methods)
+        )
         facts = Facts(
             username=person.username,
             display_name=_text(person.display_name),
@@ -72,7 +78,13 @@ def compose(
         identity = message_id(*key, domain=domain)
         try:
             written = composer.compose(
-                letter.kind, facts, to=letter.address, reference=DRAFT_REFERENCE, message_id=identity, occasion=letter.occasion, now=moment.now
+                letter.kind,
+                facts,
+                to=letter.address,
+                reference=DRAFT_REFERENCE,
+                message_id=identity,
+                occasion=letter.occasion,
+                now=moment.now,
             )
         except UnrenderableError as error:
             failed[letter.row] = str(error)

@@ -43,7 +43,8 @@ WAITING_COLUMNS: Final[dict[str, str]] = {
 LAST_TOLD_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "tenure": "int32", "last_told_at": "datetime64[us, UTC]"}
 """The instant of each account's last letter other than a confirmation, sent or uncertain."""
 OPEN_COLUMNS: Final[dict[str, str]] = {
-    "account_id": "str", "seq": "int32", "tenure": "int32", "change": "str", "seen_at": "datetime64[us, UTC]", "had": "int32", "has": "int32",
+    "account_id": "str", "seq": "int32", "tenure": "int32", "change": "str", "seen_at": "datetime64[us, UTC]", "had": "int32",
+    "has": "int32",
 }  # fmt: skip
 """Mailed changes without a confirmation yet."""
 LETTER_COLUMNS: Final[dict[str, str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -82,4 +83,4 @@ def upcoming(of: tuple[Stage, ...], now: datetime) -> Stage | None:
 
 def swallowed(of: tuple[Stage, ...], min_gap_days: int) -> tuple[Stage, ...]:
     """The stages that come so soon after the one before them that the minimum gap would hold them back on their day."""
-    return tuple(later for earlier, later in zip(of, of[1:], strict=False) if (later.on - earlier.on).days < min_gap_days)
+    return tuple(later for earlier, later in pairwise(of) if (later.on - earlier.on).days < min_gap_days)

@@ -37,12 +37,15 @@ class Spill:
         self._schema: pa.Schema | None = None
 
     def append(self, frame: pd.DataFrame, batch: int | None = None) -> None:
-        """Adds a frame; the first one fixes the columns and dtypes."""
+        """Adds a frame, as one batch or in batches of a size; the first one fixes the columns and dtypes."""
         table = pa.Table.from_pandas(frame, preserve_index=False)
         if self._writer is None:
             self._schema = table.schema
             self._writer = pa.ipc.new_file(str(self.path), table.schema)
-        self._writer.write_table(table.cast(self._schema), max_chunksize=batch)
+        # A frame put together from others is in pieces, and a table without rows has none: both would lose the count of frames.
+        whole = table.cast(self._schema).combine_chunks()
+        for piece in whole.to_batches(max_chunksize=batch) or [pa.RecordBatch.from_pylist([], self._schema)]:
+            self._writer.write_batch(piece)
         self.rows += len(frame)
 
     def close(self) -> None:

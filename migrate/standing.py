@@ -37,7 +37,9 @@ def _methods(words: tuple[str, ...]) -> tuple[str, ...]:
 def _remindable(words: tuple[str, ...]) -> tuple[str, ...]:
     for word in words:
         if word not in REMINDABLE:
-            raise ValueError(f"{word!r} is no standing that can be reminded; those are {', '.join(s for s in STANDINGS if s in REMINDABLE)}")
+            raise ValueError(
+                f"{word!r} is no standing that can be reminded; those are {', '.join(s for s in STANDINGS if s in REMINDABLE)}"
+            )
     return words
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate import snapshot as module
-from migrate.snapshot import Snapshot
+from migrate.snapshot import Snapshot, Spill
 
 IDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4), min_size=1, max_size=60, unique=True)
 
@@ -106,3 +106,19 @@ def test_holders_of_an_address_are_found_by_primary_and_notification_address_wit
         found = taken.holders(frozenset({"x@example.com"}))
         assert sorted(found["account_id"]) == ["a", "b"]
         assert taken.holders(frozenset()).empty
+
+
+def test_a_spill_gives_its_frames_back_one_by_one_whatever_they_were_put_together_from(tmp_path: Path) -> None:
+    given = [rows(person("a")), rows(), pd.concat([rows(person("b")), rows(person("c"))])]
+    spill = Spill(tmp_path / "spill")
+    for frame in given:
+        spill.append(frame)
+    spill.close()
+    assert [frame["account_id"].tolist() for frame in spill.frames()] == [["a"], [], ["b", "c"]]
+    assert spill.rows == 3
+
+
+def test_a_spill_that_was_given_nothing_gives_nothing(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill")
+    spill.close()
+    assert list(spill.frames()) == []

@@ -12,7 +12,9 @@ from migrate.errors import ConfigError
 if TYPE_CHECKING:
     from migrate.campaign import CampaignSettings
 
-AsOf = Annotated[str | None, typer.Option(metavar="INSTANT", help="Set the clock: 2024-01-31, or 2024-01-31T09:00 with or without an offset.")]
+AsOf = Annotated[
+    str | None, typer.Option(metavar="INSTANT", help="Set the clock: 2024-01-31, or 2024-01-31T09:00 with or without an offset.")
+]
 
 
 def instant(text: str | None, campaign: CampaignSettings) -> datetime | None:

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 
 from migrate.cli.console import Console
 
-_WORDS = {"read": "Reading the directory", "decide": "Deciding", "record": "Recording", "deliver": "Delivering", "report": "Writing reports"}
+_WORDS = {
+    "read": "Reading the directory",
+    "decide": "Deciding",
+    "record": "Recording",
+    "deliver": "Delivering",
+    "report": "Writing reports",
+}
 
 
 @contextmanager

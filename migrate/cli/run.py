@@ -34,7 +34,9 @@ def run(
     from migrate.job import run as run_job
 
     if as_baseline and not accept_directory:
-        raise ConfigError("goes with --accept-directory.", where="--as-baseline", hint="Type `migrate run --accept-directory --as-baseline`.")
+        raise ConfigError(
+            "goes with --accept-directory.", where="--as-baseline", hint="Type `migrate run --accept-directory --as-baseline`."
+        )
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline)

@@ -17,7 +17,13 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config) -> None:
     campaign = config.campaign
     now = datetime.fromisoformat(facts["as_of"])
     left = campaign.days_left(now)
-    days = f"{left} day{'' if left == 1 else 's'} to the cutoff" if left > 0 else "cutoff day" if left == 0 else f"{-left} days after the cutoff"
+    days = (
+        f"{left} day{'' if left == 1 else 's'} to the cutoff"
+        if left > 0
+        else "cutoff day"
+        if left == 0
+        else f"{-left} days after the cutoff"
+    )
     name = f"Run {facts['run_id']}" if "run_id" in facts else "Dry run"
     console.say(f"{name} of {facts['campaign']} as of {now.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}, {days}.")
     console.say(f"Read {facts['read']:,} rows: {facts['read'] - facts['rejected']:,} accounts, {facts['rejected']:,} rejected.")

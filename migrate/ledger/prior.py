@@ -88,7 +88,7 @@ class Prior:
             .where(t.campaign_id == self.campaign_id, t.removed_at.is_(None), t.until >= today.isoformat())
             .group_by(t.account_id)
         ).all()
-        return pd.Series({account: until for account, until in found}, dtype="str")
+        return pd.Series(dict(tuple(row) for row in found), dtype="str")
 
     def bounced(self, now: datetime) -> frozenset[str]:
         """Addresses (lower case) that mail servers declared dead, and that nobody cleared since."""
