@@ -43,7 +43,7 @@ _USUAL: dict[str, Answer] = {
 
 
 class ScriptedSmtp:
-    """`commands` are the verbs heard, in order, and `lines` the whole of them; `messages` the data whose end arrived, dots still doubled."""
+    """`commands` are the verbs heard, in order, and `lines` the whole of them; `messages` the data whose end arrived, dots doubled."""
 
     def __init__(self, **answers: Answer | list[Answer]) -> None:
         assert set(answers) <= set(_USUAL)

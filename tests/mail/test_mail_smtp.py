@@ -174,9 +174,12 @@ def test_an_address_outside_ascii_is_sent_where_the_server_takes_it(composer: Co
 
 
 def test_a_server_that_wants_a_sign_in_stops_the_sending_and_fails_no_letter(letter: Letter) -> None:
-    with ScriptedSmtp(mail="530 5.7.0 authentication required") as server, transport(server.port).connect() as connection:
-        with pytest.raises(MailServerError, match="wants a sign-in") as caught:
-            connection.send(letter)
+    with (
+        ScriptedSmtp(mail="530 5.7.0 authentication required") as server,
+        transport(server.port).connect() as connection,
+        pytest.raises(MailServerError, match="wants a sign-in") as caught,
+    ):
+        connection.send(letter)
     assert caught.value.exit_code == 6
 
 
@@ -191,11 +194,11 @@ def test_a_server_that_is_not_there_is_an_error_that_says_where() -> None:
 
 
 def test_a_server_that_is_gone_for_the_next_letter_is_an_error(letter: Letter) -> None:
-    with ScriptedSmtp(connect=["220 hello", *["554 5.3.2 not now"] * 9], mail=["250 ok", DROP]) as server:
-        with transport(server.port).connect() as connection:
-            assert connection.send(letter).verdict == "sent"
-            with pytest.raises(MailServerError, match=r"554 5\.3\.2 not now"):
-                connection.send(letter)
+    turned_away = ["220 hello", *["554 5.3.2 not now"] * 9]
+    with ScriptedSmtp(connect=turned_away, mail=["250 ok", DROP]) as server, transport(server.port).connect() as connection:
+        assert connection.send(letter).verdict == "sent"
+        with pytest.raises(MailServerError, match=r"554 5\.3\.2 not now"):
+            connection.send(letter)
 
 
 @pytest.mark.parametrize("greeting", ["450 4.3.2 busy", "421 4.3.2 busy", DROP])
@@ -206,23 +209,32 @@ def test_a_server_that_is_busy_is_asked_again(greeting: Answer, letter: Letter) 
 
 
 def test_asking_again_has_an_end() -> None:
-    with ScriptedSmtp(connect="450 4.3.2 busy") as server:
-        with pytest.raises(MailServerError, match=r"450 4\.3\.2 busy"), transport(server.port).connect():
-            pass
+    with (
+        ScriptedSmtp(connect="450 4.3.2 busy") as server,
+        pytest.raises(MailServerError, match=r"450 4\.3\.2 busy"),
+        transport(server.port).connect(),
+    ):
+        pass
     assert server.connections == 3
 
 
 def test_a_server_that_sends_us_away_is_not_asked_again() -> None:
-    with ScriptedSmtp(connect="554 5.7.1 go away") as server:
-        with pytest.raises(MailServerError, match=r"554 5\.7\.1 go away"), transport(server.port).connect():
-            pass
+    with (
+        ScriptedSmtp(connect="554 5.7.1 go away") as server,
+        pytest.raises(MailServerError, match=r"554 5\.7\.1 go away"),
+        transport(server.port).connect(),
+    ):
+        pass
     assert server.connections == 1
 
 
 def test_a_server_without_starttls_is_never_spoken_to_in_the_clear(letter: Letter) -> None:
-    with ScriptedSmtp() as server:
-        with pytest.raises(MailServerError, match="STARTTLS"), transport(server.port, security="starttls").connect() as connection:
-            connection.send(letter)
+    with (
+        ScriptedSmtp() as server,
+        pytest.raises(MailServerError, match="STARTTLS"),
+        transport(server.port, security="starttls").connect() as connection,
+    ):
+        connection.send(letter)
     assert server.commands == ["EHLO"] and server.connections == 1
 
 
