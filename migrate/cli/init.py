@@ -54,6 +54,6 @@ def _write_config(path: Path) -> None:
 
 def _copy_templates(folder: Path) -> None:
     try:
-        shutil.copytree(resource("templates"), folder)
+        shutil.copytree(resource("templates") / "mail", folder / "mail")
     except (OSError, shutil.Error) as error:
         raise ConfigError(f"cannot be written: {error}.", where=str(folder)) from error
