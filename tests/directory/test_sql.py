@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import sqlite3
@@ -250,3 +251,18 @@ def test_a_missing_postgresql_database_or_table_is_an_error(postgres_url: str) -
 def test_values_are_json_where_the_database_has_no_lists(database: Database) -> None:
     rows, _ = read_all(database([{"account_id": 7, "email": None, "methods": json.dumps(["sms", "totp"])}]))
     assert (rows["account_id"][0], words_of(rows["methods"][0])) == ("7", ("sms", "totp"))
+
+
+def test_a_read_that_is_given_up_leaves_nothing_open(
+    database: Database, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(SqlDirectory, "chunk_rows", 5)
+    closed: list[object] = []
+    monkeypatch.setattr(sa.Engine, "dispose", lambda engine, *_: closed.append(engine))
+    frames = database(ROWS).frames()
+    next(frames)
+    assert not closed
+    del frames
+    gc.collect()
+    assert closed
+    assert not recwarn.list
