@@ -25,6 +25,8 @@ from migrate.mail.transport import Receipt, Verdict, enhanced_code, one_line
 _CLOSING: Final = 421
 _WANTS_SIGN_IN: Final = (530, 534, 535, 538)
 _END_OF_DATA: Final = b".\r\n"
+_GOODBYE: Final = 5.0
+"""Seconds that QUIT may take: all letters are settled by then."""
 _REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
 """Enhanced codes that in answer to RCPT speak of the address itself: bad destination (5.1.x), mailbox disabled (5.2.1)."""
 
@@ -78,6 +80,8 @@ class SmtpConnection:
         """Say goodbye; a server that does not answer changes nothing any more."""
         if self._server is not None:
             with contextlib.suppress(smtplib.SMTPException, OSError):
+                if self._server.sock is not None:
+                    self._server.sock.settimeout(min(self._settings.timeout, _GOODBYE))
                 self._server.quit()
         self._drop()
 
@@ -218,6 +222,9 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
     """A greeted, encrypted and signed-in connection. There is no way from here to an unencrypted one unless `security` says so."""
     server = _encrypted_from_the_start(settings) if settings.security == "tls" else _plain(settings)
     try:
+        assert server.sock is not None
+        # The end of the data is a packet of its own; Nagle's algorithm would hold it back until the body is acknowledged.
+        server.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if settings.security == "starttls":
             server.starttls(context=_tls(settings))
         server.ehlo_or_helo_if_needed()
@@ -230,11 +237,13 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
 
 
 def _plain(settings: SmtpSettings) -> smtplib.SMTP:
-    return smtplib.SMTP(settings.host, settings.port, local_hostname=_own_name(), timeout=settings.timeout)
+    return smtplib.SMTP(settings.host.strip("[]"), settings.port, local_hostname=_own_name(), timeout=settings.timeout)
 
 
 def _encrypted_from_the_start(settings: SmtpSettings) -> smtplib.SMTP:
-    return smtplib.SMTP_SSL(settings.host, settings.port, local_hostname=_own_name(), timeout=settings.timeout, context=_tls(settings))
+    return smtplib.SMTP_SSL(
+        settings.host.strip("[]"), settings.port, local_hostname=_own_name(), timeout=settings.timeout, context=_tls(settings)
+    )
 
 
 def _tls(settings: SmtpSettings) -> ssl.SSLContext:

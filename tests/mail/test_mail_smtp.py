@@ -238,6 +238,19 @@ def test_a_server_without_starttls_is_never_spoken_to_in_the_clear(letter: Lette
     assert server.commands == ["EHLO"] and server.connections == 1
 
 
+def test_the_end_of_the_data_is_not_held_back_until_the_body_is_acknowledged() -> None:
+    with ScriptedSmtp() as server, transport(server.port).connect() as connection:
+        assert connection._server is not None and connection._server.sock is not None
+        assert connection._server.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_server_that_does_not_answer_quit_holds_up_nobody(letter: Letter) -> None:
+    with ScriptedSmtp(quit=HANG) as server:
+        with transport(server.port, timeout=0.2).connect() as connection:
+            assert connection.send(letter).verdict == "sent"
+        assert server.commands[-1] == "QUIT"
+
+
 def test_the_configuration_names_the_transport() -> None:
     smtp = {"host": "127.0.0.1", "port": 1, "security": "none"}
     assert isinstance(open_transport(mail(transport="smtp", smtp=smtp)), SmtpTransport)
