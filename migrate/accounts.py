@@ -133,10 +133,11 @@ INSTANT: Final = "datetime64[us, UTC]"
 def conform(frame: pd.DataFrame, columns: dict[str, str] | None = None) -> pd.DataFrame:
     """The frame with exactly the given columns (default `ROW_COLUMNS`), in order and of their dtypes; a missing column is a KeyError."""
     import pandas as pd
+    from pandas.api.types import pandas_dtype
 
     columns = ROW_COLUMNS if columns is None else columns
     typed = {
-        name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") if dtype == INSTANT else frame[name].astype(dtype)
+        name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") if dtype == INSTANT else frame[name].astype(pandas_dtype(dtype))
         for name, dtype in columns.items()
     }
     return pd.DataFrame(typed, index=frame.index, columns=list(columns))

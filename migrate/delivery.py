@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from migrate.errors import MailServerError
@@ -121,17 +122,17 @@ def _send(
 
 
 def _settlement(claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, done: Delivered) -> Settlement:
-    said = {"reply": receipt.reply, "subject": letter.subject, "mail_digest": composer.digest}
+    settled = partial(Settlement, reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
     match receipt.verdict:
         case "sent":
             done.sent += 1
-            return Settlement("sent", **said)
+            return settled("sent")
         case "permanent":
             done.failed += 1
-            return Settlement("failed", reason=receipt.code, **said)
+            return settled("failed", reason=receipt.code)
         case "uncertain":
             done.uncertain += 1
-            return Settlement("uncertain", **said)
+            return settled("uncertain")
         case "temporary":
             return _again(claimed, receipt, letter, composer, now, done)
 

@@ -80,8 +80,20 @@ class Draft:
 
     @classmethod
     def blank(cls, rules: Rules, folder: Path) -> Draft:
-        names = ("records", "changes", "letters", "withdrawn", "unsaid", "rejected")
-        return cls(rules, **{name: Spill(folder / f"{name}.arrow") for name in names})
+        """A draft in which nothing is decided yet, with its spills in a private folder."""
+
+        def spill(name: str) -> Spill:
+            return Spill(folder / f"{name}.arrow")
+
+        return cls(
+            rules,
+            records=spill("records"),
+            changes=spill("changes"),
+            letters=spill("letters"),
+            withdrawn=spill("withdrawn"),
+            unsaid=spill("unsaid"),
+            rejected=spill("rejected"),
+        )
 
     def hold(self) -> None:
         """Keeps every reminder back: its account's outcome becomes `held`, and its stage stays due."""
@@ -137,6 +149,10 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path) -> Draft
     if made.outcomes.total() != made.read:
         raise MigrateError(f"{made.read} rows were read but {made.outcomes.total()} have an outcome; nothing was recorded.")
     return made
+
+
+def _count(words: pd.Series) -> dict[str, int]:
+    return {str(word): int(number) for word, number in words.value_counts().items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +221,9 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     made.accepted += len(accounts)
     made.missing += len(gone) + len(kept)
     made.mailed_changes += int(compared.changes.loc[compared.changes["mailed"], "account_id"].nunique())
-    made.standings.update(standing.value_counts().to_dict())
-    made.changes_seen.update(compared.changes["change"].value_counts().to_dict())
-    made.outcomes.update(outcomes.loc[settled, "outcome"].value_counts().to_dict())
+    made.standings.update(_count(standing))
+    made.changes_seen.update(_count(compared.changes["change"]))
+    made.outcomes.update(_count(outcomes.loc[settled, "outcome"]))
     made.outcomes["rejected"] += len(part.rejected)
     made.reminders += int((outcomes["outcome"] == "queued").sum())
     for spill, frame in ((made.changes, compared.changes), (made.withdrawn, planned.withdrawn), (made.rejected, part.rejected)):
@@ -264,7 +280,7 @@ def _confirm(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules, made: 
     outcomes = _compose(found.letters, accounts, case.record["standing"], case.changes, rules, made, outcomes)
     record = case.record.assign(outcome=outcomes["outcome"], outcome_reason=outcomes["outcome_reason"])
     made.records.append(record.assign(differs=records.differs(record, case.prior, case.known)))
-    made.outcomes.update(record["outcome"].value_counts().to_dict())
+    made.outcomes.update(_count(record["outcome"]))
 
 
 def _previous_addresses(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules) -> pd.DataFrame:

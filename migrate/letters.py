@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -17,6 +18,8 @@ COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
     "language": "str", "standing": "str", "days_left": "int32", "facts": "str", "subject": "str", "message_id": "str",
 }  # fmt: skip
 """A planned letter that was composed once, and what it takes to compose it again."""
+
+_OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone"]
 
 DRAFT_REFERENCE: Final = "XXXXXXXX"
 """Stands where the reference will; a letter gets its own when it is queued."""
@@ -47,55 +50,52 @@ def compose(
 
     `domain` is the sender's, for the Message-IDs.
     """
-    people = accounts.loc[letters["row"]]
-    told = {(account_id, seq): (change, at, had, has) for account_id, seq, change, at, had, has in
-            seen[["account_id", "seq", "change", "seen_at", "had", "has"]].itertuples(index=False)}  # fmt: skip
+    changes = {(change["account_id"], change["seq"]): change for change in seen.to_dict("records")}
+    people = accounts.loc[letters["row"]].assign(standing=standing)[_OF_PERSON].to_dict("records")
     made: list[tuple[int, str, str, str, str]] = []
     failed: dict[int, str] = {}
     samples: dict[tuple[str, str], Sample] = {}
-    columns = ["username", "display_name", "given_name", "locale", "methods", "default_method", "phone"]
-    at_row = standing.loc[letters["row"]]
-    for n, (letter, person, word) in enumerate(
-        zip(letters.itertuples(index=False), people[columns].itertuples(index=False), at_row, strict=True)
-    ):
-        change, seen_at, had, has = (
-            told[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else (None, None, 0, person.methods)
-        )
-        facts = Facts(
-            username=person.username,
-            display_name=_text(person.display_name),
-            given_name=_text(person.given_name),
-            locale=_text(person.locale),
-            standing=word,
-            methods=words_of(has),
-            default_method=_text(person.default_method),
-            phone=_text(person.phone),
-            change=change,
-            seen_at=None if seen_at is None else seen_at.to_pydatetime(),
-            had=words_of(had),
-        )
-        key = (moment.campaign.name, letter.account_id, str(letter.tenure), letter.occasion, letter.told_cutoff, letter.address)
-        identity = message_id(*key, domain=domain)
+    for n, (letter, person) in enumerate(zip(letters.to_dict("records"), people, strict=True)):
+        facts = _facts(person, changes[letter["account_id"], letter["change_seq"]] if letter["kind"] == CONFIRMATION else None)
+        key = [str(letter[part]) for part in ("account_id", "tenure", "occasion", "told_cutoff", "address")]
+        identity = message_id(moment.campaign.name, *key, domain=domain)
         try:
             written = composer.compose(
-                letter.kind,
+                letter["kind"],
                 facts,
-                to=letter.address,
+                to=letter["address"],
                 reference=DRAFT_REFERENCE,
                 message_id=identity,
-                occasion=letter.occasion,
+                occasion=letter["occasion"],
                 now=moment.now,
             )
         except UnrenderableError as error:
-            failed[letter.row] = str(error)
+            failed[letter["row"]] = str(error)
             continue
         made.append((n, written.language, facts.to_json(), written.subject, identity))
-        samples.setdefault((letter.kind, written.language), Sample(letter.kind, written))
+        samples.setdefault((letter["kind"], written.language), Sample(letter["kind"], written))
     kept = letters.iloc[[n for n, *_ in made]].reset_index(drop=True)
     extra = pd.DataFrame([rest for _, *rest in made], columns=["language", "facts", "subject", "message_id"])
     extra["standing"] = standing.loc[kept["row"]].to_numpy()
     extra["days_left"] = moment.campaign.days_left(moment.now)
     return Composed(conform(pd.concat([kept, extra], axis=1), COMPOSED_COLUMNS), pd.Series(failed, dtype="str"), list(samples.values()))
+
+
+def _facts(person: dict[Hashable, Any], change: dict[Hashable, Any] | None) -> Facts:
+    """What a letter says of a person; a confirmation says what was when its change was seen."""
+    return Facts(
+        username=person["username"],
+        display_name=_text(person["display_name"]),
+        given_name=_text(person["given_name"]),
+        locale=_text(person["locale"]),
+        standing=person["standing"],
+        methods=words_of(change["has"] if change else person["methods"]),
+        default_method=_text(person["default_method"]),
+        phone=_text(person["phone"]),
+        change=change["change"] if change else None,
+        seen_at=change["seen_at"].to_pydatetime() if change else None,
+        had=words_of(change["had"]) if change else (),
+    )
 
 
 def _text(value: object) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
@@ -162,10 +162,13 @@ def _first(rows: list[tuple[pd.Series, pd.Series | str, pd.Series | str]], index
     for when, says, because in rows:
         here = left & when
         if here.any():
-            word = word.mask(here, says)
-            reason = reason.mask(here, because)
+            word, reason = word.mask(here, _column(says, index)), reason.mask(here, _column(because, index))
         left &= ~when
     return word, reason
+
+
+def _column(value: pd.Series | str, index: pd.Index) -> pd.Series:
+    return pd.Series(value, index=index, dtype="str") if isinstance(value, str) else value
 
 
 def _matched(ids: pd.Series, tenure: pd.Series, of: pd.DataFrame) -> pd.DataFrame:
@@ -191,10 +194,11 @@ def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment:
     return accounts["account_id"].map(state).astype("str").fillna("")
 
 
-def _days_since(last_told: pd.Series, moment: Moment, today: object) -> pd.Series:
+def _days_since(last_told: pd.Series, moment: Moment, today: date) -> pd.Series:
     """Calendar days of the campaign since each last letter; a large number where there was none."""
     days = last_told.dt.tz_convert(moment.campaign.timezone).dt.tz_localize(None).dt.normalize()
-    return (pd.Timestamp(str(today)) - days).dt.days.fillna(1_000_000)
+    since: pd.Series = (pd.Timestamp(today) - days).dt.days.fillna(1_000_000)
+    return since
 
 
 def _reminders(accounts: pd.DataFrame, tenure: pd.Series, last_told: pd.Series, moment: Moment) -> pd.DataFrame:
