@@ -117,6 +117,8 @@ class Recall:
             "queued_at": sa.type_coerce(sa.select(sa.func.min(event.c.at)).where(*until).scalar_subquery(), schema.UtcInstant),
             "settled_at": sa.case((last.c.to_state.in_(WAITING), None), else_=last.c.at),
             "changed_at": last.c.at,
+            # Only a sent letter's subject can never become another one: any other may be tried again.
+            "subject": sa.case((last.c.to_state == "sent", letter.c.subject)),
         }
         return (
             sa.select(*((columns[name] if name in columns else letter.c[name]).label(name) for name in LETTER_COLUMNS))
