@@ -34,6 +34,10 @@ COMMANDS: Final[dict[str, str]] = {
     "run": "The scheduled job: read, assess, compare, plan, deliver, report.",
     "dry-run": "The same without any effect: who would get what, and why.",
     "send": "Only deliver what is queued.",
+    "report": "Write the reports of a past run from the ledger.",
+    "status": "The campaign at a glance: bar, burn-down, forecast, outbox, last run.",
+    "explain": "Everything about one account, or whether a letter is real.",
+    "preview": "Render a mail for a sample or a real account.",
     "demo": "Live through a sample campaign; look at its mails and reports.",
 }
 """Command → what `migrate --help` says of it. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""

@@ -1,0 +1,156 @@
+"""`migrate explain`: everything about one account, and whether a letter is real."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migrate.cli.console import Console, Json
+from migrate.cli.instants import AsOf, instant
+
+if TYPE_CHECKING:
+    from migrate.campaign import CampaignSettings
+    from migrate.explain import Explained, Notice
+
+
+def explain(
+    ctx: typer.Context,
+    account: Annotated[str, typer.Argument(help="An account id, a username, an address, or the reference of a letter.")],
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
+    """Everything about one account: standing and why, changes, letters, what comes next; and whether a letter is real."""
+    from migrate.explain import explain as look
+    from migrate.ledger.engine import Ledger
+
+    config = ctx.obj.config()
+    console = Console(json=as_json)
+    now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
+    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+        found = look(connection, config, account, now)
+    console.result(found.facts())
+    if found.letter:
+        _letter(console, found.letter, config.campaign)
+    _who(console, found)
+    _standing(console, found, config.campaign)
+    _history(console, found, config.campaign)
+    _next(console, found)
+
+
+def _letter(console: Console, letter: Notice, campaign: CampaignSettings) -> None:
+    from migrate.explain import GENUINE
+
+    console.say(f"Letter {letter.reference}: {letter.kind} ({letter.occasion})")
+    _lines(
+        console, [("to", letter.to), ("subject", letter.subject or "not composed yet"), (letter.state, _at(letter.changed_at, campaign))]
+    )
+    if letter.state in ("queued", "sending", "withdrawn"):
+        console.say(f"  It is {letter.state}: as far as is known, nobody has received it.", "yellow")
+    console.say(GENUINE, "yellow")
+    console.say()
+
+
+def _who(console: Console, found: Explained) -> None:
+    account = found.account
+    marks = [account["account_type"] if account["account_type"] != "person" else "", "administrator" if account["privileged"] else ""]
+    named = f" ({account['display_name']})" if account["display_name"] else ""
+    console.say(f"Account {account['account_id']}{named}" + "".join(f", {mark}" for mark in marks if mark))
+    lines = [
+        ("username", account["username"]),
+        ("address", account["email"] or "none"),
+        ("also at", ", ".join(account["notification_emails"])),
+        ("department", account["department"]),
+        ("manager", account["manager_email"]),
+        ("phone", account["phone"]),
+        ("methods", ", ".join(account["methods"]) or "none"),
+        ("default", account["default_method"]),
+    ]
+    _lines(console, [(name, value) for name, value in lines if value])
+
+
+def _standing(console: Console, found: Explained, campaign: CampaignSettings) -> None:
+    gone = found.account["gone_at"]
+    console.say()
+    if gone:
+        console.say(f"Gone from the directory since {_at(gone, campaign)}; what follows was true before.", "yellow")
+    verdict = "compliant" if found.compliant else "not compliant" if found.standing not in _out_of_scope() else "out of scope"
+    console.say(
+        f"Standing: {found.standing} ({verdict}) since {_at(found.standing_since, campaign)}.", "green" if found.compliant else None
+    )
+    console.say(f"  {found.why}")
+    if found.migrated_at:
+        console.say(f"  Migrated: first seen {_at(found.migrated_at, campaign)}.")
+    console.say(f"At the cutoff: {found.at_cutoff_means} ({found.at_cutoff}).")
+    for what, each in (("Exempt", found.exemption), ("Mail paused", found.pause)):
+        if each:
+            console.say(f"{what} until {each.until}, owner {each.owner}: {each.reason}")
+    if not gone:
+        reason = f" ({found.outcome_reason})" if found.outcome_reason else ""
+        console.say(f"Outcome of the last run: {found.outcome}{reason}.")
+
+
+def _history(console: Console, found: Explained, campaign: CampaignSettings) -> None:
+    tenure = found.account["tenure"]
+    console.say()
+    if found.changes:
+        rows = [
+            (
+                _at(each.seen_at, campaign),
+                each.change + _predecessor(each.tenure, tenure),
+                ",".join(each.had),
+                ",".join(each.has),
+                each.state,
+            )
+            for each in found.changes
+        ]
+        console.table(["Seen", "Change", "Had", "Has", "State"], rows)
+    else:
+        console.say("No change of its methods was seen.")
+    console.say()
+    if not found.notices:
+        console.say("No letter was ever written to it.")
+        return
+    letters = [
+        (
+            each.reference,
+            each.kind + _predecessor(each.tenure, tenure),
+            each.occasion,
+            each.to,
+            each.state,
+            _at(each.changed_at, campaign),
+            each.told_cutoff,
+            each.reply or each.reason,
+        )
+        for each in found.notices
+    ]
+    console.table(["Reference", "Kind", "Occasion", "To", "State", "When", "Told cutoff", "Last words"], letters)
+
+
+def _next(console: Console, found: Explained) -> None:
+    console.say()
+    if found.next:
+        console.say(f"Next: {found.next.stage} on {found.next.on}, if nothing changes. {found.next_why}".rstrip())
+    else:
+        console.say(f"Next: no reminder. {found.next_why}")
+
+
+def _lines(console: Console, lines: list[tuple[str, str]]) -> None:
+    for name, value in lines:
+        console.say(f"  {name:<11} {value}")
+
+
+def _at(when: datetime, campaign: CampaignSettings) -> str:
+    return f"{when.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}"
+
+
+def _predecessor(tenure: int, now: int) -> str:
+    """An id that is used again had another person before, whose mail this was."""
+    return "" if tenure == now else f" (holder {tenure} of this id)"
+
+
+def _out_of_scope() -> frozenset[str]:
+    from migrate.standing import OUT_OF_SCOPE
+
+    return OUT_OF_SCOPE

@@ -1,0 +1,79 @@
+"""`migrate report`: the reports of a past run, from the ledger alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migrate.cli.console import Console, Json
+from migrate.cli.instants import AsOf, instant
+from migrate.errors import ConfigError
+from migrate.report.settings import Format
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from migrate.campaign import CampaignSettings
+    from migrate.ledger.runs import Run
+
+
+def report(
+    ctx: typer.Context,
+    as_of: AsOf = None,
+    out: Annotated[Path | None, typer.Option(help="A folder that is new or empty (default: beside the other reports).")] = None,
+    formats: Annotated[list[Format] | None, typer.Option("--format", help="May be given several times (default: as configured).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the reports of the last completed run, or of the last one of a day, from the ledger."""
+    from migrate.ledger.engine import Ledger
+    from migrate.report import evidence
+    from migrate.report.recall import Recall
+    from migrate.report.terms import Terms
+    from migrate.status import summary
+
+    config = ctx.obj.config()
+    console = Console(json=as_json)
+    wanted = config.reports.model_copy(update={"formats": tuple(dict.fromkeys(formats))} if formats else {})
+    if not wanted.formats:
+        raise ConfigError("is empty, so there is nothing to write.", where="[reports] formats", hint="Type `migrate report --format csv`.")
+    moment = instant(as_of, config.campaign)
+    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+        run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
+        assert run.evidence_at is not None  # completed
+        told = Recall(connection, run, Terms.from_json(run.counts["terms"]), run.evidence_at)
+        written = evidence.rebuild(told, wanted, summary(connection, run), out)
+    assert written is not None  # there are formats
+    console.result({"run_id": run.run_id, "as_of": run.as_of} | asdict(written))
+    console.say(f"Reports of run {run.run_id} as of {run.as_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}: {written.folder}")
+
+
+def _run(connection: sa.Connection, campaign: CampaignSettings, day: date | None) -> Run:
+    """The last completed run, or the last of a day of the campaign's zone."""
+    from migrate.ledger import runs
+    from migrate.ledger.prior import Prior
+    from migrate.ledger.schema import EPOCH
+
+    campaign_id = Prior(connection, campaign.name).campaign_id
+    last = runs.last(connection, campaign_id, completed=True)
+    if last is None:
+        raise ConfigError(f"the campaign {campaign.name} has no completed run to report of.", hint="`migrate run` makes one.")
+    if day is None:
+        return last
+    begins = campaign.instant(day)
+    if found := runs.last_completed_between(connection, campaign_id, begins, campaign.instant(day + timedelta(days=1))):
+        return found
+    earlier = runs.last_completed_between(connection, campaign_id, EPOCH, begins)
+    if earlier is None:
+        raise ConfigError(
+            f"no run was completed on {day}, nor on any day before.", where="--as-of", hint="Type `migrate report` for the last run."
+        )
+    before = campaign.today(earlier.as_of)
+    raise ConfigError(
+        f"no run was completed on {day}; the nearest earlier day with one is {before}.",
+        where="--as-of",
+        hint=f"Type `migrate report --as-of {before}`.",
+    )

@@ -1,0 +1,130 @@
+"""`migrate status`: the campaign at a glance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from migrate.cli.console import Console, Json, on_terminal
+from migrate.cli.instants import AsOf, instant
+
+if TYPE_CHECKING:
+    from migrate.campaign import CampaignSettings
+    from migrate.report.burndown import Point
+    from migrate.schedule import Stage
+    from migrate.status import Parts, Status
+
+_BAR: Final = 50
+_DAYS: Final = 14
+"""How many days the chart on a terminal has at most."""
+
+
+def status(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> None:
+    """The campaign at a glance: bar, burn-down, forecast, outbox, last run."""
+    from migrate.ledger.engine import Ledger
+    from migrate.status import status as look
+
+    config = ctx.obj.config()
+    console = Console(json=as_json)
+    now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
+    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+        found = look(connection, config, now)
+    console.result(found.facts())
+    _days(console, found)
+    _accounts(console, found, config.campaign)
+    _burn_down(console, found)
+    _waiting(console, found)
+
+
+def _days(console: Console, found: Status) -> None:
+    left = found.days_left
+    when = f"{_many(left, 'day')} left" if left > 0 else "the cutoff is today" if left == 0 else f"the cutoff was {_many(-left, 'day')} ago"
+    console.say(f"{found.campaign} ({found.organization}): opens {found.opens}, text messages work until {found.until}; {when}.")
+    now = f"{_named(found.stage)} since {found.stage.on}" if found.stage else "none"
+    after = f"{_named(found.next_stage)} on {found.next_stage.on}" if found.next_stage else "none"
+    console.say(f"Stage now: {now}. Next: {after}.")
+
+
+def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> None:
+    run, parts = found.last_run, found.accounts
+    if run is None or parts is None:
+        console.say("There has been no run yet. `migrate dry-run` shows what the first one would do.")
+        return
+    console.say()
+    when = f"{run.as_of.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}"
+    console.say(f"Run {run.run_id} as of {when}: {run.read:,} rows read, {run.rejected:,} rejected.")
+    if on_terminal() and parts.total:
+        console.say(_bar(parts))
+    rows = (("compliant", parts.compliant), ("not compliant", parts.not_compliant), ("out of scope", parts.out_of_scope))
+    console.table(["Accounts", "Number", "Share"], [(word, count, _share(count, parts.total)) for word, count in rows])
+    console.say()
+    ended = sorted(run.outcomes.items(), key=lambda item: (-item[1], item[0]))
+    console.table(["Outcome", "Rows"], ended)
+    if run.evidence:
+        console.say(f"Reports: {run.evidence}")
+    if not run.completed:
+        console.need("It is still at work, or ended before its reports were written.", "yellow")
+
+
+def _burn_down(console: Console, found: Status) -> None:
+    if not found.burn_down:
+        return
+    console.say()
+    if on_terminal():
+        console.say("Not compliant, by day")
+        for line in _chart(found.burn_down):
+            console.say(line)
+    else:
+        console.table(["Day", "Not compliant"], [(point.on, point.count) for point in found.burn_down])
+    if found.forecast:
+        done = f", none from {found.forecast.done_on} on" if found.forecast.done_on else ""
+        console.say(f"Forecast for the cutoff, along a straight line: {found.forecast.left:,} not compliant{done}.")
+
+
+def _waiting(console: Console, found: Status) -> None:
+    console.say()
+    console.say("Letters: " + ", ".join(f"{count:,} {state}" for state, count in found.outbox.items()) + ".")
+    if found.open_changes:
+        console.say(f"{_many(found.open_changes, 'change')} not confirmed yet: every run tries again.", "yellow")
+    if found.unsaid_changes:
+        console.need(f"{_many(found.unsaid_changes, 'change')} given up: nobody could be told in time.", "red")
+    for each in found.exemptions:
+        when = f"ended on {each.until}" if each.days < 0 else f"ends on {each.until} ({_many(each.days, 'day')} left)"
+        console.need(f"The exemption of {each.account_id} {when}; ask {each.owner}.", "red" if each.days < 0 else "yellow")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _named(stage: Stage) -> str:
+    return f"{stage.name} ({stage.kind})"
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.1%}" if total else "–"
+
+
+def _marks() -> tuple[str, str, str]:
+    """What bars are drawn with: compliant, not compliant, out of scope."""
+    return ("█", "░", "·") if "utf" in (sys.stdout.encoding or "").lower() else ("#", "-", ".")
+
+
+def _bar(parts: Parts) -> str:
+    """The whole as one line, divided by rounding the borders, so that it is always of the same length."""
+    first = round(_BAR * parts.compliant / parts.total)
+    second = round(_BAR * (parts.compliant + parts.not_compliant) / parts.total)
+    full, light, dot = _marks()
+    return full * first + light * (second - first) + dot * (_BAR - second)
+
+
+def _chart(points: Sequence[Point]) -> list[str]:
+    """A line a day: the first, the last, and evenly chosen ones between."""
+    last, most = len(points) - 1, max(point.count for point in points)
+    chosen = range(last + 1) if last < _DAYS else sorted({round(i * last / (_DAYS - 1)) for i in range(_DAYS)})
+    full = _marks()[0]
+    return [f"{points[i].on}  {full * (round(_BAR * points[i].count / most) if most else 0)} {points[i].count:,}" for i in chosen]
