@@ -135,6 +135,7 @@ class Composer:
         formats = formats_of(facts.locale)
         moment = last_moment(cutoff, self._campaign, formats)
         by_phone = dict.fromkeys(words for method in facts.methods for words in _BY_PHONE.get(method, ()))
+        otherwise = [one(method) for method in facts.methods if method not in _BY_PHONE and method != "backup_code"]
         return {
             "kind": kind,
             "language": LANGUAGE,
@@ -147,7 +148,7 @@ class Composer:
                 "default_method": one(facts.default_method) if facts.default_method in facts.methods else None,
                 "has_second_step": any(method != "backup_code" for method in facts.methods),
                 "by_phone": list(by_phone) or ["text message"],
-                "otherwise": [one(method) for method in facts.methods if method not in _BY_PHONE and method != "backup_code"],
+                "otherwise": otherwise or [one("other")],
                 "phone": clean(facts.phone) if facts.phone else None,
             },
             "change": self._change(facts) if facts.change else None,

@@ -111,6 +111,6 @@ def one(method: str) -> str:
 
 
 def listed(items: Iterable[str], word: str = "and") -> str:
-    """Items as English lists them: 'a', 'a and b', 'a, b and c'."""
-    *first, last = items
+    """Items as English lists them: 'a', 'a and b', 'a, b and c'; '' for none."""
+    *first, last = tuple(items) or ("",)
     return f"{', '.join(first)} {word} {last}" if first else last

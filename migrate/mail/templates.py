@@ -130,6 +130,11 @@ def _used_by(env: jinja2.Environment, source: str) -> tuple[str, ...]:
     return tuple(name for name in meta.find_referenced_templates(env.parse(source)) if name is not None)
 
 
+def _charset_first(page: str) -> str:
+    """The page with its style sheet at the end of the head: a browser looks for the character set in the first 1024 bytes only."""
+    return re.sub(r"(<head[^>]*>)(<style>.*?</style>)(.*?)(</head>)", r"\1\3\2\4", page, count=1, flags=re.DOTALL)
+
+
 def inline(source: str, css: str, *, where: str) -> str:
     """An HTML template's source with the rules of `css` in `style` attributes; at-rules stay, in the `<style>` of a whole page.
 
@@ -149,7 +154,7 @@ def inline(source: str, css: str, *, where: str) -> str:
     page = "".join(masked)
     inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False, extra_css=css)
     is_whole = re.search(r"<html\b", page, re.IGNORECASE) is not None
-    styled = inliner.inline(page) if is_whole else inliner.inline_fragment(page, "")
+    styled = _charset_first(inliner.inline(page)) if is_whole else inliner.inline_fragment(page, "")
     seen: list[int] = []
 
     def unmask(found: re.Match[str]) -> str:

@@ -4,15 +4,21 @@ import os
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mail.post import MARIA, NOW, campaign, compose, mail, parsed, part
 
+from migrate.accounts import METHODS
+from migrate.changes import CHANGES
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
 from migrate.mail.kinds import KINDS
 from migrate.mail.sample import samples
+from migrate.standing import STANDINGS
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -209,6 +215,39 @@ def test_names_in_any_script_survive_the_wire(composer: Composer) -> None:
     letter = compose(replace(MARIA, given_name="Žofie 花子 👩\u200d🔬"), by=composer)
     assert letter.message.isascii()
     assert "Hello Žofie 花子 👩\u200d🔬," in part(letter, "plain") and "Hello Žofie 花子 👩\u200d🔬," in part(letter, "html")
+
+
+ANY_FACTS = st.builds(
+    Facts,
+    username=st.text(max_size=300),
+    given_name=st.none() | st.text(max_size=100),
+    display_name=st.none() | st.text(max_size=100),
+    phone=st.none() | st.text(max_size=20),
+    locale=st.none() | st.text(max_size=12) | st.sampled_from(["de-DE", "ar", "zh-Hant-TW"]),
+    standing=st.sampled_from(STANDINGS),
+    methods=st.lists(st.sampled_from(METHODS), unique=True).map(tuple),
+    had=st.lists(st.sampled_from(METHODS), unique=True).map(tuple),
+    default_method=st.none() | st.sampled_from(METHODS),
+    change=st.sampled_from(CHANGES),
+    seen_at=st.just(NOW),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(facts=ANY_FACTS, kind=st.sampled_from(list(KINDS)), word=st.sampled_from(["loses_second_step", "locked_out", "must_re_enrol"]))
+def test_whatever_a_directory_says_of_an_account_its_letter_is_whole(facts: Facts, kind: str, word: str) -> None:
+    letter = compose(facts, kind, by=composer_for(word))
+    message = parsed(letter)
+    assert not any(each.defects for each in message.walk())
+    assert len(message.keys()) == 14
+    assert all(len(line) <= 998 for line in letter.message.split(b"\r\n"))
+    assert part(letter, "plain").splitlines() == letter.text.splitlines()
+    assert len(re.findall(r"(?i)<(?:script|img|a|iframe)\b", letter.html)) == 0
+
+
+@cache
+def composer_for(word: str) -> Composer:
+    return Composer(mail(), campaign(at_cutoff=word))
 
 
 def test_the_digest_follows_what_a_letter_is_made_of() -> None:

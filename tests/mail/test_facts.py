@@ -89,4 +89,4 @@ def test_no_name_leaves_a_line_break_or_a_control_character(name: str) -> None:
 
 
 def test_items_are_listed_as_english_does() -> None:
-    assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "or")) == ("a", "a and b", "a, b or c")
+    assert (listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "or")) == ("", "a", "a and b", "a, b or c")

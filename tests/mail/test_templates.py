@@ -147,6 +147,11 @@ def test_a_whole_page_keeps_its_media_queries() -> None:
     assert '<p style="color: #111;">x</p>' in styled
 
 
+def test_the_character_set_comes_early_enough_for_a_browser(composer: Composer) -> None:
+    html = compose(by=composer).html
+    assert html.index('<meta charset="utf-8">') < 1024 and html.index("@media") < html.index("</head>")
+
+
 def test_rows_of_a_table_may_be_repeated() -> None:
     styled = inline("<table>{% for a in b %}<tr><td>{{ a }}</td></tr>{% endfor %}</table>", CSS, where="here")
     assert styled.replace("<tbody>", "").replace("</tbody>", "") == "<table>{% for a in b %}<tr><td>{{ a }}</td></tr>{% endfor %}</table>"
