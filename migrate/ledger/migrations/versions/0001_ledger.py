@@ -48,7 +48,7 @@ def _exact(length: int) -> TypeEngine[str]:
 
 def _one_of(name: str, column: str, words: tuple[str, ...]) -> sa.CheckConstraint:
     listed = ", ".join(f"'{word}'" for word in words)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=op.f(name))
 
 
 def upgrade() -> None:

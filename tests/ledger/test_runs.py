@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from ledger.scenes import NOW, Scene, facts
+
+from migrate.ledger import runs
+
+DAY = timedelta(days=1)
+
+
+def test_runs_are_numbered_in_order_and_remember_their_facts(scene: Scene) -> None:
+    with scene.ledger.begin() as connection:
+        run = runs.begin(connection, scene.campaign_id, facts(read=7, as_of=NOW + DAY))
+        runs.count(connection, run.seq, {"outcomes": {"queued": 7}})
+    with scene.ledger.read() as connection:
+        found = runs.last(connection, scene.campaign_id)
+    assert found is not None
+    assert (found.run_id, found.seq, found.state, found.read, found.as_of) == ("r00002", 2, "recorded", 7, NOW + DAY)
+    assert found.counts == {"outcomes": {"queued": 7}}
+
+
+def test_a_run_that_fails_leaves_no_row(scene: Scene) -> None:
+    with pytest.raises(RuntimeError), scene.ledger.begin() as connection:
+        runs.begin(connection, scene.campaign_id, facts())
+        raise RuntimeError
+    with scene.ledger.read() as connection:
+        found = runs.last(connection, scene.campaign_id)
+    assert found is not None
+    assert found.seq == scene.run_seq
+
+
+def test_a_run_is_completed_with_its_evidence(scene: Scene) -> None:
+    with scene.ledger.begin() as connection:
+        assert runs.last(connection, scene.campaign_id, completed=True) is None
+        assert runs.last_with_evidence(connection, scene.campaign_id) is None
+        runs.complete(connection, scene.run_seq, finished_at=NOW, evidence="reports/x", evidence_at=NOW, manifest_digest="d")
+    with scene.ledger.read() as connection:
+        found = runs.last(connection, scene.campaign_id, completed=True)
+        assert found == runs.last_with_evidence(connection, scene.campaign_id)
+    assert found is not None
+    assert (found.state, found.finished_at, found.evidence, found.evidence_at, found.manifest_digest) == (
+        "completed",
+        NOW,
+        "reports/x",
+        NOW,
+        "d",
+    )
+
+
+def test_the_last_completed_run_of_a_day_is_found(scene: Scene) -> None:
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    with scene.ledger.begin() as connection:
+        made = [
+            runs.begin(connection, scene.campaign_id, facts(as_of=midnight + hours * timedelta(hours=1))).seq for hours in (30, 40, 45, 48)
+        ]
+        for seq in (scene.run_seq, made[0], made[1], made[3]):
+            runs.complete(connection, seq, finished_at=NOW)
+        found = [
+            runs.last_completed_between(connection, scene.campaign_id, midnight + n * DAY, midnight + (n + 1) * DAY) for n in (-1, 0, 1, 2)
+        ]
+    assert [run and run.seq for run in found] == [None, scene.run_seq, made[1], made[3]]
+
+
+def test_a_campaign_before_its_first_run_has_none(scene: Scene) -> None:
+    with scene.ledger.read() as connection:
+        assert runs.last(connection, None) is None
+        assert runs.last(connection, scene.campaign_id + 1) is None
