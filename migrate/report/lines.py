@@ -25,10 +25,11 @@ def records(table: pa.Table, columns: Mapping[str, CellType]) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    fields = [_quoted(cells.written(table[name], of)) for name, of in columns.items()]
+    fields = [_field(table[name], of) for name, of in columns.items()]
     comma, nothing, end = (pa.scalar(text, pa.large_string()) for text in (",", "", "\n"))
-    joined = pc.binary_join_element_wise(*fields, comma, null_handling="replace", null_replacement="")
-    return pc.binary_join_element_wise(joined, nothing, end)
+    blank = {"null_handling": "replace", "null_replacement": ""}
+    fields[-1] = pc.binary_join_element_wise(fields[-1], end, nothing, **blank)
+    return pc.binary_join_element_wise(*fields, comma, **blank)
 
 
 def bounds(rows: pa.Array) -> memoryview:
@@ -51,6 +52,17 @@ def write(out: BinaryIO, tables: Iterable[pa.Table], columns: Mapping[str, CellT
             out.write(body(records(table, columns)))
             count += table.num_rows
     return count
+
+
+def _field(column: pa.ChunkedArray, of: CellType) -> pa.Array:
+    """Words are few: each is quoted once. What is neither text nor a word needs no quotes."""
+    import pyarrow.compute as pc
+
+    if of == "word":
+        seen = pc.dictionary_encode(column.combine_chunks())
+        return pc.take(_quoted(seen.dictionary), seen.indices)
+    written = cells.written(column, of)
+    return _quoted(written) if of == "text" else written
 
 
 def _quoted(fields: pa.Array) -> pa.Array:

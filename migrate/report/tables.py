@@ -192,38 +192,39 @@ REJECTED: Final = Table("rejected", "Rejected", {"position": "integer", "account
 
 TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, NOTICES, CHANGES, EXEMPTIONS, REJECTED)
 
-_PERSON: Final = ["account_id", "tenure"]
 _TOLD: Final = ("sent", "uncertain")
 WAITING: Final = ("queued", "sending")
 
 
 def told(letters: pd.DataFrame) -> pd.DataFrame:
-    """What each person was told; columns notices_sent, last_notice(_at, _state), indexed by `account_id` and `tenure`.
+    """What accounts were told; columns notices_sent, last_notice(_at, _state), indexed by `account_id`. `letters` has `LETTER_COLUMNS`.
 
-    `letters` has `LETTER_COLUMNS`. What was said to a predecessor under a re-used id was not said to this person.
-    The latest letter is the one queued last; of letters queued together, the one to the primary
-    address, then the one whose reference comes first, so that the answer never depends on the order of rows.
+    The latest letter is the one queued last; of letters queued together, the one to the primary address, then the one whose reference
+    comes first, so that the answer never depends on the order of rows.
     """
-    counts = letters["state"].isin(_TOLD).groupby([letters["account_id"], letters["tenure"]]).sum().astype("int64")
+    counts = letters["state"].isin(_TOLD).groupby(letters["account_id"]).sum().astype("int64")
     ranked = letters.assign(_aside=letters["role"].ne("primary")).sort_values(
-        ["account_id", "tenure", "queued_at", "_aside", "reference"], ascending=[True, True, False, True, True]
+        ["account_id", "queued_at", "_aside", "reference"], ascending=[True, False, True, True]
     )
-    latest = ranked.drop_duplicates(_PERSON).set_index(_PERSON)
-    return latest[["changed_at", "state"]].rename(columns={"changed_at": "last_notice_at", "state": "last_notice_state"}).assign(
-        notices_sent=counts, last_notice=latest["kind"] + " " + latest["occasion"]
-    )  # fmt: skip
+    latest = ranked.drop_duplicates("account_id").set_index("account_id")
+    said = {
+        "notices_sent": counts,
+        "last_notice": latest["kind"] + " " + latest["occasion"],
+        "last_notice_at": latest["changed_at"],
+        "last_notice_state": latest["state"],
+    }
+    return latest.assign(**said)[list(said)]
 
 
 def accounts_table(records: pd.DataFrame, letters: pd.DataFrame, terms: Terms, as_of: datetime) -> pd.DataFrame:
     """The accounts of a chunk with everything there is to say of them; columns of `ACCOUNTS`, rows in the order of `records`.
 
     `records` has `RECORD_COLUMNS`, `letters` `LETTER_COLUMNS` (of these accounts, or of more). An account that is gone from the
-    directory is no row here: its going is a row of `CHANGES`.
+    directory is no row here: its going is a row of `CHANGES`. What a predecessor under a re-used id was told is not told of this person.
     """
-    import pandas as pd
-
     there = records[records["gone_at"].isna()]
-    said = told(letters).reindex(pd.MultiIndex.from_frame(there[_PERSON]))
+    theirs = letters if letters.empty else letters.merge(there[["account_id", "tenure"]], on=["account_id", "tenure"])
+    said = told(theirs).reindex(there["account_id"])
     said.index = there.index
     stage = upcoming(terms.stages, as_of)
     reminded = there["standing"].isin(terms.remind) | (there["reminded"] & ~there["compliant"] & ~there["standing"].isin(OUT_OF_SCOPE))
