@@ -21,7 +21,8 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.run
-	$(BIN)/migrate demo
+	rm -rf demo
+	$(BIN)/migrate demo demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TESTS)

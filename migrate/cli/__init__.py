@@ -35,7 +35,7 @@ COMMANDS: Final[dict[str, str]] = {
     "dry-run": "The same without any effect: who would get what, and why.",
     "send": "Only deliver what is queued.",
     "report": "Write the reports of a past run from the ledger.",
-    "status": "The campaign at a glance: bar, burn-down, forecast, outbox, last run.",
+    "status": "The campaign at a glance: where people stand, and what waits.",
     "explain": "Everything about one account, or whether a letter is real.",
     "preview": "Render a mail for a sample or a real account.",
     "demo": "Live through a sample campaign; look at its mails and reports.",
