@@ -193,5 +193,5 @@ def _told(path: Path) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DirectoryError(f"{path} is no complete gzip file ({error}).", where=PATH, hint="Copy or export it again.") from error
     except OSError as error:
-        what = error.strerror or error
+        what = error.strerror or str(error).partition("\n")[0]
         raise DirectoryError(f"{path} cannot be read: {what}.", where=PATH, hint="Check the file and its permissions.") from error

@@ -11,6 +11,9 @@ import pyarrow.compute as pc
 
 from migrate.directory.text import as_text, trimmed
 
+NEVER_UNTIL: Final = pd.Timestamp("1970-01-01", tz="UTC")
+NEVER_FROM: Final = pd.Timestamp("2200-01-01", tz="UTC")
+"""Instants outside are stand-ins for "never" (0001-01-01, 1601-01-01, 9999-12-31), and no calendar could count days from them."""
 DTYPE: Final = "datetime64[us, UTC]"
 _MILLISECONDS_FROM: Final = 1e11  # as seconds this is the year 5138; as milliseconds, 1973
 
@@ -23,16 +26,18 @@ def instants(series: pd.Series) -> tuple[pd.Series, int]:
     """The instants of a column (NaT where there is none), and how many values could not be read.
 
     An instant without an offset is UTC; a date alone is its midnight; a number of 9 to 13 digits counts seconds, or milliseconds
-    from 10¹¹ on, since 1970; 0 means never.
+    from 10¹¹ on, since 1970; 0 and anything up to 1970 or from 2200 on mean never, and are NaT without being counted.
     """
+    unreadable = 0
     if isinstance(series.dtype, pd.DatetimeTZDtype):
-        return series.dt.tz_convert("UTC").astype(DTYPE), 0
-    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "M":
-        return series.dt.tz_localize("UTC").astype(DTYPE), 0
-    text = trimmed(as_text(series))
-    if text.isna().all():
-        return pd.Series(pd.NaT, index=series.index, dtype=DTYPE), 0
-    return _from_text(text)
+        found = series.dt.tz_convert("UTC").astype(DTYPE)
+    elif isinstance(series.dtype, np.dtype) and series.dtype.kind == "M":
+        found = series.dt.tz_localize("UTC").astype(DTYPE)
+    elif (text := trimmed(as_text(series))).isna().all():
+        found = pd.Series(pd.NaT, index=series.index, dtype=DTYPE)
+    else:
+        found, unreadable = _from_text(text)
+    return found.where((found > NEVER_UNTIL) & (found < NEVER_FROM)), unreadable
 
 
 def _from_text(text: pd.Series) -> tuple[pd.Series, int]:

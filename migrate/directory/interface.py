@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Final, Self
@@ -28,10 +28,12 @@ METHOD_PREFIX: Final = "methods."
 REQUIRED: Final = ("account_id", "email", "methods")
 
 
-def near(word: str, known: Mapping[str, object] | tuple[str, ...] | list[str]) -> str:
-    """A phrase naming the known words most like a mistaken one, or all of them when none is alike."""
-    alike = get_close_matches(word, list(known), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(repr(each) for each in alike)}?" if alike else f"there are {', '.join(known)}"
+def near(word: str, known: Iterable[str]) -> str:
+    """A phrase naming the known words most like a mistaken one, or some of them when none is alike."""
+    known = list(known)
+    if alike := get_close_matches(word, known, n=3, cutoff=0.6):
+        return f"did you mean {' or '.join(repr(each) for each in alike)}?"
+    return f"there are {', '.join(known[:20])}{', …' * (len(known) > 20)}"
 
 
 class DirectorySettings(Settings):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from migrate.directory.columns import locate
@@ -50,21 +52,24 @@ def xlsx_records(path: Path, sheet: str | None) -> Iterator[list[Any]]:
         raise DirectoryError("reading a workbook needs openpyxl.", where=_PATH, hint=hint) from error
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        try:
+            if sheet is not None and sheet not in book.sheetnames:
+                raise DirectoryError(f"{path} has no sheet {sheet!r}; {near(sheet, book.sheetnames)}.", where="[directory] sheet")
+            yield from _filled(book[sheet] if sheet is not None else book.worksheets[0])
+        finally:
+            book.close()
+    except (BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, zlib.error) as error:
         hint = "Save it again as .xlsx, without a password."
         raise DirectoryError(f"{path} is no complete workbook ({error}).", where=_PATH, hint=hint) from error
-    try:
-        if sheet is not None and sheet not in book.sheetnames:
-            raise DirectoryError(f"{path} has no sheet {sheet!r}; {near(sheet, book.sheetnames)}.", where="[directory] sheet")
-        fields = None
-        for row in (book[sheet] if sheet is not None else book.worksheets[0]).iter_rows(values_only=True):
-            record: list[Any] = list(row)
-            while record and record[-1] is None:
-                record.pop()
-            if not record:
-                continue
+
+
+def _filled(sheet: Any) -> Iterator[list[Any]]:
+    fields = 0
+    for row in sheet.iter_rows(values_only=True):
+        record = list(row)
+        while record and record[-1] is None:
+            record.pop()
+        if record:
             fields = fields or len(record)
             # A sheet stores no empty cells at the end of a row: a short row is whole.
             yield record + [None] * (fields - len(record))
-    finally:
-        book.close()

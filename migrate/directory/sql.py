@@ -97,7 +97,8 @@ class SqlDirectory(Directory):
 
     def describe(self) -> str:
         what = f"table {self.settings.table}" if self.settings.table else "a query"
-        return f"{what} of {self._url.render_as_string(hide_password=True)}"
+        # Drivers take passwords as URL parameters too, and those are not hidden: leave all parameters out.
+        return f"{what} of {self._url.set(query={}).render_as_string(hide_password=True)}"
 
     def frames(self) -> Iterator[pd.DataFrame]:
         engine = self._engine()
@@ -178,13 +179,17 @@ class SqlDirectory(Directory):
         except sa.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             said = (str(cause).strip() or type(cause).__name__).splitlines()[0].removesuffix(".")
-            if password := self._url.password:
-                said = said.replace(str(password), "***")
+            for secret in self._secrets():
+                said = said.replace(secret, "***")
             raise DirectoryError(
                 f"{self.describe()} could not be read completely: {said}.", where="[directory]", hint="Try again with: migrate check"
             ) from error
         except UnicodeDecodeError as error:
             raise DirectoryError(f"{self.describe()} holds a value that cannot be read: {error}.", where="[directory]") from error
+
+    def _secrets(self) -> list[str]:
+        given = [self._url.password, *(value for name, value in self._url.query.items() if "pass" in name.casefold())]
+        return [secret for secret in given if isinstance(secret, str) and secret]
 
     def _table(self, connection: sa.Connection, name: str) -> Iterator[pd.DataFrame]:
         import sqlalchemy as sa

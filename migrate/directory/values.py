@@ -35,6 +35,7 @@ _ACCOUNT_TYPES: Final[dict[str, str]] = {
 }  # fmt: skip
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:-([A-Za-z]{4}))?(?:-([A-Za-z]{2}|[0-9]{3}))?((?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*)")
+_TAG_LENGTH: Final = 35  # RFC 5646 §4.4.1: no registered tag needs more
 _BETWEEN = re.compile(r"[,;|\s]+")
 
 
@@ -101,8 +102,9 @@ def account_type(text: str) -> str | None:
 
 def language_tag(text: str) -> str | None:
     """A locale such as `de_DE.UTF-8` or `zh-hans-cn` as a BCP 47 tag (RFC 5646 §2.1.1 for the case); None if it is none."""
-    found = _LANGUAGE.fullmatch(re.split(r"[.@]", text.strip())[0].replace("_", "-"))
-    if not found:
+    tag = re.split(r"[.@]", text.strip())[0].replace("_", "-")
+    found = _LANGUAGE.fullmatch(tag)
+    if not found or len(tag) > _TAG_LENGTH:
         return None
     language, script, region, variants = found.groups()
     parts = [language.lower(), script.title() if script else "", region.upper() if region else "", *variants.lower().split("-")]

@@ -8,16 +8,19 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from migrate.accounts import ROW_COLUMNS
+from migrate.accounts import ACCOUNT_COLUMNS, ROW_COLUMNS
 from migrate.directory import Directory, DirectorySettings
 from migrate.directory.csv import CsvDirectory
 from migrate.directory.sql import SqlDirectory
-from migrate.directory.testing import SAMPLE, assert_contract, assert_sample, assert_unreadable, read_all
+from migrate.directory.testing import SAMPLE, assert_contract, assert_sample, assert_unreadable, comparable, read_all
+from migrate.directory.text import column
 
 
-class Settings(DirectorySettings):
+class FrameSettings(DirectorySettings):
     kind: str = "frame"
 
 
@@ -25,10 +28,10 @@ class FrameDirectory(Directory):
     """Hands over a frame as it is: a source of any Python values."""
 
     kind: ClassVar[str] = "frame"
-    Settings: ClassVar[type[DirectorySettings]] = Settings
+    Settings: ClassVar[type[DirectorySettings]] = FrameSettings
 
     def __init__(self, *frames: pd.DataFrame) -> None:
-        super().__init__(Settings())
+        super().__init__(FrameSettings())
         self._frames = frames
 
     def frames(self) -> Iterator[pd.DataFrame]:
@@ -136,6 +139,37 @@ def test_python_values_become_what_their_text_would() -> None:
     assert rows["account_id"].tolist() == ["1", "2", "3", "four"]
     assert rows["methods"].tolist() == [1 + 32, 8, 0, 1]
     assert rows["enabled"].tolist() == [True, False, True, True]
+
+
+def rows_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    required = ("account_id", "email", "methods")
+    others = {name: values for name in ACCOUNT_COLUMNS if name not in required}
+    return st.lists(st.fixed_dictionaries(dict.fromkeys(required, values), optional=others), min_size=1, max_size=4)
+
+
+def assert_contract_whole_and_apart(rows: list[dict[str, Any]]) -> None:
+    names = [name for name in ACCOUNT_COLUMNS if any(name in row for row in rows)]
+    raw = pd.DataFrame({name: column([row.get(name) for row in rows]) for name in names} | {"position": range(1, len(rows) + 1)})
+    whole = assert_contract(lambda: FrameDirectory(raw))
+    each = [pd.DataFrame({name: column([row.get(name)]) for name in names} | {"position": [i]}) for i, row in enumerate(rows, 1)]
+    assert_frame_equal(comparable(whole), comparable(assert_contract(lambda: FrameDirectory(*each))))
+
+
+TEXTS = st.none() | st.text(max_size=20)
+NUMBERS = st.booleans() | st.integers() | st.floats() | st.decimals(allow_nan=False)
+SCALARS = st.none() | NUMBERS | st.binary() | st.dates() | st.datetimes() | st.text()
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows_of(TEXTS))
+def test_no_text_in_any_column_breaks_the_contract(rows: list[dict[str, Any]]) -> None:
+    assert_contract_whole_and_apart(rows)
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows_of(SCALARS | st.lists(SCALARS, max_size=3)))
+def test_no_value_in_any_column_breaks_the_contract(rows: list[dict[str, Any]]) -> None:
+    assert_contract_whole_and_apart(rows)
 
 
 def test_a_reason_of_the_source_itself_stands_before_ours() -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import openpyxl
 import pandas as pd
@@ -187,6 +188,15 @@ def test_a_sheet_keeps_its_numbers_and_skips_rows_that_are_wholly_empty(tmp_path
     assert rows["account_id"].tolist() == ["7", "8", "9"]
     assert rows["enabled"].tolist()[:2] == [True, False]
     assert rows["rejection"].fillna("").tolist() == ["", "", "5 fields where the header has 4"]
+
+
+def test_a_workbook_with_a_broken_sheet_is_an_error(tmp_path: Path) -> None:
+    workbook(tmp_path / "whole.xlsx", One=[["account_id", "email", "methods"], ["a", "a@b.test", "sms"], ["b", "b@b.test", "sms"]])
+    with ZipFile(tmp_path / "whole.xlsx") as whole, ZipFile(tmp_path / "u.xlsx", "w") as broken:
+        for name in whole.namelist():
+            content = whole.read(name)
+            broken.writestr(name, content[: len(content) * 3 // 4] if "sheet1" in name else content)
+    assert "no complete workbook" in str(assert_unreadable(lambda: CsvDirectory(CsvSettings(path=str(tmp_path / "u.xlsx")))))
 
 
 def test_a_sheet_is_chosen_by_name(tmp_path: Path) -> None:

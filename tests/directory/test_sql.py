@@ -165,7 +165,18 @@ def test_a_password_is_in_no_description_representation_or_error(monkeypatch: py
         made = directory(url=f"postgres://me:hunter2@127.0.0.1:{taken.getsockname()[1]}/d")
         error = assert_unreadable(lambda: made)
     assert "refused" in str(error)
-    assert not any("hunter2" in text for text in (made.describe(), repr(made.settings), str(error)))
+    elsewhere = directory(url="postgres://h/d?user=me&password=hunter2")
+    assert not any("hunter2" in text for text in (made.describe(), repr(made.settings), str(error), elsewhere.describe()))
+
+
+def test_a_password_that_a_server_repeats_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise sa.exc.OperationalError("SELECT 1", {}, Exception("password authentication failed: hunter2, hunter3\nLINE 1: SELECT"))
+
+    monkeypatch.setattr(sa.Engine, "connect", refuse)
+    error = assert_unreadable(lambda: directory(url="postgres://me:hunter2@h/d?sslpassword=hunter3"))
+    assert "password authentication failed: ***, ***." in str(error)
+    assert "SELECT" not in str(error)
 
 
 def test_connecting_is_tried_a_few_times_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
