@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
@@ -250,6 +253,40 @@ def test_the_digest_tells_nothing_of_a_password(tmp_path: Path, monkeypatch: pyt
             load(written(tmp_path, SMALL + 'transport = "smtp"\n[ledger]\nurl = "postgresql://u:' + password + 'x@h/d"\n' + SMTP)).digest
         )
     assert len(digests) == 1
+
+
+PLAIN = st.one_of(st.integers(-5, 10**6), st.floats(-2, 2), st.booleans(), st.text("ab@./: -", max_size=12))
+VALUES = st.recursive(
+    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["env", "file", "a", "path"]), inner, max_size=2)
+)
+
+
+def toml(value: Any) -> str:
+    """A value as TOML writes it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return repr(value) if isinstance(value, float) else json.dumps(value)
+
+
+LINES = [number for number, line in enumerate(EXAMPLE.read_text(encoding="utf-8").splitlines()) if re.match(r"(?:# )?\w+ = ", line)]
+
+
+@given(number=st.sampled_from(LINES), value=VALUES)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_setting_is_set_to_is_accepted_or_refused_by_name(tmp_path: Path, number: int, value: Any) -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    key = lines[number].removeprefix("# ").split(" ")[0]
+    lines[number] = f"{key} = {toml(value)}"
+    try:
+        load(written(tmp_path, "\n".join(lines)))
+    except ConfigError as error:
+        said = str(error)
+        assert "[" in said
+        assert "pydantic" not in said
+        assert "Value error" not in said
+        assert "Input" not in said
 
 
 # The example file

@@ -72,10 +72,11 @@ def load(path: Path) -> Config:
     base = path.absolute().parent
     references = References()
     raw = references.resolve(_parsed(path), base)
-    found = [misfit(at, what) for at, what in references.broken.items() if not _idle(at, raw)]
+    references.spare([at for at in references.broken if _idle(at, raw)])
+    found = [misfit(at, what) for at, what in references.broken.items()]
     found += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
     tables: dict[str, Any] = {}
-    for name, model in _models(raw, found).items():
+    for name, model in _models(raw, references, found).items():
         try:
             tables[name] = model.model_validate(raw.get(name, {}))
         except ValidationError as error:
@@ -108,11 +109,14 @@ def _idle(at: Key, raw: dict[str, Any]) -> bool:
     return False
 
 
-def _models(raw: dict[str, Any], found: list[Complaint]) -> dict[str, type[BaseModel]]:
+def _models(raw: dict[str, Any], references: References, found: list[Complaint]) -> dict[str, type[BaseModel]]:
     """The model of each table; without a usable `[directory] kind` that table is complained about and left out."""
     models: dict[str, type[BaseModel]] = dict(TABLES)
     directory = raw.get("directory", {})
     kind = directory.get("kind") if isinstance(directory, dict) else None
+    if ("directory", "kind") in references.broken:
+        del models["directory"]
+        return models
     try:
         models["directory"] = settings_model(kind) if isinstance(kind, str) else _KindSettings
     except ConfigError as error:

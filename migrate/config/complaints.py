@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -56,14 +58,14 @@ def misfit(at: Key, what: str) -> Complaint:
 
 
 def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: Any, references: References) -> list[Complaint]:
-    """Every failure of one table's model as a complaint."""
-    found = []
-    for detail in error.errors(include_url=False):
-        at = _located(table, detail["loc"], raw)
-        if at in references.broken:
-            continue
-        found.append(_complaint(at, model, detail, references))
-    return found
+    """Every failure of one table's model as a complaint; what only follows from another is left out."""
+    details = {_located(table, detail["loc"], raw): detail for detail in error.errors(include_url=False)}
+    causes = [*references.broken, *details]
+    return [
+        _complaint(at, model, detail, references)
+        for at, detail in details.items()
+        if at not in references.broken and not any(cause[: len(at)] == at and cause != at for cause in causes)
+    ]
 
 
 def paragraph(path: str, found: list[Complaint]) -> ConfigError:
@@ -98,7 +100,9 @@ def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references
         return Complaint(_UNKNOWN, where(at), f"is no setting; {advice}", (*at[:-1], meant) if meant else ())
     what = str(context["error"]) if kind == "value_error" and "error" in context else _reworded(detail["msg"])
     for secret in references.secrets():
-        what = what.replace(repr(secret), "the value").replace(secret, "…")
+        what = what.replace(repr(secret), "the value")
+        # A value of a letter or two would blot out the sentence and hide nothing.
+        what = what.replace(secret, "…") if len(secret) > 3 else what
     found = _shown(at, model, detail["input"], references)
     if kind == "value_error" and found is not None and found in what:
         found = None
@@ -111,9 +115,11 @@ def _said_of(found: str, what: str) -> str:
 
 
 def _reworded(message: str) -> str:
-    """Pydantic's words for a value's form, as a continuation of `is 'x': …`."""
-    plain = message.partition(", unable to parse")[0]
-    return plain.replace("Input should", "it should").replace("String should", "it should").replace("Tuple should", "it should")
+    """Pydantic's words for a value's form, as a continuation of `is 'x': …`; ours are sentences already."""
+    if "zero time" in message:
+        return "it should be a date"
+    plain = re.split(r", unable to|, got a|, not \d+$| after validation| for <class", message)[0]
+    return re.sub(r"^(?:Input|String|Tuple|Value|List|Dictionary) (?=should|is|must)", "it ", plain).replace("a valid tuple", "a list")
 
 
 def _shown(at: Key, model: type[BaseModel], value: object, references: References) -> str | None:
@@ -122,7 +128,7 @@ def _shown(at: Key, model: type[BaseModel], value: object, references: Reference
         return references.hidden[at]
     if isinstance(value, (Mapping, BaseModel)) or _may_be_secret(at, model):
         return None
-    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    text = str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, (date, time)) else repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,24 +38,23 @@ class References:
         if not isinstance(name, str) or not name:
             self.broken[at] = f'names no {"variable" if source == "env" else "file"}; write {{ {source} = "…" }}'
             return ""
-        if source == "env":
-            text = os.environ.get(name)
-            if text is None:
-                self.broken[at] = f"needs the environment variable {name}, which is not set"
-        else:
-            try:
-                text = (base / name).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-            except UnicodeDecodeError:
-                text = None
-                self.broken[at] = f"needs the file {base / name}, which is not UTF-8 text"
-            except OSError as error:
-                text = None
-                self.broken[at] = f"needs the file {base / name}, which cannot be read ({error.strerror})"
-        if text is None:
-            return ""
         self.hidden[at] = f"the value of ${name}" if source == "env" else f"the content of {name}"
+        text = ""
+        try:
+            text = os.environ[name] if source == "env" else (base / name).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        except KeyError:
+            self.broken[at] = f"needs the environment variable {name}, which is not set"
+        except UnicodeDecodeError:
+            self.broken[at] = f"needs the file {base / name}, which is not UTF-8 text"
+        except (OSError, ValueError) as error:
+            self.broken[at] = f"needs the file {base / name}, which cannot be read ({getattr(error, 'strerror', None) or error})"
         self.values.add(text)
         return text
+
+    def spare(self, idle: Iterable[Key]) -> None:
+        """A reference that leads nowhere and that nothing would use is an empty text, and no matter."""
+        for at in [at for at in idle if at in self.broken]:
+            del self.broken[at]
 
     def secrets(self) -> Iterator[str]:
         """The texts that must not appear in an error, longest first."""
