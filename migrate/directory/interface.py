@@ -29,11 +29,15 @@ REQUIRED: Final = ("account_id", "email", "methods")
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """A phrase naming the known words most like a mistaken one, or some of them when none is alike."""
+    """The end of a sentence: the known words most like a mistaken one, or some of them when none is alike."""
     known = list(known)
     if alike := get_close_matches(word, known, n=3, cutoff=0.6):
         return f"did you mean {' or '.join(repr(each) for each in alike)}?"
-    return f"there are {', '.join(known[:20])}{', …' * (len(known) > 20)}"
+    return f"there are {', '.join(known[:20])}{', …' * (len(known) > 20)}."
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    return near(word, known).removesuffix(".")  # the configuration ends the sentences of its keys
 
 
 class DirectorySettings(Settings):
@@ -53,7 +57,7 @@ class DirectorySettings(Settings):
     def _our_columns(cls, columns: dict[str, str]) -> dict[str, str]:
         for ours in columns:
             if ours not in ACCOUNT_COLUMNS:
-                raise ValueError(f"{ours!r} is none of our columns (write ours = theirs); {near(ours, ACCOUNT_COLUMNS)}")
+                raise ValueError(f"{ours!r} is none of our columns (write ours = theirs); {_near(ours, ACCOUNT_COLUMNS)}")
         return columns
 
     @field_validator("methods")
@@ -62,7 +66,7 @@ class DirectorySettings(Settings):
         meant: dict[str, str] = {}
         for theirs, ours in methods.items():
             if ours not in METHODS and ours != NO_STEP:
-                raise ValueError(f"{ours!r} is no method (their word = ours); {near(ours, (*METHODS, NO_STEP))}")
+                raise ValueError(f"{ours!r} is no method (their word = ours); {_near(ours, (*METHODS, NO_STEP))}")
             if meant.setdefault(spelling(theirs), ours) != ours:
                 raise ValueError(f"{theirs!r} is given two meanings; case, hyphens and underscores make no difference")
         return methods
@@ -74,7 +78,7 @@ class DirectorySettings(Settings):
         configured = {spelling(word): ours for word, ours in self.methods.items()}
         for word in self.method_columns:
             if (COMMON | configured).get(spelling(word), NO_STEP) == NO_STEP:
-                raise ValueError(f"method_columns: {word!r} is no method (method = their column); {near(word, METHODS)}")
+                raise ValueError(f"method_columns: {word!r} is no method (method = their column); {_near(word, METHODS)}")
         return self
 
 

@@ -54,7 +54,7 @@ def xlsx_records(path: Path, sheet: str | None) -> Iterator[list[Any]]:
         book = load_workbook(path, read_only=True, data_only=True)
         try:
             if sheet is not None and sheet not in book.sheetnames:
-                raise DirectoryError(f"{path} has no sheet {sheet!r}; {near(sheet, book.sheetnames)}.", where="[directory] sheet")
+                raise DirectoryError(f"{path} has no sheet {sheet!r}; {near(sheet, book.sheetnames)}", where="[directory] sheet")
             yield from _filled(book[sheet] if sheet is not None else book.worksheets[0])
         finally:
             book.close()

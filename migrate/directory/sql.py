@@ -241,7 +241,7 @@ class SqlDirectory(Directory):
 
         name = self.settings.key or ""
         if name not in present:
-            raise DirectoryError(f"the table has no column {name!r}; {near(name, present)}.", where="[directory] key")
+            raise DirectoryError(f"the table has no column {name!r}; {near(name, present)}", where="[directory] key")
         key: sa.ColumnClause[Any] = sa.column(sa.quoted_name(name, True))
         select = sa.select(*columns, key.label("migrate_key")).select_from(source).order_by(key).limit(self.chunk_rows)
         rows = connection.execute(sa.select(sa.func.count()).select_from(source)).scalar_one()
