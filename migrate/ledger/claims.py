@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from migrate.ledger.engine import Ledger
-from migrate.ledger.moves import BATCH, IDLE, move
+from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each
 from migrate.ledger.schema import bounce, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, LetterState
 from migrate.plan import CONFIRMATION
@@ -99,7 +99,7 @@ class Claims:
     def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
         """Write down what became of a claimed letter. False if the lease was lost: then somebody else decided, and that stands."""
         with self.ledger.begin() as connection:
-            return self._settle(connection, claimed, settlement, now)
+            return not self._settle(connection, [(claimed, settlement)], now)
 
     def settle_and_claim(
         self,
@@ -111,7 +111,7 @@ class Claims:
     ) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
         """Settle letters and claim the next ones in one commit; the new ones, and those of the old ones whose lease was lost."""
         with self.ledger.begin() as connection:
-            lost = [claimed for claimed, settlement in settled if not self._settle(connection, claimed, settlement, now)]
+            lost = self._settle(connection, settled, now)
             return self._claim(connection, now, limit, only_confirmations), lost
 
     def bounced(self, address: str, code: str, now: datetime, until: datetime) -> None:
@@ -150,19 +150,33 @@ class Claims:
         mine = move(connection, next_, "queued", "sending", at=now, actor=self.owner, values=held)
         return _claimed(connection, mine)
 
-    def _settle(self, connection: sa.Connection, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
-        after = _BECOMES[settlement.verdict]
-        values: dict[str, Any] = {"settled_at": None if after == "queued" else now} | IDLE
-        values |= {"not_before": settlement.not_before} if after == "queued" else {}
-        if settlement.verdict in _TRIED:
-            values |= {"attempts": letter.c.attempts + 1, "reply": settlement.reply}
-            values |= {"subject": settlement.subject, "mail_digest": settlement.mail_digest}
-        moved = move(
-            connection, [claimed.letter_id], "sending", after, at=now, actor=self.owner, reason=settlement.reason, reply=settlement.reply,
-            # The lease's end tells this claim from another one that the same worker made of the letter later.
-            only=[letter.c.owner == claimed.owner, letter.c.lease_until == claimed.lease_until], values=values,
-        )  # fmt: skip
-        return bool(moved)
+    def _settle(self, connection: sa.Connection, settled: Sequence[tuple[ClaimedLetter, Settlement]], now: datetime) -> list[ClaimedLetter]:
+        """Settle what is still held; the letters whose lease was lost."""
+        held = sa.select(letter.c.id, letter.c.owner, letter.c.lease_until).where(letter.c.state == "sending")
+        held = held.where(letter.c.id.in_([claimed.letter_id for claimed, _ in settled])).with_for_update()
+        # The lease's end tells this claim from another one that the same worker made of the letter later.
+        claims = {(row.id, row.owner, row.lease_until) for row in connection.execute(held)} if settled else set()
+        steps: list[Step] = []
+        lost: list[ClaimedLetter] = []
+        for claimed, settlement in settled:
+            if (claimed.letter_id, claimed.owner, claimed.lease_until) not in claims:
+                lost.append(claimed)
+                continue
+            tried = settlement.verdict in _TRIED
+            steps.append(
+                Step(
+                    letter_id=claimed.letter_id,
+                    after=_BECOMES[settlement.verdict],
+                    tried=tried,
+                    reason=settlement.reason,
+                    reply=settlement.reply,
+                    not_before=settlement.not_before,
+                    subject=settlement.subject if tried else None,
+                    mail_digest=settlement.mail_digest if tried else None,
+                )
+            )
+        move_each(connection, steps, at=now, actor=self.owner)
+        return lost
 
     def _pick(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -19,6 +20,27 @@ BATCH: Final = 5_000
 IDLE: Final[dict[str, Any]] = {"owner": None, "lease_until": None}
 FRESH: Final[dict[str, Any]] = {"reason": None, "reply": None, "attempts": 0, "not_before": None, "claimed_at": None, "settled_at": None}
 """What a letter that goes back into the queue for another reason than a temporary failure leaves behind."""
+
+
+_LAST_SAID: Final = ("reply", "subject", "mail_digest")
+_STEP: Final = (
+    sa.update(letter)
+    .where(letter.c.id == sa.bindparam("letter_id"))
+    .values(
+        state=sa.bindparam("after"),
+        reason=sa.bindparam("new_reason"),
+        not_before=sa.bindparam("new_not_before"),
+        settled_at=sa.bindparam("new_settled_at"),
+        attempts=letter.c.attempts + sa.bindparam("tried"),
+        owner=None,
+        lease_until=None,
+        **{
+            name: sa.func.coalesce(sa.bindparam(f"new_{name}", type_=sa.Text), letter.c[name])
+            for name in ("reply", "subject", "mail_digest")
+        },
+    )
+)
+"""An UPDATE may not name a parameter as a column it sets, hence `new_`."""
 
 
 def move(
@@ -54,6 +76,37 @@ def move(
         record(connection, found, before, after, at=at, actor=actor, run_seq=run_seq, reason=reason, reply=reply)
         moved += found
     return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One claimed letter's own way out of `sending`; what is None is left as it stands, but for `reason` and `not_before`."""
+
+    letter_id: int
+    after: LetterState
+    tried: bool
+    reason: str | None
+    reply: str | None
+    not_before: datetime | None
+    subject: str | None
+    mail_digest: str | None
+
+
+def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime, actor: str) -> None:
+    """Move letters that are `sending`, and that this transaction has locked, each its own way: two statements for all of them."""
+    if not steps:
+        return
+    rows = []
+    for step in steps:
+        if wrong := refuse("sending", step.after):
+            raise ValueError(wrong)
+        new = {f"new_{name}": getattr(step, name) for name in ("reason", "not_before", *_LAST_SAID)}
+        settled_at = None if step.after == "queued" else at
+        rows.append(new | {"letter_id": step.letter_id, "after": step.after, "tried": int(step.tried), "new_settled_at": settled_at})
+    connection.execute(_STEP, rows)
+    same: dict[str, Any] = {"at": at, "run_seq": None, "actor": actor, "from_state": "sending"}
+    told = ({"letter_id": step.letter_id, "to_state": step.after, "reason": step.reason, "reply": step.reply} for step in steps)
+    connection.execute(sa.insert(letter_event), [event | same for event in told])
 
 
 def record(

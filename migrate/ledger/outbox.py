@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import pandas as pd
@@ -18,7 +19,7 @@ from migrate.errors import LedgerError
 from migrate.ledger.frames import rows
 from migrate.ledger.moves import BATCH, FRESH, batches, move, record
 from migrate.ledger.references import as_typed, reference
-from migrate.ledger.schema import EPOCH, campaign, letter, letter_event, notice, run
+from migrate.ledger.schema import campaign, letter, letter_event, notice, run
 from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
@@ -30,6 +31,7 @@ QUEUE_COLUMNS: Final[dict[str, str]] = {
 `ends` is missing where the letter is never too late; `last_told_at` is missing for an account that was never told."""
 
 _KEY: Final = ("account_id", "tenure", "occasion", "told_cutoff")
+_key = itemgetter(*_KEY)
 _SAID: Final = ("language", "standing", "days_left", "facts")
 _ON_NOTICE: Final = (*_KEY, "kind", "change_seq", *_SAID)
 _ON_LETTER: Final = ("account_id", "kind", "occasion", "address", "role", "ends", "priority", "last_told_at", "message_id")
@@ -76,7 +78,7 @@ def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: 
         part = rows(letters.iloc[start : start + BATCH])
         for row in part:
             row["change_seq"] = row["change_seq"] or None
-            row["last_told_at"] = row["last_told_at"] or EPOCH
+            row["last_told_at"] = row["last_told_at"] or 0
         ids, before = _notices(queueing, part)
         notices += len(ids) - len(before)
         added, known = _divide(queueing, part, ids, before)
@@ -148,10 +150,6 @@ def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: dateti
     event = letter_event.c
     wanted = sa.select(sa.func.count()).where(event.at >= since, event.to_state == "withdrawn", event.actor.in_(actors))
     return int(connection.execute(wanted).scalar_one())
-
-
-def _key(row: _Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in _KEY)
 
 
 def _notices(queueing: _Queueing, part: list[_Row]) -> tuple[dict[tuple[Any, ...], int], frozenset[tuple[Any, ...]]]:
@@ -234,7 +232,8 @@ def _insert(queueing: _Queueing, added: list[_Row], ids: dict[tuple[Any, ...], i
             for row, ref in zip(added, references, strict=True)
         ],
     )
-    made = list(queueing.connection.execute(sa.select(letter.c.id).where(letter.c.reference.in_(references))).scalars())
+    mine = sa.select(letter.c.id).where(letter.c.reference.in_(references)).order_by(letter.c.id)
+    made = list(queueing.connection.execute(mine).scalars())
     record(queueing.connection, made, None, "queued", at=queueing.now, actor=queueing.actor, run_seq=queueing.run_seq)
     return made
 

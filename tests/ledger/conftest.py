@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from ledger.scenes import NOW, Scene, facts
+from peers import postgres_database
 
 from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger, LedgerSettings
@@ -15,17 +17,37 @@ from migrate.ledger.engine import Ledger, LedgerSettings
 DATABASES = ("sqlite", "postgresql")
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables in it, made by the migrations once."""
+    path = tmp_path_factory.mktemp("template") / "migrate.db"
+    Ledger.open(LedgerSettings(url=f"sqlite:///{path}"), create=True).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with the tables in it, made by the migrations once."""
+    with postgres_database(postgres_server) as url:
+        Ledger.open(LedgerSettings(url=url), create=True).close()
+        yield str(sa.make_url(url).database)
+
+
 @pytest.fixture(params=DATABASES)
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database that holds nothing yet, on each database the ledger works with."""
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a ledger without a row, on each database the ledger works with."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'migrate.db'}"
-    return str(request.getfixturevalue("postgres_url"))
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "migrate.db")
+        yield f"sqlite:///{tmp_path / 'migrate.db'}"
+    else:
+        server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
+        with postgres_database(server, template) as url:
+            yield url
 
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
-    with Ledger.open(LedgerSettings(url=ledger_url), create=True) as opened:
+    with Ledger.open(LedgerSettings(url=ledger_url), create=False) as opened:
         yield opened
 
 

@@ -83,7 +83,7 @@ def test_an_exception_takes_the_whole_transaction_back(scene: Scene) -> None:
 
 
 def test_a_missing_ledger_is_not_made_unless_asked(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="no ledger at .*migrate.db yet"):
+    with pytest.raises(LedgerError, match=r"no ledger at .*migrate\.db yet"):
         Ledger.open(_sqlite(tmp_path / "migrate.db"), create=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -233,7 +233,7 @@ def test_an_upgrade_that_breaks_leaves_the_ledger_as_it_was(tmp_path: Path, monk
 
 def test_looking_at_an_older_ledger_says_how_to_upgrade_it(tmp_path: Path) -> None:
     _made_older(tmp_path / "migrate.db")
-    with pytest.raises(LedgerError, match="older version.*migrate ledger upgrade"):
+    with pytest.raises(LedgerError, match=r"older version.*migrate ledger upgrade"):
         Ledger.open_readonly(_sqlite(tmp_path / "migrate.db"))
 
 

@@ -152,7 +152,7 @@ def test_a_ledger_that_somebody_is_writing_counts_as_locked(tmp_path: Path, cloc
     monkeypatch.setattr(lock_module, "PATIENCE", timedelta(milliseconds=50))
     path = tmp_path / "migrate.db"
     with Ledger.open(LedgerSettings(url=f"sqlite:///{path}"), create=True) as ledger, _writing(path):
-        with pytest.raises(LockedError, match="another program is writing to .*migrate.db and may be a run of sms"):
+        with pytest.raises(LockedError, match=r"another program is writing to .*migrate\.db and may be a run of sms"):
             _acquire(ledger, clock)
 
 

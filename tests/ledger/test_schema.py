@@ -104,7 +104,7 @@ def test_the_database_refuses_words_outside_the_vocabulary(scene: Scene, table: 
 def test_the_database_refuses_a_second_letter_to_one_address_under_one_notice(scene: Scene) -> None:
     scene.queue(queue_row("a1"), queue_row("a1", address="b@example.com"))
     with (
-        pytest.raises(sa.exc.IntegrityError, match="uq_letter_address|letter.notice_id, letter.address"),
+        pytest.raises(sa.exc.IntegrityError, match=r"uq_letter_address|letter\.notice_id, letter\.address"),
         scene.ledger.begin() as connection,
     ):
         connection.execute(sa.update(schema.letter).values(address="same@example.com"))
@@ -113,7 +113,7 @@ def test_the_database_refuses_a_second_letter_to_one_address_under_one_notice(sc
 def test_the_database_refuses_the_same_notice_twice(scene: Scene) -> None:
     scene.queue(queue_row("a1"), queue_row("a2"))
     with (
-        pytest.raises(sa.exc.IntegrityError, match="uq_notice_key|notice.campaign_id, notice.account_id"),
+        pytest.raises(sa.exc.IntegrityError, match=r"uq_notice_key|notice\.campaign_id, notice\.account_id"),
         scene.ledger.begin() as connection,
     ):
         connection.execute(sa.update(schema.notice).values(account_id="a1"))
