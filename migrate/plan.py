@@ -275,7 +275,8 @@ def confirm(accounts: pd.DataFrame, tenure: pd.Series, changes: pd.DataFrame, pr
     before = previous.assign(
         row=previous["account_id"].map(pd.Series(ids.index, index=ids)), role="previous", folded=previous["address"].str.lower()
     )
-    every = pd.concat([now, before[["row", "address", "role", "folded"]].dropna()]).drop_duplicates(["row", "folded"])
+    every = pd.concat([now, before[["row", "address", "role", "folded"]].dropna()], ignore_index=True)
+    every = every.drop_duplicates(["row", "folded"])
     judged = judge(every["address"])
     every = every[(judged["outcome"] == "").to_numpy()].assign(account_id=lambda e: e["row"].map(ids))
     letters = every.merge(changes[["account_id", "seq"]], on="account_id").sort_values(["row", "seq"], kind="stable")

@@ -199,6 +199,12 @@ def test_a_confirmation_goes_once_to_every_address() -> None:
     assert found.outcomes.to_numpy().tolist() == [["a", "queued", "change_confirmation"]]
 
 
+def test_an_old_address_that_cannot_be_mailed_spoils_no_other() -> None:
+    found = confirmed(person("a"), [(1, "sms_removed")], ("a at example",))
+    assert found.letters["address"].tolist() == ["a@example.com"]
+    assert found.outcomes["outcome"].tolist() == ["queued"]
+
+
 def test_two_open_changes_are_two_notices() -> None:
     found = confirmed(person("a"), [(1, "sms_removed"), (2, "authenticator_changed")])
     assert found.letters["occasion"].tolist() == ["change-1", "change-2"]

@@ -33,7 +33,7 @@ def test_each_change_is_confirmed_exactly_once_in_its_own_words(office: Office, 
     text = body(mail)
     assert says in text
     assert "Ada" in text
-    assert "July 2, 2023" in text
+    assert "2 July 2023" in text
     assert "ada@example.com" in text
 
 
@@ -102,7 +102,7 @@ def test_a_re_used_id_is_a_new_person_who_hears_nothing_of_the_first_nor_the_fir
     assert office.run(DAY2)["changes"] == {}
     office.change("a7", mfa="passkey")
     office.run(DAY3)
-    assert office.told() == [("zoe@example.com", "change-1")]
+    assert office.told() == [("zoe@example.com", "change-2")]
 
 
 def test_who_vanished_from_one_read_and_came_back_changed_is_told(office: Office) -> None:

@@ -81,7 +81,7 @@ def test_a_whole_campaign_told_day_by_day(office: Office) -> None:
         ("cutoff_passed", "T+14"),
     ]
     first, last = office.mails()[1], office.mails()[6]
-    assert "Wednesday, January 31, 2024" in body(first)
+    assert "Wednesday, 31 January 2024" in body(first)
     assert "60 days" in body(first)
     assert "Ada" in body(last)
     assert len({m["X-Migrate-Reference"] for m in office.mails()}) == 9
