@@ -245,10 +245,14 @@ def test_a_ledger_of_a_newer_version_is_left_alone(ledger_url: str, ledger: Ledg
         opening(LedgerSettings(url=ledger_url))  # type: ignore[operator]
 
 
-def test_two_programs_that_make_one_ledger_at_once_both_get_it(postgres_url: str) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_two_programs_that_make_one_ledger_at_once_both_get_it(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> None:
+    url = f"sqlite:///{tmp_path / 'migrate.db'}" if database == "sqlite" else request.getfixturevalue("postgres_url")
     script = "import sys; from migrate.ledger.engine import *; Ledger.open(LedgerSettings(url=sys.argv[1]), create=True).close()"
-    started = [subprocess.Popen([sys.executable, "-c", script, postgres_url], cwd=Path(__file__).parents[2]) for _ in range(2)]
+    started = [subprocess.Popen([sys.executable, "-c", script, url], cwd=Path(__file__).parents[2]) for _ in range(2)]
     assert [process.wait(60) for process in started] == [0, 0]
+    with Ledger.open(LedgerSettings(url=url), create=False) as ledger:
+        assert _campaigns(ledger) == 0
 
 
 @pytest.mark.parametrize(
