@@ -136,7 +136,7 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
             f"the campaign {config.campaign.name} has had no run yet, so nothing is known of anybody.",
             hint="`migrate dry-run --account ID` shows what the first one would do about an account.",
         )
-    account_id, reference = _find(connection, campaign_id, asked.strip())
+    account_id, reference = _find(connection, campaign_id, asked)
     a = schema.account.c
     row = connection.execute(sa.select(schema.account).where(a.campaign_id == campaign_id, a.account_id == account_id)).mappings().one()
     today = config.campaign.today(now)
@@ -173,6 +173,7 @@ def _find(connection: sa.Connection, campaign_id: int, asked: str) -> tuple[str,
     a = schema.account.c
     if connection.execute(sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id == asked)).first():
         return asked, None
+    asked = asked.strip()
     found = outbox.find(connection, asked)
     if found is not None and found["campaign_id"] == campaign_id:
         return str(found["account_id"]), str(found["reference"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def explain(
     ctx: typer.Context,
-    account: Annotated[str, typer.Argument(help="An account id, a username, an address, or the reference of a letter.")],
+    account: Annotated[list[str], typer.Argument(help="An account id, a username, an address, or the reference of a letter.")],
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
@@ -29,7 +29,7 @@ def explain(
     console = Console(json=as_json)
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
     with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
-        found = look(connection, config, account, now)
+        found = look(connection, config, " ".join(account), now)
     console.result(found.facts())
     if found.letter:
         _letter(console, found.letter, config.campaign)

@@ -49,8 +49,8 @@ def preview(
         console.say(letter.message.partition(b"\r\n\r\n")[0].decode().replace("\r\n", "\n"))
     else:
         console.say(f"To: {letter.to}\nSubject: {letter.subject}\n\n{letter.text}")
-    if language and language.partition("-")[0].lower() != letter.language.partition("-")[0]:
-        typer.echo(f"There is no text in {language!r}: this is {letter.language!r} with that region's dates.", err=True)
+    if language and not language.lower().startswith(letter.language.partition("-")[0]):
+        typer.echo(f"There are no texts for {language!r}: this is {letter.language!r}, with the dates of that region.", err=True)
 
 
 def _sample(config: Config, kind: str, change: str | None) -> Sample:

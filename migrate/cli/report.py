@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from migrate.cli.console import Console, Json
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
-from migrate.report.settings import Format
+from migrate.report.settings import Format, ReportsSettings
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -25,7 +24,7 @@ def report(
     ctx: typer.Context,
     as_of: AsOf = None,
     out: Annotated[Path | None, typer.Option(help="A folder that is new or empty (default: beside the other reports).")] = None,
-    formats: Annotated[list[Format] | None, typer.Option("--format", help="May be given several times (default: as configured).")] = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="May be given several times (default: as configured).")] = None,
     as_json: Json = False,
 ) -> None:
     """Write the reports of the last completed run, or of the last one of a day, from the ledger."""
@@ -37,9 +36,7 @@ def report(
 
     config = ctx.obj.config()
     console = Console(json=as_json)
-    wanted = config.reports.model_copy(update={"formats": tuple(dict.fromkeys(formats))} if formats else {})
-    if not wanted.formats:
-        raise ConfigError("is empty, so there is nothing to write.", where="[reports] formats", hint="Type `migrate report --format csv`.")
+    wanted = _formats(config.reports, formats or [])
     moment = instant(as_of, config.campaign)
     with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
@@ -47,8 +44,18 @@ def report(
         told = Recall(connection, run, Terms.from_json(run.counts["terms"]), run.evidence_at)
         written = evidence.rebuild(told, wanted, summary(connection, run), out)
     assert written is not None  # there are formats
-    console.result({"run_id": run.run_id, "as_of": run.as_of} | asdict(written))
+    rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}
+    console.result({"run_id": run.run_id, "as_of": run.as_of} | rest)
     console.say(f"Reports of run {run.run_id} as of {run.as_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}: {written.folder}")
+
+
+def _formats(reports: ReportsSettings, asked: list[str]) -> ReportsSettings:
+    """The settings with the formats that were asked for, if any were."""
+    if unknown := [name for name in asked if name not in get_args(Format)]:
+        raise ConfigError(f"{unknown[0]!r} is no format.", where="--format", hint=f"There are {', '.join(get_args(Format))}.")
+    if not asked and not reports.formats:
+        raise ConfigError("is empty, so there is nothing to write.", where="[reports] formats", hint="Type `migrate report --format csv`.")
+    return reports.model_copy(update={"formats": tuple(dict.fromkeys(asked))}) if asked else reports
 
 
 def _run(connection: sa.Connection, campaign: CampaignSettings, day: date | None) -> Run:

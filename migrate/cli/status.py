@@ -43,7 +43,8 @@ def status(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> Non
 def _days(console: Console, found: Status) -> None:
     left = found.days_left
     when = f"{_many(left, 'day')} left" if left > 0 else "the cutoff is today" if left == 0 else f"the cutoff was {_many(-left, 'day')} ago"
-    console.say(f"{found.campaign} ({found.organization}): opens {found.opens}, text messages work until {found.until}; {when}.")
+    works = "work" if found.now < found.cutoff else "worked"
+    console.say(f"{found.campaign} ({found.organization}): opens {found.opens}, text messages {works} until {found.until}; {when}.")
     now = f"{_named(found.stage)} since {found.stage.on}" if found.stage else "none"
     after = f"{_named(found.next_stage)} on {found.next_stage.on}" if found.next_stage else "none"
     console.say(f"Stage now: {now}. Next: {after}.")
