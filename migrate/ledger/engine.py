@@ -242,7 +242,7 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         extra = _EXTRAS.get(url.get_backend_name(), "postgres")
         raise LedgerError(
-            f"the driver for {url.drivername} is not installed.", where=WHERE, hint=f"`pip install 'migrate[{extra}]'`."
+            f"the driver for {url.drivername} is not installed.", where=WHERE, hint=f"Type: pip install 'sms-migrate[{extra}]'"
         ) from error
     except (ArgumentError, TypeError, ValueError):
         raise LedgerError(
