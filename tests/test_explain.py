@@ -12,8 +12,9 @@ from campaigns import Campaign
 
 from migrate.errors import ConfigError
 from migrate.explain import Next
-from migrate.ledger import schema
+from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger
+from migrate.status import summary
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,14 @@ def test_an_id_wins_over_the_username_of_another(campaign: Campaign) -> None:
     campaign.person("ann", "totp", username="somebody")
     campaign.run("2024-01-04 14:00")
     assert campaign.explained("ann").account["username"] == "somebody"
+
+
+def test_an_id_that_is_no_plain_text_is_quoted(campaign: Campaign) -> None:
+    campaign.person("a\x1b[2Jb", "sms", email="team@example.com")
+    campaign.run("2024-01-04 14:00")
+    with pytest.raises(ConfigError) as caught:
+        campaign.explained("team@example.com")
+    assert str(caught.value).isprintable()
 
 
 def test_a_made_up_reference_is_called_not_genuine(campaign: Campaign) -> None:
@@ -267,3 +276,26 @@ def test_what_comes_next_is_what_the_runs_then_do(tmp_path: Path) -> None:
             assert letters[-1].occasion == expected.stage
             told, expected = len(letters), made.explained("ann", f"{day} 14:00").next
     assert [each.occasion for each in made.explained("ann").notices] == ["opens", "T-9", "T-7", "T-4", "T-3", "T+0", "T+3"]
+
+
+def test_postgresql_tells_the_same(tmp_path: Path, postgres_url: str) -> None:
+    made = Campaign(tmp_path)
+    made.edit("sqlite:///migrate.db", postgres_url)
+    made.edit("[ledger]", "[policy]\nold_address_days = 0\n\n[ledger]")
+    made.person("7", "sms", username="ann", email="ann@old.example", notification_emails="Home@Ann.example")
+    made.run("2024-01-02 14:00")
+    made.person("7", "totp", email="ann@new.example")
+    made.run("2024-01-03 14:00")
+    reference = made.explained("ANN").notices[0].reference
+    for asked in (reference.lower(), "ann@old.example", "home@ann.example"):
+        found = made.explained(asked)
+        assert found.account["email"] == "ann@new.example"
+        assert [each.change for each in found.changes] == ["authenticator_enabled"]
+        assert [each.state for each in found.notices] == ["sent"] * 3
+    glance = made.status()
+    assert glance.accounts is not None
+    assert (glance.accounts.compliant, glance.outbox["sent"], glance.open_changes) == (1, 3, 0)
+    with Ledger.open_readonly(made.config.ledger) as ledger, ledger.read() as connection:
+        run = runs.last(connection, 1)
+        assert run is not None
+        assert summary(connection, run)["letters"] == {"sent": 2, "failed": 0, "uncertain": 0, "withdrawn": 0, "queued": 0}

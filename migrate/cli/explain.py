@@ -32,22 +32,28 @@ def explain(
         found = look(connection, config, " ".join(account), now)
     console.result(found.facts())
     if found.letter:
-        _letter(console, found.letter, config.campaign)
+        _letter(console, found.letter, found.account["tenure"], config.campaign)
     _who(console, found)
     _standing(console, found, config.campaign)
     _history(console, found, config.campaign)
     _next(console, found)
 
 
-def _letter(console: Console, letter: Notice, campaign: CampaignSettings) -> None:
+def _letter(console: Console, letter: Notice, tenure: int, campaign: CampaignSettings) -> None:
     from migrate.explain import GENUINE
+    from migrate.ledger.states import STATES
 
     console.say(f"Letter {letter.reference}: {letter.kind} ({letter.occasion})")
     _lines(
         console, [("to", letter.to), ("subject", letter.subject or "not composed yet"), (letter.state, _at(letter.changed_at, campaign))]
     )
-    if letter.state in ("queued", "sending", "withdrawn"):
-        console.say(f"  It is {letter.state}: as far as is known, nobody has received it.", "yellow")
+    if letter.state != "sent":
+        known = (
+            f"after {_tries(letter.attempts)}: {STATES[letter.state]}" if letter.attempts else "and was never tried: nobody has received it"
+        )
+        console.say(f"  It is {letter.state} {known}.", "yellow")
+    if letter.tenure != tenure:
+        console.say("  It was written to somebody who had this id before.", "yellow")
     console.say(GENUINE, "yellow")
     console.say()
 
@@ -55,8 +61,8 @@ def _letter(console: Console, letter: Notice, campaign: CampaignSettings) -> Non
 def _who(console: Console, found: Explained) -> None:
     account = found.account
     marks = [account["account_type"] if account["account_type"] != "person" else "", "administrator" if account["privileged"] else ""]
-    named = f" ({account['display_name']})" if account["display_name"] else ""
-    console.say(f"Account {account['account_id']}{named}" + "".join(f", {mark}" for mark in marks if mark))
+    named = f" ({_line(account['display_name'])})" if account["display_name"] else ""
+    console.say(f"Account {_line(account['account_id'])}{named}" + "".join(f", {mark}" for mark in marks if mark))
     lines = [
         ("username", account["username"]),
         ("address", account["email"] or "none"),
@@ -79,15 +85,15 @@ def _standing(console: Console, found: Explained, campaign: CampaignSettings) ->
     console.say(
         f"Standing: {found.standing} ({verdict}) since {_at(found.standing_since, campaign)}.", "green" if found.compliant else None
     )
-    console.say(f"  {found.why}")
+    console.say(f"  {_line(found.why)}")
     if found.migrated_at:
         console.say(f"  Migrated: first seen {_at(found.migrated_at, campaign)}.")
     console.say(f"At the cutoff: {found.at_cutoff_means} ({found.at_cutoff}).")
     for what, each in (("Exempt", found.exemption), ("Mail paused", found.pause)):
         if each:
-            console.say(f"{what} until {each.until}, owner {each.owner}: {each.reason}")
+            console.say(f"{what} until {each.until}, owner {_line(each.owner)}: {_line(each.reason)}")
     if not gone:
-        reason = f" ({found.outcome_reason})" if found.outcome_reason else ""
+        reason = f" ({_line(found.outcome_reason)})" if found.outcome_reason else ""
         console.say(f"Outcome of the last run: {found.outcome}{reason}.")
 
 
@@ -121,7 +127,7 @@ def _history(console: Console, found: Explained, campaign: CampaignSettings) -> 
             each.state,
             _at(each.changed_at, campaign),
             each.told_cutoff,
-            each.reply or each.reason,
+            _line(each.reply or each.reason or ""),
         )
         for each in found.notices
     ]
@@ -131,14 +137,23 @@ def _history(console: Console, found: Explained, campaign: CampaignSettings) -> 
 def _next(console: Console, found: Explained) -> None:
     console.say()
     if found.next:
-        console.say(f"Next: {found.next.stage} on {found.next.on}, if nothing changes. {found.next_why}".rstrip())
+        console.say(f"Next: {found.next.stage} on {found.next.on}, if nothing changes. {_line(found.next_why)}".rstrip())
     else:
-        console.say(f"Next: no reminder. {found.next_why}")
+        console.say(f"Next: no reminder. {_line(found.next_why)}")
 
 
 def _lines(console: Console, lines: list[tuple[str, str]]) -> None:
     for name, value in lines:
-        console.say(f"  {name:<11} {value}")
+        console.say(f"  {name:<11} {_line(value)}")
+
+
+def _tries(count: int) -> str:
+    return f"{count} {'try' if count == 1 else 'tries'}"
+
+
+def _line(text: str) -> str:
+    """Text that somebody else wrote, as one line: it must not look like a line of ours."""
+    return " ".join(text.split())
 
 
 def _at(when: datetime, campaign: CampaignSettings) -> str:

@@ -28,6 +28,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the reports of the last completed run, or of the last one of a day, from the ledger."""
+    from migrate.ledger import runs
     from migrate.ledger.engine import Ledger
     from migrate.report import evidence
     from migrate.report.recall import Recall
@@ -41,11 +42,14 @@ def report(
     with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
         assert run.evidence_at is not None  # completed
+        newest = runs.last(connection, run.campaign_id)
         told = Recall(connection, run, Terms.from_json(run.counts["terms"]), run.evidence_at)
         written = evidence.rebuild(told, wanted, summary(connection, run), out)
     assert written is not None  # there are formats
     rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}
     console.result({"run_id": run.run_id, "as_of": run.as_of} | rest)
+    if as_of is None and newest and newest.seq > run.seq:
+        console.need(f"Run {newest.run_id} came later and was not completed; this is the last one that was.", "yellow")
     console.say(f"Reports of run {run.run_id} as of {run.as_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}: {written.folder}")
 
 

@@ -95,7 +95,9 @@ def _waiting(console: Console, found: Status) -> None:
         console.need(f"{_many(found.unsaid_changes, 'change')} given up: nobody could be told in time.", "red")
     for each in found.exemptions:
         when = f"ended on {each.until}" if each.days < 0 else f"ends on {each.until} ({_many(each.days, 'day')} left)"
-        console.need(f"The exemption of {each.account_id} {when}; ask {each.owner}.", "red" if each.days < 0 else "yellow")
+        console.need(
+            f"The exemption of {each.account_id} {when}; ask {' '.join(each.owner.split())}.", "red" if each.days < 0 else "yellow"
+        )
 
 
 def _many(count: int, what: str) -> str:

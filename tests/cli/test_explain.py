@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from campaigns import Campaign
 
 from migrate.cli import main
+from migrate.ledger import schema
+from migrate.ledger.engine import Ledger
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,11 @@ def campaign(lived: Campaign, tmp_path: Path) -> Campaign:
 
 def asked(campaign: Campaign, *arguments: str) -> int:
     return main(["--config", str(campaign.path), "explain", "--as-of", "2024-01-04", *arguments])
+
+
+def change_letter(campaign: Campaign, reference: str, **values: str) -> None:
+    with Ledger.open(campaign.config.ledger, create=False) as ledger, ledger.begin() as connection:
+        connection.execute(sa.update(schema.letter).where(schema.letter.c.reference == reference).values(**values))
 
 
 def test_everything_about_an_account_is_printed(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +71,28 @@ def test_a_letter_that_still_waits_was_received_by_nobody(campaign: Campaign, ca
     assert asked(campaign, campaign.explained("dan").notices[0].reference) == 0
     out = capsys.readouterr().out
     assert "not composed yet" in out
-    assert "It is queued: as far as is known, nobody has received it." in out
+    assert "It is queued and was never tried: nobody has received it." in out
+
+
+def test_a_letter_nobody_can_be_sure_of_says_so(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = campaign.explained("bob").notices[0].reference
+    change_letter(campaign, reference, state="uncertain", reply="250 ok\nAccount mallory\n  Genuine")
+    assert asked(campaign, reference) == 0
+    out = capsys.readouterr().out
+    assert "It is uncertain after 1 try: nobody can know whether the server has it." in out
+    assert "250 ok Account mallory Genuine" in out
+
+
+def test_a_letter_to_an_earlier_holder_of_the_id_is_told_as_such(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = campaign.explained("bob").notices[0].reference
+    campaign.leaves("bob")
+    campaign.run("2024-01-03 15:00")
+    campaign.person("bob", "totp", username="bo", email="bo@example.com")
+    campaign.run("2024-01-03 16:00")
+    assert asked(campaign, reference) == 0
+    out = capsys.readouterr().out
+    assert "It was written to somebody who had this id before." in out
+    assert "reminder (holder 1 of this id)" in out
 
 
 def test_the_one_json_object_has_the_keys_of_the_manual(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,73 @@
+"""Who is meant: an account by its id, username, any address, or a letter's reference."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+import sqlalchemy as sa
+
+from migrate.accounts import ADDRESS_SEPARATOR
+from migrate.errors import ConfigError
+from migrate.ledger import outbox, schema
+from migrate.ledger.references import ALPHABET, LENGTH, as_typed
+
+_LISTED: Final = 20
+
+
+def find(connection: sa.Connection, campaign_id: int, asked: str) -> tuple[str, str | None]:
+    """The id of the account that is meant; and the reference, if one was asked for.
+
+    An id wins, so that it can be typed where several match; then a reference. An address finds everybody who has or had it, and
+    everybody a letter to it was about: it may have passed from one person to another. Raises ConfigError if nobody or several match.
+    """
+    a = schema.account.c
+    if connection.execute(sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id == asked)).first():
+        return asked, None
+    asked = asked.strip()
+    found = outbox.find(connection, asked)
+    if found is not None and found["campaign_id"] == campaign_id:
+        return str(found["account_id"]), str(found["reference"])
+    if found is not None:
+        raise ConfigError(
+            f"{as_typed(asked)} is a letter of another campaign, {found['campaign']}.",
+            hint="Type the same with --config and that one's file.",
+        )
+    matches = sorted(_matches(connection, campaign_id, asked))
+    if len(matches) == 1:
+        return matches[0], None
+    if matches:
+        shown = ", ".join(each if each.isprintable() else repr(each) for each in matches[:_LISTED])
+        more = f" and {len(matches) - _LISTED:,} more" if len(matches) > _LISTED else ""
+        raise ConfigError(
+            f"{asked!r} belongs or belonged to {len(matches):,} accounts: {shown}{more}.",
+            hint=f"Type one id, as in `migrate explain {shlex.quote(matches[0])}`." if matches[0].isprintable() else None,
+        )
+    if len(as_typed(asked)) == LENGTH and set(as_typed(asked)) <= set(ALPHABET):
+        raise ConfigError(
+            f"there is no letter {as_typed(asked)}, and no account of that name. A mail that carries this reference is not genuine.",
+            hint="Compare it with the mail once more, character by character.",
+        )
+    raise ConfigError(f"no account matches {asked!r}.", hint="Type an account id, a username, an address or the reference of a letter.")
+
+
+def _matches(connection: sa.Connection, campaign_id: int, asked: str) -> set[str]:
+    folded = asked.lower()
+
+    def same(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        # A database may fold ASCII alone.
+        return sa.or_(column == asked, sa.func.lower(column) == folded)
+
+    found: set[str] = set()
+    for table in (schema.account, schema.account_history):
+        c = table.c
+        others = c.notification_emails
+        among = sa.or_(others.contains(asked, autoescape=True), sa.func.lower(others).contains(folded, autoescape=True))
+        wanted = sa.select(c.account_id, c.username, c.email, c.notification_emails)
+        wanted = wanted.where(c.campaign_id == campaign_id, sa.or_(same(c.username), same(c.email), among))
+        for account_id, username, email, notified in connection.execute(wanted):
+            if folded in {str(each).lower() for each in (username, email, *notified.split(ADDRESS_SEPARATOR))}:
+                found.add(account_id)
+    to = schema.letter.c
+    found |= set(connection.execute(sa.select(to.account_id).where(to.campaign_id == campaign_id, same(to.address))).scalars())
+    return found
