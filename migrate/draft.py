@@ -285,14 +285,12 @@ def _confirm(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules, made: 
 
 def _previous_addresses(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules) -> pd.DataFrame:
     """`account_id`, `address` of the addresses these accounts had in the last `old_address_days`, that nobody else has now."""
-    since = rules.moment.now - timedelta(days=rules.policy.old_address_days)
-    ids = case.accounts["account_id"]
-    history = prior.earlier_addresses(ids.min(), ids.max() + "\0", since) if rules.policy.old_address_days else None
-    versions = [case.prior[case.known]] if history is None else [case.prior[case.known], history]
     if rules.policy.old_address_days == 0:
         return pd.DataFrame({"account_id": pd.Series(dtype="str"), "address": pd.Series(dtype="str")})
-    wanted = ["account_id", "tenure", "email", "notification_emails"]
-    had = pd.concat([version[wanted] for version in versions], ignore_index=True)
+    since = rules.moment.now - timedelta(days=rules.policy.old_address_days)
+    ids = case.accounts["account_id"]
+    history = prior.earlier_addresses(ids.iloc[0], ids.iloc[-1], since)
+    had = pd.concat([case.prior.loc[case.known, list(history.columns)], history], ignore_index=True)
     tenure = pd.Series(case.record["tenure"].to_numpy(), index=ids)
     had = had[had["account_id"].map(tenure) == had["tenure"]].reset_index(drop=True)
     every = changes.addresses(had)

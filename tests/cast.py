@@ -27,6 +27,9 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+FIRST_READ = at("2023-12-01 14:00")
+
+
 def person(account_id: str, methods: str = "sms", **fields: Any) -> dict[str, Any]:
     """One row of `ROW_COLUMNS`; `methods` are our words, comma-separated."""
     row: dict[str, Any] = dict.fromkeys(ROW_COLUMNS, None) | {
@@ -58,7 +61,7 @@ def accounts(*people: dict[str, Any]) -> pd.DataFrame:
     return conform(rows(*people), ACCOUNT_COLUMNS)
 
 
-def recorded(*people: dict[str, Any], seen: datetime = at("2023-12-01 14:00"), **fields: Any) -> pd.DataFrame:
+def recorded(*people: dict[str, Any], seen: datetime = FIRST_READ, **fields: Any) -> pd.DataFrame:
     """People as the ledger remembers them from a read at `seen`: `RECORD_COLUMNS`."""
     if not people:
         return empty(RECORD_COLUMNS)

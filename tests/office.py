@@ -18,7 +18,8 @@ from typing import Any
 from migrate.cli import main
 
 COLUMNS = (
-    "id", "login", "mail", "security_mails", "name", "given", "lang", "dept", "manager", "active", "sso", "kind", "admin", "mfa", "mfa_default",
+    "id", "login", "mail", "security_mails", "name", "given", "lang", "dept", "manager", "active", "sso", "kind", "admin", "mfa",
+    "mfa_default",
     "mfa_changed_at", "last_login", "mobile",
 )  # fmt: skip
 

@@ -16,7 +16,9 @@ NOW = at("2024-01-10 14:00")
 LATER = at("2024-02-02 14:00")
 
 
-def compared(now: list[dict], before: pd.DataFrame, *, when=NOW, basis: str = "basis", spared: frozenset[str] = frozenset(), **policy) -> Compared:
+def compared(
+    now: list[dict], before: pd.DataFrame, *, when=NOW, basis: str = "basis", spared: frozenset[str] = frozenset(), **policy
+) -> Compared:
     return compare(accounts(*now), before, spared, PolicySettings(**policy), basis, CAMPAIGN.cutoff_at, when)
 
 

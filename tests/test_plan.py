@@ -56,9 +56,7 @@ def planned(
     standing = assess(compared.accounts, policy, exempt_until.notna())
     moment = Moment(now, due(STAGES, now), CAMPAIGN, gap)
     reminded = to_be_reminded(compared, standing, policy, moment.after_cutoff)
-    return plan(
-        compared, standing, reminded, ids.isin(confirming), exempt_until, paused_until, nothing_mailed(**mailed), judged, moment
-    )
+    return plan(compared, standing, reminded, ids.isin(confirming), exempt_until, paused_until, nothing_mailed(**mailed), judged, moment)
 
 
 def outcome(account: dict | None = None, **given: Any) -> tuple[str, str]:
@@ -224,9 +222,7 @@ def test_a_confirmation_that_reaches_nobody_has_the_outcome_of_the_primary_addre
 
 _people = st.lists(
     st.builds(
-        lambda n, methods, enabled, federated, email: person(
-            f"u{n}", ",".join(methods), enabled=enabled, federated=federated, email=email
-        ),
+        lambda n, methods, enabled, federated, email: person(f"u{n}", ",".join(methods), enabled=enabled, federated=federated, email=email),
         st.integers(0, 40),
         st.sets(st.sampled_from(METHODS)),
         st.booleans(),

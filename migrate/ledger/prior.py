@@ -71,8 +71,9 @@ class Prior:
             sa.select(*(c[name] for name in OPEN_COLUMNS)).where(*self._within(c, low, high), c.state == "open"), OPEN_COLUMNS
         )
 
-    def earlier_addresses(self, low: Bound, high: Bound, since: datetime) -> pd.DataFrame:
-        """`account_id`, `tenure`, `email`, `notification_emails` of versions that were superseded at or after an instant."""
+    def earlier_addresses(self, first_id: str, last_id: str, since: datetime) -> pd.DataFrame:
+        """`account_id`, `tenure`, `email`, `notification_emails` of versions that were superseded at or after an instant, of the accounts
+        from one id to another, both included."""
         h, run = schema.account_history.c, schema.run.c
         first = sa.select(sa.func.min(run.seq)).where(run.campaign_id == self.campaign_id, run.as_of >= since).scalar_subquery()
         columns = {"account_id": "str", "tenure": "int32", "email": "str", "notification_emails": "str"}

@@ -83,7 +83,9 @@ def test_a_connection_that_drops_half_way_changes_nothing(seasoned: Office, post
     engine = sa.create_engine(postgres_url)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE users (id text, mail text, mfa text)"))
-        connection.execute(sa.text("INSERT INTO users SELECT 'u' || n, 'u' || n || '@example.com', 'sms' FROM generate_series(1, 100000) n"))
+        connection.execute(
+            sa.text("INSERT INTO users SELECT 'u' || n, 'u' || n || '@example.com', 'sms' FROM generate_series(1, 100000) n")
+        )
     query = "select id as account_id, mail as email, mfa as methods, pg_sleep(0.00002) from users"
     (seasoned.folder / "config.toml").write_text(
         (seasoned.folder / "config.toml")

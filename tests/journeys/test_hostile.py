@@ -125,14 +125,25 @@ def test_method_words_in_any_case_are_understood_and_unknown_ones_are_told_by_th
 
 
 def test_a_telephone_number_in_any_form_is_never_seen_again(office: Office) -> None:
-    numbers = ["+1 (415) 555-0123", "0049-30-5550187", "5550123", "+442079460123;ext=4", "tel:+1-415-555-0123", "12", "unlisted", 14155550123]
+    numbers = [
+        "+1 (415) 555-0123",
+        "0049-30-5550187",
+        "5550123",
+        "+442079460123;ext=4",
+        "tel:+1-415-555-0123",
+        "12",
+        "unlisted",
+        14155550123,
+    ]
     for n, number in enumerate(numbers):
         office.hire(f"u{n}", "sms", mobile=number)
     office.run(T30)
     shown = [row["phone"] for row in office.report("accounts")]
     assert all(sum(character.isdigit() for character in phone) <= 2 for phone in shown)
     assert shown[0].endswith("23")
-    everything = b"".join(path.read_bytes() for path in office.folder.rglob("*") if path.is_file() and not path.name.startswith("directory"))
+    everything = b"".join(
+        path.read_bytes() for path in office.folder.rglob("*") if path.is_file() and not path.name.startswith("directory")
+    )
     for number in ("5550123", "555-0123", "5550187", "9460123"):
         assert number.encode() not in everything
 

@@ -36,7 +36,8 @@ def test_a_database_and_the_same_data_as_csv_give_the_same_standings_outcomes_an
     assert found[0] == found[1]
     standing, outcomes, unknown, _, told = found[0]
     assert standing == {
-        "sms_only": 4, "sms_default": 1, "sms_fallback": 1, "migrated": 1, "no_second_step": 1, "exempt_sso": 1, "inactive": 1, "unknown": 1,
+        "sms_only": 4, "sms_default": 1, "sms_fallback": 1, "migrated": 1,
+        "no_second_step": 1, "exempt_sso": 1, "inactive": 1, "unknown": 1,
     }  # fmt: skip
     assert outcomes == {
         "queued": 3, "not_reminded": 4, "exempt_sso": 1, "inactive": 1, "no_address": 1, "bad_address": 1, "rejected": 1,

@@ -233,7 +233,7 @@ def test_an_upgrade_that_breaks_leaves_the_ledger_as_it_was(tmp_path: Path, monk
 
 def test_looking_at_an_older_ledger_says_how_to_upgrade_it(tmp_path: Path) -> None:
     _made_older(tmp_path / "migrate.db")
-    with pytest.raises(LedgerError, match=r"older version.*migrate ledger upgrade"):
+    with pytest.raises(LedgerError, match=r"older version.*migrate run"):
         Ledger.open_readonly(_sqlite(tmp_path / "migrate.db"))
 
 
