@@ -77,9 +77,8 @@ class Prior:
         h, run = schema.account_history.c, schema.run.c
         first = sa.select(sa.func.min(run.seq)).where(run.campaign_id == self.campaign_id, run.as_of >= since).scalar_subquery()
         columns = {"account_id": "str", "tenure": "int32", "email": "str", "notification_emails": "str"}
-        return self._fetch(
-            sa.select(*(h[name] for name in columns)).where(*self._within(h, low, high), h.until_run >= first).distinct(), columns
-        )
+        there = (h.campaign_id == self.campaign_id, h.account_id.between(first_id, last_id), h.until_run >= first)
+        return self._fetch(sa.select(*(h[name] for name in columns)).where(*there).distinct(), columns)
 
     def exceptions(self, table: sa.Table, today: date) -> pd.Series:
         """Account id → the last day (ISO) of the longest exemption or pause (`table`) that is in force on a day."""

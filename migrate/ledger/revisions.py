@@ -61,7 +61,11 @@ def mismatch(found: str | None, described: str) -> LedgerError:
     if found is None:
         return LedgerError(f"{described} is a database, but not a ledger.", where=where, hint="Name another one.")
     if found < HEAD:
-        return LedgerError(f"{described} was written by an older version (tables {found}).", where=where, hint="`migrate run` upgrades it, after keeping a copy.")
+        return LedgerError(
+            f"{described} was written by an older version (tables {found}).",
+            where=where,
+            hint="`migrate run` upgrades it, after keeping a copy.",
+        )
     return LedgerError(
         f"{described} was written by a newer version (tables {found}, this one knows {HEAD}).",
         where=where,
