@@ -91,20 +91,25 @@ def deliver(
     swept = claims.sweep(clock())
     done.uncertain += len(set(swept.uncertain) - set(swept.requeued))
     claimed: list[ClaimedLetter] = []
+    settled: list[tuple[ClaimedLetter, Settlement]] = []
     try:
         with transport.connect() as connection:
-            claimed = claims.claim(clock())
+            claimed = claims.claim(clock(), transport.at_once)
             while claimed:
-                pace.wait()
-                settlement, bounced = _send(claimed[0], connection, composer, clock(), done)
-                if bounced:
-                    claims.bounced(claimed[0].address, bounced, clock(), clock() + timedelta(days=bounce_days))
-                claimed, _ = claims.settle_and_claim([(claimed[0], settlement)], clock())
-                watch(1)
+                for letter in claimed:
+                    pace.wait()
+                    settlement, bounced = _send(letter, connection, composer, clock(), done)
+                    settled.append((letter, settlement))
+                    if bounced:
+                        claims.bounced(letter.address, bounced, clock(), clock() + timedelta(days=bounce_days))
+                watch(len(claimed))
+                claimed, _ = claims.settle_and_claim(settled, clock(), transport.at_once)
+                settled = []
     except MailServerError as error:
-        # Nothing was said about this letter, so it goes back as it was.
-        for letter in claimed:
-            claims.settle(letter, Settlement("released"), clock())
+        # Nothing was said about the letters still in hand, so they go back as they were.
+        said = len(settled)
+        for letter, settlement in [*settled, *((letter, Settlement("released")) for letter in claimed[said:])]:
+            claims.settle(letter, settlement, clock())
         done.stopped = error
     return done
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -212,14 +212,10 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     made.records.append(record[settled].assign(differs=records.differs(record, compared.prior, compared.known)[settled]))
     if confirming.any():
         cases.add(_Case(accounts[confirming], record[confirming], compared.prior[confirming], compared.known[confirming], open_))
-    gone, kept = records.departed(compared, now), records.rejected(recorded, part.rejected, accounts["account_id"])
-    was = pd.Index(recorded["account_id"]).get_indexer(pd.Index(kept["account_id"]))
-    before = recorded.take(was).set_axis(kept.index)
-    made.records.append(gone.assign(differs=True))
-    made.records.append(kept.assign(differs=records.differs(kept, before, pd.Series(True, index=kept.index))))
+    away = _away(part, compared, recorded, now, made)
 
     made.accepted += len(accounts)
-    made.missing += len(gone) + len(kept)
+    made.missing += away
     made.mailed_changes += int(compared.changes.loc[compared.changes["mailed"], "account_id"].nunique())
     made.standings.update(_count(standing))
     made.changes_seen.update(_count(compared.changes["change"]))
@@ -229,6 +225,17 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     for spill, frame in ((made.changes, compared.changes), (made.withdrawn, planned.withdrawn), (made.rejected, part.rejected)):
         if len(frame):
             spill.append(frame)
+
+
+def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime, made: Draft) -> int:
+    """Drafts the known accounts without an accepted row: those that are gone, and those whose row was rejected. How many they are."""
+    gone, kept = compared.gone, records.rejected(recorded, part.rejected, compared.accounts["account_id"])
+    if len(gone):
+        made.records.append(records.departed(gone, now).assign(differs=True))
+    if len(kept):
+        before = recorded.loc[kept.index]
+        made.records.append(kept.assign(differs=records.differs(kept, before, pd.Series(True, index=kept.index))))
+    return len(gone) + len(kept)
 
 
 def _open_changes(compared: Compared, recorded: pd.DataFrame, rules: Rules, made: Draft) -> pd.DataFrame:

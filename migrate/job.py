@@ -82,10 +82,13 @@ class Result:
         return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] else 0
 
 
-def run(config: Config, options: Options = Options(), watch: Watch = _unwatched) -> Result:
-    """The scheduled job. Raises before it changed anything, or returns what it did."""
+def run(config: Config, options: Options = Options(), watch: Watch = _unwatched, composer: Composer | None = None) -> Result:
+    """The scheduled job. Raises before it changed anything, or returns what it did.
+
+    `composer` is the one of this configuration, if the caller runs it more than once and has it already.
+    """
     clock = clock_from(options.as_of)
-    composer = Composer(config.mail, config.campaign)
+    composer = composer or Composer(config.mail, config.campaign)
     folder.writable(config.reports.dir)
     directory = open_directory(config.directory)
     with ExitStack() as held:

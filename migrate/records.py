@@ -60,17 +60,19 @@ def remember(
     return conform(pd.DataFrame(record, index=accounts.index), RECORD_COLUMNS)
 
 
-def departed(compared: Compared, now: datetime) -> pd.DataFrame:
+def departed(gone: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """`RECORD_COLUMNS` of the accounts that a complete read no longer has: as recorded, and gone."""
-    gone = compared.gone
     return conform(gone.assign(gone_at=pd.Timestamp(now).as_unit("us"), change_count=gone["change_count"] + 1), RECORD_COLUMNS)
 
 
 def rejected(recorded: pd.DataFrame, rejections: pd.DataFrame, accepted: pd.Series) -> pd.DataFrame:
     """`RECORD_COLUMNS` of known accounts whose row was rejected: as recorded, but for the outcome (design §4).
 
-    `rejections` has `account_id` and `rejection`; `accepted` are ids that have an accepted row beside the rejected one.
+    `rejections` has `account_id` and `rejection`; `accepted` are ids that have an accepted row beside the rejected one. The index is
+    that of `recorded`.
     """
+    if rejections.empty:
+        return recorded.iloc[:0]
     first = rejections[~rejections["account_id"].isin(accepted)].drop_duplicates("account_id").set_index("account_id")["rejection"]
     kept = recorded[recorded["account_id"].isin(first.index) & recorded["gone_at"].isna()]
     return conform(kept.assign(outcome="rejected", outcome_reason=kept["account_id"].map(first)), RECORD_COLUMNS)
@@ -80,7 +82,7 @@ def differs(record: pd.DataFrame, prior: pd.DataFrame, known: pd.Series) -> pd.S
     """True where the ledger has no such row, or one that differs in any column."""
     different = ~known.to_numpy(bool)
     for name in RECORD_COLUMNS:
-        new, old = record[name], prior[name]
-        unequal = (new != old) & ~(new.isna() & old.isna())
-        different |= unequal.fillna(True).to_numpy(bool)
-    return pd.Series(np.asarray(different), index=record.index)
+        new, old = record[name].array, prior[name].array
+        absent, lacked = pd.isna(new), pd.isna(old)
+        different |= (absent != lacked) | (~absent & ~lacked & np.asarray(new != old, dtype=bool))
+    return pd.Series(different, index=record.index)

@@ -8,24 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrate.cli.console import Console, Quiet
+from migrate.cli.console import Console, Json, Quiet
 
 if TYPE_CHECKING:
     from migrate.demo.tour import RunSummary
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder to make; refused if it holds anything.")] = Path("demo"), quiet: Quiet = False
+    folder: Annotated[Path, typer.Argument(help="Folder to make; refused if it holds anything.")] = Path("demo"),
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Build a sample directory, live through a campaign on it, and leave reports and a Maildir to look at."""
     from migrate.config import load
     from migrate.demo.journey import build, live_through
     from migrate.job import Options
     from migrate.job import run as run_job
+    from migrate.mail.compose import Composer
 
     config = load(build(folder))
+    composer = Composer(config.mail, config.campaign)
+    console = Console(json=as_json, quiet=quiet)
 
     def run(as_of: datetime) -> RunSummary:
-        return run_job(config, Options(as_of)).facts
+        return run_job(config, Options(as_of), composer=composer).facts
 
-    live_through(folder, run, Console(quiet=quiet))
+    console.result(live_through(folder, run, console).facts())

@@ -30,6 +30,8 @@ _HOST: Final = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
 class MaildirTransport:
     """Delivers into the Maildir at `path`, which is made if it is not there."""
 
+    at_once: Final = 25
+
     def __init__(self, path: Path) -> None:
         self._path = path
 

@@ -34,6 +34,8 @@ _REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
 class SmtpTransport:
     """Connects to the server of `[mail.smtp]`. `retrying` bounds the tries at connecting; tests pass one that does not wait."""
 
+    at_once: Final = 1
+
     def __init__(self, settings: SmtpSettings, retrying: Retrying | None = None) -> None:
         self._settings = settings
         self._retrying = _patiently() if retrying is None else retrying

@@ -47,7 +47,13 @@ class Connection(Protocol):
 
 
 class Transport(Protocol):
-    """A way to the mail server."""
+    """A way to the mail server.
+
+    `at_once` is how many letters may be taken in hand together: if the process dies, so many may be left uncertain.
+    """
+
+    @property
+    def at_once(self) -> int: ...
 
     def connect(self) -> AbstractContextManager[Connection]:
         """An open connection, for one thread at a time."""
