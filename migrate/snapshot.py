@@ -53,7 +53,7 @@ class Spill:
             self._writer.close()
 
     def reader(self) -> pa.ipc.RecordBatchFileReader:
-        return pa.ipc.open_file(pa.memory_map(str(self.path)))
+        return pa.ipc.open_file(pa.OSFile(str(self.path)))
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """The frames as they were appended (or their batches)."""
