@@ -11,20 +11,21 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
 
-from migrate import __version__, guards
+from migrate import __version__, guards, status
 from migrate.addressing import judge
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, deliver, worker
 from migrate.directory import Directory, Tally, mapping_digest, open_directory, read
 from migrate.draft import Draft, Rules, draft
-from migrate.errors import ConfigError, DirectoryError, GuardError, MigrateError
+from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
 from migrate.ledger import outbox, record, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
@@ -44,7 +45,7 @@ Watch = Callable[[str, int], None]
 """Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done."""
 
 _SOME_LETTERS_FAILED: Final = 5
-_REPORT_PATIENCE: Final = timedelta(seconds=60)
+_REPORT_PATIENCE: Final = timedelta(minutes=5)
 
 
 def _unwatched(_step: str, _more: int) -> None:
@@ -97,17 +98,18 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         scratch = held.enter_context(scratch_folder())
         with RunLock.acquire(ledger, config.campaign.name, "run", worker()) as lock:
             started = clock()
-            snapshot, tally = take(directory, config, scratch, watch)
-            with ledger.begin() as connection:
-                made = draft(
-                    snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, options), scratch
-                )
-                stopped = _guarded(made, config, options)
-                recorded = _record(connection, made, config, options, tally, directory.describe(), started, clock)
-                lock.still_mine(connection)
+            now = options.as_of or started
+            with _kept_in(scratch):
+                snapshot, tally = take(directory, config, scratch, watch)
+                with ledger.begin() as connection:
+                    rules = _rules(config, composer, connection, now, options)
+                    made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
+                    stopped = _guarded(made, config, options)
+                    recorded = _record(connection, made, config, options, tally, directory.describe(), started, clock)
+                    lock.still_mine(connection)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
-        facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, started)
+        facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, now)
         facts |= {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
         _report(config, ledger, recorded, facts, clock)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error))
@@ -122,13 +124,15 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
     composer = Composer(config.mail, config.campaign)
     directory = open_directory(config.directory)
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
-        started = clock()
-        snapshot, tally = take(directory, config, scratch, watch)
-        with ledger.read() as connection:
-            made = draft(snapshot, Prior(connection, config.campaign.name), _rules(config, composer, connection, started, options), scratch)
+        now = options.as_of or clock()
+        with _kept_in(scratch):
+            snapshot, tally = take(directory, config, scratch, watch)
+            with ledger.read() as connection:
+                rules = _rules(config, composer, connection, now, options)
+                made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
         _guarded(made, config, options)
         would_queue = sum(len(rows) for rows in made.queued())
-        yield made, _drafted(made, tally, config, started) | {"would_queue": would_queue}
+        yield made, _drafted(made, tally, config, now) | {"would_queue": would_queue}
 
 
 def send(config: Config, as_of: datetime | None = None, watch: Watch = _unwatched) -> tuple[Delivered, dict[str, int]]:
@@ -143,6 +147,19 @@ def send(config: Config, as_of: datetime | None = None, watch: Watch = _unwatche
             return Delivered(), outbox_of(ledger, None)
         delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch)
         return delivered, outbox_of(ledger, campaign_id)
+
+
+def finish(config: Config) -> str | None:
+    """Writes the reports of the last run if it ended before it could, and completes it: its id, or None if there was nothing to do."""
+    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+        last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+    if last is None or last.state == "completed":
+        return None
+    with Ledger.open(config.ledger, create=False) as ledger:
+        with ledger.read() as connection:
+            facts = status.summary(connection, replace(last, evidence_at=datetime.now(UTC)))
+        _report(config, ledger, last, facts, clock_from(None))
+        return last.run_id
 
 
 def clock_from(as_of: datetime | None) -> Clock:
@@ -169,8 +186,14 @@ def take(directory: Directory, config: Config, scratch: Path, watch: Watch) -> t
             yield frame
             watch("read", len(frame))
 
+    return Snapshot.take(watched(), scratch), tally
+
+
+@contextmanager
+def _kept_in(scratch: Path) -> Iterator[None]:
+    """Says where there was no room for what is kept while a run reads and decides; nothing has been changed then."""
     try:
-        return Snapshot.take(watched(), scratch), tally
+        yield
     except OSError as error:
         raise DirectoryError(
             f"the directory could not be kept while it was read: {error.strerror or error}.",
@@ -329,8 +352,14 @@ def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any]
 
 @contextmanager
 def reporting(config: Config, ledger: Ledger) -> Iterator[None]:
-    """Holds the right to write reports, waiting for whoever has it now."""
-    with RunLock.acquire(ledger, config.campaign.name, "report", f"report-{secrets.token_hex(8)}"):
+    """Holds the right to write reports, waiting a while for whoever has it now."""
+    patiently = Retrying(
+        retry=retry_if_exception_type(LockedError),
+        stop=stop_after_delay(_REPORT_PATIENCE),
+        wait=wait_fixed(0.2) + wait_random(0, 0.3),
+        reraise=True,
+    )
+    with patiently(RunLock.acquire, ledger, config.campaign.name, "report", f"report-{secrets.token_hex(8)}"):
         yield
 
 

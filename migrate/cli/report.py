@@ -27,8 +27,8 @@ def report(
     formats: Annotated[list[str] | None, typer.Option("--format", help="May be given several times (default: as configured).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the reports of the last completed run, or of the last one of a day, from the ledger."""
-    from migrate.ledger import runs
+    """Write the reports of the last run, or of the last completed one of a day, from the ledger."""
+    from migrate.job import finish
     from migrate.ledger.engine import Ledger
     from migrate.report import evidence
     from migrate.report.recall import Recall
@@ -39,17 +39,16 @@ def report(
     console = Console(json=as_json)
     wanted = _formats(config.reports, formats or [])
     moment = instant(as_of, config.campaign)
+    if moment is None and (finished := finish(config)):
+        console.say(f"Run {finished} had ended before its reports were written: they are written, and it is complete.")
     with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
         assert run.evidence_at is not None  # completed
-        newest = runs.last(connection, run.campaign_id)
         told = Recall(connection, run, Terms.from_json(run.counts["terms"]), run.evidence_at)
         written = evidence.rebuild(told, wanted, summary(connection, run), out)
     assert written is not None  # there are formats
     rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}
     console.result({"run_id": run.run_id, "as_of": run.as_of} | rest)
-    if as_of is None and newest and newest.seq > run.seq:
-        console.need(f"Run {newest.run_id} came later and was not completed; this is the last one that was.", "yellow")
     console.say(f"Reports of run {run.run_id} as of {run.as_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}: {written.folder}")
 
 

@@ -1,0 +1,37 @@
+"""The same campaign on each database that can hold the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from office import Office
+
+
+def lived(office: Office) -> list[Any]:
+    """A few eventful days: what every run said, who was told what, and the last report."""
+    for n in range(12):
+        office.hire(f"u{n:02}", "sms" if n % 3 else "sms;totp", mfa_default="sms", dept="Sales" if n % 2 else None)
+    office.hire("ann", "sms", mail="ann@old.example", security_mails="home@ann.example")
+    said: list[Any] = []
+    for day, what in (
+        ("2023-12-30T06:00", {}),
+        ("2024-01-02T06:00", {"u01": {"mfa": "totp"}, "ann": {"mail": "ann@new.example", "mfa": "sms;totp"}}),
+        ("2024-01-03T06:00", {"u02": {"mail": None, "mfa": ""}}),
+        ("2024-01-18T06:00", {"u02": {"mail": "u02@example.com"}, "u04": {"sso": "yes"}}),
+        ("2024-01-18T18:00", {}),
+    ):
+        for account_id, change in what.items():
+            office.change(account_id, **change)
+        facts = office.run(day)
+        said.append({name: facts[name] for name in ("run_id", "read", "rejected", "standing", "changes", "outcomes", "letters")})
+        if day.startswith("2024-01-03"):
+            office.leave("u05")
+    said.append(office.told())
+    exact = ("account_id", "standing", "outcome", "outcome_reason", "methods", "notices_sent", "last_notice", "last_notice_state")
+    said.append([[row[name] for name in exact] for row in office.report("accounts")])
+    return said
+
+
+def test_postgresql_and_sqlite_tell_the_same_people_the_same(tmp_path: Path, postgres_url: str) -> None:
+    assert lived(Office(tmp_path / "sqlite")) == lived(Office(tmp_path / "postgresql", ledger=postgres_url))
