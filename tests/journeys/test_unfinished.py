@@ -35,7 +35,7 @@ def test_a_run_that_died_before_it_could_report_holds_up_no_later_one(office: Of
     office.write()
     with monkeypatch.context() as broken:
         broken.setattr(job, "_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        assert office.migrate("run", "--as-of", T30).code == 230
+        assert office.migrate("run", "--as-of", T30).code == 130
     facts = office.run("2024-01-02T12:00")
     assert facts["outcomes"] == {"nothing_due": 1}
     assert [row["state"] for row in office.report("notices")] == ["sent"]
