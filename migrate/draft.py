@@ -24,7 +24,7 @@ from migrate.ledger.prior import Prior
 from migrate.letters import COMPOSED_COLUMNS, Composed, compose
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
-from migrate.plan import CONFIRMATION, OPEN_COLUMNS, Judge, Moment
+from migrate.plan import CONFIRMATION, OPEN_COLUMNS, STRUCK_OUT, Judge, LeftOut, Moment
 from migrate.snapshot import Range, Snapshot, Spill
 from migrate.standing import PolicySettings, assess, at_cutoff
 
@@ -34,7 +34,7 @@ OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outc
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
-    `domain` is the sender's;
+    `domain` is the sender's; `left_out` is what an approved plan says, if one is applied;
     with `as_baseline` the changes of this read are recorded and nobody is told of them."""
 
     policy: PolicySettings
@@ -43,6 +43,7 @@ class Rules:
     composer: Composer
     domain: str
     judge: Judge
+    left_out: LeftOut = lambda letters: pd.Series("", index=letters.index, dtype="str")
     as_baseline: bool = False
 
 
@@ -222,9 +223,17 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     made.outcomes.update(_count(outcomes.loc[settled, "outcome"]))
     made.outcomes["rejected"] += len(part.rejected)
     made.reminders += int((outcomes["outcome"] == "queued").sum())
-    for spill, frame in ((made.changes, compared.changes), (made.withdrawn, planned.withdrawn), (made.rejected, part.rejected)):
+    withdrawn = _pointless(planned.withdrawn, mailed.waiting, accounts["account_id"], outcomes)
+    for spill, frame in ((made.changes, compared.changes), (made.withdrawn, withdrawn), (made.rejected, part.rejected)):
         if len(frame):
             spill.append(frame)
+
+
+def _pointless(withdrawn: pd.DataFrame, waiting: pd.DataFrame, ids: pd.Series, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """`withdrawn` without the older letters of accounts whose newer stage an approved plan does not have: those stay."""
+    unlisted = ids[(outcomes["outcome"] == "not_in_plan") & (outcomes["outcome_reason"] != STRUCK_OUT)]
+    stay = waiting.loc[waiting["account_id"].isin(unlisted), "letter_id"]
+    return withdrawn[(withdrawn["reason"] != "newer_stage") | ~withdrawn["letter_id"].isin(stay)]
 
 
 def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime, made: Draft) -> int:
@@ -263,17 +272,21 @@ def _compose(
     made: Draft,
     outcomes: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Composes letters into the draft; the outcomes, with `unrenderable` for accounts none of whose letters could be composed."""
+    """Composes letters into the draft; the outcomes, with `unrenderable` for accounts none of whose letters could be composed, and
+    `not_in_plan` for those whose reminder an approved plan leaves out."""
     if letters.empty:
         return outcomes
     composed: Composed = compose(letters, accounts, standing, seen, rules.composer, rules.domain, rules.moment)
     for letter in composed.samples:
         made.samples.setdefault((letter.kind, letter.letter.language), letter.letter)
-    made.letters.append(composed.letters[list(COMPOSED_COLUMNS)])
+    left_out = rules.left_out(composed.letters)
+    made.letters.append(composed.letters.loc[left_out == "", list(COMPOSED_COLUMNS)])
     failed = composed.failed[~composed.failed.index.isin(composed.letters["row"])]
-    reasons = outcomes["outcome_reason"].copy()
-    reasons.loc[failed.index] = failed
-    return pd.DataFrame({"outcome": outcomes["outcome"].mask(outcomes.index.isin(failed.index), "unrenderable"), "outcome_reason": reasons})
+    left_out = left_out[left_out != ""].set_axis(composed.letters.loc[left_out != "", "row"])
+    outcome, reason = outcomes["outcome"].copy(), outcomes["outcome_reason"].copy()
+    for word, why in (("unrenderable", failed), ("not_in_plan", left_out)):
+        outcome.loc[why.index], reason.loc[why.index] = word, why
+    return pd.DataFrame({"outcome": outcome, "outcome_reason": reason})
 
 
 def _confirm(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules, made: Draft) -> None:

@@ -41,13 +41,16 @@ def something_there(draft: Draft) -> None:
         )
 
 
-def blast_radius(draft: Draft, safety: SafetySettings) -> GuardError | None:
-    """The error for more new reminders than may go out unreviewed, or None. The caller holds them and does the rest of the run."""
+def blast_radius(draft: Draft, safety: SafetySettings, plan: str) -> GuardError | None:
+    """The error for more new reminders than may go out unreviewed, or None. The caller holds them and does the rest of the run.
+
+    `plan` is the folder that a dry run would write, as it is typed.
+    """
     if draft.reminders <= safety.max_messages:
         return None
     return GuardError(
         f"{draft.reminders} reminders are due and at most {safety.max_messages} may go out unreviewed: they were held. The directory was "
         "recorded and confirmations were sent.",
         where="[safety] max_messages",
-        hint="Type `migrate dry-run` to review them, and raise max_messages to let them out.",
+        hint=f"Type `migrate dry-run`, review plan.csv in {plan}, and let out what is in it: `migrate run --plan {plan}`",
     )

@@ -19,14 +19,15 @@ from typing import Any, Final
 import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
 
-from migrate import __version__, guards, status
+from migrate import __version__, approval, guards, review, status
 from migrate.addressing import judge
+from migrate.approval import Approval
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, deliver, worker
 from migrate.directory import Directory, Tally, mapping_digest, open_directory, read
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
-from migrate.ledger import outbox, record, runs
+from migrate.ledger import outbox, plans, record, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock
@@ -57,13 +58,15 @@ class Options:
     """What a person asks of one run. `as_of` sets its clock; with `send` false letters stay queued.
 
     `accept_directory` accepts a read that the partial-directory guard would refuse; with `as_baseline` its changes are recorded and
-    nobody is mailed about them.
+    nobody is mailed about them. `plan` is the folder of a reviewed dry run, and `approved_by` who lets it go out.
     """
 
     as_of: datetime | None = None
     send: bool = True
     accept_directory: bool = False
     as_baseline: bool = False
+    plan: Path | None = None
+    approved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +102,21 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         with RunLock.acquire(ledger, config.campaign.name, "run", worker()) as lock:
             started = clock()
             now = options.as_of or started
+            approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
                 snapshot, tally = take(directory, config, scratch, watch)
                 with ledger.begin() as connection:
                     rules = _rules(config, composer, connection, now, options)
+                    if approved:
+                        rules = replace(rules, left_out=approved.left_out)
                     made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
                     stopped = _guarded(made, config, options)
-                    recorded = _record(connection, made, config, options, tally, directory.describe(), started, clock)
+                    recorded = _record(connection, made, config, options, approved, tally, directory.describe(), started, clock)
                     lock.still_mine(connection)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, now)
-        facts |= {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
+        facts |= _approval_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
         _report(config, ledger, recorded, facts, clock)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error))
 
@@ -228,13 +234,24 @@ def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None
     guards.something_there(made)
     if not options.accept_directory:
         guards.partial_directory(made, config.safety)
-    if held := guards.blast_radius(made, config.safety):
+    if options.plan:
+        return None
+    plan = review.typed(review.place(config, made.rules.moment.now))
+    if held := guards.blast_radius(made, config.safety, plan):
         made.hold()
     return held
 
 
 def _record(
-    connection: sa.Connection, made: Draft, config: Config, options: Options, tally: Tally, described: str, started: datetime, clock: Clock
+    connection: sa.Connection,
+    made: Draft,
+    config: Config,
+    options: Options,
+    approved: Approval | None,
+    tally: Tally,
+    described: str,
+    started: datetime,
+    clock: Clock,
 ) -> Run:
     """Writes the draft down, in the transaction in which it was made."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
@@ -272,9 +289,29 @@ def _record(
         outbox.enqueue(connection, campaign_id, this.seq, rows, now)
         told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
         record.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
-    counts = _counts(made, tally) | {"terms": Terms.of(campaign, config.schedule, config.policy).to_json()}
+    if approved:
+        _approve(connection, campaign_id, this, approved, now)
+    counts = _counts(made, tally) | _approval_of(approved) | {"terms": Terms.of(campaign, config.schedule, config.policy).to_json()}
     runs.count(connection, this.seq, counts)
     return runs.find(connection, this.seq)
+
+
+def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: Approval, now: datetime) -> None:
+    """Writes the approval down, and the reviewer's deletions: what was struck out is never due again, whatever became of its account."""
+    detail = {
+        "run": this.run_id,
+        "as_of": approved.facts.as_of.isoformat(),
+        "reminders": len(approved.reminders),
+        "removed": approved.struck,
+        "confirmations_removed": approved.undeletable,
+    }
+    plans.approve(connection, campaign_id, approved.digest, by=approved.by, at=now, rows=approved.approved, detail=detail)
+    for rows in approved.struck_out():
+        plans.strike(connection, campaign_id, this.seq, this.run_id, rows, now)
+
+
+def _approval_of(approved: Approval | None) -> dict[str, Any]:
+    return {"plan": approved.told()} if approved else {}
 
 
 def _counts(made: Draft, tally: Tally) -> dict[str, Any]:
@@ -309,7 +346,7 @@ def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:
 def _letters(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:
     """What became of letters in this run, and how many wait after it."""
     with ledger.read() as connection:
-        withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.started_at)
+        withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.as_of)
         queued = outbox.counts(connection, recorded.campaign_id)["queued"]
     return {
         "sent": delivered.sent,

@@ -28,6 +28,11 @@ OUTCOMES: Final = (
 Judge = Callable[[pd.Series], pd.DataFrame]
 """Addresses → `outcome` ('' where it can be mailed, else no_address, bad_address, domain_not_allowed, bounced) and `reason`."""
 
+LeftOut = Callable[[pd.DataFrame], pd.Series]
+"""Letters that are about to be queued → why an approved plan keeps each from it, '' where it does not."""
+
+STRUCK_OUT: Final = "struck out by the reviewer"
+
 TOLD_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str", "tenure": "int32", "told_cutoff": "str", "address": "str", "state": "str", "reason": "str",
 }  # fmt: skip

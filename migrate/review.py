@@ -1,52 +1,102 @@
 """A dry run written down for review: the plan, every outcome, and how the mails would look (design §13).
 
-Nothing here sends or records. The folder is personal data like any report: it is private, and appears whole or not at all.
+Nothing here sends or records. The folder is personal data like any report: it is private, and appears whole or not at all. What
+`migrate run --plan` later compares the reviewed plan.csv with is in plan.json, and the letters themselves, untouched, in plan.parquet.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
 
+from migrate import __version__
+from migrate.config import Config
 from migrate.draft import Draft
+from migrate.letters import COMPOSED_COLUMNS
 from migrate.plan import CONFIRMATION
-from migrate.report import cells, folder, lines
+from migrate.report import cells, folder, lines, resaved
 from migrate.report.cells import CellType
 from migrate.snapshot import REJECTED_COLUMNS
+
+PLAN: Final = "plan.csv"
+FACTS: Final = "plan.json"
+TWIN: Final = "plan.parquet"
 
 PLAN_COLUMNS: Final[dict[str, CellType]] = {
     "notice": "word", "account_id": "text", "to": "text", "kind": "word", "occasion": "word", "language": "word", "subject": "text",
     "standing": "word", "days_left": "integer", "held": "boolean",
 }  # fmt: skip
-"""`held` is true for what the blast-radius guard would hold back without an approved plan."""
+"""A row a letter. `held` is true for what the blast-radius guard would hold back without an approved plan."""
 OUTCOME_COLUMNS: Final[dict[str, CellType]] = {
     "account_id": "text", "position": "integer", "username": "text", "email": "text", "display_name": "text", "standing": "word",
     "outcome": "word", "outcome_reason": "text",
 }  # fmt: skip
-"""A row read a row. `position` is where a rejected row stood in the source; a rejected row has no standing."""
+"""A row a row read. `position` is where a rejected row stood in the source; a rejected row has no standing."""
+TWIN_COLUMNS: Final[dict[str, str]] = {"notice": "str", **COMPOSED_COLUMNS, "held": "bool"}
+"""A letter of plan.csv as it was drafted, in the same order."""
+
+_ARROW: Final = {"str": pa.large_string(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_()}
+
+
+class PlanFacts(BaseModel):
+    """plan.json: what the plan depends on, and what its rows say.
+
+    `config` and `mail` are the digests of the configuration and of the templates, `settings` and `templates` what they are made of; `twin`
+    is the SHA-256 of plan.parquet, and `rows` has the mark of each of its rows, in order. Days left, the directory and the counts are there
+    to be read: they are not compared.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1]
+    tool_version: str
+    campaign: str
+    as_of: datetime
+    created_at: datetime
+    expires_at: datetime
+    directory: str
+    config: str
+    settings: dict[str, str]
+    mail: str
+    templates: dict[str, str]
+    counts: dict[str, int]
+    outcomes: dict[str, int]
+    twin: str
+    rows: list[str]
+
+
+def place(config: Config, now: datetime) -> Path:
+    """The folder of a dry run that was told no other."""
+    return config.reports.dir / f"dry-run-{config.campaign.today(now)}"
+
+
+def typed(path: Path) -> str:
+    """A path as a person types it here: short below the working directory."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path))
+
+
+def template_digests(sources: Mapping[str, str]) -> dict[str, str]:
+    """Name → SHA-256 of each text that letters are composed from."""
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sources.items()}
 
 
 def plan_rows(made: Draft) -> Iterator[pd.DataFrame]:
     """`PLAN_COLUMNS`, a letter a row: what would be queued, and what would be held."""
-    for letters in made.letters.frames():
-        yield pd.DataFrame(
-            {
-                "notice": _notices(letters),
-                "account_id": letters["account_id"],
-                "to": letters["address"],
-                "kind": letters["kind"],
-                "occasion": letters["occasion"],
-                "language": letters["language"],
-                "subject": letters["subject"],
-                "standing": letters["standing"],
-                "days_left": letters["days_left"],
-                "held": made.held & (letters["kind"] != CONFIRMATION),
-            }
-        )
+    return (listed(letters) for letters in _twin_rows(made))
+
+
+def listed(twin: pd.DataFrame) -> pd.DataFrame:
+    """Letters (`TWIN_COLUMNS`) as plan.csv lists them."""
+    return twin.rename(columns={"address": "to"})[list(PLAN_COLUMNS)]
 
 
 def outcome_rows(made: Draft) -> Iterator[pd.DataFrame]:
@@ -60,14 +110,13 @@ def outcome_rows(made: Draft) -> Iterator[pd.DataFrame]:
         yield rows.assign(outcome="rejected", username=blank, email=blank, display_name=blank, standing=blank)[list(OUTCOME_COLUMNS)]
 
 
-def write(made: Draft, out: Path) -> Path:
-    """Writes plan.csv, outcomes.csv and previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
+def write(made: Draft, config: Config, out: Path, created_at: datetime) -> PlanFacts:
+    """Writes the plan, outcomes.csv and previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
 
     Raises ReportError if the folder cannot be written, or is there and is no dry run.
     """
     with folder.side_folder(out) as side:
-        with folder.create(side / "plan.csv") as file:
-            lines.write(file, (cells.typed(rows, PLAN_COLUMNS) for rows in plan_rows(made)), PLAN_COLUMNS)
+        facts = _write_plan(made, config, side, created_at)
         with folder.create(side / "outcomes.csv") as file:
             lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made)), OUTCOME_COLUMNS)
         previews = side / "previews"
@@ -76,11 +125,63 @@ def write(made: Draft, out: Path) -> Path:
             for suffix, content in (("eml", letter.message), ("html", letter.html.encode())):
                 with folder.create(previews / f"{kind}-{language}.{suffix}") as file:
                     file.write(content)
-        folder.replace(side, out, known_by="plan.csv")
-    return out
+        folder.replace(side, out, known_by=PLAN)
+    return facts
+
+
+def _write_plan(made: Draft, config: Config, side: Path, created_at: datetime) -> PlanFacts:
+    marks: list[str] = []
+    reminders = 0
+    schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in TWIN_COLUMNS.items()])
+    with folder.create(side / TWIN) as twin, pq.ParquetWriter(twin, schema, compression="zstd") as writer:
+
+        def tables() -> Iterator[pa.Table]:
+            nonlocal reminders
+            for letters in _twin_rows(made):
+                writer.write_table(pa.Table.from_pandas(letters, schema=schema, preserve_index=False))
+                table = cells.typed(listed(letters), PLAN_COLUMNS)
+                marks.extend(resaved.marks(resaved.as_text(table, PLAN_COLUMNS), PLAN_COLUMNS))
+                reminders += int((letters["kind"] != CONFIRMATION).sum())
+                yield table
+
+        with folder.create(side / PLAN) as file:
+            lines.write(file, tables(), PLAN_COLUMNS)
+    rules, now = made.rules, made.rules.moment.now.astimezone(UTC)
+    facts = PlanFacts(
+        version=1,
+        tool_version=__version__,
+        campaign=config.campaign.name,
+        as_of=now,
+        created_at=created_at,
+        expires_at=now + timedelta(hours=config.safety.plan_hours),
+        directory=made.fingerprint,
+        config=config.digest,
+        settings=dict(config.settings),
+        mail=rules.composer.digest,
+        templates=template_digests(rules.composer.sources),
+        counts={"read": made.read, "rows": len(marks), "reminders": reminders, "confirmations": len(marks) - reminders},
+        outcomes=dict(made.outcomes),
+        twin=sha256(side / TWIN),
+        rows=marks,
+    )
+    with folder.create(side / FACTS) as file:
+        file.write(facts.model_dump_json(indent=1).encode() + b"\n")
+    return facts
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _twin_rows(made: Draft) -> Iterator[pd.DataFrame]:
+    for letters in made.letters.frames():
+        held = made.held & (letters["kind"] != CONFIRMATION)
+        yield letters.assign(notice=_notices(letters), held=held)[list(TWIN_COLUMNS)]
 
 
 def _notices(letters: pd.DataFrame) -> list[str]:
-    """A short name of each notice, the same in every dry run: letters of one notice share it."""
+    """A short name of each notice, the same in every dry run: letters of one notice share it. No spreadsheet takes it for a number."""
     keys = zip(letters["account_id"], letters["tenure"], letters["occasion"], letters["told_cutoff"], strict=True)
-    return [hashlib.sha256("\x1f".join(map(str, key)).encode()).hexdigest()[:16] for key in keys]
+    return ["n" + hashlib.sha256("\x1f".join(map(str, key)).encode()).hexdigest()[:16] for key in keys]

@@ -31,12 +31,13 @@ class SafetySettings(Settings):
     """`[safety]`. Shares go from 0 to 1.
 
     `max_shrink` and `max_changes` compare with the accounts known so far, and only once more than `guard_floor` accounts are concerned.
-    `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
+    `plan_hours` is how long a dry run may be approved. `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
     """
 
     max_messages: int = Field(500, ge=0)
     max_shrink: Share = 0.10
     max_changes: Share = 0.20
     guard_floor: int = Field(20, ge=0)
+    plan_hours: int = Field(72, ge=1, le=24 * 366)
     allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()
     allow_time_travel: bool = False

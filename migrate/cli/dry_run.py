@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,13 +36,16 @@ def dry_run(
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
     with watching(console) as watch, dry_run_job(config, Options(moment), watch) as (made, facts):
-        day = config.campaign.today(made.rules.moment.now)
-        folder = review.write(made, out or config.reports.dir / f"dry-run-{day}")
+        folder = out or review.place(config, made.rules.moment.now)
+        written = review.write(made, config, folder, datetime.now(UTC))
         facts = facts | {"out": str(folder)}
         console.result(facts)
         tell(console, facts, config)
         _show(console, made, account)
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
+    if written.counts["reminders"]:
+        console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")
+        console.say(f"migrate run --plan {review.typed(folder)}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,12 @@ def run(
     as_baseline: Annotated[
         bool, typer.Option("--as-baseline", help="With --accept-directory: record its changes and mail nobody about them.")
     ] = False,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Send the reminders of a reviewed dry run that are still due, and no other.")
+    ] = None,
+    approved_by: Annotated[
+        str | None, typer.Option("--approved-by", metavar="NAME", help="With --plan: who approves it (default: who is signed in here).")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -37,9 +44,12 @@ def run(
         raise ConfigError(
             "goes with --accept-directory.", where="--as-baseline", hint="Type `migrate run --accept-directory --as-baseline`."
         )
+    if approved_by is not None and (plan is None or not approved_by.strip()):
+        raise ConfigError("is a name and goes with --plan.", where="--approved-by", hint="Type `migrate run --plan DIR --approved-by NAME`.")
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
-    options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline)
+    approver = (approved_by or _login()).strip() if plan else ""
+    options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver)
     with watching(console) as watch:
         result = run_job(config, options, watch)
     console.result(result.facts)
@@ -47,10 +57,26 @@ def run(
     return result.exit_code
 
 
+def _login() -> str:
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers; KeyError before Python 3.13
+        return f"user {os.getuid()}"
+
+
 def _tell(console: Console, result: Result, config: Any) -> None:
     from migrate.cli.summary import tell
 
     tell(console, result.facts, config)
+    if plan := result.facts.get("plan"):
+        console.say(
+            f"Plan approved by {plan['approved_by']}: {plan['approved']:,} reminders in it, {plan['struck_out']:,} struck out for good."
+        )
+        if plan["confirmations_deleted"]:
+            console.need(f"{plan['confirmations_deleted']:,} confirmations were deleted from the plan; they go out all the same.", "yellow")
     letters = result.facts["letters"]
     console.say(
         f"Letters: {letters['sent']:,} sent, {letters['queued']:,} queued, {letters['withdrawn']:,} withdrawn, "

@@ -13,6 +13,7 @@ Two rules hold for every table:
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from migrate.campaign import CampaignSettings
-from migrate.config.anchors import anchored, digest
+from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
 from migrate.config.references import Key, References
 from migrate.directory import DirectorySettings, settings_model
@@ -53,6 +54,7 @@ class Config:
     """Everything a run is told beforehand.
 
     `path` is the file it came from; `digest` (64 hex digits) changes with every effective setting, and with no secret, comment or folder.
+    `settings` is what it digests, `[table] key` → value as JSON.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Config:
     ledger: LedgerSettings
     reports: ReportsSettings
     digest: str
+    settings: Mapping[str, str]
 
 
 def load(path: Path) -> Config:
@@ -83,7 +86,7 @@ def load(path: Path) -> Config:
             found += complaints(name, model, error, raw.get(name, {}), references)
     if found:
         raise paragraph(str(path), found)
-    return Config(path=path, digest=digest(tables), **{name: anchored(table, base) for name, table in tables.items()})
+    return Config(path=path, digest=digest(tables), settings=effective(tables), **{name: anchored(table, base) for name, table in tables.items()})
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -53,6 +53,23 @@ def digest(tables: Mapping[str, BaseModel]) -> str:
     return hashlib.sha256(_URL_PASSWORD.sub(r"\1@", text).encode()).hexdigest()
 
 
+def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
+    """`[mail.smtp] port` → what it is set to, as JSON: what `digest` digests, a setting at a time."""
+    found: dict[str, str] = {}
+
+    def walk(at: tuple[str, ...], value: Any) -> None:
+        if isinstance(value, dict) and (value or len(at) == 1):
+            for name, inner in value.items():
+                walk((*at, str(name)), inner)
+        else:
+            text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_written)
+            found[f"[{'.'.join(at[:-1])}] {at[-1]}"] = _URL_PASSWORD.sub(r"\1@", text)
+
+    for name, table in tables.items():
+        walk((name,), table.model_dump(by_alias=True))
+    return found
+
+
 def _written(value: object) -> object:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=str)
