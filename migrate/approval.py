@@ -44,8 +44,8 @@ _ANEW: Final = "Type `migrate dry-run` and review the new plan."
 class Approval:
     """A plan as it was reviewed. `digest` (hex) names the plan, the rows that were left in it, and who approved it.
 
-    `reminders` has a row for each reminder of the plan, `_JUDGED` and `struck`, by account id: a dry run plans one an account. `undeletable`
-    counts confirmations whose row was deleted; they go out all the same.
+    `reminders` has a row for each reminder of the plan, by account id, for a dry run plans one an account: `_JUDGED` and `struck`, which is
+    1 where the reviewer deleted it. `undeletable` counts confirmations whose row was deleted; they go out all the same.
     """
 
     folder: Path
@@ -126,7 +126,9 @@ def _facts(folder: Path) -> PlanFacts:
         return PlanFacts.model_validate_json((folder / FACTS).read_bytes())
     except FileNotFoundError:
         raise GuardError(
-            f"there is no {FACTS}, so this is no dry run's folder. {_NOTHING}", where=str(folder), hint="Type `migrate dry-run` to make one."
+            f"there is no {FACTS}, so this is no dry run's folder. {_NOTHING}",
+            where=str(folder),
+            hint="Type `migrate dry-run` to make one.",
         ) from None
     except OSError as error:
         raise GuardError(f"{FACTS} cannot be read: {error.strerror or error}. {_NOTHING}", where=str(folder)) from None

@@ -100,8 +100,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         _no_time_travel(config, ledger, options.as_of)
         scratch = held.enter_context(scratch_folder())
         with RunLock.acquire(ledger, config.campaign.name, "run", worker()) as lock:
-            started = clock()
-            now = options.as_of or started
+            now = options.as_of or clock()
             approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
                 snapshot, tally = take(directory, config, scratch, watch)
@@ -111,7 +110,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                         rules = replace(rules, left_out=approved.left_out)
                     made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
                     stopped = _guarded(made, config, options)
-                    recorded = _record(connection, made, config, options, approved, tally, directory.describe(), started, clock)
+                    recorded = _record(connection, made, config, options, approved, tally, directory.describe(), clock)
                     lock.still_mine(connection)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
@@ -250,7 +249,6 @@ def _record(
     approved: Approval | None,
     tally: Tally,
     described: str,
-    started: datetime,
     clock: Clock,
 ) -> Run:
     """Writes the draft down, in the transaction in which it was made."""
@@ -259,7 +257,7 @@ def _record(
     record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
     facts = RunFacts(
         as_of=now,
-        started_at=started,
+        started_at=now,
         baseline=options.as_baseline,
         read=made.read,
         rejected=made.outcomes["rejected"],
@@ -346,7 +344,7 @@ def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:
 def _letters(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:
     """What became of letters in this run, and how many wait after it."""
     with ledger.read() as connection:
-        withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.as_of)
+        withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.started_at)
         queued = outbox.counts(connection, recorded.campaign_id)["queued"]
     return {
         "sent": delivered.sent,

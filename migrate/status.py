@@ -154,9 +154,9 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
     event = letter_event.c
     within = (letter.c.campaign_id == run.campaign_id, event.at <= run.evidence_at)
     joined = letter_event.join(letter, letter.c.id == event.letter_id)
-    # With --as-of a run decides at the instant it was told, and delivers by a clock that goes on from there.
-    since = sa.or_(event.at >= run.started_at, event.run_seq == run.seq)
-    moved = sa.select(event.to_state, sa.func.count()).select_from(joined).where(*within, since).group_by(event.to_state)
+    moved = (
+        sa.select(event.to_state, sa.func.count()).select_from(joined).where(*within, event.at >= run.started_at).group_by(event.to_state)
+    )
     counts = {state: int(count) for state, count in connection.execute(moved)}
     newest = sa.select(sa.func.max(event.id)).select_from(joined).where(*within).group_by(event.letter_id)
     waiting = sa.select(sa.func.count()).where(event.id.in_(newest), event.to_state == "queued")

@@ -45,7 +45,9 @@ def run(
             "goes with --accept-directory.", where="--as-baseline", hint="Type `migrate run --accept-directory --as-baseline`."
         )
     if approved_by is not None and (plan is None or not approved_by.strip()):
-        raise ConfigError("is a name and goes with --plan.", where="--approved-by", hint="Type `migrate run --plan DIR --approved-by NAME`.")
+        raise ConfigError(
+            "is a name and goes with --plan.", where="--approved-by", hint="Type `migrate run --plan DIR --approved-by NAME`."
+        )
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""

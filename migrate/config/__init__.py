@@ -86,7 +86,9 @@ def load(path: Path) -> Config:
             found += complaints(name, model, error, raw.get(name, {}), references)
     if found:
         raise paragraph(str(path), found)
-    return Config(path=path, digest=digest(tables), settings=effective(tables), **{name: anchored(table, base) for name, table in tables.items()})
+    return Config(
+        path=path, digest=digest(tables), settings=effective(tables), **{name: anchored(table, base) for name, table in tables.items()}
+    )
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -71,7 +71,11 @@ def refused(office: Office, folder: Path, as_of: str = LATER) -> str:
 
 
 def as_libreoffice(rows: Rows) -> dict[str, Any]:
-    return {"quoting": csv.QUOTE_MINIMAL, "lineterminator": "\n", "rows": [[c.upper() if c in ("true", "false") else c for c in r] for r in rows]}
+    return {
+        "quoting": csv.QUOTE_MINIMAL,
+        "lineterminator": "\n",
+        "rows": [[c.upper() if c in ("true", "false") else c for c in r] for r in rows],
+    }
 
 
 def as_german_excel(rows: Rows) -> dict[str, Any]:
