@@ -8,7 +8,7 @@ plan has it, and hands over those that the reviewer struck out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from migrate import review
 from migrate.accounts import conform
 from migrate.config import Config
+from migrate.config.anchors import HIDDEN
 from migrate.errors import GuardError
 from migrate.ledger.outbox import QUEUE_COLUMNS
 from migrate.mail.compose import Composer
@@ -169,7 +170,7 @@ def _twin(folder: Path, facts: PlanFacts) -> pd.DataFrame:
     try:
         if review.sha256(folder / TWIN) != facts.twin:
             raise GuardError(f"{TWIN} is not the one that the dry run wrote. {_NOTHING}", where=str(folder), hint=_ANEW)
-        return pq.read_table(folder / TWIN, columns=[*_JUDGED, "kind"]).to_pandas()
+        return pd.DataFrame(pq.read_table(folder / TWIN, columns=[*_JUDGED, "kind"]).to_pandas())
     except OSError as error:
         raise GuardError(f"{TWIN} cannot be read: {error.strerror or error}. {_NOTHING}", where=str(folder), hint=_ANEW) from None
 
@@ -178,7 +179,7 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
     """Which rows of the plan still stand in plan.csv. Raises GuardError if that has any other row."""
     marks = pd.Index(facts.rows)
     kept = np.zeros(len(marks), dtype=bool)
-    strangers: list[dict[str, Any]] = []
+    strangers: list[dict[Hashable, Any]] = []
     more = 0
     for rows in resaved.read(folder / PLAN, PLAN_COLUMNS):
         at = marks.get_indexer(pd.Index(resaved.marks(rows, PLAN_COLUMNS)))
@@ -199,7 +200,7 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
     return kept
 
 
-def _differences(folder: Path, strangers: list[dict[str, Any]], kept: np.ndarray[Any, np.dtype[np.bool_]]) -> list[str]:
+def _differences(folder: Path, strangers: list[dict[Hashable, Any]], kept: np.ndarray[Any, np.dtype[np.bool_]]) -> list[str]:
     """A line for each row that the dry run did not write: what it was before somebody edited it, or that it was added."""
     columns = list(PLAN_COLUMNS)
     twin = pq.read_table(folder / TWIN, columns=[name if name != "to" else "address" for name in columns]).filter(pa.array(~kept))
@@ -231,8 +232,13 @@ def _near(twin: pa.Table, notices: set[str], ids: set[str]) -> pd.DataFrame:
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
-    said = [f"{name} was {_clipped(before.get(name, 'not there'))}, is {_clipped(now.get(name, 'not there'))}" for name in names]
-    return _listed(said, "; ")
+    return _listed([f"{name} {_was_and_is(before.get(name), now.get(name))}" for name in names], "; ")
+
+
+def _was_and_is(before: str | None, now: str | None) -> str:
+    if any(value is not None and value.startswith(HIDDEN) for value in (before, now)):
+        return "is another"
+    return f"was {_clipped(before or 'not set')}, is {_clipped(now or 'not set')}"
 
 
 def _listed(said: list[str], between: str, total: int | None = None) -> str:

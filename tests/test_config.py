@@ -255,6 +255,15 @@ def test_the_digest_tells_nothing_of_a_password(tmp_path: Path, monkeypatch: pyt
     assert len(digests) == 1
 
 
+def test_settings_are_told_one_by_one_and_those_that_may_hold_a_secret_only_as_a_digest(tmp_path: Path) -> None:
+    text = SMALL + '[ledger]\nurl = "postgresql://u@h/d?password={}"\n[safety]\nmax_messages = {}\n'
+    before, after = (load(written(tmp_path, text.format(*values))).settings for values in (("tomato", 5), ("potato", 6)))
+    assert {name for name in before if before[name] != after[name]} == {"[ledger] url", "[safety] max_messages"}
+    assert (before["[safety] max_messages"], after["[safety] max_messages"]) == ("5", "6")
+    assert before["[ledger] url"].startswith("sha256:")
+    assert "tomato" not in str(before)
+
+
 PLAIN = st.one_of(st.integers(-5, 10**6), st.floats(-2, 2), st.booleans(), st.text("ab@./: -", max_size=12))
 VALUES = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["env", "file", "a", "path"]), inner, max_size=2)

@@ -63,7 +63,7 @@ def _show(console: Console, made: Draft, account: str | None) -> None:
         mine = rows if account is None else rows[rows["account_id"] == account]
         total += len(mine)
         shown += mine[["account_id", "to", "kind", "occasion", "standing"]].head(_SHOWN - len(shown)).itertuples(index=False, name=None)
-    held = " (held: more than [safety] max_messages)" if made.held else ""
+    held = " (held unless the plan is approved: more than [safety] max_messages)" if made.held else ""
     console.say(f"{total:,} letters would be queued{held}." if total else "No letter would be queued.")
     if shown:
         console.table(["Account", "To", "Kind", "Occasion", "Standing"], shown)

@@ -54,7 +54,7 @@ class Config:
     """Everything a run is told beforehand.
 
     `path` is the file it came from; `digest` (64 hex digits) changes with every effective setting, and with no secret, comment or folder.
-    `settings` is what it digests, `[table] key` → value as JSON.
+    `settings` is what it digests, `[table] key` → the value as JSON, or a digest of it where it may hold a secret.
     """
 
     path: Path

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -53,17 +53,27 @@ def digest(tables: Mapping[str, BaseModel]) -> str:
     return hashlib.sha256(_URL_PASSWORD.sub(r"\1@", text).encode()).hexdigest()
 
 
+HIDDEN: Final = "sha256:"
+"""Begins what stands for the value of a setting that may hold a way in."""
+
+_SHOWN: Final = frozenset({"campaign", "policy", "schedule", "safety", "reports"})
+
+
 def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
-    """`[mail.smtp] port` → what it is set to, as JSON: what `digest` digests, a setting at a time."""
+    """`[mail.smtp] port` → what it is set to: what `digest` digests, a setting at a time.
+
+    As JSON in the tables where no secret can be, whatever its spelling; elsewhere `HIDDEN` and a digest, to be compared and not read.
+    """
     found: dict[str, str] = {}
 
     def walk(at: tuple[str, ...], value: Any) -> None:
-        if isinstance(value, dict) and (value or len(at) == 1):
+        if isinstance(value, dict) and value:
             for name, inner in value.items():
                 walk((*at, str(name)), inner)
-        else:
-            text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_written)
-            found[f"[{'.'.join(at[:-1])}] {at[-1]}"] = _URL_PASSWORD.sub(r"\1@", text)
+            return
+        text = _URL_PASSWORD.sub(r"\1@", json.dumps(value, sort_keys=True, ensure_ascii=False, default=_written))
+        shown = text if at[0] in _SHOWN else HIDDEN + hashlib.sha256(text.encode()).hexdigest()[:16]
+        found[f"[{'.'.join(at[:-1])}] {at[-1]}"] = shown
 
     for name, table in tables.items():
         walk((name,), table.model_dump(by_alias=True))
