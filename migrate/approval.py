@@ -43,14 +43,15 @@ _ANEW: Final = "Type `migrate dry-run` and review the new plan."
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A plan as it was reviewed. `digest` (hex) names the plan, the rows that were left in it, and who approved it.
+    """A plan as it was reviewed. `as_of` is the instant it was made for; `digest` (hex) names the plan, the rows left in it, and who
+    approved it.
 
     `reminders` has a row for each reminder of the plan, by account id, for a dry run plans one an account: `_JUDGED` and `struck`, which is
     1 where the reviewer deleted it. `undeletable` counts confirmations whose row was deleted; they go out all the same.
     """
 
     folder: Path
-    facts: PlanFacts
+    as_of: datetime
     digest: str
     by: str
     reminders: pd.DataFrame
@@ -96,12 +97,15 @@ class Approval:
         if not self.struck:
             return
         deleted = pa.array(self.reminders.index[self.reminders["struck"] == 1], type=pa.large_string())
-        with pq.ParquetFile(self.folder / TWIN) as twin:
-            for batch in twin.iter_batches(batch_size=10_000, columns=list(QUEUE_COLUMNS)):
-                reminder = pc.not_equal(batch.column("kind"), pa.scalar(CONFIRMATION, pa.large_string()))
-                mine = batch.filter(pc.and_(reminder, pc.is_in(batch.column("account_id"), deleted)))
-                if mine.num_rows:
-                    yield conform(mine.to_pandas(), QUEUE_COLUMNS)
+        try:
+            with pq.ParquetFile(self.folder / TWIN) as twin:
+                for batch in twin.iter_batches(batch_size=10_000, columns=list(QUEUE_COLUMNS)):
+                    reminder = pc.not_equal(batch.column("kind"), pa.scalar(CONFIRMATION, pa.large_string()))
+                    mine = batch.filter(pc.and_(reminder, pc.is_in(batch.column("account_id"), deleted)))
+                    if mine.num_rows:
+                        yield conform(mine.to_pandas(), QUEUE_COLUMNS)
+        except OSError as error:
+            raise _unreadable(self.folder, error) from None
 
 
 def read(folder: Path, config: Config, composer: Composer, now: datetime, by: str) -> Approval:
@@ -119,7 +123,7 @@ def read(folder: Path, config: Config, composer: Composer, now: datetime, by: st
     reminder = (twin["kind"] != CONFIRMATION).to_numpy(bool)
     reminders = twin.loc[reminder, _JUDGED].assign(struck=(~kept[reminder]).astype("int8")).set_index("account_id")
     named = hashlib.sha256((folder / FACTS).read_bytes() + kept.tobytes() + by.encode())
-    return Approval(folder, facts, named.hexdigest(), by, reminders, int((~kept & ~reminder).sum()))
+    return Approval(folder, facts.as_of, named.hexdigest(), by, reminders, int((~kept & ~reminder).sum()))
 
 
 def _facts(folder: Path) -> PlanFacts:
@@ -172,7 +176,11 @@ def _twin(folder: Path, facts: PlanFacts) -> pd.DataFrame:
             raise GuardError(f"{TWIN} is not the one that the dry run wrote. {_NOTHING}", where=str(folder), hint=_ANEW)
         return pd.DataFrame(pq.read_table(folder / TWIN, columns=[*_JUDGED, "kind"]).to_pandas())
     except OSError as error:
-        raise GuardError(f"{TWIN} cannot be read: {error.strerror or error}. {_NOTHING}", where=str(folder), hint=_ANEW) from None
+        raise _unreadable(folder, error) from None
+
+
+def _unreadable(folder: Path, error: OSError) -> GuardError:
+    return GuardError(f"{TWIN} cannot be read: {error.strerror or error}. {_NOTHING}", where=str(folder), hint=_ANEW)
 
 
 def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]:

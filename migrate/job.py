@@ -298,7 +298,7 @@ def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: A
     """Writes the approval down, and the reviewer's deletions: what was struck out is never due again, whatever became of its account."""
     detail = {
         "run": this.run_id,
-        "as_of": approved.facts.as_of.isoformat(),
+        "as_of": approved.as_of.isoformat(),
         "reminders": len(approved.reminders),
         "removed": approved.struck,
         "confirmations_removed": approved.undeletable,
