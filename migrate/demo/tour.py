@@ -174,7 +174,7 @@ class Tour:
         console.table(("letters", "number"), list(self.letters.items()))
         console.say()
         missed, twice = sum(lived.day in MISSED for lived in self._days), sum(len(lived.runs) > 1 for lived in self._days)
-        console.say(f"{len(self._days)} days, {len(self._runs)} runs on working days: {missed} days missed, {twice} days with two runs.")
+        console.say(f"{len(self._days)} days, {len(self._runs)} runs on working days; missed days: {missed}, days with two runs: {twice}.")
         console.say(f"Every row read ended in exactly one outcome, and the counts added up, in {self.adding_up} of {len(self._runs)} runs.")
         console.say()
         console.table(("where to look", "for what"), list(self.places.items()))

@@ -5,7 +5,6 @@ from datetime import UTC, date, time
 from migrate.demo.calendar import MAIL_DAYS, MISSED, TWICE, cron, firings
 from migrate.demo.config import CAMPAIGN, DAYS, STAGES
 
-
 WORKING = [day for day in DAYS if day.weekday() < 5]
 
 

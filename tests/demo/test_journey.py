@@ -66,7 +66,7 @@ def test_the_tour_is_told_day_by_day_and_at_the_end(tmp_path: Path, capsys):
     assert printed.startswith("Mon 18 Dec 2023  opens  995 rows read, nothing sent\n")
     assert "Thu 18 Jan 2024  T-14   no run: the host was being patched\n" in printed
     assert printed.count("cron fired again") == 3
-    assert "62 days, 44 runs on working days: 4 days missed, 3 days with two runs.\n" in printed
+    assert "62 days, 44 runs on working days; missed days: 4, days with two runs: 3.\n" in printed
 
 
 def test_what_the_job_raises_ends_the_demo(tmp_path: Path):
