@@ -82,7 +82,7 @@ def _rows(file: TextIO, path: Path, columns: Mapping[str, CellType]) -> Iterator
     if missing := [name for name in columns if name not in header]:
         raise GuardError(f"has no column {', '.join(missing)}.", where=str(path), hint="Keep the first line, and save it as CSV.")
     places = {name: header.index(name) for name in columns}
-    reader = csv.reader(file, delimiter=separator)
+    reader = csv.reader(file, delimiter=separator, strict=True)
     while chunk := list(islice(((reader.line_num + skipped, row) for row in reader), _CHUNK)):
         rows = [(line, row + [""] * (len(header) - len(row))) for line, row in chunk if any(cell.strip() for cell in row)]
         for line, row in rows:
