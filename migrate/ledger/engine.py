@@ -10,24 +10,27 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, StaticPool
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from migrate.errors import LedgerError
-from migrate.ledger import revisions
+from migrate.ledger import mysql, revisions
 from migrate.ledger.schema import metadata
 from migrate.ledger.settings import LedgerSettings
 
 __all__ = ["Ledger", "LedgerSettings", "is_busy"]
+
+_T = TypeVar("_T")
 
 WHERE: Final = "[ledger] url"
 BUSY: Final = timedelta(minutes=2)
@@ -64,7 +67,7 @@ class Ledger:
         path = _path(url)
         if path is not None:
             _prepare(path, create=create)
-        ledger = cls(_engine(url), describe(url))
+        ledger = cls._connected(url)
         try:
             with ledger.explained():
                 _upgrade(ledger.engine, path, create=create)
@@ -82,7 +85,7 @@ class Ledger:
         url = _url(settings)
         path = _path(url)
         if path is None:
-            ledger = cls(_engine(url, readonly=True), describe(url), readonly=True)
+            ledger = cls._connected(url, readonly=True)
         elif path.exists() and path.stat().st_size:
             ledger = _look_at(path, describe(url))
         else:
@@ -100,6 +103,15 @@ class Ledger:
             return _empty(describe(url))
         raise revisions.mismatch(found, describe(url))
 
+    @classmethod
+    def _connected(cls, url: sa.URL, *, readonly: bool = False) -> Ledger:
+        if url.get_backend_name() not in mysql.BACKENDS:
+            return cls(_engine(url, readonly=readonly), describe(url), readonly=readonly)
+        asking = cls(_engine(mysql.unasked(url), poolclass=NullPool), describe(url))
+        with asking.explained(), _options_explained():
+            served = mysql.served(asking.engine, asking.described)
+        return cls(_engine(served), describe(url), readonly=readonly)
+
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """One write transaction, committed at the end, rolled back by an exception."""
@@ -107,6 +119,18 @@ class Ledger:
             raise LedgerError("was opened to be read only", where=WHERE)
         with self.explained(), self.engine.execution_options(migrate_writes=True).begin() as connection:
             yield connection
+
+    def write(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """What `work` returns from one write transaction of its own, begun afresh if a database broke it off in favour of another one.
+
+        So `work` does nothing that cannot be taken back.
+        """
+        for attempt in Retrying(
+            retry=retry_if_exception(_is_broken_off), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True
+        ):
+            with attempt, self.begin() as connection:
+                done = work(connection)
+        return done
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -117,7 +141,10 @@ class Ledger:
             self._seen.check(self.described)
 
     def apart(self, patience: timedelta) -> sa.Engine:
-        """The same database through connections of its own, which wait no longer than `patience` for another writer (SQLite)."""
+        """The same database through connections of its own, which wait no longer than `patience` for another writer.
+
+        PostgreSQL's are told so in each transaction.
+        """
         return _engine(self.engine.url, busy=patience, poolclass=NullPool)
 
     def close(self) -> None:
@@ -182,7 +209,13 @@ def is_busy(error: BaseException) -> bool:
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    return getattr(cause, "sqlstate", None) in ("55P03", "40001", "40P01")
+    return getattr(cause, "sqlstate", None) in ("55P03", "40001", "40P01") or mysql.code(cause) in mysql.BUSY
+
+
+def _is_broken_off(error: BaseException) -> bool:
+    """True if a server ended a transaction because it and another one waited for each other. SQLite has one writer, and never does."""
+    cause = getattr(error.__cause__, "orig", None)
+    return getattr(cause, "sqlstate", None) in ("40001", "40P01") or mysql.code(cause) == mysql.DEADLOCK
 
 
 def _url(settings: LedgerSettings) -> sa.URL:
@@ -229,7 +262,7 @@ def _prepare(path: Path, *, create: bool) -> None:
 
 def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, poolclass: type[sa.Pool] = sa.QueuePool) -> sa.Engine:
     pooled: dict[str, Any] = {"max_overflow": -1} if poolclass is sa.QueuePool else {}
-    try:
+    with _options_explained(), _driver_explained(url):
         if url.get_backend_name() == "sqlite":
             engine = sa.create_engine(url, connect_args={"timeout": busy.total_seconds()}, poolclass=poolclass, **pooled)
             sa.event.listen(engine, "connect", _configure_sqlite)
@@ -238,12 +271,29 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
         options: dict[str, Any] = {"pool_pre_ping": True, "poolclass": poolclass} | pooled
         if readonly and url.get_backend_name() == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "execution_options": {"postgresql_readonly": True}}
+        if url.get_backend_name() in mysql.BACKENDS:
+            engine = sa.create_engine(url, connect_args=mysql.CONNECT, **options)
+            mysql.configure(engine, busy)
+            return engine
         return sa.create_engine(url, **options)
+
+
+@contextmanager
+def _driver_explained(url: sa.URL) -> Iterator[None]:
+    try:
+        yield
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         extra = _EXTRAS.get(url.get_backend_name(), "postgres")
         raise LedgerError(
             f"the driver for {url.drivername} is not installed.", where=WHERE, hint=f"Type: pip install 'sms-migrate[{extra}]'"
         ) from error
+
+
+@contextmanager
+def _options_explained() -> Iterator[None]:
+    """PyMySQL looks at the options of a URL when it connects, the others when the engine is made."""
+    try:
+        yield
     except (ArgumentError, TypeError, ValueError):
         raise LedgerError(
             "has an option that the driver does not know.", where=WHERE, hint="Remove what follows the question mark."
@@ -355,9 +405,10 @@ def _explain(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | No
         return _explain_sqlite(cause, described)
     if is_busy(error):
         return LedgerError(f"{described} is busy: another program is writing.", where=WHERE, hint="Try again in a minute.")
+    number = mysql.code(cause)
     if not isinstance(error, OperationalError):
         return None
-    said = " ".join(str(cause).split())
+    said = " ".join(str(cause if number is None or cause is None else cause.args[-1]).split())
     if url.password:
         said = said.replace(str(url.password), "…")
     return LedgerError(f"cannot use {described}: {said}", where=WHERE, hint="`migrate check` tries it again.")

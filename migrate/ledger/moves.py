@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from migrate.ledger.mysql import through
 from migrate.ledger.schema import letter, letter_event
 from migrate.ledger.states import LetterState, refuse
 
@@ -67,7 +68,7 @@ def move(
     moved: list[int] = []
     for ids in batches(letters):
         there = sa.select(letter.c.id).where(letter.c.id.in_(ids), letter.c.state == before, *only).with_for_update()
-        locked = set(connection.execute(there).scalars())
+        locked = set(connection.execute(through(there, letter, "PRIMARY")).scalars())
         found = [letter_id for letter_id in ids if letter_id in locked]
         if not found:
             continue

@@ -13,6 +13,7 @@ from migrate.accounts import RECORD_COLUMNS
 from migrate.changes import CHANGE_COLUMNS
 from migrate.ledger import schema
 from migrate.ledger.frames import rows
+from migrate.ledger.moves import batches
 
 
 def campaign_id(connection: sa.Connection, name: str, now: datetime) -> int:
@@ -30,12 +31,12 @@ def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd
     if records.empty:
         return
     a, kept = schema.account, [*(schema.account.c[name] for name in RECORD_COLUMNS), schema.account.c.since_run]
-    this = sa.and_(a.c.campaign_id == campaign, a.c.account_id == sa.bindparam("id"))
-    ids = [{"id": account_id} for account_id in records["account_id"]]
-    superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(this)
-    into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
-    connection.execute(into, ids)
-    connection.execute(sa.delete(a).where(this), ids)
+    for ids in batches(records["account_id"].tolist()):
+        these = sa.and_(a.c.campaign_id == campaign, a.c.account_id.in_(ids))
+        superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(these)
+        into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
+        connection.execute(into)
+        connection.execute(sa.delete(a).where(these))
     _insert(connection, a, records[list(RECORD_COLUMNS)], campaign_id=campaign, since_run=run_seq)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from migrate.errors import LedgerError
+from migrate.ledger import mysql
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -15,7 +20,10 @@ if TYPE_CHECKING:
 HEAD: Final = "0001"
 """The revision this version of the tool works with; the newest file in `migrations/versions`."""
 
+_WHERE: Final = "[ledger] url"
 _ADVISORY_LOCK: Final = 0x6D696772617465  # "migrate"
+_PATIENCE: Final = 120  # seconds
+_MARK: Final = "unfinished_upgrade"
 
 
 def current(connection: sa.Connection) -> str | None:
@@ -52,22 +60,50 @@ def upgrade(connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
     made = config()
     made.attributes["connection"] = connection
-    command.upgrade(made, "head")
+    with _marked(connection) if connection.dialect.name in mysql.BACKENDS else nullcontext():
+        command.upgrade(made, "head")
+
+
+@contextmanager
+def _marked(connection: sa.Connection) -> Iterator[None]:
+    """MySQL and MariaDB commit each table by itself. A table of one row says that an upgrade is under way, and goes when it is done; so one
+    that was broken off is known, and is not taken for a ledger that can be upgraded once more. Two programs wait for each other.
+    """
+    database = str(connection.execute(sa.select(sa.func.database())).scalar_one())
+    lock = "migrate-" + hashlib.sha256(database.encode()).hexdigest()[:32]  # the server's locks know no databases, and 64 characters
+    if not connection.execute(sa.select(sa.func.get_lock(lock, _PATIENCE))).scalar():
+        raise LedgerError(f"another program is upgrading {database}.", where=_WHERE, hint="Try again in a minute.")
+    try:
+        found = current(connection)
+        if sa.inspect(connection).has_table(_MARK):
+            reached = connection.execute(sa.text(f"SELECT revision FROM {_MARK}")).scalar()  # noqa: S608 - a word of ours
+            if reached not in (None, found):
+                raise LedgerError(
+                    f"an upgrade of the tables in {database} was broken off half-way.",
+                    where=_WHERE,
+                    hint="Put the backup from before it in its place; a ledger that was never used: DROP DATABASE and CREATE DATABASE.",
+                )
+            connection.exec_driver_sql(f"DROP TABLE {_MARK}")
+        connection.exec_driver_sql(f"CREATE TABLE {_MARK} AS SELECT '{HEAD}' AS revision")
+        yield
+        connection.exec_driver_sql(f"DROP TABLE {_MARK}")
+    finally:
+        with suppress(DBAPIError):
+            connection.execute(sa.select(sa.func.release_lock(lock)))
 
 
 def mismatch(found: str | None, described: str) -> LedgerError:
     """The error for a ledger whose tables are not those of this version."""
-    where = "[ledger] url"
     if found is None:
-        return LedgerError(f"{described} is a database, but not a ledger.", where=where, hint="Name another one.")
+        return LedgerError(f"{described} is a database, but not a ledger.", where=_WHERE, hint="Name another one.")
     if found < HEAD:
         return LedgerError(
             f"{described} was written by an older version (tables {found}).",
-            where=where,
+            where=_WHERE,
             hint="`migrate run` upgrades it, after keeping a copy.",
         )
     return LedgerError(
         f"{described} was written by a newer version (tables {found}, this one knows {HEAD}).",
-        where=where,
+        where=_WHERE,
         hint="Type: pip install -U sms-migrate",
     )

@@ -120,8 +120,10 @@ class Recall:
             # Only a sent letter's subject can never become another one: any other may be tried again.
             "subject": sa.case((last.c.to_state == "sent", letter.c.subject)),
         }
+        # The letter's id says nothing new, but SQLAlchemy's MySQL dialect would otherwise see no join and warn of a cartesian product.
+        this = sa.and_(last.c.id == newest, last.c.letter_id == letter.c.id)
         return (
             sa.select(*((columns[name] if name in columns else letter.c[name]).label(name) for name in LETTER_COLUMNS))
-            .select_from(letter.join(notice, letter.c.notice_id == notice.c.id).join(last, last.c.id == newest))
+            .select_from(letter.join(notice, letter.c.notice_id == notice.c.id).join(last, this))
             .where(letter.c.campaign_id == self.run.campaign_id)
         )

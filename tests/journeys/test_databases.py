@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from office import Office
 
 
@@ -33,5 +34,7 @@ def lived(office: Office) -> list[Any]:
     return said
 
 
-def test_postgresql_and_sqlite_tell_the_same_people_the_same(tmp_path: Path, postgres_url: str) -> None:
-    assert lived(Office(tmp_path / "sqlite")) == lived(Office(tmp_path / "postgresql", ledger=postgres_url))
+@pytest.mark.parametrize("server", ["postgres", "mariadb"])
+def test_every_database_tells_the_same_people_the_same(tmp_path: Path, request: pytest.FixtureRequest, server: str) -> None:
+    url = request.getfixturevalue(f"{server}_url")
+    assert lived(Office(tmp_path / "sqlite")) == lived(Office(tmp_path / server, ledger=url))

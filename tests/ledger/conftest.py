@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from ledger.scenes import NOW, Scene, facts
-from peers import postgres_database
+from peers import mariadb_database, postgres_database
 
-from migrate.ledger import runs, schema
+from migrate.ledger import revisions, runs, schema
 from migrate.ledger.engine import Ledger, LedgerSettings
 
-DATABASES = ("sqlite", "postgresql")
+DATABASES = ("sqlite", "postgresql", "mariadb")
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +33,31 @@ def postgres_template(postgres_server: str) -> Iterator[str]:
         yield str(sa.make_url(url).database)
 
 
+@pytest.fixture(scope="session")
+def mariadb_template(mariadb_server: str) -> list[str]:
+    """The statements that make the tables in an empty MariaDB database, as the migrations did once; a database cannot be copied there."""
+    with mariadb_database(mariadb_server) as url:
+        Ledger.open(LedgerSettings(url=url), create=True).close()
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            tables = sa.inspect(connection).get_table_names()
+            made = [str(connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`").one()[1]) for table in tables]
+    revision = f"INSERT INTO alembic_version VALUES ('{revisions.HEAD}')"
+    return ["SET foreign_key_checks = 0", *made, revision]
+
+
 @pytest.fixture(params=DATABASES)
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a ledger without a row, on each database the ledger works with."""
     if request.param == "sqlite":
         shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "migrate.db")
         yield f"sqlite:///{tmp_path / 'migrate.db'}"
+    elif request.param == "mariadb":
+        url = request.getfixturevalue("mariadb_url")
+        with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+            for statement in request.getfixturevalue("mariadb_template"):
+                connection.exec_driver_sql(statement)
+        yield url
     else:
         server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
         with postgres_database(server, template) as url:

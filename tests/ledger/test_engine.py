@@ -245,9 +245,9 @@ def test_a_ledger_of_a_newer_version_is_left_alone(ledger_url: str, ledger: Ledg
         opening(LedgerSettings(url=ledger_url))  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
 def test_two_programs_that_make_one_ledger_at_once_both_get_it(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> None:
-    url = f"sqlite:///{tmp_path / 'migrate.db'}" if database == "sqlite" else request.getfixturevalue("postgres_url")
+    url = f"sqlite:///{tmp_path / 'migrate.db'}" if database == "sqlite" else request.getfixturevalue(f"{database.replace('sql', 's')}_url")
     script = "import sys; from migrate.ledger.engine import *; Ledger.open(LedgerSettings(url=sys.argv[1]), create=True).close()"
     started = [subprocess.Popen([sys.executable, "-c", script, url], cwd=Path(__file__).parents[2]) for _ in range(2)]
     assert [process.wait(60) for process in started] == [0, 0]
@@ -263,6 +263,10 @@ def test_two_programs_that_make_one_ledger_at_once_both_get_it(request: pytest.F
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("postgresql+nosuch://u:s3cret@h/d", "driver for postgresql\\+nosuch is not installed"),
+        ("mysql+nosuch://u:s3cret@h/d", "driver for mysql\\+nosuch is not installed. .*sms-migrate.mysql"),
+        ("mysql://u:s3cret@127.0.0.1:9/d", "cannot use the mysql database d at 127.0.0.1: Can't connect"),
+        ("mariadb://u:s3cret@127.0.0.1:9/d?password=s3cret", "cannot use the mariadb database d at 127.0.0.1"),
+        ("mariadb://u:s3cret@127.0.0.1:9/d?nosuch=s3cret", "an option that the driver does not know"),
         ("postgres://u:s3cret@127.0.0.1:9/d?connect_timeout=2", "cannot use the postgresql database d at 127.0.0.1"),
         ("postgresql://u:s3cret@127.0.0.1:9/d?sslmode=s3cret", "cannot use the postgresql database d"),
     ],

@@ -27,9 +27,9 @@ DAY_ONE = datetime(2024, 1, 2, 14, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{tmp_path / 'migrate.db'}" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    url = f"sqlite:///{tmp_path / 'migrate.db'}" if request.param == "sqlite" else str(request.getfixturevalue(f"{request.param}_url"))
     with Ledger.open(LedgerSettings(url=url), create=True) as opened:
         yield opened
 
