@@ -31,6 +31,7 @@ class SafetySettings(Settings):
     """`[safety]`. Shares go from 0 to 1.
 
     `max_shrink` and `max_changes` compare with the accounts known so far, and only once more than `guard_floor` accounts are concerned.
+    A directory that was last read `stale_hours` ago is too old to remind anybody by.
     `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
     """
 
@@ -39,4 +40,5 @@ class SafetySettings(Settings):
     max_changes: Share = 0.20
     guard_floor: int = Field(20, ge=0)
     allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()
+    stale_hours: int = Field(36, ge=1)
     allow_time_travel: bool = False
