@@ -21,7 +21,7 @@ COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
 
 _OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone"]
 
-DRAFT_REFERENCE: Final = "XXXXXXXX"
+DRAFT_REFERENCE: Final = "00000000"
 """Stands where the reference will; a letter gets its own when it is queued."""
 
 
