@@ -36,7 +36,7 @@ class Checked:
 
 
 def check(connection: sa.Connection) -> Iterator[Checked]:
-    """Every check of `CHECKS` in turn, over all campaigns of a ledger."""
+    """Every check of `CHECKS` in turn, over all campaigns of a ledger; a damaged file is not looked at further."""
     for name, (means, looks) in CHECKS.items():
         wrong, examples = 0, []
         for said in looks(connection):
@@ -44,6 +44,8 @@ def check(connection: sa.Connection) -> Iterator[Checked]:
             if wrong <= SHOWN:
                 examples.append(said)
         yield Checked(name, means, wrong, tuple(examples))
+        if wrong and name == "integrity":
+            return
 
 
 def _rows(connection: sa.Connection, statement: sa.Select[Any], sentence: str) -> Iterator[str]:
@@ -53,8 +55,12 @@ def _rows(connection: sa.Connection, statement: sa.Select[Any], sentence: str) -
 
 def _integrity(connection: sa.Connection) -> Iterator[str]:
     if connection.dialect.name == "sqlite":
-        said = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
-        yield from (line for line in said if line != "ok")
+        try:
+            said = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
+            yield from (line for line in said if line != "ok")
+        except sa.exc.DatabaseError as error:
+            # A file may be too damaged to be looked at to the end.
+            yield str(error.orig)
 
 
 def _foreign_keys(connection: sa.Connection) -> Iterator[str]:
@@ -78,15 +84,13 @@ def _last_event(connection: sa.Connection) -> Iterator[str]:
 
 def _chain(connection: sa.Connection) -> Iterator[str]:
     event = letter_event.c
-    before = sa.func.lag(event.to_state).over(partition_by=event.letter_id, order_by=event.id).label("before")
-    steps = sa.select(event.id, event.letter_id, event.from_state, event.to_state, before).subquery()
-    was, now = steps.c.from_state, steps.c.to_state
-    drawn = sa.or_(*(sa.and_(was == first, now == then) for first, then in TRANSITIONS), sa.and_(was.is_(None), now == "queued"))
-    broken = sa.select(
-        steps.c.id, letter.c.reference, sa.func.coalesce(was, "nothing").label("was"), now.label("now"),
-        sa.func.coalesce(steps.c.before, "nothing").label("before"),
-    ).select_from(steps.join(letter, letter.c.id == steps.c.letter_id))  # fmt: skip
-    broken = broken.where(sa.or_(was.is_distinct_from(steps.c.before), ~drawn)).order_by(steps.c.id)
+    previous = sa.func.lag(event.to_state).over(partition_by=event.letter_id, order_by=event.id).label("before")
+    steps = sa.select(event.id, event.letter_id, event.from_state, event.to_state, previous).subquery()
+    was, now, before = (sa.func.coalesce(steps.c[name], "nothing") for name in ("from_state", "to_state", "before"))
+    drawn = sa.or_(*(sa.and_(was == first, now == then) for first, then in (*TRANSITIONS, ("nothing", "queued"))))
+    named = (letter.c.reference, was.label("was"), now.label("now"), before.label("before"))
+    broken = sa.select(steps.c.id, *named).select_from(steps.join(letter, letter.c.id == steps.c.letter_id))
+    broken = broken.where(sa.or_(was != before, ~drawn)).order_by(steps.c.id)
     return _rows(connection, broken, "event {id} moves letter {reference} from {was} to {now}; it was {before} before")
 
 

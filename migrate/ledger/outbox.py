@@ -117,7 +117,8 @@ def withdraw_reminders(
 ) -> list[int]:
     """Withdraw everything but confirmations that still waits for some accounts; the ids of those letters."""
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION)
-    parts = (sa.select(letter.c.id).where(*waiting, letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
+    wanted = sa.select(letter.c.id).where(*waiting).order_by(letter.c.id)
+    parts = (wanted.where(letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
     found = [letter_id for part in parts for letter_id in connection.execute(part).scalars()]
     return move(connection, found, "queued", "withdrawn", at=now, actor=actor, reason=reason, values={"settled_at": now})
 
