@@ -37,13 +37,15 @@ Watch = Callable[[int], None]
 class Delivered:
     """What a delivery did: how many letters ended sent, failed and uncertain, went back to the queue for later, or were withdrawn.
 
-    `stopped` is why it ended before the outbox was empty, if it did: the rest stays queued.
+    `stopped` is why it ended before the outbox was empty, if it did: the rest stays queued. `stale` is how many letters stay queued
+    because the directory was last read too long ago.
     """
 
     sent: int = 0
     failed: int = 0
     uncertain: int = 0
     postponed: int = 0
+    stale: int = 0
     stopped: MailServerError | None = None
 
 
@@ -79,12 +81,14 @@ def deliver(
     clock: Clock,
     *,
     bounce_days: int,
+    stale_at: datetime,
     watch: Watch = lambda _: None,
 ) -> Delivered:
     """Sends what is queued and may go now, until nothing is left or no letter can be handed over at all.
 
     An address that the server calls unknown or disabled counts as bounced for `bounce_days`. `watch` hears of each letter done.
 
+    From `stale_at` on the directory was read too long ago to remind anybody by: nothing but confirmations goes out.
     Letters are claimed only once a connection stands, so that an unreachable server leaves every letter queued.
     """
     done = Delivered()
@@ -94,7 +98,8 @@ def deliver(
     settled: list[tuple[ClaimedLetter, Settlement]] = []
     try:
         with transport.connect() as connection:
-            claimed = claims.claim(clock(), transport.at_once)
+            now = clock()
+            claimed = claims.claim(now, transport.at_once, only_confirmations=now >= stale_at)
             while claimed:
                 for letter in claimed:
                     pace.wait()
@@ -103,7 +108,8 @@ def deliver(
                     if bounced:
                         claims.bounced(letter.address, bounced, clock(), clock() + timedelta(days=bounce_days))
                 watch(len(claimed))
-                claimed, _ = claims.settle_and_claim(settled, clock(), transport.at_once)
+                now = clock()
+                claimed, _ = claims.settle_and_claim(settled, now, transport.at_once, only_confirmations=now >= stale_at)
                 settled = []
     except MailServerError as error:
         # Nothing was said about the letters still in hand, so they go back as they were.

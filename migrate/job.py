@@ -97,7 +97,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
     directory = open_directory(config.directory)
     with ExitStack() as held:
         ledger = held.enter_context(Ledger.open(config.ledger, create=True))
-        _no_time_travel(config, ledger, options.as_of)
+        no_time_travel(config, ledger, options.as_of)
         scratch = held.enter_context(scratch_folder())
         with RunLock.acquire(ledger, config.campaign.name, "run", worker()) as lock:
             now = options.as_of or clock()
@@ -145,7 +145,7 @@ def send(config: Config, as_of: datetime | None = None, watch: Watch = _unwatche
     clock = clock_from(as_of)
     composer = Composer(config.mail, config.campaign)
     with Ledger.open(config.ledger, create=False) as ledger:
-        _no_time_travel(config, ledger, as_of)
+        no_time_travel(config, ledger, as_of)
         with ledger.read() as connection:
             campaign_id = Prior(connection, config.campaign.name).campaign_id
         if campaign_id is None:
@@ -324,15 +324,24 @@ def _counts(made: Draft, tally: Tally) -> dict[str, Any]:
 
 def _deliver(config: Config, ledger: Ledger, campaign_id: int, composer: Composer, sender: str, clock: Clock, watch: Watch) -> Delivered:
     smtp = config.mail.smtp if config.mail.transport == "smtp" else None
-    return deliver(
+    with ledger.read() as connection:
+        last = runs.last(connection, campaign_id)
+    assert last is not None  # a campaign is made by its first run
+    stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
+    delivered = deliver(
         Claims(ledger, campaign_id, sender),
         composer,
         open_transport(config.mail),
         Pace(smtp.letters_per_second if smtp else None),
         clock,
         bounce_days=config.mail.bounce_days,
+        stale_at=stale_at,
         watch=lambda more: watch("deliver", more),
     )
+    if clock() >= stale_at:
+        with ledger.read() as connection:
+            delivered.stale = outbox.reminders_waiting(connection, campaign_id)
+    return delivered
 
 
 def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:
@@ -398,7 +407,7 @@ def reporting(config: Config, ledger: Ledger) -> Iterator[None]:
         yield
 
 
-def _no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> None:
+def no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> None:
     """With real mail, `--as-of` may neither rewrite the past nor send the future's mail today (design §15)."""
     if as_of is None or config.mail.transport != "smtp" or config.safety.allow_time_travel:
         return

@@ -31,7 +31,9 @@ class SafetySettings(Settings):
     """`[safety]`. Shares go from 0 to 1.
 
     `max_shrink` and `max_changes` compare with the accounts known so far, and only once more than `guard_floor` accounts are concerned.
-    `plan_hours` is how long a dry run may be approved. `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
+    `plan_hours` is how long a dry run may be approved.
+    A directory that was last read `stale_hours` ago is too old to remind anybody by.
+    `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
     """
 
     max_messages: int = Field(500, ge=0)
@@ -40,4 +42,5 @@ class SafetySettings(Settings):
     guard_floor: int = Field(20, ge=0)
     plan_hours: int = Field(72, ge=1, le=24 * 366)
     allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()
+    stale_hours: int = Field(36, ge=1)
     allow_time_travel: bool = False

@@ -37,6 +37,11 @@ COMMANDS: Final[dict[str, str]] = {
     "report": "Write the reports of a past run from the ledger.",
     "status": "The campaign at a glance: where people stand, and what waits.",
     "explain": "Everything about one account, or whether a letter is real.",
+    "resend": "Send a failed or uncertain letter again.",
+    "settle": "Say that an uncertain letter arrived.",
+    "exempt": "Exempt accounts for a while: add, list, remove, import.",
+    "pause": "Pause reminders to accounts: add, list, remove.",
+    "ledger": "Look after the ledger: check, upgrade.",
     "preview": "Render a mail for a sample or a real account.",
     "demo": "Live through a sample campaign; look at its mails and reports.",
 }

@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -47,12 +47,15 @@ _EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"
 class Ledger:
     """An open ledger. `begin` is one write transaction, `read` one consistent look; any thread may use either.
 
-    `described` names the database without a password. A ledger that was opened read-only refuses `begin`.
+    `described` names the database without a password. A ledger that was opened read-only refuses `begin`. If opening it upgraded it,
+    `upgraded_from` is the revision it had, and `kept` the copy of the file as it was (SQLite).
     """
 
     engine: sa.Engine
     described: str
     readonly: bool = False
+    upgraded_from: str | None = None
+    kept: Path | None = None
     _seen: _Seen | None = None
     _scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -70,11 +73,11 @@ class Ledger:
         ledger = cls._connected(url)
         try:
             with ledger.explained():
-                _upgrade(ledger.engine, path, create=create)
+                found, kept = _upgrade(ledger.engine, path, create=create)
         except BaseException:
             ledger.close()
             raise
-        return ledger
+        return replace(ledger, upgraded_from=found, kept=kept)
 
     @classmethod
     def open_readonly(cls, settings: LedgerSettings) -> Ledger:
@@ -313,22 +316,25 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("migrate_writes") else "BEGIN")
 
 
-def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> None:
+def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str | None, Path | None]:
+    """Brings the tables to this version; the older revision and the copy of the file, if there were any."""
     if path is not None:
         _use_wal(path)
     with engine.connect() as connection:
         found = revisions.current(connection)
     if found == revisions.HEAD:
-        return
+        return None, None
     described = describe(engine.url)
     if found is None and not create:
         raise LedgerError(f"there is no ledger in {described} yet.", where=WHERE, hint="`migrate run` makes it.")
+    kept = None
     if found is not None:
         revisions.require_older(found, described)
         if path is not None:
-            _keep_copy(path, found)
+            kept = _keep_copy(path, found)
     with engine.execution_options(migrate_writes=True).begin() as connection:
         revisions.upgrade(connection)
+    return found, kept
 
 
 def _use_wal(path: Path) -> None:
@@ -339,7 +345,7 @@ def _use_wal(path: Path) -> None:
         connection.close()
 
 
-def _keep_copy(path: Path, revision: str) -> None:
+def _keep_copy(path: Path, revision: str) -> Path:
     """A copy of the file as it was, through SQLite's own backup so that what still stands in the WAL is in it."""
     kept, growing = path.with_name(f"{path.name}.{revision}.bak"), path.with_name(f"{path.name}.{revision}.bak-part")
     growing.unlink(missing_ok=True)
@@ -351,6 +357,7 @@ def _keep_copy(path: Path, revision: str) -> None:
         source.close()
         target.close()
     growing.replace(kept)
+    return kept
 
 
 def _look_at(path: Path, described: str) -> Ledger:

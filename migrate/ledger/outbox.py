@@ -6,7 +6,7 @@ put back if it was withdrawn, and otherwise left exactly as it stands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -21,6 +21,7 @@ from migrate.ledger.moves import BATCH, FRESH, batches, move, record
 from migrate.ledger.references import as_typed, reference
 from migrate.ledger.schema import campaign, letter, letter_event, notice, run
 from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
+from migrate.plan import CONFIRMATION
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",
@@ -109,6 +110,23 @@ def withdraw(connection: sa.Connection, letters: pd.DataFrame, now: datetime, *,
             values=values,
         )
     return done
+
+
+def withdraw_reminders(
+    connection: sa.Connection, campaign_id: int, accounts: Collection[str], now: datetime, *, actor: str, reason: str
+) -> list[int]:
+    """Withdraw everything but confirmations that still waits for some accounts; the ids of those letters."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION)
+    wanted = sa.select(letter.c.id).where(*waiting).order_by(letter.c.id)
+    parts = (wanted.where(letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
+    found = [letter_id for part in parts for letter_id in connection.execute(part).scalars()]
+    return move(connection, found, "queued", "withdrawn", at=now, actor=actor, reason=reason, values={"settled_at": now})
+
+
+def reminders_waiting(connection: sa.Connection, campaign_id: int) -> int:
+    """How many letters other than confirmations are queued."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION)
+    return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
 def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetime, *, actor: str, reason: str | None = None) -> None:

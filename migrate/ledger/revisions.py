@@ -100,7 +100,7 @@ def mismatch(found: str | None, described: str) -> LedgerError:
         return LedgerError(
             f"{described} was written by an older version (tables {found}).",
             where=_WHERE,
-            hint="`migrate run` upgrades it, after keeping a copy.",
+            hint="`migrate ledger upgrade` upgrades it, after keeping a copy; so does `migrate run`.",
         )
     return LedgerError(
         f"{described} was written by a newer version (tables {found}, this one knows {HEAD}).",

@@ -1,0 +1,42 @@
+"""What the commands share by which people decide: who, why, when, and the transaction."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migrate.cli.instants import instant
+from migrate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from migrate.config import Config
+    from migrate.decisions import Desk
+
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides (default: your login name).")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for whoever reads the history.")]
+
+
+@contextmanager
+def deciding(config: Config, by: str | None, as_of: str | None) -> Iterator[Desk]:
+    """A desk to decide at; what was decided is committed at the end, and nothing of it if an error is raised."""
+    from migrate.decisions import Desk
+    from migrate.job import no_time_travel
+    from migrate.ledger.engine import Ledger
+
+    moment = instant(as_of, config.campaign)
+    with Ledger.open(config.ledger, create=False) as ledger:
+        no_time_travel(config, ledger, moment)
+        with ledger.begin() as connection:
+            yield Desk.of(connection, config.campaign, _login() if by is None else by, (moment or datetime.now(UTC)).astimezone(UTC))
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        raise ConfigError("your login name cannot be found.", where="--by", hint="Type --by and your name.") from None

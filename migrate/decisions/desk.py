@@ -1,0 +1,52 @@
+"""Where a person decides: one campaign, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from migrate.campaign import CampaignSettings
+from migrate.errors import ConfigError
+from migrate.ledger.prior import Prior
+
+_LONGEST_NAME: Final = 255
+"""As long as an actor in the ledger may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A transaction in which a person decides. `by` is who, `now` when (UTC), `today` the campaign's day."""
+
+    connection: sa.Connection
+    campaign: CampaignSettings
+    campaign_id: int
+    by: str
+    now: datetime
+
+    @classmethod
+    def of(cls, connection: sa.Connection, campaign: CampaignSettings, by: str, now: datetime) -> Desk:
+        """Raises ConfigError if nobody is named, or the campaign has had no run: nothing is known to decide on then."""
+        who = words(by, "--by")
+        if len(who) > _LONGEST_NAME:
+            raise ConfigError(f"has {len(who)} characters; at most {_LONGEST_NAME} are kept.", where="--by", hint="Type a shorter name.")
+        campaign_id = Prior(connection, campaign.name).campaign_id
+        if campaign_id is None:
+            raise ConfigError(
+                f"the campaign {campaign.name} has had no run yet, so nothing is known of anybody.", hint="Type `migrate run` first."
+            )
+        return cls(connection, campaign, campaign_id, who, now)
+
+    @property
+    def today(self) -> date:
+        return self.campaign.today(self.now)
+
+
+def words(text: str, where: str) -> str:
+    """What a person wrote, on one line; raises ConfigError if that is nothing."""
+    said = " ".join(text.split())
+    if not said:
+        raise ConfigError("says nothing.", where=where, hint="Whoever reads the history will want to know.")
+    return said

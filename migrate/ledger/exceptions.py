@@ -1,0 +1,68 @@
+"""Exemptions and pauses: exceptions for an account, each with an owner, a reason and a last day (design §12).
+
+A row is never changed but for `removed_at`, so that what was granted, by whom and when can always be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Final, Literal
+
+import sqlalchemy as sa
+
+from migrate.ledger import schema
+from migrate.ledger.moves import batches
+
+Kind = Literal["exemption", "pause"]
+
+_TABLES: Final[dict[Kind, sa.Table]] = {"exemption": schema.exemption, "pause": schema.pause}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An exemption or a pause as somebody granted it; `until` is its last day."""
+
+    account_id: str
+    until: date
+    owner: str
+    reason: str
+    created_at: datetime
+    created_by: str
+
+    @property
+    def said(self) -> tuple[str, date, str, str]:
+        """What was granted, whoever wrote it down and when."""
+        return self.account_id, self.until, self.owner, self.reason
+
+
+def granted(connection: sa.Connection, kind: Kind, campaign_id: int, accounts: Collection[str] | None = None) -> list[Grant]:
+    """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day."""
+    t = _TABLES[kind].c
+    columns = (t.account_id, t.until, t.owner, t.reason, t.created_at, t.created_by)
+    wanted = sa.select(*columns).where(t.campaign_id == campaign_id, t.removed_at.is_(None)).order_by(t.until, t.account_id, t.id)
+    parts = [wanted] if accounts is None else [wanted.where(t.account_id.in_(ids)) for ids in batches(sorted(accounts))]
+    found = (row for part in parts for row in connection.execute(part).mappings())
+    return [Grant(**{**row, "until": date.fromisoformat(row["until"])}) for row in found]
+
+
+def grant(connection: sa.Connection, kind: Kind, campaign_id: int, grants: Sequence[Grant]) -> None:
+    """Write grants down; those an account has already stand beside them."""
+    rows = [asdict(each) | {"until": each.until.isoformat(), "campaign_id": campaign_id} for each in grants]
+    if rows:
+        connection.execute(sa.insert(_TABLES[kind]), rows)
+
+
+def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime) -> int:
+    """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with `removed_at`."""
+    t = _TABLES[kind]
+    mine = (t.c.campaign_id == campaign_id, t.c.account_id == account_id, t.c.removed_at.is_(None))
+    return connection.execute(sa.update(t).where(*mine).values(removed_at=now)).rowcount
+
+
+def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]) -> frozenset[str]:
+    """Those of some account ids that the campaign has ever read."""
+    a = schema.account.c
+    parts = (sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id.in_(ids)) for ids in batches(sorted(accounts)))
+    return frozenset(account_id for part in parts for account_id in connection.execute(part).scalars())
