@@ -40,7 +40,7 @@ def run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline)
-    with watching(console) as watch:
+    with watching(console, config) as watch:
         result = run_job(config, options, watch)
     console.result(result.facts)
     _tell(console, result, config)

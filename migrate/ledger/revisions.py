@@ -12,7 +12,7 @@ from migrate.errors import LedgerError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The revision this version of the tool works with; the newest file in `migrations/versions`."""
 
 _ADVISORY_LOCK: Final = 0x6D696772617465  # "migrate"
