@@ -105,15 +105,14 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         _no_time_travel(config, ledger, options.as_of)
         scratch = held.enter_context(scratch_folder())
         with RunLock.acquire(ledger, config.campaign.name, "run", worker()) as lock:
-            started = clock()
-            now = options.as_of or started
+            now = options.as_of or clock()
             with _kept_in(scratch):
                 snapshot, tally = take(directory, config, scratch, watch)
                 with ledger.begin() as connection:
                     rules = _rules(config, composer, connection, now, options)
                     made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
                     stopped = _guarded(made, config, options)
-                    recorded = _record(connection, made, config, options, tally, directory.describe(), started, clock)
+                    recorded = _record(connection, made, config, options, tally, directory.describe(), clock)
                     lock.still_mine(connection)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
@@ -265,16 +264,14 @@ def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None
     return held
 
 
-def _record(
-    connection: sa.Connection, made: Draft, config: Config, options: Options, tally: Tally, described: str, started: datetime, clock: Clock
-) -> Run:
+def _record(connection: sa.Connection, made: Draft, config: Config, options: Options, tally: Tally, described: str, clock: Clock) -> Run:
     """Writes the draft down, in the transaction in which it was made."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
     campaign_id = record.campaign_id(connection, campaign.name, now)
     record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
     facts = RunFacts(
         as_of=now,
-        started_at=started,
+        started_at=now,
         baseline=options.as_baseline,
         read=made.read,
         rejected=made.outcomes["rejected"],

@@ -1,4 +1,4 @@
-"""When cron starts the job: at six in the morning, but for the days on which a real host does otherwise."""
+"""When cron starts the job: at six on working days (`0 6 * * 1-5`), but for the days on which a real host does otherwise."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Final
 from migrate.demo.config import CAMPAIGN, DAYS, STAGES
 
 USUAL: Final = time(6, 0)
+_SATURDAY: Final = 5
 
 MISSED: Final[dict[date, str]] = {
     date(2023, 12, 25): "the host was down over Christmas",
-    date(2024, 1, 6): "the power in the server room was off",
-    date(2024, 1, 7): "the power in the server room was off",
+    date(2024, 1, 5): "the power in the server room was off",
+    date(2024, 1, 8): "the power in the server room was off",
     date(2024, 1, 18): "the host was being patched",
 }
-"""Days without a run. The last is the day of stage T-14, which the next morning makes up."""
+"""Working days without a run. The last is the day of stage T-14, which the next morning makes up."""
 
 TWICE: Final[dict[date, time]] = {
     date(2023, 12, 27): time(6, 0, 40),
@@ -26,8 +27,8 @@ TWICE: Final[dict[date, time]] = {
 
 
 def cron(day: date) -> tuple[time, ...]:
-    """The local times at which the job starts on a day, in order; none on a missed day."""
-    if day in MISSED:
+    """The local times at which the job starts on a day, in order; none on a missed day or at the weekend."""
+    if day in MISSED or day.weekday() >= _SATURDAY:
         return ()
     return (USUAL, TWICE[day]) if day in TWICE else (USUAL,)
 

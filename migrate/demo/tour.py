@@ -75,7 +75,7 @@ _PLACES: Final = {
 def line_of(lived: DayLived) -> str | None:
     """The line about a day, or None for a day like any other."""
     said = []
-    if not lived.runs:
+    if lived.day in MISSED:
         said.append(f"no run: {MISSED[lived.day]}")
     for stage, mailed in zip(STAGES, MAIL_DAYS, strict=True):
         if mailed == lived.day:
@@ -173,8 +173,8 @@ class Tour:
         console.say()
         console.table(("letters", "number"), list(self.letters.items()))
         console.say()
-        missed, twice = sum(not lived.runs for lived in self._days), sum(len(lived.runs) > 1 for lived in self._days)
-        console.say(f"{len(self._days)} days, {len(self._runs)} runs: days without a run {missed}, with two {twice}.")
+        missed, twice = sum(lived.day in MISSED for lived in self._days), sum(len(lived.runs) > 1 for lived in self._days)
+        console.say(f"{len(self._days)} days, {len(self._runs)} runs on working days; missed days: {missed}, days with two runs: {twice}.")
         console.say(f"Every row read ended in exactly one outcome, and the counts added up, in {self.adding_up} of {len(self._runs)} runs.")
         console.say()
         console.table(("where to look", "for what"), list(self.places.items()))

@@ -129,7 +129,7 @@ def test_the_printed_tour_is_plain_lines_with_the_numbers_the_job_gave(tmp_path:
         "sms_only 500 3",
         "sent 455",
         "sms_removed 3",
-        "3 days, 3 runs: days without a run 1, with two 1.",
+        "3 days, 3 runs on working days; missed days: 1, days with two runs: 1.",
         "Every row read ended in exactly one outcome, and the counts added up, in 2 of 3 runs.",
         f"{tmp_path / 'migrate.db'} the ledger: who was told what, and when",
         f"migrate --config {tmp_path / 'config.toml'} status",
