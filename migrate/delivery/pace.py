@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from migrate.delivery.desk import patiently
 from migrate.ledger.engine import Ledger
 from migrate.ledger.pace import reserve
 
@@ -29,6 +30,7 @@ class Pace:
 
     def __init__(self, ledger: Ledger, server: str, per_second: float, clock: Callable[[], datetime] = _now) -> None:
         self._ledger, self._server, self._clock = ledger, server, clock
+        self._retrying = patiently()
         self._interval = timedelta(seconds=1 / per_second)
         self._at_once = max(1, _SLICE // self._interval)
         self._slots: deque[datetime] = deque()
@@ -38,7 +40,7 @@ class Pace:
         """A slot of one's own, for one letter."""
         with self._turn:
             if not self._slots:
-                first = reserve(self._ledger, self._server, self._interval, self._at_once, self._clock())
+                first = self._retrying(lambda: reserve(self._ledger, self._server, self._interval, self._at_once, self._clock()))
                 self._slots.extend(first + n * self._interval for n in range(self._at_once))
             return self._slots.popleft()
 

@@ -14,7 +14,7 @@ from migrate.delivery.desk import Desk, Settled
 from migrate.delivery.pace import Pace
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
-from migrate.errors import MailServerError
+from migrate.errors import LedgerError, MailServerError
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Connection, Transport
@@ -67,12 +67,17 @@ class Sender:
         except MailServerError as error:
             self.done.stopped = error
             self._release()
+        except LedgerError:
+            # It was tried for a long time already; what cannot be written down becomes uncertain.
+            self.round.stop.ask()
+            raise
         except BaseException:
             self.round.stop.ask()
             del self._hand[:1]
             self._release()
+            self._trade(0)
             raise
-        self.round.desk.trade(self._settled, 0)
+        self._trade(0)
         return self.done
 
     def _next(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from crash.killer import MOMENTS, Killer, deadly_smtp, migrate, shot_at_random, taken
-from mail.scripted_smtp import ScriptedSmtp
+from mail.scripted_smtp import DROP, ScriptedSmtp
 from office import Office
 
 START = datetime(2024, 1, 2, 6)
@@ -86,6 +86,31 @@ def test_killed_around_every_verb_of_smtp(tmp_path: Path) -> None:
         to_the_end(office, killer, len(moments) + 1)
         assert killer.kills >= 8
         assert_promises_kept(office, server, killer.kills)
+
+
+def test_a_faulty_server_and_our_books_agree_in_the_end(tmp_path: Path) -> None:
+    """A fifth put off, a twentieth refused for good, some connections dropped before the letter is taken and some after."""
+    rng = random.Random(5)
+    rcpt = rng.choices(["250 ok", "451 4.3.0 later", "550 5.7.1 never", DROP], [70, 20, 5, 2], k=1500)
+    dot = rng.choices(["250 ok", ("250 ok", DROP), DROP], [96, 2, 2], k=1500)
+    with ScriptedSmtp(rcpt=list(rcpt), dot=list(dot)) as server:
+        office = an_office(tmp_path / "office", server.port, 200)
+        said = Counter[str]()
+        for day in range(12):
+            done = office.migrate("send", "--json", "--as-of", f"{START + timedelta(hours=30 * day):%Y-%m-%dT%H:%M}")
+            assert done.code in (0, 5), done.err
+            said.update({word: done.facts["letters"][word] for word in ("sent", "failed", "uncertain")})
+            if done.facts["letters"]["queued"] == 0 and day > 2:
+                break
+    known, got = letters(office), taken(server)
+    states = Counter(state for _, state in known.values())
+    assert set(states) == {"sent", "failed", "uncertain"}
+    assert states["sent"] == said["sent"]
+    assert states["failed"] == said["failed"]
+    assert max(got[reference] for reference, (kind, _) in known.items() if kind != "change_confirmation") == 1
+    assert all(got[reference] for reference, (_, state) in known.items() if state == "sent")
+    # Whatever the server took is known here as taken, or as something that cannot be known.
+    assert {reference for reference in got if known[reference][1] == "failed"} == set()
 
 
 @pytest.mark.soak

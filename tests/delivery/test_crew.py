@@ -183,6 +183,23 @@ def test_a_bug_in_one_sender_is_raised_when_the_others_have_settled(scene: Scene
     assert states(scene) == {"sending": 1, "sent": 1, "queued": 28}
 
 
+def test_a_bug_leaves_only_the_letter_being_sent_in_the_dark(scene: Scene, composer: Composer) -> None:
+    """A transport that takes many letters in hand: those before were taken, those after were not touched."""
+    queue(scene, 12)
+
+    def answer(letter: Letter) -> Receipt:
+        if letter.to.startswith("u003"):
+            raise ZeroDivisionError
+        return TAKEN
+
+    office = PostOffice(answer)
+    office.at_once = 8
+    with pytest.raises(ZeroDivisionError):
+        delivered(scene, composer, office)
+    assert states(scene) == {"sent": 3, "sending": 1, "queued": 8}
+    assert scene.letters()["u003@example.com"].state == "sending"
+
+
 def test_until_empty_waits_for_letters_to_be_tried_again(scene: Scene, composer: Composer) -> None:
     queue(scene, 1)
     start = datetime.now(UTC)
