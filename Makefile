@@ -2,6 +2,7 @@
 #
 #   make demo     live through a sample campaign and look at its mails and reports
 #   make test     the tests
+#   make soak     the tests that take minutes: thousands of letters, killed again and again
 #   make check    style, types, and the direction of imports
 #   make wheel    what is released, in dist/
 #   make lock     choose dependencies anew (needs uv)
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel lock clean
+.PHONY: help demo test soak check wheel lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -26,6 +27,9 @@ demo: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TESTS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak --timeout 3600 $(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

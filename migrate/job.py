@@ -23,7 +23,7 @@ from migrate import __version__, approval, guards, review, status
 from migrate.addressing import judge
 from migrate.approval import Approval
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, Pace, deliver, worker
+from migrate.delivery import Clock, Delivered, Pace, Stop, deliver, worker, workers
 from migrate.directory import Directory, Tally, mapping_digest, open_directory, read
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
@@ -34,6 +34,7 @@ from migrate.ledger.lock import RunLock
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run, RunFacts
 from migrate.mail.compose import Composer
+from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import open_transport
 from migrate.plan import Moment
 from migrate.report import evidence, folder
@@ -43,9 +44,13 @@ from migrate.schedule import due, stages
 from migrate.snapshot import Snapshot
 
 Watch = Callable[[str, int], None]
-"""Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done."""
+"""Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
+wait (`queued`)."""
 
 _SOME_LETTERS_FAILED: Final = 5
+_LEASE: Final = timedelta(minutes=5)
+_ANSWERS: Final = 12
+"""Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it: its lease outlasts them."""
 _REPORT_PATIENCE: Final = timedelta(minutes=5)
 
 
@@ -75,10 +80,13 @@ class Result:
 
     facts: dict[str, Any]
     stopped: tuple[MigrateError, ...] = ()
+    signal: int | None = None
 
     @property
     def exit_code(self) -> int:
-        """The first that applies of 4, 6 and 5 (design §15)."""
+        """The first that applies of 4, 6 and 5 (design §15); before them 130 or 143 if a signal ended the delivery."""
+        if self.signal:
+            return 128 + self.signal
         letters = self.facts["letters"]
         codes = [error.exit_code for error in self.stopped]
         if 4 in codes or 6 in codes:
@@ -117,7 +125,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, now)
         facts |= _approval_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
         _report(config, ledger, recorded, facts, clock)
-    return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error))
+    return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
 
 @contextmanager
@@ -140,18 +148,42 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
         yield made, _drafted(made, tally, config, now) | {"would_queue": would_queue}
 
 
-def send(config: Config, as_of: datetime | None = None, watch: Watch = _unwatched) -> tuple[Delivered, dict[str, int]]:
-    """Only delivers what is queued. What was done, and how many letters are in each state afterwards."""
-    clock = clock_from(as_of)
-    composer = Composer(config.mail, config.campaign)
+def send(
+    config: Config, as_of: datetime | None = None, watch: Watch = _unwatched, *, processes: int = 1, until_empty: bool = False
+) -> tuple[Delivered, dict[str, int]]:
+    """Only delivers what is queued. What was done, and how many letters are in each state afterwards.
+
+    Several processes share the connections of the configuration, each with at least one of its own.
+    """
+    smtp = _smtp(config)
+    if smtp and processes > smtp.connections:
+        raise ConfigError(
+            f"[mail.smtp] connections = {smtp.connections} allows no more workers than that.",
+            where="--workers",
+            hint="Ask for fewer workers, or allow more connections if the mail server does.",
+        )
     with Ledger.open(config.ledger, create=False) as ledger:
         no_time_travel(config, ledger, as_of)
         with ledger.read() as connection:
             campaign_id = Prior(connection, config.campaign.name).campaign_id
         if campaign_id is None:
             return Delivered(), outbox_of(ledger, None)
-        delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch)
+        if processes == 1:
+            composer = Composer(config.mail, config.campaign)
+            clock = clock_from(as_of)
+            delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
+        else:
+            delivered = workers(processes, send_beside, config, campaign_id, as_of, processes, until_empty)
         return delivered, outbox_of(ledger, campaign_id)
+
+
+def send_beside(config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, stop: Stop) -> Delivered:
+    """What each of several processes does for `send`."""
+    composer, clock = Composer(config.mail, config.campaign), clock_from(as_of)
+    with Ledger.open(config.ledger, create=False) as ledger:
+        return _deliver(
+            config, ledger, campaign_id, composer, worker(), clock, _unwatched, processes=processes, until_empty=until_empty, stop=stop
+        )
 
 
 def finish(config: Config) -> str | None:
@@ -322,26 +354,47 @@ def _counts(made: Draft, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _deliver(config: Config, ledger: Ledger, campaign_id: int, composer: Composer, sender: str, clock: Clock, watch: Watch) -> Delivered:
-    smtp = config.mail.smtp if config.mail.transport == "smtp" else None
+def _deliver(
+    config: Config,
+    ledger: Ledger,
+    campaign_id: int,
+    composer: Composer,
+    sender: str,
+    clock: Clock,
+    watch: Watch,
+    *,
+    processes: int = 1,
+    until_empty: bool = False,
+    stop: Stop | None = None,
+) -> Delivered:
+    smtp = _smtp(config)
     with ledger.read() as connection:
         last = runs.last(connection, campaign_id)
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
+    claims = Claims(ledger, campaign_id, sender, _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0))
+    watch("queued", claims.waiting(clock()))
     delivered = deliver(
-        Claims(ledger, campaign_id, sender),
+        claims,
         composer,
         open_transport(config.mail),
-        Pace(smtp.letters_per_second if smtp else None),
+        Pace(ledger, f"{smtp.host}:{smtp.port}", smtp.letters_per_second) if smtp else None,
         clock,
         bounce_days=config.mail.bounce_days,
         stale_at=stale_at,
+        connections=smtp.connections // processes if smtp else 1,
+        until_empty=until_empty,
+        stop=stop,
         watch=lambda more: watch("deliver", more),
     )
     if clock() >= stale_at:
         with ledger.read() as connection:
             delivered.stale = outbox.reminders_waiting(connection, campaign_id)
     return delivered
+
+
+def _smtp(config: Config) -> SmtpSettings | None:
+    return config.mail.smtp if config.mail.transport == "smtp" else None
 
 
 def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -117,7 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(arguments, prog_name="migrate", standalone_mode=False)
+        with _ending_cleanly():
+            code = app(arguments, prog_name="migrate", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ClickException as error:
@@ -134,6 +139,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the last net: a bug ends in exit code 1 and a sentence
         return _failed(_bug(error), 1, arguments)
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: locks are given back, and what was read of the directory does not stay in a scratch folder."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def discard_output() -> None:

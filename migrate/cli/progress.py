@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from migrate.cli.console import Console
+
+if TYPE_CHECKING:
+    from migrate.config import Config
 
 _WORDS = {
     "read": "Reading the directory",
@@ -18,13 +23,20 @@ _WORDS = {
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Callable[[str, int], None]]:
-    """Hears of a job's progress, step by step, and shows it to whoever sits at a terminal."""
+def watching(console: Console, config: Config) -> Iterator[Callable[[str, int], None]]:
+    """Hears of a job's progress, step by step, and shows it to whoever sits at a terminal; foretells when the letters will be sent."""
+    from migrate.cli.summary import foretell
+
     done: Counter[str] = Counter()
+    turn = threading.Lock()
     with console.progress("Working") as step:
 
         def watch(name: str, more: int) -> None:
-            done[name] += more
-            step(done[name], None, _WORDS[name])
+            with turn:
+                done[name] += more
+            if name == "queued":
+                foretell(console, more, config)
+            else:
+                step(done[name], done["queued"] if name == "deliver" else None, _WORDS[name])
 
         yield watch

@@ -52,7 +52,7 @@ def run(
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
     options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver)
-    with watching(console) as watch:
+    with watching(console, config) as watch:
         result = run_job(config, options, watch)
     console.result(result.facts)
     _tell(console, result, config)

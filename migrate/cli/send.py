@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -10,16 +11,25 @@ from migrate.cli.console import Console, Json, Quiet
 from migrate.cli.instants import AsOf, instant
 
 
-def send(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False, quiet: Quiet = False) -> int:
+def send(
+    ctx: typer.Context,
+    as_of: AsOf = None,
+    workers: Annotated[int, typer.Option(min=1, max=100, help="Processes that deliver at the same time.")] = 1,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="Wait for letters that are to be tried again within the hour, until none is left.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
     """Only deliver what is queued."""
     from migrate.cli.progress import watching
     from migrate.job import send as send_job
 
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
-    with watching(console) as watch:
-        delivered, waiting = send_job(config, instant(as_of, config.campaign), watch)
-    counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": waiting["queued"]}
+    with watching(console, config) as watch:
+        delivered, now = send_job(config, instant(as_of, config.campaign), watch, processes=workers, until_empty=until_empty)
+    counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": now["queued"]}
     console.result({"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale})
     console.say(", ".join(f"{count:,} {word}" for word, count in counts.items()) + ".")
     if delivered.stale:
@@ -30,5 +40,8 @@ def send(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False, quiet: Q
         )
     if delivered.stopped:
         print(f"Error: {delivered.stopped}", file=sys.stderr)
+    if delivered.signal:
+        return 128 + delivered.signal
+    if delivered.stopped:
         return delivered.stopped.exit_code
     return 5 if delivered.failed or delivered.uncertain else 0

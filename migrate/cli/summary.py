@@ -38,5 +38,17 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config) -> None:
     console.say()
 
 
+def foretell(console: Console, letters: int, config: Config) -> None:
+    """Prints when so many letters will have gone if they start now, at the rate of the mail server."""
+    from migrate.delivery import forecast
+
+    smtp = config.mail.smtp if config.mail.transport == "smtp" else None
+    if not smtp or not letters:
+        return
+    now = datetime.now(config.campaign.zone)
+    done = forecast(letters, smtp.letters_per_second, now)
+    console.say(f"{letters:,} letters at {smtp.rate}: done about {done:{'%H:%M' if done.date() == now.date() else '%Y-%m-%d %H:%M'}}.")
+
+
 def _sorted(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from migrate.ledger.engine import Ledger
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each
 from migrate.ledger.mysql import through
-from migrate.ledger.schema import bounce, letter, notice
+from migrate.ledger.schema import UtcInstant, bounce, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, LetterState
 from migrate.plan import CONFIRMATION
 
@@ -57,11 +57,20 @@ class ClaimedLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounce:
+    """A mail server called the very address unknown or disabled, with its `code`; it is not mailed before `until`."""
+
+    code: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of a claimed letter.
 
     `temporary` (tried, and to be tried again) and `released` (not tried) go back to the queue, not before `not_before`. `reply` is the
     server's last words, `reason` a word for the reports. `subject` and `mail_digest` say what was sent, and with which templates.
+    `bounce` is what was learnt about the address.
     """
 
     verdict: Verdict
@@ -70,6 +79,7 @@ class Settlement:
     not_before: datetime | None = None
     subject: str | None = None
     mail_digest: str | None = None
+    bounce: Bounce | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,22 @@ class Claims:
             row = {"campaign_id": self.campaign_id, "address": address, "hard": True, "code": code, "seen_at": now, "until": until}
             connection.execute(sa.insert(bounce).values(row))
 
+    def waiting(self, now: datetime) -> int:
+        """How many letters may be sent now."""
+        with self.ledger.read() as connection:
+            counted = sa.select(sa.func.count()).where(letter.c.campaign_id == self.campaign_id, *_due(now))
+            return int(connection.execute(counted).scalar_one())
+
+    def next_at(self) -> datetime | None:
+        """When there may be something to do: the first letter's time to be tried again, or the end of a lease. None: nothing is left."""
+        again = (letter.c.state == "queued", sa.func.coalesce(letter.c.not_before, 0))
+        held = (letter.c.state == "sending", letter.c.lease_until)
+        with self.ledger.read() as connection:
+            mine = letter.c.campaign_id == self.campaign_id
+            first = [sa.select(sa.func.min(at, type_=UtcInstant)).where(mine, state) for state, at in (again, held)]
+            found = [connection.execute(query).scalar() for query in first]
+        return min((instant for instant in found if instant is not None), default=None)
+
     def sweep(self, now: datetime) -> Swept:
         """Expired leases become uncertain; an uncertain confirmation goes back into the queue by itself, once in its life."""
         return self.ledger.write(lambda connection: self._sweep(connection, now))
@@ -145,7 +171,7 @@ class Claims:
             move(
                 connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
             )  # fmt: skip
-        due = [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now)]
+        due = _due(now)
         if only_confirmations:
             due.append(letter.c.kind == CONFIRMATION)
         order = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
@@ -181,6 +207,15 @@ class Claims:
                 )
             )
         move_each(connection, steps, at=now, actor=self.owner)
+        # What a server says of an address holds, whoever settled the letter.
+        learnt = [
+            {"address": claimed.address, "code": settlement.bounce.code, "until": settlement.bounce.until}
+            for claimed, settlement in settled
+            if settlement.bounce
+        ]
+        if learnt:
+            same = {"campaign_id": self.campaign_id, "hard": True, "seen_at": now}
+            connection.execute(sa.insert(bounce), [row | same for row in learnt])
         return lost
 
     def _pick(
@@ -194,6 +229,10 @@ class Claims:
         """Ids of this campaign's letters that nobody else is moving at this moment."""
         wanted = sa.select(letter.c.id).where(letter.c.campaign_id == self.campaign_id, *where).order_by(*order).limit(limit)
         return list(connection.execute(through(wanted, letter, index).with_for_update(skip_locked=True)).scalars())
+
+
+def _due(now: datetime) -> list[sa.ColumnElement[bool]]:
+    return [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now)]
 
 
 def _claimed(connection: sa.Connection, ids: Sequence[int]) -> list[ClaimedLetter]:

@@ -448,3 +448,11 @@ run_lock = sa.Table(
     sa.PrimaryKeyConstraint("campaign_name", "purpose"),
     _one_of("purpose", PURPOSES),
 )
+
+pace = sa.Table(
+    "pace",
+    metadata,
+    sa.Column("server", _exact(300), primary_key=True),
+    sa.Column("next_at", UtcInstant, nullable=False),
+)
+"""When the next letter may go to a mail server (`host:port`), of all campaigns and workers of this ledger; on the real clock."""

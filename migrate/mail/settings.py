@@ -6,11 +6,12 @@ import ipaddress
 import re
 from email.utils import formataddr, parseaddr
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from migrate.mail.addresses import problem, wire
+from migrate.mail.providers import PROVIDERS
 from migrate.settings import Settings
 
 _RATE: Final = re.compile(r"(?P<letters>[1-9][0-9]{0,6})/(?P<unit>s|min|h)")
@@ -51,8 +52,9 @@ class MaildirSettings(Settings):
 
 
 class SmtpSettings(Settings):
-    """`[mail.smtp]`. `timeout` is seconds for each answer of the server."""
+    """`[mail.smtp]`. `timeout` is seconds for each answer of the server; `provider` sets what is not set here."""
 
+    provider: Literal["exchange_online", "google_relay", "ses"] | None = None
     host: str = Field(min_length=1)
     port: int = Field(587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
@@ -63,6 +65,12 @@ class SmtpSettings(Settings):
     timeout: float = Field(60, gt=0, le=3600)
     rate: Annotated[str, AfterValidator(_rate)] = "10/s"
     connections: int = Field(4, ge=1, le=100)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_provider_wants_it(cls, values: Any) -> Any:
+        name = values.get("provider") if isinstance(values, dict) else None
+        return dict(PROVIDERS[name]) | values if isinstance(name, str) and name in PROVIDERS else values
 
     @model_validator(mode="after")
     def _secrets_travel_encrypted(self) -> SmtpSettings:

@@ -71,12 +71,12 @@ class SmtpConnection:
             return self._transact(letter)
         except _ClosedWhileIdleError:
             if not was_used:
-                return Receipt("temporary", "the server closed the connection before the letter was handed over")
+                return _broken("the server closed it")
         self._open()
         try:
             return self._transact(letter)
         except _ClosedWhileIdleError:
-            return Receipt("temporary", "the server closed the connection before the letter was handed over")
+            return _broken("the server closed it")
 
     def close(self) -> None:
         """Say goodbye; a server that does not answer changes nothing any more."""
@@ -114,7 +114,7 @@ class SmtpConnection:
         except (OSError, smtplib.SMTPException) as error:
             # Nothing can have been delivered: the end of the data was never sent.
             self._drop()
-            return Receipt("temporary", one_line(f"the connection broke before the letter was handed over: {error}"))
+            return _broken(str(error))
         return self._finish(server)
 
     def _introduce(self, server: smtplib.SMTP, letter: Letter) -> Receipt | None:
@@ -185,11 +185,16 @@ class _ClosedWhileIdleError(Exception):
     """The server hung up before it answered MAIL: nothing of this letter was taken."""
 
 
+def _broken(why: str) -> Receipt:
+    return Receipt("temporary", one_line(f"the connection broke before the letter was handed over: {why}"), bad_connection=True)
+
+
 def _receipt(verdict: Verdict, code: int, reply: bytes, *, of_address: bool = False) -> Receipt:
     words = one_line(reply)
     enhanced = enhanced_code(words)
     bad_address = verdict == "permanent" and of_address and enhanced is not None and enhanced.startswith(_REFUSED_ADDRESSES)
-    return Receipt(verdict, one_line(f"{code} {words}") if code > 0 else words, enhanced, bad_address)
+    bad_connection = verdict == "temporary" and code == _CLOSING
+    return Receipt(verdict, one_line(f"{code} {words}") if code > 0 else words, enhanced, bad_address, bad_connection)
 
 
 def _dot_stuffed(message: bytes) -> bytes:

@@ -30,13 +30,15 @@ class Receipt:
 
     `sent`: it took the letter. `temporary`: it did not, and trying again may help. `permanent`: it never will. `uncertain`: it may have
     taken it; whether it did cannot be known. `reply` is its last words, one line; `code` the enhanced status (RFC 3463) if it gave one;
-    `bad_address` is true if it refused the very address as unknown or disabled.
+    `bad_address` is true if it refused the very address as unknown or disabled; `bad_connection` if what failed was the connection, so that
+    the letter may go over another one at once.
     """
 
     verdict: Verdict
     reply: str
     code: str | None = None
     bad_address: bool = False
+    bad_connection: bool = False
 
 
 class Connection(Protocol):

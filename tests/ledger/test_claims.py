@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 
-from migrate.ledger.claims import Settlement, Swept
+from migrate.ledger import schema
+from migrate.ledger.claims import Bounce, Settlement, Swept
 from migrate.ledger.engine import Ledger, LedgerSettings
 
 HOUR = timedelta(hours=1)
@@ -191,3 +193,28 @@ def test_every_state_a_letter_ever_had_is_in_its_events(scene: Scene) -> None:
         (None, "queued"), ("queued", "sending"), ("sending", "queued"), ("queued", "sending"), ("sending", "uncertain"),
         ("uncertain", "queued"), ("queued", "sending"), ("sending", "sent"),
     ]  # fmt: skip
+
+
+def test_what_is_waiting_and_when_there_is_something_to_do_again(scene: Scene) -> None:
+    worker = scene.worker()
+    assert (worker.waiting(NOW), worker.next_at()) == (0, None)
+    scene.queue(queue_row("a1"), queue_row("a2"))
+    assert worker.waiting(NOW) == 2
+    first, second = worker.claim(NOW, limit=2)
+    assert (worker.waiting(NOW), worker.next_at()) == (0, first.lease_until)
+    worker.settle(first, Settlement("temporary", not_before=NOW + MINUTE), NOW)
+    assert (worker.waiting(NOW), worker.waiting(NOW + MINUTE), worker.next_at()) == (0, 1, NOW + MINUTE)
+    worker.settle(second, Settlement("sent"), NOW)
+    worker.settle(scene.claimed(now=NOW + MINUTE), Settlement("sent"), NOW + MINUTE)
+    assert worker.next_at() is None
+
+
+def test_what_a_server_says_of_an_address_is_kept_even_if_the_lease_was_lost(scene: Scene) -> None:
+    scene.queue(queue_row("a1"))
+    claimed = scene.claimed()
+    scene.worker("sweeper").sweep(claimed.lease_until)
+    assert not scene.worker().settle(claimed, Settlement("failed", bounce=Bounce("5.1.1", NOW + HOUR)), NOW)
+    assert scene.only().state == "uncertain"
+    with scene.ledger.read() as connection:
+        (row,) = connection.execute(sa.select(schema.bounce))
+    assert (row.address, row.code, row.hard, row.until) == ("a1@example.com", "5.1.1", True, NOW + HOUR)

@@ -5,8 +5,8 @@
     assert server.commands == ["EHLO", "MAIL", "RCPT", …]
 
 Each of `connect`, `ehlo`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer, given every time, or a list of
-answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say nothing and keep the line open) or a
-tuple of these, done in order. `body` is what is done as soon as the first bytes of the data arrive.
+answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say nothing and keep the line open),
+something to call, or a tuple of these, done in order. `body` is what is done as soon as the first bytes of the data arrive.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import enum
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +26,8 @@ class Do(enum.Enum):
 
 
 DROP, HANG = Do.DROP, Do.HANG
-Answer = str | Do | tuple[str | Do, ...]
+Step = str | Do | Callable[[], object]
+Answer = Step | tuple[Step, ...]
 
 _USUAL: dict[str, Answer] = {
     "connect": "220 scripted.example ESMTP",
@@ -55,6 +56,7 @@ class ScriptedSmtp:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._closing = threading.Event()
+        self._turn = threading.Lock()  # of a script, which several connections may read at once
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     @staticmethod
@@ -126,15 +128,21 @@ class ScriptedSmtp:
         return rest
 
     def _answer(self, line: socket.socket, verb: str) -> bool:
-        answer = next(self._scripts[verb])
+        with self._turn:
+            answer = next(self._scripts[verb])
+        went_ahead = False
         for step in answer if isinstance(answer, tuple) else (answer,):
             if step is DROP:
                 raise _DroppedError
             if step is HANG:
                 self._closing.wait()
                 raise _DroppedError
-            line.sendall(str(step).encode("latin-1") + b"\r\n")
-        return isinstance(answer, str) and answer.startswith("354")
+            if isinstance(step, str):
+                line.sendall(step.encode("latin-1") + b"\r\n")
+                went_ahead = step.startswith("354")
+            else:
+                step()
+        return went_ahead
 
 
 class _DroppedError(Exception):

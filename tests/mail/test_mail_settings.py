@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from mail.post import mail
 from pydantic import ValidationError
+
+from migrate.mail.providers import PROVIDERS
+from migrate.mail.settings import SmtpSettings
 
 
 def smtp(**changed: Any) -> Any:
@@ -80,3 +83,23 @@ def test_the_password_shows_neither_in_the_settings_nor_in_their_errors() -> Non
     with pytest.raises(ValidationError) as caught:
         smtp(password="hunter2")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_provider_sets_what_is_not_set(provider: str) -> None:
+    theirs = dict(PROVIDERS[provider])
+    made = SmtpSettings.model_validate({"provider": provider, "host": "relay.example.com", "rate": "7/s"})
+    assert (made.host, made.rate) == ("relay.example.com", "7/s")
+    assert (made.port, made.security, made.connections) == (theirs["port"], theirs["security"], theirs["connections"])
+
+
+def test_every_provider_that_may_be_named_is_known_and_its_values_are_settings() -> None:
+    named = get_args(get_args(SmtpSettings.model_fields["provider"].annotation)[0])
+    assert set(named) == set(PROVIDERS)
+    assert SmtpSettings.model_validate({"provider": "exchange_online"}).letters_per_second == 0.5
+    assert {key for values in PROVIDERS.values() for key in values} <= set(SmtpSettings.model_fields)
+
+
+def test_a_provider_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValidationError, match="provider"):
+        smtp(provider="pigeon")

@@ -91,7 +91,7 @@ def test_only_what_rcpt_says_of_the_address_marks_the_address(verb: str, reply: 
 @pytest.mark.parametrize("verb", ["rcpt", "data"])
 def test_a_break_before_the_data_is_temporary(verb: str, letter: Letter) -> None:
     receipt, server = send(letter, **{verb: DROP})
-    assert receipt.verdict == "temporary"
+    assert (receipt.verdict, receipt.bad_connection) == ("temporary", True)
     assert server.messages == []
 
 
@@ -119,7 +119,7 @@ def test_a_server_that_stops_answering_before_the_data_is_temporary(letter: Lett
 @pytest.mark.parametrize("verb", ["rcpt", "data", "dot"])
 def test_421_is_temporary_and_the_next_letter_goes_over_a_new_connection(verb: str, letter: Letter) -> None:
     with ScriptedSmtp(**{verb: [("421 4.3.2 closing", DROP)]}) as server, transport(server.port).connect() as connection:
-        assert connection.send(letter) == Receipt("temporary", "421 4.3.2 closing", "4.3.2")
+        assert connection.send(letter) == Receipt("temporary", "421 4.3.2 closing", "4.3.2", bad_connection=True)
         assert connection.send(letter).verdict == "sent"
     assert server.connections == 2
 

@@ -1,0 +1,19 @@
+"""Delivery: claim, send, settle (design §9, §11). Each moment of danger is written down before it happens.
+
+A letter is `sending` in the ledger, committed, before the transport is spoken to, and settled right after. Whatever happens in between,
+a letter is never sent twice for not knowing: it becomes `uncertain`, and a person is shown it.
+
+`deliver` is the whole of it for one process: as many senders as there are connections, each with one letter in hand, at one `Desk` that
+claims and settles for all of them, at one `Pace` that all processes of a ledger share. `workers` is several processes at once.
+"""
+
+from __future__ import annotations
+
+from migrate.delivery.crew import deliver, worker
+from migrate.delivery.delivered import Clock, Delivered, Watch
+from migrate.delivery.forecast import forecast
+from migrate.delivery.pace import Pace
+from migrate.delivery.stop import Stop
+from migrate.delivery.workers import workers
+
+__all__ = ["Clock", "Delivered", "Pace", "Stop", "Watch", "deliver", "forecast", "worker", "workers"]

@@ -1,0 +1,108 @@
+"""One letter handed over, and what is to be written down about it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
+
+from migrate.ledger.claims import Bounce, ClaimedLetter, Settlement
+from migrate.mail.compose import Composer, UnrenderableError
+from migrate.mail.facts import Facts
+from migrate.mail.letters import Letter
+from migrate.mail.transport import Connection, Receipt
+
+TRIES: Final = 8
+"""How often a letter is tried, over all runs, before it has failed."""
+FIRST_PAUSE: Final = timedelta(minutes=15)
+LONGEST_PAUSE: Final = timedelta(hours=24)
+UNRENDERABLE: Final = "unrenderable"
+GIVEN_UP: Final = "tries_used_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What is to be settled about a letter, and the receipt if a mail server was asked."""
+
+    settlement: Settlement
+    receipt: Receipt | None = None
+
+
+def attempt(
+    claimed: ClaimedLetter, connection: Connection, composer: Composer, now: datetime, *, bounce_days: int, retrying: Retrying
+) -> Attempt:
+    """Composes the letter and hands it over. Raises MailServerError if no letter can be handed over at all; nothing was said of it then."""
+    try:
+        letter = composed(claimed, composer, now)
+    except UnrenderableError as error:
+        return Attempt(_again(claimed, Receipt("temporary", str(error)), None, composer, now, reason=UNRENDERABLE))
+    receipt: Receipt = retrying(connection.send, letter)
+    return Attempt(_settlement(claimed, receipt, letter, composer, now, bounce_days), receipt)
+
+
+def quickly() -> Retrying:
+    """Tries a letter again at once whose connection broke before it was handed over, over another; three tries in half a minute at most.
+
+    No exception is retried: a break is a receipt, and MailServerError says that no connection can be had.
+    """
+    return Retrying(
+        retry=retry_if_result(_broke),
+        stop=stop_after_attempt(3) | stop_after_delay(30),
+        wait=wait_exponential(multiplier=0.25, max=2) + wait_random(0, 0.25),
+        retry_error_callback=_as_it_is,
+    )
+
+
+def _broke(receipt: Receipt) -> bool:
+    return receipt.verdict == "temporary" and receipt.bad_connection
+
+
+def _as_it_is(state: RetryCallState) -> Receipt:
+    assert state.outcome is not None  # called after an attempt
+    receipt: Receipt = state.outcome.result()
+    return receipt
+
+
+def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Letter:
+    """The letter, composed from what was stored when it was decided on; days left are counted afresh."""
+    return composer.compose(
+        claimed.kind,
+        Facts.from_json(claimed.facts),
+        to=claimed.address,
+        reference=claimed.reference,
+        message_id=claimed.message_id,
+        occasion=claimed.occasion,
+        now=now,
+        cutoff=datetime.fromisoformat(claimed.told_cutoff) if claimed.told_cutoff else None,
+    )
+
+
+def _settlement(
+    claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, bounce_days: int
+) -> Settlement:
+    settled = partial(Settlement, reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
+    match receipt.verdict:
+        case "sent":
+            return settled("sent")
+        case "permanent":
+            bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if receipt.bad_address else None
+            return settled("failed", reason=receipt.code, bounce=bounce)
+        case "uncertain":
+            return settled("uncertain")
+        case "temporary":
+            return _again(claimed, receipt, letter, composer, now)
+
+
+def _again(
+    claimed: ClaimedLetter, receipt: Receipt, letter: Letter | None, composer: Composer, now: datetime, reason: str | None = None
+) -> Settlement:
+    """A temporary failure: back to the queue for later, twice as long each time with some jitter, until the tries are used up."""
+    settled = partial(Settlement, reply=receipt.reply, subject=letter.subject if letter else None, mail_digest=composer.digest)
+    if claimed.attempts + 1 >= TRIES:
+        return settled("failed", reason=reason or GIVEN_UP)
+    pause = min(FIRST_PAUSE * 2**claimed.attempts, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    return settled("temporary", reason=reason, not_before=now + pause)

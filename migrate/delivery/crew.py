@@ -1,0 +1,93 @@
+"""The senders of one process: a thread for each connection.
+
+Threads, because a sender mostly waits for the mail server and for the disk; processes (`workers`) are for more than one processor.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime
+
+from tenacity import Retrying
+
+from migrate.delivery.attempt import quickly
+from migrate.delivery.delivered import Clock, Delivered, Watch
+from migrate.delivery.desk import Desk
+from migrate.delivery.pace import Pace
+from migrate.delivery.sender import Round, Sender
+from migrate.delivery.stop import Stop
+from migrate.delivery.trouble import Trouble
+from migrate.ledger.claims import Claims
+from migrate.mail.compose import Composer
+from migrate.mail.transport import Transport
+
+
+def worker() -> str:
+    """A name for a worker that no other will ever have."""
+    return f"send-{secrets.token_hex(8)}"
+
+
+def deliver(
+    claims: Claims,
+    composer: Composer,
+    transport: Transport,
+    pace: Pace | None,
+    clock: Clock,
+    *,
+    bounce_days: int,
+    connections: int = 1,
+    until_empty: bool = False,
+    stale_at: datetime | None = None,
+    stop: Stop | None = None,
+    retrying: Retrying | None = None,
+    watch: Watch = lambda _: None,
+) -> Delivered:
+    """Sends what is queued and may go now, until nothing is left or no letter can be handed over at all.
+
+    An address that the server calls unknown or disabled counts as bounced for `bounce_days`. With `until_empty` letters that are to be
+    tried again soon are waited for; from `stale_at` on, when the
+    directory was read too long ago, nothing but confirmations goes out. `retrying` bounds the tries at a letter whose
+    connection broke; tests pass one that does not wait. `watch` hears of each letter done, in any thread.
+    """
+    swept = claims.sweep(clock())
+    total = Delivered(uncertain=len(set(swept.uncertain) - set(swept.requeued)))
+    stop = stop or Stop()
+    desk = Desk(claims, clock, stale_at=stale_at)
+    shared = Round(
+        claims=claims,
+        desk=desk,
+        composer=composer,
+        transport=transport,
+        pace=pace,
+        clock=clock,
+        stop=stop,
+        trouble=Trouble(),
+        watch=watch,
+        retrying=retrying or quickly(),
+        bounce_days=bounce_days,
+        until_empty=until_empty,
+    )
+    desk.trade([], 0)
+    senders = connections if until_empty else min(connections, claims.waiting(clock()))
+    with stop.on_signals():
+        ended = _all(senders, lambda: Sender(shared).work())
+    errors = [done.stopped for done in ended if done.stopped]
+    for done in ended:
+        done.stopped = None
+        total += done
+    # A connection that could not be had, or was lost, is no matter while another one emptied the outbox.
+    total.stopped = stop.error or (errors[0] if errors and len(errors) == len(ended) else None)
+    total.signal = stop.signal
+    return total
+
+
+def _all(senders: int, work: Callable[[], Delivered]) -> list[Delivered]:
+    """What each of the senders did; the first error of one only after all have ended, for each has letters in hand."""
+    if not senders:
+        return []
+    with ThreadPoolExecutor(senders, thread_name_prefix="sender") as pool:
+        futures: list[Future[Delivered]] = [pool.submit(work) for _ in range(senders)]
+        wait(futures)
+    return [future.result() for future in futures]

@@ -1,0 +1,90 @@
+"""The desk where senders hand in what became of their letters and are given the next.
+
+A commit that is safe against a power cut costs a write to the disk. So whoever comes while another is being served waits, and is then
+served together with all who wait: a commit for several letters, and each sender still holds only its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
+
+from migrate.delivery.delivered import Clock
+from migrate.errors import LedgerError
+from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
+
+Settled = tuple[ClaimedLetter, Settlement]
+
+_PATIENCE: Final = 600
+"""Seconds that what is known of a letter is kept trying to be written down; a run that records a large directory may take minutes."""
+
+
+def patiently() -> Retrying:
+    """Tries again when the ledger cannot be written just now: another run is recording, or the disk is full and may be helped."""
+    return Retrying(
+        retry=retry_if_exception_type(LedgerError),
+        stop=stop_after_delay(_PATIENCE),
+        wait=wait_exponential(multiplier=0.1, max=10) + wait_random(0, 0.5),
+        reraise=True,
+    )
+
+
+@dataclass(slots=True)
+class _Visit:
+    settled: Sequence[Settled]
+    wanted: int
+    given: list[ClaimedLetter] = field(default_factory=list)
+    error: Exception | None = None
+    served: bool = False
+
+
+class Desk:
+    """One worker's claims, shared by its senders. `retrying` bounds the tries at a ledger that cannot be written; tests do not wait."""
+
+    def __init__(self, claims: Claims, clock: Clock, *, stale_at: datetime | None = None, retrying: Retrying | None = None) -> None:
+        self._claims, self._clock = claims, clock
+        self._stale_at = stale_at
+        self._retrying = patiently() if retrying is None else retrying
+        self._turn = threading.Lock()
+        self._queueing = threading.Lock()
+        self._waiting: list[_Visit] = []
+
+    def trade(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
+        """Settle letters and be given up to so many others, all committed; fewer or none if no more may be sent now.
+
+        Raises LedgerError if the ledger could not be written for a long time. To settle twice does no harm: the second finds it done.
+        """
+        mine = _Visit(settled, wanted)
+        with self._queueing:
+            self._waiting.append(mine)
+        with self._turn:
+            if not mine.served:
+                self._serve()
+        if mine.error is not None:
+            raise mine.error
+        return mine.given
+
+    def _serve(self) -> None:
+        with self._queueing:
+            visits, self._waiting = self._waiting, []
+        try:
+            given = self._commit([one for visit in visits for one in visit.settled], sum(visit.wanted for visit in visits))
+        except Exception as error:  # noqa: BLE001 - whoever waited is told, whatever it is
+            for visit in visits:
+                visit.error = error
+                visit.served = True
+            return
+        for visit in visits:
+            visit.given, given = given[: visit.wanted], given[visit.wanted :]
+            visit.served = True
+
+    def _commit(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
+        now = self._clock()
+        stale = self._stale_at is not None and now >= self._stale_at
+        given, _lost = self._retrying(lambda: self._claims.settle_and_claim(settled, now, wanted, only_confirmations=stale))
+        return given

@@ -1,0 +1,49 @@
+"""The pace of sending: one for all workers of a ledger that use the same mail server (design §11)."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from migrate.delivery.desk import patiently
+from migrate.ledger.engine import Ledger
+from migrate.ledger.pace import reserve
+
+_SLICE: Final = timedelta(seconds=0.5)
+"""How much of the future a process reserves at once: long enough to cost the ledger little, short enough that what a process leaves
+unused does not show in a minute."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Pace:
+    """At most `per_second` letters a second to `server`, whoever sends them. Instants are the real clock's, whatever a run's `as_of`.
+
+    A slot whose time has passed may still be used: a process that is slower than its slots then goes as fast as it can, and what
+    all of them send stays what was handed out. Any thread may take.
+    """
+
+    def __init__(self, ledger: Ledger, server: str, per_second: float, clock: Callable[[], datetime] = _now) -> None:
+        self._ledger, self._server, self._clock = ledger, server, clock
+        self._retrying = patiently()
+        self._interval = timedelta(seconds=1 / per_second)
+        self._at_once = max(1, _SLICE // self._interval)
+        self._slots: deque[datetime] = deque()
+        self._turn = threading.Lock()
+
+    def take(self) -> datetime:
+        """A slot of one's own, for one letter."""
+        with self._turn:
+            if not self._slots:
+                first = self._retrying(lambda: reserve(self._ledger, self._server, self._interval, self._at_once, self._clock()))
+                self._slots.extend(first + n * self._interval for n in range(self._at_once))
+            return self._slots.popleft()
+
+    def seconds_until(self, slot: datetime) -> float:
+        """How long it is to a slot; 0 if it has come."""
+        return max(0.0, (slot - self._clock()).total_seconds())

@@ -1,0 +1,143 @@
+"""One connection's work: claim, send, settle, until nothing is left, no letter can be handed over, or it is asked to end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from tenacity import Retrying
+
+from migrate.delivery.attempt import attempt
+from migrate.delivery.delivered import Clock, Delivered, Watch
+from migrate.delivery.desk import Desk, Settled
+from migrate.delivery.pace import Pace
+from migrate.delivery.stop import Stop
+from migrate.delivery.trouble import Trouble
+from migrate.errors import LedgerError, MailServerError
+from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
+from migrate.mail.compose import Composer
+from migrate.mail.transport import Connection, Transport
+
+REACH: Final = timedelta(hours=1)
+"""How far ahead `until_empty` looks for letters that are to be tried again."""
+_LOOK_AGAIN: Final = 1.0
+_SOON: Final = 1.0
+"""Seconds that a letter may lie claimed before its slot comes; a longer wait is waited before it is claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What the senders of one process share. `pace` None is as fast as it goes; `until_empty` waits for letters to be tried again."""
+
+    claims: Claims
+    desk: Desk
+    composer: Composer
+    transport: Transport
+    pace: Pace | None
+    clock: Clock
+    stop: Stop
+    trouble: Trouble
+    watch: Watch
+    retrying: Retrying
+    bounce_days: int
+    until_empty: bool
+
+
+@dataclass(slots=True)
+class Sender:
+    """One connection with its letters in hand, and what it has done so far."""
+
+    round: Round
+    done: Delivered = field(default_factory=Delivered)
+    _hand: list[ClaimedLetter] = field(default_factory=list)
+    _settled: list[Settled] = field(default_factory=list)
+    _slot: datetime | None = None
+
+    def work(self) -> Delivered:
+        """Claims only once its connection stands, so that an unreachable server leaves every letter queued.
+
+        On any other error than the mail server's the letter just tried stays `sending`: nobody knows what became of it.
+        """
+        try:
+            with self.round.transport.connect() as connection:
+                while not self.round.stop.asked and self._next():
+                    while self._hand:
+                        self._send(connection)
+        except MailServerError as error:
+            self.done.stopped = error
+            self._release()
+        except LedgerError:
+            # It was tried for a long time already; what cannot be written down becomes uncertain.
+            self.round.stop.ask()
+            raise
+        except BaseException:
+            self.round.stop.ask()
+            del self._hand[:1]
+            self._release()
+            self._trade(0)
+            raise
+        self._trade(0)
+        return self.done
+
+    def _next(self) -> bool:
+        """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
+        while not self.round.stop.asked:
+            if self.round.pace and self._slot is None:
+                self._slot = self.round.pace.take()
+            if self._seconds_left() > _SOON:
+                self._trade(0)
+                self.round.stop.wait(self._seconds_left())
+                continue
+            self._hand = self._trade(1 if self.round.pace else self.round.transport.at_once)
+            if self._hand:
+                self.round.stop.wait(self._seconds_left())
+                return True
+            if not self._more_to_come():
+                return False
+            self.round.stop.wait(_LOOK_AGAIN)
+        return False
+
+    def _seconds_left(self) -> float:
+        return self.round.pace.seconds_until(self._slot) if self.round.pace and self._slot else 0.0
+
+    def _trade(self, wanted: int) -> list[ClaimedLetter]:
+        given = self.round.desk.trade(self._settled, wanted)
+        self._settled = []
+        return given
+
+    def _more_to_come(self) -> bool:
+        """Whether a letter will be queued again within reach; the leases of workers that died end meanwhile."""
+        if not self.round.until_empty:
+            return False
+        now = self.round.clock()
+        swept = self.round.claims.sweep(now)
+        self.done.uncertain += len(set(swept.uncertain) - set(swept.requeued))
+        at = self.round.claims.next_at()
+        return at is not None and at <= now + REACH
+
+    def _send(self, connection: Connection) -> None:
+        """Send the first letter in hand, or put it back if it is not to be sent now."""
+        this, shared = self._hand[0], self.round
+        now = shared.clock()
+        if shared.stop.asked:
+            self._release()
+            return
+        if until := shared.trouble.left_alone_until(this.address, now):
+            self._settle(Settlement("released", not_before=until))
+            return
+        self._slot = None
+        tried = attempt(this, connection, shared.composer, now, bounce_days=shared.bounce_days, retrying=shared.retrying)
+        self._settle(tried.settlement)
+        shared.watch(1)
+        if tried.receipt and (error := shared.trouble.hear(this.address, tried.receipt, now)):
+            shared.stop.ask(error)
+
+    def _settle(self, settlement: Settlement) -> None:
+        self._settled.append((self._hand.pop(0), settlement))
+        self.done.count(settlement.verdict)
+
+    def _release(self) -> None:
+        """Nothing was said about the letters still in hand, so they go back as they were."""
+        while self._hand:
+            self._settle(Settlement("released"))

@@ -1,0 +1,53 @@
+"""Asking a delivery to end: finish the letter in hand, settle it, leave the rest queued."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from migrate.errors import MailServerError
+
+
+class Stop:
+    """Seen by every sender before its next letter. The first reason to end is kept: an error that makes going on pointless, or a signal."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self.error: MailServerError | None = None
+        self.signal: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    def ask(self, error: MailServerError | None = None) -> None:
+        self.error = self.error or error
+        self._asked.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep so long, or until it is asked to end: then true, at once."""
+        return self._asked.wait(seconds)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """SIGTERM and Ctrl-C ask to end; a second one ends the process on the spot, and what is in hand then becomes uncertain.
+
+        Elsewhere than in the main thread signals are not ours to handle.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._heed) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _heed(self, number: int, _: FrameType | None) -> None:
+        self.signal = self.signal or number
+        signal.signal(number, signal.SIG_DFL)
+        self._asked.set()

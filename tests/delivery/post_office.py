@@ -1,0 +1,72 @@
+"""A transport that answers as it is told, and a delivery through it that waits for nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ledger.scenes import NOW, Scene, queue_row
+from mail.post import MARIA
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_none
+
+from migrate.delivery import Delivered, deliver
+from migrate.delivery.attempt import _as_it_is, _broke
+from migrate.mail.compose import Composer
+from migrate.mail.letters import Letter
+from migrate.mail.transport import Receipt
+
+AT_ONCE = Retrying(retry=retry_if_result(_broke), stop=stop_after_attempt(3), wait=wait_none(), retry_error_callback=_as_it_is)
+TAKEN = Receipt("sent", "250 ok")
+LATER = Receipt("temporary", "451 4.7.1 later", "4.7.1")
+NEVER = Receipt("permanent", "554 5.7.1 no", "5.7.1")
+BROKEN = Receipt("temporary", "the connection broke", bad_connection=True)
+
+Answer = Callable[[Letter], Receipt]
+
+
+class PostOffice:
+    """Answers each letter; `sent` are the addresses asked for, in order, and `connections` how many were opened."""
+
+    at_once = 1
+
+    def __init__(self, answer: Answer = lambda _: TAKEN) -> None:
+        self.answer = answer
+        self.sent: list[str] = []
+        self.connections = 0
+        self.turn = threading.Lock()
+
+    @contextmanager
+    def connect(self) -> Iterator[PostOffice]:
+        with self.turn:
+            self.connections += 1
+        yield self
+
+    def send(self, letter: Letter) -> Receipt:
+        with self.turn:
+            self.sent.append(letter.to)
+        return self.answer(letter)
+
+
+def in_turn(*receipts: Receipt) -> Answer:
+    """Those answers one after the other, then `TAKEN`."""
+    left = iter(receipts)
+    return lambda _: next(left, TAKEN)
+
+
+def queue(scene: Scene, count: int, domain: str = "example.com") -> None:
+    scene.queue(*(queue_row(f"u{n:03}@{domain}", address=f"u{n:03}@{domain}", facts=MARIA.to_json()) for n in range(count)))
+
+
+def delivered(scene: Scene, composer: Composer, office: PostOffice, **options: Any) -> Delivered:
+    usual: dict[str, Any] = {"pace": None, "clock": lambda: NOW, "bounce_days": 90, "retrying": AT_ONCE}
+    usual |= options
+    return deliver(scene.worker("w"), composer, office, usual.pop("pace"), usual.pop("clock"), **usual)
+
+
+def states(scene: Scene) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in scene.letters().values():
+        found[row.state] = found.get(row.state, 0) + 1
+    return found
