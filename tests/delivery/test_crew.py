@@ -224,9 +224,9 @@ def test_an_address_that_is_called_unknown_is_written_down_with_its_letter(scene
     assert (row.address, row.code, row.until) == ("u000@example.com", "5.1.1", NOW + timedelta(days=90))
 
 
-def test_only_confirmations_leaves_the_others_queued(scene: Scene, composer: Composer) -> None:
+def test_a_stale_directory_leaves_all_but_confirmations_queued(scene: Scene, composer: Composer) -> None:
     changed = replace(MARIA, change="authenticator_enabled", methods=("totp",), had=("sms",), seen_at=NOW)
     scene.queue(queue_row("a1", facts=MARIA.to_json()), confirmation("a2", facts=changed.to_json()))
     office = PostOffice()
-    delivered(scene, composer, office, only_confirmations=True)
+    delivered(scene, composer, office, stale_at=NOW)
     assert office.sent == ["a2@example.com"]
