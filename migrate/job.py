@@ -19,24 +19,24 @@ from typing import Any, Final
 import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
 
-from migrate import __version__, approval, guards, review, status
+from migrate import approval, guards, review, status
 from migrate.addressing import judge
-from migrate.approval import Approval
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, Stop, deliver, worker, workers
 from migrate.directory import Directory, Tally, mapping_digest, open_directory, read
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
-from migrate.ledger import outbox, plans, record, runs
+from migrate.ledger import outbox, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock
 from migrate.ledger.prior import Prior
-from migrate.ledger.runs import Run, RunFacts
+from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import open_transport
 from migrate.plan import Moment
+from migrate.recording import counts_of, told_of, write_down
 from migrate.report import evidence, folder
 from migrate.report.recall import Recall
 from migrate.report.terms import Terms
@@ -118,12 +118,12 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                         rules = replace(rules, left_out=approved.left_out)
                     made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
                     stopped = _guarded(made, config, options)
-                    recorded = _record(connection, made, config, options, approved, tally, directory.describe(), clock)
+                    recorded = write_down(connection, made, config, approved, tally, directory.describe(), clock())
                     lock.still_mine(connection)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, now)
-        facts |= _approval_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
+        facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
         _report(config, ledger, recorded, facts, clock)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
@@ -273,87 +273,6 @@ def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None
     return held
 
 
-def _record(
-    connection: sa.Connection,
-    made: Draft,
-    config: Config,
-    options: Options,
-    approved: Approval | None,
-    tally: Tally,
-    described: str,
-    clock: Clock,
-) -> Run:
-    """Writes the draft down, in the transaction in which it was made."""
-    campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
-    campaign_id = record.campaign_id(connection, campaign.name, now)
-    record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
-    facts = RunFacts(
-        as_of=now,
-        started_at=now,
-        baseline=options.as_baseline,
-        read=made.read,
-        rejected=made.outcomes["rejected"],
-        basis=made.rules.basis,
-        directory=described,
-        directory_fingerprint=made.fingerprint,
-        directory_read_at=clock(),
-        opens=campaign.opens.isoformat(),
-        cutoff=campaign.cutoff_at,
-        timezone=campaign.timezone,
-        config_digest=config.digest,
-        mail_digest=composer.digest,
-        tool_version=__version__,
-    )
-    this = runs.begin(connection, campaign_id, facts)
-    for rows in made.recorded():
-        record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]])
-    for rows in made.changes.frames():
-        record.changes(connection, campaign_id, this.seq, rows, mail=not options.as_baseline)
-    for rows in made.rejected.frames():
-        record.rejections(connection, this.seq, rows)
-    for rows in made.unsaid.frames():
-        record.close(connection, campaign_id, rows, "unsaid", now)
-    for rows in made.pointless():
-        outbox.withdraw(connection, rows, now, actor=this.run_id, run_seq=this.seq)
-    for rows in made.queued():
-        outbox.enqueue(connection, campaign_id, this.seq, rows, now)
-        told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
-        record.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
-    if approved:
-        _approve(connection, campaign_id, this, approved, now)
-    counts = _counts(made, tally) | _approval_of(approved) | {"terms": Terms.of(campaign, config.schedule, config.policy).to_json()}
-    runs.count(connection, this.seq, counts)
-    return runs.find(connection, this.seq)
-
-
-def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: Approval, now: datetime) -> None:
-    """Writes the approval down, and the reviewer's deletions: what was struck out is never due again, whatever became of its account."""
-    detail = {
-        "run": this.run_id,
-        "as_of": approved.as_of.isoformat(),
-        "reminders": len(approved.reminders),
-        "removed": approved.struck,
-        "confirmations_removed": approved.undeletable,
-    }
-    plans.approve(connection, campaign_id, approved.digest, by=approved.by, at=now, rows=approved.approved, detail=detail)
-    for rows in approved.struck_out():
-        plans.strike(connection, campaign_id, this.seq, this.run_id, rows, now)
-
-
-def _approval_of(approved: Approval | None) -> dict[str, Any]:
-    return {"plan": approved.told()} if approved else {}
-
-
-def _counts(made: Draft, tally: Tally) -> dict[str, Any]:
-    return {
-        "standing": dict(made.standings),
-        "changes": dict(made.changes_seen),
-        "outcomes": dict(made.outcomes),
-        "unknown_words": dict(tally.unknown_words),
-        "unreadable_instants": dict(tally.unreadable_instants),
-    }
-
-
 def _deliver(
     config: Config,
     ledger: Ledger,
@@ -424,7 +343,7 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
         "campaign": config.campaign.name,
         "read": made.read,
         "rejected": made.outcomes["rejected"],
-        **_counts(made, tally),
+        **counts_of(made, tally),
     }
 
 

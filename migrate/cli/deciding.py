@@ -15,16 +15,16 @@ from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
     from migrate.config import Config
-    from migrate.decisions import Desk
+    from migrate.decisions import Decider
 
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decides (default: your login name).")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for whoever reads the history.")]
 
 
 @contextmanager
-def deciding(config: Config, by: str | None, as_of: str | None) -> Iterator[Desk]:
-    """A desk to decide at; what was decided is committed at the end, and nothing of it if an error is raised."""
-    from migrate.decisions import Desk
+def deciding(config: Config, by: str | None, as_of: str | None) -> Iterator[Decider]:
+    """A decider to decide at; what was decided is committed at the end, and nothing of it if an error is raised."""
+    from migrate.decisions import Decider
     from migrate.job import no_time_travel
     from migrate.ledger.engine import Ledger
 
@@ -32,7 +32,7 @@ def deciding(config: Config, by: str | None, as_of: str | None) -> Iterator[Desk
     with Ledger.open(config.ledger, create=False) as ledger:
         no_time_travel(config, ledger, moment)
         with ledger.begin() as connection:
-            yield Desk.of(connection, config.campaign, _login() if by is None else by, (moment or datetime.now(UTC)).astimezone(UTC))
+            yield Decider.of(connection, config.campaign, _login() if by is None else by, (moment or datetime.now(UTC)).astimezone(UTC))
 
 
 def _login() -> str:

@@ -34,8 +34,8 @@ def add(
     """Exempt an account up to and including a day."""
     from migrate.decisions import add as decide
 
-    with deciding(ctx.obj.config(), by, as_of) as desk:
-        granted = decide(desk, "exemption", account, until, owner, reason)
+    with deciding(ctx.obj.config(), by, as_of) as decider:
+        granted = decide(decider, "exemption", account, until, owner, reason)
     tell_granted(Console(json=as_json), "exemption", granted)
 
 
@@ -50,8 +50,8 @@ def remove(ctx: typer.Context, account: Account, by: By = None, as_of: AsOf = No
     """Take the exemptions of an account back; the ledger keeps that they were there."""
     from migrate.decisions import remove as decide
 
-    with deciding(ctx.obj.config(), by, as_of) as desk:
-        removed = decide(desk, "exemption", account)
+    with deciding(ctx.obj.config(), by, as_of) as decider:
+        removed = decide(decider, "exemption", account)
     tell_removed(Console(json=as_json), "exemption", removed)
 
 
@@ -68,8 +68,8 @@ def import_(
 
     from migrate.decisions import import_all
 
-    with deciding(ctx.obj.config(), by, as_of) as desk:
-        imported = import_all(desk, "exemption", file)
+    with deciding(ctx.obj.config(), by, as_of) as decider:
+        imported = import_all(decider, "exemption", file)
     console = Console(json=as_json)
     console.result(asdict(imported))
     console.say(f"{imported.added:,} added, {imported.already:,} stood there already, {imported.withdrawn:,} waiting letters withdrawn.")

@@ -31,8 +31,8 @@ def add(
     """Pause reminders to an account up to and including a day; changes are confirmed all the same."""
     from migrate.decisions import add as decide
 
-    with deciding(ctx.obj.config(), by, as_of) as desk:
-        granted = decide(desk, "pause", account, until, owner, reason)
+    with deciding(ctx.obj.config(), by, as_of) as decider:
+        granted = decide(decider, "pause", account, until, owner, reason)
     tell_granted(Console(json=as_json), "pause", granted)
 
 
@@ -47,6 +47,6 @@ def remove(ctx: typer.Context, account: Account, by: By = None, as_of: AsOf = No
     """Take the pauses of an account back; the ledger keeps that they were there."""
     from migrate.decisions import remove as decide
 
-    with deciding(ctx.obj.config(), by, as_of) as desk:
-        removed = decide(desk, "pause", account)
+    with deciding(ctx.obj.config(), by, as_of) as decider:
+        removed = decide(decider, "pause", account)
     tell_removed(Console(json=as_json), "pause", removed)

@@ -22,8 +22,8 @@ def resend(
     """Put a failed or uncertain letter back into the queue, with the same reference and Message-ID."""
     from migrate.decisions import resend as decide
 
-    with deciding(ctx.obj.config(), by, as_of) as desk:
-        decided = decide(desk, notice, reason)
+    with deciding(ctx.obj.config(), by, as_of) as decider:
+        decided = decide(decider, notice, reason)
     console = Console(json=as_json)
     console.result(decided.facts())
     console.say(f"Letter {decided.reference} ({decided.kind} {decided.occasion}) to {decided.to} was {decided.was} and is queued again.")

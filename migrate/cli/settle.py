@@ -30,8 +30,8 @@ def settle(
             where="migrate settle",
             hint=f"If it arrived, type it with --sent; if it did not, `migrate resend {notice}` sends it again.",
         )
-    with deciding(ctx.obj.config(), by, as_of) as desk:
-        decided = decide(desk, notice, reason)
+    with deciding(ctx.obj.config(), by, as_of) as decider:
+        decided = decide(decider, notice, reason)
     console = Console(json=as_json)
     console.result(decided.facts())
     console.say(f"Letter {decided.reference} ({decided.kind} {decided.occasion}) to {decided.to} was {decided.was} and counts as sent.")

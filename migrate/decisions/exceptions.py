@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from migrate.campaign import CampaignSettings
 from migrate.decisions import sheet
-from migrate.decisions.desk import Desk, words
+from migrate.decisions.decider import Decider, words
 from migrate.errors import ConfigError
 from migrate.explain.find import find
 from migrate.ledger import exceptions, outbox
@@ -75,30 +75,30 @@ class Listed:
         return asdict(self.grant) | {"days": self.days, "expired": self.days < 0}
 
 
-def add(desk: Desk, kind: Kind, asked: str, until: str, owner: str, reason: str) -> Granted:
+def add(decider: Decider, kind: Kind, asked: str, until: str, owner: str, reason: str) -> Granted:
     """Grants an exemption or a pause to the account that is meant by an id, a username or an address, and withdraws what waits for it.
 
     Raises ConfigError if nobody or several match, `until` is no day (ISO) or is over, or owner or reason say nothing.
     """
-    account_id, _ = find(desk.connection, desk.campaign_id, asked)
-    wanted = Grant(account_id, _day(desk, until), words(owner, "--owner"), words(reason, "--reason"), desk.now, desk.by)
-    standing = exceptions.granted(desk.connection, kind, desk.campaign_id, [account_id])
-    done = _grant(desk, kind, [wanted])
+    account_id, _ = find(decider.connection, decider.campaign_id, asked)
+    wanted = Grant(account_id, _day(decider, until), words(owner, "--owner"), words(reason, "--reason"), decider.now, decider.by)
+    standing = exceptions.granted(decider.connection, kind, decider.campaign_id, [account_id])
+    done = _grant(decider, kind, [wanted])
     longest = max(each.until for each in (*standing, wanted))
-    return Granted(wanted, done.already > 0, longest, done.withdrawn, longest >= desk.campaign.cutoff_date)
+    return Granted(wanted, done.already > 0, longest, done.withdrawn, longest >= decider.campaign.cutoff_date)
 
 
-def import_all(desk: Desk, kind: Kind, path: Path) -> Imported:
+def import_all(decider: Decider, kind: Kind, path: Path) -> Imported:
     """Grants everything in a CSV file (`migrate.decisions.sheet`), or nothing. Raises ConfigError that names every line that is wrong."""
     lines = sheet.read(path)
-    known = exceptions.known(desk.connection, desk.campaign_id, {line.account_id for line in lines})
+    known = exceptions.known(decider.connection, decider.campaign_id, {line.account_id for line in lines})
     grants, wrong = [], []
     for line in lines:
         try:
             if line.account_id not in known:
                 raise ConfigError(f"there is no account {line.account_id!r}." if line.account_id.strip() else "it names no account.")
             owner, reason = words(line.owner, "owner"), words(line.reason, "reason")
-            grants.append(Grant(line.account_id, _day(desk, line.until), owner, reason, desk.now, desk.by))
+            grants.append(Grant(line.account_id, _day(decider, line.until), owner, reason, decider.now, decider.by))
         except ConfigError as error:
             named = f"{error.where} " if error.where in ("owner", "reason") else ""
             wrong.append(f"line {line.number}: {named}{error.what.rstrip('.')}")
@@ -108,13 +108,13 @@ def import_all(desk: Desk, kind: Kind, path: Path) -> Imported:
             where=str(path),
             hint="Correct them and import the file again.",
         )
-    return _grant(desk, kind, grants)
+    return _grant(decider, kind, grants)
 
 
-def remove(desk: Desk, kind: Kind, asked: str) -> Removed:
+def remove(decider: Decider, kind: Kind, asked: str) -> Removed:
     """Takes back what was granted to an account; the rows stay in the ledger. Raises ConfigError if there is nothing to take back."""
-    account_id, _ = find(desk.connection, desk.campaign_id, asked)
-    removed = exceptions.remove(desk.connection, kind, desk.campaign_id, account_id, desk.now)
+    account_id, _ = find(decider.connection, decider.campaign_id, asked)
+    removed = exceptions.remove(decider.connection, kind, decider.campaign_id, account_id, decider.now)
     if not removed:
         command = "exempt" if kind == "exemption" else "pause"
         raise ConfigError(f"{account_id} has no {kind}; nothing was changed.", hint=f"`migrate {command} list` shows who has one.")
@@ -128,22 +128,22 @@ def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, no
     return [Listed(each, (each.until - today).days) for each in found]
 
 
-def _grant(desk: Desk, kind: Kind, wanted: Sequence[Grant]) -> Imported:
+def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:
     ids = {each.account_id for each in wanted}
-    standing = {each.said for each in exceptions.granted(desk.connection, kind, desk.campaign_id, ids)}
+    standing = {each.said for each in exceptions.granted(decider.connection, kind, decider.campaign_id, ids)}
     new = list({each.said: each for each in wanted if each.said not in standing}.values())
-    exceptions.grant(desk.connection, kind, desk.campaign_id, new)
+    exceptions.grant(decider.connection, kind, decider.campaign_id, new)
     # A letter that waits would be sent before the next run could see the exception.
-    withdrawn = outbox.withdraw_reminders(desk.connection, desk.campaign_id, ids, desk.now, actor=desk.by, reason=_WORD[kind])
+    withdrawn = outbox.withdraw_reminders(decider.connection, decider.campaign_id, ids, decider.now, actor=decider.by, reason=_WORD[kind])
     return Imported(len(new), len(wanted) - len(new), len(withdrawn))
 
 
-def _day(desk: Desk, text: str) -> date:
+def _day(decider: Decider, text: str) -> date:
     """The last day of an exception; it may be today, since it is inclusive."""
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:
         raise ConfigError(f"{text!r} is no day.", where="--until", hint="Type one such as 2024-01-31.") from None
-    if day < desk.today:
-        raise ConfigError(f"{day} is over: today is {desk.today}.", where="--until", hint="Type a day to come; it is the last one.")
+    if day < decider.today:
+        raise ConfigError(f"{day} is over: today is {decider.today}.", where="--until", hint="Type a day to come; it is the last one.")
     return day

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate.decisions.desk import Desk, words
+from migrate.decisions.decider import Decider, words
 from migrate.errors import ConfigError, LedgerError
 from migrate.explain.memory import in_force
 from migrate.ledger import outbox, schema
@@ -38,29 +38,29 @@ class Decided:
         return asdict(self)
 
 
-def resend(desk: Desk, reference: str, reason: str) -> Decided:
+def resend(decider: Decider, reference: str, reason: str) -> Decided:
     """A failed or uncertain letter goes back into the queue, with the same reference and Message-ID.
 
     Raises LedgerError if it is in another state, and for a reminder that would say what is no longer true: the account's standing asks for
     none, an exemption or a pause is in force, its cutoff has passed, a newer letter was written since, or the id has another person now.
     """
-    found = _found(desk, reference)
-    if found is not None and (wrong := _pointless(desk, found)):
+    found = _found(decider, reference)
+    if found is not None and (wrong := _pointless(decider, found)):
         raise LedgerError(
             f"letter {as_typed(reference)} would be pointless: {wrong}; nothing was changed.",
             hint=f"`migrate explain {as_typed(reference)}` shows it.",
         )
-    return _decide(desk, found, reference, "queued", reason)
+    return _decide(decider, found, reference, "queued", reason)
 
 
-def settle(desk: Desk, reference: str, reason: str) -> Decided:
+def settle(decider: Decider, reference: str, reason: str) -> Decided:
     """A person found that an uncertain letter arrived: it counts as sent. Raises LedgerError if it is in any other state."""
-    return _decide(desk, _found(desk, reference), reference, "sent", reason)
+    return _decide(decider, _found(decider, reference), reference, "sent", reason)
 
 
-def _decide(desk: Desk, found: sa.RowMapping | None, reference: str, after: LetterState, reason: str) -> Decided:
+def _decide(decider: Decider, found: sa.RowMapping | None, reference: str, after: LetterState, reason: str) -> Decided:
     said = words(reason, "--reason")
-    outbox.decide(desk.connection, reference, after, desk.now, actor=desk.by, reason=said)
+    outbox.decide(decider.connection, reference, after, decider.now, actor=decider.by, reason=said)
     assert found is not None  # decided on
     return Decided(
         reference=found["reference"],
@@ -70,14 +70,14 @@ def _decide(desk: Desk, found: sa.RowMapping | None, reference: str, after: Lett
         to=found["address"],
         was=found["state"],
         state=after,
-        by=desk.by,
+        by=decider.by,
         reason=said,
     )
 
 
-def _found(desk: Desk, reference: str) -> sa.RowMapping | None:
-    found = outbox.find(desk.connection, reference)
-    if found is not None and found["campaign_id"] != desk.campaign_id:
+def _found(decider: Decider, reference: str) -> sa.RowMapping | None:
+    found = outbox.find(decider.connection, reference)
+    if found is not None and found["campaign_id"] != decider.campaign_id:
         raise ConfigError(
             f"{as_typed(reference)} is a letter of another campaign, {found['campaign']}.",
             hint="Type the same with --config and that one's file.",
@@ -85,38 +85,38 @@ def _found(desk: Desk, reference: str) -> sa.RowMapping | None:
     return found
 
 
-def _pointless(desk: Desk, found: sa.RowMapping) -> str | None:
+def _pointless(decider: Decider, found: sa.RowMapping) -> str | None:
     """Why nobody should be told this any more, or None. A letter that cannot be sent again at all is left to `outbox.decide`."""
     if found["state"] not in ("failed", "uncertain"):
         return None
     a = schema.account.c
-    mine = (a.campaign_id == desk.campaign_id, a.account_id == found["account_id"])
-    account = desk.connection.execute(sa.select(a.tenure, a.standing, a.compliant, a.gone_at).where(*mine)).one()
+    mine = (a.campaign_id == decider.campaign_id, a.account_id == found["account_id"])
+    account = decider.connection.execute(sa.select(a.tenure, a.standing, a.compliant, a.gone_at).where(*mine)).one()
     if account.tenure != found["tenure"]:
         return "it was written to somebody who had this account's id before"
     if found["kind"] == CONFIRMATION:
         return None
-    if found["ends"] is not None and found["ends"] <= desk.now:
+    if found["ends"] is not None and found["ends"] <= decider.now:
         return "the cutoff it speaks of has passed"
     if account.gone_at is not None:
         return "its account is gone from the directory"
     if account.compliant or account.standing in OUT_OF_SCOPE:
         return f"its account is {account.standing} by now and is not reminded"
     for what, table in (("is exempt", schema.exemption), ("has its mail paused", schema.pause)):
-        if each := in_force(desk.connection, table, desk.campaign_id, found["account_id"], desk.today):
+        if each := in_force(decider.connection, table, decider.campaign_id, found["account_id"], decider.today):
             return f"its account {what} until {each.until}"
-    return _overtaken(desk, found)
+    return _overtaken(decider, found)
 
 
-def _overtaken(desk: Desk, found: sa.RowMapping) -> str | None:
+def _overtaken(decider: Decider, found: sa.RowMapping) -> str | None:
     """Older stages are never sent late (design §7)."""
     newer, notice = schema.letter.c, schema.notice.c
     later = (
         sa.select(newer.occasion, newer.state)
         .select_from(schema.letter.join(schema.notice, newer.notice_id == notice.id))
-        .where(newer.campaign_id == desk.campaign_id, newer.account_id == found["account_id"], notice.tenure == found["tenure"])
+        .where(newer.campaign_id == decider.campaign_id, newer.account_id == found["account_id"], notice.tenure == found["tenure"])
         .where(newer.kind != CONFIRMATION, newer.state.in_(_STANDS), newer.notice_id > found["notice_id"])
         .order_by(newer.id.desc())
     )
-    row = desk.connection.execute(later.limit(1)).first()
+    row = decider.connection.execute(later.limit(1)).first()
     return None if row is None else f"a newer one, {row.occasion}, is {row.state}"

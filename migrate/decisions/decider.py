@@ -17,7 +17,7 @@ _LONGEST_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Decider:
     """A transaction in which a person decides. `by` is who, `now` when (UTC), `today` the campaign's day."""
 
     connection: sa.Connection
@@ -27,7 +27,7 @@ class Desk:
     now: datetime
 
     @classmethod
-    def of(cls, connection: sa.Connection, campaign: CampaignSettings, by: str, now: datetime) -> Desk:
+    def of(cls, connection: sa.Connection, campaign: CampaignSettings, by: str, now: datetime) -> Decider:
         """Raises ConfigError if nobody is named, or the campaign has had no run: nothing is known to decide on then."""
         who = words(by, "--by")
         if len(who) > _LONGEST_NAME:

@@ -1,0 +1,103 @@
+"""A draft written down: the recording half of a run, in the one transaction in which the draft was made (docs/decisions/0004)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from migrate import __version__
+from migrate.approval import Approval
+from migrate.config import Config
+from migrate.directory import Tally
+from migrate.draft import Draft
+from migrate.ledger import outbox, plans, record, runs
+from migrate.ledger.runs import Run, RunFacts
+from migrate.report.terms import Terms
+
+
+def write_down(
+    connection: sa.Connection,
+    made: Draft,
+    config: Config,
+    approved: Approval | None,
+    tally: Tally,
+    described: str,
+    read_at: datetime,
+) -> Run:
+    """Writes the draft down, in the transaction in which it was made; the run that it became.
+
+    `described` names the directory, which was read at the instant `read_at`.
+    """
+    campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
+    campaign_id = record.campaign_id(connection, campaign.name, now)
+    record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
+    facts = RunFacts(
+        as_of=now,
+        started_at=now,
+        baseline=made.rules.as_baseline,
+        read=made.read,
+        rejected=made.outcomes["rejected"],
+        basis=made.rules.basis,
+        directory=described,
+        directory_fingerprint=made.fingerprint,
+        directory_read_at=read_at,
+        opens=campaign.opens.isoformat(),
+        cutoff=campaign.cutoff_at,
+        timezone=campaign.timezone,
+        config_digest=config.digest,
+        mail_digest=composer.digest,
+        tool_version=__version__,
+    )
+    this = runs.begin(connection, campaign_id, facts)
+    for rows in made.recorded():
+        record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]])
+    for rows in made.changes.frames():
+        record.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
+    for rows in made.rejected.frames():
+        record.rejections(connection, this.seq, rows)
+    for rows in made.unsaid.frames():
+        record.close(connection, campaign_id, rows, "unsaid", now)
+    for rows in made.pointless():
+        outbox.withdraw(connection, rows, now, actor=this.run_id, run_seq=this.seq)
+    for rows in made.queued():
+        outbox.enqueue(connection, campaign_id, this.seq, rows, now)
+        told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
+        record.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
+    if approved:
+        _approve(connection, campaign_id, this, approved, now)
+    counts = counts_of(made, tally) | told_of(approved) | {"terms": Terms.of(campaign, config.schedule, config.policy).to_json()}
+    runs.count(connection, this.seq, counts)
+    return runs.find(connection, this.seq)
+
+
+def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: Approval, now: datetime) -> None:
+    """Writes the approval down, and the reviewer's deletions: what was struck out is never due again, whatever became of its account."""
+    detail = {
+        "run": this.run_id,
+        "as_of": approved.as_of.isoformat(),
+        "reminders": len(approved.reminders),
+        "removed": approved.struck,
+        "confirmations_removed": approved.undeletable,
+    }
+    plans.approve(connection, campaign_id, approved.digest, by=approved.by, at=now, rows=approved.approved, detail=detail)
+    for rows in approved.struck_out():
+        plans.strike(connection, campaign_id, this.seq, this.run_id, rows, now)
+
+
+def told_of(approved: Approval | None) -> dict[str, Any]:
+    """What a run tells of the plan that governed it, if one did."""
+    return {"plan": approved.told()} if approved else {}
+
+
+def counts_of(made: Draft, tally: Tally) -> dict[str, Any]:
+    """Subject → word → count: what a run stores of its accounts, and prints."""
+    return {
+        "standing": dict(made.standings),
+        "changes": dict(made.changes_seen),
+        "outcomes": dict(made.outcomes),
+        "unknown_words": dict(tally.unknown_words),
+        "unreadable_instants": dict(tally.unreadable_instants),
+    }
