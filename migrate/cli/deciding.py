@@ -23,7 +23,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for 
 
 @contextmanager
 def deciding(config: Config, by: str | None, as_of: str | None) -> Iterator[Decider]:
-    """A decider to decide at; what was decided is committed at the end, and nothing of it if an error is raised."""
+    """Who decides, in one transaction: what was decided is committed at the end, and nothing of it if an error is raised."""
     from migrate.decisions import Decider
     from migrate.job import no_time_travel
     from migrate.ledger.engine import Ledger
