@@ -20,7 +20,7 @@ CONNECTIONS = 3
 
 def an_office(folder: Path, port: int, people: int) -> Office:
     """Half of the people are to be reminded, the other half have just switched and get a confirmation."""
-    office = Office(folder, safety="allow_time_travel = true\nmax_changes = 1.0", more="")
+    office = Office(folder, safety="allow_time_travel = true\nmax_changes = 1.0\nstale_hours = 10000", more="")
     office.mail = (
         f'transport = "smtp"\n[mail.smtp]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\ntimeout = 5\nrate = "100000/s"\n'
         f"connections = {CONNECTIONS}"
