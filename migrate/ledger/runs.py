@@ -96,11 +96,6 @@ def last_completed_between(connection: sa.Connection, campaign_id: int | None, b
     return _latest(connection, campaign_id, schema.run.c.state == "completed", as_of >= begins, as_of < ends)
 
 
-def last_with_evidence(connection: sa.Connection, campaign_id: int | None) -> Run | None:
-    """The latest run that left evidence: the link of the chain that the next manifest names."""
-    return _latest(connection, campaign_id, schema.run.c.manifest_digest.is_not(None))
-
-
 def _latest(connection: sa.Connection, campaign_id: int | None, *where: sa.ColumnElement[bool]) -> Run | None:
     run = schema.run
     row = connection.execute(sa.select(run).where(run.c.campaign_id == campaign_id, *where).order_by(run.c.seq.desc()).limit(1)).first()
