@@ -52,6 +52,10 @@ COMMANDS: Final[dict[str, str]] = {
 """Command → what `migrate --help` says of it. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
 
 
+_ONCE_MORE: Final = 0.05
+"""Seconds after which an end that Python dropped is asked for once more."""
+
+
 class LazyGroup(TyperGroup):
     """The commands by name and summary; a command's module is imported when it is called."""
 
@@ -143,7 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ending_cleanly() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: locks are given back, and what was read of the directory does not stay in a scratch folder."""
+    """SIGTERM ends a command as Ctrl-C does: locks are given back, and what was read of the directory does not stay in a scratch folder.
+
+    Python drops what is raised while an object is being collected, an end as well. It is asked for once more then.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -151,10 +158,19 @@ def _ending_cleanly() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    def once_more(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, (SystemExit, KeyboardInterrupt)):
+            hook(dropped)
+            return
+        number = signal.SIGTERM if isinstance(dropped.exc_value, SystemExit) else signal.SIGINT
+        threading.Timer(_ONCE_MORE, os.kill, (os.getpid(), number)).start()
+
+    before, hook = signal.signal(signal.SIGTERM, end), sys.unraisablehook
+    sys.unraisablehook = once_more
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,25 @@ def test_output_that_cannot_be_written_is_no_success() -> None:
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert done.returncode != 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_end_that_comes_while_an_object_is_collected_is_not_lost(number: int, code: int) -> None:
+    script = f"""
+import signal, sys, time
+from migrate import cli
+
+class Collected:
+    def __del__(self):
+        signal.raise_signal({int(number)})
+        time.sleep(0)
+
+def work(*_, **__):
+    Collected()
+    time.sleep(20)
+
+cli.app = work
+sys.exit(cli.main([]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
