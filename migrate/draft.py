@@ -14,18 +14,22 @@ from pathlib import Path
 from typing import Final
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from migrate import changes, plan, records
 from migrate.accounts import ACCOUNT_COLUMNS, conform
 from migrate.changes import Compared
 from migrate.errors import MigrateError
+from migrate.image import Beside, Part
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.letters import COMPOSED_COLUMNS, Composed, compose
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
 from migrate.plan import CONFIRMATION, OPEN_COLUMNS, STRUCK_OUT, Judge, LeftOut, Moment
-from migrate.snapshot import Range, Snapshot, Spill
+from migrate.snapshot import Range, Snapshot
+from migrate.spill import Sorted, Spill
 from migrate.standing import PolicySettings, assess, at_cutoff
 
 OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outcome_reason")
@@ -49,9 +53,10 @@ class Rules:
 
 @dataclass(slots=True)
 class Draft:
-    """What a run would do. The spills hold, in order of id:
+    """What a run would do. The spills hold:
 
-    * `records`: `RECORD_COLUMNS` and `differs` (whether the ledger lacks this version) of every account read, gone or rejected;
+    * `records`: `RECORD_COLUMNS`, `plain` (`migrate.image`) and `differs` (whether the ledger lacks this version) of every account that was
+      decided: read, gone or rejected. Those that carry over are counted and not among them;
     * `changes`: `CHANGE_COLUMNS`; `letters`: `COMPOSED_COLUMNS`; `withdrawn`: `letter_id`, `reason`;
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
 
@@ -60,7 +65,7 @@ class Draft:
     """
 
     rules: Rules
-    records: Spill
+    records: Sorted
     changes: Spill
     letters: Spill
     withdrawn: Spill
@@ -73,7 +78,7 @@ class Draft:
     mailed_changes: int = 0
     reminders: int = 0
     held: bool = False
-    fingerprint: str = ""
+    doubled: list[int] = field(default_factory=list)
     standings: Counter[str] = field(default_factory=Counter)
     changes_seen: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -88,7 +93,7 @@ class Draft:
 
         return cls(
             rules,
-            records=spill("records"),
+            records=Sorted(folder / "records.arrow"),
             changes=spill("changes"),
             letters=spill("letters"),
             withdrawn=spill("withdrawn"),
@@ -106,13 +111,18 @@ class Draft:
 
     def recorded(self) -> Iterator[pd.DataFrame]:
         """`records`, as they are to be recorded."""
-        for frame in self.records.frames():
-            if self.held:
-                back = (frame["outcome"] == "queued") & (frame["outcome_reason"] != CONFIRMATION)
-                frame = frame.assign(
-                    outcome=frame["outcome"].mask(back, "held"), outcome_reason=frame["outcome_reason"], differs=frame["differs"] | back
-                )
-            yield frame
+        return (self.as_held(table).to_pandas() for table in self.records.tables())
+
+    def as_held(self, records: pa.Table) -> pa.Table:
+        """Some of `records` as they are to be recorded: if reminders are held, with that outcome."""
+        if not self.held:
+            return records
+        outcome = records["outcome"]
+        back = pc.and_(pc.equal(outcome, "queued"), pc.not_equal(records["outcome_reason"], CONFIRMATION))
+        values = {"outcome": pc.if_else(back, pa.scalar("held", outcome.type), outcome), "differs": pc.or_(records["differs"], back)}
+        for name, column in values.items():
+            records = records.set_column(records.schema.get_field_index(name), name, column)
+        return records
 
     def queued(self) -> Iterator[pd.DataFrame]:
         """`letters`, as they are to be queued."""
@@ -129,23 +139,33 @@ class Draft:
             spill.close()
 
 
-def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path) -> Draft:
-    """Decides for every row of a snapshot. Raises if the outcomes do not add up to the rows read."""
+def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: Beside | None = None) -> Draft:
+    """Decides for every row of a snapshot, and of a read `beside` its image for every row that is not as it was.
+
+    Raises if the outcomes do not add up to the rows read.
+    """
     made = Draft.blank(rules, folder)
-    made.read, made.known = snapshot.rows, prior.known()
+    made.read = snapshot.rows + (beside.rows.unchanged if beside else 0)
     cases = _Cases(folder)
     today = rules.moment.campaign.today(rules.moment.now)
     exempt, paused = prior.exceptions(schema.exemption, today), prior.exceptions(schema.pause, today)
     for rows in snapshot.nameless():
         made.rejected.append(rows)
         made.outcomes["rejected"] += len(rows)
-    for part in snapshot.ranges():
-        _decide(part, prior, rules, exempt, paused, made, cases)
+    parts = beside.parts() if beside else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
+    for part in parts:
+        _decide(part, prior, rules, exempt, paused, made, cases, few=beside is not None)
     cases.close()
-    for case in cases:
-        _confirm(case, snapshot, prior, rules, made)
+    had = [_addresses_had(case, prior, rules) for case in cases]
+    holders = (beside or snapshot).holders(frozenset().union(*(each["folded"] for each in had)))
+    for case, every in zip(cases, had, strict=True):
+        _confirm(case, _nobodys(every, holders), rules, made)
+    if beside:
+        made.standings.update(beside.standings)
+        made.outcomes.update(beside.outcomes)
+        made.accepted += beside.carried
+    made.known = beside.known if beside else prior.known()
     made.close()
-    made.fingerprint = snapshot.fingerprint
     made.outcomes += Counter()
     if made.outcomes.total() != made.read:
         raise MigrateError(f"{made.read} rows were read but {made.outcomes.total()} have an outcome; nothing was recorded.")
@@ -165,6 +185,7 @@ class _Case:
     prior: pd.DataFrame
     known: pd.Series
     changes: pd.DataFrame
+    plain: pd.Series
 
 
 class _Cases:
@@ -174,7 +195,7 @@ class _Cases:
         self._spills = {name: Spill(folder / f"case-{name}.arrow") for name in ("accounts", "record", "prior", "changes")}
 
     def add(self, case: _Case) -> None:
-        self._spills["accounts"].append(case.accounts.assign(known=case.known))
+        self._spills["accounts"].append(case.accounts.assign(known=case.known, plain=case.plain))
         self._spills["record"].append(case.record)
         self._spills["prior"].append(case.prior)
         self._spills["changes"].append(case.changes)
@@ -185,13 +206,16 @@ class _Cases:
 
     def __iter__(self) -> Iterator[_Case]:
         for accounts, record, prior, seen in zip(*(spill.frames() for spill in self._spills.values()), strict=True):
-            yield _Case(accounts[list(ACCOUNT_COLUMNS)], record, prior, accounts["known"], seen)
+            yield _Case(accounts[list(ACCOUNT_COLUMNS)], record, prior, accounts["known"], seen, accounts["plain"])
 
 
-def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series, made: Draft, cases: _Cases) -> None:
+def _decide(
+    decided: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series, made: Draft, cases: _Cases, *, few: bool
+) -> None:
+    """Drafts one part. `few`: it has but a few of the accounts of its range."""
     policy, moment = rules.policy, rules.moment
     campaign, now = moment.campaign, moment.now
-    recorded = prior.accounts(part.low, part.high)
+    part, recorded = decided.range, decided.recorded
     compared = changes.compare(
         part.accounts, recorded, frozenset(part.rejected["account_id"]), policy, rules.basis, campaign.cutoff_at, now
     )
@@ -202,7 +226,8 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     open_ = _open_changes(compared, prior.open_changes(part.low, part.high), rules, made)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
-    mailed = prior.mailed(part.low, part.high, moment.stage.name if moment.stage else None)
+    only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
+    mailed = prior.mailed(part.low, part.high, moment.stage.name if moment.stage else None, only)
     planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, mailed, rules.judge, moment)
     outcomes = _compose(planned.reminders, accounts, standing, compared.changes, rules, made, planned.outcomes)
     record = records.remember(
@@ -210,9 +235,12 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     )
 
     settled = ~confirming
-    made.records.append(record[settled].assign(differs=records.differs(record, compared.prior, compared.known)[settled]))
+    differs = records.differs(record, compared.prior, compared.known)
+    made.records.append(record[settled].assign(plain=part.plain[settled], differs=differs[settled]))
     if confirming.any():
-        cases.add(_Case(accounts[confirming], record[confirming], compared.prior[confirming], compared.known[confirming], open_))
+        known, plain = compared.known[confirming], part.plain[confirming]
+        cases.add(_Case(accounts[confirming], record[confirming], compared.prior[confirming], known, open_, plain))
+    made.doubled += part.doubled
     away = _away(part, compared, recorded, now, made)
 
     made.accepted += len(accounts)
@@ -240,10 +268,11 @@ def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime
     """Drafts the known accounts without an accepted row: those that are gone, and those whose row was rejected. How many they are."""
     gone, kept = compared.gone, records.rejected(recorded, part.rejected, compared.accounts["account_id"])
     if len(gone):
-        made.records.append(records.departed(gone, now).assign(differs=True))
+        made.records.append(records.departed(gone, now).assign(plain=False, differs=True))
     if len(kept):
         before = recorded.loc[kept.index]
-        made.records.append(kept.assign(differs=records.differs(kept, before, pd.Series(True, index=kept.index))))
+        differs = records.differs(kept, before, pd.Series(True, index=kept.index))
+        made.records.append(kept.assign(plain=False, differs=differs))
     return len(gone) + len(kept)
 
 
@@ -289,9 +318,9 @@ def _compose(
     return pd.DataFrame({"outcome": outcome, "outcome_reason": reason})
 
 
-def _confirm(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules, made: Draft) -> None:
+def _confirm(case: _Case, previous: pd.DataFrame, rules: Rules, made: Draft) -> None:
+    """Drafts the confirmations of a case, also to the `previous` addresses (`account_id`, `address`)."""
     accounts, tenure = case.accounts, case.record["tenure"]
-    previous = _previous_addresses(case, snapshot, prior, rules)
     found = plan.confirm(accounts, tenure, case.changes, previous, rules.judge)
     outcomes = pd.DataFrame(
         {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
@@ -299,23 +328,28 @@ def _confirm(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules, made: 
     ).astype("str")
     outcomes = _compose(found.letters, accounts, case.record["standing"], case.changes, rules, made, outcomes)
     record = case.record.assign(outcome=outcomes["outcome"], outcome_reason=outcomes["outcome_reason"])
-    made.records.append(record.assign(differs=records.differs(record, case.prior, case.known)))
+    made.records.append(record.assign(plain=case.plain, differs=records.differs(record, case.prior, case.known)))
     made.outcomes.update(_count(record["outcome"]))
 
 
-def _previous_addresses(case: _Case, snapshot: Snapshot, prior: Prior, rules: Rules) -> pd.DataFrame:
-    """`account_id`, `address` of the addresses these accounts had in the last `old_address_days`, that nobody else has now."""
+def _addresses_had(case: _Case, prior: Prior, rules: Rules) -> pd.DataFrame:
+    """`account_id`, `address`, `folded` of the addresses that these accounts had in the last `old_address_days` and have no more."""
     if rules.policy.old_address_days == 0:
-        return pd.DataFrame({"account_id": pd.Series(dtype="str"), "address": pd.Series(dtype="str")})
+        return pd.DataFrame({name: pd.Series(dtype="str") for name in ("account_id", "address", "folded")})
     since = rules.moment.now - timedelta(days=rules.policy.old_address_days)
     ids = case.accounts["account_id"]
-    history = prior.earlier_addresses(ids.iloc[0], ids.iloc[-1], since)
+    history = prior.earlier_addresses(ids.tolist(), since)
     had = pd.concat([case.prior.loc[case.known, list(history.columns)], history], ignore_index=True)
     tenure = pd.Series(case.record["tenure"].to_numpy(), index=ids)
     had = had[had["account_id"].map(tenure) == had["tenure"]].reset_index(drop=True)
-    every = changes.addresses(had)
-    every["account_id"] = every["row"].map(had["account_id"])
-    holders = snapshot.holders(frozenset(every["folded"]))
-    others = every.merge(holders, on="folded", suffixes=("", "_now"))
+    every, now = changes.addresses(had), changes.addresses(case.accounts)
+    every["account_id"], now["account_id"] = every["row"].map(had["account_id"]), now["row"].map(ids)
+    still = pd.MultiIndex.from_frame(every[["account_id", "folded"]]).isin(pd.MultiIndex.from_frame(now[["account_id", "folded"]]))
+    return every.loc[~still, ["account_id", "address", "folded"]].drop_duplicates()
+
+
+def _nobodys(had: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
+    """`account_id`, `address` of the addresses in `had` that no other account has now."""
+    others = had.merge(holders, on="folded", suffixes=("", "_now"))
     taken = others.loc[others["account_id"] != others["account_id_now"], "folded"]
-    return every.loc[~every["folded"].isin(taken), ["account_id", "address"]].drop_duplicates()
+    return had.loc[~had["folded"].isin(taken), ["account_id", "address"]].drop_duplicates()

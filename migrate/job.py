@@ -19,13 +19,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
 
-from migrate import approval, guards, review, status
+from migrate import approval, guards, image, review, status
 from migrate.addressing import judge
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, Stop, deliver, worker, workers
-from migrate.directory import Directory, Tally, mapping_digest, open_directory, read
+from migrate.directory import Tally, mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
+from migrate.image import Image, Whole
 from migrate.ledger import outbox, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
@@ -36,12 +37,12 @@ from migrate.mail.compose import Composer
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import open_transport
 from migrate.plan import Moment
-from migrate.recording import counts_of, told_of, write_down
+from migrate.reading import take
+from migrate.recording import ReadFacts, counts_of, told_of, write_down
 from migrate.report import evidence, folder
 from migrate.report.recall import Recall
 from migrate.report.terms import Terms
 from migrate.schedule import due, stages
-from migrate.snapshot import Snapshot
 
 Watch = Callable[[str, int], None]
 """Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
@@ -111,27 +112,32 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             now = options.as_of or clock()
             approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
-                snapshot, tally = take(directory, config, scratch, watch)
+                read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
                 with ledger.begin() as connection:
                     rules = _rules(config, composer, connection, now, options)
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
-                    made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
+                    prior = Prior(connection, config.campaign.name)
+                    made = draft(read.snapshot, prior, rules, scratch, read.beside(prior, rules))
                     stopped = _guarded(made, config, options)
-                    recorded = write_down(connection, made, config, approved, tally, directory.describe(), clock())
+                    whole = read.whole(made, scratch)
+                    imaged = read.imaged(made, whole, _rules_digest(config, now), scratch)
+                    facts_of_read = ReadFacts(directory.describe(), clock(), whole.fingerprint, imaged.digest)
+                    recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
                     lock.still_mine(connection)
+                image.keep(imaged, config.ledger.image_folder)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
-        facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, now)
+        facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
         facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
         _report(config, ledger, recorded, facts, clock)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
 
 @contextmanager
-def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatched) -> Iterator[tuple[Draft, dict[str, Any]]]:
-    """The same without any effect: the draft, and the object of `migrate dry-run --json`. What the draft points to lives as long as the
-    context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
+def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatched) -> Iterator[tuple[Draft, Whole, dict[str, Any]]]:
+    """The same without any effect: the draft, every account as it would be recorded, and the object of `migrate dry-run --json`. What they
+    point to lives as long as the context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
     """
     clock = clock_from(options.as_of)
     composer = Composer(config.mail, config.campaign)
@@ -139,13 +145,15 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
         with _kept_in(scratch):
-            snapshot, tally = take(directory, config, scratch, watch)
+            read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
             with ledger.read() as connection:
                 rules = _rules(config, composer, connection, now, options)
-                made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
-        _guarded(made, config, options)
+                prior = Prior(connection, config.campaign.name)
+                made = draft(read.snapshot, prior, rules, scratch, read.beside(prior, rules))
+            _guarded(made, config, options)
+            whole = read.whole(made, scratch)
         would_queue = sum(len(rows) for rows in made.queued())
-        yield made, _drafted(made, tally, config, now) | {"would_queue": would_queue}
+        yield made, whole, _drafted(made, read.tally, config, now) | {"would_queue": would_queue}
 
 
 def send(
@@ -214,18 +222,6 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def take(directory: Directory, config: Config, scratch: Path, watch: Watch) -> tuple[Snapshot, Tally]:
-    """The directory, read to the end. Raises DirectoryError (exit 3) and leaves nothing behind."""
-    tally = Tally()
-
-    def watched() -> Iterator[Any]:
-        for frame in read(directory, language=config.campaign.language, tally=tally):
-            yield frame
-            watch("read", len(frame))
-
-    return Snapshot.take(watched(), scratch), tally
-
-
 @contextmanager
 def _kept_in(scratch: Path) -> Iterator[None]:
     """Says where there was no room for what is kept while a run reads and decides; nothing has been changed then."""
@@ -237,6 +233,18 @@ def _kept_in(scratch: Path) -> Iterator[None]:
             where=str(scratch),
             hint="Make room there, or set TMPDIR to a folder with more.",
         ) from error
+
+
+def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:
+    """The image of the last run, if it was made under the same rules."""
+    with ledger.read() as connection:
+        last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+    found = image.find(config.ledger.image_folder, last.counts.get("image") if last else None)
+    return found if found and found.rules == _rules_digest(config, now) else None
+
+
+def _rules_digest(config: Config, now: datetime) -> str:
+    return image.rules_digest(config.digest, now >= config.campaign.cutoff_at)
 
 
 def basis_of(config: Config) -> str:

@@ -76,6 +76,11 @@ class Moment:
         return self.campaign.cutoff_at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     @property
+    def occasion(self) -> str:
+        """The stage that counts, '' for none."""
+        return self.stage.name if self.stage else ""
+
+    @property
     def after_cutoff(self) -> bool:
         return self.now >= self.campaign.cutoff_at
 

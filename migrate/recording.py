@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,19 +19,25 @@ from migrate.ledger.runs import Run, RunFacts
 from migrate.report.terms import Terms
 
 
+@dataclass(frozen=True, slots=True)
+class ReadFacts:
+    """The `directory` that was read, in a line, and when; the fingerprint of what it gave, and the digest of its image."""
+
+    directory: str
+    at: datetime
+    fingerprint: str
+    image: str
+
+
 def write_down(
     connection: sa.Connection,
     made: Draft,
     config: Config,
     approved: Approval | None,
     tally: Tally,
-    described: str,
-    read_at: datetime,
+    read: ReadFacts,
 ) -> Run:
-    """Writes the draft down, in the transaction in which it was made; the run that it became.
-
-    `described` names the directory, which was read at the instant `read_at`.
-    """
+    """Writes the draft down, in the transaction in which it was made; the run that it became."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
     campaign_id = record.campaign_id(connection, campaign.name, now)
     record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
@@ -41,9 +48,9 @@ def write_down(
         read=made.read,
         rejected=made.outcomes["rejected"],
         basis=made.rules.basis,
-        directory=described,
-        directory_fingerprint=made.fingerprint,
-        directory_read_at=read_at,
+        directory=read.directory,
+        directory_fingerprint=read.fingerprint,
+        directory_read_at=read.at,
         opens=campaign.opens.isoformat(),
         cutoff=campaign.cutoff_at,
         timezone=campaign.timezone,
@@ -68,7 +75,8 @@ def write_down(
         record.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
     if approved:
         _approve(connection, campaign_id, this, approved, now)
-    counts = counts_of(made, tally) | told_of(approved) | {"terms": Terms.of(campaign, config.schedule, config.policy).to_json()}
+    terms = Terms.of(campaign, config.schedule, config.policy).to_json()
+    counts = counts_of(made, tally) | told_of(approved) | {"terms": terms, "image": read.image}
     runs.count(connection, this.seq, counts)
     return runs.find(connection, this.seq)
 

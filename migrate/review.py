@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from migrate import __version__
 from migrate.config import Config
 from migrate.draft import Draft
+from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
 from migrate.plan import CONFIRMATION
 from migrate.report import cells, folder, lines, resaved
@@ -99,9 +100,9 @@ def listed(twin: pd.DataFrame) -> pd.DataFrame:
     return twin.rename(columns={"address": "to"})[list(PLAN_COLUMNS)]
 
 
-def outcome_rows(made: Draft) -> Iterator[pd.DataFrame]:
+def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
     """`OUTCOME_COLUMNS`, a row read a row."""
-    for records in made.recorded():
+    for records in whole.records.frames():
         read = records[records["gone_at"].isna() & (records["outcome"] != "rejected")]
         yield read.assign(position=pd.Series(pd.NA, index=read.index, dtype="Int64"))[list(OUTCOME_COLUMNS)]
     for rejected in made.rejected.frames():
@@ -110,15 +111,15 @@ def outcome_rows(made: Draft) -> Iterator[pd.DataFrame]:
         yield rows.assign(outcome="rejected", username=blank, email=blank, display_name=blank, standing=blank)[list(OUTCOME_COLUMNS)]
 
 
-def write(made: Draft, config: Config, out: Path, created_at: datetime) -> PlanFacts:
+def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime) -> PlanFacts:
     """Writes the plan, outcomes.csv and previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
 
     Raises ReportError if the folder cannot be written, or is there and is no dry run.
     """
     with folder.side_folder(out) as side:
-        facts = _write_plan(made, config, side, created_at)
+        facts = _write_plan(made, whole.fingerprint, config, side, created_at)
         with folder.create(side / "outcomes.csv") as file:
-            lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made)), OUTCOME_COLUMNS)
+            lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made, whole)), OUTCOME_COLUMNS)
         previews = side / "previews"
         previews.mkdir(mode=0o700)
         for (kind, language), letter in sorted(made.samples.items()):
@@ -129,7 +130,7 @@ def write(made: Draft, config: Config, out: Path, created_at: datetime) -> PlanF
     return facts
 
 
-def _write_plan(made: Draft, config: Config, side: Path, created_at: datetime) -> PlanFacts:
+def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, created_at: datetime) -> PlanFacts:
     marks: list[str] = []
     reminders = 0
     schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in TWIN_COLUMNS.items()])
@@ -154,7 +155,7 @@ def _write_plan(made: Draft, config: Config, side: Path, created_at: datetime) -
         as_of=now,
         created_at=created_at,
         expires_at=now + timedelta(hours=config.safety.plan_hours),
-        directory=made.fingerprint,
+        directory=fingerprint,
         config=config.digest,
         settings=dict(config.settings),
         mail=rules.composer.digest,

@@ -13,6 +13,7 @@ from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
     from migrate.draft import Draft
+    from migrate.image import Whole
 
 _SHOWN = 20
 
@@ -35,13 +36,13 @@ def dry_run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
-    with watching(console, config) as watch, dry_run_job(config, Options(moment), watch) as (made, facts):
+    with watching(console, config) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, facts):
         folder = out or review.place(config, made.rules.moment.now)
-        written = review.write(made, config, folder, datetime.now(UTC))
+        written = review.write(made, whole, config, folder, datetime.now(UTC))
         facts = facts | {"out": str(folder)}
         console.result(facts)
         tell(console, facts, config)
-        _show(console, made, account)
+        _show(console, made, whole, account)
         foretell(console, facts["would_queue"], config)
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
     if written.counts["reminders"]:
@@ -50,12 +51,12 @@ def dry_run(
     return 0
 
 
-def _show(console: Console, made: Draft, account: str | None) -> None:
+def _show(console: Console, made: Draft, whole: Whole, account: str | None) -> None:
     """The first letters of the plan, or all that would become of one account."""
     from migrate import review
 
     if account is not None:
-        for rows in review.outcome_rows(made):
+        for rows in review.outcome_rows(made, whole):
             for row in rows[rows["account_id"] == account].itertuples(index=False):
                 console.say(f"{row.account_id}: {row.standing}, {row.outcome} ({row.outcome_reason}).")
     shown: list[tuple[Any, ...]] = []

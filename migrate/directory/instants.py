@@ -22,13 +22,13 @@ def _matches(arrow: pa.Array, pattern: str) -> np.ndarray:
     return np.asarray(pc.fill_null(pc.match_substring_regex(arrow, pattern), False).to_numpy(zero_copy_only=False))
 
 
-def instants(series: pd.Series) -> tuple[pd.Series, int]:
-    """The instants of a column (NaT where there is none), and how many values could not be read.
+def instants(series: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """The instants of a column (NaT where there is none), and where a value could not be read.
 
     An instant without an offset is UTC; a date alone is its midnight; a number of 9 to 13 digits counts seconds, or milliseconds
     from 10¹¹ on, since 1970; 0 and anything up to 1970 or from 2200 on mean never, and are NaT without being counted.
     """
-    unreadable = 0
+    unreadable = np.zeros(len(series), dtype=bool)
     if isinstance(series.dtype, pd.DatetimeTZDtype):
         found = series.dt.tz_convert("UTC").astype(DTYPE)
     elif isinstance(series.dtype, np.dtype) and series.dtype.kind == "M":
@@ -40,7 +40,7 @@ def instants(series: pd.Series) -> tuple[pd.Series, int]:
     return found.where((found > NEVER_UNTIL) & (found < NEVER_FROM)), unreadable
 
 
-def _from_text(text: pd.Series) -> tuple[pd.Series, int]:
+def _from_text(text: pd.Series) -> tuple[pd.Series, np.ndarray]:
     arrow = pa.array(text)
     dated, counted = _matches(arrow, r"^\d{4}[-/]?\d{2}[-/]?\d{2}($|[T ])"), _matches(arrow, r"^\d{9,13}(\.\d+)?$")
     never = _matches(arrow, r"^0(\.0+)?$")
@@ -55,5 +55,4 @@ def _from_text(text: pd.Series) -> tuple[pd.Series, int]:
         count = text[counted].astype("float64").to_numpy()
         microseconds = np.rint(count * np.where(count < _MILLISECONDS_FROM, 1e6, 1e3)).astype("int64")
         found[counted] = pd.to_datetime(microseconds, unit="us", utc=True)
-    unreadable = found.isna() & text.notna() & ~never
-    return found, int(unreadable.sum())
+    return found, found.isna().to_numpy() & text.notna().to_numpy() & ~never

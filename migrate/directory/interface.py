@@ -103,6 +103,10 @@ class Directory(ABC):
         broken, `rejection`, the reason. Everything is read, or `DirectoryError` is raised.
         """
 
+    def long_way(self) -> Directory:
+        """The same directory without a shortcut, for when `frames` raised `migrate.directory.arrow.Unlike`."""
+        return self
+
     @abstractmethod
     def describe(self) -> str:
         """What is read and from where, in one line without secrets."""
@@ -127,5 +131,5 @@ def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.Da
     from migrate.directory.translate import Translator
 
     translator = Translator(directory, language=language, tally=tally)
-    for raw in directory.frames():
+    for raw in directory.long_way().frames():
         yield translator.translate(raw)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, model_validator
 
+from migrate.directory import arrow
 from migrate.directory.columns import locate
 from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.errors import ConfigError, DirectoryError
@@ -91,9 +92,13 @@ class SqlDirectory(Directory):
 
     settings: SqlSettings
 
-    def __init__(self, settings: DirectorySettings) -> None:
+    def __init__(self, settings: DirectorySettings, *, shortcut: bool = True) -> None:
         super().__init__(settings)
         self._url = _url(self.settings.url.get_secret_value())
+        self._shortcut = shortcut and self._url.get_backend_name() == "sqlite" and self.settings.key is None and arrow.available()
+
+    def long_way(self) -> SqlDirectory:
+        return SqlDirectory(self.settings, shortcut=False)
 
     def describe(self) -> str:
         what = f"table {self.settings.table}" if self.settings.table else "a query"
@@ -200,11 +205,13 @@ class SqlDirectory(Directory):
         found = locate(self.settings, present, source=f"the table {name}")
         source = sa.table(sa.quoted_name(table, True), schema=sa.quoted_name(schema, True) if schema else None)
         columns: list[sa.ColumnClause[Any]] = [sa.column(sa.quoted_name(present[i], True)) for i in found.values()]
-        if self.settings.key is None:
-            result = connection.execution_options(stream_results=True, yield_per=self.chunk_rows).execute(
-                sa.select(*columns).select_from(source)
-            )
-            yield from self._chunks(list(found), result.partitions())
+        if self._shortcut:
+            declared = {str(column["name"]): str(column["type"]) for column in inspector.get_columns(table, schema)}
+            theirs = {name: present[i] for name, i in found.items()}
+            yield from arrow.frames(Path(self._url.database or ""), table, theirs, declared, self.chunk_rows)
+        elif self.settings.key is None:
+            result = connection.execution_options(stream_results=True).execute(sa.select(*columns).select_from(source))
+            yield from self._chunks(list(found), self._fetched(result))
         else:
             yield from self._chunks(list(found), self._pages(connection, source, columns, present))
 
@@ -220,7 +227,7 @@ class SqlDirectory(Directory):
         raise DirectoryError(f"there is no table {name!r}{known}", where="[directory] table", hint=hint)
 
     def _query(self, connection: sa.Connection, query: str) -> Iterator[pd.DataFrame]:
-        options: dict[str, Any] = {"stream_results": True, "yield_per": self.chunk_rows, "no_parameters": True}
+        options: dict[str, Any] = {"stream_results": True, "no_parameters": True}
         if connection.dialect.name == "sqlite":
             options["sqlite_raw_colnames"] = True
         result = connection.exec_driver_sql(query, execution_options=options)
@@ -229,8 +236,14 @@ class SqlDirectory(Directory):
         present = list(result.keys())
         found = locate(self.settings, present, source="the query")
         wanted = list(found.values())
-        rows = ([[row[i] for i in wanted] for row in part] for part in result.partitions())
-        yield from self._chunks(list(found), rows)
+        whole = wanted == list(range(len(present)))
+        rows = self._fetched(result)
+        yield from self._chunks(list(found), rows if whole else ([[row[i] for i in wanted] for row in part] for part in rows))
+
+    def _fetched(self, result: sa.CursorResult[Any]) -> Iterator[Sequence[Sequence[Any]]]:
+        """The driver's own rows: nothing in a bare SELECT is left for SQLAlchemy to convert."""
+        while rows := result.cursor.fetchmany(self.chunk_rows):  # type: ignore[union-attr]  # there is a cursor where rows are
+            yield rows
 
     def _pages(self, connection: sa.Connection, source: Any, columns: list[Any], present: list[str]) -> Iterator[Sequence[Sequence[Any]]]:
         """Pages along the key, each after the last key of the one before.

@@ -53,11 +53,14 @@ class Translator:
         self._words = MethodWords(directory.words, directory.settings.methods)
         self._language = language
         self._tally = tally
+        self.odd = np.zeros(0, dtype=bool)
+        """The rows of the frame translated last of which something was counted, or that were rejected."""
 
     def translate(self, raw: pd.DataFrame) -> pd.DataFrame:
         """A raw frame (`Directory.frames`) as a frame of `ROW_COLUMNS`."""
         raw = raw.reset_index(drop=True)
         rejections = _Rejections(len(raw))
+        self.odd = np.zeros(len(raw), dtype=bool)
         if "rejection" in raw:
             rejections.add(raw["rejection"].astype(object).to_numpy())
         account_id = self._account_id(raw, rejections)
@@ -92,7 +95,16 @@ class Translator:
         self._tally.rows += len(frame)
         self._tally.rejected += int(frame["rejection"].notna().sum())
         self._count(unknown)
+        self.odd |= frame["rejection"].notna().to_numpy()
         return frame
+
+    def again(self, raw: pd.DataFrame) -> pd.DataFrame:
+        """`translate`, of rows that were counted before."""
+        counted, self._tally = self._tally, Tally()
+        try:
+            return self.translate(raw)
+        finally:
+            self._tally = counted
 
     @staticmethod
     def _raw(raw: pd.DataFrame, name: str) -> pd.Series:
@@ -184,13 +196,15 @@ class Translator:
 
     def _instant(self, raw: pd.DataFrame, name: str) -> pd.Series:
         found, unreadable = instants(self._raw(raw, name))
-        if unreadable:
-            self._tally.unreadable_instants[name] += unreadable
+        if unreadable.any():
+            self._tally.unreadable_instants[name] += int(unreadable.sum())
+            self.odd |= unreadable
         return found
 
     def _count(self, unknown: list[_Unknown]) -> None:
         """Count each unknown word once a row, though a row may name it in several columns."""
         pairs = pd.concat([each.rows() for each in unknown], ignore_index=True)
+        self.odd[pairs["row"].to_numpy(dtype="int64")] = True
         for word, rows in pairs.drop_duplicates()["word"].value_counts().items():
             spelt = values.harmless(str(word))
             known = spelt in self._tally.unknown_words or len(self._tally.unknown_words) < SPELLINGS

@@ -128,7 +128,8 @@ def record(
     connection.execute(sa.insert(letter_event), [{"letter_id": letter_id} | same for letter_id in letters])
 
 
-def batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """The values in slices of `BATCH`."""
-    for start in range(0, len(values), BATCH):
-        yield values[start : start + BATCH]
+def batches(values: Sequence[_T], size: int | None = None) -> Iterator[Sequence[_T]]:
+    """The values in slices of a size (`BATCH`)."""
+    size = size or BATCH
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -5,19 +5,23 @@ A range is `[low, high)` of account ids, byte by byte; None is no bound. A dry r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.accounts import RECORD_COLUMNS
+from migrate.accounts import RECORD_COLUMNS, empty
 from migrate.ledger import schema
 from migrate.ledger.frames import fetch
+from migrate.ledger.moves import batches
 from migrate.plan import CONFIRMATION, LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
 
 Bound = str | None
+
+_ASKED: Final = 5000
+"""How many ids a question names; SQLite takes 32,766 values in one, and older ones fewer."""
 
 
 class Prior:
@@ -41,11 +45,25 @@ class Prior:
         there = sa.select(sa.func.count()).select_from(schema.account).where(a.campaign_id == self.campaign_id, a.gone_at.is_(None))
         return int(self._connection.execute(there).scalar_one())
 
-    def mailed(self, low: Bound, high: Bound, occasion: str | None) -> Mailed:
-        """What was mailed in the range: the letters of `occasion` (the stage that counts now), the last letter, and what still waits."""
+    def mailed(self, low: Bound, high: Bound, occasion: str | None, only: Sequence[str] | None = None) -> Mailed:
+        """What was mailed in the range: the letters of `occasion` (the stage that counts now), the last letter, and what still waits.
+
+        `only` names the few accounts of the range that are asked for.
+        """
+        if only is None:
+            return self._mailed(list(self._within(schema.letter.c, low, high)), occasion)
+        mine = schema.letter.c.campaign_id == self.campaign_id
+        found = [self._mailed([mine, schema.letter.c.account_id.in_(ids)], occasion) for ids in batches(only, _ASKED)] or [
+            self._mailed([sa.false()], occasion)
+        ]
+        told, last_told, waiting = (
+            pd.concat([getattr(each, name) for each in found], ignore_index=True) for name in ("told", "last_told", "waiting")
+        )
+        return Mailed(told, last_told, waiting)
+
+    def _mailed(self, within: list[sa.ColumnElement[bool]], occasion: str | None) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
-        within = self._within(letter, low, high)
         told = (
             sa.select(letter.account_id, notice.tenure, notice.told_cutoff, letter.address, letter.state, letter.reason)
             .select_from(joined)
@@ -64,6 +82,15 @@ class Prior:
         )
         return Mailed(self._fetch(told, TOLD_COLUMNS), self._fetch(last, LAST_TOLD_COLUMNS), self._fetch(waiting, WAITING_COLUMNS))
 
+    def touched(self) -> list[str]:
+        """Accounts of which something is under way besides what the directory says: a change to be confirmed, a reminder that waits."""
+        c, letter = schema.change.c, schema.letter.c
+        open_ = sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open")
+        waits = sa.select(letter.account_id).where(
+            letter.campaign_id == self.campaign_id, letter.state == "queued", letter.kind != CONFIRMATION
+        )
+        return list(self._connection.execute(sa.union(open_, waits)).scalars())
+
     def open_changes(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`OPEN_COLUMNS` of the mailed changes that have no confirmation yet."""
         c = schema.change.c
@@ -71,14 +98,14 @@ class Prior:
             sa.select(*(c[name] for name in OPEN_COLUMNS)).where(*self._within(c, low, high), c.state == "open"), OPEN_COLUMNS
         )
 
-    def earlier_addresses(self, first_id: str, last_id: str, since: datetime) -> pd.DataFrame:
-        """`account_id`, `tenure`, `email`, `notification_emails` of versions that were superseded at or after an instant, of the accounts
-        from one id to another, both included."""
+    def earlier_addresses(self, ids: Sequence[str], since: datetime) -> pd.DataFrame:
+        """`account_id`, `tenure`, `email`, `notification_emails` of versions of some accounts that were superseded at or after an instant."""
         h, run = schema.account_history.c, schema.run.c
         first = sa.select(sa.func.min(run.seq)).where(run.campaign_id == self.campaign_id, run.as_of >= since).scalar_subquery()
         columns = {"account_id": "str", "tenure": "int32", "email": "str", "notification_emails": "str"}
-        there = (h.campaign_id == self.campaign_id, h.account_id.between(first_id, last_id), h.until_run >= first)
-        return self._fetch(sa.select(*(h[name] for name in columns)).where(*there).distinct(), columns)
+        versions = sa.select(*(h[name] for name in columns)).where(h.campaign_id == self.campaign_id, h.until_run >= first).distinct()
+        found = [self._fetch(versions.where(h.account_id.in_(some)), columns) for some in batches(ids, _ASKED)]
+        return pd.concat([empty(columns), *found], ignore_index=True)
 
     def exceptions(self, table: sa.Table, today: date) -> pd.Series:
         """Account id → the last day (ISO) of the longest exemption or pause (`table`) that is in force on a day."""

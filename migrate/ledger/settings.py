@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from migrate.settings import Settings
 
 
 class LedgerSettings(Settings):
-    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory."""
+    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory. `image` is a
+    folder for what the next run need not look at again; without one (default: beside a SQLite file) every run looks at everything."""
 
     url: str = Field("sqlite:///migrate.db", min_length=1, repr=False)
     keep_days: int = Field(1095, ge=1)
+    image: Path | None = None
+
+    @property
+    def image_folder(self) -> Path | None:
+        """Where the image of the last read is kept (`migrate.image`): beside a SQLite file if nothing else is said, else nowhere."""
+        if self.image is None and self.url.startswith("sqlite:///") and not self.url.startswith("sqlite:///:memory:"):
+            return Path(self.url.removeprefix("sqlite:///").partition("?")[0] + ".image")
+        return self.image

@@ -1,0 +1,135 @@
+"""A shortcut for tables of SQLite: whole columns at a time through ADBC, where its driver is installed (`pip install 'sms-migrate[fast]'`).
+
+It gives the very values that the long way gives, or none: a column whose values might be told otherwise there is `Unlike`, and the table
+is then read the long way.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_AHEAD: Final = 2
+
+
+class Unlike(Exception):  # noqa: N818 - it is no error: it asks for the long way
+    """What is read might differ from what the long way gives."""
+
+
+def available() -> bool:
+    """True if the driver is installed."""
+    return find_spec("adbc_driver_sqlite") is not None
+
+
+def textual(declared: str) -> bool:
+    """True if a SQLite column declared so holds text, whatever was put in (SQLite, "Datatypes", §3.1)."""
+    kind = declared.upper()
+    return "INT" not in kind and any(word in kind for word in ("CHAR", "CLOB", "TEXT"))
+
+
+def frames(path: Path, table: str, columns: Mapping[str, str], declared: Mapping[str, str], rows: int) -> Iterator[pd.DataFrame]:
+    """The table in frames of so many rows; `columns` is our name → theirs, `declared` their name → the declared type.
+
+    Raises Unlike, maybe after some frames were given.
+    """
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    wanted = ", ".join(_quoted(theirs) for theirs in columns.values())
+    _no_fractions(uri, table, [theirs for theirs in columns.values() if not textual(declared[theirs])])
+    position = 0
+    for batch in _ahead(_batches(uri, f"SELECT {wanted} FROM {_quoted(table)}", rows)):  # noqa: S608 - every name is quoted
+        yield _frame(batch, list(columns), position)
+        position += batch.num_rows
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _no_fractions(uri: str, table: str, columns: Sequence[str]) -> None:
+    """A fraction is text to the last digit only the long way."""
+    import sqlite3
+
+    odd = " OR ".join(f"typeof({_quoted(name)}) IN ('real', 'blob')" for name in columns)
+    if columns:
+        with closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection:
+            if connection.execute(f"SELECT 1 FROM {_quoted(table)} WHERE {odd} LIMIT 1").fetchone():  # noqa: S608 - every name is quoted
+                raise Unlike
+
+
+def _batches(uri: str, statement: str, rows: int) -> Iterator[pa.RecordBatch]:
+    import adbc_driver_sqlite.dbapi as adbc
+    from adbc_driver_sqlite import StatementOptions
+
+    with adbc.connect(uri) as connection, connection.cursor() as cursor:
+        try:
+            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_ROWS.value: str(rows)})
+            cursor.execute(statement)
+            yield from cursor.fetch_record_batch()
+        except (adbc.Error, OSError) as error:
+            raise Unlike from error
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, the next ones read while one is worked on."""
+    waiting: queue.Queue[Any] = queue.Queue(_AHEAD)
+    enough = threading.Event()
+
+    def put(item: Any) -> None:
+        while not enough.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def read() -> None:
+        try:
+            for batch in batches:
+                put(batch)
+                if enough.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where the batches are asked for
+            put(error)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        enough.set()
+        reader.join()
+
+
+def _frame(batch: pa.RecordBatch, names: list[str], position: int) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    found: dict[str, Any] = {}
+    for name, column in zip(names, batch.columns, strict=True):
+        if pa.types.is_string(column.type):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise Unlike from error
+            found[name] = pd.Series(pd.array(column, dtype="str"))
+        elif pa.types.is_int64(column.type) and not column.null_count:
+            found[name] = column.to_pandas()
+        elif pa.types.is_int64(column.type):
+            found[name] = column.to_pandas(integer_object_nulls=True)
+        else:
+            raise Unlike
+    return pd.DataFrame(found | {"position": range(position + 1, position + batch.num_rows + 1)})

@@ -1,0 +1,153 @@
+"""A read beside the image of the one before: whose record carries over as it is, and who is to be decided anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
+from migrate.directory.translate import Translator
+from migrate.image.records import Records
+from migrate.image.rows import Rows
+from migrate.snapshot import RANGE, Range, Snapshot, holding, settled
+
+_SETTLED: Final = ("inactive", "exempt_sso", "not_reminded")
+"""Outcomes that follow from the standing alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An id range to be decided: its rows, and what the ledger has of them (`RECORD_COLUMNS`), of those who are gone from it too."""
+
+    range: Range
+    recorded: pd.DataFrame
+
+
+@dataclass(slots=True)
+class Beside:
+    """`parts` are the accounts that must be decided; the others' records carry over, and are only counted.
+
+    A record carries over if its row is the same as before and nothing else could have changed what is made of it: no exemption, no open
+    change, no letter that waits (`touched`), no outcome that a day may change. `stage_stays` is false when another stage counts now than
+    when the image was made.
+    """
+
+    records: Records
+    snapshot: Snapshot
+    rows: Rows
+    translator: Translator
+    touched: pa.Array
+    stage_stays: bool
+    standings: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    carried: int = 0
+    known: int = 0
+
+    def parts(self) -> Iterator[Part]:
+        """Those to be decided, lowest ids first; the counts are complete once the last part was taken."""
+        cuts = sorted({*self.records.firsts[1:], *self.snapshot.cuts()})
+        start: str | None = None
+        held = _Held()
+        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+            self._sift(low, high, held)
+            if held.size >= RANGE or high is None:
+                yield held.part(start, high)
+                start, held = high, _Held()
+
+    def _sift(self, low: str | None, high: str | None, held: _Held) -> None:
+        base = self.records.between(low, high).combine_chunks()
+        fresh = self.snapshot.between(low, high)
+        missing = self.rows.missing.between(low, high)
+        ids = base["account_id"]
+        there = pc.is_null(base["gone_at"])
+        in_fresh = _among(ids, None if fresh is None else fresh["account_id"])
+        same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
+        carries = pc.and_(pc.and_(same, self._stays(base)), pc.invert(_among(ids, self.touched)))
+        carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
+        counted = base.filter(pc.and_(carries, there))
+        self.known += pc.sum(there).as_py() or 0
+        self.carried += counted.num_rows
+        self.standings.update(_count(counted["standing"]))
+        self.outcomes.update(_count(counted["outcome"]))
+        again = pc.and_(pc.and_(same, there), pc.invert(carries))
+        doubled = ids.filter(pc.and_(again, in_fresh))
+        if len(doubled):
+            fresh = pa.concat_tables([fresh, self._twins(doubled, fresh)])
+        held.add(fresh, base.filter(pc.invert(carries)), base.filter(pc.and_(again, pc.invert(in_fresh))))
+
+    def _stays(self, base: pa.Table) -> pa.ChunkedArray:
+        """Where a record would be decided as it was, if the row is the same."""
+        outcome, reason = base["outcome"], base["outcome_reason"]
+        stays = pc.is_in(outcome, pa.array(_SETTLED, outcome.type))
+        if self.stage_stays:
+            for_good = pc.is_in(reason, pa.array(["", "sent"], reason.type))
+            stays = pc.or_(stays, pc.and_(pc.equal(outcome, "nothing_due"), for_good))
+        return pc.and_(pc.fill_null(stays, False), pc.is_null(base["exempt_until"]))
+
+    def _twins(self, ids: pa.ChunkedArray, fresh: pa.Table) -> pa.Table:
+        """The rows that were passed over as unchanged, of accounts that have another row as well."""
+        found = self.rows.find(ids.combine_chunks())
+        found = found[~found["position"].isin(fresh["position"].to_pylist())]
+        rows = self.translator.again(found).assign(plain=True)
+        return pa.Table.from_pandas(rows, schema=fresh.schema, preserve_index=False)
+
+    def holders(self, wanted: frozenset[str]) -> pd.DataFrame:
+        """Who has one of the wanted addresses (lower case) now: `account_id`, `folded`."""
+        found = pd.concat([holding(None, wanted), *(holding(batch, wanted) for batch in self._there())])
+        if len(found):
+            ids = pa.array(found["account_id"], pa.large_string())
+            other = self.snapshot.having(ids)
+            for batch in self.rows.missing.batches():
+                away = batch.column("account_id")
+                other.update(away.filter(pc.is_in(away, ids)).to_pylist())
+            found = found[~found["account_id"].isin(other)]
+        return pd.concat([found, self.snapshot.holders(wanted)]).drop_duplicates()
+
+    def _there(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.records.batches():
+            yield batch.filter(pc.is_null(batch.column("gone_at")))
+
+
+class _Held:
+    """Rows of several ranges, until they are enough to be decided together."""
+
+    def __init__(self) -> None:
+        self._fresh: list[pa.Table] = []
+        self._recorded: list[pa.Table] = []
+        self._again: list[pa.Table] = []
+        self.size = 0
+
+    def add(self, fresh: pa.Table | None, recorded: pa.Table, again: pa.Table) -> None:
+        if fresh is not None:
+            self._fresh.append(fresh)
+        self._recorded.append(recorded)
+        self._again.append(again)
+        self.size += (0 if fresh is None else fresh.num_rows) + again.num_rows
+
+    def part(self, low: str | None, high: str | None) -> Part:
+        read = settled(low, high, pa.concat_tables(self._fresh) if self._fresh else None)
+        recorded = conform(pa.concat_tables(self._recorded).to_pandas(), RECORD_COLUMNS)
+        again = pa.concat_tables(self._again)
+        if again.num_rows:
+            rows: Any = again.to_pandas()
+            rows = conform(rows.assign(last_used_method=None, last_sign_in_at=pd.NaT), ACCOUNT_COLUMNS).assign(plain=True)
+            both = pd.concat([read.accounts.assign(plain=read.plain), rows]).sort_values("account_id", ignore_index=True)
+            read = replace(read, accounts=both[list(ACCOUNT_COLUMNS)], plain=both["plain"])
+        return Part(read, recorded)
+
+
+def _among(ids: pa.ChunkedArray, values: pa.ChunkedArray | pa.Array | None) -> pa.ChunkedArray:
+    if values is None or not len(values):
+        return pa.chunked_array([pa.array(np.zeros(len(ids), dtype=bool))])
+    return pc.is_in(ids, values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
+
+
+def _count(words: pa.ChunkedArray) -> dict[str, int]:
+    return {each["values"]: each["counts"] for each in pc.value_counts(words).to_pylist()}

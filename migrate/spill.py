@@ -1,0 +1,140 @@
+"""Frames on their way through a run, in private files instead of memory: in the order they came, or in order of account id."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+BATCH: Final = 2048
+_GATHERED: Final = 65536
+
+
+class Spill:
+    """Frames of one schema, written to a private file and read back in order, without holding them all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self._schema: pa.Schema | None = None
+
+    def append(self, frame: pd.DataFrame) -> None:
+        """Adds a frame as one batch; the first one fixes the columns and dtypes."""
+        self.write(pa.Table.from_pandas(frame, preserve_index=False))
+
+    def write(self, table: pa.Table, batch: int | None = None) -> None:
+        """Adds a table, as one batch or in batches of a size."""
+        if self._writer is None:
+            self._schema = table.schema
+            self._writer = pa.ipc.new_file(str(self.path), table.schema)
+        # A frame put together from others is in pieces, and a table without rows has none: both would lose the count of frames.
+        whole = table.cast(self._schema).combine_chunks()
+        for piece in whole.to_batches(max_chunksize=batch) or [pa.RecordBatch.from_pylist([], self._schema)]:
+            self._writer.write_batch(piece)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def reader(self) -> pa.ipc.RecordBatchFileReader:
+        return pa.ipc.open_file(pa.OSFile(str(self.path)))
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The frames as they were appended (or their batches)."""
+        if self._writer is None:
+            return
+        reader = self.reader()
+        for i in range(reader.num_record_batches):
+            yield reader.get_batch(i).to_pandas()
+
+
+class Sorted:
+    """Frames with an `account_id`, kept so that the rows of any range of ids can be had together, however they came.
+
+    What comes is gathered into pieces, and each piece is sorted byte by byte, which for UTF-8 is also how Python compares text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._spill = Spill(path)
+        self._gathered: list[pa.Table] = []
+        self._pieces: list[tuple[int, list[str]]] = []  # number of its first batch, and the first id of each of its batches
+        self._batches = 0
+        self._reader: pa.ipc.RecordBatchFileReader | None = None
+        self.schema: pa.Schema | None = None
+        self.rows = 0
+
+    def append(self, frame: pd.DataFrame) -> None:
+        """Adds a frame; no id may be missing."""
+        self.add(pa.Table.from_pandas(frame, preserve_index=False))
+
+    def add(self, table: pa.Table) -> None:
+        """Adds a table; no id may be missing."""
+        if not table.num_rows:
+            return
+        self.schema = self.schema or table.schema.remove_metadata()
+        self._gathered.append(table.cast(self.schema))
+        self.rows += table.num_rows
+        if sum(each.num_rows for each in self._gathered) >= _GATHERED:
+            self._settle()
+
+    def _settle(self) -> None:
+        whole = pa.concat_tables(self._gathered).combine_chunks()
+        whole = whole.take(pc.sort_indices(whole["account_id"]))
+        self._gathered = []
+        self._pieces.append((self._batches, whole["account_id"].take(pa.array(range(0, whole.num_rows, BATCH))).to_pylist()))
+        self._spill.write(whole, batch=BATCH)
+        self._batches += -(-whole.num_rows // BATCH)
+
+    def close(self) -> None:
+        """Everything has come; from here on rows can be had."""
+        if self._gathered:
+            self._settle()
+        self._spill.close()
+        if self._batches:
+            self._reader = self._spill.reader()
+
+    def cuts(self, rows: int) -> list[str]:
+        """Ids that part the rows into ranges of about so many."""
+        firsts = sorted(first for _, ids in self._pieces for first in ids)
+        return sorted(set(firsts[:: max(1, rows // BATCH)][1:]))
+
+    def between(self, low: str | None, high: str | None) -> pa.Table | None:
+        """The rows whose id lies in [low, high), unsorted where pieces meet; None is no bound, and no row at all."""
+        found = []
+        for start, ids in self._pieces:
+            begin = 0 if low is None else max(0, bisect_left(ids, low) - 1)
+            end = len(ids) if high is None else bisect_left(ids, high)
+            assert self._reader is not None
+            found += [within(self._reader.get_batch(start + i), low, high) for i in range(begin, end)]
+        return pa.Table.from_batches(found) if any(batch.num_rows for batch in found) else None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, a batch at a time, in no order that matters."""
+        for i in range(self._batches):
+            assert self._reader is not None
+            yield self._reader.get_batch(i)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All rows, a piece at a time."""
+        starts = [start for start, _ in self._pieces]
+        for start, end in zip(starts, [*starts[1:], self._batches], strict=True):
+            assert self._reader is not None
+            yield pa.Table.from_batches([self._reader.get_batch(i) for i in range(start, end)])
+
+
+def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.RecordBatch:
+    """The rows of a batch whose id lies in [low, high)."""
+    ids = batch.column("account_id")
+    keep = pa.scalar(True)
+    if low is not None:
+        keep = pc.and_(keep, pc.greater_equal(ids, pa.scalar(low, ids.type)))
+    if high is not None:
+        keep = pc.and_(keep, pc.less(ids, pa.scalar(high, ids.type)))
+    return batch.filter(keep) if isinstance(keep, pa.Array) else batch
