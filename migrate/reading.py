@@ -54,6 +54,8 @@ def take(directory: Directory, language: str, folder: Path, image: Image | None,
 
     `language` stands in for a locale that is missing; `watch` hears how many more rows were read.
     """
+    # Arrow's own pool keeps what it once had; this one gives memory back.
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         return _take(directory, language, folder, image, watch)
     except Unlike:

@@ -88,11 +88,7 @@ class Snapshot:
 
     def having(self, ids: pa.Array) -> set[str]:
         """Those of some ids that the read has a row of."""
-        found: set[str] = set()
-        for batch in self._named.batches():
-            here = batch.column("account_id")
-            found.update(here.filter(pc.is_in(here, ids)).to_pylist())
-        return found
+        return self._named.having(ids)
 
 
 def holding(batch: pa.RecordBatch | None, wanted: frozenset[str]) -> pd.DataFrame:
@@ -100,10 +96,9 @@ def holding(batch: pa.RecordBatch | None, wanted: frozenset[str]) -> pd.DataFram
     none = pd.DataFrame({"account_id": pd.Series(dtype="str"), "folded": pd.Series(dtype="str")})
     if batch is None or not wanted:
         return none
-    values = pa.array(wanted, pa.large_string())
     email, listed = batch.column("email"), batch.column("notification_emails")
     # The list is looked into only where there is one; most accounts have none.
-    hit = pc.or_kleene(pc.is_in(pc.utf8_lower(email), values), pc.greater(pc.binary_length(listed), 0))
+    hit = pc.or_kleene(pc.is_in(pc.utf8_lower(email), pa.array(wanted, email.type)), pc.greater(pc.binary_length(listed), 0))
     rows = batch.select(["account_id", "email", "notification_emails"]).filter(pc.fill_null(hit, False)).to_pandas()
     if rows.empty:
         return none

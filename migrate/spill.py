@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -115,6 +116,14 @@ class Sorted:
             found += [within(self._reader.get_batch(start + i), low, high) for i in range(begin, end)]
         return pa.Table.from_batches(found) if any(batch.num_rows for batch in found) else None
 
+    def having(self, ids: pa.Array) -> set[str]:
+        """Those of some ids that there is a row of."""
+        found: set[str] = set()
+        for batch in self.batches():
+            here = batch.column("account_id")
+            found.update(here.filter(pc.is_in(here, ids.cast(here.type))).to_pylist())
+        return found
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, a batch at a time, in no order that matters."""
         for i in range(self._batches):
@@ -123,8 +132,8 @@ class Sorted:
 
     def tables(self) -> Iterator[pa.Table]:
         """All rows, a piece at a time."""
-        starts = [start for start, _ in self._pieces]
-        for start, end in zip(starts, [*starts[1:], self._batches], strict=True):
+        starts = [start for start, _ in self._pieces] + [self._batches]
+        for start, end in pairwise(starts):
             assert self._reader is not None
             yield pa.Table.from_batches([self._reader.get_batch(i) for i in range(start, end)])
 

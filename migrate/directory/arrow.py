@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_AHEAD: Final = 2
+ROWS: Final = 32768
+_AHEAD: Final = 1
 
 
 class Unlike(Exception):  # noqa: N818 - it is no error: it asks for the long way
@@ -37,17 +38,20 @@ def textual(declared: str) -> bool:
     return "INT" not in kind and any(word in kind for word in ("CHAR", "CLOB", "TEXT"))
 
 
-def frames(path: Path, table: str, columns: Mapping[str, str], declared: Mapping[str, str], rows: int) -> Iterator[pd.DataFrame]:
-    """The table in frames of so many rows; `columns` is our name → theirs, `declared` their name → the declared type.
+def frames(path: Path, table: str, columns: Mapping[str, str], declared: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    """The table, a frame after the other; `columns` is our name → theirs, `declared` their name → the declared type.
 
     Raises Unlike, maybe after some frames were given.
     """
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     wanted = ", ".join(_quoted(theirs) for theirs in columns.values())
     _no_fractions(uri, table, [theirs for theirs in columns.values() if not textual(declared[theirs])])
-    position = 0
-    for batch in _ahead(_batches(uri, f"SELECT {wanted} FROM {_quoted(table)}", rows)):  # noqa: S608 - every name is quoted
-        yield _frame(batch, list(columns), position)
+    # The driver takes a column's type from its first values: a first row of texts makes every column one of text.
+    first = ", ".join("''" for _ in columns)
+    position = -1
+    for batch in _ahead(_batches(uri, f"SELECT {first} UNION ALL SELECT {wanted} FROM {_quoted(table)}")):  # noqa: S608 - names are quoted
+        rows = batch.slice(1) if position < 0 else batch
+        yield _frame(rows, list(columns), max(position, 0))
         position += batch.num_rows
 
 
@@ -66,13 +70,13 @@ def _no_fractions(uri: str, table: str, columns: Sequence[str]) -> None:
                 raise Unlike
 
 
-def _batches(uri: str, statement: str, rows: int) -> Iterator[pa.RecordBatch]:
+def _batches(uri: str, statement: str) -> Iterator[pa.RecordBatch]:
     import adbc_driver_sqlite.dbapi as adbc
     from adbc_driver_sqlite import StatementOptions
 
     with adbc.connect(uri) as connection, connection.cursor() as cursor:
         try:
-            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_ROWS.value: str(rows)})
+            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_ROWS.value: str(ROWS)})
             cursor.execute(statement)
             yield from cursor.fetch_record_batch()
         except (adbc.Error, OSError) as error:
@@ -120,16 +124,11 @@ def _frame(batch: pa.RecordBatch, names: list[str], position: int) -> pd.DataFra
 
     found: dict[str, Any] = {}
     for name, column in zip(names, batch.columns, strict=True):
-        if pa.types.is_string(column.type):
-            try:
-                column.validate(full=True)
-            except pa.ArrowInvalid as error:
-                raise Unlike from error
-            found[name] = pd.Series(pd.array(column, dtype="str"))
-        elif pa.types.is_int64(column.type) and not column.null_count:
-            found[name] = column.to_pandas()
-        elif pa.types.is_int64(column.type):
-            found[name] = column.to_pandas(integer_object_nulls=True)
-        else:
+        if not pa.types.is_string(column.type):
             raise Unlike
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise Unlike from error
+        found[name] = pd.Series(pd.array(column, dtype="str"))
     return pd.DataFrame(found | {"position": range(position + 1, position + batch.num_rows + 1)})

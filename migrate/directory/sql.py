@@ -208,9 +208,9 @@ class SqlDirectory(Directory):
         if self._shortcut:
             declared = {str(column["name"]): str(column["type"]) for column in inspector.get_columns(table, schema)}
             theirs = {name: present[i] for name, i in found.items()}
-            yield from arrow.frames(Path(self._url.database or ""), table, theirs, declared, self.chunk_rows)
+            yield from arrow.frames(Path(self._url.database or ""), table, theirs, declared)
         elif self.settings.key is None:
-            result = connection.execution_options(stream_results=True).execute(sa.select(*columns).select_from(source))
+            result = connection.execution_options(**self._streamed(connection)).execute(sa.select(*columns).select_from(source))
             yield from self._chunks(list(found), self._fetched(result))
         else:
             yield from self._chunks(list(found), self._pages(connection, source, columns, present))
@@ -226,8 +226,13 @@ class SqlDirectory(Directory):
         hint = "Name a table or a view, or schema.table."
         raise DirectoryError(f"there is no table {name!r}{known}", where="[directory] table", hint=hint)
 
+    def _streamed(self, connection: sa.Connection) -> dict[str, Any]:
+        if connection.dialect.name == "sqlite":
+            return {}  # its cursors stream by nature
+        return {"stream_results": True, "yield_per": self.chunk_rows}
+
     def _query(self, connection: sa.Connection, query: str) -> Iterator[pd.DataFrame]:
-        options: dict[str, Any] = {"stream_results": True, "no_parameters": True}
+        options: dict[str, Any] = self._streamed(connection) | {"no_parameters": True}
         if connection.dialect.name == "sqlite":
             options["sqlite_raw_colnames"] = True
         result = connection.exec_driver_sql(query, execution_options=options)
@@ -236,13 +241,15 @@ class SqlDirectory(Directory):
         present = list(result.keys())
         found = locate(self.settings, present, source="the query")
         wanted = list(found.values())
-        whole = wanted == list(range(len(present)))
-        rows = self._fetched(result)
-        yield from self._chunks(list(found), rows if whole else ([[row[i] for i in wanted] for row in part] for part in rows))
+        rows = ([[row[i] for i in wanted] for row in part] for part in self._fetched(result))
+        yield from self._chunks(list(found), rows)
 
     def _fetched(self, result: sa.CursorResult[Any]) -> Iterator[Sequence[Sequence[Any]]]:
-        """The driver's own rows: nothing in a bare SELECT is left for SQLAlchemy to convert."""
-        while rows := result.cursor.fetchmany(self.chunk_rows):  # type: ignore[union-attr]  # there is a cursor where rows are
+        """Rows by the chunk. From SQLite they come as the driver made them: nothing is left there for SQLAlchemy to convert."""
+        if result.context.dialect.name != "sqlite":
+            yield from result.partitions()
+            return
+        while rows := result.cursor.fetchmany(self.chunk_rows):  # type: ignore[union-attr]  # where rows are, a cursor is
             yield rows
 
     def _pages(self, connection: sa.Connection, source: Any, columns: list[Any], present: list[str]) -> Iterator[Sequence[Sequence[Any]]]:

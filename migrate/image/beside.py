@@ -103,15 +103,11 @@ class Beside:
         found = pd.concat([holding(None, wanted), *(holding(batch, wanted) for batch in self._there())])
         if len(found):
             ids = pa.array(found["account_id"], pa.large_string())
-            other = self.snapshot.having(ids)
-            for batch in self.rows.missing.batches():
-                away = batch.column("account_id")
-                other.update(away.filter(pc.is_in(away, ids)).to_pylist())
-            found = found[~found["account_id"].isin(other)]
+            found = found[~found["account_id"].isin(self.snapshot.having(ids) | self.rows.missing.having(ids))]
         return pd.concat([found, self.snapshot.holders(wanted)]).drop_duplicates()
 
     def _there(self) -> Iterator[pa.RecordBatch]:
-        for batch in self.records.batches():
+        for batch in self.records.batches(("account_id", "email", "notification_emails", "gone_at")):
             yield batch.filter(pc.is_null(batch.column("gone_at")))
 
 
@@ -146,7 +142,7 @@ class _Held:
 def _among(ids: pa.ChunkedArray, values: pa.ChunkedArray | pa.Array | None) -> pa.ChunkedArray:
     if values is None or not len(values):
         return pa.chunked_array([pa.array(np.zeros(len(ids), dtype=bool))])
-    return pc.is_in(ids, values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
+    return pc.is_in(ids, (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values).cast(ids.type))
 
 
 def _count(words: pa.ChunkedArray) -> dict[str, int]:

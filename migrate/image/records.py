@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from migrate.spill import Sorted, within
 BATCH: Final = 32768
 _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 _TYPES: Final = {
-    "str": pa.large_string(),
+    "str": pa.string(),
     "bool": pa.bool_(),
     "int32": pa.int32(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
@@ -49,11 +49,12 @@ class Records:
             ]
         return pa.Table.from_batches(here, SCHEMA)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """All records, in order of id."""
+    def batches(self, columns: Sequence[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
+        """All records, or only some columns of them, in order of id."""
+        options = pa.ipc.IpcReadOptions(included_fields=[SCHEMA.get_field_index(name) for name in columns])
         if self.firsts:
             with pa.OSFile(str(self.path)) as file:
-                reader = pa.ipc.open_file(file)
+                reader = pa.ipc.open_file(file, options=options)
                 for i in range(reader.num_record_batches):
                     yield reader.get_batch(i)
 
@@ -109,7 +110,7 @@ class _Fingerprint:
             batch = batch.filter(read)
         for name, (lengths, values) in self._columns.items():
             column = batch.column(name)
-            if pa.types.is_large_string(column.type):
+            if pa.types.is_string(column.type):
                 lengths.update(pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False))
                 values.update(_text_of(column))
             else:
@@ -127,5 +128,5 @@ def _text_of(column: pa.Array) -> memoryview:
     _, offsets, data = column.buffers()
     if data is None or not len(column):
         return memoryview(b"")
-    ends = np.frombuffer(offsets, dtype="int64")[column.offset : column.offset + len(column) + 1]
+    ends = np.frombuffer(offsets, dtype="int32")[column.offset : column.offset + len(column) + 1]
     return memoryview(data)[ends[0] : ends[-1]]

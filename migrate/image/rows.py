@@ -33,6 +33,8 @@ def as_table(raw: pd.DataFrame) -> pa.Table | None:
             return None
         if isinstance(array, pa.ChunkedArray):
             array = array.combine_chunks()
+        if pa.types.is_null(array.type):
+            array = array.cast(pa.large_string())
         kind = array.type
         if not (pa.types.is_large_string(kind) or pa.types.is_primitive(kind)):
             return None
@@ -53,7 +55,9 @@ class Rows:
         self.missing = Sorted(path.with_suffix(".missing"))
         self._out: pa.ipc.RecordBatchFileWriter | None = None
         self._schema: pa.Schema | None = None
-        self._before = None if before is None else _Before(before, np.array(sorted(doubled), dtype="int64"), self.missing)
+        self._before = (
+            None if before is None or not before.stat().st_size else _Before(before, np.array(sorted(doubled), dtype="int64"), self.missing)
+        )
 
     def same(self, table: pa.Table | None, rows: int) -> np.ndarray:
         """True for those of the next `rows` rows that were the same in the read before. Each of its rows is found at most once."""

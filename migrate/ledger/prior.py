@@ -12,7 +12,7 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.accounts import RECORD_COLUMNS, empty
+from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty
 from migrate.ledger import schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.moves import batches
@@ -22,6 +22,9 @@ Bound = str | None
 
 _ASKED: Final = 5000
 """How many ids a question names; SQLite takes 32,766 values in one, and older ones fewer."""
+
+
+_MAILED_COLUMNS: Final = {**WAITING_COLUMNS, **TOLD_COLUMNS, "kind": "str", "settled_at": INSTANT}
 
 
 class Prior:
@@ -53,34 +56,27 @@ class Prior:
         if only is None:
             return self._mailed(list(self._within(schema.letter.c, low, high)), occasion)
         mine = schema.letter.c.campaign_id == self.campaign_id
-        found = [self._mailed([mine, schema.letter.c.account_id.in_(ids)], occasion) for ids in batches(only, _ASKED)] or [
-            self._mailed([sa.false()], occasion)
-        ]
-        told, last_told, waiting = (
-            pd.concat([getattr(each, name) for each in found], ignore_index=True) for name in ("told", "last_told", "waiting")
-        )
-        return Mailed(told, last_told, waiting)
+        found = [self._mailed([mine, schema.letter.c.account_id.in_(ids)], occasion) for ids in batches(only, _ASKED)]
+        parts = {name: [getattr(each, name) for each in found] for name in ("told", "last_told", "waiting")}
+        columns = (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)
+        return Mailed(*(pd.concat([empty(of), *each], ignore_index=True) for of, each in zip(columns, parts.values(), strict=True)))
 
     def _mailed(self, within: list[sa.ColumnElement[bool]], occasion: str | None) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
+        counts = letter.state.in_(("sent", "uncertain", "queued"))
+        wanted = sa.or_(letter.occasion == (occasion or ""), sa.and_(letter.kind != CONFIRMATION, counts))
+        columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
+        columns += [letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
-        told = (
-            sa.select(letter.account_id, notice.tenure, notice.told_cutoff, letter.address, letter.state, letter.reason)
-            .select_from(joined)
-            .where(*within, letter.occasion == (occasion or ""))
+        found = self._fetch(sa.select(*columns).select_from(joined).where(*within, wanted), _MAILED_COLUMNS)
+        reminders = found[found["kind"] != CONFIRMATION]
+        told = reminders[reminders["state"].isin(("sent", "uncertain"))].rename(columns={"settled_at": "last_told_at"})
+        last = told.groupby(["account_id", "tenure"], as_index=False, sort=False)["last_told_at"].max()
+        return Mailed(
+            told=conform(found[found["occasion"] == (occasion or "")], TOLD_COLUMNS),
+            last_told=conform(last, LAST_TOLD_COLUMNS),
+            waiting=conform(reminders[reminders["state"] == "queued"], WAITING_COLUMNS),
         )
-        last = (
-            sa.select(letter.account_id, notice.tenure, sa.func.max(letter.settled_at).label("last_told_at"))
-            .select_from(joined)
-            .where(*within, letter.kind != CONFIRMATION, letter.state.in_(("sent", "uncertain")))
-            .group_by(letter.account_id, notice.tenure)
-        )
-        waiting = (
-            sa.select(letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff)
-            .select_from(joined)
-            .where(*within, letter.kind != CONFIRMATION, letter.state == "queued")
-        )
-        return Mailed(self._fetch(told, TOLD_COLUMNS), self._fetch(last, LAST_TOLD_COLUMNS), self._fetch(waiting, WAITING_COLUMNS))
 
     def touched(self) -> list[str]:
         """Accounts of which something is under way besides what the directory says: a change to be confirmed, a reminder that waits."""
@@ -99,7 +95,7 @@ class Prior:
         )
 
     def earlier_addresses(self, ids: Sequence[str], since: datetime) -> pd.DataFrame:
-        """`account_id`, `tenure`, `email`, `notification_emails` of versions of some accounts that were superseded at or after an instant."""
+        """`account_id`, `tenure`, `email`, `notification_emails` of versions of some accounts, superseded at or after an instant."""
         h, run = schema.account_history.c, schema.run.c
         first = sa.select(sa.func.min(run.seq)).where(run.campaign_id == self.campaign_id, run.as_of >= since).scalar_subquery()
         columns = {"account_id": "str", "tenure": "int32", "email": "str", "notification_emails": "str"}

@@ -147,7 +147,7 @@ def test_addresses_hold_no_control_character_and_come_once(text: str) -> None:
 def test_an_instant_is_read(text: str, instant: str) -> None:
     for series in (pd.Series([text, None], dtype="str"), pd.Series([text, None, "1999-01-01T00:00:00.1234567"], dtype="str")):
         found, unreadable = instants(series)
-        assert unreadable == 0
+        assert not unreadable.any()
         assert str(found.dtype) == "datetime64[us, UTC]"
         assert found[0] == pd.Timestamp(instant, tz="UTC").as_unit("us")
         assert pd.isna(found[1])
@@ -156,7 +156,7 @@ def test_an_instant_is_read(text: str, instant: str) -> None:
 @pytest.mark.parametrize("text", ["now", "today", "yesterday", "2024", "12", "2024-13-01", "0000-00-00 00:00:00", "99999999999999", "nat"])
 def test_what_is_no_instant_is_null_and_counted(text: str) -> None:
     found, unreadable = instants(pd.Series([text, None, "2024-01-01"], dtype="str"))
-    assert unreadable == 1
+    assert unreadable.tolist() == [True, False, False]
     assert found.isna().tolist() == [True, True, False]
 
 
@@ -166,7 +166,7 @@ NEVER = ["", "  ", "0", "0.0", "1970-01-01", "0001-01-01T00:00:00", "1601-01-01T
 @pytest.mark.parametrize("text", NEVER)
 def test_never_is_null_and_not_counted(text: str) -> None:
     found, unreadable = instants(pd.Series([text, "2024-01-01T00:00:00.1234567"], dtype="str"))
-    assert (found.isna().tolist(), unreadable) == ([True, False], 0)
+    assert (found.isna().tolist(), unreadable.any()) == ([True, False], False)
 
 
 def test_never_is_null_in_typed_columns_too() -> None:
@@ -180,7 +180,7 @@ def test_python_and_pandas_instants_are_read() -> None:
     for value in (datetime(2024, 1, 2, 3, 4, 5), datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC), 1704164645, 1704164645.0, 1704164645000):
         for series in (pd.Series([value], dtype=object), pd.Series([value])):
             found, unreadable = instants(series)
-            assert unreadable == 0
+            assert not unreadable.any()
             pd.testing.assert_series_equal(found, expected)
     assert instants(pd.Series([date(2024, 1, 2)], dtype=object))[0][0] == pd.Timestamp("2024-01-02", tz="UTC")
 
@@ -188,7 +188,7 @@ def test_python_and_pandas_instants_are_read() -> None:
 @given(st.lists(st.none() | st.text(), min_size=1))
 def test_no_text_breaks_the_reading_of_instants(texts: list[str | None]) -> None:
     found, unreadable = instants(as_text(column(texts)))
-    assert 0 <= unreadable <= found.isna().sum()
+    assert not (unreadable & found.notna().to_numpy()).any()
 
 
 def test_of_a_telephone_number_the_last_two_digits_are_left() -> None:

@@ -1,0 +1,232 @@
+"""With an image or without, a run decides and records the same."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from office import Office
+
+from migrate import snapshot, spill
+from migrate.image import beside, records, rows
+
+TABLES = {
+    "account": "*",
+    "account_history": "*",
+    "change": "*",
+    "rejection": "*",
+    "notice": "account_id, tenure, occasion, told_cutoff, kind, change_seq, run_seq, created_at, language, standing, days_left",
+    "letter": "account_id, kind, occasion, address, role, state, reason, ends, priority, language, standing, days_left",
+    "run": "seq, read, rejected, baseline, directory_fingerprint",
+}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every border between batches, ranges and windows is met."""
+    monkeypatch.setattr(spill, "BATCH", 4)
+    monkeypatch.setattr(spill, "_GATHERED", 12)
+    monkeypatch.setattr(records, "BATCH", 8)
+    monkeypatch.setattr(rows, "_SLACK", 3)
+    monkeypatch.setattr(snapshot, "RANGE", 8)
+    monkeypatch.setattr(beside, "RANGE", 8)
+
+
+def remembered(office: Office) -> dict[str, list[tuple[Any, ...]]]:
+    """What the ledger knows, but for what no two ledgers share."""
+    with contextlib.closing(sqlite3.connect(office.folder / "migrate.db")) as ledger:
+        return {table: sorted(ledger.execute(f"SELECT {columns} FROM {table}"), key=repr) for table, columns in TABLES.items()}
+
+
+def reports(office: Office) -> dict[str, list[dict[str, str]]]:
+    """The reports, but for when a letter was sent, which is the clock's affair."""
+    tables = {name: office.report(name) for name in ("accounts", "changes", "summary", "rejected")}
+    return {name: [{key: cell for key, cell in row.items() if key != "last_notice_at"} for row in rows] for name, rows in tables.items()}
+
+
+class Story:
+    """A company in which something happens every day."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.random = random.Random(seed)
+        self.people: list[dict[str, Any]] = []
+        self.staff = Office(folder / "staff")
+        self.number = 0
+        for _ in range(24):
+            self.joins()
+
+    def joins(self) -> None:
+        account_id = f"{self.random.choice('abx')}{self.number:03}"
+        self.number += 1
+        methods = self.random.choice(["sms", "sms", "sms,totp", "totp", "", "push", "YubiOTP legacy"])
+        self.staff.hire(account_id, methods, dept=self.random.choice(["Sales", None]), sso=self.random.random() < 0.1)
+        self.people.insert(self.random.randrange(len(self.people) + 1), self.staff.leave(account_id))
+
+    def somebody(self) -> dict[str, Any]:
+        return self.random.choice(self.people)
+
+    def day(self) -> list[dict[str, Any]]:
+        """The rows of the directory after another day."""
+        for _ in range(self.random.randrange(5)):
+            match self.random.randrange(8):
+                case 0:
+                    self.joins()
+                case 1:
+                    self.people.remove(self.somebody())
+                case 2:
+                    self.somebody()["mfa"] = self.random.choice(["totp", "sms", "sms,totp", "", "odd word"])
+                case 3:
+                    self.somebody()["mail"] = self.random.choice(["new@example.com", None, "no address"])
+                case 4:
+                    self.somebody()["active"] = self.random.choice(["no", "yes", "maybe"])
+                case 5:
+                    moved = self.somebody()
+                    self.people.remove(moved)
+                    self.people.append(moved)
+                case 6:
+                    self.somebody()["dept"] = "Legal"
+                case 7:
+                    self.somebody()["mfa_changed_at"] = self.random.choice(["2024-01-01", "yesterday", None])
+        twins = [dict(self.somebody()) for _ in range(self.random.randrange(2))]
+        if twins and self.random.random() < 0.5:
+            twins[0]["name"] = "Another Name"
+        read = [*self.people, *twins]
+        if twins:
+            read.insert(self.random.randrange(len(read)), read.pop())
+        return read
+
+
+@contextlib.contextmanager
+def rows_of(office: Office, read: list[dict[str, Any]]) -> Iterator[None]:
+    office.people = {str(i): row for i, row in enumerate(read)}
+    yield
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "kind"), [(1, "sql"), (2, "csv")])
+def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind: str, tmp_path: Path) -> None:
+    story = Story(seed, tmp_path)
+    quick, thorough = Office(tmp_path / "quick", kind=kind), Office(tmp_path / "thorough", kind=kind)
+    for office in (quick, thorough):
+        office.safety = "max_shrink = 1.0\nmax_changes = 1.0"
+        office.more = "[schedule]\ndays_before = [9, 5, 1]\ndays_after = [0]"
+    day, carried = date(2024, 1, 20), 0
+    for number in range(8):
+        read = story.day()
+        for office in (quick, thorough):
+            with rows_of(office, read):
+                office.write()
+            if number == 3:
+                with time_machine.travel(f"{day}T13:00Z"):
+                    for word, who in (("exempt", read[0]), ("pause", read[1])):
+                        given = ("--until", "2024-01-25", "--owner", "o", "--reason", "r")
+                        assert office.migrate(word, "add", str(who["id"]), *given).code == 0
+        shutil.rmtree(thorough.folder / "migrate.db.image", ignore_errors=True)
+        as_of, send = f"{day}T14:00", () if number % 3 else ("--no-send",)
+        dry = [office.migrate("dry-run", "--json", "--as-of", as_of) for office in (quick, thorough)]
+        assert [each.code for each in dry] == [0, 0], dry
+        assert dry[0].facts | {"out": ""} == dry[1].facts | {"out": ""}
+        done = [office.migrate("run", "--json", "--as-of", as_of, *send) for office in (quick, thorough)]
+        assert done[0].code == done[1].code == 0, (done[0].err, done[1].err)
+        facts = [{name: value for name, value in each.facts.items() if name not in ("run_id", "evidence")} for each in done]
+        assert facts[0] == facts[1]
+        assert sum(facts[0]["outcomes"].values()) == facts[0]["read"] == len(read)
+        assert remembered(quick) == remembered(thorough), f"day {number}"
+        assert reports(quick) == reports(thorough)
+        carried += (quick.folder / "migrate.db.image" / "rows.arrow").stat().st_size > 0
+        day += timedelta(days=1)
+    assert carried == 8
+
+
+def lived(office: Office) -> None:
+    for i in range(12):
+        office.hire(f"u{i:02}", "totp" if i % 3 else "sms")
+    office.run("2024-01-02T14:00")
+
+
+def decided(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of those that are decided from here on."""
+    from migrate import draft
+
+    seen: list[str] = []
+    assess = draft.assess
+
+    def spying(accounts: Any, *rest: Any) -> Any:
+        seen.extend(accounts["account_id"])
+        return assess(accounts, *rest)
+
+    monkeypatch.setattr(draft, "assess", spying)
+    return seen
+
+
+def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    lived(office)
+    seen = decided(monkeypatch)
+    office.change("u01", dept="Legal")
+    office.run("2024-01-02T15:00")
+    # u01 changed; the others with text messages have a letter that was queued in the run before, and sent since.
+    assert sorted(seen) == ["u00", "u01", "u03", "u06", "u09"]
+    seen.clear()
+    office.run("2024-01-02T16:00")
+    assert seen == []
+
+
+@pytest.mark.parametrize("harm", ["deleted", "cut", "changed", "of another run"])
+def test_an_image_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    lived(office)
+    image = office.folder / "migrate.db.image"
+    match harm:
+        case "deleted":
+            shutil.rmtree(image)
+        case "cut":
+            (image / "records.arrow").write_bytes((image / "records.arrow").read_bytes()[:-100])
+        case "changed":
+            whole = bytearray((image / "rows.arrow").read_bytes())
+            whole[len(whole) // 2] ^= 1
+            (image / "rows.arrow").write_bytes(bytes(whole))
+        case "of another run":
+            kept = shutil.copytree(image, tmp_path / "kept")
+            office.run("2024-01-02T15:00")
+            shutil.rmtree(image)
+            shutil.copytree(kept, image)
+    seen = decided(monkeypatch)
+    facts = office.run("2024-01-02T16:00")
+    assert len(seen) == facts["read"] == 12
+    seen.clear()
+    office.run("2024-01-02T17:00")
+    assert seen == []
+
+
+def test_other_rules_make_everybody_be_decided_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    lived(office)
+    office.run("2024-01-02T15:00")
+    seen = decided(monkeypatch)
+    office.more = '[policy]\nremind = ["sms_only"]'
+    office.run("2024-01-02T16:00")
+    assert len(seen) == 12
+
+
+def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    (tmp_path / "file").write_text("no folder")
+    office.ledger = 'sqlite:///migrate.db"\nimage = "../file/image'
+    lived(office)
+    office.run("2024-01-02T15:00")
+    office.ledger = 'sqlite:///migrate.db"\nimage = "elsewhere'
+    office.run("2024-01-02T16:00")
+    image = office.folder / "elsewhere"
+    assert image.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in image.iterdir()} == dict.fromkeys(
+        ["image.json", "records.arrow", "rows.arrow"], 0o600
+    )
