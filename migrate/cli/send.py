@@ -40,7 +40,8 @@ def send(
             f"{'letter waits' if delivered.stale == 1 else 'letters wait'}: `migrate run` reads it again. Confirmations went out.",
             "yellow",
         )
-    tell_waiting(console, waiting.facts(), config.campaign)
+    # A stale directory keeps letters back whatever the hours.
+    tell_waiting(console, waiting.facts() | ({"until": None} if delivered.stale else {}), config.campaign)
     if delivered.stopped:
         print(f"Error: {delivered.stopped}", file=sys.stderr)
     if delivered.signal:

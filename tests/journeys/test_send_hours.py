@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office
 
-from migrate.mail.transport import open_transport
+from migrate import job
 
 WORKDAYS = '[schedule]\nsend_days = ["mon", "tue", "wed", "thu", "fri"]\nsend_hours = "08:00-18:00"'
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -22,21 +27,25 @@ def office(tmp_path: Path) -> Office:
     return office
 
 
-def sent(office: Office, as_of: str, *arguments: str, code: int = 0) -> dict:
+def by_smtp(office: Office, port: int, rate: str = "1000/s") -> None:
+    settings = f'host = "127.0.0.1"\nport = {port}\nsecurity = "none"\nrate = "{rate}"\nconnections = 1'
+    office.mail = f'transport = "smtp"\n[mail.smtp]\n{settings}'
+    office.safety = "allow_time_travel = true"
+
+
+def sent(office: Office, as_of: str, *arguments: str, code: int = 0) -> dict[str, Any]:
     done = office.migrate("send", "--json", "--as-of", as_of, *arguments)
     assert done.code == code, (done.code, done.out, done.err)
     return done.facts
 
 
 def test_a_run_before_the_hours_queues_says_until_when_and_send_delivers_inside_them(office: Office) -> None:
+    until = "1 letter waits for the send hours, until Tuesday 2024-01-02 08:00 PST."
     office.write()
     done = office.migrate("run", "--as-of", "2024-01-02T06:00")
     assert done.code == 0
-    assert "1 letter waits for the send hours, until Tuesday 2024-01-02 08:00 PST." in done.out
-    assert (
-        "1 letter waits for the send hours, until Tuesday 2024-01-02 08:00 PST."
-        in office.migrate("status", "--as-of", "2024-01-02T07:00").out
-    )
+    assert until in done.out
+    assert until in office.migrate("status", "--as-of", "2024-01-02T07:00").out
     assert sent(office, "2024-01-02T07:58")["waiting"] == {"reminders": 1, "until": "2024-01-02T16:00:00Z", "too_long": 0}
     assert office.told() == []
     facts = sent(office, "2024-01-02T08:00")
@@ -48,17 +57,19 @@ def test_a_run_says_in_json_and_in_its_evidence_until_when_letters_wait(office: 
     facts = office.run("2024-01-02T06:00")
     assert facts["waiting"] == {"reminders": 1, "until": "2024-01-02T16:00:00Z", "too_long": 0}
     assert facts["letters"] == {"sent": 0, "failed": 0, "uncertain": 0, "withdrawn": 0, "queued": 1}
-    first = (office.folder / "reports" / "latest" / "summary.json").read_text(encoding="utf-8")
-    assert '"until": "2024-01-02T16:00:00Z"' in first
+    first = json.loads((office.folder / "reports" / "latest" / "summary.json").read_bytes())
+    assert first["waiting"] == facts["waiting"]
     again = office.migrate("report", "--as-of", "2024-01-02", "--out", str(office.folder / "again"))
     assert again.code == 0, again.err
-    assert (office.folder / "again" / "summary.json").read_text(encoding="utf-8") == first
+    told = json.loads((office.folder / "again" / "summary.json").read_bytes())
+    assert told | {"evidence": None} == first | {"evidence": None}
 
 
 def test_after_the_hours_on_friday_letters_wait_until_monday_and_their_days_left_are_counted_afresh(office: Office) -> None:
     office.more = f"{WORKDAYS}\ndays_before = [27]"
     facts = office.run("2024-01-05T18:00")
     assert facts["waiting"]["until"] == "2024-01-08T16:00:00Z"
+    office.run("2024-01-07T18:00")
     sent(office, "2024-01-08T08:00")
     (mail,) = office.mails()
     assert "24 days" in mail.get_body(("plain",)).get_content()
@@ -80,7 +91,7 @@ def test_stages_move_to_send_days_and_everything_that_names_their_day_says_so(of
     config = office.folder / "config.toml"
     config.write_text(config.read_text().replace("cutoff = 2024-02-01T00:00:00", "cutoff = 2024-01-29T00:00:00"))
 
-    def run(as_of: str) -> dict:
+    def run(as_of: str) -> dict[str, Any]:
         done = office.migrate("run", "--json", "--as-of", as_of)
         assert done.code == 0, done.err
         return done.facts
@@ -117,8 +128,8 @@ def test_a_missed_friday_is_made_up_inside_the_hours_and_never_past_the_cutoff(o
 def test_explain_names_the_first_day_on_which_a_letter_can_go(office: Office) -> None:
     office.run("2023-07-20T10:00")
 
-    def next_on(as_of: str) -> dict:
-        found: dict = office.migrate("explain", "ada", "--json", "--as-of", as_of).facts["next"]
+    def next_on(as_of: str) -> dict[str, Any]:
+        found: dict[str, Any] = office.migrate("explain", "ada", "--json", "--as-of", as_of).facts["next"]
         return found
 
     assert next_on("2024-01-02T17:59") == {"stage": "T-30", "on": "2024-01-02"}
@@ -154,8 +165,7 @@ def test_without_send_hours_a_send_day_is_the_calendars(office: Office) -> None:
 
 def test_a_letter_that_the_server_puts_off_has_not_waited(office: Office) -> None:
     with ScriptedSmtp(rcpt="450 4.2.0 greylisted") as server:
-        office.mail = f'transport = "smtp"\n[mail.smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"'
-        office.safety = "allow_time_travel = true"
+        by_smtp(office, server.port)
         office.run("2024-01-02T17:50")
         assert sent(office, "2024-01-03T17:59")["waiting"]["too_long"] == 0
         assert sent(office, "2024-01-03T18:30")["waiting"]["too_long"] == 0
@@ -163,8 +173,7 @@ def test_a_letter_that_the_server_puts_off_has_not_waited(office: Office) -> Non
 
 
 def test_outside_the_hours_no_mail_server_is_asked_for_nothing(office: Office) -> None:
-    office.mail = 'transport = "smtp"\n[mail.smtp]\nhost = "127.0.0.1"\nport = 9\nsecurity = "none"'
-    office.safety = "allow_time_travel = true"
+    by_smtp(office, 9)
     assert office.run("2024-01-02T06:00")["letters"]["queued"] == 1
     assert office.run("2024-01-02T08:00", code=6)["letters"]["queued"] == 1
 
@@ -183,41 +192,24 @@ def test_until_empty_ends_when_the_directory_is_stale(office: Office) -> None:
     assert sent(office, "2024-01-03T18:30", "--until-empty")["stale"] == 1
 
 
+def test_a_stale_directory_waits_for_a_run_whatever_the_hours(office: Office) -> None:
+    office.run("2024-01-02T06:00")
+    done = office.migrate("send", "--as-of", "2024-01-03T18:30")
+    assert "1 letter waits: `migrate run` reads it again." in done.out
+    assert "send hours, until" not in done.out
+
+
 def test_the_hours_end_while_letters_go_out_and_the_rest_waits(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that takes a letter in a quarter of a minute, and a clock that ticks along."""
+    """Two seconds go by at each look at the clock."""
     for n in range(20):
         office.hire(f"u{n:02}", "sms")
-    now = ["2024-01-02T17:59:00"]
-
-    from datetime import datetime, timedelta
-    from zoneinfo import ZoneInfo
-
-    from migrate import job
-
-    start = datetime.fromisoformat(now[0]).replace(tzinfo=ZoneInfo("America/Los_Angeles"))
-    settled = 0
-
-    class Slow:
-        at_once = 1
-
-        def __init__(self, under: object) -> None:
-            self.under = under
-
-        def connect(self):  # type: ignore[no-untyped-def]
-            return self.under.connect()  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(job, "open_transport", lambda mail: Slow(open_transport(mail)))
-
-    def ticking(_as_of: object) -> object:
-        def clock() -> datetime:
-            nonlocal settled
-            settled += 1
-            return start + timedelta(seconds=2 * settled)
-
-        return clock
-
-    monkeypatch.setattr(job, "clock_from", ticking)
-    facts = office.run("2024-01-02T17:59")
+    start = datetime(2024, 1, 2, 17, 59, tzinfo=ZoneInfo("America/Los_Angeles"))
+    ticks = count()
+    monkeypatch.setattr(job, "clock_from", lambda _: lambda: start + next(ticks) * timedelta(seconds=2))
+    with ScriptedSmtp() as server:
+        by_smtp(office, server.port)
+        facts = office.run("2024-01-02T17:59")
+        assert len(server.messages) == facts["letters"]["sent"]
     assert 0 < facts["letters"]["sent"] < 21
     assert facts["letters"]["sent"] + facts["letters"]["queued"] == 21
     assert facts["waiting"]["until"] == "2024-01-03T16:00:00Z"
@@ -226,7 +218,7 @@ def test_the_hours_end_while_letters_go_out_and_the_rest_waits(office: Office, m
 def test_a_dry_run_foretells_along_the_hours(office: Office) -> None:
     for n in range(120):
         office.hire(f"u{n:03}", "sms")
-    office.mail = 'transport = "smtp"\n[mail.smtp]\nhost = "127.0.0.1"\nport = 9\nsecurity = "none"\nrate = "1/min"'
+    by_smtp(office, 9, rate="1/min")
     office.write()
     said = office.migrate("dry-run", "--as-of", "2024-01-05T17:00").out
     # An hour is left on Friday for 60 of the 121 letters.
