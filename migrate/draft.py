@@ -202,7 +202,7 @@ def _decide(part: Range, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     open_ = _open_changes(compared, prior.open_changes(part.low, part.high), rules, made)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
-    mailed = prior.mailed(part.low, part.high, moment.stage.name if moment.stage else None)
+    mailed = prior.mailed(part.low, part.high, moment.occasions)
     planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, mailed, rules.judge, moment)
     outcomes = _compose(planned.reminders, accounts, standing, compared.changes, rules, made, planned.outcomes)
     record = records.remember(

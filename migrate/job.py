@@ -26,7 +26,7 @@ from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, wai
 from migrate.directory import Directory, Tally, mapping_digest, open_directory, read
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
-from migrate.ledger import outbox, runs
+from migrate.ledger import history, outbox, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock
@@ -38,7 +38,7 @@ from migrate.mail.transport import open_transport
 from migrate.plan import Moment
 from migrate.recording import counts_of, told_of, write_down
 from migrate.report import evidence, folder
-from migrate.report.recall import Recall
+from migrate.report.recall import LAST_EVENT, Recall
 from migrate.report.terms import Terms
 from migrate.schedule import due, stages
 from migrate.snapshot import Snapshot
@@ -248,10 +248,12 @@ def basis_of(config: Config) -> str:
 
 def _rules(config: Config, composer: Composer, connection: sa.Connection, now: datetime, options: Options) -> Rules:
     bounced = Prior(connection, config.campaign.name).bounced(now)
-    stage = due(stages(config.campaign, config.schedule), now)
+    planned = stages(config.campaign, config.schedule)
+    stage = due(planned, now)
+    newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
     return Rules(
         policy=config.policy,
-        moment=Moment(now, stage, config.campaign, config.schedule.min_gap_days),
+        moment=Moment(now, stage, config.campaign, config.schedule.min_gap_days, newer),
         basis=basis_of(config),
         composer=composer,
         domain=config.mail.sender_domain,
@@ -357,15 +359,18 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
 
 def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock) -> None:
     """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before."""
-    at = clock()
+    # A clock that was set back meanwhile does not date the evidence before what it tells of.
+    at = max(clock(), recorded.started_at)
     facts["waiting"] = _waiting(config, ledger, recorded.campaign_id, at).facts()
     terms = Terms.of(config.campaign, config.schedule, config.policy)
     with reporting(config, ledger):
         with ledger.read() as connection:
-            written = evidence.write(Recall(connection, recorded, terms, at), config.reports, facts)
+            last_event = history.last_event(connection)
+            written = evidence.write(Recall(connection, recorded, terms, at, last_event), config.reports, facts)
         facts["evidence"] = str(written.folder) if written else None
         with ledger.begin() as connection:
-            runs.count(connection, recorded.seq, {**recorded.counts, "waiting": facts["waiting"]})
+            known = {name: facts[name] for name in ("letters", "waiting")} | {LAST_EVENT: last_event}
+            runs.count(connection, recorded.seq, {**recorded.counts, **known})
             runs.complete(
                 connection,
                 recorded.seq,

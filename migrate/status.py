@@ -21,7 +21,7 @@ from migrate.ledger.schema import change, exemption, letter, letter_event
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
 from migrate.report.burndown import Forecast, Point
-from migrate.report.recall import Recall
+from migrate.report.recall import LAST_EVENT, Recall
 from migrate.report.terms import Terms
 from migrate.schedule import Stage, due, stages, upcoming
 from migrate.standing import OUT_OF_SCOPE
@@ -153,7 +153,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
 def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
     """What `migrate run --json` printed of a completed run, from the ledger alone (design §15).
 
-    Its letters are those that anybody moved between the run's start and its evidence.
+    The letters of a run that could not count them are those that anybody moved between its start and its evidence.
     """
     event = letter_event.c
     within = (letter.c.campaign_id == run.campaign_id, event.at <= run.evidence_at)
@@ -171,8 +171,8 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "campaign": _terms(run).campaign,
         "read": run.read,
         "rejected": run.rejected,
-        **{subject: counted for subject, counted in run.counts.items() if subject != "terms"},
         "letters": letters | {"queued": int(connection.execute(waiting).scalar_one())},
+        **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", LAST_EVENT)},
     }
 
 

@@ -37,10 +37,11 @@ def coming(
     mine = [each for each in notices if each.tenure == row["tenure"]]
     earliest = _earliest(mine, paused, config, campaign.today(now))
     hours = config.schedule.hours(campaign.zone)
-    for stage, later in zip(planned, (*planned[1:], None), strict=True):
+    for number, stage in enumerate(planned):
+        later = planned[number + 1] if number + 1 < len(planned) else None
         goes = hours.next_open(max(campaign.instant(max(stage.on, earliest)), stage.begins, now))
         missed = (later is not None and later.begins <= goes) or (stage.ends is not None and stage.ends <= goes)
-        if not missed and not _told(mine, stage.name, row["email"], config):
+        if not missed and not any(_told(mine, newer.name, row["email"], config) for newer in planned[number:]):
             held = f"At the last run it could not be mailed: {row['outcome']}." if row["outcome"] in _UNMAILABLE else ""
             waits = f"Mail is paused until {paused.until} ({paused.owner}: {paused.reason})." if paused else ""
             return Next(stage.name, campaign.today(goes)), " ".join(filter(None, (held, waits)))

@@ -5,7 +5,7 @@ A range is `[low, high)` of account ids, byte by byte; None is no bound. A dry r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -41,15 +41,15 @@ class Prior:
         there = sa.select(sa.func.count()).select_from(schema.account).where(a.campaign_id == self.campaign_id, a.gone_at.is_(None))
         return int(self._connection.execute(there).scalar_one())
 
-    def mailed(self, low: Bound, high: Bound, occasion: str | None) -> Mailed:
-        """What was mailed in the range: the letters of `occasion` (the stage that counts now), the last letter, and what still waits."""
+    def mailed(self, low: Bound, high: Bound, occasions: Sequence[str]) -> Mailed:
+        """What was mailed in the range: the letters of some stages (`occasions`), the last letter, and what still waits."""
         letter, notice = schema.letter.c, schema.notice.c
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
         within = self._within(letter, low, high)
         told = (
             sa.select(letter.account_id, notice.tenure, notice.told_cutoff, letter.address, letter.state, letter.reason)
             .select_from(joined)
-            .where(*within, letter.occasion == (occasion or ""))
+            .where(*within, letter.occasion.in_(occasions))
         )
         last = (
             sa.select(letter.account_id, notice.tenure, sa.func.max(letter.settled_at).label("last_told_at"))
