@@ -227,7 +227,7 @@ def _decide(
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
     only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
-    mailed = prior.mailed(part.low, part.high, moment.stage.name if moment.stage else None, only)
+    mailed = prior.mailed(part.low, part.high, moment.occasions, only)
     planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, mailed, rules.judge, moment)
     outcomes = _compose(planned.reminders, accounts, standing, compared.changes, rules, made, planned.outcomes)
     record = records.remember(

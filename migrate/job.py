@@ -22,12 +22,12 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from migrate import approval, guards, image, review, status
 from migrate.addressing import judge
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, Pace, Stop, deliver, worker, workers
+from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting, worker, workers
 from migrate.directory import Tally, mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
 from migrate.image import Image, Whole
-from migrate.ledger import outbox, runs
+from migrate.ledger import history, outbox, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock
@@ -40,7 +40,7 @@ from migrate.plan import Moment
 from migrate.reading import take
 from migrate.recording import ReadFacts, counts_of, told_of, write_down
 from migrate.report import evidence, folder
-from migrate.report.recall import Recall
+from migrate.report.recall import LAST_EVENT, Recall
 from migrate.report.terms import Terms
 from migrate.schedule import due, stages
 
@@ -92,7 +92,7 @@ class Result:
         codes = [error.exit_code for error in self.stopped]
         if 4 in codes or 6 in codes:
             return min(codes)
-        return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] else 0
+        return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] else 0
 
 
 def run(config: Config, options: Options = Options(), watch: Watch = _unwatched, composer: Composer | None = None) -> Result:
@@ -129,7 +129,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
-        facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
+        facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "waiting": None, "evidence": None}
         _report(config, ledger, recorded, facts, clock)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
@@ -158,8 +158,8 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
 
 def send(
     config: Config, as_of: datetime | None = None, watch: Watch = _unwatched, *, processes: int = 1, until_empty: bool = False
-) -> tuple[Delivered, dict[str, int]]:
-    """Only delivers what is queued. What was done, and how many letters are in each state afterwards.
+) -> tuple[Delivered, dict[str, int], Waiting]:
+    """Only delivers what is queued. What was done; how many letters are in each state afterwards, and until when they wait.
 
     Several processes share the connections of the configuration, each with at least one of its own.
     """
@@ -175,14 +175,14 @@ def send(
         with ledger.read() as connection:
             campaign_id = Prior(connection, config.campaign.name).campaign_id
         if campaign_id is None:
-            return Delivered(), outbox_of(ledger, None)
+            return Delivered(), outbox_of(ledger, None), Waiting()
+        clock = clock_from(as_of)
         if processes == 1:
             composer = Composer(config.mail, config.campaign)
-            clock = clock_from(as_of)
             delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
         else:
             delivered = workers(processes, send_beside, config, campaign_id, as_of, processes, until_empty)
-        return delivered, outbox_of(ledger, campaign_id)
+        return delivered, outbox_of(ledger, campaign_id), _waiting(config, ledger, campaign_id, clock())
 
 
 def send_beside(config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, stop: Stop) -> Delivered:
@@ -256,10 +256,12 @@ def basis_of(config: Config) -> str:
 
 def _rules(config: Config, composer: Composer, connection: sa.Connection, now: datetime, options: Options) -> Rules:
     bounced = Prior(connection, config.campaign.name).bounced(now)
-    stage = due(stages(config.campaign, config.schedule), now)
+    planned = stages(config.campaign, config.schedule)
+    stage = due(planned, now)
+    newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
     return Rules(
         policy=config.policy,
-        moment=Moment(now, stage, config.campaign, config.schedule.min_gap_days),
+        moment=Moment(now, stage, config.campaign, config.schedule.min_gap_days, newer),
         basis=basis_of(config),
         composer=composer,
         domain=config.mail.sender_domain,
@@ -299,8 +301,10 @@ def _deliver(
         last = runs.last(connection, campaign_id)
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
+    hours = config.schedule.hours(config.campaign.zone)
     claims = Claims(ledger, campaign_id, sender, _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0))
-    watch("queued", claims.waiting(clock()))
+    now = clock()
+    watch("queued", claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now)))
     delivered = deliver(
         claims,
         composer,
@@ -309,6 +313,7 @@ def _deliver(
         clock,
         bounce_days=config.mail.bounce_days,
         stale_at=stale_at,
+        hours=hours,
         connections=smtp.connections // processes if smtp else 1,
         until_empty=until_empty,
         stop=stop,
@@ -328,6 +333,11 @@ def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:
     """How many letters of the campaign are in each state."""
     with ledger.read() as connection:
         return outbox.counts(connection, campaign_id)
+
+
+def _waiting(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Waiting:
+    with ledger.read() as connection:
+        return waiting(connection, campaign_id, config.schedule.hours(config.campaign.zone), now)
 
 
 def _letters(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:
@@ -357,13 +367,18 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
 
 def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock) -> None:
     """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before."""
-    at = clock()
+    # A clock that was set back meanwhile does not date the evidence before what it tells of.
+    at = max(clock(), recorded.started_at)
+    facts["waiting"] = _waiting(config, ledger, recorded.campaign_id, at).facts()
     terms = Terms.of(config.campaign, config.schedule, config.policy)
     with reporting(config, ledger):
         with ledger.read() as connection:
-            written = evidence.write(Recall(connection, recorded, terms, at), config.reports, facts)
+            last_event = history.last_event(connection)
+            written = evidence.write(Recall(connection, recorded, terms, at, last_event), config.reports, facts)
         facts["evidence"] = str(written.folder) if written else None
         with ledger.begin() as connection:
+            known = {name: facts[name] for name in ("letters", "waiting")} | {LAST_EVENT: last_event}
+            runs.count(connection, recorded.seq, {**recorded.counts, **known})
             runs.complete(
                 connection,
                 recorded.seq,

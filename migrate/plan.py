@@ -36,7 +36,7 @@ STRUCK_OUT: Final = "struck out by the reviewer"
 TOLD_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str", "tenure": "int32", "told_cutoff": "str", "address": "str", "state": "str", "reason": "str",
 }  # fmt: skip
-"""Letters of the stage that counts now, in whatever state."""
+"""Letters of the stage that counts now or a newer one, in whatever state."""
 WAITING_COLUMNS: Final[dict[str, str]] = {
     "letter_id": "int64",
     "account_id": "str",
@@ -64,12 +64,21 @@ _STANDS: Final = ("queued", "sending", "sent", "uncertain")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is the same for everybody at one instant of a campaign: the clock, the stage that counts and the cutoff to name."""
+    """What is the same for everybody at one instant of a campaign: the clock, the stage that counts and the cutoff to name.
+
+    `newer` are the names of the stages after it: who was told of one by a clock that has been set back since is told nothing older.
+    """
 
     now: datetime
     stage: Stage | None
     campaign: CampaignSettings
     min_gap_days: int
+    newer: tuple[str, ...] = ()
+
+    @property
+    def occasions(self) -> tuple[str, ...]:
+        """The stages any letter of which stands in the way of another one now."""
+        return (self.stage.name, *self.newer) if self.stage else ()
 
     @property
     def told_cutoff(self) -> str:
@@ -190,7 +199,8 @@ def _matched(ids: pd.Series, tenure: pd.Series, of: pd.DataFrame) -> pd.DataFram
 def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment: Moment) -> pd.Series:
     """Why the stage is not due again: the state of the letter that stands in its way, '' for none (design §7).
 
-    A letter in the way is queued, on its way, sent or uncertain, was withdrawn by a reviewer, or failed at the address the account has.
+    A letter in the way is of this stage or a newer one, and is queued, on its way, sent or uncertain, was withdrawn by a reviewer, or
+    failed at the address the account has.
     """
     told = told[told["told_cutoff"] == moment.told_cutoff]
     if told.empty:

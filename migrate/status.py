@@ -13,6 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from migrate.config import Config
+from migrate.delivery import Waiting, waiting
 from migrate.ledger import outbox, runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
@@ -20,7 +21,7 @@ from migrate.ledger.schema import change, exemption, letter, letter_event
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
 from migrate.report.burndown import Forecast, Point
-from migrate.report.recall import Recall
+from migrate.report.recall import LAST_EVENT, Recall
 from migrate.report.terms import Terms
 from migrate.schedule import Stage, due, stages, upcoming
 from migrate.standing import OUT_OF_SCOPE
@@ -87,7 +88,8 @@ class Status:
     """A campaign at an instant. `stage` is the one that counts now, `next_stage` the first that has not begun.
 
     `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts` and
-    `forecast` are None and `burn_down` is empty. `open_changes` await their confirmation, `unsaid_changes` were given up.
+    `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait.
+    `open_changes` await their confirmation, `unsaid_changes` were given up.
     """
 
     campaign: str
@@ -104,6 +106,7 @@ class Status:
     burn_down: tuple[Point, ...]
     forecast: Forecast | None
     outbox: dict[str, int]
+    waiting: Waiting
     open_changes: int
     unsaid_changes: int
     exemptions: tuple[Expiry, ...]
@@ -111,8 +114,8 @@ class Status:
     def facts(self) -> dict[str, Any]:
         """The object of `migrate status --json`."""
         stage = {name: _stage(found) for name, found in (("stage", self.stage), ("next_stage", self.next_stage))}
-        total = {"total": self.accounts.total} if self.accounts else {}
-        return asdict(self) | stage | ({"accounts": asdict(self.accounts) | total} if self.accounts else {})
+        accounts = {"accounts": asdict(self.accounts) | {"total": self.accounts.total}} if self.accounts else {}
+        return asdict(self) | stage | {"waiting": self.waiting.facts()} | accounts
 
 
 def _stage(found: Stage | None) -> dict[str, Any] | None:
@@ -140,6 +143,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         burn_down=tuple(line),
         forecast=burndown.forecast(line, campaign.cutoff_date) if campaign.days_left(now) > 0 else None,
         outbox=outbox.counts(connection, campaign_id),
+        waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
@@ -149,7 +153,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
 def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
     """What `migrate run --json` printed of a completed run, from the ledger alone (design §15).
 
-    Its letters are those that anybody moved between the run's start and its evidence.
+    The letters of a run that could not count them are those that anybody moved between its start and its evidence.
     """
     event = letter_event.c
     within = (letter.c.campaign_id == run.campaign_id, event.at <= run.evidence_at)
@@ -167,8 +171,8 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "campaign": _terms(run).campaign,
         "read": run.read,
         "rejected": run.rejected,
-        **{subject: counted for subject, counted in run.counts.items() if subject != "terms"},
         "letters": letters | {"queued": int(connection.execute(waiting).scalar_one())},
+        **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", LAST_EVENT)},
     }
 
 

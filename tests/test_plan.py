@@ -102,6 +102,13 @@ def test_a_stage_that_was_told_is_not_due_again(state: str) -> None:
     assert outcome(told=told(state)) == ("nothing_due", state)
 
 
+def test_a_letter_of_a_newer_stage_told_by_a_clock_since_set_back_stands_in_the_way_too() -> None:
+    planned_stages = stages(CAMPAIGN, ScheduleSettings())
+    moment = Moment(T30, due(planned_stages, T30), CAMPAIGN, 1, newer=("T-14", "T-7"))
+    assert moment.occasions == ("T-30", "T-14", "T-7")
+    assert Moment(at("2023-07-01 12:00"), None, CAMPAIGN, 1).occasions == ()
+
+
 def test_a_letter_a_reviewer_withdrew_is_never_due_again_and_any_other_withdrawn_one_is() -> None:
     assert outcome(told=told("withdrawn", reason="reviewer")) == ("nothing_due", "withdrawn")
     assert outcome(told=told("withdrawn", reason="migrated")) == ("queued", "T-30")

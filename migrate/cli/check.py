@@ -73,13 +73,16 @@ def _wrong(part: str, error: MigrateError) -> Finding:
 
 
 def _schedule(config: Config) -> Iterator[Finding]:
-    from migrate.schedule import stages, swallowed
+    from migrate.schedule import given_way, stages, swallowed
 
     planned = stages(config.campaign, config.schedule)
     yield Finding("schedule", "ok", ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
     for stage in swallowed(planned, config.schedule.min_gap_days):
         gap = f"[schedule] min_gap_days = {config.schedule.min_gap_days}"
         yield Finding("schedule", "warning", f"{stage.name} comes so soon after the stage before it that {gap} holds it back.")
+    for stage in given_way(config.campaign, config.schedule):
+        moved = "[schedule] send_days moves it to the day of another stage, or too far"
+        yield Finding("schedule", "warning", f"{stage.name} ({stage.on}) is left out: {moved}.")
 
 
 def _templates(config: Config) -> Iterator[str]:

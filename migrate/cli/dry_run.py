@@ -36,14 +36,14 @@ def dry_run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
-    with watching(console, config) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, facts):
+    with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, facts):
         folder = out or review.place(config, made.rules.moment.now)
         written = review.write(made, whole, config, folder, datetime.now(UTC))
         facts = facts | {"out": str(folder)}
         console.result(facts)
         tell(console, facts, config)
         _show(console, made, whole, account)
-        foretell(console, facts["would_queue"], config)
+        foretell(console, facts["would_queue"], config, made.rules.moment.now, waits=True)
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
     if written.counts["reminders"]:
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")

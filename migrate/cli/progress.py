@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrate.cli.console import Console
@@ -23,19 +24,26 @@ _WORDS = {
 
 
 @contextmanager
-def watching(console: Console, config: Config) -> Iterator[Callable[[str, int], None]]:
-    """Hears of a job's progress, step by step, and shows it to whoever sits at a terminal; foretells when the letters will be sent."""
+def watching(console: Console, config: Config, as_of: datetime | None) -> Iterator[Callable[[str, int], None]]:
+    """Hears of a job's progress, step by step, and shows it to whoever sits at a terminal; foretells when the letters will be sent.
+
+    The job's clock is the real one, or was set to `as_of` when it began.
+    """
     from migrate.cli.summary import foretell
+    from migrate.job import clock_from
 
     done: Counter[str] = Counter()
     turn = threading.Lock()
+    clock = clock_from(as_of)
     with console.progress("Working") as step:
 
         def watch(name: str, more: int) -> None:
             with turn:
                 done[name] += more
             if name == "queued":
-                foretell(console, more, config)
+                now = clock()
+                # What may go outside the hours is confirmations, which do not wait.
+                foretell(console, more, config, now, waits=config.schedule.hours(config.campaign.zone).open_at(now))
             else:
                 step(done[name], done["queued"] if name == "deliver" else None, _WORDS[name])
 

@@ -31,8 +31,7 @@ def report(
     from migrate.job import finish
     from migrate.ledger.engine import Ledger
     from migrate.report import evidence
-    from migrate.report.recall import Recall
-    from migrate.report.terms import Terms
+    from migrate.report.chronicle import of_run
     from migrate.status import summary
 
     config = ctx.obj.config()
@@ -44,7 +43,7 @@ def report(
     with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
         assert run.evidence_at is not None  # completed
-        told = Recall(connection, run, Terms.from_json(run.counts["terms"]), run.evidence_at)
+        told = of_run(connection, run)
         written = evidence.rebuild(told, wanted, summary(connection, run), out)
     assert written is not None  # there are formats
     rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}

@@ -52,7 +52,7 @@ def run(
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
     options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver)
-    with watching(console, config) as watch:
+    with watching(console, config, options.as_of) as watch:
         result = run_job(config, options, watch)
     console.result(result.facts)
     _tell(console, result, config)
@@ -70,7 +70,7 @@ def _login() -> str:
 
 
 def _tell(console: Console, result: Result, config: Any) -> None:
-    from migrate.cli.summary import tell
+    from migrate.cli.summary import tell, tell_waiting
 
     tell(console, result.facts, config)
     if plan := result.facts.get("plan"):
@@ -84,6 +84,7 @@ def _tell(console: Console, result: Result, config: Any) -> None:
         f"Letters: {letters['sent']:,} sent, {letters['queued']:,} queued, {letters['withdrawn']:,} withdrawn, "
         f"{letters['failed']:,} failed, {letters['uncertain']:,} uncertain."
     )
+    tell_waiting(console, result.facts["waiting"], config.campaign)
     if result.facts["evidence"]:
         console.say(f"Reports: {result.facts['evidence']}")
     if letters["failed"] or letters["uncertain"]:

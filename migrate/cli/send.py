@@ -23,14 +23,16 @@ def send(
 ) -> int:
     """Only deliver what is queued."""
     from migrate.cli.progress import watching
+    from migrate.cli.summary import tell_waiting
     from migrate.job import send as send_job
 
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
-    with watching(console, config) as watch:
-        delivered, now = send_job(config, instant(as_of, config.campaign), watch, processes=workers, until_empty=until_empty)
+    moment = instant(as_of, config.campaign)
+    with watching(console, config, moment) as watch:
+        delivered, now, waiting = send_job(config, moment, watch, processes=workers, until_empty=until_empty)
     counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": now["queued"]}
-    console.result({"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale})
+    console.result({"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale, "waiting": waiting.facts()})
     console.say(", ".join(f"{count:,} {word}" for word, count in counts.items()) + ".")
     if delivered.stale:
         console.need(
@@ -38,10 +40,12 @@ def send(
             f"{'letter waits' if delivered.stale == 1 else 'letters wait'}: `migrate run` reads it again. Confirmations went out.",
             "yellow",
         )
+    # A stale directory keeps letters back whatever the hours.
+    tell_waiting(console, waiting.facts() | ({"until": None} if delivered.stale else {}), config.campaign)
     if delivered.stopped:
         print(f"Error: {delivered.stopped}", file=sys.stderr)
     if delivered.signal:
         return 128 + delivered.signal
     if delivered.stopped:
         return delivered.stopped.exit_code
-    return 5 if delivered.failed or delivered.uncertain else 0
+    return 5 if delivered.failed or delivered.uncertain or waiting.too_long else 0

@@ -37,7 +37,7 @@ def status(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> Non
     _days(console, found)
     _accounts(console, found, config.campaign)
     _burn_down(console, found)
-    _waiting(console, found)
+    _waiting(console, found, config.campaign)
 
 
 def _days(console: Console, found: Status) -> None:
@@ -86,9 +86,12 @@ def _burn_down(console: Console, found: Status) -> None:
         console.say(f"Forecast for the cutoff, along a straight line: {found.forecast.left:,} not compliant{done}.")
 
 
-def _waiting(console: Console, found: Status) -> None:
+def _waiting(console: Console, found: Status, campaign: CampaignSettings) -> None:
+    from migrate.cli.summary import tell_waiting
+
     console.say()
     console.say("Letters: " + ", ".join(f"{count:,} {state}" for state, count in found.outbox.items()) + ".")
+    tell_waiting(console, found.waiting.facts(), campaign)
     if found.open_changes:
         console.say(f"{_many(found.open_changes, 'change')} not confirmed yet: every run tries again.", "yellow")
     if found.unsaid_changes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.cli.console import Console
 
 if TYPE_CHECKING:
+    from migrate.campaign import CampaignSettings
     from migrate.config import Config
 
 
@@ -38,16 +39,35 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config) -> None:
     console.say()
 
 
-def foretell(console: Console, letters: int, config: Config) -> None:
-    """Prints when so many letters will have gone if they start now, at the rate of the mail server."""
+def foretell(console: Console, letters: int, config: Config, now: datetime, *, waits: bool) -> None:
+    """Prints when so many letters will have gone from an instant on, at the rate of the mail server; inside the send hours if they wait
+    for them."""
     from migrate.delivery import forecast
 
     smtp = config.mail.smtp if config.mail.transport == "smtp" else None
     if not smtp or not letters:
         return
-    now = datetime.now(config.campaign.zone)
-    done = forecast(letters, smtp.letters_per_second, now)
+    zone = config.campaign.zone
+    now = now.astimezone(zone)
+    done = forecast(letters, smtp.letters_per_second, now, config.schedule.hours(zone) if waits else None).astimezone(zone)
     console.say(f"{letters:,} letters at {smtp.rate}: done about {done:{'%H:%M' if done.date() == now.date() else '%Y-%m-%d %H:%M'}}.")
+
+
+def tell_waiting(console: Console, waiting: Mapping[str, Any], campaign: CampaignSettings) -> None:
+    """Prints until when letters wait, and that some have waited too long; `waiting` is that of `migrate run --json`."""
+    if waiting["until"]:
+        until = datetime.fromisoformat(waiting["until"]).astimezone(campaign.zone)
+        console.say(f"{_letters(waiting['reminders'], 'waits', 'wait')} for the send hours, until {until:%A %Y-%m-%d %H:%M %Z}.")
+    if waiting["too_long"]:
+        console.need(
+            f"{_letters(waiting['too_long'], 'has', 'have')} waited through a whole send day: `migrate send` must run inside the send "
+            "hours, as often as they take; notices.csv of the reports lists what waits.",
+            "yellow",
+        )
+
+
+def _letters(count: int, one: str, many: str) -> str:
+    return f"{count:,} letter{f' {one}' if count == 1 else f's {many}'}"
 
 
 def _sorted(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -14,6 +14,7 @@ from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.forecast import forecast
 from migrate.delivery.pace import Pace
 from migrate.delivery.stop import Stop
+from migrate.delivery.waiting import Waiting, waiting
 from migrate.delivery.workers import workers
 
-__all__ = ["Clock", "Delivered", "Pace", "Stop", "Watch", "deliver", "forecast", "worker", "workers"]
+__all__ = ["Clock", "Delivered", "Pace", "Stop", "Waiting", "Watch", "deliver", "forecast", "waiting", "worker", "workers"]

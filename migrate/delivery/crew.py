@@ -19,6 +19,7 @@ from migrate.delivery.pace import Pace
 from migrate.delivery.sender import Round, Sender
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
+from migrate.hours import Hours
 from migrate.ledger.claims import Claims
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
@@ -40,6 +41,7 @@ def deliver(
     connections: int = 1,
     until_empty: bool = False,
     stale_at: datetime | None = None,
+    hours: Hours | None = None,
     stop: Stop | None = None,
     retrying: Retrying | None = None,
     watch: Watch = lambda _: None,
@@ -47,14 +49,14 @@ def deliver(
     """Sends what is queued and may go now, until nothing is left or no letter can be handed over at all.
 
     An address that the server calls unknown or disabled counts as bounced for `bounce_days`. With `until_empty` letters that are to be
-    tried again soon are waited for; from `stale_at` on, when the
-    directory was read too long ago, nothing but confirmations goes out. `retrying` bounds the tries at a letter whose
-    connection broke; tests pass one that does not wait. `watch` hears of each letter done, in any thread.
+    tried again soon are waited for; from `stale_at` on, when the directory was read too long ago, and outside the `hours`, nothing but
+    confirmations goes out, and nothing else is waited for. `retrying` bounds the tries at a letter whose connection broke; tests pass
+    one that does not wait. `watch` hears of each letter done, in any thread.
     """
     swept = claims.sweep(clock())
     total = Delivered(uncertain=len(set(swept.uncertain) - set(swept.requeued)))
     stop = stop or Stop()
-    desk = Desk(claims, clock, stale_at=stale_at)
+    desk = Desk(claims, clock, stale_at=stale_at, hours=hours)
     shared = Round(
         claims=claims,
         desk=desk,
@@ -70,7 +72,9 @@ def deliver(
         until_empty=until_empty,
     )
     desk.trade([], 0)
-    senders = connections if until_empty else min(connections, claims.waiting(clock()))
+    now = clock()
+    ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
+    senders = connections if until_empty else min(connections, ready)
     with stop.on_signals():
         ended = _all(senders, lambda: Sender(shared).work())
     errors = [done.stopped for done in ended if done.stopped]

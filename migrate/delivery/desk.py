@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from migrate.delivery.delivered import Clock
 from migrate.errors import LedgerError
+from migrate.hours import Hours
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 
 Settled = tuple[ClaimedLetter, Settlement]
@@ -46,13 +47,26 @@ class _Visit:
 class Desk:
     """One worker's claims, shared by its senders. `retrying` bounds the tries at a ledger that cannot be written; tests do not wait."""
 
-    def __init__(self, claims: Claims, clock: Clock, *, stale_at: datetime | None = None, retrying: Retrying | None = None) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        clock: Clock,
+        *,
+        stale_at: datetime | None = None,
+        hours: Hours | None = None,
+        retrying: Retrying | None = None,
+    ) -> None:
         self._claims, self._clock = claims, clock
-        self._stale_at = stale_at
+        self._stale_at, self._hours = stale_at, hours
         self._retrying = patiently() if retrying is None else retrying
         self._turn = threading.Lock()
         self._queueing = threading.Lock()
         self._waiting: list[_Visit] = []
+
+    def only_confirmations(self, now: datetime) -> bool:
+        """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
+        stale = self._stale_at is not None and now >= self._stale_at
+        return stale or (self._hours is not None and not self._hours.open_at(now))
 
     def trade(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         """Settle letters and be given up to so many others, all committed; fewer or none if no more may be sent now.
@@ -85,6 +99,6 @@ class Desk:
 
     def _commit(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         now = self._clock()
-        stale = self._stale_at is not None and now >= self._stale_at
-        given, _lost = self._retrying(lambda: self._claims.settle_and_claim(settled, now, wanted, only_confirmations=stale))
+        alone = self.only_confirmations(now)
+        given, _lost = self._retrying(lambda: self._claims.settle_and_claim(settled, now, wanted, only_confirmations=alone))
         return given

@@ -113,7 +113,7 @@ class Sender:
         now = self.round.clock()
         swept = self.round.claims.sweep(now)
         self.done.uncertain += len(set(swept.uncertain) - set(swept.requeued))
-        at = self.round.claims.next_at()
+        at = self.round.claims.next_at(only_confirmations=self.round.desk.only_confirmations(now))
         return at is not None and at <= now + REACH
 
     def _send(self, connection: Connection) -> None:

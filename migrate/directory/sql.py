@@ -249,7 +249,7 @@ class SqlDirectory(Directory):
         if result.context.dialect.name != "sqlite":
             yield from result.partitions()
             return
-        while rows := result.cursor.fetchmany(self.chunk_rows):  # type: ignore[union-attr]  # where rows are, a cursor is
+        while rows := result.cursor.fetchmany(self.chunk_rows):
             yield rows
 
     def _pages(self, connection: sa.Connection, source: Any, columns: list[Any], present: list[str]) -> Iterator[Sequence[Sequence[Any]]]:

@@ -21,7 +21,7 @@ _UNMAILABLE: Final = ("no_address", "bad_address", "domain_not_allowed", "bounce
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The stage that reaches the account next, and the first day on which a run can send it."""
+    """The stage that reaches the account next, and the first day on which it can be sent."""
 
     stage: str
     on: date
@@ -36,14 +36,15 @@ def coming(
     campaign, planned = config.campaign, stages(config.campaign, config.schedule)
     mine = [each for each in notices if each.tenure == row["tenure"]]
     earliest = _earliest(mine, paused, config, campaign.today(now))
-    for stage, later in zip(planned, (*planned[1:], None), strict=True):
-        on = max(stage.on, earliest)
-        begins = max(campaign.instant(on), stage.begins, now)
-        missed = (later is not None and later.begins <= begins) or (stage.ends is not None and stage.ends <= begins)
-        if not missed and not _told(mine, stage.name, row["email"], config):
+    hours = config.schedule.hours(campaign.zone)
+    for number, stage in enumerate(planned):
+        later = planned[number + 1] if number + 1 < len(planned) else None
+        goes = hours.next_open(max(campaign.instant(max(stage.on, earliest)), stage.begins, now))
+        missed = (later is not None and later.begins <= goes) or (stage.ends is not None and stage.ends <= goes)
+        if not missed and not any(_told(mine, newer.name, row["email"], config) for newer in planned[number:]):
             held = f"At the last run it could not be mailed: {row['outcome']}." if row["outcome"] in _UNMAILABLE else ""
             waits = f"Mail is paused until {paused.until} ({paused.owner}: {paused.reason})." if paused else ""
-            return Next(stage.name, on), " ".join(filter(None, (held, waits)))
+            return Next(stage.name, campaign.today(goes)), " ".join(filter(None, (held, waits)))
     return None, "No stage of the schedule is left for it."
 
 

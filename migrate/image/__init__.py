@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from migrate import __version__
 from migrate.image.beside import Beside, Part
@@ -72,8 +72,9 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
         text = (folder / _FACTS).read_text()
         if hashlib.sha256(text.encode()).hexdigest() != digest:
             return None
-        facts = json.loads(text)
-        found = Image(folder, **{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
+        facts: dict[str, Any] = json.loads(text)
+        tuples: dict[str, Any] = {name: tuple(facts.pop(name)) for name in ("doubled", "firsts", "hashes")}
+        found = Image(folder, **facts, **tuples)
         return found if _hashes(folder) == found.hashes else None
     except OSError:
         return None

@@ -96,7 +96,8 @@ class Rows:
         for i in range(reader.num_record_batches):
             batch = reader.get_batch(i)
             found.append(batch.filter(pc.fill_null(pc.is_in(batch.column("account_id"), ids), False)))
-        return pa.Table.from_batches(found, reader.schema).to_pandas()
+        rows: pd.DataFrame = pa.Table.from_batches(found, reader.schema).to_pandas()
+        return rows
 
 
 class _Before:

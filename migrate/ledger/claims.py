@@ -132,15 +132,17 @@ class Claims:
             row = {"campaign_id": self.campaign_id, "address": address, "hard": True, "code": code, "seen_at": now, "until": until}
             connection.execute(sa.insert(bounce).values(row))
 
-    def waiting(self, now: datetime) -> int:
+    def waiting(self, now: datetime, *, only_confirmations: bool = False) -> int:
         """How many letters may be sent now."""
         with self.ledger.read() as connection:
-            counted = sa.select(sa.func.count()).where(letter.c.campaign_id == self.campaign_id, *_due(now))
+            due = _due(now, only_confirmations)
+            counted = sa.select(sa.func.count()).where(letter.c.campaign_id == self.campaign_id, *due)
             return int(connection.execute(counted).scalar_one())
 
-    def next_at(self) -> datetime | None:
+    def next_at(self, *, only_confirmations: bool = False) -> datetime | None:
         """When there may be something to do: the first letter's time to be tried again, or the end of a lease. None: nothing is left."""
-        again = (letter.c.state == "queued", sa.func.coalesce(letter.c.not_before, 0))
+        wanted = [letter.c.kind == CONFIRMATION] if only_confirmations else []
+        again = (sa.and_(letter.c.state == "queued", *wanted), sa.func.coalesce(letter.c.not_before, 0))
         held = (letter.c.state == "sending", letter.c.lease_until)
         with self.ledger.read() as connection:
             mine = letter.c.campaign_id == self.campaign_id
@@ -171,9 +173,7 @@ class Claims:
             move(
                 connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
             )  # fmt: skip
-        due = _due(now)
-        if only_confirmations:
-            due.append(letter.c.kind == CONFIRMATION)
+        due = _due(now, only_confirmations)
         order = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
         next_ = self._pick(connection, "ix_letter_claim", *due, order=order, limit=limit)
         held = {"owner": self.owner, "claimed_at": now, "lease_until": now + self.lease}
@@ -231,8 +231,9 @@ class Claims:
         return list(connection.execute(through(wanted, letter, index).with_for_update(skip_locked=True)).scalars())
 
 
-def _due(now: datetime) -> list[sa.ColumnElement[bool]]:
-    return [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now)]
+def _due(now: datetime, only_confirmations: bool) -> list[sa.ColumnElement[bool]]:
+    wanted = [letter.c.kind == CONFIRMATION] if only_confirmations else []
+    return [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now), *wanted]
 
 
 def _claimed(connection: sa.Connection, ids: Sequence[int]) -> list[ClaimedLetter]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from migrate.accounts import RECORD_COLUMNS
 from migrate.ledger.frames import fetch
-from migrate.ledger.schema import account, account_history
+from migrate.ledger.schema import account, account_history, letter_event
 
 CHUNK: Final = 20_000
 
@@ -30,6 +30,11 @@ def accounts_as_of(
             yield frame
         if len(frame) < chunk:
             return
+
+
+def last_event(connection: sa.Connection) -> int:
+    """The number of the last event of any letter, 0 before there is one. Unlike instants, numbers never go back."""
+    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(letter_event.c.id), 0))).scalar_one())
 
 
 def _accounts(campaign_id: int | None, run_seq: int, low: str | None, high: str | None, seen: str | None, chunk: int) -> sa.Select[Any]:

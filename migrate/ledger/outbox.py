@@ -129,6 +129,13 @@ def reminders_waiting(connection: sa.Connection, campaign_id: int) -> int:
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
+def waiting_since(connection: sa.Connection, campaign_id: int, instant: datetime) -> int:
+    """How many queued letters could have gone from an instant on, or earlier: they were queued by then, and not put off beyond it."""
+    free = sa.func.coalesce(letter.c.not_before, letter.c.queued_at) <= instant
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", free)
+    return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
+
+
 def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetime, *, actor: str, reason: str | None = None) -> None:
     """A person's decision on a letter (design §9): an uncertain one was `sent`, or a failed or uncertain one is `queued` again.
 

@@ -48,32 +48,32 @@ class Prior:
         there = sa.select(sa.func.count()).select_from(schema.account).where(a.campaign_id == self.campaign_id, a.gone_at.is_(None))
         return int(self._connection.execute(there).scalar_one())
 
-    def mailed(self, low: Bound, high: Bound, occasion: str | None, only: Sequence[str] | None = None) -> Mailed:
-        """What was mailed in the range: the letters of `occasion` (the stage that counts now), the last letter, and what still waits.
+    def mailed(self, low: Bound, high: Bound, occasions: Sequence[str], only: Sequence[str] | None = None) -> Mailed:
+        """What was mailed in the range: the letters of some stages (`occasions`), the last letter, and what still waits.
 
         `only` names the few accounts of the range that are asked for.
         """
         if only is None:
-            return self._mailed(list(self._within(schema.letter.c, low, high)), occasion)
+            return self._mailed(list(self._within(schema.letter.c, low, high)), occasions)
         mine = schema.letter.c.campaign_id == self.campaign_id
-        found = [self._mailed([mine, schema.letter.c.account_id.in_(ids)], occasion) for ids in batches(only, _ASKED)]
+        found = [self._mailed([mine, schema.letter.c.account_id.in_(ids)], occasions) for ids in batches(only, _ASKED)]
         parts = {name: [getattr(each, name) for each in found] for name in ("told", "last_told", "waiting")}
         columns = (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)
         return Mailed(*(pd.concat([empty(of), *each], ignore_index=True) for of, each in zip(columns, parts.values(), strict=True)))
 
-    def _mailed(self, within: list[sa.ColumnElement[bool]], occasion: str | None) -> Mailed:
+    def _mailed(self, within: list[sa.ColumnElement[bool]], occasions: Sequence[str]) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
         counts = letter.state.in_(("sent", "uncertain", "queued"))
-        wanted = sa.or_(letter.occasion == (occasion or ""), sa.and_(letter.kind != CONFIRMATION, counts))
+        wanted = sa.or_(letter.occasion.in_(occasions), sa.and_(letter.kind != CONFIRMATION, counts))
         columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
         columns += [letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
         found = self._fetch(sa.select(*columns).select_from(joined).where(*within, wanted), _MAILED_COLUMNS)
         reminders = found[found["kind"] != CONFIRMATION]
         told = reminders[reminders["state"].isin(("sent", "uncertain"))].rename(columns={"settled_at": "last_told_at"})
-        last = told.groupby(["account_id", "tenure"], as_index=False, sort=False)["last_told_at"].max()
+        last = told.sort_values("last_told_at").drop_duplicates(["account_id", "tenure"], keep="last")
         return Mailed(
-            told=conform(found[found["occasion"] == (occasion or "")], TOLD_COLUMNS),
+            told=conform(found[found["occasion"].isin(occasions)], TOLD_COLUMNS),
             last_told=conform(last, LAST_TOLD_COLUMNS),
             waiting=conform(reminders[reminders["state"] == "queued"], WAITING_COLUMNS),
         )

@@ -49,7 +49,7 @@ class Chronicle(Protocol):
         """Accounts (`RECORD_COLUMNS`) in order of their ids, each chunk with the letters (`LETTER_COLUMNS`) of its accounts."""
 
     def letters(self) -> Iterator[pd.DataFrame]:
-        """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, or wait; others may be among them."""
+        """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, or wait."""
 
     def changes(self) -> Iterator[pd.DataFrame]:
         """The run's changes (`CHANGE_COLUMNS`), in order of account and sequence number."""
@@ -69,6 +69,7 @@ def of_run(connection: sa.Connection, run: Run, at: datetime | None = None) -> C
 
     The terms are those that the run wrote down in `counts["terms"]` (`Terms.to_json`).
     """
-    from migrate.report.recall import Recall
+    from migrate.report.recall import LAST_EVENT, Recall
 
-    return Recall(connection, run, Terms.from_json(run.counts["terms"]), at or run.evidence_at or run.started_at)
+    known = None if at else run.counts.get(LAST_EVENT)
+    return Recall(connection, run, Terms.from_json(run.counts["terms"]), at or run.evidence_at or run.started_at, known)

@@ -153,9 +153,8 @@ class _Draft:
     def tables(self) -> None:
         """Every table whose rows are no accounts."""
         chronicle = self._chronicle
-        before, as_of, at = chronicle.previous, chronicle.run.as_of, chronicle.evidence_at
-        since = before.evidence_at if before else None
-        self._table(tables.NOTICES, (tables.notices_table(frame, since) for frame in chronicle.letters()))
+        as_of, at = chronicle.run.as_of, chronicle.evidence_at
+        self._table(tables.NOTICES, map(tables.notices_table, chronicle.letters()))
         self._table(tables.CHANGES, (tables.changes_table(frame, at) for frame in chronicle.changes()))
         self._table(tables.EXEMPTIONS, [tables.exemptions_table(chronicle.exemptions(), chronicle.terms, as_of)])
         self._table(tables.REJECTED, map(tables.rejected_table, chronicle.rejected()))

@@ -1,4 +1,8 @@
-"""Recall: the chronicle that the ledger tells (design §9, §14). Nothing here depends on what happened after `evidence_at`."""
+"""Recall: the chronicle that the ledger tells (design §9, §14). Nothing here depends on what happened after `evidence_at`.
+
+What came before or after is told by the number of a letter's event where a run wrote it down (`LAST_EVENT` in its counts): the clock by
+which instants were taken may have been set back in between.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +26,22 @@ from migrate.snapshot import REJECTED_COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
+LAST_EVENT: Final = "last_event"
 _CHUNK: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes."""
+    """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
+
+    `last_event` numbers the last event of a letter that it tells of; None where nothing but `evidence_at` is known.
+    """
 
     connection: sa.Connection
     run: Run
     terms: Terms
     evidence_at: datetime
+    last_event: int | None = None
 
     @property
     def previous(self) -> Run | None:
@@ -49,12 +58,11 @@ class Recall:
             yield records, self._fetch(self._letters().where(letter.c.account_id.between(ids.iloc[0], ids.iloc[-1])))
 
     def letters(self) -> Iterator[pd.DataFrame]:
-        previous = self.previous
-        moved = sa.select(letter_event.c.letter_id)
-        if previous and previous.evidence_at:
-            moved = moved.where(letter_event.c.at > previous.evidence_at)
+        moved = sa.select(letter_event.c.letter_id).where(self._after_previous(letter_event))
+        last = letter_event.alias()
         # A letter that waited then either still does, or has moved since.
-        concerned = self._letters().where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(WAITING)))
+        concerned = self._letters(last).where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(WAITING)))
+        concerned = concerned.where(sa.or_(self._after_previous(last), last.c.to_state.in_(WAITING)))
         seen = 0
         while True:
             frame = self._fetch(concerned.where(letter.c.id > seen).order_by(letter.c.id).limit(_CHUNK))
@@ -102,10 +110,22 @@ class Recall:
     def _fetch(self, statement: sa.Select[Any]) -> pd.DataFrame:
         return fetch(self.connection, statement, LETTER_COLUMNS)
 
-    def _letters(self) -> sa.Select[Any]:
-        """`LETTER_COLUMNS` as of `evidence_at`, each letter looked up by itself: the ranges asked for are small."""
-        event, last = letter_event.alias(), letter_event.alias()
-        until = (event.c.letter_id == letter.c.id, event.c.at <= self.evidence_at)
+    def _after_previous(self, event: sa.FromClause) -> sa.ColumnElement[bool]:
+        """True for events after those of the evidence before."""
+        previous = self.previous
+        if previous is None or previous.evidence_at is None:
+            return sa.true()
+        number = previous.counts.get(LAST_EVENT)
+        return event.c.at > previous.evidence_at if number is None else event.c.id > number
+
+    def _letters(self, last: sa.FromClause | None = None) -> sa.Select[Any]:
+        """`LETTER_COLUMNS` as of `evidence_at`, each letter looked up by itself: the ranges asked for are small.
+
+        `last` stands for the event by which each came into the state it had.
+        """
+        event, last = letter_event.alias(), letter_event.alias() if last is None else last
+        told = event.c.at <= self.evidence_at if self.last_event is None else event.c.id <= self.last_event
+        until = (event.c.letter_id == letter.c.id, told)
         newest = sa.select(sa.func.max(event.c.id)).where(*until).scalar_subquery()
         columns = {
             "letter_id": letter.c.id,

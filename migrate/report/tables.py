@@ -275,12 +275,9 @@ def summary_table(counts: Counter[tuple[str, str]]) -> pd.DataFrame:
     return table.astype({"department": "str", "standing": "str"}).assign(share=(table["count"] / max(total, 1)).round(6))
 
 
-def notices_table(letters: pd.DataFrame, since: datetime | None) -> pd.DataFrame:
-    """The letters whose state changed after `since` (None: ever), or which wait; `LETTER_COLUMNS` in, columns of `NOTICES` out."""
-    import pandas as pd
-
-    moved = letters["state"].isin(WAITING) | (letters["changed_at"] > (since or pd.Timestamp.min.tz_localize("UTC")))
-    return letters[moved].rename(columns={"address": "to"})[list(NOTICES.columns)]
+def notices_table(letters: pd.DataFrame) -> pd.DataFrame:
+    """Letters; `LETTER_COLUMNS` in, columns of `NOTICES` out."""
+    return letters.rename(columns={"address": "to"})[list(NOTICES.columns)]
 
 
 def changes_table(changes: pd.DataFrame, at: datetime) -> pd.DataFrame:

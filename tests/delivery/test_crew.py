@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from migrate.delivery import Stop
 from migrate.delivery.attempt import TRIES
 from migrate.delivery.trouble import REFUSALS
 from migrate.errors import MailServerError
+from migrate.hours import Hours
 from migrate.ledger import schema
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
@@ -207,6 +209,18 @@ def test_until_empty_waits_for_letters_to_be_tried_again(scene: Scene, composer:
     # An hour goes by in three seconds.
     done = delivered(scene, composer, office, clock=lambda: NOW + 1200 * (datetime.now(UTC) - start), until_empty=True)
     assert (done.postponed, done.sent) == (1, 1)
+
+
+def test_until_empty_waits_for_confirmations_to_be_tried_again_outside_the_hours(scene: Scene, composer: Composer) -> None:
+    changed = replace(MARIA, change="authenticator_enabled", methods=("totp",), had=("sms",), seen_at=NOW)
+    scene.queue(queue_row("a1", facts=MARIA.to_json()), confirmation("a2", facts=changed.to_json()))
+    start = datetime.now(UTC)
+    office = PostOffice(in_turn(LATER))
+    late = Hours(frozenset(range(7)), 23 * 60, 24 * 60, ZoneInfo("UTC"))
+    # An hour goes by in three seconds.
+    done = delivered(scene, composer, office, clock=lambda: NOW + 1200 * (datetime.now(UTC) - start), until_empty=True, hours=late)
+    assert (done.postponed, done.sent) == (1, 1)
+    assert office.sent == ["a2@example.com", "a2@example.com"]
 
 
 def test_until_empty_does_not_wait_for_what_lies_beyond_reach(scene: Scene, composer: Composer) -> None:

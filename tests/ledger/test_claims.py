@@ -209,6 +209,17 @@ def test_what_is_waiting_and_when_there_is_something_to_do_again(scene: Scene) -
     assert worker.next_at() is None
 
 
+def test_where_only_confirmations_may_go_nothing_else_is_waited_for(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.queue(queue_row("a1"))
+    assert (worker.waiting(NOW, only_confirmations=True), worker.next_at(only_confirmations=True)) == (0, None)
+    scene.queue(confirmation("a2"))
+    (told,) = worker.claim(NOW, only_confirmations=True)
+    assert told.kind == "change_confirmation"
+    worker.settle(told, Settlement("temporary", not_before=NOW + MINUTE), NOW)
+    assert (worker.waiting(NOW + MINUTE, only_confirmations=True), worker.next_at(only_confirmations=True)) == (1, NOW + MINUTE)
+
+
 def test_what_a_server_says_of_an_address_is_kept_even_if_the_lease_was_lost(scene: Scene) -> None:
     scene.queue(queue_row("a1"))
     claimed = scene.claimed()

@@ -11,7 +11,7 @@ from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 from migrate.errors import LedgerError
 from migrate.ledger import outbox, schema
 from migrate.ledger.claims import Settlement
-from migrate.ledger.outbox import counts, decide, find, withdraw
+from migrate.ledger.outbox import counts, decide, find, waiting_since, withdraw
 from migrate.ledger.references import ALPHABET
 
 
@@ -134,6 +134,14 @@ def test_a_reference_is_found_as_people_type_it(scene: Scene) -> None:
         assert found is not None
         assert (found["account_id"], found["campaign"], found["told_cutoff"]) == ("a1", "sms", "2024-02-01T08:00:00Z")
         assert find(connection, "ZZZZZZZZ") is None
+
+
+def test_a_letter_waits_since_it_was_queued_or_could_be_tried_again(scene: Scene) -> None:
+    scene.queue(queue_row("a1"), queue_row("a2"))
+    scene.worker().settle(scene.claimed(), Settlement("temporary", not_before=NOW + MINUTE), NOW)
+    with scene.ledger.read() as connection:
+        found = [waiting_since(connection, scene.campaign_id, NOW + n * MINUTE) for n in (-1, 0, 1)]
+    assert found == [0, 1, 2]
 
 
 def test_counts_name_every_state(scene: Scene) -> None:

@@ -16,7 +16,7 @@ from migrate.campaign import CampaignSettings
 from migrate.ledger.runs import Run
 from migrate.report.chronicle import Day
 from migrate.report.settings import ReportsSettings
-from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS
+from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
 from migrate.report.terms import Terms
 from migrate.schedule import ScheduleSettings
 from migrate.snapshot import REJECTED_COLUMNS
@@ -221,8 +221,10 @@ class FrameChronicle:
             yield records, frame([each for each in self.mail if each["account_id"] in set(records["account_id"])], LETTER_COLUMNS)
 
     def letters(self) -> Iterator[pd.DataFrame]:
-        for start in range(0, len(self.mail), self.chunk):
-            yield frame(list(self.mail[start : start + self.chunk]), LETTER_COLUMNS)
+        since = self.previous.evidence_at if self.previous else None
+        moved = [each for each in self.mail if since is None or each["changed_at"] > since or each["state"] in WAITING]
+        for start in range(0, len(moved), self.chunk):
+            yield frame(moved[start : start + self.chunk], LETTER_COLUMNS)
 
     def changes(self) -> Iterator[pd.DataFrame]:
         yield frame(CHANGE_ROWS, CHANGE_COLUMNS)

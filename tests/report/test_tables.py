@@ -95,13 +95,10 @@ def test_a_summary_of_nobody_is_a_total_of_nothing() -> None:
     assert tables.summary_table(nobody).values.tolist() == [[tables.TOTAL, tables.TOTAL, 0, 0.0]]
 
 
-def test_notices_are_the_letters_that_moved_since_the_evidence_before_or_wait() -> None:
-    letters = frame([*LETTERS, letter("old", state="queued", changed_at=instant("2023-10-01T00:00:00Z"))], tables.LETTER_COLUMNS)
-    since = datetime(2023, 12, 15, 14, 0, 9, tzinfo=UTC)
-    moved = tables.notices_table(letters, since)
-    assert list(moved.columns) == list(tables.NOTICES.columns)
-    assert moved["account_id"].tolist() == ["ann", "bob", "cat", "cat", "eve", "old"]
-    assert len(tables.notices_table(letters, None)) == len(letters)
+def test_notices_are_letters_under_the_columns_of_the_dictionary() -> None:
+    notices = tables.notices_table(frame(list(LETTERS), tables.LETTER_COLUMNS))
+    assert list(notices.columns) == list(tables.NOTICES.columns)
+    assert notices["to"].tolist() == [each["address"] for each in LETTERS]
 
 
 def test_a_change_that_was_closed_later_was_still_open() -> None:
