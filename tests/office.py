@@ -15,7 +15,10 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from migrate.cli import main
+from migrate.config import load
 
 COLUMNS = (
     "id", "login", "mail", "security_mails", "name", "given", "lang", "dept", "manager", "active", "sso", "kind", "admin", "mfa",
@@ -173,6 +176,14 @@ class Office:
     def table(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
+
+    def remembered(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table of the ledger, whichever database holds it, but for who held the lock."""
+        engine = sa.create_engine(load(self.folder / "config.toml").ledger.url, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            tables = sorted(set(sa.inspect(connection).get_table_names()) - {"run_lock"})
+            rows = {name: connection.execute(sa.text(f"SELECT * FROM {name}")).all() for name in tables}
+        return {name: sorted((tuple(row) for row in found), key=repr) for name, found in rows.items()}
 
     def fingerprints(self) -> dict[str, str]:
         """The hash of every file, but those of the directory and of dry runs."""
