@@ -264,11 +264,10 @@ def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None
     """Passes the draft through the guards; the error of the one that lets the run go on, but without its reminders."""
     guards.something_there(made)
     if not options.accept_directory:
-        guards.partial_directory(made, config.safety)
+        guards.partial_directory(made, config)
     if options.plan:
         return None
-    plan = review.typed(review.place(config, made.rules.moment.now))
-    if held := guards.blast_radius(made, config.safety, plan):
+    if held := guards.blast_radius(made, config, review.place(config, made.rules.moment.now)):
         made.hold()
     return held
 

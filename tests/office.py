@@ -9,6 +9,7 @@ import email.policy
 import hashlib
 import io
 import json
+import shlex
 import sqlite3
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -89,6 +90,21 @@ class Done:
         return json.loads(self.out)
 
 
+def called(*arguments: str) -> Done:
+    """The command, called as the installed one calls it."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def typed(command: str, *more: str) -> Done:
+    """A command as it stands in a message, and what a test has to add."""
+    name, *arguments = shlex.split(command)
+    assert name == "migrate"
+    return called(*arguments, *more)
+
+
 @dataclass
 class Office:
     """A company of people in one folder. `people` are rows of the directory, by id; `write` puts them where the directory is."""
@@ -140,11 +156,8 @@ class Office:
             writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
 
     def migrate(self, *arguments: str) -> Done:
-        """The command, called as the installed one calls it."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(["--config", str(self.folder / "config.toml"), *arguments])
-        return Done(code, out.getvalue(), err.getvalue())
+        """The command, told where the configuration is."""
+        return called("--config", str(self.folder / "config.toml"), *arguments)
 
     def run(self, as_of: str, *arguments: str, code: int = 0) -> dict[str, Any]:
         """A run that ends as expected, on the directory as it is now: the facts it prints."""
@@ -182,7 +195,7 @@ class Office:
         engine = sa.create_engine(load(self.folder / "config.toml").ledger.url, poolclass=sa.NullPool)
         with engine.connect() as connection:
             tables = sorted(set(sa.inspect(connection).get_table_names()) - {"run_lock"})
-            rows = {name: connection.execute(sa.text(f"SELECT * FROM {name}")).all() for name in tables}
+            rows = {name: connection.execute(sa.select(sa.text("*")).select_from(sa.table(name))).all() for name in tables}
         return {name: sorted((tuple(row) for row in found), key=repr) for name, found in rows.items()}
 
     def fingerprints(self) -> dict[str, str]:
