@@ -71,7 +71,7 @@ max_messages = 100000
 url = "{ledger}"
 
 [reports]
-dir = "reports"
+dir = "{reports}"
 formats = ["csv"]
 {more}
 """
@@ -116,6 +116,7 @@ class Office:
     safety: str = ""
     more: str = ""
     ledger: str = "sqlite:///migrate.db"
+    reports: str = "reports"
     directory: str | None = None
 
     def __post_init__(self) -> None:
@@ -140,7 +141,12 @@ class Office:
             "csv": 'kind = "csv"\npath = "directory.csv"',
         }
         text = CONFIG.format(
-            directory=self.directory or sources[self.kind], mail=self.mail, safety=self.safety, more=self.more, ledger=self.ledger
+            directory=self.directory or sources[self.kind],
+            mail=self.mail,
+            safety=self.safety,
+            more=self.more,
+            ledger=self.ledger,
+            reports=self.reports,
         )
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
 
