@@ -79,9 +79,9 @@ def refused(office: Office, as_of: str = LATER) -> str:
     ("locale", "how"),
     [
         ("en-US", {}),
-        ("en-US", {"saving": saved(separator=";", quoted=True)}),
+        pytest.param("en-US", {"saving": saved(separator=";", quoted=True)}, marks=pytest.mark.soak),
         ("en-US", {"saving": saved(separator="\t", charset=65535, shown=False), "through": ODS}),
-        ("de-DE", {"saving": saved(separator=";")}),
+        pytest.param("de-DE", {"saving": saved(separator=";")}, marks=pytest.mark.soak),
         ("de-DE", {"saving": saved(separator=";", quoted=True, shown=False), "through": XLSX}),
         ("de-DE", {"columns": AS_TEXT, "detect": True}),
     ],
@@ -155,8 +155,8 @@ def test_a_template_a_cutoff_or_an_hour_too_late_refuses_a_file_that_is_otherwis
     ("locale", "detect", "ids"),
     [
         ("en-US", False, ["123456789012345678", "9007199254740993"]),
-        ("en-US", True, ["1/2", "123456789012345678", "12:30", "50%"]),
-        ("de-DE", False, ["1.234", "123456789012345678"]),
+        pytest.param("en-US", True, ["1/2", "123456789012345678", "12:30", "50%"], marks=pytest.mark.soak),
+        pytest.param("de-DE", False, ["1.234", "123456789012345678"], marks=pytest.mark.soak),
         ("de-DE", True, ["1.2.2024", "1E5", "12:30"]),
     ],
 )
