@@ -142,10 +142,8 @@ class Sender:
         tried = sum(settlement.verdict != "released" for _, settlement in self._settled)
         if not tried:
             return error
-        letters = "1 letter that was" if tried == 1 else f"{tried} letters that were"
-        what = (
-            f"{error.what} What became of {letters} just handed over could not be written down: it is uncertain once the lease has ended."
-        )
+        some = f"{tried} letter{'s' if tried > 1 else ''}"
+        what = f"{error.what} What became of {some} just handed over could not be written down, and is uncertain once the lease has ended."
         return LedgerError(what, where=error.where, hint=error.hint)
 
     def _release(self) -> None:
