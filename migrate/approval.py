@@ -203,7 +203,7 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
             f"{'them' if more > 1 else 'it'}:\n{_listed(said, chr(10), more)}\n{_NOTHING}",
             where=str(folder),
             hint="Rows may be deleted, and nothing else: put them back as they were. If a spreadsheet rewrote account ids as numbers or "
-            "dates, open the file with every column as text.",
+            "dates, type `migrate dry-run` for a new file and open that one with every column as text.",
         )
     return kept
 

@@ -25,7 +25,7 @@ from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting, worker, workers
 from migrate.directory import Tally, mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
-from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError
+from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError, ReportError
 from migrate.image import Image, Whole
 from migrate.ledger import history, outbox, runs
 from migrate.ledger.claims import Claims
@@ -130,7 +130,8 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
         facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "waiting": None, "evidence": None}
-        _report(config, ledger, recorded, facts, clock)
+        with _already_done(facts):
+            _report(config, ledger, recorded, facts, clock)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
 
@@ -218,7 +219,15 @@ def clock_from(as_of: datetime | None) -> Clock:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A private folder for the snapshot and the draft, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="migrate-") as name:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="migrate-")
+    except OSError as error:
+        raise DirectoryError(
+            f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
+            where="TMPDIR",
+            hint="Set it to a folder that can be written, and has room.",
+        ) from error
+    with folder as name:
         yield Path(name)
 
 
@@ -274,11 +283,10 @@ def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None
     """Passes the draft through the guards; the error of the one that lets the run go on, but without its reminders."""
     guards.something_there(made)
     if not options.accept_directory:
-        guards.partial_directory(made, config.safety)
+        guards.partial_directory(made, config)
     if options.plan:
         return None
-    plan = review.typed(review.place(config, made.rules.moment.now))
-    if held := guards.blast_radius(made, config.safety, plan):
+    if held := guards.blast_radius(made, config, review.place(config, made.rules.moment.now)):
         made.hold()
     return held
 
@@ -387,6 +395,17 @@ def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any]
                 evidence_at=at,
                 manifest_digest=written.manifest_digest if written else None,
             )
+
+
+@contextmanager
+def _already_done(facts: dict[str, Any]) -> Iterator[None]:
+    """A run whose reports cannot be written has happened all the same, and says so."""
+    try:
+        yield
+    except ReportError as error:
+        sent, queued = facts["letters"]["sent"], facts["letters"]["queued"]
+        what = f"{error.what} Run {facts['run_id']} is recorded: {sent:,} letters sent, {queued:,} queued; only its reports are missing."
+        raise ReportError(what, where=error.where, hint=error.hint) from error
 
 
 @contextmanager

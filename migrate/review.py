@@ -7,7 +7,6 @@ Nothing here sends or records. The folder is personal data like any report: it i
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,11 +77,6 @@ class PlanFacts(BaseModel):
 def place(config: Config, now: datetime) -> Path:
     """The folder of a dry run that was told no other."""
     return config.reports.dir / f"dry-run-{config.campaign.today(now)}"
-
-
-def typed(path: Path) -> str:
-    """A path as a person types it here: short below the working directory."""
-    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path))
 
 
 def template_digests(sources: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["peers"]
+pytest_plugins = ["peers", "spreadsheet", "disks"]
 
 
 def _stays_here(family: int, address: Any) -> bool:

@@ -9,13 +9,17 @@ import email.policy
 import hashlib
 import io
 import json
+import shlex
 import sqlite3
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from migrate.cli import main
+from migrate.config import load
 
 COLUMNS = (
     "id", "login", "mail", "security_mails", "name", "given", "lang", "dept", "manager", "active", "sso", "kind", "admin", "mfa",
@@ -67,7 +71,7 @@ max_messages = 100000
 url = "{ledger}"
 
 [reports]
-dir = "reports"
+dir = "{reports}"
 formats = ["csv"]
 {more}
 """
@@ -86,6 +90,21 @@ class Done:
         return json.loads(self.out)
 
 
+def called(*arguments: str) -> Done:
+    """The command, called as the installed one calls it."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def typed(command: str, *more: str) -> Done:
+    """A command as it stands in a message, and what a test has to add."""
+    name, *arguments = shlex.split(command)
+    assert name == "migrate"
+    return called(*arguments, *more)
+
+
 @dataclass
 class Office:
     """A company of people in one folder. `people` are rows of the directory, by id; `write` puts them where the directory is."""
@@ -97,6 +116,7 @@ class Office:
     safety: str = ""
     more: str = ""
     ledger: str = "sqlite:///migrate.db"
+    reports: str = "reports"
     directory: str | None = None
 
     def __post_init__(self) -> None:
@@ -121,7 +141,12 @@ class Office:
             "csv": 'kind = "csv"\npath = "directory.csv"',
         }
         text = CONFIG.format(
-            directory=self.directory or sources[self.kind], mail=self.mail, safety=self.safety, more=self.more, ledger=self.ledger
+            directory=self.directory or sources[self.kind],
+            mail=self.mail,
+            safety=self.safety,
+            more=self.more,
+            ledger=self.ledger,
+            reports=self.reports,
         )
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
 
@@ -137,11 +162,8 @@ class Office:
             writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
 
     def migrate(self, *arguments: str) -> Done:
-        """The command, called as the installed one calls it."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(["--config", str(self.folder / "config.toml"), *arguments])
-        return Done(code, out.getvalue(), err.getvalue())
+        """The command, told where the configuration is."""
+        return called("--config", str(self.folder / "config.toml"), *arguments)
 
     def run(self, as_of: str, *arguments: str, code: int = 0) -> dict[str, Any]:
         """A run that ends as expected, on the directory as it is now: the facts it prints."""
@@ -173,6 +195,14 @@ class Office:
     def table(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
+
+    def remembered(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table of the ledger, whichever database holds it, but for who held the lock."""
+        engine = sa.create_engine(load(self.folder / "config.toml").ledger.url, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            tables = sorted(set(sa.inspect(connection).get_table_names()) - {"run_lock"})
+            rows = {name: connection.execute(sa.select(sa.text("*")).select_from(sa.table(name))).all() for name in tables}
+        return {name: sorted((tuple(row) for row in found), key=repr) for name, found in rows.items()}
 
     def fingerprints(self) -> dict[str, str]:
         """The hash of every file, but those of the directory and of dry runs."""

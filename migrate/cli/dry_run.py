@@ -30,6 +30,7 @@ def dry_run(
     from migrate import review
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell
+    from migrate.config.commands import command, typed
     from migrate.job import Options
     from migrate.job import dry_run as dry_run_job
 
@@ -47,7 +48,7 @@ def dry_run(
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
     if written.counts["reminders"]:
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")
-        console.say(f"migrate run --plan {review.typed(folder)}")
+        console.say(command(config, f"run --plan {typed(folder)}").strip("`"))
     return 0
 
 

@@ -67,10 +67,10 @@ class Sender:
         except MailServerError as error:
             self.done.stopped = error
             self._release()
-        except LedgerError:
+        except LedgerError as error:
             # It was tried for a long time already; what cannot be written down becomes uncertain.
             self.round.stop.ask()
-            raise
+            raise self._unwritten(error) from error
         except BaseException:
             self.round.stop.ask()
             del self._hand[:1]
@@ -136,6 +136,15 @@ class Sender:
     def _settle(self, settlement: Settlement) -> None:
         self._settled.append((self._hand.pop(0), settlement))
         self.done.count(settlement.verdict)
+
+    def _unwritten(self, error: LedgerError) -> LedgerError:
+        """The error, with how many letters of this sender it leaves in doubt."""
+        tried = sum(settlement.verdict != "released" for _, settlement in self._settled)
+        if not tried:
+            return error
+        some = f"{tried} letter{'s' if tried > 1 else ''}"
+        what = f"{error.what} What became of {some} just handed over could not be written down, and is uncertain once the lease has ended."
+        return LedgerError(what, where=error.where, hint=error.hint)
 
     def _release(self) -> None:
         """Nothing was said about the letters still in hand, so they go back as they were."""

@@ -34,6 +34,8 @@ _T = TypeVar("_T")
 
 WHERE: Final = "[ledger] url"
 BUSY: Final = timedelta(minutes=2)
+_NEEDED: Final = 64 << 10
+"""Bytes that SQLite takes beside the database before it writes anything: its -shm file grows by 32 KiB."""
 _DRIVERS: Final = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
@@ -421,10 +423,23 @@ def _explain(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | No
     return LedgerError(f"cannot use {described}: {said}", where=WHERE, hint="`migrate check` tries it again.")
 
 
+def _is_full(path: Path) -> bool:
+    """SQLite calls a disk full only where it writes the database; where it makes the files beside it, the disk just fails."""
+    try:
+        return shutil.disk_usage(path.parent).free < _NEEDED
+    except OSError:
+        return False
+
+
 def _explain_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerError | None:
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_IOERR and _is_full(Path(described)):
+        code = sqlite3.SQLITE_FULL
     sentences: dict[int, tuple[str, str]] = {
-        sqlite3.SQLITE_FULL: (f"the disk that holds {described} is full; nothing was recorded.", "Make room and run again."),
+        sqlite3.SQLITE_FULL: (
+            f"the disk that holds {described} is full, and what was to be written there was not.",
+            "Make room and type the same command again; nothing is sent twice.",
+        ),
         sqlite3.SQLITE_NOTADB: (f"{described} is not a SQLite database.", "Name another file, or move that one away."),
         sqlite3.SQLITE_CORRUPT: (
             f"{described} is damaged.",

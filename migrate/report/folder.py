@@ -28,7 +28,7 @@ def writable(base: Path) -> None:
 
     For the job to call before anything is sent: a run that could not be reported must not begin.
     """
-    with _explained(base):
+    with _explained(base, "run again"):
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".check.tmp-", dir=base) as probe:
             renamed = Path(probe).with_suffix(".renamed")
@@ -129,14 +129,14 @@ def newest(base: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def _explained(base: Path) -> Iterator[None]:
+def _explained(base: Path, then: str = "type `migrate report`") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ReportError(
             f"reports cannot be written to {base}: {error.strerror or error}.",
             where=_WHERE,
-            hint="Make room or make the folder writable for this user, or name another folder; then type: migrate report",
+            hint=f"Make room or make the folder writable for this user, or name another folder; then {then}.",
         ) from error
 
 

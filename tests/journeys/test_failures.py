@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
 import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 from office import Done, Office
+from powerless import powerless
 
 T30, T29 = "2024-01-02T06:00", "2024-01-03T06:00"
 
@@ -237,13 +237,12 @@ def test_a_letter_that_cannot_be_composed_holds_only_its_own_account(office: Off
     assert office.told() == [("ada@example.com", "T-30")]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads what nobody may")
 def test_an_unreadable_file_is_said_to_be_so(office: Office) -> None:
     office.kind = "csv"
     office.hire("ada", "sms")
     office.write()
     (office.folder / "directory.csv").chmod(0)
-    done = office.migrate("run", "--as-of", T30)
+    done = powerless(lambda: office.migrate("run", "--as-of", T30))
     assert done.code == 3
     assert_one_paragraph(done)
 

@@ -344,7 +344,7 @@ def test_the_guard_names_the_way_through_review_and_an_approved_plan_passes_it(o
     held = office.migrate("run", "--as-of", T30)
     assert held.code == 4
     assert held.err.rstrip().endswith("`migrate run --plan reports/dry-run-2024-01-02`")
-    assert "`migrate dry-run`" in held.err
+    assert "`migrate dry-run --out reports/dry-run-2024-01-02`" in held.err
     dry = office.migrate("dry-run", "--as-of", T30)
     assert dry.out.rstrip().splitlines()[-1] == "migrate run --plan reports/dry-run-2024-01-02"
     assert "delete the rows that must not go out" in dry.out

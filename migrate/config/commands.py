@@ -1,0 +1,25 @@
+"""Commands and paths as a person types them where the tool was called, for the errors and hints that name them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from migrate.config import Config
+
+_DEFAULT = "config.toml"
+
+
+def typed(path: Path) -> str:
+    """A path as it is typed here: short below the working directory."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path))
+
+
+def command(config: Config, words: str) -> str:
+    """A command as it is typed here, between backticks: it names the configuration unless that would be found anyway."""
+    found = Path(os.environ.get("MIGRATE_CONFIG") or _DEFAULT)
+    named = "" if config.path.absolute() == found.absolute() else f"--config {typed(config.path)} "
+    return f"`migrate {named}{words}`"
