@@ -291,7 +291,8 @@ def _deliver(
         last = runs.last(connection, campaign_id)
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
-    claims = Claims(ledger, campaign_id, sender, _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0))
+    lease = _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0)
+    claims = Claims(ledger, campaign_id, sender, lease, config.campaign.zone)
     watch("queued", claims.waiting(clock()))
     delivered = deliver(
         claims,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,9 +19,6 @@ from migrate.ledger import exceptions, outbox
 from migrate.ledger.exceptions import Grant, Kind
 from migrate.ledger.prior import Prior
 from migrate.status import EXPIRING
-
-_WORD: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
-"""Why a letter that waited is withdrawn: the outcome that the account's next run will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,8 @@ def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:
     new = list({each.said: each for each in wanted if each.said not in standing}.values())
     exceptions.grant(decider.connection, kind, decider.campaign_id, new)
     # A letter that waits would be sent before the next run could see the exception.
-    withdrawn = outbox.withdraw_reminders(decider.connection, decider.campaign_id, ids, decider.now, actor=decider.by, reason=_WORD[kind])
+    why = exceptions.OUTCOME[kind]
+    withdrawn = outbox.withdraw_reminders(decider.connection, decider.campaign_id, ids, decider.now, actor=decider.by, reason=why)
     return Imported(len(new), len(wanted) - len(new), len(withdrawn))
 
 

@@ -14,10 +14,15 @@ import sqlalchemy as sa
 
 from migrate.ledger import schema
 from migrate.ledger.moves import batches
+from migrate.ledger.schema import letter
+from migrate.plan import CONFIRMATION
 
 Kind = Literal["exemption", "pause"]
 
 _TABLES: Final[dict[Kind, sa.Table]] = {"exemption": schema.exemption, "pause": schema.pause}
+
+OUTCOME: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
+"""Why a letter that waits is withdrawn: the outcome that the account's next run will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +71,21 @@ def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]
     a = schema.account.c
     parts = (sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id.in_(ids)) for ids in batches(sorted(accounts)))
     return frozenset(account_id for part in parts for account_id in connection.execute(part).scalars())
+
+
+def spared(connection: sa.Connection, letters: Sequence[int], today: date) -> dict[int, str]:
+    """Those of some letters (ids) that are no confirmations and whose account has an exemption or a pause in force on a day: its `OUTCOME`.
+
+    An exemption goes before a pause.
+    """
+
+    def in_force(kind: Kind) -> sa.ColumnElement[bool]:
+        t = _TABLES[kind].c
+        mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
+        return sa.exists().where(mine, t.removed_at.is_(None), t.until >= today.isoformat())
+
+    exempt, paused = in_force("exemption"), in_force("pause")
+    why = sa.case((exempt, OUTCOME["exemption"]), else_=OUTCOME["pause"])
+    concerned = sa.select(letter.c.id, why).where(letter.c.kind != CONFIRMATION, sa.or_(exempt, paused))
+    parts = (concerned.where(letter.c.id.in_(ids)) for ids in batches(letters))
+    return {int(letter_id): str(outcome) for part in parts for letter_id, outcome in connection.execute(part)}

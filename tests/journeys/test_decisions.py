@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cast import at
 from office import Office
 
+from migrate import job
+from migrate.draft import Draft, draft
 from migrate.ledger.claims import Claims, Settlement, Verdict
 from migrate.ledger.engine import Ledger, LedgerSettings
 
@@ -222,6 +225,28 @@ def test_what_waits_for_an_account_is_withdrawn_at_once_and_due_again_when_the_e
     assert ada.migrate("ledger", "check", "--quiet").out == ""
     table = "exemption" if command == "exempt" else "pause"
     assert asked(ada, f"SELECT owner, removed_at IS NULL FROM {table}") == [("Jo Grant", 0)]
+
+
+@pytest.mark.parametrize("server", ["postgres", "mariadb"])
+@pytest.mark.parametrize(("command", "outcome"), [("exempt", "exempt"), ("pause", "paused")])
+def test_what_is_granted_while_a_run_decides_holds_for_the_letters_of_that_run(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, server: str, command: str, outcome: str
+) -> None:
+    office = Office(tmp_path / "office", ledger=request.getfixturevalue(f"{server}_url"))
+    office.hire("ada", "sms")
+    office.hire("bob", "sms")
+    office.run("2023-07-20T06:00")
+
+    def meanwhile(*arguments: Any) -> Draft:
+        made = draft(*arguments)
+        assert "withdrawn" not in exempted(office, "2024-01-20", command=command)
+        return made
+
+    monkeypatch.setattr(job, "draft", meanwhile)
+    assert office.run(T30)["letters"] == {"sent": 1, "failed": 0, "uncertain": 0, "withdrawn": 1, "queued": 0}
+    monkeypatch.undo()
+    assert office.told() == [("bob@example.com", "T-30")]
+    assert office.run(T29)["outcomes"] == {outcome: 1, "nothing_due": 1}
 
 
 def test_neither_a_pause_nor_an_exemption_stops_a_confirmation(ada: Office) -> None:
