@@ -100,7 +100,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
     `composer` is the one of this configuration, if the caller runs it more than once and has it already.
     """
     clock = clock_from(options.as_of)
-    composer = composer or Composer(config.mail, config.campaign)
+    composer = composer or config.composer()
     folder.writable(config.reports.dir)
     directory = open_directory(config.directory)
     with ExitStack() as held:
@@ -134,7 +134,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
     context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
     """
     clock = clock_from(options.as_of)
-    composer = Composer(config.mail, config.campaign)
+    composer = config.composer()
     directory = open_directory(config.directory)
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
@@ -169,7 +169,7 @@ def send(
         if campaign_id is None:
             return Delivered(), outbox_of(ledger, None)
         if processes == 1:
-            composer = Composer(config.mail, config.campaign)
+            composer = config.composer()
             clock = clock_from(as_of)
             delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
         else:
@@ -179,7 +179,7 @@ def send(
 
 def send_beside(config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, stop: Stop) -> Delivered:
     """What each of several processes does for `send`."""
-    composer, clock = Composer(config.mail, config.campaign), clock_from(as_of)
+    composer, clock = config.composer(), clock_from(as_of)
     with Ledger.open(config.ledger, create=False) as ledger:
         return _deliver(
             config, ledger, campaign_id, composer, worker(), clock, _unwatched, processes=processes, until_empty=until_empty, stop=stop

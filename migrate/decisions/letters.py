@@ -8,7 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from migrate.decisions.decider import Decider, words
-from migrate.errors import ConfigError, LedgerError
+from migrate.errors import LedgerError
+from migrate.explain.find import elsewhere
 from migrate.explain.memory import in_force
 from migrate.ledger import outbox, schema
 from migrate.ledger.references import as_typed
@@ -78,10 +79,7 @@ def _decide(decider: Decider, found: sa.RowMapping | None, reference: str, after
 def _found(decider: Decider, reference: str) -> sa.RowMapping | None:
     found = outbox.find(decider.connection, reference)
     if found is not None and found["campaign_id"] != decider.campaign_id:
-        raise ConfigError(
-            f"{as_typed(reference)} is a letter of another campaign, {found['campaign']}.",
-            hint="Type the same with --config and that one's file.",
-        )
+        raise elsewhere(found)
     return found
 
 

@@ -183,7 +183,9 @@ class Claims:
         while wanted := limit - len(mine):
             next_ = self._pick(connection, "ix_letter_claim", *due, order=order, limit=wanted)
             spared = self._spare(connection, next_, now)
-            mine += move(connection, [id_ for id_ in next_ if id_ not in spared], "queued", "sending", at=now, actor=self.owner, values=held)
+            mine += move(
+                connection, [id_ for id_ in next_ if id_ not in spared], "queued", "sending", at=now, actor=self.owner, values=held
+            )
             if not spared:
                 break
         return _claimed(connection, mine)
