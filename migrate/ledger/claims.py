@@ -19,7 +19,7 @@ from migrate.ledger.engine import Ledger
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UtcInstant, bounce, letter, notice
-from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, LetterState
+from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, LetterState
 from migrate.plan import CONFIRMATION
 
 Verdict = Literal["sent", "temporary", "released", "failed", "uncertain", "withdrawn"]
@@ -165,7 +165,7 @@ class Claims:
         again = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
         unsure = self._pick(connection, "ix_letter_unsettled", letter.c.state == "uncertain", *again)
         back = {"resent": True, "not_before": None, "settled_at": None}
-        requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason="resent", only=again, values=back)
+        requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason=RESENT, only=again, values=back)
         return Swept(tuple(swept), tuple(requeued))
 
     def _claim(self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool) -> list[ClaimedLetter]:

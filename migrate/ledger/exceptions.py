@@ -1,12 +1,12 @@
 """Exemptions and pauses: exceptions for an account, each with an owner, a reason and a last day (design §12).
 
-A row is never changed but for `removed_at`, so that what was granted, by whom and when can always be shown.
+A row is never changed but for the three columns that say when, by whom and why it was taken back; it can be taken back once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Final, Literal
 
@@ -27,7 +27,10 @@ OUTCOME: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An exemption or a pause as somebody granted it; `until` is its last day."""
+    """An exemption or a pause as somebody granted it; `until` is its last day.
+
+    `removed_at`, `removed_by` and `removed_reason` are of the decision that took it back, if one did.
+    """
 
     account_id: str
     until: date
@@ -35,6 +38,9 @@ class Grant:
     reason: str
     created_at: datetime
     created_by: str
+    removed_at: datetime | None = None
+    removed_by: str | None = None
+    removed_reason: str | None = None
 
     @property
     def said(self) -> tuple[str, date, str, str]:
@@ -42,11 +48,14 @@ class Grant:
         return self.account_id, self.until, self.owner, self.reason
 
 
-def granted(connection: sa.Connection, kind: Kind, campaign_id: int, accounts: Collection[str] | None = None) -> list[Grant]:
-    """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day."""
+def granted(
+    connection: sa.Connection, kind: Kind, campaign_id: int, accounts: Collection[str] | None = None, *, removed: bool = False
+) -> list[Grant]:
+    """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day. With `removed`, what was."""
     t = _TABLES[kind].c
-    columns = (t.account_id, t.until, t.owner, t.reason, t.created_at, t.created_by)
-    wanted = sa.select(*columns).where(t.campaign_id == campaign_id, t.removed_at.is_(None)).order_by(t.until, t.account_id, t.id)
+    columns = (t[field.name] for field in fields(Grant))
+    there = t.removed_at.is_not(None) if removed else t.removed_at.is_(None)
+    wanted = sa.select(*columns).where(t.campaign_id == campaign_id, there).order_by(t.until, t.account_id, t.id)
     parts = [wanted] if accounts is None else [wanted.where(t.account_id.in_(ids)) for ids in batches(sorted(accounts))]
     found = (row for part in parts for row in connection.execute(part).mappings())
     return [Grant(**{**row, "until": date.fromisoformat(row["until"])}) for row in found]
@@ -59,11 +68,11 @@ def grant(connection: sa.Connection, kind: Kind, campaign_id: int, grants: Seque
         connection.execute(sa.insert(_TABLES[kind]), rows)
 
 
-def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime) -> int:
-    """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with `removed_at`."""
+def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime, *, by: str, reason: str) -> int:
+    """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with who did it and why."""
     t = _TABLES[kind]
     mine = (t.c.campaign_id == campaign_id, t.c.account_id == account_id, t.c.removed_at.is_(None))
-    return connection.execute(sa.update(t).where(*mine).values(removed_at=now)).rowcount
+    return connection.execute(sa.update(t).where(*mine).values(removed_at=now, removed_by=by, removed_reason=reason)).rowcount
 
 
 def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]) -> frozenset[str]:

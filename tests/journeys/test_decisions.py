@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -218,13 +219,13 @@ def test_what_waits_for_an_account_is_withdrawn_at_once_and_due_again_when_the_e
     ada.migrate("send", "--as-of", T30)
     assert ada.mails() == []
     assert ada.run("2024-01-02T18:00")["outcomes"] == {outcome: 1}
-    done = ada.migrate(command, "remove", "ada@example.com", "--as-of", "2024-01-02T19:00")
+    done = ada.migrate(command, "remove", "ada@example.com", *WHY, "--as-of", "2024-01-02T19:00")
     assert done.code == 0, done.err
     assert ada.run("2024-01-02T20:00")["outcomes"] == {"queued": 1}
     assert ada.told() == [("ada@example.com", "T-30")]
     assert ada.migrate("ledger", "check", "--quiet").out == ""
     table = "exemption" if command == "exempt" else "pause"
-    assert asked(ada, f"SELECT owner, removed_at IS NULL FROM {table}") == [("Jo Grant", 0)]
+    assert asked(ada, f"SELECT owner, removed_at IS NULL, removed_by, removed_reason FROM {table}") == [("Jo Grant", 0, "jo", WHY[1])]
 
 
 @pytest.mark.parametrize("server", ["postgres", "mariadb"])
@@ -309,9 +310,72 @@ def test_today_is_a_day_of_the_campaigns_zone_and_may_be_the_last(ada: Office) -
     assert "is over: today is 2024-01-03" in done.err
 
 
+def test_whoever_explains_an_account_sees_every_decision_on_it_with_who_when_and_why(ada: Office) -> None:
+    reference = stuck(ada, "failed")
+    assert ada.migrate("resend", reference, "--reason", "mended", "--by", "kim", "--as-of", "2024-01-02T08:00").code == 0
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{ada.folder / 'migrate.db'}"), create=False) as ledger:
+        worker = Claims(ledger, 1, "another-worker")
+        (letter,) = worker.claim(at("2024-01-02 16:30"))
+        worker.settle(letter, Settlement("uncertain"), at("2024-01-02 16:31"))
+    assert ada.migrate("settle", reference, "--sent", "--reason", "arrived", "--by", "kim", "--as-of", "2024-01-02T09:00").code == 0
+    exempted(ada, "2024-03-01", as_of="2024-01-02T10:00")
+    exempted(ada, "2024-01-20", as_of="2024-01-02T11:00", command="pause")
+    assert ada.migrate("exempt", "remove", "ada", "--reason", "is back", "--by", "lee", "--as-of", "2024-01-02T12:00").code == 0
+    done = ada.migrate("explain", "ada", "--json", "--as-of", T29).facts["decisions"]
+    assert [(each["at"][11:16], each["by"], each["decision"], each["about"], each["owner"], each["reason"]) for each in done] == [
+        ("16:00", "kim", "resend", reference, None, "mended"),
+        ("17:00", "kim", "settle", reference, None, "arrived"),
+        ("18:00", "jo", "exempt", "2024-03-01", "Jo Grant", WHY[1]),
+        ("19:00", "jo", "pause", "2024-01-20", "Jo Grant", WHY[1]),
+        ("20:00", "lee", "exempt remove", "2024-03-01", "Jo Grant", "is back"),
+    ]  # fmt: skip
+    text = ada.migrate("explain", "ada", "--as-of", T29).out
+    assert re.search(r"2024-01-02 12:00 PST +lee +exempt remove +2024-03-01 +Jo Grant +is back\n", text)
+
+
+def test_a_confirmation_that_went_back_by_itself_is_nobodys_decision(ada: Office) -> None:
+    ada.run("2023-07-20T06:00")
+    ada.change("ada", mfa="totp")
+    ada.run("2023-07-21T06:00", "--no-send")
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{ada.folder / 'migrate.db'}"), create=False) as ledger:
+        worker = Claims(ledger, 1, "a-worker")
+        worker.claim(at("2023-07-21 15:00"))
+        assert len(worker.sweep(at("2023-07-21 16:00")).requeued) == 1
+    assert ada.migrate("explain", "ada", "--json").facts["decisions"] == []
+
+
+def test_what_was_taken_back_is_listed_and_reported_with_who_did_it_and_why(ada: Office) -> None:
+    ada.run(T30)
+    exempted(ada, "2024-03-01", as_of="2024-01-02T08:00")
+    done = ada.migrate("exempt", "remove", "ada", "--reason", " is\nback ", "--by", "lee", "--json", "--as-of", "2024-01-02T23:00")
+    assert done.facts == {"account_id": "ada", "removed": 1, "by": "lee", "reason": "is back"}
+    assert ada.migrate("exempt", "list").out == "There are none.\n"
+    assert ada.migrate("pause", "list", "--removed").out == "There are none.\n"
+    shown = ada.migrate("exempt", "list", "--removed").out
+    assert re.search(r"\nada +2024-03-01 +Jo Grant +2024-01-02 +lee +is back\n", shown)
+    ada.run(T29)
+    (row,) = ada.report("exemptions")
+    assert (row["removed_at"], row["removed_by"], row["removed_reason"], row["expired"]) == (
+        "2024-01-03T07:00:00Z",
+        "lee",
+        "is back",
+        "false",
+    )
+
+
+def test_an_exception_is_taken_back_with_a_reason_or_not_at_all(ada: Office) -> None:
+    ada.run(T30)
+    exempted(ada, "2024-03-01")
+    for reason, says in ((["--reason", " "], "--reason: says nothing."), ([], "Missing option '--reason'")):
+        done = ada.migrate("exempt", "remove", "ada", *reason, "--as-of", T30)
+        assert done.code == 2
+        assert says in done.err
+    assert asked(ada, "SELECT removed_at FROM exemption") == [(None,)]
+
+
 def test_removing_what_is_not_there_says_so(ada: Office) -> None:
     ada.run(T30)
-    done = ada.migrate("pause", "remove", "ada", "--as-of", T30)
+    done = ada.migrate("pause", "remove", "ada", *WHY, "--as-of", T30)
     assert done.code == 2
     assert "ada has no pause; nothing was changed. `migrate pause list` shows who has one." in done.err
 

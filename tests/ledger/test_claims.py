@@ -84,7 +84,7 @@ def test_whoever_was_exempted_or_paused_since_is_spared_at_the_claim(scene: Scen
     granted(scene, "pause", "a3", "2024-01-01")
     granted(scene, "pause", "a4", "2024-03-01")
     with scene.ledger.begin() as connection:
-        remove(connection, "pause", scene.campaign_id, "a4", NOW)
+        remove(connection, "pause", scene.campaign_id, "a4", NOW, by="jo", reason="is back")
     taken = scene.worker().claim(NOW, limit=4)
     assert [(letter.account_id, letter.kind) for letter in taken] == [
         ("a1", "change_confirmation"), ("a3", "reminder"), ("a4", "reminder"), ("a5", "reminder"),
