@@ -15,20 +15,20 @@ from office import Office
 
 from migrate import job
 from migrate.draft import Draft, draft
-from migrate.ledger.claims import Claims, Settlement, Verdict
+from migrate.ledger.claims import Bounce, Claims, Settlement, Verdict
 from migrate.ledger.engine import Ledger, LedgerSettings
 
 T30, T29, T28, T14 = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00", "2024-01-18T06:00"
 WHY = ("--reason", "the relay's log", "--by", "jo")
 
 
-def stuck(office: Office, verdict: Verdict) -> str:
+def stuck(office: Office, verdict: Verdict, bounce: Bounce | None = None) -> str:
     """Queues ada's T-30 letter and lets a worker settle it as it likes: the letter's reference."""
     office.run(T30, "--no-send")
     with Ledger.open(LedgerSettings(url=f"sqlite:///{office.folder / 'migrate.db'}"), create=False) as ledger:
         worker = Claims(ledger, 1, "a-worker")
         (letter,) = worker.claim(at("2024-01-02 15:00"))
-        worker.settle(letter, Settlement(verdict, reply="550 no"), at("2024-01-02 15:01"))
+        worker.settle(letter, Settlement(verdict, reply="550 no", bounce=bounce), at("2024-01-02 15:01"))
     return letter.reference
 
 
@@ -65,7 +65,7 @@ def test_a_decision_is_in_the_history_and_in_the_reports_with_who_made_it_and_wh
     )
     assert done.facts == {
         "reference": reference, "account_id": "ada", "kind": "reminder", "occasion": "T-30", "to": "ada@example.com", "was": "uncertain",
-        "state": "sent", "by": "jo", "reason": "seen in the mailbox",
+        "state": "sent", "by": "jo", "reason": "seen in the mailbox", "cleared": None,
     }  # fmt: skip
     assert asked(ada, "SELECT actor, from_state, to_state, reason FROM letter_event ORDER BY id DESC LIMIT 1") == [
         ("jo", "uncertain", "sent", "seen in the mailbox")
@@ -99,6 +99,34 @@ def test_a_letter_in_any_other_state_is_refused_and_nothing_changes(ada: Office,
     assert (done.code, done.out) == (2, "")
     assert f"letter {reference}: {says}; nothing was changed." in done.err
     assert asked(ada, "SELECT * FROM letter") == before
+
+
+def test_whoever_sends_to_a_dead_address_again_says_that_it_lives_and_the_next_run_writes_there(ada: Office) -> None:
+    reference = stuck(ada, "failed", bounce=Bounce("5.1.1", at("2024-04-01 00:00")))
+    assert ada.run(T29)["outcomes"] == {"nothing_due": 1}
+    done = ada.migrate("resend", reference, *WHY, "--as-of", "2024-01-03T08:00")
+    assert "The address counted as dead (5.1.1), and does so no more.\n" in done.out
+    assert ada.migrate("send", "--as-of", "2024-01-03T09:00").code == 0
+    assert ada.run(T14)["outcomes"] == {"queued": 1}
+    assert ada.told() == [("ada@example.com", "T-14"), ("ada@example.com", "T-30")]
+
+
+def test_what_is_not_sent_again_leaves_a_dead_address_dead(ada: Office) -> None:
+    reference = stuck(ada, "failed", bounce=Bounce("5.1.1", at("2024-04-01 00:00")))
+    exempted(ada, "2024-03-01")
+    assert ada.migrate("resend", reference, *WHY, "--as-of", T30).code == 2
+    assert asked(ada, "SELECT cleared_at FROM bounce") == [(None,)]
+
+
+def test_a_reminder_that_went_to_the_new_address_is_not_sent_again_to_the_old_one(ada: Office) -> None:
+    reference = stuck(ada, "failed")
+    ada.change("ada", mail="ada@new.example")
+    ada.run("2024-01-02T18:00")
+    assert ada.told() == [("ada@new.example", "T-30")]
+    done = ada.migrate("resend", reference, *WHY, "--as-of", T29)
+    assert done.code == 2
+    assert f"letter {reference} would be pointless: the same was written to ada@new.example and is sent; nothing was changed." in done.err
+    assert asked(ada, "SELECT state FROM letter ORDER BY id") == [("failed",), ("sent",)]
 
 
 def test_a_letter_nobody_wrote_is_refused(ada: Office) -> None:
