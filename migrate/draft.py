@@ -56,7 +56,8 @@ class Draft:
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
 
     `missing` counts known accounts without an accepted row, of the `known` of the last read; `mailed_changes` accounts with a change
-    that is confirmed by mail; `reminders` the letters other than confirmations; `written_to` accounts with a letter. `samples` keeps one letter a kind and language.
+    that is confirmed by mail; `reminders` the letters other than confirmations; `written_to` accounts with a letter. `samples` keeps one
+    letter a kind and language.
     """
 
     rules: Rules
@@ -131,7 +132,7 @@ class Draft:
 
 
 def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path) -> Draft:
-    """Decides for every row of a snapshot. Raises if the outcomes do not add up to the rows read, or those `queued` to who is written to."""
+    """Decides for every row of a snapshot. Raises if the outcomes do not add up to the rows read, or `queued` to who is written to."""
     made = Draft.blank(rules, folder)
     made.read, made.known = snapshot.rows, prior.known()
     cases = _Cases(folder)
