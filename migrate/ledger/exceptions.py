@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
@@ -82,19 +82,28 @@ def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]
     return frozenset(account_id for part in parts for account_id in connection.execute(part).scalars())
 
 
+def _concerned() -> sa.Select[Any]:
+    """The letters (ids) of a list that are no confirmations and whose account has an exception in force on a day, and its `OUTCOME`."""
+
+    def in_force(kind: Kind) -> sa.ColumnElement[bool]:
+        t = _TABLES[kind].c
+        mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
+        return sa.exists().where(mine, t.removed_at.is_(None), t.until >= sa.bindparam("today"))
+
+    exempt, paused = in_force("exemption"), in_force("pause")
+    why = sa.case((exempt, OUTCOME["exemption"]), else_=OUTCOME["pause"])
+    listed = letter.c.id.in_(sa.bindparam("letters", expanding=True))
+    return sa.select(letter.c.id, why).where(listed, letter.c.kind != CONFIRMATION, sa.or_(exempt, paused))
+
+
+_CONCERNED: Final = _concerned()
+"""Made once: it is asked at every claim."""
+
+
 def spared(connection: sa.Connection, letters: Sequence[int], today: date) -> dict[int, str]:
     """Those of some letters (ids) that are no confirmations and whose account has an exemption or a pause in force on a day: its `OUTCOME`.
 
     An exemption goes before a pause.
     """
-
-    def in_force(kind: Kind) -> sa.ColumnElement[bool]:
-        t = _TABLES[kind].c
-        mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
-        return sa.exists().where(mine, t.removed_at.is_(None), t.until >= today.isoformat())
-
-    exempt, paused = in_force("exemption"), in_force("pause")
-    why = sa.case((exempt, OUTCOME["exemption"]), else_=OUTCOME["pause"])
-    concerned = sa.select(letter.c.id, why).where(letter.c.kind != CONFIRMATION, sa.or_(exempt, paused))
-    parts = (concerned.where(letter.c.id.in_(ids)) for ids in batches(letters))
-    return {int(letter_id): str(outcome) for part in parts for letter_id, outcome in connection.execute(part)}
+    parts = (connection.execute(_CONCERNED, {"letters": list(ids), "today": today.isoformat()}) for ids in batches(letters))
+    return {int(letter_id): str(outcome) for part in parts for letter_id, outcome in part}
