@@ -61,7 +61,8 @@ class Draft:
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
 
     `missing` counts known accounts without an accepted row, of the `known` of the last read; `mailed_changes` accounts with a change
-    that is confirmed by mail; `reminders` the letters other than confirmations. `samples` keeps one letter a kind and language.
+    that is confirmed by mail; `reminders` the letters other than confirmations; `written_to` accounts with a letter. `samples` keeps one
+    letter a kind and language.
     """
 
     rules: Rules
@@ -77,6 +78,7 @@ class Draft:
     missing: int = 0
     mailed_changes: int = 0
     reminders: int = 0
+    written_to: int = 0
     held: bool = False
     doubled: list[int] = field(default_factory=list)
     standings: Counter[str] = field(default_factory=Counter)
@@ -142,7 +144,7 @@ class Draft:
 def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: Beside | None = None) -> Draft:
     """Decides for every row of a snapshot, and of a read `beside` its image for every row that is not as it was.
 
-    Raises if the outcomes do not add up to the rows read.
+    Raises if the outcomes do not add up to the rows read, or `queued` to who is written to.
     """
     made = Draft.blank(rules, folder)
     made.read = snapshot.rows + (beside.rows.unchanged if beside else 0)
@@ -169,6 +171,10 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: 
     made.outcomes += Counter()
     if made.outcomes.total() != made.read:
         raise MigrateError(f"{made.read} rows were read but {made.outcomes.total()} have an outcome; nothing was recorded.")
+    if made.outcomes["queued"] != made.written_to:
+        raise MigrateError(
+            f"{made.outcomes['queued']} outcomes say queued, but {made.written_to} accounts have letters; nothing was recorded."
+        )
     return made
 
 
@@ -309,7 +315,9 @@ def _compose(
     for letter in composed.samples:
         made.samples.setdefault((letter.kind, letter.letter.language), letter.letter)
     left_out = rules.left_out(composed.letters)
-    made.letters.append(composed.letters.loc[left_out == "", list(COMPOSED_COLUMNS)])
+    going = composed.letters.loc[left_out == "", list(COMPOSED_COLUMNS)]
+    made.letters.append(going)
+    made.written_to += int(going["account_id"].nunique())
     failed = composed.failed[~composed.failed.index.isin(composed.letters["row"])]
     left_out = left_out[left_out != ""].set_axis(composed.letters.loc[left_out != "", "row"])
     outcome, reason = outcomes["outcome"].copy(), outcomes["outcome_reason"].copy()

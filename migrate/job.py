@@ -101,7 +101,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
     `composer` is the one of this configuration, if the caller runs it more than once and has it already.
     """
     clock = clock_from(options.as_of)
-    composer = composer or Composer(config.mail, config.campaign)
+    composer = composer or config.composer()
     folder.writable(config.reports.dir)
     directory = open_directory(config.directory)
     with ExitStack() as held:
@@ -141,7 +141,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
     point to lives as long as the context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
     """
     clock = clock_from(options.as_of)
-    composer = Composer(config.mail, config.campaign)
+    composer = config.composer()
     directory = open_directory(config.directory)
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
@@ -179,7 +179,7 @@ def send(
             return Delivered(), outbox_of(ledger, None), Waiting()
         clock = clock_from(as_of)
         if processes == 1:
-            composer = Composer(config.mail, config.campaign)
+            composer = config.composer()
             delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
         else:
             delivered = workers(processes, send_beside, config, campaign_id, as_of, processes, until_empty)
@@ -188,7 +188,7 @@ def send(
 
 def send_beside(config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, stop: Stop) -> Delivered:
     """What each of several processes does for `send`."""
-    composer, clock = Composer(config.mail, config.campaign), clock_from(as_of)
+    composer, clock = config.composer(), clock_from(as_of)
     with Ledger.open(config.ledger, create=False) as ledger:
         return _deliver(
             config, ledger, campaign_id, composer, worker(), clock, _unwatched, processes=processes, until_empty=until_empty, stop=stop
@@ -310,7 +310,8 @@ def _deliver(
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
-    claims = Claims(ledger, campaign_id, sender, _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0))
+    lease = _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0)
+    claims = Claims(ledger, campaign_id, sender, lease, config.campaign.zone)
     now = clock()
     watch("queued", claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now)))
     delivered = deliver(

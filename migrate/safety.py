@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from migrate.mail.addresses import problem, wire
 from migrate.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -27,6 +28,12 @@ def _domain(value: object) -> object:
     return ascii_form
 
 
+def _address(value: str) -> str:
+    if reason := problem(value):
+        raise ValueError(f"{value!r} is no mail address: {reason}")
+    return value
+
+
 class SafetySettings(Settings):
     """`[safety]`. Shares go from 0 to 1.
 
@@ -34,6 +41,7 @@ class SafetySettings(Settings):
     `plan_hours` is how long a dry run may be approved.
     A directory that was last read `stale_hours` ago is too old to remind anybody by.
     `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
+    With `redirect_to` everything is a rehearsal, and every mail goes to that address (`migrate.config.rehearsal`).
     """
 
     max_messages: int = Field(500, ge=0)
@@ -44,3 +52,11 @@ class SafetySettings(Settings):
     allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()
     stale_hours: int = Field(36, ge=1)
     allow_time_travel: bool = False
+    redirect_to: Annotated[str, AfterValidator(_address)] | None = None
+
+    @model_validator(mode="after")
+    def _redirects_where_mail_may_go(self) -> SafetySettings:
+        domain = wire(self.redirect_to).rpartition("@")[2].lower() if self.redirect_to else None
+        if domain and self.allowed_domains and domain not in self.allowed_domains:
+            raise ValueError(f"redirect_to is an address at {domain}, which allowed_domains does not have; add it there")
+        return self

@@ -118,6 +118,8 @@ USERS = 'table = "users"'
         ),
         ("[mail]", "[mail.smtp]\nport = 25\n[mail]", "[mail.smtp] host: is missing."),
         ("[mail]", "[safety]\nallowed_domains = ['a b']\n[mail]", "[safety] allowed_domains, item 1: 'a b' is no mail domain"),
+        ("[mail]", "[safety]\nredirect_to = 'me'\n[mail]", "[safety] redirect_to: 'me' is no mail address"),
+        ('"sms-retirement"', '"sms~rehearsal"', "[campaign] name: is 'sms~rehearsal': it should match"),
         ("[mail]", "[reports]\nformats = ['pdf']\n[mail]", "[reports] formats, item 1: is 'pdf': it should be 'csv', 'html', 'xlsx' or"),
     ],
 )

@@ -86,10 +86,15 @@ class Invocation:
     debug: bool = False
 
     def config(self) -> Config:
-        """The loaded configuration; raises ConfigError (exit 2)."""
+        """The loaded configuration; raises ConfigError (exit 2). A rehearsal is announced, so that none is taken for the real thing."""
         from migrate.config import load
 
-        return load(self.path)
+        config = load(self.path)
+        if to := config.safety.redirect_to:
+            print(
+                f"This is a rehearsal, as [safety] redirect_to says: every mail goes to {to}, and nobody counts as told.", file=sys.stderr
+            )
+        return config
 
 
 app = typer.Typer(

@@ -86,9 +86,7 @@ def _schedule(config: Config) -> Iterator[Finding]:
 
 
 def _templates(config: Config) -> Iterator[str]:
-    from migrate.mail.compose import Composer
-
-    letters = sum(1 for _ in Composer(config.mail, config.campaign).try_all())
+    letters = sum(1 for _ in config.composer().try_all())
     yield f"{letters} sample letters composed"
 
 

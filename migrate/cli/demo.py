@@ -24,10 +24,9 @@ def demo(
     from migrate.demo.journey import build, live_through
     from migrate.job import Options
     from migrate.job import run as run_job
-    from migrate.mail.compose import Composer
 
     config = load(build(folder))
-    composer = Composer(config.mail, config.campaign)
+    composer = config.composer()
     console = Console(json=as_json, quiet=quiet)
 
     def run(as_of: datetime) -> RunSummary:

@@ -115,9 +115,28 @@ def _history(console: Console, found: Explained, campaign: CampaignSettings) -> 
     else:
         console.say("No change of its methods was seen.")
     console.say()
-    if not found.notices:
+    if found.notices:
+        _letters(console, found, campaign)
+    else:
         console.say("No letter was ever written to it.")
-        return
+    if found.decisions:
+        console.say()
+        decided = [
+            (
+                _at(each.at, campaign),
+                each.by or "not kept",
+                each.decision,
+                each.about,
+                _line(each.owner or ""),
+                _line(each.reason or "not kept"),
+            )
+            for each in found.decisions
+        ]
+        console.table(["Decided", "By", "Decision", "About", "Owner", "Reason"], decided)
+
+
+def _letters(console: Console, found: Explained, campaign: CampaignSettings) -> None:
+    tenure = found.account["tenure"]
     letters = [
         (
             each.reference,

@@ -1,4 +1,4 @@
-"""What `migrate exempt` and `migrate pause` share: what they ask for, and what they print."""
+"""The commands by which exceptions are granted, shown and taken back: those of `migrate exempt` and `migrate pause`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,74 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from migrate.cli.console import Console
-from migrate.cli.instants import instant
+from migrate.cli.console import Console, Json
+from migrate.cli.deciding import By, Reason, deciding
+from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
-    from migrate.config import Config
-    from migrate.decisions import Granted, Removed
+    from migrate.campaign import CampaignSettings
+    from migrate.decisions import Granted, Listed, Removed
     from migrate.ledger.exceptions import Kind
 
 Account = Annotated[str, typer.Argument(help="An account id, a username or an address.")]
 Until = Annotated[str, typer.Option("--until", metavar="DATE", help="The last day, such as 2024-01-31.")]
 Owner = Annotated[str, typer.Option("--owner", metavar="NAME", help="Who answers for it.")]
+Back = Annotated[bool, typer.Option("--removed", help="Show those that were taken back instead: when, by whom and why.")]
 
 _SAYS: Final[dict[Kind, str]] = {"exemption": "is exempt", "pause": "is sent no reminder"}
 
 
-def tell_granted(console: Console, kind: Kind, granted: Granted) -> None:
+def commands(kind: Kind, *, help: str, add: str, show: str) -> typer.Typer:  # noqa: A002 - typer's word
+    """`add`, `list` and `remove` of one kind of exception; `add` and `show` say what the first two do."""
+    group = typer.Typer(help=help, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+    @group.command(name="add", help=add)
+    def _add(
+        ctx: typer.Context,
+        account: Account,
+        until: Until,
+        owner: Owner,
+        reason: Reason,
+        by: By = None,
+        as_of: AsOf = None,
+        as_json: Json = False,
+    ) -> None:
+        from migrate.decisions import add as decide
+
+        with deciding(ctx.obj.config(), by, as_of) as decider:
+            granted = decide(decider, kind, account, until, owner, reason)
+        _tell_granted(Console(json=as_json), kind, granted)
+
+    @group.command(name="list", help=show)
+    def _list(ctx: typer.Context, removed: Back = False, as_of: AsOf = None, as_json: Json = False) -> None:
+        from migrate.decisions import listed
+        from migrate.ledger.engine import Ledger
+
+        config = ctx.obj.config()
+        now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
+        with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+            rows = listed(connection, config.campaign, kind, now, removed=removed)
+        console = Console(json=as_json)
+        console.result({f"{kind}s": [row.facts() for row in rows]})
+        if not rows:
+            console.say("There are none.")
+        elif removed:
+            _show_removed(console, rows, config.campaign)
+        else:
+            _show(console, rows)
+
+    @group.command(name="remove", help=f"Take every {kind} of an account back; the ledger keeps that it was there.")
+    def _remove(ctx: typer.Context, account: Account, reason: Reason, by: By = None, as_of: AsOf = None, as_json: Json = False) -> None:
+        from migrate.decisions import remove as decide
+
+        with deciding(ctx.obj.config(), by, as_of) as decider:
+            removed = decide(decider, kind, account, reason)
+        _tell_removed(Console(json=as_json), kind, removed)
+
+    return group
+
+
+def _tell_granted(console: Console, kind: Kind, granted: Granted) -> None:
     """Says what holds now, and what it does not do."""
     grant = granted.grant
     console.result(granted.facts())
@@ -40,27 +92,19 @@ def tell_granted(console: Console, kind: Kind, granted: Granted) -> None:
         console.say("From the next run on this account counts as out of scope; its changes are still confirmed.")
 
 
-def tell_removed(console: Console, kind: Kind, removed: Removed) -> None:
+def _tell_removed(console: Console, kind: Kind, removed: Removed) -> None:
     """Says what was taken back, and when that shows."""
-    console.result({"account_id": removed.account_id, "removed": removed.removed})
+    console.result(removed.facts())
     console.say(
         f"{_line(removed.account_id)} has no {kind} any more; taken back: {removed.removed:,}. The next run treats it like any other."
     )
+    console.say(f"Written down: by {removed.by}, {removed.reason}")
 
 
-def show(console: Console, config: Config, kind: Kind, as_of: str | None) -> None:
-    """Shows what was granted by its last day: what has ended and ends soon comes first."""
-    from migrate.decisions import listed
-    from migrate.ledger.engine import Ledger
+def _show(console: Console, rows: list[Listed]) -> None:
+    """By their last day: what has ended and ends soon comes first."""
     from migrate.status import EXPIRING
 
-    now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
-    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
-        rows = listed(connection, config.campaign, kind, now)
-    console.result({f"{kind}s": [row.facts() for row in rows]})
-    if not rows:
-        console.say("There are none.")
-        return
     cells = [
         (_line(row.grant.account_id), row.grant.until, row.days, row.grant.owner, row.grant.reason, row.grant.created_by) for row in rows
     ]
@@ -70,6 +114,15 @@ def show(console: Console, config: Config, kind: Kind, as_of: str | None) -> Non
         console.say(f"Ended, and to be removed or granted anew: {ended:,}.", "red")
     if soon:
         console.say(f"Ending within {EXPIRING.days} days: {soon:,}.", "yellow")
+
+
+def _show_removed(console: Console, rows: list[Listed], campaign: CampaignSettings) -> None:
+    cells = [
+        (_line(each.account_id), each.until, each.owner, campaign.today(at), each.removed_by, each.removed_reason)
+        for each in (row.grant for row in rows)
+        if (at := each.removed_at)
+    ]
+    console.table(["Account", "Until", "Owner", "Taken back", "By", "Reason"], cells)
 
 
 def _line(text: str) -> str:

@@ -100,9 +100,7 @@ def _real(config: Config, sample: Sample, kind: str, account: str, change: str |
 
 
 def _composed(config: Config, kind: str, sample: Sample, language: str | None) -> Letter:
-    from migrate.mail.compose import Composer
-
-    composer = Composer(config.mail, config.campaign)
+    composer = config.composer()
     facts = replace(sample.facts, locale=language) if language else sample.facts
     return composer.compose(
         kind, facts, to=sample.to, reference=sample.reference, message_id=sample.message_id, occasion=sample.occasion, now=sample.now

@@ -28,6 +28,8 @@ def resend(
     console.result(decided.facts())
     console.say(f"Letter {decided.reference} ({decided.kind} {decided.occasion}) to {decided.to} was {decided.was} and is queued again.")
     console.say(f"Written down: by {decided.by}, {decided.reason}")
+    if decided.cleared:
+        console.say(f"The address counted as dead ({decided.cleared}), and does so no more.", "yellow")
     if decided.was == "uncertain":
         console.say("It may have arrived before: then this person gets it twice.", "yellow")
     console.say("Next: `migrate send` sends it now; otherwise the next `migrate run` does.")

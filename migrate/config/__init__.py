@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +24,7 @@ from migrate.campaign import CampaignSettings
 from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
 from migrate.config.references import Key, References
+from migrate.config.rehearsal import rehearsed
 from migrate.directory import DirectorySettings, settings_model
 from migrate.errors import ConfigError
 from migrate.ledger.settings import LedgerSettings
@@ -33,6 +34,9 @@ from migrate.safety import SafetySettings
 from migrate.schedule import ScheduleSettings
 from migrate.settings import Settings
 from migrate.standing import PolicySettings
+
+if TYPE_CHECKING:
+    from migrate.mail.compose import Composer
 
 TABLES: dict[str, type[Settings]] = {
     "campaign": CampaignSettings,
@@ -55,6 +59,7 @@ class Config:
 
     `path` is the file it came from; `digest` (64 hex digits) changes with every effective setting, and with no secret, comment or folder.
     `settings` is what it digests, `[table] key` → the value as JSON, or a digest of it where it may hold a secret.
+    In a rehearsal `campaign` and `reports` are those to rehearse with.
     """
 
     path: Path
@@ -68,6 +73,12 @@ class Config:
     reports: ReportsSettings
     digest: str
     settings: Mapping[str, str]
+
+    def composer(self) -> Composer:
+        """What every letter of this configuration is composed with, and so whom each goes to. Raises TemplateError."""
+        from migrate.mail.compose import Composer
+
+        return Composer(self.mail, self.campaign, self.safety.redirect_to)
 
 
 def load(path: Path) -> Config:
@@ -86,9 +97,10 @@ def load(path: Path) -> Config:
             found += complaints(name, model, error, raw.get(name, {}), references)
     if found:
         raise paragraph(str(path), found)
-    return Config(
-        path=path, digest=digest(tables), settings=effective(tables), **{name: anchored(table, base) for name, table in tables.items()}
-    )
+    whole = {name: anchored(table, base) for name, table in tables.items()}
+    if tables["safety"].redirect_to:
+        whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
+    return Config(path=path, digest=digest(tables), settings=effective(tables), **whole)
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Each decision has somebody who made it and a reason, and is written down in the 
 """
 
 from migrate.decisions.decider import Decider
-from migrate.decisions.exceptions import Granted, Imported, Removed, add, import_all, listed, remove
+from migrate.decisions.exceptions import Granted, Imported, Listed, Removed, add, import_all, listed, remove
 from migrate.decisions.letters import Decided, resend, settle
 
-__all__ = ["Decided", "Decider", "Granted", "Imported", "Removed", "add", "import_all", "listed", "remove", "resend", "settle"]
+__all__ = ["Decided", "Decider", "Granted", "Imported", "Listed", "Removed", "add", "import_all", "listed", "remove", "resend", "settle"]

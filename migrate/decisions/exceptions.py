@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,9 +19,6 @@ from migrate.ledger import exceptions, outbox
 from migrate.ledger.exceptions import Grant, Kind
 from migrate.ledger.prior import Prior
 from migrate.status import EXPIRING
-
-_WORD: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
-"""Why a letter that waited is withdrawn: the outcome that the account's next run will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +50,16 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How many exceptions of an account were taken back."""
+    """How many exceptions of an account were taken back, `by` whom, and the `reason`."""
 
     account_id: str
     removed: int
+    by: str
+    reason: str
+
+    def facts(self) -> dict[str, Any]:
+        """The object of `--json`."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +114,24 @@ def import_all(decider: Decider, kind: Kind, path: Path) -> Imported:
     return _grant(decider, kind, grants)
 
 
-def remove(decider: Decider, kind: Kind, asked: str) -> Removed:
+def remove(decider: Decider, kind: Kind, asked: str, reason: str) -> Removed:
     """Takes back what was granted to an account; the rows stay in the ledger. Raises ConfigError if there is nothing to take back."""
     account_id, _ = find(decider.connection, decider.campaign_id, asked)
-    removed = exceptions.remove(decider.connection, kind, decider.campaign_id, account_id, decider.now)
+    said = words(reason, "--reason")
+    removed = exceptions.remove(decider.connection, kind, decider.campaign_id, account_id, decider.now, by=decider.by, reason=said)
     if not removed:
         command = "exempt" if kind == "exemption" else "pause"
         raise ConfigError(f"{account_id} has no {kind}; nothing was changed.", hint=f"`migrate {command} list` shows who has one.")
-    return Removed(account_id, removed)
+    return Removed(account_id, removed, decider.by, said)
 
 
-def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, now: datetime) -> list[Listed]:
-    """What was granted and not taken back: ended ones first, then by their last day. `now` is the clock for the days left."""
+def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, now: datetime, *, removed: bool = False) -> list[Listed]:
+    """What was granted and not taken back, or with `removed` what was: ended ones first, then by their last day.
+
+    `now` is the clock for the days left.
+    """
     campaign_id, today = Prior(connection, campaign.name).campaign_id, campaign.today(now)
-    found = [] if campaign_id is None else exceptions.granted(connection, kind, campaign_id)
+    found = [] if campaign_id is None else exceptions.granted(connection, kind, campaign_id, removed=removed)
     return [Listed(each, (each.until - today).days) for each in found]
 
 
@@ -134,7 +141,8 @@ def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:
     new = list({each.said: each for each in wanted if each.said not in standing}.values())
     exceptions.grant(decider.connection, kind, decider.campaign_id, new)
     # A letter that waits would be sent before the next run could see the exception.
-    withdrawn = outbox.withdraw_reminders(decider.connection, decider.campaign_id, ids, decider.now, actor=decider.by, reason=_WORD[kind])
+    why = exceptions.OUTCOME[kind]
+    withdrawn = outbox.withdraw_reminders(decider.connection, decider.campaign_id, ids, decider.now, actor=decider.by, reason=why)
     return Imported(len(new), len(wanted) - len(new), len(withdrawn))
 
 

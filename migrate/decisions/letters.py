@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from migrate.decisions.decider import Decider, words
-from migrate.errors import ConfigError, LedgerError
+from migrate.errors import LedgerError
+from migrate.explain.find import elsewhere
 from migrate.explain.memory import in_force
-from migrate.ledger import outbox, schema
+from migrate.ledger import bounces, outbox, schema
 from migrate.ledger.references import as_typed
 from migrate.ledger.states import LetterState
 from migrate.plan import CONFIRMATION
@@ -21,7 +22,10 @@ _STANDS: Final = ("queued", "sending", "sent", "uncertain")
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What was decided on a letter: it `was` in one state and is in another; `by` whom, and the `reason`."""
+    """What was decided on a letter: it `was` in one state and is in another; `by` whom, and the `reason`.
+
+    `cleared` is what the mail server had called its address (RFC 3463), if that counted as dead until now.
+    """
 
     reference: str
     account_id: str
@@ -32,6 +36,7 @@ class Decided:
     state: LetterState
     by: str
     reason: str
+    cleared: str | None = None
 
     def facts(self) -> dict[str, Any]:
         """The object of `--json`."""
@@ -41,8 +46,11 @@ class Decided:
 def resend(decider: Decider, reference: str, reason: str) -> Decided:
     """A failed or uncertain letter goes back into the queue, with the same reference and Message-ID.
 
+    Whoever decides so says that its address takes mail: if it counted as dead it does no more, and the next runs write there, too.
+
     Raises LedgerError if it is in another state, and for a reminder that would say what is no longer true: the account's standing asks for
-    none, an exemption or a pause is in force, its cutoff has passed, a newer letter was written since, or the id has another person now.
+    none, an exemption or a pause is in force, its cutoff has passed, a newer letter was written since, the same went to another address,
+    or the id has another person now.
     """
     found = _found(decider, reference)
     if found is not None and (wrong := _pointless(decider, found)):
@@ -50,7 +58,8 @@ def resend(decider: Decider, reference: str, reason: str) -> Decided:
             f"letter {as_typed(reference)} would be pointless: {wrong}; nothing was changed.",
             hint=f"`migrate explain {as_typed(reference)}` shows it.",
         )
-    return _decide(decider, found, reference, "queued", reason)
+    decided = _decide(decider, found, reference, "queued", reason)
+    return replace(decided, cleared=bounces.clear(decider.connection, decider.campaign_id, decided.to, decider.now))
 
 
 def settle(decider: Decider, reference: str, reason: str) -> Decided:
@@ -78,10 +87,7 @@ def _decide(decider: Decider, found: sa.RowMapping | None, reference: str, after
 def _found(decider: Decider, reference: str) -> sa.RowMapping | None:
     found = outbox.find(decider.connection, reference)
     if found is not None and found["campaign_id"] != decider.campaign_id:
-        raise ConfigError(
-            f"{as_typed(reference)} is a letter of another campaign, {found['campaign']}.",
-            hint="Type the same with --config and that one's file.",
-        )
+        raise elsewhere(found)
     return found
 
 
@@ -109,14 +115,17 @@ def _pointless(decider: Decider, found: sa.RowMapping) -> str | None:
 
 
 def _overtaken(decider: Decider, found: sa.RowMapping) -> str | None:
-    """Older stages are never sent late (design §7)."""
+    """Older stages are never sent late, and a reminder is sent once, whatever the address (design §7)."""
     newer, notice = schema.letter.c, schema.notice.c
     later = (
-        sa.select(newer.occasion, newer.state)
+        sa.select(newer.notice_id, newer.occasion, newer.address, newer.state)
         .select_from(schema.letter.join(schema.notice, newer.notice_id == notice.id))
         .where(newer.campaign_id == decider.campaign_id, newer.account_id == found["account_id"], notice.tenure == found["tenure"])
-        .where(newer.kind != CONFIRMATION, newer.state.in_(_STANDS), newer.notice_id > found["notice_id"])
+        .where(newer.kind != CONFIRMATION, newer.state.in_(_STANDS))
+        .where(newer.notice_id >= found["notice_id"], newer.id != found["id"])
         .order_by(newer.id.desc())
     )
     row = decider.connection.execute(later.limit(1)).first()
+    if row is not None and row.notice_id == found["notice_id"]:
+        return f"the same was written to {row.address} and is {row.state}"
     return None if row is None else f"a newer one, {row.occasion}, is {row.state}"

@@ -89,7 +89,9 @@ def _settlement(
         case "sent":
             return settled("sent")
         case "permanent":
-            bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if receipt.bad_address else None
+            # In a rehearsal the server spoke of another address than the account's.
+            theirs = receipt.bad_address and composer.redirect_to is None
+            bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if theirs else None
             return settled("failed", reason=receipt.code, bounce=bounce)
         case "uncertain":
             return settled("uncertain")

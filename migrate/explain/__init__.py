@@ -17,13 +17,13 @@ from migrate.config import Config
 from migrate.errors import ConfigError
 from migrate.explain.coming import Next, coming
 from migrate.explain.find import find
-from migrate.explain.memory import Change, InForce, Notice, changes, in_force, notices, words_in
+from migrate.explain.memory import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.mail.facts import label, listed
 from migrate.standing import PolicySettings
 
-__all__ = ["GENUINE", "Change", "Explained", "InForce", "Next", "Notice", "explain"]
+__all__ = ["GENUINE", "Change", "Decision", "Explained", "InForce", "Next", "Notice", "explain"]
 
 GENUINE: Final = "A letter is genuine only if its reference, recipient, subject and date agree with these."
 
@@ -59,6 +59,7 @@ class Explained:
     pause: InForce | None
     changes: tuple[Change, ...]
     notices: tuple[Notice, ...]
+    decisions: tuple[Decision, ...]
     next: Next | None
     next_why: str
     letter: Notice | None
@@ -101,6 +102,7 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
         pause=paused,
         changes=changes(connection, campaign_id, account_id),
         notices=letters,
+        decisions=decisions(connection, campaign_id, account_id),
         next=stage,
         next_why=next_why,
         letter=next((each for each in letters if each.reference == reference), None),

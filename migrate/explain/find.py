@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from migrate.accounts import ADDRESS_SEPARATOR
+from migrate.config.rehearsal import is_rehearsal
 from migrate.errors import ConfigError
 from migrate.ledger import outbox, schema
 from migrate.ledger.references import ALPHABET, LENGTH, as_typed
@@ -29,10 +30,7 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> tuple[str, 
     if found is not None and found["campaign_id"] == campaign_id:
         return str(found["account_id"]), str(found["reference"])
     if found is not None:
-        raise ConfigError(
-            f"{as_typed(asked)} is a letter of another campaign, {found['campaign']}.",
-            hint="Type the same with --config and that one's file.",
-        )
+        raise elsewhere(found)
     matches = sorted(_matches(connection, campaign_id, asked))
     if len(matches) == 1:
         return matches[0], None
@@ -49,6 +47,18 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> tuple[str, 
             hint="Compare it with the mail once more, character by character.",
         )
     raise ConfigError(f"no account matches {asked!r}.", hint="Type an account id, a username, an address or the reference of a letter.")
+
+
+def elsewhere(found: sa.RowMapping) -> ConfigError:
+    """The error for a letter that another campaign wrote."""
+    ref, campaign = found["reference"], found["campaign"]
+    if is_rehearsal(campaign):
+        return ConfigError(
+            f"{ref} is a letter of a rehearsal, {campaign}: it went to whoever rehearsed. "
+            "A mail to anybody else that carries it is not genuine.",
+            hint="With [safety] redirect_to set the same command shows it.",
+        )
+    return ConfigError(f"{ref} is a letter of another campaign, {campaign}.", hint="Type the same with --config and that one's file.")
 
 
 def _matches(connection: sa.Connection, campaign_id: int, asked: str) -> set[str]:

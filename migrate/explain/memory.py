@@ -1,15 +1,19 @@
-"""What the ledger remembers of one account: its changes, its letters, and what is granted to it."""
+"""What the ledger remembers of one account: its changes, its letters, what is granted to it, and what people decided."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate.ledger import schema
-from migrate.ledger.states import LetterState
+from migrate.ledger import exceptions, schema
+from migrate.ledger.states import RESENT, LetterState
+
+_DECIDED: Final = {("failed", "queued"): "resend", ("uncertain", "queued"): "resend", ("uncertain", "sent"): "settle"}
+"""The moves of a letter that a person decides, and how."""
+_COMMANDS: Final[dict[exceptions.Kind, str]] = {"exemption": "exempt", "pause": "pause"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,22 @@ class InForce:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided, and when: `resend`, `settle`, `exempt`, `pause`, `exempt remove` or `pause remove`.
+
+    `about` is the reference of the letter, or the last day of the exception; `owner` answers for an exception. Who took one back, and why,
+    is None where that was before the ledger kept it.
+    """
+
+    at: datetime
+    by: str | None
+    decision: str
+    about: str
+    reason: str | None
+    owner: str | None = None
+
+
 def words_in(text: str) -> tuple[str, ...]:
     """Methods as the ledger writes them, as words."""
     return tuple(text.split(",")) if text else ()
@@ -94,6 +114,30 @@ def notices(connection: sa.Connection, campaign_id: int, account_id: str) -> tup
     wanted = sa.select(*columns).select_from(joined).where(letter.campaign_id == campaign_id, letter.account_id == account_id)
     rows = connection.execute(wanted.order_by(letter.queued_at, letter.id)).mappings()
     return tuple(_notice(dict(row)) for row in rows)
+
+
+def decisions(connection: sa.Connection, campaign_id: int, account_id: str) -> tuple[Decision, ...]:
+    """Every decision of a person on the account or its letters, the oldest first."""
+    letter, event = schema.letter.c, schema.letter_event.c
+    moves = [sa.and_(event.from_state == before, event.to_state == after) for before, after in _DECIDED]
+    by_itself = sa.and_(event.to_state == "queued", event.reason == RESENT)
+    wanted = (
+        sa.select(event.at, event.actor, event.from_state, event.to_state, letter.reference, event.reason)
+        .select_from(schema.letter_event.join(schema.letter, event.letter_id == letter.id))
+        .where(letter.campaign_id == campaign_id, letter.account_id == account_id, sa.or_(*moves), ~by_itself)
+    )
+    found = [
+        Decision(row.at, row.actor, _DECIDED[row.from_state, row.to_state], row.reference, row.reason)
+        for row in connection.execute(wanted.order_by(event.id))
+    ]
+    for kind, word in _COMMANDS.items():
+        for removed in (False, True):
+            for each in exceptions.granted(connection, kind, campaign_id, [account_id], removed=removed):
+                about = each.until.isoformat()
+                found.append(Decision(each.created_at, each.created_by, word, about, each.reason, each.owner))
+                if each.removed_at:
+                    found.append(Decision(each.removed_at, each.removed_by, f"{word} remove", about, each.removed_reason, each.owner))
+    return tuple(sorted(found, key=lambda decision: decision.at))
 
 
 def _notice(row: dict[str, Any]) -> Notice:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
+from migrate.ledger import exceptions
 from migrate.ledger.engine import Ledger
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UtcInstant, bounce, letter, notice
-from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, LetterState
+from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, LetterState
 from migrate.plan import CONFIRMATION
 
 Verdict = Literal["sent", "temporary", "released", "failed", "uncertain", "withdrawn"]
@@ -92,17 +93,19 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever."""
+    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever; `zone` is where the campaign's days end."""
 
     ledger: Ledger
     campaign_id: int
     owner: str
     lease: timedelta = timedelta(minutes=5)
+    zone: tzinfo = UTC
 
     def claim(self, now: datetime, limit: int = 1, *, only_confirmations: bool = False) -> list[ClaimedLetter]:
         """The next letters, claimed and committed: confirmations first, then the accounts told least recently.
 
-        Letters past their end are withdrawn on the way. An empty list: nothing may be sent now.
+        Letters past their end are withdrawn on the way, and reminders to accounts that were exempted or paused since they were queued.
+        An empty list: nothing may be sent now.
         """
         return self.ledger.write(lambda connection: self._claim(connection, now, limit, only_confirmations))
 
@@ -164,7 +167,7 @@ class Claims:
         again = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
         unsure = self._pick(connection, "ix_letter_unsettled", letter.c.state == "uncertain", *again)
         back = {"resent": True, "not_before": None, "settled_at": None}
-        requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason="resent", only=again, values=back)
+        requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason=RESENT, only=again, values=back)
         return Swept(tuple(swept), tuple(requeued))
 
     def _claim(self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool) -> list[ClaimedLetter]:
@@ -174,11 +177,29 @@ class Claims:
                 connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
             )  # fmt: skip
         due = _due(now, only_confirmations)
-        order = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
-        next_ = self._pick(connection, "ix_letter_claim", *due, order=order, limit=limit)
         held = {"owner": self.owner, "claimed_at": now, "lease_until": now + self.lease}
-        mine = move(connection, next_, "queued", "sending", at=now, actor=self.owner, values=held)
+        order = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
+        mine: list[int] = []
+        while wanted := limit - len(mine):
+            next_ = self._pick(connection, "ix_letter_claim", *due, order=order, limit=wanted)
+            spared = self._spare(connection, next_, now)
+            mine += move(
+                connection, [id_ for id_ in next_ if id_ not in spared], "queued", "sending", at=now, actor=self.owner, values=held
+            )
+            if not spared:
+                break
         return _claimed(connection, mine)
+
+    def _spare(self, connection: sa.Connection, letters: Sequence[int], now: datetime) -> frozenset[int]:
+        """Withdraw reminders to accounts with an exception in force; their ids.
+
+        Who grants one withdraws what waits, but cannot see what a run is just queueing. Here, the moment before it is sent, it is seen.
+        """
+        found = exceptions.spared(connection, letters, now.astimezone(self.zone).date())
+        for outcome in sorted(set(found.values())):
+            these = [letter_id for letter_id in letters if found.get(letter_id) == outcome]
+            move(connection, these, "queued", "withdrawn", at=now, actor=self.owner, reason=outcome, values={"settled_at": now})
+        return frozenset(found)
 
     def _settle(self, connection: sa.Connection, settled: Sequence[tuple[ClaimedLetter, Settlement]], now: datetime) -> list[ClaimedLetter]:
         """Settle what is still held; the letters whose lease was lost."""

@@ -1,28 +1,36 @@
 """Exemptions and pauses: exceptions for an account, each with an owner, a reason and a last day (design §12).
 
-A row is never changed but for `removed_at`, so that what was granted, by whom and when can always be shown.
+A row is never changed but for the three columns that say when, by whom and why it was taken back; it can be taken back once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
 from migrate.ledger import schema
 from migrate.ledger.moves import batches
+from migrate.ledger.schema import letter
+from migrate.plan import CONFIRMATION
 
 Kind = Literal["exemption", "pause"]
 
 _TABLES: Final[dict[Kind, sa.Table]] = {"exemption": schema.exemption, "pause": schema.pause}
 
+OUTCOME: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
+"""Why a letter that waits is withdrawn: the outcome that the account's next run will have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An exemption or a pause as somebody granted it; `until` is its last day."""
+    """An exemption or a pause as somebody granted it; `until` is its last day.
+
+    `removed_at`, `removed_by` and `removed_reason` are of the decision that took it back, if one did.
+    """
 
     account_id: str
     until: date
@@ -30,6 +38,9 @@ class Grant:
     reason: str
     created_at: datetime
     created_by: str
+    removed_at: datetime | None = None
+    removed_by: str | None = None
+    removed_reason: str | None = None
 
     @property
     def said(self) -> tuple[str, date, str, str]:
@@ -37,11 +48,14 @@ class Grant:
         return self.account_id, self.until, self.owner, self.reason
 
 
-def granted(connection: sa.Connection, kind: Kind, campaign_id: int, accounts: Collection[str] | None = None) -> list[Grant]:
-    """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day."""
+def granted(
+    connection: sa.Connection, kind: Kind, campaign_id: int, accounts: Collection[str] | None = None, *, removed: bool = False
+) -> list[Grant]:
+    """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day. With `removed`, what was."""
     t = _TABLES[kind].c
-    columns = (t.account_id, t.until, t.owner, t.reason, t.created_at, t.created_by)
-    wanted = sa.select(*columns).where(t.campaign_id == campaign_id, t.removed_at.is_(None)).order_by(t.until, t.account_id, t.id)
+    columns = (t[field.name] for field in fields(Grant))
+    there = t.removed_at.is_not(None) if removed else t.removed_at.is_(None)
+    wanted = sa.select(*columns).where(t.campaign_id == campaign_id, there).order_by(t.until, t.account_id, t.id)
     parts = [wanted] if accounts is None else [wanted.where(t.account_id.in_(ids)) for ids in batches(sorted(accounts))]
     found = (row for part in parts for row in connection.execute(part).mappings())
     return [Grant(**{**row, "until": date.fromisoformat(row["until"])}) for row in found]
@@ -54,11 +68,11 @@ def grant(connection: sa.Connection, kind: Kind, campaign_id: int, grants: Seque
         connection.execute(sa.insert(_TABLES[kind]), rows)
 
 
-def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime) -> int:
-    """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with `removed_at`."""
+def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime, *, by: str, reason: str) -> int:
+    """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with who did it and why."""
     t = _TABLES[kind]
     mine = (t.c.campaign_id == campaign_id, t.c.account_id == account_id, t.c.removed_at.is_(None))
-    return connection.execute(sa.update(t).where(*mine).values(removed_at=now)).rowcount
+    return connection.execute(sa.update(t).where(*mine).values(removed_at=now, removed_by=by, removed_reason=reason)).rowcount
 
 
 def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]) -> frozenset[str]:
@@ -66,3 +80,30 @@ def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]
     a = schema.account.c
     parts = (sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id.in_(ids)) for ids in batches(sorted(accounts)))
     return frozenset(account_id for part in parts for account_id in connection.execute(part).scalars())
+
+
+def _concerned() -> sa.Select[Any]:
+    """The letters (ids) of a list that are no confirmations and whose account has an exception in force on a day, and its `OUTCOME`."""
+
+    def in_force(kind: Kind) -> sa.ColumnElement[bool]:
+        t = _TABLES[kind].c
+        mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
+        return sa.exists().where(mine, t.removed_at.is_(None), t.until >= sa.bindparam("today"))
+
+    exempt, paused = in_force("exemption"), in_force("pause")
+    why = sa.case((exempt, OUTCOME["exemption"]), else_=OUTCOME["pause"])
+    listed = letter.c.id.in_(sa.bindparam("letters", expanding=True))
+    return sa.select(letter.c.id, why).where(listed, letter.c.kind != CONFIRMATION, sa.or_(exempt, paused))
+
+
+_CONCERNED: Final = _concerned()
+"""Made once: it is asked at every claim."""
+
+
+def spared(connection: sa.Connection, letters: Sequence[int], today: date) -> dict[int, str]:
+    """Those of some letters (ids) that are no confirmations and whose account has an exemption or a pause in force on a day: its `OUTCOME`.
+
+    An exemption goes before a pause.
+    """
+    parts = (connection.execute(_CONCERNED, {"letters": list(ids), "today": today.isoformat()}) for ids in batches(letters))
+    return {int(letter_id): str(outcome) for part in parts for letter_id, outcome in part}

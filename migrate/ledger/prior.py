@@ -5,7 +5,7 @@ A range is `[low, high)` of account ids, byte by byte; None is no bound. A dry r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -126,12 +126,10 @@ class Prior:
             sa.select(run).where(run.c.campaign_id == self.campaign_id).order_by(run.c.seq.desc()).limit(1)
         ).first()
 
-    def _within(self, columns: Any, low: Bound, high: Bound) -> Iterable[sa.ColumnElement[bool]]:
-        yield columns.campaign_id == self.campaign_id
-        if low is not None:
-            yield columns.account_id >= low
-        if high is not None:
-            yield columns.account_id < high
+    def _within(self, columns: Any, low: Bound, high: Bound) -> list[sa.ColumnElement[bool]]:
+        bounds = [columns.account_id >= low] if low is not None else []
+        bounds += [columns.account_id < high] if high is not None else []
+        return [columns.campaign_id == self.campaign_id, *bounds]
 
     def _fetch(self, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
         return fetch(self._connection, statement, columns)

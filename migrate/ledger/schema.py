@@ -390,12 +390,17 @@ def _exception(name: str) -> sa.Table:
         sa.Column("created_at", UtcInstant, nullable=False),
         sa.Column("created_by", _Text, nullable=False),
         sa.Column("removed_at", UtcInstant),
+        sa.Column("removed_by", _Text),
+        sa.Column("removed_reason", _Text),
         sa.Index(f"ix_{name}_account", "campaign_id", "account_id"),
     )
 
 
 exemption = _exception("exemption")
-"""A time-limited, owned, reasoned exception for an account; `until` is its last day (ISO date)."""
+"""A time-limited, owned, reasoned exception for an account; `until` is its last day (ISO date).
+
+`removed_by` and `removed_reason` are null for one that was taken back before the ledger kept them.
+"""
 
 pause = _exception("pause")
 """No reminders to an account up to and including the day `until`."""

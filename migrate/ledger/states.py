@@ -35,6 +35,8 @@ REVIEWER: Final = "reviewer"
 
 PAST_CUTOFF: Final = "past_cutoff"
 LEASE_EXPIRED: Final = "lease_expired"
+RESENT: Final = "resent"
+"""The reason with which an uncertain confirmation goes back into the queue by itself."""
 
 
 def refuse(before: LetterState, after: LetterState, reason: str | None = None) -> str | None:

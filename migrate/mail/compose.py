@@ -45,10 +45,13 @@ class Composer:
 
     `sources` are the texts of all templates in use, by name, and under `settings` the values of the configuration that a letter shows
     or is sent with (no secrets); `digest` is their SHA-256. Equal digests and equal arguments give equal letters.
+    With `redirect_to`, in a rehearsal, every letter goes to that address. It says what it would say to the person, whose address the
+    subject names.
     """
 
-    def __init__(self, mail: MailSettings, campaign: CampaignSettings) -> None:
+    def __init__(self, mail: MailSettings, campaign: CampaignSettings, redirect_to: str | None = None) -> None:
         self._campaign = campaign
+        self.redirect_to = redirect_to
         self._files = Sources(mail.templates)
         text, html = environment(self._files, html=False), environment(self._files, html=True)
         self._templates = {
@@ -58,6 +61,8 @@ class Composer:
         self._from, self._envelope_from = mail.sender_header, mail.envelope_address
         self._reply_to = {"Reply-To": wire(mail.reply_to)} if mail.reply_to else {}
         settings = {"mail": _mail_values(mail), "campaign": {**self._campaign_words, "timezone": campaign.timezone}}
+        if redirect_to:
+            settings["safety"] = {"redirect_to": redirect_to}
         used = {**self._files.texts, "settings": json.dumps(settings, sort_keys=True)}
         self.sources = dict(sorted(used.items()))
         self.digest = hashlib.sha256(json.dumps(self.sources).encode()).hexdigest()
@@ -74,7 +79,7 @@ class Composer:
         now: datetime,
         cutoff: datetime | None = None,
     ) -> Letter:
-        """The letter of one notice to one address.
+        """The letter of one notice to one address; in a rehearsal it goes to another one.
 
         `now` and `cutoff` (the account's own if it has one, else the campaign's) are UTC instants; days left are counted from `now`.
         UnrenderableError if a template asks for something unknown, or makes a subject that is empty or of several lines.
@@ -83,6 +88,8 @@ class Composer:
         subject, text, html = (self._render(template, context) for template in self._templates[kind])
         subject = self._one_line(subject.strip(), f"{kind}/{PARTS[0]}")
         address = _one_address(to)
+        if self.redirect_to:
+            subject, address = f"[Rehearsal for {address}] {subject}", _one_address(self.redirect_to)
         headers = {
             "From": self._from,
             "To": address,

@@ -55,7 +55,7 @@ class Chronicle(Protocol):
         """The run's changes (`CHANGE_COLUMNS`), in order of account and sequence number."""
 
     def exemptions(self) -> pd.DataFrame:
-        """The exemptions in the book on that day (`EXEMPTION_COLUMNS`), expired ones too."""
+        """The exemptions granted until then (`EXEMPTION_COLUMNS`), expired ones and those taken back by then too."""
 
     def rejected(self) -> Iterator[pd.DataFrame]:
         """The rows of the directory that are no account (`REJECTED_COLUMNS` of `migrate.snapshot`), in order of their position."""

@@ -85,10 +85,11 @@ class Recall:
             page = wanted.where(beyond).order_by(c.account_id, c.seq).limit(_CHUNK)
 
     def exemptions(self) -> pd.DataFrame:
-        there = sa.or_(exemption.c.removed_at.is_(None), exemption.c.removed_at > self.evidence_at)
-        wanted = sa.select(*(exemption.c[name] for name in EXEMPTION_COLUMNS)).where(
-            exemption.c.campaign_id == self.run.campaign_id, exemption.c.created_at <= self.evidence_at, there
-        )
+        e = exemption.c
+        # What was taken back later stood there then.
+        removed = e.removed_at <= self.evidence_at
+        columns = (sa.case((removed, e[name])).label(name) if name.startswith("removed_") else e[name] for name in EXEMPTION_COLUMNS)
+        wanted = sa.select(*columns).where(e.campaign_id == self.run.campaign_id, e.created_at <= self.evidence_at)
         return fetch(self.connection, wanted.order_by(exemption.c.id), EXEMPTION_COLUMNS)
 
     def rejected(self) -> Iterator[pd.DataFrame]:

@@ -20,7 +20,7 @@ from migrate.standing import OUT_OF_SCOPE, STANDINGS
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Of the tables and the manifest together; grows when a column is appended."""
 
 NO_DEPARTMENT: Final = "(none)"
@@ -77,8 +77,11 @@ EXEMPTION_COLUMNS: Final[dict[str, str]] = {
     "reason": "str",
     "created_at": INSTANT,
     "created_by": "str",
+    "removed_at": INSTANT,
+    "removed_by": "str",
+    "removed_reason": "str",
 }
-"""An exemption that nobody has taken back; `until` is its last day, inclusive."""
+"""An exemption; `until` is its last day, inclusive. `removed_…` are missing while nobody has taken it back."""
 
 ACCOUNTS: Final = Table(
     "accounts",
@@ -185,6 +188,9 @@ EXEMPTIONS: Final = Table(
         "reason": "text",
         "created_at": "instant",
         "created_by": "text",
+        "removed_at": "instant",
+        "removed_by": "text",
+        "removed_reason": "text",
     },
 )
 
@@ -293,13 +299,17 @@ def changes_table(changes: pd.DataFrame, at: datetime) -> pd.DataFrame:
 
 
 def exemptions_table(exemptions: pd.DataFrame, terms: Terms, as_of: datetime) -> pd.DataFrame:
-    """The exemptions, expired ones first, then by their last day; `EXEMPTION_COLUMNS` in, columns of `EXEMPTIONS` out."""
+    """The exemptions: expired ones first, then by their last day, and last those taken back.
+
+    `EXEMPTION_COLUMNS` in, columns of `EXEMPTIONS` out.
+    """
     import pandas as pd
 
     today = pd.Timestamp(terms.day(as_of))
     days = (pd.to_datetime(exemptions["until"], format="%Y-%m-%d") - today).dt.days.astype("int64")
-    table = exemptions.assign(days_to_expiry=days, expired=days < 0)
-    return table.sort_values(["until", "account_id", "created_at"])[list(EXEMPTIONS.columns)]
+    removed = exemptions["removed_at"].notna()
+    table = exemptions.assign(days_to_expiry=days, expired=(days < 0) & ~removed, removed=removed)
+    return table.sort_values(["removed", "until", "account_id", "created_at"])[list(EXEMPTIONS.columns)]
 
 
 def rejected_table(rejected: pd.DataFrame) -> pd.DataFrame:

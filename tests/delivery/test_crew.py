@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from delivery.post_office import BROKEN, LATER, NEVER, TAKEN, PostOffice, delivered, in_turn, queue, states
 from ledger.scenes import NOW, Scene, confirmation, queue_row
-from mail.post import MARIA
+from mail.post import MARIA, campaign, mail
 
 from migrate.delivery import Stop
 from migrate.delivery.attempt import TRIES
@@ -236,6 +236,15 @@ def test_an_address_that_is_called_unknown_is_written_down_with_its_letter(scene
     with scene.ledger.read() as connection:
         (row,) = connection.execute(sa.select(schema.bounce))
     assert (row.address, row.code, row.until) == ("u000@example.com", "5.1.1", NOW + timedelta(days=90))
+
+
+def test_a_dead_address_that_mail_was_redirected_to_is_not_the_accounts(scene: Scene) -> None:
+    queue(scene, 1)
+    office = PostOffice(lambda _: Receipt("permanent", "550 5.1.1 who", "5.1.1", bad_address=True))
+    delivered(scene, Composer(mail(), campaign(), "desk@example.com"), office)
+    assert office.sent == ["desk@example.com"]
+    with scene.ledger.read() as connection:
+        assert connection.execute(sa.select(schema.bounce)).all() == []
 
 
 def test_a_stale_directory_leaves_all_but_confirmations_queued(scene: Scene, composer: Composer) -> None:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cast import at
 from office import Office
 
-from migrate.ledger.claims import Claims, Settlement, Verdict
+from migrate import job
+from migrate.draft import Draft, draft
+from migrate.ledger.claims import Bounce, Claims, Settlement, Verdict
 from migrate.ledger.engine import Ledger, LedgerSettings
 
 T30, T29, T28, T14 = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00", "2024-01-18T06:00"
 WHY = ("--reason", "the relay's log", "--by", "jo")
 
 
-def stuck(office: Office, verdict: Verdict) -> str:
+def stuck(office: Office, verdict: Verdict, bounce: Bounce | None = None) -> str:
     """Queues ada's T-30 letter and lets a worker settle it as it likes: the letter's reference."""
     office.run(T30, "--no-send")
     with Ledger.open(LedgerSettings(url=f"sqlite:///{office.folder / 'migrate.db'}"), create=False) as ledger:
         worker = Claims(ledger, 1, "a-worker")
         (letter,) = worker.claim(at("2024-01-02 15:00"))
-        worker.settle(letter, Settlement(verdict, reply="550 no"), at("2024-01-02 15:01"))
+        worker.settle(letter, Settlement(verdict, reply="550 no", bounce=bounce), at("2024-01-02 15:01"))
     return letter.reference
 
 
@@ -61,7 +65,7 @@ def test_a_decision_is_in_the_history_and_in_the_reports_with_who_made_it_and_wh
     )
     assert done.facts == {
         "reference": reference, "account_id": "ada", "kind": "reminder", "occasion": "T-30", "to": "ada@example.com", "was": "uncertain",
-        "state": "sent", "by": "jo", "reason": "seen in the mailbox",
+        "state": "sent", "by": "jo", "reason": "seen in the mailbox", "cleared": None,
     }  # fmt: skip
     assert asked(ada, "SELECT actor, from_state, to_state, reason FROM letter_event ORDER BY id DESC LIMIT 1") == [
         ("jo", "uncertain", "sent", "seen in the mailbox")
@@ -95,6 +99,34 @@ def test_a_letter_in_any_other_state_is_refused_and_nothing_changes(ada: Office,
     assert (done.code, done.out) == (2, "")
     assert f"letter {reference}: {says}; nothing was changed." in done.err
     assert asked(ada, "SELECT * FROM letter") == before
+
+
+def test_whoever_sends_to_a_dead_address_again_says_that_it_lives_and_the_next_run_writes_there(ada: Office) -> None:
+    reference = stuck(ada, "failed", bounce=Bounce("5.1.1", at("2024-04-01 00:00")))
+    assert ada.run(T29)["outcomes"] == {"nothing_due": 1}
+    done = ada.migrate("resend", reference, *WHY, "--as-of", "2024-01-03T08:00")
+    assert "The address counted as dead (5.1.1), and does so no more.\n" in done.out
+    assert ada.migrate("send", "--as-of", "2024-01-03T09:00").code == 0
+    assert ada.run(T14)["outcomes"] == {"queued": 1}
+    assert ada.told() == [("ada@example.com", "T-14"), ("ada@example.com", "T-30")]
+
+
+def test_what_is_not_sent_again_leaves_a_dead_address_dead(ada: Office) -> None:
+    reference = stuck(ada, "failed", bounce=Bounce("5.1.1", at("2024-04-01 00:00")))
+    exempted(ada, "2024-03-01")
+    assert ada.migrate("resend", reference, *WHY, "--as-of", T30).code == 2
+    assert asked(ada, "SELECT cleared_at FROM bounce") == [(None,)]
+
+
+def test_a_reminder_that_went_to_the_new_address_is_not_sent_again_to_the_old_one(ada: Office) -> None:
+    reference = stuck(ada, "failed")
+    ada.change("ada", mail="ada@new.example")
+    ada.run("2024-01-02T18:00")
+    assert ada.told() == [("ada@new.example", "T-30")]
+    done = ada.migrate("resend", reference, *WHY, "--as-of", T29)
+    assert done.code == 2
+    assert f"letter {reference} would be pointless: the same was written to ada@new.example and is sent; nothing was changed." in done.err
+    assert asked(ada, "SELECT state FROM letter ORDER BY id") == [("failed",), ("sent",)]
 
 
 def test_a_letter_nobody_wrote_is_refused(ada: Office) -> None:
@@ -215,13 +247,35 @@ def test_what_waits_for_an_account_is_withdrawn_at_once_and_due_again_when_the_e
     ada.migrate("send", "--as-of", T30)
     assert ada.mails() == []
     assert ada.run("2024-01-02T18:00")["outcomes"] == {outcome: 1}
-    done = ada.migrate(command, "remove", "ada@example.com", "--as-of", "2024-01-02T19:00")
+    done = ada.migrate(command, "remove", "ada@example.com", *WHY, "--as-of", "2024-01-02T19:00")
     assert done.code == 0, done.err
     assert ada.run("2024-01-02T20:00")["outcomes"] == {"queued": 1}
     assert ada.told() == [("ada@example.com", "T-30")]
     assert ada.migrate("ledger", "check", "--quiet").out == ""
     table = "exemption" if command == "exempt" else "pause"
-    assert asked(ada, f"SELECT owner, removed_at IS NULL FROM {table}") == [("Jo Grant", 0)]
+    assert asked(ada, f"SELECT owner, removed_at IS NULL, removed_by, removed_reason FROM {table}") == [("Jo Grant", 0, "jo", WHY[1])]
+
+
+@pytest.mark.parametrize("server", ["postgres", "mariadb"])
+@pytest.mark.parametrize(("command", "outcome"), [("exempt", "exempt"), ("pause", "paused")])
+def test_what_is_granted_while_a_run_decides_holds_for_the_letters_of_that_run(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, server: str, command: str, outcome: str
+) -> None:
+    office = Office(tmp_path / "office", ledger=request.getfixturevalue(f"{server}_url"))
+    office.hire("ada", "sms")
+    office.hire("bob", "sms")
+    office.run("2023-07-20T06:00")
+
+    def meanwhile(*arguments: Any) -> Draft:
+        made = draft(*arguments)
+        assert "withdrawn" not in exempted(office, "2024-01-20", command=command)
+        return made
+
+    monkeypatch.setattr(job, "draft", meanwhile)
+    assert office.run(T30)["letters"] == {"sent": 1, "failed": 0, "uncertain": 0, "withdrawn": 1, "queued": 0}
+    monkeypatch.undo()
+    assert office.told() == [("bob@example.com", "T-30")]
+    assert office.run(T29)["outcomes"] == {outcome: 1, "nothing_due": 1}
 
 
 def test_neither_a_pause_nor_an_exemption_stops_a_confirmation(ada: Office) -> None:
@@ -284,9 +338,72 @@ def test_today_is_a_day_of_the_campaigns_zone_and_may_be_the_last(ada: Office) -
     assert "is over: today is 2024-01-03" in done.err
 
 
+def test_whoever_explains_an_account_sees_every_decision_on_it_with_who_when_and_why(ada: Office) -> None:
+    reference = stuck(ada, "failed")
+    assert ada.migrate("resend", reference, "--reason", "mended", "--by", "kim", "--as-of", "2024-01-02T08:00").code == 0
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{ada.folder / 'migrate.db'}"), create=False) as ledger:
+        worker = Claims(ledger, 1, "another-worker")
+        (letter,) = worker.claim(at("2024-01-02 16:30"))
+        worker.settle(letter, Settlement("uncertain"), at("2024-01-02 16:31"))
+    assert ada.migrate("settle", reference, "--sent", "--reason", "arrived", "--by", "kim", "--as-of", "2024-01-02T09:00").code == 0
+    exempted(ada, "2024-03-01", as_of="2024-01-02T10:00")
+    exempted(ada, "2024-01-20", as_of="2024-01-02T11:00", command="pause")
+    assert ada.migrate("exempt", "remove", "ada", "--reason", "is back", "--by", "lee", "--as-of", "2024-01-02T12:00").code == 0
+    done = ada.migrate("explain", "ada", "--json", "--as-of", T29).facts["decisions"]
+    assert [(each["at"][11:16], each["by"], each["decision"], each["about"], each["owner"], each["reason"]) for each in done] == [
+        ("16:00", "kim", "resend", reference, None, "mended"),
+        ("17:00", "kim", "settle", reference, None, "arrived"),
+        ("18:00", "jo", "exempt", "2024-03-01", "Jo Grant", WHY[1]),
+        ("19:00", "jo", "pause", "2024-01-20", "Jo Grant", WHY[1]),
+        ("20:00", "lee", "exempt remove", "2024-03-01", "Jo Grant", "is back"),
+    ]  # fmt: skip
+    text = ada.migrate("explain", "ada", "--as-of", T29).out
+    assert re.search(r"2024-01-02 12:00 PST +lee +exempt remove +2024-03-01 +Jo Grant +is back\n", text)
+
+
+def test_a_confirmation_that_went_back_by_itself_is_nobodys_decision(ada: Office) -> None:
+    ada.run("2023-07-20T06:00")
+    ada.change("ada", mfa="totp")
+    ada.run("2023-07-21T06:00", "--no-send")
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{ada.folder / 'migrate.db'}"), create=False) as ledger:
+        worker = Claims(ledger, 1, "a-worker")
+        worker.claim(at("2023-07-21 15:00"))
+        assert len(worker.sweep(at("2023-07-21 16:00")).requeued) == 1
+    assert ada.migrate("explain", "ada", "--json").facts["decisions"] == []
+
+
+def test_what_was_taken_back_is_listed_and_reported_with_who_did_it_and_why(ada: Office) -> None:
+    ada.run(T30)
+    exempted(ada, "2024-03-01", as_of="2024-01-02T08:00")
+    done = ada.migrate("exempt", "remove", "ada", "--reason", " is\nback ", "--by", "lee", "--json", "--as-of", "2024-01-02T23:00")
+    assert done.facts == {"account_id": "ada", "removed": 1, "by": "lee", "reason": "is back"}
+    assert ada.migrate("exempt", "list").out == "There are none.\n"
+    assert ada.migrate("pause", "list", "--removed").out == "There are none.\n"
+    shown = ada.migrate("exempt", "list", "--removed").out
+    assert re.search(r"\nada +2024-03-01 +Jo Grant +2024-01-02 +lee +is back\n", shown)
+    ada.run(T29)
+    (row,) = ada.report("exemptions")
+    assert (row["removed_at"], row["removed_by"], row["removed_reason"], row["expired"]) == (
+        "2024-01-03T07:00:00Z",
+        "lee",
+        "is back",
+        "false",
+    )
+
+
+def test_an_exception_is_taken_back_with_a_reason_or_not_at_all(ada: Office) -> None:
+    ada.run(T30)
+    exempted(ada, "2024-03-01")
+    for reason, says in ((["--reason", " "], "--reason: says nothing."), ([], "Missing option '--reason'")):
+        done = ada.migrate("exempt", "remove", "ada", *reason, "--as-of", T30)
+        assert done.code == 2
+        assert says in done.err
+    assert asked(ada, "SELECT removed_at FROM exemption") == [(None,)]
+
+
 def test_removing_what_is_not_there_says_so(ada: Office) -> None:
     ada.run(T30)
-    done = ada.migrate("pause", "remove", "ada", "--as-of", T30)
+    done = ada.migrate("pause", "remove", "ada", *WHY, "--as-of", T30)
     assert done.code == 2
     assert "ada has no pause; nothing was changed. `migrate pause list` shows who has one." in done.err
 

@@ -6,11 +6,18 @@ import contextlib
 import gzip
 import sqlite3
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from office import Done, Office
 from powerless import powerless
+
+from migrate import plan
+from migrate.plan import Planned
 
 T30, T29 = "2024-01-02T06:00", "2024-01-03T06:00"
 
@@ -51,6 +58,30 @@ def test_a_query_that_fails_half_way_changes_nothing(seasoned: Office) -> None:
     seasoned.directory = f'kind = "sql"\nurl = "sqlite:///directory.db"\nquery = "{query}"'
     seasoned.write()
     assert_nothing_happened(seasoned, seasoned.migrate("run", "--as-of", T29), before, 30)
+
+
+@pytest.mark.parametrize(
+    ("frame", "damage", "says"),
+    [
+        ("outcomes", lambda rows: rows.assign(outcome=rows["outcome"].where(rows.index != 7)), "30 rows were read but 29 have an outcome"),
+        ("reminders", lambda rows: rows.iloc[1:], "30 outcomes say queued, but 29 accounts have letters"),
+    ],
+)
+def test_a_decision_that_does_not_add_up_is_not_recorded(
+    seasoned: Office, monkeypatch: pytest.MonkeyPatch, frame: str, damage: Callable[[pd.DataFrame], pd.DataFrame], says: str
+) -> None:
+    """What the check before the commit is there for: a mistake of ours that loses somebody on the way."""
+    before, planned = ledger_rows(seasoned), plan.plan
+
+    def mistaken(*arguments: Any) -> Planned:
+        found = planned(*arguments)
+        return replace(found, **{frame: damage(getattr(found, frame))})
+
+    monkeypatch.setattr(plan, "plan", mistaken)
+    done = seasoned.migrate("run", "--as-of", "2024-01-18T06:00")
+    assert (done.code, says in done.err) == (1, True), done.err
+    assert_one_paragraph(done)
+    assert (ledger_rows(seasoned), len(seasoned.mails())) == (before, 30)
 
 
 def test_a_truncated_archive_changes_nothing(seasoned: Office) -> None:

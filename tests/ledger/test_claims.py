@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 from migrate.ledger import schema
 from migrate.ledger.claims import Bounce, Settlement, Swept
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.ledger.exceptions import Grant, Kind, grant, remove
 
 HOUR = timedelta(hours=1)
 
@@ -66,6 +69,44 @@ def test_only_confirmations_go_out_when_nothing_else_may(scene: Scene) -> None:
     scene.queue(queue_row("a1"), confirmation("a2"))
     assert [letter.account_id for letter in scene.worker().claim(NOW, limit=5, only_confirmations=True)] == ["a2"]
     assert scene.worker().claim(NOW, limit=5, only_confirmations=True) == []
+
+
+def granted(scene: Scene, kind: Kind, account_id: str, until: str) -> None:
+    with scene.ledger.begin() as connection:
+        grant(connection, kind, scene.campaign_id, [Grant(account_id, date.fromisoformat(until), "ciso", "at sea", NOW, "jo")])
+
+
+def test_whoever_was_exempted_or_paused_since_is_spared_at_the_claim(scene: Scene) -> None:
+    scene.queue(*(queue_row(f"a{n}") for n in range(1, 6)), confirmation("a1", address="home@example.com"))
+    granted(scene, "pause", "a1", "2024-01-02")
+    granted(scene, "exemption", "a2", "2024-01-03")
+    granted(scene, "pause", "a2", "2024-01-03")
+    granted(scene, "pause", "a3", "2024-01-01")
+    granted(scene, "pause", "a4", "2024-03-01")
+    with scene.ledger.begin() as connection:
+        remove(connection, "pause", scene.campaign_id, "a4", NOW, by="jo", reason="is back")
+    taken = scene.worker().claim(NOW, limit=4)
+    assert [(letter.account_id, letter.kind) for letter in taken] == [
+        ("a1", "change_confirmation"), ("a3", "reminder"), ("a4", "reminder"), ("a5", "reminder"),
+    ]  # fmt: skip
+    letters = scene.letters()
+    with scene.ledger.read() as connection:
+        event = schema.letter_event.c
+        why = connection.execute(sa.select(event.letter_id, event.actor, event.reason).where(event.to_state == "withdrawn")).all()
+    assert sorted(map(tuple, why)) == [(1, "worker-1", "paused"), (2, "worker-1", "exempt")]
+    assert [(row.state, row.settled_at) for row in letters.values() if row.id in (1, 2)] == [("withdrawn", NOW)] * 2
+    assert (scene.worker().waiting(NOW), scene.worker().claim(NOW)) == (0, [])
+
+
+def test_the_last_day_of_a_pause_ends_where_the_campaigns_days_end(scene: Scene) -> None:
+    scene.queue(queue_row("a1"), queue_row("a2"))
+    granted(scene, "pause", "a1", "2024-01-02")
+    nearly_over = datetime(2024, 1, 3, 7, 59, tzinfo=UTC)
+    west = replace(scene.worker(), zone=ZoneInfo("America/Los_Angeles"))
+    assert [letter.account_id for letter in west.claim(nearly_over, limit=1)] == ["a2"]
+    scene.queue(queue_row("a3"))
+    granted(scene, "pause", "a3", "2024-01-02")
+    assert [letter.account_id for letter in west.claim(nearly_over + MINUTE, limit=1)] == ["a3"]
 
 
 def test_another_campaign_of_the_same_ledger_is_left_alone(scene: Scene) -> None:

@@ -32,7 +32,7 @@ def wrong(ledger: Ledger) -> dict[str, tuple[str, ...]]:
 def change(seq: int, state: str) -> dict[str, Any]:
     return {
         "account_id": "a1", "seq": seq, "tenure": 1, "change": "authenticator_enabled", "mailed": True, "state": state, "seen_at": NOW,
-        "had": "sms", "has": "totp",
+        "had": "sms", "has": "totp", "closed_at": NOW if state == "confirmed" else None,
     }  # fmt: skip
 
 
@@ -51,12 +51,12 @@ def lived(scene: Scene) -> Scene:
         for ref in (each.reference for each in letters if each.state == "failed"):
             outbox.decide(connection, ref, "queued", NOW + 7 * MINUTE, actor="jo", reason="mended")
         assert outbox.withdraw_reminders(connection, scene.campaign_id, ["a1", "a4"], NOW, actor="jo", reason="exempt") == [1, 4]
-        people = recorded(person("a1", "totp"), person("a2"))
+        people = recorded(person("a1", "totp"), *(person(f"a{n}") for n in range(2, 6)), outcome="queued")
         record.accounts(connection, scene.campaign_id, scene.run_seq, people.assign(change_count=2))
         grant(connection, "exemption", scene.campaign_id, [Grant("a2", NOW.date(), "ciso", "at sea", NOW, "jo")])
         same = {"campaign_id": scene.campaign_id, "run_seq": scene.run_seq}
         connection.execute(sa.insert(schema.change), [change(1, "confirmed") | same, change(2, "open") | same])
-        connection.execute(sa.update(schema.run).values(counts='{"outcomes": {"queued": 3}}'))
+        connection.execute(sa.update(schema.run).values(read=5, counts='{"outcomes": {"queued": 5}, "standing": {"sms_only": 5}}'))
     return scene
 
 
@@ -68,7 +68,7 @@ def test_an_empty_ledger_agrees_with_itself(ledger: Ledger) -> None:
     assert wrong(ledger) == {}
 
 
-CORRUPTIONS = {
+CORRUPTIONS: dict[str, list[tuple[str, str]]] = {
     "last-event": [
         ("UPDATE letter SET state = 'sent' WHERE id = 2",
          r"letter \w{8} is sent; its last event says uncertain"),
@@ -83,38 +83,92 @@ CORRUPTIONS = {
     "letter-notice": [
         ("UPDATE letter SET occasion = 'T-7' WHERE id = 1", r"letter \w{8} names notice 1, which is not there or about something else"),
     ],
+    "references": [
+        ("UPDATE letter SET address = 'eve@example.com' WHERE id = 1",
+         r"letter \w{8} to eve@example.com does not have the reference of its notice and address"),
+    ],
+    "cutoffs references": [
+        ("UPDATE notice SET told_cutoff = 'soon' WHERE id = 1", r"notice 1 \(T-30\) names the cutoff 'soon', which is no instant"),
+        ("UPDATE notice SET told_cutoff = '2024-02-01' WHERE kind = 'change_confirmation'",
+         r"notice 6 \(change-1\) confirms a change, and names the cutoff 2024-02-01"),
+    ],
+    "people": [
+        ("UPDATE account SET tenure = 0 WHERE account_id = 'a5'", r"notice 5 is for holder 1 of 'a5', whom nobody knows"),
+    ],
+    "people last-counts": [
+        ("DELETE FROM account WHERE account_id = 'a5'", r"notice 5 is for holder 1 of 'a5', whom nobody knows"),
+    ],
+    "attempts": [
+        ("UPDATE letter SET attempts = 0 WHERE state = 'sent'", r"letter \w{8} is sent after 0 tries and 1 claims"),
+        ("UPDATE letter SET attempts = 3 WHERE id = 5", r"letter \w{8} is queued after 3 tries and 0 claims"),
+    ],
     "leases": [
         ("UPDATE letter SET owner = 'x' WHERE id = 1", r"letter \w{8} is \w+; only a letter that is sending has an owner and a lease"),
     ],
     "settled": [
         ("UPDATE letter SET settled_at = NULL WHERE state = 'sent'", r"letter \w{8} is sent, and its settled_at says otherwise"),
+        ("UPDATE letter SET settled_at = 1 WHERE state = 'sent'", r"letter \w{8} got to be sent at another instant than its settled_at"),
         ("UPDATE letter SET settled_at = 1 WHERE state = 'queued'", r"letter \w{8} is queued, and its settled_at says otherwise"),
     ],
     "changes": [
         ("UPDATE change_ SET state = 'open' WHERE seq = 1", r"change 1 of account 'a1' is open, and has a confirmation"),
+        ("UPDATE change_ SET closed_at = 1 WHERE seq = 2", r"change 2 of account 'a1' is open, and its closed_at says otherwise"),
+        ("UPDATE change_ SET mailed = FALSE WHERE seq = 2", r"change 2 of account 'a1' is open, and nobody is mailed about such a change"),
+        ("UPDATE notice SET change_seq = 7 WHERE id = 6", r"notice 6 confirms change 7 of account 'a1', which was never seen"),
         ("UPDATE change_ SET state = 'confirmed' WHERE seq = 2", r"change 2 of account 'a1' is confirmed, and has none"),
     ],
     "change-numbers": [
         ("UPDATE account SET change_count = 1 WHERE account_id = 'a1'", r"account 'a1' counts 1 changes; its last one is number 2"),
     ],
-    "counts": [
-        ("UPDATE run SET rejected = 1", r"run r00001 read 3 rows and rejected 1; its outcomes are \{'queued': 3\}"),
+    "counts last-counts": [
+        ("""UPDATE run SET counts = '{"outcomes": {"queued": 4}, "standing": {"sms_only": 5}}'""",
+         r"run r00001 read 5 rows and rejected 0; its outcomes are \{'queued': 4\}"),
+    ],
+    "last-counts": [
+        ("UPDATE account SET outcome = 'held' WHERE account_id = 'a3'",
+         r"run r00001, the last one, counted the outcomes queued 5; its accounts have held 1, queued 4"),
+        ("UPDATE account SET standing = 'migrated' WHERE account_id = 'a3'",
+         r"run r00001, the last one, counted the standing sms_only 5; its accounts have migrated 1, sms_only 4"),
+        ("INSERT INTO rejection (run_seq, position, rejection) VALUES (1, 7, 'no id')",
+         r"run r00001 rejected 0 rows, of which 1 are there"),
+    ],
+    "runs": [
+        ("UPDATE run SET state = 'completed'", r"run r00001 is completed, and its finished_at says otherwise"),
+        ("UPDATE run SET evidence = 'reports/x'", r"run r00001 is recorded, and has evidence without a manifest"),
+        ("UPDATE run SET evidence = 'reports/x', manifest_digest = '5'", r"run r00001 is recorded, and has evidence that is not dated"),
     ],
     "exceptions": [
         ("UPDATE exemption SET until = '2024-1-2'", r"exemption 1 ends on '2024-1-2', which is no day"),
+        ("UPDATE exemption SET removed_by = 'jo'", r"exemption 1 of 'a2' was taken back, nobody knows when"),
         ("UPDATE exemption SET account_id = 'zoe'", r"exemption 1 is for 'zoe', whom nobody knows"),
     ],
 }  # fmt: skip
+"""The checks that find it, the one whose sentence is looked at first → what breaks the ledger, and the sentence."""
 
 
-@pytest.mark.parametrize(("name", "sql", "says"), [(name, *each) for name, several in CORRUPTIONS.items() for each in several])
-def test_what_does_not_agree_is_named(lived: Scene, name: str, sql: str, says: str) -> None:
+def test_what_does_not_agree_is_named(lived: Scene) -> None:
+    quoted = lived.ledger.engine.dialect.identifier_preparer.quote_identifier("change")
+    with lived.ledger.engine.execution_options(migrate_writes=True).connect() as connection:
+        for names, several in CORRUPTIONS.items():
+            for sql, says in several:
+                connection.execute(sa.text(sql.replace("change_ ", f"{quoted} ")))
+                found = {each.check: each.examples for each in check(connection) if each.wrong}
+                connection.rollback()
+                assert set(found) == set(names.split()), sql
+                assert any(re.match(says, example) for example in found[names.split()[0]]), (sql, found)
+
+
+def test_a_reminder_that_stands_in_two_letters_is_named(lived: Scene) -> None:
+    lived.queue(queue_row("a2", address="a2@new.example"))
+    assert wrong(lived.ledger) == {"once": ("notice 2 (T-30 for 'a2') stands in 2 letters",)}
+
+
+def test_a_lease_that_would_hold_a_letter_for_ever_is_named(lived: Scene) -> None:
+    claimed = lived.claimed()
+    assert wrong(lived.ledger) == {}
     with lived.ledger.begin() as connection:
-        quoted = connection.dialect.identifier_preparer.quote_identifier("change")
-        connection.execute(sa.text(sql.replace("change_ ", f"{quoted} ")))
-    found = wrong(lived.ledger)
-    assert set(found) == {name}
-    assert any(re.match(says, example) for example in found[name]), found
+        connection.execute(sa.update(schema.letter).where(schema.letter.c.state == "sending").values(lease_until=NOW + timedelta(days=365)))
+    assert wrong(lived.ledger) == {"leases": (f"letter {claimed.reference} has a lease that does not end within a day of its claim",)}
 
 
 def test_a_notice_without_a_letter_is_named(lived: Scene) -> None:
@@ -173,7 +227,6 @@ def test_of_many_the_first_are_shown_and_all_are_counted(scene: Scene, monkeypat
     scene.queue(*(queue_row(f"a{n}") for n in range(5)))
     with scene.ledger.begin() as connection:
         connection.execute(sa.update(schema.letter).values(lease_until=NOW + timedelta(minutes=1)))
-        connection.execute(sa.update(schema.run).values(counts='{"outcomes": {"queued": 3}}'))
     with scene.ledger.read() as connection:
-        (found,) = [each for each in check(connection) if each.wrong]
-    assert (found.check, found.wrong, len(found.examples)) == ("leases", 5, 2)
+        (found,) = [each for each in check(connection) if each.check == "leases"]
+    assert (found.wrong, len(found.examples)) == (5, 2)

@@ -26,10 +26,14 @@ def test_what_is_granted_is_there_until_it_is_removed_and_its_row_stays(scene: S
         assert exceptions.granted(connection, kind, scene.campaign_id) == [of_another, GRANT, longer]
         assert exceptions.granted(connection, kind, scene.campaign_id, ["a1"]) == [GRANT, longer]
         assert exceptions.granted(connection, other, scene.campaign_id) == []
-        assert exceptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE) == 2
-        assert exceptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE) == 0
+        assert exceptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE, by="kim", reason="is back") == 2
+        assert exceptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE, by="lee", reason="is away") == 0
         assert exceptions.granted(connection, kind, scene.campaign_id) == [of_another]
         table = {"exemption": schema.exemption, "pause": schema.pause}[kind]
+        removal = {"removed_at": NOW + MINUTE, "removed_by": "kim", "removed_reason": "is back"}
+        assert exceptions.granted(connection, kind, scene.campaign_id, removed=True) == [
+            replace(each, **removal) for each in (GRANT, longer)
+        ]
         assert connection.execute(sa.select(table.c.removed_at).order_by(table.c.id)).scalars().all() == [NOW + MINUTE, NOW + MINUTE, None]
         assert dict(Prior(connection, "sms").exceptions(table, NOW.date())) == {"A1": "2024-02-10"}
 

@@ -2,42 +2,108 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from ledger.scenes import NOW, facts
+from alembic.script import ScriptDirectory
+from office import Office
 
-from migrate.ledger import revisions, runs, schema
+from migrate.ledger import consistency, revisions, schema
 from migrate.ledger.engine import Ledger, LedgerSettings
-from migrate.ledger.pace import reserve
 
-EARLIER = ["0001"]
+EARLIER = [script.revision for script in ScriptDirectory.from_config(revisions.config()).walk_revisions()][:0:-1]
+NEVER_LEFT = {"run_lock"}
+"""Tables without a row between two commands."""
+
+Rows = dict[str, list[dict[str, Any]]]
 
 
-def _left_behind(url: str, revision: str) -> None:
-    """A ledger of that revision with a campaign and a run in it."""
+def rows_of(connection: sa.Connection) -> Rows:
+    """Table → its rows, every value as the database keeps it."""
+    found = sa.MetaData()
+    found.reflect(connection)
+    return {
+        table.name: [dict(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key.columns)).mappings()]
+        for table in found.sorted_tables
+        if table.name != "alembic_version"
+    }
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """The rows of a ledger in which something of everything happened, in the order in which tables need each other."""
+    office = Office(tmp_path_factory.mktemp("lived") / "office")
+    for name in ("ann", "bob", "cem", "dora"):
+        office.hire(name)
+    office.hire("", "sms")
+    office.run("2023-07-20T06:00")
+    office.change("ann", mfa="totp", mail="ann@new.example")
+    office.write()
+    plan = office.migrate("dry-run", "--json", "--as-of", "2024-01-02T06:00").facts["out"]
+    office.run("2024-01-02T06:00", "--plan", plan)
+    by = ("--reason", "at sea", "--by", "jo", "--as-of", "2024-01-02T08:00")
+    for what in ("exempt", "pause"):
+        for name in ("bob", "cem"):
+            assert office.migrate(what, "add", name, "--until", "2024-03-01", "--owner", "ciso", *by).code == 0
+        assert office.migrate(what, "remove", "cem", *by).code == 0
+    office.leave("dora")
+    office.run("2024-01-18T06:00")
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{office.folder / 'migrate.db'}"), create=False) as ledger:
+        with ledger.begin() as connection:
+            bounced = {"address": "bob@example.com", "hard": True, "code": "5.1.1", "seen_at": 1_705_000_000_000_000, "until": 1}
+            connection.execute(sa.insert(schema.bounce).values(campaign_id=1, **bounced))
+            connection.execute(sa.insert(schema.pace).values(server="mail.example.com:25", next_at=1_705_000_000_000_000))
+        with ledger.read() as connection:
+            rows = rows_of(connection)
+    assert {name for name, found in rows.items() if not found} == NEVER_LEFT
+    return rows
+
+
+def left_behind(url: str, revision: str, lived: Rows) -> Rows:
+    """Makes a ledger of an earlier revision, with as much of the rows as its tables have room for; what is in it then."""
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         made = revisions.config()
         made.attributes["connection"] = connection
         command.upgrade(made, revision)
-        connection.execute(sa.insert(schema.campaign).values(name="sms", secret="5" * 64, created_at=NOW))
-        runs.begin(connection, 1, facts())
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for name, rows in lived.items():
+            if rows and name in tables.tables:
+                known = tables.tables[name].columns.keys()
+                connection.execute(sa.insert(tables.tables[name]), [{key: row[key] for key in known} for row in rows])
+        before = rows_of(connection)
     engine.dispose()
+    return before
 
 
 @pytest.mark.parametrize("revision", EARLIER)
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_an_earlier_ledger_keeps_its_rows(revision: str, database: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    url: Any = f"sqlite:///{tmp_path / 'migrate.db'}" if database == "sqlite" else request.getfixturevalue("postgres_url")
-    _left_behind(url, revision)
-    with Ledger.open(LedgerSettings(url=url), create=False) as ledger:
-        with ledger.read() as connection:
-            assert revisions.current(connection) == revisions.HEAD
-            assert connection.execute(sa.select(schema.campaign.c.name)).scalar_one() == "sms"
-            assert runs.find(connection, 1).as_of == NOW
-        assert reserve(ledger, "mail.example.com:25", NOW - NOW, 1, NOW) == NOW
-    assert (tmp_path / f"migrate.db.{revision}.bak").exists() is (database == "sqlite")
+@pytest.mark.parametrize("database", ["sqlite", "postgres", "mariadb"])
+def test_an_earlier_ledger_keeps_every_row_of_every_table(
+    lived: Rows, revision: str, database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url: Any = f"sqlite:///{tmp_path / 'migrate.db'}" if database == "sqlite" else request.getfixturevalue(f"{database}_url")
+    before = left_behind(url, revision, lived)
+    with Ledger.open(LedgerSettings(url=url), create=False) as ledger, ledger.read() as connection:
+        assert revisions.current(connection) == revisions.HEAD
+        after = rows_of(connection)
+        assert [each for each in consistency.check(connection) if each.wrong] == []
+    assert set(after) == set(lived)
+    for table, rows in after.items():
+        old = before.get(table, [])
+        assert [{key: row[key] for key in (old[0] if old else ())} for row in rows] == old, table
+        assert {value for row in rows for key, value in row.items() if old and key not in old[0]} <= {None}, table
+    if database == "sqlite":
+        with closing(sqlite3.connect(tmp_path / f"migrate.db.{revision}.bak")) as kept:
+            assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
+            assert kept.execute("SELECT count(*) FROM letter").fetchone() == (len(lived["letter"]),)
+        assert (tmp_path / f"migrate.db.{revision}.bak").stat().st_mode & 0o777 == 0o600
+
+
+def test_there_is_a_ledger_of_every_earlier_revision_to_upgrade() -> None:
+    assert EARLIER == ["0001", "0002"]

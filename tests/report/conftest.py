@@ -159,9 +159,9 @@ CHANGE_ROWS = [
 ]
 EXEMPTION_ROWS = [
     {"account_id": "gil", "until": "2024-03-01", "owner": "ciso", "reason": "at sea", "created_at": instant("2023-12-01T10:00:00Z"),
-     "created_by": "root"},
+     "created_by": "root", "removed_at": None, "removed_by": None, "removed_reason": None},
     {"account_id": "ann", "until": "2024-01-01", "owner": "ciso", "reason": "-leave", "created_at": instant("2023-11-01T10:00:00Z"),
-     "created_by": "root"},
+     "created_by": "root", "removed_at": None, "removed_by": None, "removed_reason": None},
 ]  # fmt: skip
 REJECTED_ROWS = [
     {"position": 7, "account_id": None, "rejection": "no account_id"},

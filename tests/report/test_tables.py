@@ -117,6 +117,13 @@ def test_an_exemption_counts_its_days_and_is_expired_from_the_day_after_its_last
     assert found[["account_id", "days_to_expiry", "expired"]].values.tolist() == [["ann", -1, True], ["gil", 59, False]]
 
 
+def test_an_exemption_that_was_taken_back_comes_last_and_does_not_expire() -> None:
+    removal = {"removed_at": instant("2023-12-24T10:00:00Z"), "removed_by": "jo", "removed_reason": "is back"}
+    exemptions = frame([EXEMPTION_ROWS[0], EXEMPTION_ROWS[1] | removal], tables.EXEMPTION_COLUMNS)
+    found = tables.exemptions_table(exemptions, TERMS, AS_OF)
+    assert found[["account_id", "expired", "removed_by"]].fillna("").values.tolist() == [["gil", False, ""], ["ann", False, "jo"]]
+
+
 def test_no_table_names_a_column_twice_and_every_frame_can_be_empty() -> None:
     assert len({table.name for table in tables.TABLES}) == len(tables.TABLES)
     assert accounts().empty

@@ -1,0 +1,69 @@
+"""Whether accounts, their versions and their changes agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from migrate.ledger.consistency.database import Check, rows
+from migrate.ledger.schema import account, account_history, change, notice, run
+from migrate.plan import CONFIRMATION
+
+
+def _changes(connection: sa.Connection) -> Iterator[str]:
+    mine = [notice.c[name] == change.c[name] for name in ("campaign_id", "account_id")]
+    told = sa.exists().where(*mine, notice.c.change_seq == change.c.seq, notice.c.kind == CONFIRMATION)
+    columns = (change.c.account_id, change.c.seq, change.c.state)
+    order = (change.c.campaign_id, change.c.account_id, change.c.seq)
+    for wrong, sentence in (
+        (sa.and_(change.c.state != "confirmed", told), "has a confirmation"),
+        (sa.and_(change.c.state == "confirmed", ~told), "has none"),
+    ):
+        found = sa.select(*columns).where(wrong).order_by(*order)
+        yield from rows(connection, found, f"change {{seq}} of account {{account_id!r}} is {{state}}, and {sentence}")
+    closed = change.c.state.in_(("confirmed", "unsaid"))
+    for wrong, sentence in (
+        (closed != change.c.closed_at.is_not(None), "its closed_at says otherwise"),
+        (sa.and_(~change.c.mailed, change.c.state != "recorded"), "nobody is mailed about such a change"),
+    ):
+        found = sa.select(*columns).where(wrong).order_by(*order)
+        yield from rows(connection, found, f"change {{seq}} of account {{account_id!r}} is {{state}}, and {sentence}")
+    seen = sa.exists().where(*mine, notice.c.change_seq == change.c.seq, notice.c.tenure == change.c.tenure)
+    made_up = sa.select(notice.c.id, notice.c.account_id, notice.c.change_seq).where(notice.c.kind == CONFIRMATION, ~seen)
+    sentence = "notice {id} confirms change {change_seq} of account {account_id!r}, which was never seen"
+    yield from rows(connection, made_up.order_by(notice.c.id), sentence)
+
+
+def _numbers(connection: sa.Connection) -> Iterator[str]:
+    last = sa.select(change.c.campaign_id, change.c.account_id, sa.func.max(change.c.seq).label("last"))
+    newest = last.group_by(change.c.campaign_id, change.c.account_id).subquery()
+    mine = sa.and_(newest.c.campaign_id == account.c.campaign_id, newest.c.account_id == account.c.account_id)
+    behind = sa.select(account.c.account_id, account.c.change_count, newest.c.last).select_from(account.join(newest, mine))
+    behind = behind.where(account.c.change_count < newest.c.last)
+    return rows(connection, behind, "account {account_id!r} counts {change_count} changes; its last one is number {last}")
+
+
+def _versions(connection: sa.Connection) -> Iterator[str]:
+    for table in (account, account_history):
+        foreign = sa.select(table.c.account_id, table.c.since_run).select_from(
+            table.outerjoin(run, sa.and_(run.c.seq == table.c.since_run, run.c.campaign_id == table.c.campaign_id))
+        )
+        sentence = f"{table.name} {{account_id!r}} is said to hold since run {{since_run}}, which its campaign never had"
+        yield from rows(connection, foreign.where(run.c.seq.is_(None)), sentence)
+    h, later = account_history.c, account_history.alias().c
+
+    def follows(version: Any) -> sa.ColumnElement[bool]:
+        return sa.exists().where(version.campaign_id == h.campaign_id, version.account_id == h.account_id, version.since_run == h.until_run)
+
+    torn = sa.select(h.account_id, h.since_run, h.until_run)
+    torn = torn.where(sa.or_(h.until_run <= h.since_run, ~sa.or_(follows(account.c), follows(later))))
+    yield from rows(connection, torn, "account {account_id!r}: no version follows the one of run {since_run}, which held until {until_run}")
+
+
+CHECKS: Final[dict[str, tuple[str, Check]]] = {
+    "changes": ("a change is confirmed if, and only if, there is a confirmation of it", _changes),
+    "change-numbers": ("an account counts all of its changes", _numbers),
+    "versions": ("the versions of an account follow each other, each since a run of its campaign", _versions),
+}

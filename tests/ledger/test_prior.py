@@ -1,0 +1,44 @@
+"""What a run remembers is of its own campaign and of the range it asks for, whatever else the ledger holds."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from ledger.scenes import NOW, Scene, facts, queue_row
+
+from migrate.ledger import runs, schema
+from migrate.ledger.claims import Settlement
+from migrate.ledger.prior import Prior
+
+
+def another_campaign(scene: Scene) -> Scene:
+    with scene.ledger.begin() as connection:
+        connection.execute(sa.insert(schema.campaign).values(name="other", secret="6" * 64, created_at=NOW))
+        campaign_id = connection.execute(sa.select(schema.campaign.c.id).where(schema.campaign.c.name == "other")).scalar_one()
+        run = runs.begin(connection, campaign_id, facts())
+    return Scene(scene.ledger, campaign_id, run.seq)
+
+
+def test_what_another_campaign_mailed_is_not_remembered(scene: Scene) -> None:
+    other = another_campaign(scene)
+    for campaign in (scene, other):
+        campaign.queue(*(queue_row(account, message_id=f"<{account}-{campaign.campaign_id}@x>") for account in ("a1", "a2")))
+        worker = campaign.worker()
+        (letter,) = worker.claim(NOW)
+        worker.settle(letter, Settlement("sent"), NOW)
+    with scene.ledger.read() as connection:
+        mailed = Prior(connection, "other").mailed(None, None, "T-30")
+        nothing = Prior(connection, "third").mailed(None, None, "T-30")
+    assert [sorted(frame["account_id"]) for frame in (mailed.told, mailed.last_told, mailed.waiting)] == [["a1", "a2"], ["a1"], ["a2"]]
+    assert [len(frame) for frame in (nothing.told, nothing.last_told, nothing.waiting)] == [0, 0, 0]
+
+
+def test_what_was_mailed_outside_a_range_is_not_read(scene: Scene) -> None:
+    scene.queue(*(queue_row(account) for account in ("a1", "a2", "a3", "b1", "b2", "b3")))
+    worker = scene.worker()
+    for letter in worker.claim(NOW, limit=6):
+        if letter.account_id != "b3":
+            worker.settle(letter, Settlement("temporary" if letter.account_id == "b2" else "sent"), NOW)
+    with scene.ledger.read() as connection:
+        mailed = Prior(connection, "sms").mailed("a3", "b3", "T-30")
+    found = [sorted(frame["account_id"]) for frame in (mailed.told, mailed.last_told, mailed.waiting)]
+    assert found == [["a3", "b1", "b2"], ["a3", "b1"], ["b2"]]
