@@ -125,7 +125,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                     facts_of_read = ReadFacts(directory.describe(), clock(), whole.fingerprint, imaged.digest)
                     recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
                     lock.still_mine(connection)
-                image.keep(imaged, config.ledger.image_folder)
+                image.keep(imaged, _image_folder(config))
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
@@ -248,8 +248,14 @@ def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:
     """The image of the last run, if it was made under the same rules."""
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
-    found = image.find(config.ledger.image_folder, last.counts.get("image") if last else None)
+    found = image.find(_image_folder(config), last.counts.get("image") if last else None)
     return found if found and found.rules == _rules_digest(config, now) else None
+
+
+def _image_folder(config: Config) -> Path | None:
+    """Each campaign of a ledger has its own."""
+    folder = config.ledger.image_folder
+    return folder and folder / hashlib.sha256(config.campaign.name.encode()).hexdigest()[:12]
 
 
 def _rules_digest(config: Config, now: datetime) -> str:

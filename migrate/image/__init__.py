@@ -103,8 +103,9 @@ def keep(image: Image, folder: Path | None) -> Image | None:
         return None
     new = folder.with_name(folder.name + ".new")
     try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700, parents=True)
+        new.mkdir(mode=0o700)
         for name in (_ROWS, _RECORDS):
             shutil.move(image.folder / name, new / name)
             (new / name).chmod(0o600)

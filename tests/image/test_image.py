@@ -141,9 +141,14 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
         assert sum(facts[0]["outcomes"].values()) == facts[0]["read"] == len(read)
         assert remembered(quick) == remembered(thorough), f"day {number}"
         assert reports(quick) == reports(thorough)
-        carried += (quick.folder / "migrate.db.image" / "rows.arrow").stat().st_size > 0
+        carried += (only_folder(quick.folder / "migrate.db.image") / "rows.arrow").stat().st_size > 0
         day += timedelta(days=1)
     assert carried == 8
+
+
+def only_folder(within: Path) -> Path:
+    (found,) = within.iterdir()
+    return found
 
 
 def lived(office: Office) -> None:
@@ -184,7 +189,7 @@ def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, mo
 def test_an_image_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     office = Office(tmp_path / "office")
     lived(office)
-    image = office.folder / "migrate.db.image"
+    image = only_folder(office.folder / "migrate.db.image")
     match harm:
         case "deleted":
             shutil.rmtree(image)
@@ -225,7 +230,7 @@ def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_
     office.run("2024-01-02T15:00")
     office.ledger = 'sqlite:///migrate.db"\nimage = "elsewhere'
     office.run("2024-01-02T16:00")
-    image = office.folder / "elsewhere"
+    image = only_folder(office.folder / "elsewhere")
     assert image.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in image.iterdir()} == dict.fromkeys(
         ["image.json", "records.arrow", "rows.arrow"], 0o600
