@@ -95,7 +95,7 @@ class Draft:
 
         return cls(
             rules,
-            records=Sorted(folder / "records.arrow"),
+            records=Sorted(folder / "decided.arrow"),
             changes=spill("changes"),
             letters=spill("letters"),
             withdrawn=spill("withdrawn"),

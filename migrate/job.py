@@ -26,7 +26,7 @@ from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, wai
 from migrate.directory import Tally, mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError, ReportError
-from migrate.image import Image, Whole
+from migrate.image import Image, Records, Whole
 from migrate.ledger import history, outbox, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
@@ -125,13 +125,13 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                     facts_of_read = ReadFacts(directory.describe(), clock(), whole.fingerprint, imaged.digest)
                     recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
                     lock.still_mine(connection)
-                image.keep(imaged, _image_folder(config))
+                kept = image.keep(imaged, _image_folder(config))
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
         facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "waiting": None, "evidence": None}
         with _already_done(facts):
-            _report(config, ledger, recorded, facts, clock)
+            _report(config, ledger, recorded, facts, clock, kept.records if kept else None)
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
 
@@ -380,8 +380,13 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
     }
 
 
-def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock) -> None:
-    """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before."""
+def _report(
+    config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock, records: Records | None = None
+) -> None:
+    """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before.
+
+    `records` are what the run recorded, if they are at hand: the ledger says the same, more slowly.
+    """
     # A clock that was set back meanwhile does not date the evidence before what it tells of.
     at = max(clock(), recorded.started_at)
     facts["waiting"] = _waiting(config, ledger, recorded.campaign_id, at).facts()
@@ -389,7 +394,7 @@ def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any]
     with reporting(config, ledger):
         with ledger.read() as connection:
             last_event = history.last_event(connection)
-            written = evidence.write(Recall(connection, recorded, terms, at, last_event), config.reports, facts)
+            written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, facts)
         facts["evidence"] = str(written.folder) if written else None
         with ledger.begin() as connection:
             known = {name: facts[name] for name in ("letters", "waiting")} | {LAST_EVENT: last_event}

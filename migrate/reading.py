@@ -65,7 +65,7 @@ def take(directory: Directory, language: str, folder: Path, image: Image | None,
 def _take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
     tally = Tally()
     translator = Translator(directory, language=language, tally=tally)
-    rows = Rows(folder / "read.arrow", image.rows if image else None, image.doubled if image else ())
+    rows = Rows(folder / "rows.arrow", image.rows if image else None, image.doubled if image else ())
 
     def changed() -> Iterator[pd.DataFrame]:
         for raw in directory.frames():

@@ -81,11 +81,8 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
 
 
 def make(folder: Path, rules: str, stage: str, rows: Rows, records: Records, doubled: Iterable[int]) -> Image:
-    """The image of a run, in a folder of its own."""
-    if not rows.path.exists():
-        rows.path.touch()
-    rows.path.replace(folder / _ROWS)
-    records.path.replace(folder / _RECORDS)
+    """The image of a run, of the rows and records in its folder."""
+    rows.path.touch()
     return Image(folder, rules, stage, tuple(sorted(doubled)), records.firsts, _hashes(folder))
 
 
@@ -98,9 +95,10 @@ def _hashes(folder: Path) -> tuple[str, str]:
 
 
 def keep(image: Image, folder: Path | None) -> Image | None:
-    """Puts an image where the next run finds it. None if there is no room or no right: then that run does without."""
+    """Puts an image where the next run finds it; it stays where it is if there is no such place. None if there is no room or no right:
+    then that run does without."""
     if folder is None:
-        return None
+        return image
     new = folder.with_name(folder.name + ".new")
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

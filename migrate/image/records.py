@@ -75,7 +75,7 @@ class Whole:
 def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
     """The records of before, with those that were `decided` now (`SCHEMA`, `shaped` at last) in their place, in a file in `folder`."""
     cuts = sorted({*(before.firsts[1:] if before else ()), *decided.cuts(BATCH)})
-    path, mark, firsts = folder / "whole.arrow", _Fingerprint(), []
+    path, mark, firsts = folder / "records.arrow", _Fingerprint(), []
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA, options=_OPTIONS) as out:
         for low, high in zip([None, *cuts], [*cuts, None], strict=True):
             now = decided.between(low, high)

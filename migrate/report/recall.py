@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from migrate.image import Records
 from migrate.ledger import history, runs, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.runs import Run
@@ -34,7 +35,8 @@ _CHUNK: Final = 20_000
 class Recall:
     """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
 
-    `last_event` numbers the last event of a letter that it tells of; None where nothing but `evidence_at` is known.
+    `last_event` numbers the last event of a letter that it tells of; None where nothing but `evidence_at` is known. `records` are what the
+    run recorded of its accounts, where they are at hand.
     """
 
     connection: sa.Connection
@@ -42,6 +44,7 @@ class Recall:
     terms: Terms
     evidence_at: datetime
     last_event: int | None = None
+    records: Records | None = None
 
     @property
     def previous(self) -> Run | None:
@@ -53,7 +56,8 @@ class Recall:
         return None if found is None else runs.find(self.connection, found)
 
     def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        for records in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
+        of_ledger = history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK)
+        for records in self.records.frames() if self.records else of_ledger:
             ids = records["account_id"]
             yield records, self._fetch(self._letters().where(letter.c.account_id.between(ids.iloc[0], ids.iloc[-1])))
 
