@@ -65,7 +65,8 @@ class Sender:
                     while self._hand:
                         self._send(connection)
         except MailServerError as error:
-            self.done.stopped = error
+            # Whoever was asked to end gave up on the server for that.
+            self.done.stopped = None if self.round.stop.asked else error
             self._release()
         except LedgerError:
             # It was tried for a long time already; what cannot be written down becomes uncertain.
@@ -85,6 +86,7 @@ class Sender:
         while not self.round.stop.asked:
             if self.round.pace and self._slot is None:
                 self._slot = self.round.pace.take()
+                continue
             if self._seconds_left() > _SOON:
                 self._trade(0)
                 self.round.stop.wait(self._seconds_left())
@@ -110,11 +112,9 @@ class Sender:
         """Whether a letter will be queued again within reach; the leases of workers that died end meanwhile."""
         if not self.round.until_empty:
             return False
-        now = self.round.clock()
-        swept = self.round.claims.sweep(now)
-        self.done.uncertain += len(set(swept.uncertain) - set(swept.requeued))
+        self.done.uncertain += self.round.desk.sweep()
         at = self.round.claims.next_at()
-        return at is not None and at <= now + REACH
+        return at is not None and at <= self.round.clock() + REACH
 
     def _send(self, connection: Connection) -> None:
         """Send the first letter in hand, or put it back if it is not to be sent now."""

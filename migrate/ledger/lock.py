@@ -150,8 +150,6 @@ class RunLock:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with self._engine.execution_options(migrate_writes=True).begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(PATIENCE.total_seconds() * 1000)}"))
             yield connection
 
     def _row(self) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
