@@ -86,11 +86,11 @@ class RunLock:
             return bool(connection.execute(self._renewal()).rowcount)
 
     def release(self) -> None:
-        """Give the lock back. If the ledger cannot be written the lease ends by itself."""
+        """Give the lock back. If the ledger cannot be written just now the lease ends by itself."""
         self._released.set()
         if self._heart is not None:
             self._heart.join()
-        with suppress(LedgerError), self._ledger.begin() as connection:
+        with suppress(LedgerError), self._ledger.explained(), self._writing() as connection:
             connection.execute(sa.delete(run_lock).where(*self._row(), run_lock.c.owner == self.owner))
 
     def __enter__(self) -> Self:

@@ -10,7 +10,9 @@ import multiprocessing
 import os
 import signal
 import sys
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,6 +38,7 @@ class Command:
 
     process: BaseProcess
     out: Path
+    _turn: threading.Lock = field(default_factory=threading.Lock)  # how it ended can be read once
 
     @property
     def pid(self) -> int:
@@ -47,13 +50,16 @@ class Command:
         return self.out.read_text()
 
     def poll(self) -> int | None:
-        return self.process.exitcode
+        with self._turn:
+            return self.process.exitcode
 
-    def wait(self, seconds: float | None = 60) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """Its exit code, negative for the signal that killed it."""
-        self.process.join(seconds)
-        assert self.process.exitcode is not None, f"it did not end: {self.said}"
-        return self.process.exitcode
+        until = time.monotonic() + seconds
+        while (code := self.poll()) is None:
+            assert time.monotonic() < until, f"it did not end: {self.said}"
+            time.sleep(0.01)
+        return code
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)

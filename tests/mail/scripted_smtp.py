@@ -4,9 +4,10 @@
         …connect to server.port…
     assert server.commands == ["EHLO", "MAIL", "RCPT", …]
 
-Each of `connect`, `ehlo`, `starttls`, `auth`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer, given every time, or a list of
-answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say nothing and keep the line open),
-something to call, or a tuple of these, done in order. `body` is what is done as soon as the first bytes of the data arrive.
+Each of `connect`, `ehlo`, `starttls`, `auth`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer,
+given every time, or a list of answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say
+nothing and keep the line open), something to call, or a tuple of these, done in order. `body` is what is done as soon as the first bytes
+of the data arrive.
 
 With `tls` it offers STARTTLS and a sign-in, and takes any password.
 """
@@ -124,8 +125,9 @@ class ScriptedSmtp:
                 self.lines.append(command.decode())
                 went_ahead = self._answer(line, verb.lower())
                 if verb == "STARTTLS" and self._tls is not None:
-                    line = self._tls.wrap_socket(line, server_side=True)
-                    spoken.append(line)
+                    line = self._tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+                    spoken.append(line)  # before the handshake, which a client that was killed breaks off
+                    line.do_handshake()
                 if verb == "DATA" and went_ahead:
                     heard = self._take_message(line, heard)
                 if verb == "QUIT":
