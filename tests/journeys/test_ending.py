@@ -1,4 +1,4 @@
-"""SIGTERM while a delivery waits: for a mail server that is not there, for the pace, for the ledger. It ends at once, with nothing uncertain."""
+"""SIGTERM while a delivery waits for a mail server, for the pace, for the ledger: it ends at once, with nothing uncertain."""
 
 from __future__ import annotations
 
