@@ -46,9 +46,10 @@ def assert_each_once(office: Office, server: ScriptedSmtp, people: int) -> str:
     return f"{people} letters, {len(got)} accepted by the server, none twice; {states.count('sent')} sent, {uncertain} uncertain"
 
 
-def assert_the_pace_was_kept(arrived: list[float], exact: float) -> str:
+def assert_the_pace_was_kept(arrived: list[float], slow: float, fast: float) -> str:
+    """Neither slower nor faster than these shares of the rate."""
     found = (len(arrived) - 1) / (max(arrived) - min(arrived))
-    assert found == pytest.approx(RATE, rel=exact)
+    assert slow <= found / RATE <= fast
     # Not in any part of the time either: what was left unused is never made up for.
     whole = sorted(arrived)
     busiest = max(sum(start <= one < start + 5 for one in whole) for start in whole)
@@ -57,10 +58,11 @@ def assert_the_pace_was_kept(arrived: list[float], exact: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("database", "seconds", "exact"), [("postgres", 5, 0.25), ("mariadb", 5, 0.25), soak("postgres", 62, 0.05), soak("mariadb", 62, 0.05)]
+    ("database", "seconds", "slow", "fast"),
+    [("postgres", 5, 0.4, 1.25), ("mariadb", 5, 0.4, 1.25), soak("postgres", 62, 0.95, 1.05), soak("mariadb", 62, 0.95, 1.05)],
 )
 def test_four_senders_two_of_them_killed_midway(
-    database: str, seconds: int, exact: float, tmp_path: Path, request: pytest.FixtureRequest
+    database: str, seconds: int, slow: float, fast: float, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     office = Office(tmp_path / "office", ledger=request.getfixturevalue(f"{database}_url"))
     arrived: list[float] = []
@@ -75,7 +77,7 @@ def test_four_senders_two_of_them_killed_midway(
             sender.kill()
         said = [sender.communicate(timeout=100) for sender in senders]
         assert [sender.returncode for sender in senders] == [0, -signal.SIGKILL, 0, -signal.SIGKILL], said
-        paced = assert_the_pace_was_kept(arrived, exact)
+        paced = assert_the_pace_was_kept(arrived, slow, fast)
         request.node.user_properties.append(("counted", f"{database}: {assert_each_once(office, server, RATE * seconds)}; {paced}"))
 
 

@@ -47,12 +47,11 @@ def assert_ends_soon(office: Office, process: Command, server: ScriptedSmtp | No
     assert states == Counter(queued=sum(states.values()) - got, sent=got)
 
 
-@pytest.mark.parametrize("arguments", COMMANDS)
-def test_while_the_server_does_not_greet(office: Office, arguments: tuple[str, ...]) -> None:
+def test_while_the_server_does_not_greet(office: Office) -> None:
     hired(office, 8)
     with ScriptedSmtp(connect=HANG) as server:
         by_smtp(office, server.port, timeout=60)
-        process = command(office, arguments)
+        process = command(office, ("run",))
         wait_until(lambda: server.connections > 1)
         assert_ends_soon(office, process)
 
@@ -76,12 +75,11 @@ def test_while_nobody_listens_where_the_server_should_be(office: Office) -> None
     assert_ends_soon(office, process)
 
 
-@pytest.mark.parametrize("arguments", COMMANDS)
-def test_while_the_pace_is_kept(office: Office, arguments: tuple[str, ...]) -> None:
+def test_while_the_pace_is_kept(office: Office) -> None:
     hired(office, 8)
     with ScriptedSmtp() as server:
         by_smtp(office, server.port, rate="1/min")
-        process = command(office, arguments)
+        process = command(office, ("run",))
         wait_until(lambda: len(server.messages) == 1)
         assert_ends_soon(office, process, server)
 
