@@ -140,7 +140,7 @@ def test_a_faulty_server_and_our_books_agree_in_the_end(
     known, got = letters(office), taken(server)
     states = Counter(state for _, state in known.values())
     assert len(known) == people
-    assert set(states) == {"sent", "failed", "uncertain"}
+    assert {"sent", "failed"} <= set(states) <= {"sent", "failed", "uncertain"}
     assert states["sent"] == said["sent"]
     assert states["failed"] == said["failed"]
     assert max(got[reference] for reference, (kind, _) in known.items() if kind != "change_confirmation") == 1

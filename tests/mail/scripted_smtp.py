@@ -125,6 +125,9 @@ class ScriptedSmtp:
                 self.lines.append(command.decode())
                 went_ahead = self._answer(line, verb.lower())
                 if verb == "STARTTLS" and self._tls is not None:
+                    # Python leaves a socket open that it could not wrap because the other side is dead already.
+                    if not line.recv(1, socket.MSG_PEEK):
+                        return
                     line = self._tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
                     spoken.append(line)  # before the handshake, which a client that was killed breaks off
                     line.do_handshake()
