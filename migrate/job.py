@@ -52,6 +52,8 @@ _SOME_LETTERS_FAILED: Final = 5
 _LEASE: Final = timedelta(minutes=5)
 _ANSWERS: Final = 12
 """Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it: its lease outlasts them."""
+_HURRY: Final = timedelta(seconds=1)
+"""How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
 _REPORT_PATIENCE: Final = timedelta(minutes=5)
 
 
@@ -113,25 +115,37 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
                 read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
-                with ledger.begin() as connection:
+
+                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Image, Run]:
                     rules = _rules(config, composer, connection, now, options)
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
+                    # A folder of its own: a database may break the transaction off, and then it is done again from here.
+                    aside = Path(tempfile.mkdtemp(dir=scratch))
                     prior = Prior(connection, config.campaign.name)
-                    made = draft(read.snapshot, prior, rules, scratch, read.beside(prior, rules))
+                    made = draft(read.snapshot, prior, rules, aside, read.beside(prior, rules))
                     stopped = _guarded(made, config, options)
-                    whole = read.whole(made, scratch)
-                    imaged = read.imaged(made, whole, _rules_digest(config, now), scratch)
+                    whole = read.whole(made, aside)
+                    imaged = read.imaged(made, whole, _rules_digest(config, now))
                     facts_of_read = ReadFacts(directory.describe(), clock(), whole.fingerprint, imaged.digest)
                     recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
                     lock.still_mine(connection)
+                    return made, stopped, imaged, recorded
+
+                made, stopped, imaged, recorded = ledger.write(decide)
                 kept = image.keep(imaged, _image_folder(config))
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
         facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "waiting": None, "evidence": None}
-        with _already_done(facts):
-            _report(config, ledger, recorded, facts, clock, kept.records if kept else None)
+        try:
+            with _already_done(facts):
+                patience = _HURRY if delivered.signal else _REPORT_PATIENCE
+                _report(config, ledger, recorded, facts, clock, patience, kept.records if kept else None)
+        except LockedError:
+            # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
+            if not delivered.signal:
+                raise
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
 
@@ -317,23 +331,25 @@ def _deliver(
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
     lease = _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0)
-    claims = Claims(ledger, campaign_id, sender, lease, config.campaign.zone)
-    now = clock()
-    watch("queued", claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now)))
-    delivered = deliver(
-        claims,
-        composer,
-        open_transport(config.mail),
-        Pace(ledger, f"{smtp.host}:{smtp.port}", smtp.letters_per_second) if smtp else None,
-        clock,
-        bounce_days=config.mail.bounce_days,
-        stale_at=stale_at,
-        hours=hours,
-        connections=smtp.connections // processes if smtp else 1,
-        until_empty=until_empty,
-        stop=stop,
-        watch=lambda more: watch("deliver", more),
-    )
+    stop = stop or Stop()
+    with ledger.hurried(_HURRY) as hurried:
+        claims = Claims(hurried, campaign_id, sender, lease, config.campaign.zone)
+        now = clock()
+        watch("queued", claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now)))
+        delivered = deliver(
+            claims,
+            composer,
+            open_transport(config.mail, stop.event),
+            Pace(hurried, f"{smtp.host}:{smtp.port}", smtp.letters_per_second, stop=stop) if smtp else None,
+            clock,
+            bounce_days=config.mail.bounce_days,
+            stale_at=stale_at,
+            hours=hours,
+            connections=smtp.connections // processes if smtp else 1,
+            until_empty=until_empty,
+            stop=stop,
+            watch=lambda more: watch("deliver", more),
+        )
     if clock() >= stale_at:
         with ledger.read() as connection:
             delivered.stale = outbox.reminders_waiting(connection, campaign_id)
@@ -381,7 +397,13 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
 
 
 def _report(
-    config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock, records: Records | None = None
+    config: Config,
+    ledger: Ledger,
+    recorded: Run,
+    facts: dict[str, Any],
+    clock: Clock,
+    patience: timedelta = _REPORT_PATIENCE,
+    records: Records | None = None,
 ) -> None:
     """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before.
 
@@ -391,12 +413,13 @@ def _report(
     at = max(clock(), recorded.started_at)
     facts["waiting"] = _waiting(config, ledger, recorded.campaign_id, at).facts()
     terms = Terms.of(config.campaign, config.schedule, config.policy)
-    with reporting(config, ledger):
+    with reporting(config, ledger, patience):
         with ledger.read() as connection:
             last_event = history.last_event(connection)
             written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, facts)
         facts["evidence"] = str(written.folder) if written else None
-        with ledger.begin() as connection:
+
+        def complete(connection: sa.Connection) -> None:
             known = {name: facts[name] for name in ("letters", "waiting")} | {LAST_EVENT: last_event}
             runs.count(connection, recorded.seq, {**recorded.counts, **known})
             runs.complete(
@@ -407,6 +430,8 @@ def _report(
                 evidence_at=at,
                 manifest_digest=written.manifest_digest if written else None,
             )
+
+        ledger.write(complete)
 
 
 @contextmanager
@@ -421,11 +446,11 @@ def _already_done(facts: dict[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def reporting(config: Config, ledger: Ledger) -> Iterator[None]:
+def reporting(config: Config, ledger: Ledger, patience: timedelta = _REPORT_PATIENCE) -> Iterator[None]:
     """Holds the right to write reports, waiting a while for whoever has it now."""
     patiently = Retrying(
         retry=retry_if_exception_type(LockedError),
-        stop=stop_after_delay(_REPORT_PATIENCE),
+        stop=stop_after_delay(patience),
         wait=wait_fixed(0.2) + wait_random(0, 0.3),
         reraise=True,
     )

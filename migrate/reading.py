@@ -44,9 +44,9 @@ class Read:
         """Every account as it is to be recorded, those that carry over included."""
         return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
 
-    def imaged(self, made: Draft, whole: Whole, rules: str, folder: Path) -> Image:
-        """The image for the next read, in `folder`."""
-        return make(folder, rules, made.rules.moment.occasion, self.rows, whole.records, made.doubled)
+    def imaged(self, made: Draft, whole: Whole, rules: str) -> Image:
+        """The image for the next read."""
+        return make(self.rows, whole.records, rules, made.rules.moment.occasion, made.doubled)
 
 
 def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:

@@ -53,10 +53,8 @@ def deliver(
     confirmations goes out, and nothing else is waited for. `retrying` bounds the tries at a letter whose connection broke; tests pass
     one that does not wait. `watch` hears of each letter done, in any thread.
     """
-    swept = claims.sweep(clock())
-    total = Delivered(uncertain=len(set(swept.uncertain) - set(swept.requeued)))
     stop = stop or Stop()
-    desk = Desk(claims, clock, stale_at=stale_at, hours=hours)
+    desk = Desk(claims, clock, stale_at=stale_at, hours=hours, stop=stop)
     shared = Round(
         claims=claims,
         desk=desk,
@@ -67,15 +65,16 @@ def deliver(
         stop=stop,
         trouble=Trouble(),
         watch=watch,
-        retrying=retrying or quickly(),
+        retrying=retrying or quickly(stop),
         bounce_days=bounce_days,
         until_empty=until_empty,
     )
-    desk.trade([], 0)
-    now = clock()
-    ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
-    senders = connections if until_empty else min(connections, ready)
     with stop.on_signals():
+        total = Delivered(uncertain=desk.sweep())
+        desk.trade([], 0)
+        now = clock()
+        ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
+        senders = connections if until_empty else min(connections, ready)
         ended = _all(senders, lambda: Sender(shared).work())
     errors = [done.stopped for done in ended if done.stopped]
     for done in ended:

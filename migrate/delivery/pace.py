@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from migrate.delivery.desk import patiently
+from migrate.delivery.stop import Stop
 from migrate.ledger.engine import Ledger
 from migrate.ledger.pace import reserve
 
@@ -28,21 +29,31 @@ class Pace:
     all of them send stays what was handed out. Any thread may take.
     """
 
-    def __init__(self, ledger: Ledger, server: str, per_second: float, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, ledger: Ledger, server: str, per_second: float, clock: Callable[[], datetime] = _now, *, stop: Stop | None = None
+    ) -> None:
         self._ledger, self._server, self._clock = ledger, server, clock
-        self._retrying = patiently()
+        self._stop = stop or Stop()
+        self._retrying = patiently(self._stop)
         self._interval = timedelta(seconds=1 / per_second)
         self._at_once = max(1, _SLICE // self._interval)
         self._slots: deque[datetime] = deque()
         self._turn = threading.Lock()
 
-    def take(self) -> datetime:
-        """A slot of one's own, for one letter."""
+    def take(self) -> datetime | None:
+        """A slot of one's own, for one letter; None if `stop` was asked before there was one."""
         with self._turn:
             if not self._slots:
-                first = self._retrying(lambda: reserve(self._ledger, self._server, self._interval, self._at_once, self._clock()))
+                first = self._retrying(self._reserve)
+                if first is None:
+                    return None
                 self._slots.extend(first + n * self._interval for n in range(self._at_once))
             return self._slots.popleft()
+
+    def _reserve(self) -> datetime | None:
+        if self._stop.asked:
+            return None
+        return reserve(self._ledger, self._server, self._interval, self._at_once, self._clock())
 
     def seconds_until(self, slot: datetime) -> float:
         """How long it is to a slot; 0 if it has come."""

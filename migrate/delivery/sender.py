@@ -65,7 +65,8 @@ class Sender:
                     while self._hand:
                         self._send(connection)
         except MailServerError as error:
-            self.done.stopped = error
+            # Whoever was asked to end gave up on the server for that.
+            self.done.stopped = None if self.round.stop.asked else error
             self._release()
         except LedgerError as error:
             # It was tried for a long time already; what cannot be written down becomes uncertain.
@@ -85,6 +86,7 @@ class Sender:
         while not self.round.stop.asked:
             if self.round.pace and self._slot is None:
                 self._slot = self.round.pace.take()
+                continue
             if self._seconds_left() > _SOON:
                 self._trade(0)
                 self.round.stop.wait(self._seconds_left())
@@ -111,8 +113,7 @@ class Sender:
         if not self.round.until_empty:
             return False
         now = self.round.clock()
-        swept = self.round.claims.sweep(now)
-        self.done.uncertain += len(set(swept.uncertain) - set(swept.requeued))
+        self.done.uncertain += self.round.desk.sweep()
         at = self.round.claims.next_at(only_confirmations=self.round.desk.only_confirmations(now))
         return at is not None and at <= now + REACH
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,27 +31,20 @@ _FACTS, _ROWS, _RECORDS = "image.json", "rows.arrow", "records.arrow"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image in `folder`. It was made under `rules`, when `stage` (or '') counted. `doubled` are positions of rows in it that may
-    not stand for an account, because they share an id."""
+    """An image: a file of `rows` and one of `records`, with the `hashes` of both. It was made under `rules`, when `stage` (or '') counted.
+    `doubled` are positions of rows in it that may not stand for an account, because they share an id."""
 
-    folder: Path
+    rows: Path
+    records: Records
     rules: str
     stage: str
     doubled: tuple[int, ...]
-    firsts: tuple[str, ...]
     hashes: tuple[str, str]
-
-    @property
-    def rows(self) -> Path:
-        return self.folder / _ROWS
-
-    @property
-    def records(self) -> Records:
-        return Records(self.folder / _RECORDS, self.firsts)
 
     def facts(self) -> str:
         """The text of image.json, the same for the same image."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name != "folder"}, sort_keys=True)
+        known = {"firsts": self.records.firsts, "rules": self.rules, "stage": self.stage, "doubled": self.doubled, "hashes": self.hashes}
+        return json.dumps(known, sort_keys=True)
 
     @property
     def digest(self) -> str:
@@ -73,23 +66,23 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
         if hashlib.sha256(text.encode()).hexdigest() != digest:
             return None
         facts: dict[str, Any] = json.loads(text)
-        tuples: dict[str, Any] = {name: tuple(facts.pop(name)) for name in ("doubled", "firsts", "hashes")}
-        found = Image(folder, **facts, **tuples)
-        return found if _hashes(folder) == found.hashes else None
+        rows, records = folder / _ROWS, Records(folder / _RECORDS, tuple(facts["firsts"]))
+        found = Image(rows, records, facts["rules"], facts["stage"], tuple(facts["doubled"]), tuple(facts["hashes"]))
+        return found if _hashes(rows, records.path) == found.hashes else None
     except OSError:
         return None
 
 
-def make(folder: Path, rules: str, stage: str, rows: Rows, records: Records, doubled: Iterable[int]) -> Image:
-    """The image of a run, of the rows and records in its folder."""
+def make(rows: Rows, records: Records, rules: str, stage: str, doubled: Iterable[int]) -> Image:
+    """The image of a run."""
     rows.path.touch()
-    return Image(folder, rules, stage, tuple(sorted(doubled)), records.firsts, _hashes(folder))
+    return Image(rows.path, records, rules, stage, tuple(sorted(doubled)), _hashes(rows.path, records.path))
 
 
-def _hashes(folder: Path) -> tuple[str, str]:
+def _hashes(*paths: Path) -> tuple[str, str]:
     found = []
-    for name in (_ROWS, _RECORDS):
-        with (folder / name).open("rb") as file:
+    for path in paths:
+        with path.open("rb") as file:
             found.append(hashlib.file_digest(file, "sha256").hexdigest())
     return found[0], found[1]
 
@@ -104,8 +97,8 @@ def keep(image: Image, folder: Path | None) -> Image | None:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        for name in (_ROWS, _RECORDS):
-            shutil.move(image.folder / name, new / name)
+        for path, name in ((image.rows, _ROWS), (image.records.path, _RECORDS)):
+            shutil.move(path, new / name)
             (new / name).chmod(0o600)
         with open(os.open(new / _FACTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - private from the start
             file.write(image.facts())
@@ -116,4 +109,4 @@ def keep(image: Image, folder: Path | None) -> Image | None:
             with contextlib.suppress(OSError):
                 shutil.rmtree(half)
         return None
-    return replace(image, folder=folder)
+    return replace(image, rows=folder / _ROWS, records=Records(folder / _RECORDS, image.records.firsts))
