@@ -26,6 +26,8 @@ def safe(text: pa.Array) -> pa.Array:
     """A column of text without control characters, in which no cell is a formula; the same column if nothing had to change."""
     import pyarrow.compute as pc
 
+    if not pc.any(pc.match_substring_regex(text, f"{_SPACED}|{_REMOVED}|{_FORMULA}")).as_py():
+        return text
     if pc.any(pc.match_substring_regex(text, f"{_SPACED}|{_REMOVED}")).as_py():
         text = pc.replace_substring_regex(pc.replace_substring_regex(text, _SPACED, " "), _REMOVED, "")
     formula = pc.match_substring_regex(text, _FORMULA)
