@@ -172,7 +172,7 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "read": run.read,
         "rejected": run.rejected,
         "letters": letters | {"queued": int(connection.execute(waiting).scalar_one())},
-        **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", LAST_EVENT)},
+        **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", "image", LAST_EVENT)},
     }
 
 

@@ -151,10 +151,10 @@ class Collected:
 
 def work(*_, **__):
     Collected()
-    time.sleep(20)
+    time.sleep(100)
 
 cli.app = work
 sys.exit(cli.main([]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=90, check=False)
     assert (done.returncode, done.stderr) == (code, "")
