@@ -3,6 +3,7 @@
 #   make demo     live through a sample campaign and look at its mails and reports
 #   make test     the tests
 #   make soak     the tests that take minutes: thousands of letters, killed again and again
+#   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source; ARGS="--large --write" for all of it
 #   make check    style, types, and the direction of imports
 #   make wheel    what is released, in dist/
 #   make lock     choose dependencies anew (needs uv)
@@ -14,9 +15,10 @@ BIN := $(VENV)/bin
 UV ?= uv
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTS ?=
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check wheel lock clean
+.PHONY: help demo test soak bench check wheel lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,6 +33,9 @@ test: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak --timeout 3600 $(TESTS)
 
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,7 +48,7 @@ wheel: $(VENV)/.dev
 
 lock:
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 --upgrade \
-	  --extra postgres --extra mysql --extra xlsx --extra fast --extra dev --group build pyproject.toml -o requirements-dev.lock
+	  --extra postgres --extra mysql --extra xlsx --extra fast --extra bench --extra dev --group build pyproject.toml -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 \
 	  --constraint requirements-dev.lock --extra postgres --extra mysql --extra xlsx --extra fast --group build pyproject.toml -o requirements.lock
 

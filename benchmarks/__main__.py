@@ -1,0 +1,84 @@
+"""Every row of design §18, measured here and now: `make bench`, or `python -m benchmarks`. Exits with 1 if a bound is not met."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import Any, Final
+
+from benchmarks import runs
+from benchmarks.machine import load, machine, versions
+from benchmarks.process import ROOT
+
+RESULTS: Final = ROOT / "benchmarks" / "RESULTS.md"
+EVERYBODY: Final = 100_000
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--accounts", type=int, default=runs.ACCOUNTS, help="accounts of the company (default: %(default)s)")
+    parser.add_argument("--everybody", type=int, default=EVERYBODY, help="accounts that are all reminded on one day (default: %(default)s)")
+    parser.add_argument("--large", action="store_true", help=f"also a company {runs.LARGE} times as large; takes an hour")
+    parser.add_argument("--letters", type=int, help="letters of the delivery rows")
+    parser.add_argument("--no-delivery", action="store_true", help="leave the delivery rows out")
+    parser.add_argument("--write", action="store_true", help=f"keep what is found in {RESULTS.relative_to(ROOT)}")
+    return parser.parse_args(given)
+
+
+def measured(asked: argparse.Namespace) -> Iterator[Any]:
+    """The rows and remarks, one after the other as they are found."""
+    yield from runs.ordinary(asked.accounts, large=asked.large)
+    yield from runs.everybody(asked.everybody)
+    if not asked.no_delivery and find_spec("benchmarks.delivery") is not None:
+        delivery = importlib.import_module("benchmarks.delivery")
+        for row in delivery.ROWS:
+            yield row(asked.letters or delivery.LETTERS)
+
+
+def met(row: object) -> bool:
+    """A row of delivery is met from its bound on, a row of runs up to it, and a remark always."""
+    if hasattr(row, "met"):
+        return bool(row.met)
+    return not hasattr(row, "bound") or row.ratio >= row.bound  # type: ignore[attr-defined]
+
+
+def page(command: str, day: str, about: Sequence[str], lines: Sequence[str], all_met: bool) -> str:
+    """The text of RESULTS.md."""
+    head = [
+        "# Results of the benchmarks",
+        "",
+        f"Made on {day} by `{command}`. Every ratio was measured in one sitting on one machine; another machine finds",
+        "other seconds, and should find much the same ratios.",
+        "",
+        *(f"- {line}" for line in about),
+        "",
+        "All bounds are met." if all_met else "**Not every bound is met.**",
+        "",
+        "What was found, each as the median [least–most] of its rounds:",
+        "",
+    ]
+    return "\n".join([*head, *(f"- {line}" for line in lines)]) + "\n"
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    asked = arguments(given)
+    about = [*machine(), *versions()]
+    print("\n".join(about), flush=True)
+    lines, everything = [], True
+    for row in measured(asked):
+        everything &= met(row)
+        lines.append(str(row))
+        print(row, flush=True)
+    about.append(f"load average when it ended: {load()}")
+    if asked.write:
+        command = " ".join(["python -m benchmarks", *(sys.argv[1:] if given is None else given)])
+        RESULTS.write_text(page(command, f"{datetime.now(UTC):%Y-%m-%d}", about, lines, everything), encoding="utf-8")
+    return 0 if everything else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

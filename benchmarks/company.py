@@ -1,0 +1,146 @@
+"""A company for the measurements: a folder with a directory, a configuration and a ledger, in which days pass."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.process import BUILD, PYTHON, ROOT, Spent, measure
+
+ON_SMS: Final = 0.2
+"""The share of the people who depend on SMS, unless something else is said."""
+CHANGED: Final = 0.01
+"""The share of the people to whom something happens on an ordinary day."""
+OPENS: Final = date(2023, 8, 1)
+_BEGIN: Final = date(2022, 1, 1)
+"""A year and a half of days on which nobody is reminded."""
+
+_CONFIG: Final = """\
+[campaign]
+name = "sms-retirement"
+organization = "Example Corp"
+product = "Example account"
+opens = {opens}
+cutoff = 2024-02-01T00:00:00
+timezone = "America/Los_Angeles"
+support_email = "help@example.com"
+[directory]
+{source}
+[directory.columns]
+account_id = "id"
+username = "login"
+email = "mail"
+display_name = "name"
+locale = "language"
+enabled = "active"
+federated = "sso"
+methods = "mfa"
+default_method = "mfa_default"
+methods_changed_at = "changed"
+[mail]
+from = "Example Corp Security <security@example.com>"
+transport = "{transport}"
+[mail.smtp]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+rate = "1000000/s"
+connections = 4
+[safety]
+max_messages = 100000000
+allow_time_travel = true
+[reports]
+formats = {formats}
+"""
+_SOURCES: Final = {"sql": 'kind = "sql"\nurl = "sqlite:///directory.db"\ntable = "users"', "csv": 'kind = "csv"\npath = "directory.csv"'}
+MIGRATE: Final = (*PYTHON, "-m", "migrate")
+
+
+@dataclass(slots=True)
+class Company:
+    """So many accounts in a folder. `day` is the one that was lived last."""
+
+    folder: Path
+    accounts: int
+    day: date = field(default=_BEGIN)
+
+    @property
+    def directory(self) -> Path:
+        return self.folder / "directory.db"
+
+    def configure(self, formats: Sequence[str] = (), source: str = "sql", port: int | None = None) -> None:
+        """Writes the configuration, with the `port` of a mail server if letters are to go anywhere. The image of another configuration is
+        not believed, so that the next run looks at everything."""
+        transport = "smtp" if port else "maildir"
+        text = _CONFIG.format(opens=OPENS, source=_SOURCES[source], formats=json.dumps(list(formats)), transport=transport, port=port or 25)
+        (self.folder / "config.toml").write_text(text, encoding="utf-8")
+
+    def change(self, share: float = CHANGED) -> None:
+        """The next day, with what happened since."""
+        self.day += timedelta(days=1)
+        _people("change", self.directory, share, (self.day - _BEGIN).days)
+
+    def run(self, migrate: Sequence[str] = MIGRATE) -> tuple[Spent, dict[str, Any]]:
+        """A whole run of today that delivers nothing: what it took, and the facts that it printed."""
+        said = [*migrate, "--config", "config.toml", "run", "--no-send", "--json", "--as-of", f"{self.day}T09:00"]
+        spent = measure(said, self.folder)
+        facts: dict[str, Any] = json.loads(spent.printed)
+        if facts["read"] != self.accounts:
+            raise RuntimeError(f"{facts['read']:,} accounts were read, and there are {self.accounts:,}")
+        return spent, facts
+
+    def send(self) -> tuple[Spent, dict[str, Any]]:
+        """Delivers what is queued: what it took, and the facts that it printed."""
+        spent = measure([*MIGRATE, "--config", "config.toml", "send", "--json", "--as-of", f"{self.day}T10:00"], self.folder)
+        return spent, json.loads(spent.printed)
+
+    def quiet_run(self, migrate: Sequence[str] = MIGRATE) -> Spent:
+        """The same on a day on which nobody hears of us."""
+        spent, facts = self.run(migrate)
+        if facts["letters"]["queued"]:
+            raise RuntimeError(f"{facts['letters']['queued']:,} letters were queued on a day without any")
+        return spent
+
+    def forget_image(self) -> None:
+        """As if the image had been deleted."""
+        shutil.rmtree(self.folder / "migrate.db.image")
+
+    def disk(self) -> tuple[float, float, float]:
+        """MiB of the directory, the ledger and the image."""
+        image = sum(path.stat().st_size for path in (self.folder / "migrate.db.image").rglob("*") if path.is_file())
+        sizes = (self.directory.stat().st_size, (self.folder / "migrate.db").stat().st_size, image)
+        return sizes[0] / 2**20, sizes[1] / 2**20, sizes[2] / 2**20
+
+
+@contextmanager
+def company(accounts: int, share: float = ON_SMS) -> Iterator[Company]:
+    """A company that has never had a run. Its people are made once and kept below `build/`; the company is gone afterwards."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    # The name holds what the people are made by: other code makes other people.
+    made = BUILD / f"people-{accounts}-{share:g}-{_stamp()}.db"
+    if not made.exists():
+        print(f"  making {accounts:,} people", file=sys.stderr)
+        _people("make", made, accounts, share)
+    with tempfile.TemporaryDirectory(prefix="company-", dir=BUILD) as folder:
+        here = Company(Path(folder), accounts)
+        shutil.copyfile(made, here.directory)
+        here.configure()
+        yield here
+
+
+def _stamp() -> str:
+    from hashlib import sha256
+
+    return sha256((ROOT / "benchmarks/people.py").read_bytes()).hexdigest()[:8]
+
+
+def _people(*arguments: object) -> None:
+    measure([*PYTHON, "-m", "benchmarks.people", *map(str, arguments)], ROOT)

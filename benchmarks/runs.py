@@ -1,0 +1,143 @@
+"""Runs: an ordinary day over all accounts, against SQLite's own dump of the same table (design §18).
+
+A run is a whole process. It and the dump are measured in turn, and shown by their medians. Between two rounds a day passes, on which one
+account in a hundred changes and nobody is mailed.
+
+    python -m benchmarks.runs [ACCOUNTS]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import Final
+
+from benchmarks.company import CHANGED, MIGRATE, OPENS, Company, company
+from benchmarks.process import PYTHON, ROOT, WITHOUT_ADBC, Spent, measure
+from benchmarks.rows import Remark, Row
+from benchmarks.sqlite import dump, export
+
+ACCOUNTS: Final = 1_000_000
+LARGE: Final = 5
+"""How many times as many accounts the large company has."""
+ROUNDS: Final = 3
+ON_HIDDEN_ADBC: Final = (*PYTHON, "-c", WITHOUT_ADBC)
+
+
+def days(here: Company, rounds: int = ROUNDS, share: float = CHANGED) -> tuple[list[Spent], list[Spent]]:
+    """Ordinary days: what the runs took, and the dumps before them."""
+    runs: list[Spent] = []
+    dumps: list[Spent] = []
+    for _ in range(rounds):
+        here.change(share)
+        dumps.append(dump(here.directory))
+        runs.append(here.quiet_run())
+    return runs, dumps
+
+
+def seconds(spent: Sequence[Spent]) -> float:
+    return median(each.seconds for each in spent)
+
+
+def peak(spent: Sequence[Spent]) -> float:
+    """MiB, of the largest."""
+    return max(each.peak for each in spent)
+
+
+def _told(spent: Sequence[Spent]) -> str:
+    if len(spent) == 1:
+        return str(spent[0])
+    taken = [each.seconds for each in spent]
+    cpu = median(each.cpu for each in spent)
+    return f"{median(taken):.2f} s [{min(taken):.2f}–{max(taken):.2f}], {cpu:.2f} s of CPU, {peak(spent):.0f} MiB"
+
+
+def against_dump(name: str, bound: float, runs: list[Spent], dumps: list[Spent]) -> Row:
+    """The row that sets runs beside dumps."""
+    return Row(name, seconds(runs) / seconds(dumps), bound, f"{_told(runs)} against {_told(dumps)}")
+
+
+def memory(small: list[Spent], large: list[Spent], sizes: tuple[int, int]) -> Iterator[Row]:
+    """The rows on memory and time as the company grows."""
+    for count, spent in zip(sizes, (small, large), strict=True):
+        yield Row(f"peak memory, {count:,} accounts", peak(spent), 400, _told(spent), "MiB")
+    least, most = sorted((peak(small), peak(large)))
+    yield Row("peak memory, the one more than the other", (most / least - 1) * 100, 15, f"{least:.0f} and {most:.0f} MiB", "%")
+    growth = f"{seconds(small):.2f} s and {seconds(large):.2f} s"
+    yield Row(f"time from {sizes[0]:,} to {sizes[1]:,} accounts", seconds(large) / seconds(small), 5.5, growth)
+
+
+def answers_at_once() -> Row:
+    """What `migrate --help` takes."""
+    taken = [measure([*MIGRATE, "--help"], ROOT) for _ in range(7)]
+    return Row("migrate --help", seconds(taken), 0.3, _told(taken), "s")
+
+
+def ordinary(accounts: int = ACCOUNTS, *, large: bool = False) -> Iterator[Row | Remark]:
+    """The rows on runs, and what else may happen to the same company, as they are measured."""
+    yield answers_at_once()
+    with company(accounts) as here:
+        yield _told_remark(f"the first run, {accounts:,} accounts", here.quiet_run())
+        runs, dumps = days(here)
+        yield against_dump(f"a daily run, {accounts:,} SQL accounts, 1 % changed, no reports", 4, runs, dumps)
+        yield from _without_the_usual(here)
+        here.configure(("csv", "parquet"))
+        here.quiet_run()
+        yield against_dump("the same with reports as CSV and Parquet", 7, *days(here))
+        yield from _other_days(here)
+    if large:
+        many = accounts * LARGE
+        with company(many) as here:
+            yield _told_remark(f"the first run, {many:,} accounts", here.quiet_run())
+            yield from memory(runs, days(here)[0], (accounts, many))
+    else:
+        yield Row(f"peak memory, {accounts:,} accounts", peak(runs), 400, _told(runs), "MiB")
+
+
+def _told_remark(name: str, *spent: Spent) -> Remark:
+    return Remark(name, _told(spent))
+
+
+def _without_the_usual(here: Company) -> Iterator[Remark]:
+    """Days on which something is missing that makes a run fast."""
+    here.change()
+    yield _told_remark("an ordinary day without the ADBC driver", here.quiet_run(ON_HIDDEN_ADBC))
+    here.change()
+    here.forget_image()
+    yield _told_remark("a day after the image was deleted", here.quiet_run())
+
+
+def _other_days(here: Company) -> Iterator[Remark]:
+    """The same people in a file; and the day on which a stage begins, which is the company's last."""
+    here.configure(source="csv")
+    export(here.directory, here.folder / "directory.csv")
+    here.quiet_run()
+    here.change()
+    export(here.directory, here.folder / "directory.csv")
+    yield _told_remark("an ordinary day, the directory being a CSV file", here.quiet_run())
+    here.configure()
+    here.quiet_run()
+    here.day = OPENS
+    spent, facts = here.run()
+    yield Remark(f"the day a stage begins, {facts['letters']['queued']:,} letters queued", str(spent))
+
+
+def everybody(accounts: int) -> Iterator[Remark]:
+    """The first day of a campaign that concerns everybody: planned, composed and queued."""
+    with company(accounts, share=1.0) as here:
+        here.quiet_run()
+        here.day = OPENS
+        spent, facts = here.run()
+        queued = facts["letters"]["queued"]
+        per = spent.seconds / queued * 1000
+        yield Remark(f"the first campaign day, {queued:,} letters for {accounts:,} accounts", f"{spent}, {per:.2f} ms a letter")
+
+
+SERIES: Final[tuple[Callable[[int], Iterator[Row | Remark]], ...]] = (ordinary, everybody)
+
+if __name__ == "__main__":
+    how_many = int(sys.argv[1]) if len(sys.argv) > 1 else ACCOUNTS
+    for series in SERIES:
+        for row in series(how_many):
+            print(row, flush=True)
