@@ -25,7 +25,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--large", action="store_true", help=f"also a company {runs.LARGE} times as large; takes an hour")
     parser.add_argument("--letters", type=int, help="letters of the delivery rows")
     parser.add_argument("--no-delivery", action="store_true", help="leave the delivery rows out")
-    parser.add_argument("--write", action="store_true", help=f"keep what is found in {RESULTS.relative_to(ROOT)}")
+    parser.add_argument("--write", action="store_true", help=f"keep what is found in benchmarks/{RESULTS.name}")
     return parser.parse_args(given)
 
 

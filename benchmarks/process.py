@@ -20,8 +20,8 @@ BUILD: Final = ROOT / "build" / "bench"
 """Where what is measured is kept."""
 
 PYTHON: Final = (sys.executable,)
-WITHOUT_ADBC: Final = "import sys; sys.modules['adbc_driver_sqlite'] = None; from migrate.cli import main; sys.exit(main())"
-"""A program that is `migrate` where the driver is not installed: a module that is None is none that can be found or imported."""
+HIDE_ADBC: Final = "import sys; sys.modules['adbc_driver_sqlite'] = None"
+"""Makes of a Python one in which the driver is not installed: a module that is None can be neither found nor imported."""
 
 
 @dataclass(frozen=True, slots=True)
