@@ -16,7 +16,7 @@ from typing import Final
 
 import css_inline
 import jinja2
-from jinja2 import meta
+from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from migrate.errors import TemplateError
@@ -124,6 +124,18 @@ def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Tem
         sources.read(str(error.name))
         raise
     return template
+
+
+def trees(env: jinja2.Environment, sources: Sources, name: str) -> dict[str, nodes.Template]:
+    """The syntax trees of a compiled template and everything it builds on, by name."""
+    found: dict[str, nodes.Template] = {}
+    waiting = [name]
+    while waiting:
+        this = waiting.pop()
+        if this not in found:
+            found[this] = env.parse(sources.texts[this])
+            waiting += _used_by(env, sources.texts[this])
+    return found
 
 
 def _used_by(env: jinja2.Environment, source: str) -> tuple[str, ...]:
