@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -33,16 +32,17 @@ class Pace:
         self._retrying = patiently()
         self._interval = timedelta(seconds=1 / per_second)
         self._at_once = max(1, _SLICE // self._interval)
-        self._slots: deque[datetime] = deque()
+        self._next, self._left = datetime.max, 0
         self._turn = threading.Lock()
 
     def take(self) -> datetime:
         """A slot of one's own, for one letter."""
         with self._turn:
-            if not self._slots:
-                first = self._retrying(lambda: reserve(self._ledger, self._server, self._interval, self._at_once, self._clock()))
-                self._slots.extend(first + n * self._interval for n in range(self._at_once))
-            return self._slots.popleft()
+            if not self._left:
+                self._next = self._retrying(lambda: reserve(self._ledger, self._server, self._interval, self._at_once, self._clock()))
+                self._left = self._at_once
+            slot, self._next, self._left = self._next, self._next + self._interval, self._left - 1
+            return slot
 
     def seconds_until(self, slot: datetime) -> float:
         """How long it is to a slot; 0 if it has come."""

@@ -42,20 +42,23 @@ class Receipt:
 
 
 class Connection(Protocol):
-    """A way to the mail server that is open."""
+    """A way to the mail server that is open.
 
-    def send(self, letter: Letter) -> Receipt:
-        """Hand one letter over. After any receipt the connection can be used for the next."""
-
-
-class Transport(Protocol):
-    """A way to the mail server.
-
-    `at_once` is how many letters may be taken in hand together: if the process dies, so many may be left uncertain.
+    `at_once` is how many letters may be taken in hand together, if that helps: if the process dies, so many may be left uncertain.
     """
 
     @property
     def at_once(self) -> int: ...
+
+    def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
+        """Hand one letter over. After any receipt the connection can be used for the next.
+
+        `then` is what will most likely be sent next: a server may be told of it already, and no more than told.
+        """
+
+
+class Transport(Protocol):
+    """A way to the mail server."""
 
     def connect(self) -> AbstractContextManager[Connection]:
         """An open connection, for one thread at a time."""
