@@ -80,6 +80,8 @@ def open_transport(settings: MailSettings) -> Transport:
 def one_line(reply: bytes | str) -> str:
     """A server's words made fit for a ledger and a terminal: one line, printable, cut at `LONGEST_REPLY`."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    if len(text) <= LONGEST_REPLY and text.isprintable() and "  " not in text:
+        return text.strip()
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 10 * LONGEST_REPLY]).split())
     return line if len(line) <= LONGEST_REPLY else line[: LONGEST_REPLY - 1] + "…"
 
