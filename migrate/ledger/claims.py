@@ -8,9 +8,9 @@ in at a time; PostgreSQL and MariaDB skip what another worker is just claiming.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -29,8 +29,7 @@ _BECOMES: Final[dict[Verdict, LetterState]] = {
 _TRIED: Final = ("sent", "temporary", "failed", "uncertain")
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedLetter:
+class ClaimedLetter(NamedTuple):
     """A letter in a worker's hands, with all that composing and sending it needs. `facts` is JSON; `ends` is when it is too late."""
 
     letter_id: int
@@ -182,7 +181,7 @@ class Claims:
             return []
         connection.execute(_HOLD, {"ids": mine, "new_owner": self.owner, "new_claimed_at": now, "new_lease_until": now + self.lease})
         record(connection, mine, "queued", "sending", at=now, actor=self.owner)
-        by_id = {row[0]: ClaimedLetter(*row) for row in connection.execute(_CLAIMED, {"ids": mine})}
+        by_id = {row[0]: ClaimedLetter._make(row) for row in connection.execute(_CLAIMED, {"ids": mine})}
         return [by_id[id_] for id_ in mine]
 
     def _settle(self, connection: sa.Connection, settled: Sequence[tuple[ClaimedLetter, Settlement]], now: datetime) -> list[ClaimedLetter]:
@@ -268,7 +267,7 @@ def _column(name: str) -> sa.ColumnElement[Any]:
 
 
 _CLAIMED: Final = (
-    sa.select(*(_column(field.name) for field in fields(ClaimedLetter)))
+    sa.select(*(_column(name) for name in ClaimedLetter._fields))
     .select_from(letter.join(notice, letter.c.notice_id == notice.c.id))
     .where(_THESE)
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import smtplib
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,10 @@ _AT_ONCE: Final = 65536
 
 class ClosedEarlyError(OSError):
     """The server hung up before it answered MAIL."""
+
+
+class NotHandedOverError(OSError):
+    """The connection broke before the end of a letter's data was sent, so the server cannot have taken it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class Dialogue:
         assert server.sock is not None
         self._server, self._socket = server, server.sock
         self._heard = b""
+        # What TLS has sent of a piece when it breaks cannot be told.
+        self._counts = not isinstance(server.sock, ssl.SSLSocket)
         self.pipelines = server.has_extn("pipelining")
         self._says_size = server.has_extn("size")
         self._takes_utf8 = server.has_extn("smtputf8")
@@ -48,6 +55,20 @@ class Dialogue:
     def say(self, words: bytes) -> None:
         """Send bytes as they are."""
         self._socket.sendall(words)
+
+    def hand_over(self, data: bytes, end: bytes) -> None:
+        """Send a letter's data and its end. Raises NotHandedOverError if the connection breaks before a byte of the end was sent."""
+        sent, both = 0, memoryview(data + end)
+        try:
+            if not (self.pipelines and self._counts):
+                self.say(data)
+                sent = len(data)
+            while sent < len(both):
+                sent += self._socket.send(both[sent:])
+        except OSError as error:
+            if sent < len(data):
+                raise NotHandedOverError(str(error)) from error
+            raise
 
     def announcement(self, letter: Letter) -> bytes:
         """MAIL, RCPT and DATA in one."""

@@ -21,7 +21,7 @@ from typing import Final
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
 from migrate.errors import ConfigError, MailServerError
-from migrate.mail.dialogue import ClosedEarlyError, Dialogue, Reply
+from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings, SmtpSettings
 from migrate.mail.transport import Receipt, Verdict, enhanced_code, one_line
@@ -92,7 +92,7 @@ class SmtpConnection:
     def close(self) -> None:
         """Say goodbye; a server that does not answer changes nothing any more. One that waits for an announced letter would not hear it."""
         if self._server is not None and self._announced is None:
-            with contextlib.suppress(smtplib.SMTPException, OSError):
+            with contextlib.suppress(OSError):
                 self._server.quit(min(self._settings.timeout, _GOODBYE))
         self._drop()
 
@@ -122,12 +122,10 @@ class SmtpConnection:
         try:
             if refused := self._introduce(server, letter):
                 return refused
-            server.say(_dot_stuffed(letter.message))
-        except (OSError, smtplib.SMTPException) as error:
-            # Nothing can have been delivered: the end of the data was never sent.
+        except OSError as error:
             self._drop()
             return _broken(str(error))
-        return self._finish(server, then if then is not None and server.pipelines and server.takes(then) else None)
+        return self._finish(server, letter, then if then is not None and server.pipelines and server.takes(then) else None)
 
     def _introduce(self, server: Dialogue, letter: Letter) -> Receipt | None:
         """MAIL, RCPT and DATA up to the server's go-ahead; the receipt if it refuses."""
@@ -167,13 +165,16 @@ class SmtpConnection:
             self._reset()
         return receipt
 
-    def _finish(self, server: Dialogue, then: Letter | None) -> Receipt:
-        """Send the end of the data, and with it the next letter's announcement. From its first byte on the letter may be delivered."""
+    def _finish(self, server: Dialogue, letter: Letter, then: Letter | None) -> Receipt:
+        """Send the data and its end, and with that the next letter's announcement. From the end's first byte on it may be delivered."""
         try:
-            server.say(_END_OF_DATA + (server.announcement(then) if then else b""))
+            server.hand_over(_dot_stuffed(letter.message), _END_OF_DATA + (server.announcement(then) if then else b""))
             self._announced = then
             reply = server.reply()
-        except (OSError, smtplib.SMTPException) as error:
+        except NotHandedOverError as error:
+            self._drop()
+            return _broken(str(error))
+        except OSError as error:
             self._drop()
             return Receipt("uncertain", one_line(f"the connection broke after the letter was handed over: {error}"))
         self._used = True
@@ -191,7 +192,7 @@ class SmtpConnection:
         try:
             self._server.say(b"RSET\r\n")
             code = self._server.reply().code
-        except (OSError, smtplib.SMTPException):
+        except OSError:
             code = -1
         if code != 250:
             self._drop()

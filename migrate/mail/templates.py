@@ -115,7 +115,7 @@ def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Tem
     """A template and everything it builds on, compiled; TemplateError names the file and the line."""
     try:
         template = env.get_template(name)
-        for used in _used_by(env, sources.texts[name]):
+        for used in _used_by(env.parse(sources.texts[name])):
             if used not in sources.texts:
                 compiled(env, sources, used)
     except jinja2.TemplateSyntaxError as error:
@@ -134,12 +134,12 @@ def trees(env: jinja2.Environment, sources: Sources, name: str) -> dict[str, nod
         this = waiting.pop()
         if this not in found:
             found[this] = env.parse(sources.texts[this])
-            waiting += _used_by(env, sources.texts[this])
+            waiting += _used_by(found[this])
     return found
 
 
-def _used_by(env: jinja2.Environment, source: str) -> tuple[str, ...]:
-    return tuple(name for name in meta.find_referenced_templates(env.parse(source)) if name is not None)
+def _used_by(tree: nodes.Template) -> tuple[str, ...]:
+    return tuple(name for name in meta.find_referenced_templates(tree) if name is not None)
 
 
 def _charset_first(page: str) -> str:
