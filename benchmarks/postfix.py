@@ -69,7 +69,7 @@ def _wait_for(port: int) -> None:
 def smtp_source(port: int, letters: int, octets: int, connections: int) -> float:
     """Seconds in which `smtp-source -d` hands over so many letters of so many octets over so many connections."""
     root = install()
-    program = [root / "usr/sbin/smtp-source", "-d", "-s", str(connections), "-l", str(octets), "-m", str(letters)]
+    program = [str(root / "usr/sbin/smtp-source"), "-d", "-s", str(connections), "-l", str(octets), "-m", str(letters)]
     ends = ["-f", "from@example.com", "-t", "to@example.com", f"127.0.0.1:{port}"]
     start = time.perf_counter()
     subprocess.run([*program, *ends], env=_environment(root), check=True, cwd="/")

@@ -32,7 +32,7 @@ class Pace:
         self._retrying = patiently()
         self._interval = timedelta(seconds=1 / per_second)
         self._at_once = max(1, _SLICE // self._interval)
-        self._next, self._left = datetime.max, 0
+        self._next, self._left = self._clock(), 0
         self._turn = threading.Lock()
 
     def take(self) -> datetime:

@@ -115,12 +115,12 @@ class Sender:
         return min(at_once, 1 + int(_SHARE * self._trading / self._sending)) if self._sending else 1
 
     def _due(self, pace: Pace, wanted: int) -> int:
-        """For how many letters, one at least, there are slots whose time has come."""
+        """For how many of the letters wanted, one at least, there are slots whose time has come."""
         if not self._slots:
             self._slots.append(pace.take())
         while len(self._slots) < wanted and not pace.seconds_until(self._slots[-1]):
             self._slots.append(pace.take())
-        return max(1, sum(not pace.seconds_until(slot) for slot in self._slots))
+        return min(wanted, max(1, sum(not pace.seconds_until(slot) for slot in self._slots)))
 
     def _seconds_left(self) -> float:
         return self.round.pace.seconds_until(self._slots[0]) if self.round.pace and self._slots else 0.0

@@ -1,4 +1,4 @@
-"""Templates that only print whom they speak to: proof that a letter may be written once and its person filled in (docs/decisions/0014).
+"""Templates that only print whom they speak to: proof that a letter may be written once and its person filled in (docs/decisions/0010).
 
 Two letters that differ only in who gets them differ only where they name that person, if the template never looks at such a *personal*
 value: prints it, joins it to other text, asks whether there is one, and nothing else. That is decided here on the templates' syntax
@@ -8,14 +8,15 @@ trees, and in doubt against it: a template that measures, cuts, compares or chan
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from jinja2 import nodes
 
 OF_ACCOUNT: Final = ("name", "username", "phone")
 OF_LETTER: Final = ("reference", "to")
-PERSONAL: Final = (*OF_ACCOUNT, *OF_LETTER)
 """What differs from letter to letter: `account.name` and its like, and `reference` and `to`. Each is one line without outer spaces."""
+
+_NodeT = TypeVar("_NodeT", bound=nodes.Node)
 
 _ASKED: Final = ("defined", "undefined", "none")
 _OF_LOOP: Final = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
@@ -49,7 +50,7 @@ class _Reading:
         parameters = {name.name for macro in self._all(nodes.Macro) for name in macro.args}
         self._personal = {*OF_LETTER, "varargs", "kwargs", *parameters, *self._macros}
 
-    def _all(self, kind: type[nodes.NodeType]) -> Iterator[nodes.NodeType]:
+    def _all(self, kind: type[_NodeT]) -> Iterator[_NodeT]:
         for tree in self._trees:
             yield from tree.find_all(kind)
 
@@ -80,7 +81,9 @@ class _Reading:
         return False
 
     def _any(self, *parts: nodes.Node | None) -> bool:
-        return any([self._holds(part) for part in parts if part is not None])
+        # Each part is looked at, also after one that holds a personal value.
+        held = [self._holds(part) for part in parts if part is not None]
+        return any(held)
 
     def _plain(self, *parts: nodes.Node | None) -> bool:
         if self._any(*parts):

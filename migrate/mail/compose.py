@@ -61,8 +61,8 @@ class Composer:
         for kind in KINDS:
             of_kind = [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS]
             self._templates[kind] = tuple(compiled(env, self._files, name) for env, name in of_kind)
-            used = {name: tree for env, part in of_kind for name, tree in trees(env, self._files, part).items()}
-            self._only_prints[kind] = only_prints(used.values())
+            read = {name: tree for env, part in of_kind for name, tree in trees(env, self._files, part).items()}
+            self._only_prints[kind] = only_prints(read.values())
         self._skeletons: dict[Hashable, Skeleton | None] = {}
         self._campaign_words = _campaign_words(campaign)
         self._from, self._envelope_from = mail.sender_header, mail.envelope_address
@@ -94,7 +94,8 @@ class Composer:
         skeleton = self._skeleton(kind, facts, person, now, cutoff) if self._only_prints[kind] and fits(person) else None
         if skeleton is None:
             context = self._context(kind, facts, person, now, cutoff)
-            filled = Filled(*(self._render(template, context) for template in self._templates[kind]), None)
+            written, text, html = (self._render(template, context) for template in self._templates[kind])
+            filled = Filled(written, text, html, None)
         else:
             slots = {"address": address, "reference": reference, "occasion": occasion}
             filled = skeleton.fill(person, slots, message_id=message_id, date=now)

@@ -1,4 +1,4 @@
-"""What is said to a mail server once smtplib has opened the connection: commands and replies, several at once where it allows (RFC 2920)."""
+"""What is said to a mail server on a connection that smtplib has opened: commands and replies, several at once where it may (RFC 2920)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter written once, with blanks where it names its person; filling it in costs a hundredth of writing it (docs/decisions/0014).
+"""A letter written once, with blanks where it names its person; filling it in costs a hundredth of writing it (docs/decisions/0010).
 
 Whether a letter's templates allow this is shown by `blanks.only_prints`. The blanks then are marks that stand in for the personal values
 while the templates are rendered; what comes out is a format for every letter that agrees in all the rest.
@@ -16,7 +16,6 @@ from typing import Final, Self
 
 import markupsafe
 
-from migrate.mail.blanks import PERSONAL
 from migrate.mail.letters import (
     LONGEST_LINE,
     as_it_is,
@@ -30,7 +29,7 @@ from migrate.mail.letters import (
 )
 
 Person = dict[str, str | None]
-"""A personal value by its name in `blanks.PERSONAL`; missing or empty where there is none."""
+"""A personal value by its name in `blanks`; missing or empty where there is none."""
 
 _NONCE: Final = secrets.token_hex(8)
 """So that no template and no configuration can have a mark in it."""
@@ -107,7 +106,8 @@ class _Part:
         lines = marked_body.splitlines()
         forms = [_Form.of(line) for line in lines]
         pieces: list[str | _Form] = []
-        for has_blanks, some in itertools.groupby(forms, lambda form: bool(form.blanks)):
+        for has_blanks, group in itertools.groupby(forms, lambda form: bool(form.blanks)):
+            some = list(group)
             pieces += some if has_blanks else ["\r\n".join(quoted([form.parts[0] for form in some]))]
         names = tuple(dict.fromkeys(name for form in forms for name in form.blanks))
         part = as_it_is_part(subtype, lines)

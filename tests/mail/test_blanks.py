@@ -24,8 +24,8 @@ def prints(*sources: str) -> bool:
         "{% with who = account.name %}{{ who }}{% endwith %}",
         "{% macro dear(who) %}Dear {{ who }}{% endmacro %}{{ dear(account.name) }}",
         "{% macro box() %}{{ caller() }}{% endmacro %}{% call box() %}{{ to }}{% endcall %}",
-        "{% macro all() %}{{ account.name }}\nyes{% endmacro %}{% for line in all().strip().splitlines() %}{{ loop.index }} {{ line }}"
-        "{% endfor %}",
+        "{% macro all() %}{{ account.name }}\nyes{% endmacro %}{% for line in all().strip().splitlines() %}{{ line }}{% endfor %}",
+        "{% for line in account.name.splitlines() %}{{ loop.index }} {{ line }}{% endfor %}",
         "{% import 'words' as words with context %}{{ words.greeting() }}{{ words.note }}",
         "{% from 'words' import greeting with context %}{{ greeting(to) }}",
         "{% extends 'base' %}{% block content %}{{ reference }}{{ super() }}{{ self.content() }}{% endblock %}",

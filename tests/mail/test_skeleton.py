@@ -21,7 +21,7 @@ from migrate.mail.kinds import KINDS
 from migrate.mail.letters import Letter
 from migrate.standing import STANDINGS
 
-_NAMES = st.one_of(st.none(), st.sampled_from(["Maria", "Zoë & Co <b>", "王小明", "%(name)s", "O'Hara \"Q\""]), st.text(max_size=90))
+_NAMES = st.one_of(st.none(), st.sampled_from(["Maria", "Zoë & Co <b>", "王小明", "%(name)s", 'O\'Hara "Q"']), st.text(max_size=90))
 _WORDS = st.lists(st.sampled_from(METHODS), unique=True, max_size=3).map(tuple)
 _FACTS = st.builds(
     Facts,
