@@ -126,5 +126,6 @@ def _part(subtype: str, charset: str, encoding: str, lines: Sequence[str]) -> st
 
 
 def quoted(lines: Sequence[str]) -> list[str]:
-    """Lines as quoted-printable has them. Each is quoted for itself, so that some may be quoted before the others are known."""
-    return binascii.b2a_qp("\n".join(lines).encode(), istext=True).decode("ascii").split("\n")
+    """Lines as quoted-printable has them, each for itself: one too long is broken softly, and stays one."""
+    text = binascii.b2a_qp("\n".join(lines).encode(), istext=True).decode("ascii")
+    return [line.replace("\r", "\r\n") for line in text.replace("=\n", "=\r").split("\n")]

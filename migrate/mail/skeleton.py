@@ -90,14 +90,16 @@ class _Form:
 class _Part:
     """A body with blanks, and the part of a message it becomes: as it is, or quoted line by line.
 
-    `quoted` are lines that are quoted already and lines with blanks, which cannot be yet. `room` is how long values may be for every line
-    to travel as it is; None if the fixed text cannot. `names` are those of the blanks, each once.
+    `quoted` are lines that are quoted already, and None in the place of each line with blanks, which cannot be yet; those are `open`, joined.
+    `room` is how long values may be for every line to travel as it is; None if the fixed text cannot. `names` are those of the blanks, each
+    once.
     """
 
     subtype: str
     body: _Form
     as_it_is: _Form
-    quoted: tuple[str | _Form, ...]
+    quoted: tuple[str | None, ...]
+    open: _Form
     room: int | None
     names: tuple[str, ...]
 
@@ -105,26 +107,22 @@ class _Part:
     def of(cls, subtype: str, marked_body: str) -> Self:
         lines = marked_body.splitlines()
         forms = [_Form.of(line) for line in lines]
-        pieces: list[str | _Form] = []
+        pieces: list[str | None] = []
         for has_blanks, group in itertools.groupby(forms, lambda form: bool(form.blanks)):
             some = list(group)
-            pieces += some if has_blanks else ["\r\n".join(quoted([form.parts[0] for form in some]))]
+            pieces += [None] * len(some) if has_blanks else ["\r\n".join(quoted([form.parts[0] for form in some]))]
+        unfilled = _Form.of("\n".join(line for form, line in zip(forms, lines, strict=True) if form.blanks))
         names = tuple(dict.fromkeys(name for form in forms for name in form.blanks))
         part = as_it_is_part(subtype, lines)
-        return cls(subtype, _Form.of(marked_body), _Form.of(part), tuple(pieces), _room(marked_body, forms), names)
+        return cls(subtype, _Form.of(marked_body), _Form.of(part), tuple(pieces), unfilled, _room(marked_body, forms), names)
 
     def fill(self, body: str, values: dict[str, str]) -> str:
         """The part; `body` is what the values make of its own."""
         used = [values[name] for name in self.names]
         if self.room is not None and "".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)):
             return self.as_it_is.fill(values)
-        lines: list[str] = []
-        for piece in self.quoted:
-            if isinstance(piece, str):
-                lines.append(piece)
-            else:
-                lines += quoted([piece.fill(values)])
-        return quoted_part(self.subtype, lines)
+        filled = iter(quoted(self.open.fill(values).split("\n")))
+        return quoted_part(self.subtype, [next(filled) if piece is None else piece for piece in self.quoted])
 
 
 @dataclass(frozen=True, slots=True)
