@@ -18,7 +18,7 @@ from migrate.campaign import CampaignSettings
 from migrate.errors import MigrateError, TemplateError
 from migrate.mail.addresses import wire
 from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
-from migrate.mail.facts import Facts, clean, label, one
+from migrate.mail.facts import Facts, clean, cleaned, label, one
 from migrate.mail.kinds import KINDS
 from migrate.mail.letters import Letter, assemble
 from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
@@ -241,7 +241,7 @@ def _person(facts: Facts, to: str, reference: str) -> Person:
     return {
         "name": facts.greeting_name,
         "username": clean(facts.username, _LONGEST_USERNAME),
-        "phone": clean(facts.phone) if facts.phone else None,
+        "phone": cleaned(facts.phone) if facts.phone else None,
         "reference": reference,
         "to": clean(to, _LONGEST_USERNAME),
     }

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 METHOD_LABELS: Final[dict[str, str]] = {
@@ -59,7 +60,7 @@ class Facts:
     @property
     def greeting_name(self) -> str:
         """The name to greet with, fit for a letter; '' if none is left."""
-        return clean(self.given_name or "") or clean(self.display_name or "")
+        return cleaned(self.given_name or "") or cleaned(self.display_name or "")
 
     def to_json(self) -> str:
         """One line of JSON; equal facts give equal text."""
@@ -100,6 +101,10 @@ def clean(text: str, longest: int = LONGEST_NAME) -> str:
     while cut and unicodedata.combining(line[len(cut)]):
         cut = cut[:-1]
     return cut.rstrip() + "…"
+
+
+cleaned: Final = lru_cache(maxsize=4096)(clean)
+"""`clean` for what many people share: a given name, the last digits of a number."""
 
 
 def label(method: str) -> str:

@@ -30,7 +30,7 @@ _GO_AHEAD: Final = 354
 _CLOSING: Final = 421
 _WANTS_SIGN_IN: Final = (530, 534, 535, 538)
 _END_OF_DATA: Final = b".\r\n"
-_IN_HAND: Final = 16
+_IN_HAND: Final = 32
 """Letters that a connection may have in hand to a server that takes them as fast as they are announced."""
 _GOODBYE: Final = 5.0
 """Seconds that QUIT may take: all letters are settled by then."""

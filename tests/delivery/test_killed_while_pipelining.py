@@ -13,7 +13,7 @@ from crash.killer import Killer, deadly_smtp, migrate, taken
 from office import Office
 
 START = datetime(2024, 1, 2, 6)
-CONNECTIONS, IN_HAND = 2, 16
+CONNECTIONS, IN_HAND = 2, 32
 PIPELINING = "250-scripted.example\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES"
 
 
