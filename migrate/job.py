@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,8 @@ _SOME_LETTERS_FAILED: Final = 5
 _LEASE: Final = timedelta(minutes=5)
 _ANSWERS: Final = 12
 """Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it: its lease outlasts them."""
+_HURRY: Final = timedelta(seconds=1)
+"""How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
 _REPORT_PATIENCE: Final = timedelta(minutes=5)
 
 
@@ -112,19 +115,29 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
                 snapshot, tally = take(directory, config, scratch, watch)
-                with ledger.begin() as connection:
+
+                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Run]:
                     rules = _rules(config, composer, connection, now, options)
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
-                    made = draft(snapshot, Prior(connection, config.campaign.name), rules, scratch)
+                    # A folder of its own: a database may break the transaction off, and then it is done again from here.
+                    made = draft(snapshot, Prior(connection, config.campaign.name), rules, Path(tempfile.mkdtemp(dir=scratch)))
                     stopped = _guarded(made, config, options)
                     recorded = write_down(connection, made, config, approved, tally, directory.describe(), clock())
                     lock.still_mine(connection)
+                    return made, stopped, recorded
+
+                made, stopped, recorded = ledger.write(decide)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, tally, config, now)
         facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "evidence": None}
-        _report(config, ledger, recorded, facts, clock)
+        try:
+            _report(config, ledger, recorded, facts, clock, _HURRY if delivered.signal else _REPORT_PATIENCE)
+        except LockedError:
+            # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
+            if not delivered.signal:
+                raise
     return Result(facts, tuple(error for error in (stopped, delivered.stopped) if error), delivered.signal)
 
 
@@ -291,21 +304,23 @@ def _deliver(
         last = runs.last(connection, campaign_id)
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
-    claims = Claims(ledger, campaign_id, sender, _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0))
-    watch("queued", claims.waiting(clock()))
-    delivered = deliver(
-        claims,
-        composer,
-        open_transport(config.mail),
-        Pace(ledger, f"{smtp.host}:{smtp.port}", smtp.letters_per_second) if smtp else None,
-        clock,
-        bounce_days=config.mail.bounce_days,
-        stale_at=stale_at,
-        connections=smtp.connections // processes if smtp else 1,
-        until_empty=until_empty,
-        stop=stop,
-        watch=lambda more: watch("deliver", more),
-    )
+    stop = stop or Stop()
+    with ledger.hurried(_HURRY) as hurried:
+        claims = Claims(hurried, campaign_id, sender, _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0))
+        watch("queued", claims.waiting(clock()))
+        delivered = deliver(
+            claims,
+            composer,
+            open_transport(config.mail, stop.event),
+            Pace(hurried, f"{smtp.host}:{smtp.port}", smtp.letters_per_second, stop=stop) if smtp else None,
+            clock,
+            bounce_days=config.mail.bounce_days,
+            stale_at=stale_at,
+            connections=smtp.connections // processes if smtp else 1,
+            until_empty=until_empty,
+            stop=stop,
+            watch=lambda more: watch("deliver", more),
+        )
     if clock() >= stale_at:
         with ledger.read() as connection:
             delivered.stale = outbox.reminders_waiting(connection, campaign_id)
@@ -347,31 +362,33 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
     }
 
 
-def _report(config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock) -> None:
+def _report(
+    config: Config, ledger: Ledger, recorded: Run, facts: dict[str, Any], clock: Clock, patience: timedelta = _REPORT_PATIENCE
+) -> None:
     """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before."""
     at = clock()
     terms = Terms.of(config.campaign, config.schedule, config.policy)
-    with reporting(config, ledger):
+    with reporting(config, ledger, patience):
         with ledger.read() as connection:
             written = evidence.write(Recall(connection, recorded, terms, at), config.reports, facts)
         facts["evidence"] = str(written.folder) if written else None
-        with ledger.begin() as connection:
-            runs.complete(
-                connection,
-                recorded.seq,
-                finished_at=clock(),
-                evidence=facts["evidence"],
-                evidence_at=at,
-                manifest_digest=written.manifest_digest if written else None,
-            )
+        complete = partial(
+            runs.complete,
+            seq=recorded.seq,
+            finished_at=clock(),
+            evidence=facts["evidence"],
+            evidence_at=at,
+            manifest_digest=written.manifest_digest if written else None,
+        )
+        ledger.write(complete)
 
 
 @contextmanager
-def reporting(config: Config, ledger: Ledger) -> Iterator[None]:
+def reporting(config: Config, ledger: Ledger, patience: timedelta = _REPORT_PATIENCE) -> Iterator[None]:
     """Holds the right to write reports, waiting a while for whoever has it now."""
     patiently = Retrying(
         retry=retry_if_exception_type(LockedError),
-        stop=stop_after_delay(_REPORT_PATIENCE),
+        stop=stop_after_delay(patience),
         wait=wait_fixed(0.2) + wait_random(0, 0.3),
         reraise=True,
     )

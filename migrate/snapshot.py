@@ -83,8 +83,7 @@ class Snapshot:
         self._nameless = Spill(folder / "nameless.arrow")
         self._pieces: list[tuple[int, list[str]]] = []  # number of its first batch, and the first id of each of its batches
         self._batches = 0
-        # Lengths and values apart, so that where one range ends and the next begins leaves no trace.
-        self._columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in ACCOUNT_COLUMNS}
+        self._columns = _nothing_yet()
         self.rows = 0
 
     @classmethod
@@ -118,8 +117,9 @@ class Snapshot:
     def ranges(self) -> Iterator[Range]:
         """The whole read, an id range at a time, lowest ids first; together the ranges cover every possible id.
 
-        The fingerprint is complete once the last range was taken.
+        The fingerprint is complete once the last range was taken; to begin anew begins it anew.
         """
+        self._columns = _nothing_yet()
         firsts = sorted(first for _, ids in self._pieces for first in ids)
         cuts = sorted(set(firsts[:: max(1, _RANGE // _BATCH)][1:]))
         reader = self._sorted.reader() if self._batches else None
@@ -183,6 +183,11 @@ class Snapshot:
         for name, (lengths, values) in self._columns.items():
             whole.update(name.encode() + lengths.digest() + values.digest())
         return whole.hexdigest()
+
+
+def _nothing_yet() -> dict[str, tuple[hashlib._Hash, hashlib._Hash]]:
+    """Lengths and values apart, so that where one range ends and the next begins leaves no trace."""
+    return {name: (hashlib.sha256(), hashlib.sha256()) for name in ACCOUNT_COLUMNS}
 
 
 def _text_of(column: pa.Array) -> memoryview:

@@ -122,3 +122,12 @@ def test_a_spill_that_was_given_nothing_gives_nothing(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "spill")
     spill.close()
     assert list(spill.frames()) == []
+
+
+def test_a_second_walk_begins_the_fingerprint_anew(tmp_path: Path) -> None:
+    """A run whose recording was broken off walks its snapshot again."""
+    taken = Snapshot.take([rows(*(person(account_id=f"u{n:02}") for n in range(20)))], tmp_path)
+    assert len(list(taken.ranges())) > 1
+    once = taken.fingerprint
+    list(taken.ranges())
+    assert taken.fingerprint == once

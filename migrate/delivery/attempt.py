@@ -11,6 +11,7 @@ from typing import Final
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
+from migrate.delivery.stop import Stop
 from migrate.ledger.claims import Bounce, ClaimedLetter, Settlement
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
@@ -58,7 +59,7 @@ def unrenderable(claimed: ClaimedLetter, error: UnrenderableError, composer: Com
     return _again(claimed, Receipt("temporary", str(error)), None, composer, now, reason=UNRENDERABLE)
 
 
-def quickly() -> Retrying:
+def quickly(stop: Stop) -> Retrying:
     """Tries a letter again at once whose connection broke before it was handed over, over another; three tries in half a minute at most.
 
     No exception is retried: a break is a receipt, and MailServerError says that no connection can be had.
@@ -67,6 +68,7 @@ def quickly() -> Retrying:
         retry=retry_if_result(_broke),
         stop=stop_after_attempt(3) | stop_after_delay(30),
         wait=wait_exponential(multiplier=0.25, max=2) + wait_random(0, 0.25),
+        sleep=stop.pause,
         retry_error_callback=_as_it_is,
     )
 

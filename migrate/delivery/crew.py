@@ -51,10 +51,8 @@ def deliver(
     directory was read too long ago, nothing but confirmations goes out. `retrying` bounds the tries at a letter whose
     connection broke; tests pass one that does not wait. `watch` hears of each letter done, in any thread.
     """
-    swept = claims.sweep(clock())
-    total = Delivered(uncertain=len(set(swept.uncertain) - set(swept.requeued)))
     stop = stop or Stop()
-    desk = Desk(claims, clock, stale_at=stale_at)
+    desk = Desk(claims, clock, stale_at=stale_at, stop=stop)
     shared = Round(
         claims=claims,
         desk=desk,
@@ -65,13 +63,14 @@ def deliver(
         stop=stop,
         trouble=Trouble(),
         watch=watch,
-        retrying=retrying or quickly(),
+        retrying=retrying or quickly(stop),
         bounce_days=bounce_days,
         until_empty=until_empty,
     )
-    desk.trade([], 0)
-    senders = connections if until_empty else min(connections, claims.waiting(clock()))
     with stop.on_signals():
+        total = Delivered(uncertain=desk.sweep())
+        desk.trade([], 0)
+        senders = connections if until_empty else min(connections, claims.waiting(clock()))
         ended = _all(senders, lambda: Sender(shared).work())
     errors = [done.stopped for done in ended if done.stopped]
     for done in ended:

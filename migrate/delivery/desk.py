@@ -15,6 +15,7 @@ from typing import Final
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
 from migrate.delivery.delivered import Clock
+from migrate.delivery.stop import Stop
 from migrate.errors import LedgerError
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 
@@ -24,12 +25,16 @@ _PATIENCE: Final = 600
 """Seconds that what is known of a letter is kept trying to be written down; a run that records a large directory may take minutes."""
 
 
-def patiently() -> Retrying:
-    """Tries again when the ledger cannot be written just now: another run is recording, or the disk is full and may be helped."""
+def patiently(stop: Stop) -> Retrying:
+    """Tries again when the ledger cannot be written just now: another run is recording, or the disk is full and may be helped.
+
+    What is tried looks for itself whether it is still wanted: `stop` only cuts a pause short.
+    """
     return Retrying(
         retry=retry_if_exception_type(LedgerError),
         stop=stop_after_delay(_PATIENCE),
-        wait=wait_exponential(multiplier=0.1, max=10) + wait_random(0, 0.5),
+        wait=wait_exponential(multiplier=0.1, max=1) + wait_random(0, 0.25),
+        sleep=stop.pause,
         reraise=True,
     )
 
@@ -44,12 +49,24 @@ class _Visit:
 
 
 class Desk:
-    """One worker's claims, shared by its senders. `retrying` bounds the tries at a ledger that cannot be written; tests do not wait."""
+    """One worker's claims, shared by its senders. Once `stop` was asked letters are settled and none is given any more.
 
-    def __init__(self, claims: Claims, clock: Clock, *, stale_at: datetime | None = None, retrying: Retrying | None = None) -> None:
+    `retrying` bounds the tries at a ledger that cannot be written; tests do not wait.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        clock: Clock,
+        *,
+        stale_at: datetime | None = None,
+        stop: Stop | None = None,
+        retrying: Retrying | None = None,
+    ) -> None:
         self._claims, self._clock = claims, clock
         self._stale_at = stale_at
-        self._retrying = patiently() if retrying is None else retrying
+        self._stop = stop or Stop()
+        self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
         self._queueing = threading.Lock()
         self._waiting: list[_Visit] = []
@@ -69,6 +86,17 @@ class Desk:
             raise mine.error
         return mine.given
 
+    def sweep(self) -> int:
+        """How many letters of dead workers became uncertain for good; their confirmations are queued again."""
+
+        def once() -> int:
+            if self._stop.asked:
+                return 0
+            swept = self._claims.sweep(self._clock())
+            return len(set(swept.uncertain) - set(swept.requeued))
+
+        return int(self._retrying(once))
+
     def _serve(self) -> None:
         with self._queueing:
             visits, self._waiting = self._waiting, []
@@ -86,5 +114,11 @@ class Desk:
     def _commit(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         now = self._clock()
         stale = self._stale_at is not None and now >= self._stale_at
-        given, _lost = self._retrying(lambda: self._claims.settle_and_claim(settled, now, wanted, only_confirmations=stale))
-        return given
+
+        def once() -> list[ClaimedLetter]:
+            if self._stop.asked and not settled:
+                return []
+            still_wanted = 0 if self._stop.asked else wanted
+            return self._claims.settle_and_claim(settled, now, still_wanted, only_confirmations=stale)[0]
+
+        return list(self._retrying(once))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from migrate.delivery.desk import patiently
+from migrate.delivery.stop import Stop
 from migrate.ledger.engine import Ledger
 from migrate.ledger.pace import reserve
 
@@ -27,22 +28,32 @@ class Pace:
     all of them send stays what was handed out. Any thread may take.
     """
 
-    def __init__(self, ledger: Ledger, server: str, per_second: float, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, ledger: Ledger, server: str, per_second: float, clock: Callable[[], datetime] = _now, *, stop: Stop | None = None
+    ) -> None:
         self._ledger, self._server, self._clock = ledger, server, clock
-        self._retrying = patiently()
+        self._stop = stop or Stop()
+        self._retrying = patiently(self._stop)
         self._interval = timedelta(seconds=1 / per_second)
         self._at_once = max(1, _SLICE // self._interval)
         self._next, self._left = self._clock(), 0
         self._turn = threading.Lock()
 
-    def take(self) -> datetime:
-        """A slot of one's own, for one letter."""
+    def take(self) -> datetime | None:
+        """A slot of one's own, for one letter; None if `stop` was asked before there was one."""
         with self._turn:
             if not self._left:
-                self._next = self._retrying(lambda: reserve(self._ledger, self._server, self._interval, self._at_once, self._clock()))
-                self._left = self._at_once
+                first = self._retrying(self._reserve)
+                if first is None:
+                    return None
+                self._next, self._left = first, self._at_once
             slot, self._next, self._left = self._next, self._next + self._interval, self._left - 1
             return slot
+
+    def _reserve(self) -> datetime | None:
+        if self._stop.asked:
+            return None
+        return reserve(self._ledger, self._server, self._interval, self._at_once, self._clock())
 
     def seconds_until(self, slot: datetime) -> float:
         """How long it is to a slot; 0 if it has come."""

@@ -72,7 +72,8 @@ class Sender:
                 while not self.round.stop.asked and self._next(connection.at_once):
                     self._send_hand(connection)
         except MailServerError as error:
-            self.done.stopped = error
+            # Whoever was asked to end gave up on the server for that.
+            self.done.stopped = None if self.round.stop.asked else error
             self._release()
         except LedgerError:
             # It was tried for a long time already; what cannot be written down becomes uncertain.
@@ -93,6 +94,8 @@ class Sender:
             wanted = self._wanted(at_once)
             if self.round.pace:
                 wanted = self._due(self.round.pace, wanted)
+                if not self._slots:
+                    continue
             if self._seconds_left() > _SOON:
                 self._trade(0)
                 self.round.stop.wait(self._seconds_left())
@@ -115,11 +118,12 @@ class Sender:
         return min(at_once, 1 + int(_SHARE * self._trading / self._sending)) if self._sending else 1
 
     def _due(self, pace: Pace, wanted: int) -> int:
-        """For how many of the letters wanted, one at least, there are slots whose time has come."""
-        if not self._slots:
-            self._slots.append(pace.take())
-        while len(self._slots) < wanted and not pace.seconds_until(self._slots[-1]):
-            self._slots.append(pace.take())
+        """For how many of the letters wanted, one at least, there are slots whose time has come; there is none if it is asked to end."""
+        while not self._slots or (len(self._slots) < wanted and not pace.seconds_until(self._slots[-1])):
+            slot = pace.take()
+            if slot is None:
+                break
+            self._slots.append(slot)
         return min(wanted, max(1, sum(not pace.seconds_until(slot) for slot in self._slots)))
 
     def _seconds_left(self) -> float:
@@ -134,11 +138,9 @@ class Sender:
         """Whether a letter will be queued again within reach; the leases of workers that died end meanwhile."""
         if not self.round.until_empty:
             return False
-        now = self.round.clock()
-        swept = self.round.claims.sweep(now)
-        self.done.uncertain += len(set(swept.uncertain) - set(swept.requeued))
+        self.done.uncertain += self.round.desk.sweep()
         at = self.round.claims.next_at()
-        return at is not None and at <= now + REACH
+        return at is not None and at <= self.round.clock() + REACH
 
     def _send_hand(self, connection: Connection) -> None:
         letters, start = len(self._hand), time.perf_counter()

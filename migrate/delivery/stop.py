@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,21 +16,28 @@ class Stop:
     """Seen by every sender before its next letter. The first reason to end is kept: an error that makes going on pointless, or a signal."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self.event = threading.Event()
         self.error: MailServerError | None = None
         self.signal: int | None = None
 
     @property
     def asked(self) -> bool:
-        return self._asked.is_set()
+        return self.event.is_set()
 
     def ask(self, error: MailServerError | None = None) -> None:
         self.error = self.error or error
-        self._asked.set()
+        self.event.set()
 
     def wait(self, seconds: float) -> bool:
         """Sleep so long, or until it is asked to end: then true, at once."""
-        return self._asked.wait(seconds)
+        return self.event.wait(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep so long between two tries at what must be done even by whoever is asked to end; being asked cuts one pause short."""
+        if self.asked:
+            time.sleep(seconds)
+        else:
+            self.wait(seconds)
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
@@ -50,4 +58,4 @@ class Stop:
     def _heed(self, number: int, _: FrameType | None) -> None:
         self.signal = self.signal or number
         signal.signal(number, signal.SIG_DFL)
-        self._asked.set()
+        self.event.set()

@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ _T = TypeVar("_T")
 
 WHERE: Final = "[ledger] url"
 BUSY: Final = timedelta(minutes=2)
+_LOOK_UP: Final = timedelta(seconds=0.2)
+"""How long a wait for SQLite's one writer goes on before Python may heed a signal: none gets through while SQLite itself waits."""
 _DRIVERS: Final = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
@@ -144,11 +147,12 @@ class Ledger:
             self._seen.check(self.described)
 
     def apart(self, patience: timedelta) -> sa.Engine:
-        """The same database through connections of its own, which wait no longer than `patience` for another writer.
-
-        PostgreSQL's are told so in each transaction.
-        """
+        """The same database through connections of its own, which wait no longer than `patience` for another writer."""
         return _engine(self.engine.url, busy=patience, poolclass=NullPool)
+
+    def hurried(self, patience: timedelta) -> Ledger:
+        """The same ledger, for whoever waits no longer than `patience` for another writer at a time; to be closed by itself."""
+        return replace(self, engine=_engine(self.engine.url, busy=patience))
 
     def close(self) -> None:
         """Close every connection."""
@@ -269,7 +273,7 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
         if url.get_backend_name() == "sqlite":
             engine = sa.create_engine(url, connect_args={"timeout": busy.total_seconds()}, poolclass=poolclass, **pooled)
             sa.event.listen(engine, "connect", _configure_sqlite)
-            sa.event.listen(engine, "begin", _begin_sqlite)
+            sa.event.listen(engine, "begin", _patient_sqlite(busy))
             return engine
         options: dict[str, Any] = {"pool_pre_ping": True, "poolclass": poolclass} | pooled
         if readonly and url.get_backend_name() == "postgresql":
@@ -278,7 +282,9 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
             engine = sa.create_engine(url, connect_args=mysql.CONNECT, **options)
             mysql.configure(engine, busy)
             return engine
-        return sa.create_engine(url, **options)
+        engine = sa.create_engine(url, **options)
+        sa.event.listen(engine, "begin", _patient_postgres(busy))
+        return engine
 
 
 @contextmanager
@@ -313,7 +319,44 @@ def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) ->
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("migrate_writes") else "BEGIN")
+    connection.exec_driver_sql("BEGIN")
+
+
+def _patient_sqlite(busy: timedelta) -> Callable[[sa.Connection], None]:
+    """A writer waits at the door, in short waits one after the other, so that whoever asks it to end is heard."""
+    short = min(_LOOK_UP, busy)
+
+    def begin(connection: sa.Connection) -> None:
+        if not connection.get_execution_options().get("migrate_writes"):
+            _begin_sqlite(connection)
+            return
+        until = time.monotonic() + busy.total_seconds()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_milliseconds(short)}")
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if not is_busy(error) or time.monotonic() >= until:
+                    raise
+            else:
+                break
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_milliseconds(busy)}")
+
+    return begin
+
+
+def _patient_postgres(busy: timedelta) -> Callable[[sa.Connection], None]:
+    """Of itself PostgreSQL waits for a lock as long as somebody holds it, be it a process that was stopped."""
+
+    def begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("migrate_writes"):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, _milliseconds(busy))}")
+
+    return begin
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)
 
 
 def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str | None, Path | None]:

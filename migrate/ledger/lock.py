@@ -86,11 +86,11 @@ class RunLock:
             return bool(connection.execute(self._renewal()).rowcount)
 
     def release(self) -> None:
-        """Give the lock back. If the ledger cannot be written the lease ends by itself."""
+        """Give the lock back. If the ledger cannot be written just now the lease ends by itself."""
         self._released.set()
         if self._heart is not None:
             self._heart.join()
-        with suppress(LedgerError), self._ledger.begin() as connection:
+        with suppress(LedgerError), self._ledger.explained(), self._writing() as connection:
             connection.execute(sa.delete(run_lock).where(*self._row(), run_lock.c.owner == self.owner))
 
     def __enter__(self) -> Self:
@@ -150,8 +150,6 @@ class RunLock:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with self._engine.execution_options(migrate_writes=True).begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(PATIENCE.total_seconds() * 1000)}"))
             yield connection
 
     def _row(self) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,8 +63,8 @@ class MaildirTransport:
         return Receipt("sent", f"saved as new/{name}")
 
 
-def open_maildir(settings: MailSettings) -> MaildirTransport:
-    """The transport of `[mail.maildir]`."""
+def open_maildir(settings: MailSettings, _ended: threading.Event) -> MaildirTransport:
+    """The transport of `[mail.maildir]`. A folder is not waited for."""
     return MaildirTransport(settings.maildir.path)
 
 

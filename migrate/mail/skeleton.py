@@ -90,9 +90,9 @@ class _Form:
 class _Part:
     """A body with blanks, and the part of a message it becomes: as it is, or quoted line by line.
 
-    `quoted` are lines that are quoted already, and None in the place of each line with blanks, which cannot be yet; those are `open`, joined.
-    `room` is how long values may be for every line to travel as it is; None if the fixed text cannot. `names` are those of the blanks, each
-    once.
+    `quoted` are lines that are quoted already, and None in the place of each line with blanks, which cannot be yet; `open` are those,
+    joined. `room` is how long values may be for every line to travel as it is; None if the fixed text cannot. `names` are those of the
+    blanks, each once.
     """
 
     subtype: str

@@ -14,13 +14,24 @@ import contextlib
 import smtplib
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_exponential,
+    wait_random,
+)
 
 from migrate.errors import ConfigError, MailServerError
+from migrate.mail.dialling import dialled
 from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings, SmtpSettings
@@ -41,31 +52,32 @@ _REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
 class SmtpTransport:
     """Connects to the server of `[mail.smtp]`. `retrying` bounds the tries at connecting; tests pass one that does not wait."""
 
-    def __init__(self, settings: SmtpSettings, retrying: Retrying | None = None) -> None:
+    def __init__(self, settings: SmtpSettings, retrying: Retrying | None = None, ended: threading.Event | None = None) -> None:
         self._settings = settings
-        self._retrying = _patiently() if retrying is None else retrying
+        self._ended = ended or threading.Event()
+        self._retrying = _patiently(self._ended) if retrying is None else retrying
 
     @contextmanager
     def connect(self) -> Iterator[SmtpConnection]:
-        connection = SmtpConnection(self._settings, self._retrying)
+        connection = SmtpConnection(self._settings, self._retrying, self._ended)
         try:
             yield connection
         finally:
             connection.close()
 
 
-def open_smtp(settings: MailSettings) -> SmtpTransport:
+def open_smtp(settings: MailSettings, ended: threading.Event) -> SmtpTransport:
     """The transport of `[mail.smtp]`."""
     assert settings.smtp is not None  # validated with `transport`
-    return SmtpTransport(settings.smtp)
+    return SmtpTransport(settings.smtp, ended=ended)
 
 
 class SmtpConnection:
     """One signed-in connection; opened again by itself when the server has closed it between two letters."""
 
-    def __init__(self, settings: SmtpSettings, retrying: Retrying) -> None:
+    def __init__(self, settings: SmtpSettings, retrying: Retrying, ended: threading.Event) -> None:
         self._settings = settings
-        self._retrying = retrying
+        self._retrying, self._ended = retrying, ended
         self._server: Dialogue | None = None
         self._announced: Letter | None = None
         self._used = False
@@ -99,7 +111,7 @@ class SmtpConnection:
     def _open(self) -> None:
         self._drop()
         try:
-            self._server = Dialogue(self._retrying(_connect, self._settings))
+            self._server = Dialogue(dialled(lambda: self._retrying(_connect, self._settings), self._ended))
         except (OSError, smtplib.SMTPException) as error:
             raise _unreachable(error, self._settings) from error
         self._used = False
@@ -222,10 +234,11 @@ def _dot_stuffed(message: bytes) -> bytes:
     return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
 
 
-def _patiently() -> Retrying:
+def _patiently(ended: threading.Event) -> Retrying:
     return Retrying(
-        stop=stop_after_attempt(4) | stop_after_delay(60),
+        stop=stop_after_attempt(4) | stop_after_delay(60) | stop_when_event_set(ended),
         wait=wait_exponential(multiplier=0.5, max=8) + wait_random(0, 0.5),
+        sleep=sleep_using_event(ended),
         retry=retry_if_exception(_worth_another_try),
         reraise=True,
     )

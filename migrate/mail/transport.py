@@ -10,6 +10,7 @@ all, whoever it is for; what is said about one letter is its receipt.
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -70,10 +71,13 @@ _TRANSPORTS: Final = {
 }
 
 
-def open_transport(settings: MailSettings) -> Transport:
-    """The transport that the configuration names. Nothing is connected yet."""
+def open_transport(settings: MailSettings, ended: threading.Event | None = None) -> Transport:
+    """The transport that the configuration names. Nothing is connected yet.
+
+    Once `ended` is set nothing is waited for that is not about a letter: to connect raises MailServerError at once.
+    """
     module, _, name = _TRANSPORTS[settings.transport].partition(":")
-    transport: Transport = getattr(import_module(module), name)(settings)
+    transport: Transport = getattr(import_module(module), name)(settings, ended or threading.Event())
     return transport
 
 

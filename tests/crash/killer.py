@@ -5,18 +5,21 @@ from __future__ import annotations
 import email
 import random
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mail.scripted_smtp import _USUAL, ScriptedSmtp
+from crash.doomed import Command
+from mail.scripted_smtp import _USUAL, OFFERS, ScriptedSmtp
 
-VERBS = ("connect", "ehlo", "mail", "rcpt", "data", "body", "dot")
+VERBS = ("connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "body", "dot", "quit")
 MOMENTS = tuple((verb, when) for verb in VERBS for when in ("before", "after"))
 """Around every verb of SMTP: before the server answers it, and after."""
 
@@ -25,7 +28,7 @@ MOMENTS = tuple((verb, when) for verb in VERBS for when in ("before", "after"))
 class Killer:
     """Holds the client and the order to kill: at the n-th time that a moment comes. `kills` counts the shots that hit."""
 
-    victims: list[subprocess.Popen[str]] = field(default_factory=list)
+    victims: Sequence[subprocess.Popen[str] | Command] = ()
     kills: int = 0
     _order: tuple[tuple[str, str], int] | None = None
     _turn: threading.Lock = field(default_factory=threading.Lock)
@@ -52,14 +55,14 @@ class Killer:
                 self.kills += 1
 
 
-def deadly_smtp(killer: Killer, **answers: Any) -> ScriptedSmtp:
+def deadly_smtp(killer: Killer, tls: ssl.SSLContext | None = None, **answers: Any) -> ScriptedSmtp:
     """A scripted server that tells the killer of every moment. Other answers may be given, as for ScriptedSmtp, for verbs not in VERBS."""
     scripts: dict[str, Any] = {}
     for verb in VERBS:
-        usual = _USUAL[verb]
+        usual = OFFERS if verb == "ehlo" and tls else _USUAL[verb]
         said = usual if isinstance(usual, tuple) else (usual,)
         scripts[verb] = (lambda verb=verb: killer.comes((verb, "before")), *said, lambda verb=verb: killer.comes((verb, "after")))
-    return ScriptedSmtp(**scripts | answers)
+    return ScriptedSmtp(tls, **scripts | answers)
 
 
 def migrate(folder: Path, *arguments: str) -> subprocess.Popen[str]:

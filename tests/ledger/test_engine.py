@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -328,11 +329,9 @@ def test_a_full_disk_records_nothing_and_says_so(tmp_path: Path) -> None:
 def test_a_writer_that_waits_too_long_for_another_is_told_so(tmp_path: Path) -> None:
     path = tmp_path / "migrate.db"
     _made(path)
-    with Ledger.open(_sqlite(path), create=False) as ledger:
+    with Ledger.open(_sqlite(path), create=False) as patient, patient.hurried(timedelta(milliseconds=10)) as ledger:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        sa.event.listen(ledger.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 10"))
-        ledger.engine.dispose()
         with pytest.raises(LedgerError, match="busy: another program is writing"), ledger.begin():
             pass
         other.close()

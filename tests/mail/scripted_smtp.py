@@ -4,15 +4,20 @@
         …connect to server.port…
     assert server.commands == ["EHLO", "MAIL", "RCPT", …]
 
-Each of `connect`, `ehlo`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer, given every time, or a list of
-answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say nothing and keep the line open),
-something to call, or a tuple of these, done in order. `body` is what is done as soon as the first bytes of the data arrive.
+Each of `connect`, `ehlo`, `starttls`, `auth`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer,
+given every time, or a list of answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say
+nothing and keep the line open), something to call, or a tuple of these, done in order. `body` is what is done as soon as the first bytes
+of the data arrive.
+
+With `tls` it offers STARTTLS and a sign-in, and takes any password.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -26,12 +31,15 @@ class Do(enum.Enum):
 
 
 DROP, HANG = Do.DROP, Do.HANG
+OFFERS = "250-scripted.example\r\n250-SIZE 20000000\r\n250-STARTTLS\r\n250-AUTH PLAIN\r\n250 ENHANCEDSTATUSCODES"
 Step = str | Do | Callable[[], object]
 Answer = Step | tuple[Step, ...]
 
 _USUAL: dict[str, Answer] = {
     "connect": "220 scripted.example ESMTP",
     "ehlo": "250-scripted.example\r\n250-SIZE 20000000\r\n250 ENHANCEDSTATUSCODES",
+    "starttls": "220 2.0.0 go ahead",
+    "auth": "235 2.7.0 welcome",
     "mail": "250 2.1.0 ok",
     "rcpt": "250 2.1.5 ok",
     "data": "354 go ahead",
@@ -46,8 +54,11 @@ _USUAL: dict[str, Answer] = {
 class ScriptedSmtp:
     """`commands` are the verbs heard, in order, and `lines` the whole of them; `messages` the data whose end arrived, dots doubled."""
 
-    def __init__(self, **answers: Answer | list[Answer]) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, **answers: Answer | list[Answer]) -> None:
         assert set(answers) <= set(_USUAL)
+        self._tls = tls
+        if tls is not None:
+            answers = {"ehlo": OFFERS} | answers
         self._scripts = {verb: self._script(answers.get(verb, usual), usual) for verb, usual in _USUAL.items()}
         self.commands: list[str] = []
         self.lines: list[str] = []
@@ -90,14 +101,19 @@ class ScriptedSmtp:
             self._threads[-1].start()
 
     def _serve(self, line: socket.socket) -> None:
-        with line:
-            try:
-                self._converse(line)
-            except (_DroppedError, OSError):
-                # A reset, so that the other side notices at once even while it is writing.
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        spoken = [line]  # and the encrypted one, once there is one, which takes the plain one's place
+        try:
+            self._converse(spoken)
+        except (_DroppedError, OSError):
+            # A reset, so that the other side notices at once even while it is writing.
+            with contextlib.suppress(OSError):
+                spoken[-1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        finally:
+            for each in spoken:
+                each.close()
 
-    def _converse(self, line: socket.socket) -> None:
+    def _converse(self, spoken: list[socket.socket]) -> None:
+        line = spoken[-1]
         self._answer(line, "connect")
         heard = b""
         while chunk := line.recv(65536):
@@ -108,6 +124,13 @@ class ScriptedSmtp:
                 self.commands.append(verb)
                 self.lines.append(command.decode())
                 went_ahead = self._answer(line, verb.lower())
+                if verb == "STARTTLS" and self._tls is not None:
+                    # Python leaves a socket open that it could not wrap because the other side is dead already.
+                    if not line.recv(1, socket.MSG_PEEK):
+                        return
+                    line = self._tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+                    spoken.append(line)  # before the handshake, which a client that was killed breaks off
+                    line.do_handshake()
                 if verb == "DATA" and went_ahead:
                     heard = self._take_message(line, heard)
                 if verb == "QUIT":
