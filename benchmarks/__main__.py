@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import Any, Final
 
-from benchmarks import runs
+from benchmarks import delivery, runs
 from benchmarks.machine import load, machine, versions
 from benchmarks.process import ROOT
 
@@ -23,7 +21,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--accounts", type=int, default=runs.ACCOUNTS, help="accounts of the company (default: %(default)s)")
     parser.add_argument("--everybody", type=int, default=EVERYBODY, help="accounts that are all reminded on one day (default: %(default)s)")
     parser.add_argument("--large", action="store_true", help=f"also a company {runs.LARGE} times as large; takes an hour")
-    parser.add_argument("--letters", type=int, help="letters of the delivery rows")
+    parser.add_argument("--letters", type=int, default=delivery.LETTERS, help="letters of the delivery rows (default: %(default)s)")
     parser.add_argument("--no-delivery", action="store_true", help="leave the delivery rows out")
     parser.add_argument("--write", action="store_true", help=f"keep what is found in benchmarks/{RESULTS.name}")
     return parser.parse_args(given)
@@ -33,10 +31,9 @@ def measured(asked: argparse.Namespace) -> Iterator[Any]:
     """The rows and remarks, one after the other as they are found."""
     yield from runs.ordinary(asked.accounts, large=asked.large)
     yield from runs.everybody(asked.everybody)
-    if not asked.no_delivery and find_spec("benchmarks.delivery") is not None:
-        delivery = importlib.import_module("benchmarks.delivery")
+    if not asked.no_delivery:
         for row in delivery.ROWS:
-            yield row(asked.letters or delivery.LETTERS)
+            yield row(asked.letters)
 
 
 def met(row: object) -> bool:

@@ -7,7 +7,6 @@ import platform
 import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -77,7 +76,5 @@ def _installed(package: str) -> str:
 
 def _postfix() -> str:
     """Of the package whose programs delivery is measured with, as apt knows it."""
-    if find_spec("benchmarks.delivery") is None:
-        return "not used"
     said = subprocess.run(["apt-cache", "policy", "postfix"], capture_output=True, text=True, check=False).stdout
     return next((line.partition(":")[2].strip() for line in said.splitlines() if "Candidate" in line), "unknown")

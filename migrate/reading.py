@@ -14,7 +14,7 @@ from migrate.directory import Directory, Tally
 from migrate.directory.arrow import Unlike
 from migrate.directory.translate import Translator
 from migrate.draft import Draft, Rules
-from migrate.image import Beside, Image, Rows, Whole, as_table, make, merge
+from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, make, merge
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.snapshot import Snapshot
@@ -36,7 +36,7 @@ class Read:
             return None
         today = rules.moment.campaign.today(rules.moment.now)
         excepted = [prior.exceptions(table, today).index for table in (schema.exemption, schema.pause)]
-        touched = pa.array([*prior.touched(), *excepted[0], *excepted[1]], pa.large_string())
+        touched = pa.array([*prior.touched(SETTLED, FOR_GOOD), *excepted[0], *excepted[1]], pa.large_string())
         stays = rules.moment.occasion == self.image.stage
         return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays)
 

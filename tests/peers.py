@@ -67,8 +67,11 @@ def _readable(binaries: Path, root: Path, how: dict[str, Any]) -> Path:
 
 
 @contextlib.contextmanager
-def run_postgres(binaries: Path) -> Iterator[str]:
-    """A server on a socket of its own; the URL of its `postgres` database. Nothing of it is left afterwards."""
+def run_postgres(binaries: Path, *, safe: bool = False) -> Iterator[str]:
+    """A server on a socket of its own; the URL of its `postgres` database. Nothing of it is left afterwards.
+
+    With `safe` it writes to the disk as it would in an office; the tests need not wait for that.
+    """
     root = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path holds 107 bytes
     how = _nobody(root)
     if "user" in how:
@@ -79,10 +82,8 @@ def run_postgres(binaries: Path) -> Iterator[str]:
         with said.open("ab") as out:  # a pipe would be held open by the server that pg_ctl leaves behind
             subprocess.run([str(part) for part in command], check=True, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **how)
 
-    options = (
-        f"-c listen_addresses= -c unix_socket_directories={root} -c fsync=off -c synchronous_commit=off -c full_page_writes=off "
-        "-c timezone=UTC -c max_connections=50"
-    )
+    unsafe = "" if safe else "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    options = f"-c listen_addresses= -c unix_socket_directories={root} -c timezone=UTC -c max_connections=50 {unsafe}"
     try:
         call(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         call(binaries / "pg_ctl", "-D", data, "-w", "-t", "30", "-l", log, "start", "-o", options)

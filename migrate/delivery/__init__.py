@@ -3,8 +3,9 @@
 A letter is `sending` in the ledger, committed, before the transport is spoken to, and settled right after. Whatever happens in between,
 a letter is never sent twice for not knowing: it becomes `uncertain`, and a person is shown it.
 
-`deliver` is the whole of it for one process: as many senders as there are connections, each with one letter in hand, at one `Desk` that
-claims and settles for all of them, at one `Pace` that all processes of a ledger share. `workers` is several processes at once.
+`deliver` is the whole of it for one process: as many senders as there are connections, each with one letter in hand or, where the ledger
+is slower than the mail server, a few, at one `Desk` that claims and settles for all of them, at one `Pace` that all processes of a ledger
+share. `workers` is several processes at once.
 """
 
 from __future__ import annotations

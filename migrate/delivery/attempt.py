@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain, count
 from typing import Final
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
@@ -34,15 +35,28 @@ class Attempt:
 
 
 def attempt(
-    claimed: ClaimedLetter, connection: Connection, composer: Composer, now: datetime, *, bounce_days: int, retrying: Retrying
+    claimed: ClaimedLetter,
+    letter: Letter,
+    then: Letter | None,
+    connection: Connection,
+    composer: Composer,
+    now: datetime,
+    *,
+    bounce_days: int,
+    retrying: Retrying,
 ) -> Attempt:
-    """Composes the letter and hands it over. Raises MailServerError if no letter can be handed over at all; nothing was said of it then."""
-    try:
-        letter = composed(claimed, composer, now)
-    except UnrenderableError as error:
-        return Attempt(_again(claimed, Receipt("temporary", str(error)), None, composer, now, reason=UNRENDERABLE))
-    receipt: Receipt = retrying(connection.send, letter)
+    """Hands a letter over; `then` is the one that will be next. Raises MailServerError if no letter can be handed over at all; nothing was
+    said of it then."""
+    receipt = connection.send(letter, then)
+    if _broke(receipt):
+        receipts = chain([receipt], (connection.send(letter) for _ in count()))
+        receipt = retrying(next, receipts)
     return Attempt(_settlement(claimed, receipt, letter, composer, now, bounce_days), receipt)
+
+
+def unrenderable(claimed: ClaimedLetter, error: UnrenderableError, composer: Composer, now: datetime) -> Settlement:
+    """What is to be settled about a letter that cannot be composed: an operator may mend the template."""
+    return _again(claimed, Receipt("temporary", str(error)), None, composer, now, reason=UNRENDERABLE)
 
 
 def quickly(stop: Stop) -> Retrying:

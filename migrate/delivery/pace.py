@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -37,18 +36,19 @@ class Pace:
         self._retrying = patiently(self._stop)
         self._interval = timedelta(seconds=1 / per_second)
         self._at_once = max(1, _SLICE // self._interval)
-        self._slots: deque[datetime] = deque()
+        self._next, self._left = self._clock(), 0
         self._turn = threading.Lock()
 
     def take(self) -> datetime | None:
         """A slot of one's own, for one letter; None if `stop` was asked before there was one."""
         with self._turn:
-            if not self._slots:
+            if not self._left:
                 first = self._retrying(self._reserve)
                 if first is None:
                     return None
-                self._slots.extend(first + n * self._interval for n in range(self._at_once))
-            return self._slots.popleft()
+                self._next, self._left = first, self._at_once
+            slot, self._next, self._left = self._next, self._next + self._interval, self._left - 1
+            return slot
 
     def _reserve(self) -> datetime | None:
         if self._stop.asked:

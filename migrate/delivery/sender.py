@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from tenacity import Retrying
 
-from migrate.delivery.attempt import attempt
+from migrate.delivery.attempt import attempt, composed, unrenderable
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk, Settled
 from migrate.delivery.pace import Pace
@@ -16,12 +18,15 @@ from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
 from migrate.errors import LedgerError, MailServerError
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
-from migrate.mail.compose import Composer
+from migrate.mail.compose import Composer, UnrenderableError
+from migrate.mail.letters import Letter
 from migrate.mail.transport import Connection, Transport
 
 REACH: Final = timedelta(hours=1)
 """How far ahead `until_empty` looks for letters that are to be tried again."""
 _LOOK_AGAIN: Final = 1.0
+_SHARE: Final = 4
+"""How many times the wait for a commit a hand of letters may last."""
 _SOON: Final = 1.0
 """Seconds that a letter may lie claimed before its slot comes; a longer wait is waited before it is claimed."""
 
@@ -52,7 +57,10 @@ class Sender:
     done: Delivered = field(default_factory=Delivered)
     _hand: list[ClaimedLetter] = field(default_factory=list)
     _settled: list[Settled] = field(default_factory=list)
-    _slot: datetime | None = None
+    _written: dict[int, Letter | UnrenderableError] = field(default_factory=dict)
+    _slots: deque[datetime] = field(default_factory=deque)
+    _trading: float = 0.0
+    _sending: float = 0.0
 
     def work(self) -> Delivered:
         """Claims only once its connection stands, so that an unreachable server leaves every letter queued.
@@ -61,9 +69,8 @@ class Sender:
         """
         try:
             with self.round.transport.connect() as connection:
-                while not self.round.stop.asked and self._next():
-                    while self._hand:
-                        self._send(connection)
+                while not self.round.stop.asked and self._next(connection.at_once):
+                    self._send_hand(connection)
         except MailServerError as error:
             # Whoever was asked to end gave up on the server for that.
             self.done.stopped = None if self.round.stop.asked else error
@@ -81,27 +88,46 @@ class Sender:
         self._trade(0)
         return self.done
 
-    def _next(self) -> bool:
+    def _next(self, at_once: int) -> bool:
         """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
         while not self.round.stop.asked:
-            if self.round.pace and self._slot is None:
-                self._slot = self.round.pace.take()
-                continue
+            wanted = self._wanted(at_once)
+            if self.round.pace:
+                wanted = self._due(self.round.pace, wanted)
+                if not self._slots:
+                    continue
             if self._seconds_left() > _SOON:
                 self._trade(0)
                 self.round.stop.wait(self._seconds_left())
                 continue
-            self._hand = self._trade(1 if self.round.pace else self.round.transport.at_once)
+            start = time.perf_counter()
+            self._hand = self._trade(wanted)
+            self._trading = time.perf_counter() - start
             if self._hand:
-                self.round.stop.wait(self._seconds_left())
                 return True
             if not self._more_to_come():
                 return False
             self.round.stop.wait(_LOOK_AGAIN)
         return False
 
+    def _wanted(self, at_once: int) -> int:
+        """How many letters to take in hand: no more than it takes for the ledger to be waited for less than for the mail server.
+
+        If this process is killed, all of them are uncertain; so there is one, unless a commit takes longer than several letters.
+        """
+        return min(at_once, 1 + int(_SHARE * self._trading / self._sending)) if self._sending else 1
+
+    def _due(self, pace: Pace, wanted: int) -> int:
+        """For how many of the letters wanted, one at least, there are slots whose time has come; there is none if it is asked to end."""
+        while not self._slots or (len(self._slots) < wanted and not pace.seconds_until(self._slots[-1])):
+            slot = pace.take()
+            if slot is None:
+                break
+            self._slots.append(slot)
+        return min(wanted, max(1, sum(not pace.seconds_until(slot) for slot in self._slots)))
+
     def _seconds_left(self) -> float:
-        return self.round.pace.seconds_until(self._slot) if self.round.pace and self._slot else 0.0
+        return self.round.pace.seconds_until(self._slots[0]) if self.round.pace and self._slots else 0.0
 
     def _trade(self, wanted: int) -> list[ClaimedLetter]:
         given = self.round.desk.trade(self._settled, wanted)
@@ -117,6 +143,14 @@ class Sender:
         at = self.round.claims.next_at(only_confirmations=self.round.desk.only_confirmations(now))
         return at is not None and at <= now + REACH
 
+    def _send_hand(self, connection: Connection) -> None:
+        letters, start = len(self._hand), time.perf_counter()
+        while self._hand:
+            self.round.stop.wait(self._seconds_left())
+            self._send(connection)
+        self._sending = (time.perf_counter() - start) / letters
+        self._written.clear()
+
     def _send(self, connection: Connection) -> None:
         """Send the first letter in hand, or put it back if it is not to be sent now."""
         this, shared = self._hand[0], self.round
@@ -127,12 +161,38 @@ class Sender:
         if until := shared.trouble.left_alone_until(this.address, now):
             self._settle(Settlement("released", not_before=until))
             return
-        self._slot = None
-        tried = attempt(this, connection, shared.composer, now, bounce_days=shared.bounce_days, retrying=shared.retrying)
+        letter = self._write(this, now)
+        if self._slots:
+            self._slots.popleft()
+        if isinstance(letter, UnrenderableError):
+            self._settle(unrenderable(this, letter, shared.composer, now))
+            shared.watch(1)
+            return
+        tried = attempt(
+            this, letter, self._announced(now), connection, shared.composer, now, bounce_days=shared.bounce_days, retrying=shared.retrying
+        )
         self._settle(tried.settlement)
         shared.watch(1)
         if tried.receipt and (error := shared.trouble.hear(this.address, tried.receipt, now)):
             shared.stop.ask(error)
+
+    def _announced(self, now: datetime) -> Letter | None:
+        """The letter that will be next, if one can be and its time has come."""
+        if len(self._hand) < 2 or self._seconds_left():
+            return None
+        letter = self._write(self._hand[1], now)
+        return letter if isinstance(letter, Letter) else None
+
+    def _write(self, claimed: ClaimedLetter, now: datetime) -> Letter | UnrenderableError:
+        """The letter, composed once while it is in hand."""
+        found = self._written.get(claimed.letter_id)
+        if found is None:
+            try:
+                found = composed(claimed, self.round.composer, now)
+            except UnrenderableError as error:
+                found = error
+            self._written[claimed.letter_id] = found
+        return found
 
     def _settle(self, settlement: Settlement) -> None:
         self._settled.append((self._hand.pop(0), settlement))

@@ -36,6 +36,8 @@ class Trouble:
         with self._turn:
             if receipt.verdict == "sent":
                 self._refused.clear()
+                if not self._put_off:
+                    return None
                 del self._put_off[domain]
                 for other, times in self._put_off.items():
                     if times >= DEFERRALS:

@@ -177,11 +177,13 @@ class SqlDirectory(Directory):
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Turns what a database says into one paragraph: its first line, never the statement or the password."""
+        import sqlite3
+
         import sqlalchemy as sa
 
         try:
             yield
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
             cause = getattr(error, "orig", None) or error
             said = (str(cause).strip() or type(cause).__name__).splitlines()[0].removesuffix(".")
             for secret in self._secrets():

@@ -18,11 +18,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from migrate import __version__
-from migrate.image.beside import Beside, Part
+from migrate.image.beside import FOR_GOOD, SETTLED, Beside, Part
 from migrate.image.records import Records, Whole, merge
 from migrate.image.rows import Rows, as_table
 
-__all__ = ["Beside", "Image", "Part", "Records", "Rows", "Whole", "as_table", "find", "keep", "make", "merge", "rules_digest"]
+__all__ = [
+    "FOR_GOOD",
+    "SETTLED",
+    "Beside",
+    "Image",
+    "Part",
+    "Records",
+    "Rows",
+    "Whole",
+    "as_table",
+    "find",
+    "keep",
+    "make",
+    "merge",
+    "rules_digest",
+]
 
 FORMAT: Final = 1
 """Raised whenever an image is made or read differently: older ones are then not believed."""

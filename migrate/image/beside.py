@@ -18,8 +18,10 @@ from migrate.image.records import Records
 from migrate.image.rows import Rows
 from migrate.snapshot import RANGE, Range, Snapshot, holding, settled
 
-_SETTLED: Final = ("inactive", "exempt_sso", "not_reminded")
+SETTLED: Final = ("inactive", "exempt_sso", "not_reminded")
 """Outcomes that follow from the standing alone."""
+FOR_GOOD: Final = ("", "sent")
+"""Reasons of nothing_due that stay while the stage does: no stage is due, or its letter was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,9 @@ class Beside:
     def _stays(self, base: pa.Table) -> pa.ChunkedArray:
         """Where a record would be decided as it was, if the row is the same."""
         outcome, reason = base["outcome"], base["outcome_reason"]
-        stays = pc.is_in(outcome, pa.array(_SETTLED, outcome.type))
+        stays = pc.is_in(outcome, pa.array(SETTLED, outcome.type))
         if self.stage_stays:
-            for_good = pc.is_in(reason, pa.array(["", "sent"], reason.type))
+            for_good = pc.is_in(reason, pa.array(FOR_GOOD, reason.type))
             stays = pc.or_(stays, pc.and_(pc.equal(outcome, "nothing_due"), for_good))
         return pc.and_(pc.fill_null(stays, False), pc.is_null(base["exempt_until"]))
 

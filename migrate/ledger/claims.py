@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from migrate.ledger import exceptions
 from migrate.ledger.engine import Ledger
-from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each
+from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UtcInstant, bounce, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, LetterState
@@ -30,8 +30,7 @@ _BECOMES: Final[dict[Verdict, LetterState]] = {
 _TRIED: Final = ("sent", "temporary", "failed", "uncertain")
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedLetter:
+class ClaimedLetter(NamedTuple):
     """A letter in a worker's hands, with all that composing and sending it needs. `facts` is JSON; `ends` is when it is too late."""
 
     letter_id: int
@@ -158,37 +157,45 @@ class Claims:
         return self.ledger.write(lambda connection: self._sweep(connection, now))
 
     def _sweep(self, connection: sa.Connection, now: datetime) -> Swept:
-        expired = self._pick(connection, "ix_letter_unsettled", letter.c.state == "sending", letter.c.lease_until <= now)
+        here = {"campaign": self.campaign_id, "now": now, "limit": BATCH}
+        expired = list(connection.execute(_EXPIRED, here).scalars())
         tried = {"attempts": letter.c.attempts + 1, "settled_at": now} | IDLE
         swept = move(
             connection, expired, "sending", "uncertain", at=now, actor=self.owner, reason=LEASE_EXPIRED,
             only=[letter.c.lease_until <= now], values=tried,
         )  # fmt: skip
-        again = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
-        unsure = self._pick(connection, "ix_letter_unsettled", letter.c.state == "uncertain", *again)
+        unsure = list(connection.execute(_UNSURE, here).scalars())
         back = {"resent": True, "not_before": None, "settled_at": None}
-        requeued = move(connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason=RESENT, only=again, values=back)
+        requeued = move(
+            connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason=RESENT, only=_RESENT_BY_ITSELF, values=back
+        )
         return Swept(tuple(swept), tuple(requeued))
 
     def _claim(self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool) -> list[ClaimedLetter]:
-        late = self._pick(connection, "ix_letter_ends", letter.c.state == "queued", letter.c.ends <= now)
+        here = {"campaign": self.campaign_id, "now": now}
+        late = list(connection.execute(_LATE, here | {"limit": BATCH}).scalars())
         if late:
             move(
                 connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
             )  # fmt: skip
-        due = _due(now, only_confirmations)
-        held = {"owner": self.owner, "claimed_at": now, "lease_until": now + self.lease}
-        order = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
+        if not limit:
+            return []
         mine: list[int] = []
         while wanted := limit - len(mine):
-            next_ = self._pick(connection, "ix_letter_claim", *due, order=order, limit=wanted)
+            picking = _NEXT_CONFIRMATIONS if only_confirmations else _NEXT
+            next_ = list(connection.execute(picking, here | {"limit": wanted}).scalars())
             spared = self._spare(connection, next_, now)
-            mine += move(
-                connection, [id_ for id_ in next_ if id_ not in spared], "queued", "sending", at=now, actor=self.owner, values=held
-            )
+            if going := [id_ for id_ in next_ if id_ not in spared]:
+                held = {"new_owner": self.owner, "new_claimed_at": now, "new_lease_until": now + self.lease}
+                connection.execute(_HOLD, {"ids": going} | held)
+                record(connection, going, "queued", "sending", at=now, actor=self.owner)
+                mine += going
             if not spared:
                 break
-        return _claimed(connection, mine)
+        if not mine:
+            return []
+        by_id = {row[0]: ClaimedLetter._make(row) for row in connection.execute(_CLAIMED, {"ids": mine})}
+        return [by_id[id_] for id_ in mine]
 
     def _spare(self, connection: sa.Connection, letters: Sequence[int], now: datetime) -> frozenset[int]:
         """Withdraw reminders to accounts with an exception in force; their ids.
@@ -203,11 +210,11 @@ class Claims:
 
     def _settle(self, connection: sa.Connection, settled: Sequence[tuple[ClaimedLetter, Settlement]], now: datetime) -> list[ClaimedLetter]:
         """Settle what is still held; the letters whose lease was lost."""
-        held = sa.select(letter.c.id, letter.c.owner, letter.c.lease_until).where(letter.c.state == "sending")
-        held = held.where(letter.c.id.in_([claimed.letter_id for claimed, _ in settled])).with_for_update()
-        held = through(held, letter, "PRIMARY")
+        if not settled:
+            return []
         # The lease's end tells this claim from another one that the same worker made of the letter later.
-        claims = {(row.id, row.owner, row.lease_until) for row in connection.execute(held)} if settled else set()
+        held = connection.execute(_HELD, {"ids": [claimed.letter_id for claimed, _ in settled]})
+        claims = {tuple(row) for row in held}
         steps: list[Step] = []
         lost: list[ClaimedLetter] = []
         for claimed, settlement in settled:
@@ -239,34 +246,53 @@ class Claims:
             connection.execute(sa.insert(bounce), [row | same for row in learnt])
         return lost
 
-    def _pick(
-        self,
-        connection: sa.Connection,
-        index: str,
-        *where: sa.ColumnElement[bool],
-        order: Sequence[sa.ColumnElement[Any]] = (),
-        limit: int = BATCH,
-    ) -> list[int]:
-        """Ids of this campaign's letters that nobody else is moving at this moment."""
-        wanted = sa.select(letter.c.id).where(letter.c.campaign_id == self.campaign_id, *where).order_by(*order).limit(limit)
-        return list(connection.execute(through(wanted, letter, index).with_for_update(skip_locked=True)).scalars())
 
-
-def _due(now: datetime, only_confirmations: bool) -> list[sa.ColumnElement[bool]]:
+def _due(now: datetime | sa.BindParameter[datetime], only_confirmations: bool = False) -> list[sa.ColumnElement[bool]]:
     wanted = [letter.c.kind == CONFIRMATION] if only_confirmations else []
     return [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now), *wanted]
 
 
-def _claimed(connection: sa.Connection, ids: Sequence[int]) -> list[ClaimedLetter]:
-    """Claimed letters in the order of their ids given."""
-    if not ids:
-        return []
-    said = [sa.func.coalesce(letter.c[name], notice.c[name]).label(name) for name in ("language", "standing", "days_left", "facts")]
-    plain = ("owner", "lease_until", "address", "role", "reference", "message_id", "ends", "attempts", "resent", "queued_at")
-    of_notice = ("account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq")
-    columns = [letter.c.id.label("letter_id"), *(letter.c[name] for name in plain), *(notice.c[name] for name in of_notice), *said]
-    found = connection.execute(
-        sa.select(*columns).select_from(letter.join(notice, letter.c.notice_id == notice.c.id)).where(letter.c.id.in_(ids))
-    ).mappings()
-    by_id = {row["letter_id"]: ClaimedLetter(**row) for row in found}
-    return [by_id[id_] for id_ in ids]
+# The statements of every claim and settlement, put together once: SQLAlchemy takes longer to write one than SQLite to run it.
+_NOW: Final = sa.bindparam("now", type_=UtcInstant)
+_THESE: Final = letter.c.id.in_(sa.bindparam("ids", expanding=True))
+
+
+def _picking(index: str, *where: sa.ColumnElement[bool], order: Sequence[sa.ColumnElement[Any]] = ()) -> sa.Select[Any]:
+    """Ids of a campaign's letters that nobody else is moving at this moment."""
+    mine = letter.c.campaign_id == sa.bindparam("campaign")
+    wanted = sa.select(letter.c.id).where(mine, *where).order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))
+    return through(wanted, letter, index).with_for_update(skip_locked=True)
+
+
+_ORDER: Final = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
+_NEXT: Final = _picking("ix_letter_claim", *_due(_NOW), order=_ORDER)
+_NEXT_CONFIRMATIONS: Final = _picking("ix_letter_claim", *_due(_NOW, only_confirmations=True), order=_ORDER)
+_LATE: Final = _picking("ix_letter_ends", letter.c.state == "queued", letter.c.ends <= _NOW)
+_EXPIRED: Final = _picking("ix_letter_unsettled", letter.c.state == "sending", letter.c.lease_until <= _NOW)
+_RESENT_BY_ITSELF: Final = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
+_UNSURE: Final = _picking("ix_letter_unsettled", letter.c.state == "uncertain", *_RESENT_BY_ITSELF)
+_HOLD: Final = (
+    sa.update(letter)
+    .where(_THESE)
+    .values(state="sending", reason=None, **{name: sa.bindparam(f"new_{name}") for name in ("owner", "claimed_at", "lease_until")})
+)
+_HELD: Final = through(
+    sa.select(letter.c.id, letter.c.owner, letter.c.lease_until).where(letter.c.state == "sending", _THESE).with_for_update(),
+    letter,
+    "PRIMARY",
+)
+
+
+def _column(name: str) -> sa.ColumnElement[Any]:
+    """A field of ClaimedLetter in the tables. What a later decision said of a letter stands with it and not with its notice."""
+    if name in ("language", "standing", "days_left", "facts"):
+        return sa.func.coalesce(letter.c[name], notice.c[name])
+    of_notice = name in ("account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq")
+    return notice.c[name] if of_notice else letter.c["id" if name == "letter_id" else name]
+
+
+_CLAIMED: Final = (
+    sa.select(*(_column(name) for name in ClaimedLetter._fields))
+    .select_from(letter.join(notice, letter.c.notice_id == notice.c.id))
+    .where(_THESE)
+)

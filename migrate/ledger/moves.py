@@ -43,6 +43,26 @@ _STEP: Final = (
 )
 """An UPDATE may not name a parameter as a column it sets, hence `new_`."""
 
+_EVENT: Final = ("letter_id", "at", "run_seq", "actor", "from_state", "to_state", "reason", "reply")
+
+
+def _given(column: str) -> sa.ColumnElement[Any]:
+    """A value to be given, said to be of its column's type: no database has to guess it."""
+    kind = letter_event.c[column].type
+    return sa.cast(sa.bindparam(f"new_{column}", type_=kind), kind)
+
+
+def _events(*values: sa.ColumnElement[Any]) -> sa.Insert:
+    these = letter.c.id.in_(sa.bindparam("ids", expanding=True))
+    return sa.insert(letter_event).from_select(
+        _EVENT, through(sa.select(letter.c.id, *values).where(these).order_by(letter.c.id), letter, "PRIMARY")
+    )
+
+
+_MOVED: Final = _events(*(_given(name) for name in _EVENT[1:]))
+_STEPPED: Final = _events(*(_given(name) for name in _EVENT[1:5]), letter.c.state, letter.c.reason, letter.c.reply)
+"""One statement for the events of many letters; those of steps are written from the letters as they stand then."""
+
 
 def move(
     connection: sa.Connection,
@@ -94,7 +114,7 @@ class Step:
 
 
 def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime, actor: str) -> None:
-    """Move letters that are `sending`, and that this transaction has locked, each its own way: two statements for all of them."""
+    """Move letters that are `sending`, and that this transaction has locked, each its own way: a few statements for all of them."""
     if not steps:
         return
     rows = []
@@ -105,9 +125,13 @@ def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime,
         settled_at = None if step.after == "queued" else at
         rows.append(new | {"letter_id": step.letter_id, "after": step.after, "tried": int(step.tried), "new_settled_at": settled_at})
     connection.execute(_STEP, rows)
-    same: dict[str, Any] = {"at": at, "run_seq": None, "actor": actor, "from_state": "sending"}
-    told = ({"letter_id": step.letter_id, "to_state": step.after, "reason": step.reason, "reply": step.reply} for step in steps)
-    connection.execute(sa.insert(letter_event), [event | same for event in told])
+    told = [step.letter_id for step in steps if step.reply is not None]
+    if told:
+        same = {"new_at": at, "new_run_seq": None, "new_actor": actor, "new_from_state": "sending"}
+        connection.execute(_STEPPED, same | {"ids": told})
+    for after, reason in dict.fromkeys((step.after, step.reason) for step in steps if step.reply is None):
+        silent = [step.letter_id for step in steps if step.reply is None and (step.after, step.reason) == (after, reason)]
+        record(connection, silent, "sending", after, at=at, actor=actor, reason=reason)
 
 
 def record(
@@ -123,9 +147,10 @@ def record(
     reply: str | None = None,
 ) -> None:
     """Write the event of a state that letters (ids) have just reached; `before` is None for new ones."""
-    same: dict[str, Any] = {"at": at, "run_seq": run_seq, "actor": actor, "reason": reason, "reply": reply}
-    same |= {"from_state": before, "to_state": after}
-    connection.execute(sa.insert(letter_event), [{"letter_id": letter_id} | same for letter_id in letters])
+    same: dict[str, Any] = {"new_at": at, "new_run_seq": run_seq, "new_actor": actor, "new_reason": reason, "new_reply": reply}
+    same |= {"new_from_state": before, "new_to_state": after}
+    for ids in batches(letters):
+        connection.execute(_MOVED, same | {"ids": ids})
 
 
 def batches(values: Sequence[_T], size: int | None = None) -> Iterator[Sequence[_T]]:

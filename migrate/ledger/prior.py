@@ -78,12 +78,20 @@ class Prior:
             waiting=conform(reminders[reminders["state"] == "queued"], WAITING_COLUMNS),
         )
 
-    def touched(self) -> list[str]:
-        """Accounts of which something is under way besides what the directory says: a change to be confirmed, a reminder that waits."""
-        c, letter = schema.change.c, schema.letter.c
+    def touched(self, settled: Sequence[str], for_good: Sequence[str]) -> list[str]:
+        """Accounts of which something is under way besides what the directory says: a change to be confirmed; a reminder that waits, though
+        the outcome recorded is one of `settled`, or nothing_due for a reason `for_good`."""
+        c, letter, account = schema.change.c, schema.letter.c, schema.account.c
         open_ = sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open")
-        waits = sa.select(letter.account_id).where(
-            letter.campaign_id == self.campaign_id, letter.state == "queued", letter.kind != CONFIRMATION
+        theirs = sa.and_(account.campaign_id == letter.campaign_id, account.account_id == letter.account_id)
+        done = sa.or_(
+            account.outcome.in_(settled),
+            sa.and_(account.outcome == "nothing_due", sa.func.coalesce(account.outcome_reason, "").in_(for_good)),
+        )
+        waits = (
+            sa.select(letter.account_id)
+            .select_from(schema.letter.join(schema.account, theirs))
+            .where(letter.campaign_id == self.campaign_id, letter.state == "queued", letter.kind != CONFIRMATION, done)
         )
         return list(self._connection.execute(sa.union(open_, waits)).scalars())
 

@@ -1,4 +1,5 @@
-"""Composing: a notice's facts become a letter (design §10). Templates are loaded once, and a letter is made in well under a millisecond."""
+"""Composing: a notice's facts become a letter (design §10). Templates are loaded once, letters that
+differ in nothing but their persons are rendered once, and one is then made in the fraction of a millisecond."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import json
 import re
 import traceback
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,18 +17,22 @@ import jinja2
 from migrate.campaign import CampaignSettings
 from migrate.errors import MigrateError, TemplateError
 from migrate.mail.addresses import wire
-from migrate.mail.facts import Facts, clean, label, one
+from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
+from migrate.mail.facts import Facts, clean, cleaned, label, one
 from migrate.mail.kinds import KINDS
 from migrate.mail.letters import Letter, assemble
 from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
 from migrate.mail.sample import samples
 from migrate.mail.settings import MailSettings
-from migrate.mail.templates import PARTS, Sources, compiled, environment
+from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missing, slot
+from migrate.mail.templates import PARTS, Sources, compiled, environment, trees
 
 LANGUAGE: Final = "en"
 _BY_PHONE: Final = {"sms": ("text message",), "voice": ("phone call",), "phone": ("text message", "phone call")}
 _UNDEFINED: Final = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
 _LONGEST_USERNAME: Final = 254
+_SKELETONS: Final = 1000
+"""How many are kept: many more than the ways in which accounts of one day differ."""
 
 
 class UnrenderableError(MigrateError):
@@ -54,9 +59,14 @@ class Composer:
         self.redirect_to = redirect_to
         self._files = Sources(mail.templates)
         text, html = environment(self._files, html=False), environment(self._files, html=True)
-        self._templates = {
-            kind: tuple(compiled(html if ".html" in part else text, self._files, f"{kind}/{part}") for part in PARTS) for kind in KINDS
-        }
+        self._templates: dict[str, tuple[jinja2.Template, ...]] = {}
+        self._alike: dict[str, bool] = {}  # whether letters of a kind differ in their persons' values alone
+        for kind in KINDS:
+            of_kind = [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS]
+            self._templates[kind] = tuple(compiled(env, self._files, name) for env, name in of_kind)
+            read = {name: tree for env, part in of_kind for name, tree in trees(env, self._files, part).items()}
+            self._alike[kind] = redirect_to is None and only_prints(read.values())
+        self._skeletons: dict[Hashable, Skeleton | None] = {}
         self._campaign_words = _campaign_words(campaign)
         self._from, self._envelope_from = mail.sender_header, mail.envelope_address
         self._reply_to = {"Reply-To": wire(mail.reply_to)} if mail.reply_to else {}
@@ -84,13 +94,37 @@ class Composer:
         `now` and `cutoff` (the account's own if it has one, else the campaign's) are UTC instants; days left are counted from `now`.
         UnrenderableError if a template asks for something unknown, or makes a subject that is empty or of several lines.
         """
-        context = self._context(kind, facts, to=to, reference=reference, now=now, cutoff=cutoff or self._campaign.cutoff_at)
-        subject, text, html = (self._render(template, context) for template in self._templates[kind])
-        subject = self._one_line(subject.strip(), f"{kind}/{PARTS[0]}")
-        address = _one_address(to)
+        cutoff = cutoff or self._campaign.cutoff_at
+        address, person = _one_address(to), _person(facts, to, reference)
+        skeleton = self._skeleton(kind, facts, person, now, cutoff) if self._alike[kind] and fits(person) else None
+        if skeleton is None:
+            context = self._context(kind, facts, person, now, cutoff)
+            written, text, html = (self._render(template, context) for template in self._templates[kind])
+            filled = Filled(written, text, html, None)
+        else:
+            slots = {"address": address, "reference": reference, "occasion": occasion}
+            filled = skeleton.fill(person, slots, message_id=message_id, date=now)
+        subject = self._one_line(filled.subject.strip(), f"{kind}/{PARTS[0]}")
         if self.redirect_to:
             subject, address = f"[Rehearsal for {address}] {subject}", _one_address(self.redirect_to)
-        headers = {
+        message = filled.message
+        if message is None:
+            headers = self._headers(kind, address, reference, occasion)
+            message = assemble(headers, subject=subject, text=filled.text, html=filled.html, message_id=message_id, date=now)
+        return Letter(
+            to=address,
+            envelope_from=self._envelope_from,
+            subject=subject,
+            text=filled.text,
+            html=filled.html,
+            language=LANGUAGE,
+            reference=reference,
+            message=message,
+            needs_smtputf8=not address.isascii(),
+        )
+
+    def _headers(self, kind: str, address: str, reference: str, occasion: str) -> dict[str, str]:
+        return {
             "From": self._from,
             "To": address,
             **self._reply_to,
@@ -102,17 +136,28 @@ class Composer:
             "X-Migrate-Reference": reference,
             "Content-Language": LANGUAGE,
         }
-        return Letter(
-            to=address,
-            envelope_from=self._envelope_from,
-            subject=subject,
-            text=text,
-            html=html,
-            language=LANGUAGE,
-            reference=reference,
-            message=assemble(headers, subject=subject, text=text, html=html, message_id=message_id, date=now),
-            needs_smtputf8=not address.isascii(),
-        )
+
+    def _skeleton(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> Skeleton | None:
+        """The skeleton of all letters that agree in everything but their persons' values; None if it cannot be written."""
+        said = (facts.standing, facts.methods, facts.default_method, facts.change, facts.had, facts.seen_at, facts.locale)
+        key = (kind, missing(person), said, self._campaign.today(now), cutoff, now >= cutoff)
+        try:
+            return self._skeletons[key]
+        except KeyError:
+            pass
+        contexts = [self._context(kind, facts, marked(person, html=html), now, cutoff) for html in (False, False, True)]
+        try:
+            rendered = [self._render(*each) for each in zip(self._templates[kind], contexts, strict=True)]
+        except UnrenderableError:
+            skeleton = None  # each letter is then written for itself, and its own mistake told
+        else:
+            subject, text, html = rendered
+            headers = self._headers(kind, slot("address"), slot("reference"), slot("occasion"))
+            skeleton = Skeleton.of(headers, subject.strip(), text, html)
+        if len(self._skeletons) >= _SKELETONS:
+            self._skeletons.clear()
+        self._skeletons[key] = skeleton
+        return skeleton
 
     def try_all(self) -> Iterator[tuple[str, Letter]]:
         """A letter for every sample of every kind, with the kind's name; TemplateError names the file, the line and the variable.
@@ -138,7 +183,8 @@ class Composer:
                     raise TemplateError(error.what, where=error.where) from error
                 yield kind, letter
 
-    def _context(self, kind: str, facts: Facts, *, to: str, reference: str, now: datetime, cutoff: datetime) -> dict[str, Any]:
+    def _context(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> dict[str, Any]:
+        """What templates are given. Only what is in `person` differs between letters of one skeleton (see `_skeleton`)."""
         formats = formats_of(facts.locale)
         moment = last_moment(cutoff, self._campaign, formats)
         by_phone = dict.fromkeys(words for method in facts.methods for words in _BY_PHONE.get(method, ()))
@@ -148,15 +194,13 @@ class Composer:
             "language": LANGUAGE,
             "campaign": self._campaign_words,
             "account": {
-                "name": facts.greeting_name,
-                "username": clean(facts.username, _LONGEST_USERNAME),
+                **{name: person[name] for name in OF_ACCOUNT},
                 "standing": facts.standing,
                 "methods": [label(method) for method in facts.methods],
                 "default_method": one(facts.default_method) if facts.default_method in facts.methods else None,
                 "has_second_step": any(method != "backup_code" for method in facts.methods),
                 "by_phone": list(by_phone) or ["text message"],
                 "otherwise": otherwise or [one("other")],
-                "phone": clean(facts.phone) if facts.phone else None,
             },
             "change": self._change(facts) if facts.change else None,
             "cutoff": {
@@ -167,8 +211,7 @@ class Composer:
                 "has_passed": now >= cutoff,
             },
             "days_left": (self._campaign.today(cutoff) - self._campaign.today(now)).days,
-            "reference": reference,
-            "to": clean(to, _LONGEST_USERNAME),
+            **{name: person[name] for name in OF_LETTER},
         }
 
     def _change(self, facts: Facts) -> dict[str, Any]:
@@ -191,6 +234,8 @@ class Composer:
             raise UnrenderableError(f"{type(error).__name__}: {error}", where=_place(error, template)) from error
 
     def _one_line(self, subject: str, name: str) -> str:
+        if subject and subject.isprintable():
+            return subject
         where = str(self._files.path(name))
         if not subject:
             raise UnrenderableError("the subject is empty", where=where, variable="subject")
@@ -199,12 +244,22 @@ class Composer:
         return subject
 
 
+def _person(facts: Facts, to: str, reference: str) -> Person:
+    return {
+        "name": facts.greeting_name,
+        "username": clean(facts.username, _LONGEST_USERNAME),
+        "phone": cleaned(facts.phone) if facts.phone else None,
+        "reference": reference,
+        "to": clean(to, _LONGEST_USERNAME),
+    }
+
+
 def _one_address(to: str) -> str:
     try:
         address = wire(to)
     except ValueError as error:
         raise UnrenderableError(f"the address has an impossible domain: {error}", variable="to") from error
-    if any(not character.isprintable() for character in address):
+    if not address.isprintable():
         raise UnrenderableError("the address has a line break or a control character in it", variable="to")
     return address
 

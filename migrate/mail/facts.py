@@ -9,8 +9,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 METHOD_LABELS: Final[dict[str, str]] = {
@@ -59,11 +60,11 @@ class Facts:
     @property
     def greeting_name(self) -> str:
         """The name to greet with, fit for a letter; '' if none is left."""
-        return clean(self.given_name or "") or clean(self.display_name or "")
+        return cleaned(self.given_name or "") or cleaned(self.display_name or "")
 
     def to_json(self) -> str:
         """One line of JSON; equal facts give equal text."""
-        known = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        known = {name: value for name in _NAMES if (value := getattr(self, name)) not in (None, ())}
         if self.seen_at is not None:
             known["seen_at"] = self.seen_at.astimezone(UTC).isoformat()
         return json.dumps(known, sort_keys=True, separators=(",", ":"))
@@ -71,13 +72,15 @@ class Facts:
     @classmethod
     def from_json(cls, text: str) -> Facts:
         """The inverse of `to_json`. Facts that this version does not know are left out."""
-        names = {field.name for field in fields(cls)}
-        known: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in names}
+        known: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in _NAMES}
         for several in ("methods", "had"):
             known[several] = tuple(known.get(several, ()))
         if "seen_at" in known:
             known["seen_at"] = datetime.fromisoformat(known["seen_at"])
         return cls(**known)
+
+
+_NAMES: Final = tuple(field.name for field in fields(Facts))
 
 
 def clean(text: str, longest: int = LONGEST_NAME) -> str:
@@ -86,7 +89,7 @@ def clean(text: str, longest: int = LONGEST_NAME) -> str:
     A name is the only part of a letter that its reader, or whoever took over the account, may have written; mail programs turn
     anything that looks like an address of a page into a link, so what makes it look so is taken out.
     """
-    if len(text) <= longest and text.isascii() and text.isprintable() and ":" not in text and "." not in text and "  " not in text:
+    if len(text) <= longest and text.isascii() and text.isprintable() and "  " not in text and not _LINK.search(text):
         return text.strip()
     spaced = "".join(" " if character.isspace() else character for character in text[: 40 * longest])
     kept = "".join(c for c in spaced if c not in _BIDI_CONTROLS and unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp"))
@@ -98,6 +101,10 @@ def clean(text: str, longest: int = LONGEST_NAME) -> str:
     while cut and unicodedata.combining(line[len(cut)]):
         cut = cut[:-1]
     return cut.rstrip() + "…"
+
+
+cleaned: Final = lru_cache(maxsize=4096)(clean)
+"""`clean` for what many people share: a given name, the last digits of a number."""
 
 
 def label(method: str) -> str:

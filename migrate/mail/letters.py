@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final
 
 LONGEST_LINE: Final = 998
@@ -44,23 +46,50 @@ def message_id(*parts: str, domain: str) -> str:
 
 def assemble(headers: dict[str, str], *, subject: str, text: str, html: str, message_id: str, date: datetime) -> bytes:
     """The whole message. `headers` hold one line each and are written in their order, before those that every letter has."""
-    boundary = "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32]
+    laid_out = lay_out(
+        headers,
+        subject=encode_subject(subject),
+        date=date_text(date),
+        message_id=message_id,
+        boundary=boundary_of(message_id),
+        parts=(part("plain", text), part("html", html)),
+    )
+    return laid_out.encode()
+
+
+def boundary_of(message_id: str) -> str:
+    """What stands between the parts of the letter with this Message-ID, and nowhere else."""
+    return "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32]
+
+
+def date_text(date: datetime) -> str:
+    """An instant as the Date header has it."""
+    return _date_text(date.astimezone(UTC).replace(microsecond=0))
+
+
+@lru_cache(maxsize=64)
+def _date_text(date: datetime) -> str:
+    return format_datetime(date)
+
+
+def lay_out(headers: dict[str, str], *, subject: str, date: str, message_id: str, boundary: str, parts: tuple[str, str]) -> str:
+    """The message around its two parts; everything is written as it is."""
     lines = [f"{name}: {value}" for name, value in headers.items()]
     lines += [
-        f"Subject: {encode_subject(subject)}",
-        f"Date: {format_datetime(date.astimezone(UTC))}",
+        f"Subject: {subject}",
+        f"Date: {date}",
         f"Message-ID: {message_id}",
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
         "",
         f"--{boundary}",
-        *_part("plain", text),
+        parts[0],
         f"--{boundary}",
-        *_part("html", html),
+        parts[1],
         f"--{boundary}--",
         "",
     ]
-    return "\r\n".join(lines).encode()
+    return "\r\n".join(lines)
 
 
 def encode_subject(subject: str) -> str:
@@ -71,12 +100,32 @@ def encode_subject(subject: str) -> str:
     return Header(subject, charset, header_name="Subject").encode(linesep="\r\n")
 
 
-def _part(subtype: str, body: str) -> list[str]:
-    """A text part: as it is if ASCII in lines short enough, else quoted-printable (RFC 2045 §6.7)."""
+def as_it_is(body: str) -> bool:
+    """Whether a body can travel as it is: ASCII in lines short enough."""
+    return body.isascii() and all(len(line) <= LONGEST_LINE for line in body.splitlines())
+
+
+def part(subtype: str, body: str) -> str:
+    """A text part: as it is if it can be, else quoted-printable (RFC 2045 §6.7)."""
     lines = body.splitlines()
-    if body.isascii() and all(len(line) <= LONGEST_LINE for line in lines):
-        charset, encoding = "us-ascii", "7bit"
-    else:
-        charset, encoding = "utf-8", "quoted-printable"
-        lines = binascii.b2a_qp("\n".join(lines).encode(), istext=True).decode("ascii").split("\n")
-    return [f'Content-Type: text/{subtype}; charset="{charset}"', f"Content-Transfer-Encoding: {encoding}", "", *lines]
+    return as_it_is_part(subtype, lines) if as_it_is(body) else quoted_part(subtype, quoted(lines))
+
+
+def as_it_is_part(subtype: str, lines: Sequence[str]) -> str:
+    """A part whose lines can travel as they are."""
+    return _part(subtype, "us-ascii", "7bit", lines)
+
+
+def quoted_part(subtype: str, lines: Sequence[str]) -> str:
+    """A part of lines that were `quoted`."""
+    return _part(subtype, "utf-8", "quoted-printable", lines)
+
+
+def _part(subtype: str, charset: str, encoding: str, lines: Sequence[str]) -> str:
+    return "\r\n".join([f'Content-Type: text/{subtype}; charset="{charset}"', f"Content-Transfer-Encoding: {encoding}", "", *lines])
+
+
+def quoted(lines: Sequence[str]) -> list[str]:
+    """Lines as quoted-printable has them, each for itself: one too long is broken softly, and stays one."""
+    text = binascii.b2a_qp("\n".join(lines).encode(), istext=True).decode("ascii")
+    return [line.replace("\r", "\r\n") for line in text.replace("=\n", "=\r").split("\n")]

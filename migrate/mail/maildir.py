@@ -45,7 +45,7 @@ class MaildirTransport:
                 raise PermissionError(13, "Permission denied", str(self._path / "new"))
         yield self
 
-    def send(self, letter: Letter) -> Receipt:
+    def send(self, letter: Letter, then: Letter | None = None) -> Receipt:  # noqa: ARG002 - a folder needs no announcement
         name = _unique_name(letter.reference)
         unfinished, delivered = self._path / "tmp" / name, self._path / "new" / name
         try:

@@ -2,7 +2,10 @@
 
 Everything turns on one boundary: the moment the end of the data (the line with the single dot) may have reached the server. A break
 before it cannot have delivered the letter, so it is `temporary`; a break after it may have, so it is `uncertain`. smtplib's own `data`
-sends body and dot together and cannot tell the two apart, which is why the DATA command is spoken here by hand.
+sends body and dot together and cannot tell the two apart; so smtplib opens the connection, and letters are handed over by `dialogue`.
+
+A server that takes several commands at once (PIPELINING, RFC 2920) is told of the next letter in the breath that ends this one, so that
+a letter costs one round trip. Of a letter that was only announced nothing was said yet: its data is sent after the server's go-ahead.
 """
 
 from __future__ import annotations
@@ -29,13 +32,17 @@ from tenacity import (
 
 from migrate.errors import ConfigError, MailServerError
 from migrate.mail.dialling import dialled
+from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings, SmtpSettings
 from migrate.mail.transport import Receipt, Verdict, enhanced_code, one_line
 
+_GO_AHEAD: Final = 354
 _CLOSING: Final = 421
 _WANTS_SIGN_IN: Final = (530, 534, 535, 538)
 _END_OF_DATA: Final = b".\r\n"
+_IN_HAND: Final = 32
+"""Letters that a connection may have in hand to a server that takes them as fast as they are announced."""
 _GOODBYE: Final = 5.0
 """Seconds that QUIT may take: all letters are settled by then."""
 _REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
@@ -44,8 +51,6 @@ _REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
 
 class SmtpTransport:
     """Connects to the server of `[mail.smtp]`. `retrying` bounds the tries at connecting; tests pass one that does not wait."""
-
-    at_once: Final = 1
 
     def __init__(self, settings: SmtpSettings, retrying: Retrying | None = None, ended: threading.Event | None = None) -> None:
         self._settings = settings
@@ -73,121 +78,133 @@ class SmtpConnection:
     def __init__(self, settings: SmtpSettings, retrying: Retrying, ended: threading.Event) -> None:
         self._settings = settings
         self._retrying, self._ended = retrying, ended
-        self._server: smtplib.SMTP | None = None
+        self._server: Dialogue | None = None
+        self._announced: Letter | None = None
         self._used = False
         self._open()
 
-    def send(self, letter: Letter) -> Receipt:
+    @property
+    def at_once(self) -> int:
+        """One letter, unless the server takes them so fast that one commit for each would be what it waits for."""
+        return _IN_HAND if self._server is not None and self._server.pipelines else 1
+
+    def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
         was_used = self._used and self._server is not None
         try:
-            return self._transact(letter)
+            return self._transact(letter, then)
         except _ClosedWhileIdleError:
             if not was_used:
                 return _broken("the server closed it")
         self._open()
         try:
-            return self._transact(letter)
+            return self._transact(letter, then)
         except _ClosedWhileIdleError:
             return _broken("the server closed it")
 
     def close(self) -> None:
-        """Say goodbye; a server that does not answer changes nothing any more."""
-        if self._server is not None:
-            with contextlib.suppress(smtplib.SMTPException, OSError):
-                if self._server.sock is not None:
-                    self._server.sock.settimeout(min(self._settings.timeout, _GOODBYE))
-                self._server.quit()
+        """Say goodbye; a server that does not answer changes nothing any more. One that waits for an announced letter would not hear it."""
+        if self._server is not None and self._announced is None:
+            with contextlib.suppress(OSError):
+                self._server.quit(min(self._settings.timeout, _GOODBYE))
         self._drop()
 
     def _open(self) -> None:
         self._drop()
         try:
-            self._server = dialled(lambda: self._retrying(_connect, self._settings), self._ended)
+            self._server = Dialogue(dialled(lambda: self._retrying(_connect, self._settings), self._ended))
         except (OSError, smtplib.SMTPException) as error:
             raise _unreachable(error, self._settings) from error
         self._used = False
 
     def _drop(self) -> None:
         server, self._server = self._server, None
+        self._announced = None
         if server is not None:
             server.close()
 
-    def _transact(self, letter: Letter) -> Receipt:
+    def _transact(self, letter: Letter, then: Letter | None) -> Receipt:
+        if self._announced is not None and self._announced is not letter:
+            self._drop()  # who was announced is not coming
         if self._server is None:
             self._open()
         server = self._server
         assert server is not None
-        if letter.needs_smtputf8 and not server.has_extn("smtputf8"):
+        if not server.takes(letter):
             return Receipt("permanent", "the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)")
         try:
             if refused := self._introduce(server, letter):
                 return refused
-            server.send(_dot_stuffed(letter.message))
-        except (OSError, smtplib.SMTPException) as error:
-            # Nothing can have been delivered: the end of the data was never sent.
+        except OSError as error:
             self._drop()
             return _broken(str(error))
-        return self._finish(server)
+        return self._finish(server, letter, then if then is not None and server.pipelines and server.takes(then) else None)
 
-    def _introduce(self, server: smtplib.SMTP, letter: Letter) -> Receipt | None:
+    def _introduce(self, server: Dialogue, letter: Letter) -> Receipt | None:
         """MAIL, RCPT and DATA up to the server's go-ahead; the receipt if it refuses."""
-        options = [f"SIZE={len(letter.message)}"] if server.has_extn("size") else []
-        if letter.needs_smtputf8:
-            options += ["SMTPUTF8", "BODY=8BITMIME"]
+        announced, self._announced = self._announced is letter, None
         try:
-            code, reply = server.mail(letter.envelope_from, options)
-        except (OSError, smtplib.SMTPServerDisconnected) as error:
+            mail, *others = server.introduce(letter, announced=announced)
+        except ClosedEarlyError as error:
             self._drop()
             raise _ClosedWhileIdleError from error
-        if code == _CLOSING:
+        if mail.code == _CLOSING:
             self._drop()
             raise _ClosedWhileIdleError
-        if code in _WANTS_SIGN_IN:
+        if mail.code in _WANTS_SIGN_IN:
             self._drop()
             raise MailServerError(
-                f"the mail server wants a sign-in first: {code} {one_line(reply)}.",
+                f"the mail server wants a sign-in first: {mail.code} {one_line(mail.text)}.",
                 where=f"[mail.smtp] {self._settings.host}",
                 hint="Set username and password in [mail.smtp], then type `migrate check`.",
             )
-        if not 200 <= code < 300:
-            return self._refused(server, code, reply)
-        code, reply = server.rcpt(letter.to)
-        if not 200 <= code < 300:
-            return self._refused(server, code, reply, of_address=True)
-        code, reply = server.docmd("DATA")
-        return None if code == 354 else self._refused(server, code, reply)
+        if len(others) == 2 and others[1].code == _GO_AHEAD and (mail.refuses or others[0].refuses):
+            self._drop()  # it waits for the data of a letter that it has refused
+        if mail.refuses:
+            return self._refused(mail)
+        rcpt, *others = others
+        if rcpt.refuses:
+            return self._refused(rcpt, of_address=True)
+        (data,) = others
+        return None if data.code == _GO_AHEAD else self._refused(data)
 
-    def _refused(self, server: smtplib.SMTP, code: int, reply: bytes, *, of_address: bool = False) -> Receipt:
-        receipt = _receipt("permanent" if 500 <= code < 600 else "temporary", code, reply, of_address=of_address)
+    def _refused(self, reply: Reply, *, of_address: bool = False) -> Receipt:
+        receipt = _receipt("permanent" if 500 <= reply.code < 600 else "temporary", reply, of_address=of_address)
         # Neither a refusal nor a go-ahead: the conversation is out of step, and later answers would be taken for the wrong question.
-        out_of_step = not 400 <= code < 600
-        if code == _CLOSING or out_of_step:
+        out_of_step = not 400 <= reply.code < 600
+        if reply.code == _CLOSING or out_of_step:
             self._drop()
-        else:
-            self._reset(server)
+        elif self._announced is None:
+            self._reset()
         return receipt
 
-    def _finish(self, server: smtplib.SMTP) -> Receipt:
-        """Send the end of the data. From its first byte on the letter may be delivered."""
+    def _finish(self, server: Dialogue, letter: Letter, then: Letter | None) -> Receipt:
+        """Send the data and its end, and with that the next letter's announcement. From the end's first byte on it may be delivered."""
         try:
-            server.send(_END_OF_DATA)
-            code, reply = server.getreply()
-        except (OSError, smtplib.SMTPException) as error:
+            server.hand_over(_dot_stuffed(letter.message), _END_OF_DATA + (server.announcement(then) if then else b""))
+            self._announced = then
+            reply = server.reply()
+        except NotHandedOverError as error:
+            self._drop()
+            return _broken(str(error))
+        except OSError as error:
             self._drop()
             return Receipt("uncertain", one_line(f"the connection broke after the letter was handed over: {error}"))
         self._used = True
-        if 200 <= code < 300:
-            return _receipt("sent", code, reply)
-        if not 400 <= code < 600:
+        if not reply.refuses:
+            return _receipt("sent", reply)
+        if not 400 <= reply.code < 600:
             self._drop()
-            return _receipt("uncertain", code, reply)
-        return self._refused(server, code, reply)
+            return _receipt("uncertain", reply)
+        return self._refused(reply)
 
-    def _reset(self, server: smtplib.SMTP) -> None:
+    def _reset(self) -> None:
+        if self._server is None:
+            return
         self._used = True
         try:
-            code, _ = server.rset()
-        except (OSError, smtplib.SMTPException):
+            self._server.say(b"RSET\r\n")
+            code = self._server.reply().code
+        except OSError:
             code = -1
         if code != 250:
             self._drop()
@@ -201,8 +218,8 @@ def _broken(why: str) -> Receipt:
     return Receipt("temporary", one_line(f"the connection broke before the letter was handed over: {why}"), bad_connection=True)
 
 
-def _receipt(verdict: Verdict, code: int, reply: bytes, *, of_address: bool = False) -> Receipt:
-    words = one_line(reply)
+def _receipt(verdict: Verdict, reply: Reply, *, of_address: bool = False) -> Receipt:
+    code, words = reply.code, one_line(reply.text)
     enhanced = enhanced_code(words)
     bad_address = verdict == "permanent" and of_address and enhanced is not None and enhanced.startswith(_REFUSED_ADDRESSES)
     bad_connection = verdict == "temporary" and code == _CLOSING

@@ -16,7 +16,7 @@ from typing import Final
 
 import css_inline
 import jinja2
-from jinja2 import meta
+from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from migrate.errors import TemplateError
@@ -115,7 +115,7 @@ def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Tem
     """A template and everything it builds on, compiled; TemplateError names the file and the line."""
     try:
         template = env.get_template(name)
-        for used in _used_by(env, sources.texts[name]):
+        for used in _used_by(env.parse(sources.texts[name])):
             if used not in sources.texts:
                 compiled(env, sources, used)
     except jinja2.TemplateSyntaxError as error:
@@ -126,8 +126,20 @@ def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Tem
     return template
 
 
-def _used_by(env: jinja2.Environment, source: str) -> tuple[str, ...]:
-    return tuple(name for name in meta.find_referenced_templates(env.parse(source)) if name is not None)
+def trees(env: jinja2.Environment, sources: Sources, name: str) -> dict[str, nodes.Template]:
+    """The syntax trees of a compiled template and everything it builds on, by name."""
+    found: dict[str, nodes.Template] = {}
+    waiting = [name]
+    while waiting:
+        this = waiting.pop()
+        if this not in found:
+            found[this] = env.parse(sources.texts[this])
+            waiting += _used_by(found[this])
+    return found
+
+
+def _used_by(tree: nodes.Template) -> tuple[str, ...]:
+    return tuple(name for name in meta.find_referenced_templates(tree) if name is not None)
 
 
 def _charset_first(page: str) -> str:

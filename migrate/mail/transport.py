@@ -43,20 +43,23 @@ class Receipt:
 
 
 class Connection(Protocol):
-    """A way to the mail server that is open."""
+    """A way to the mail server that is open.
 
-    def send(self, letter: Letter) -> Receipt:
-        """Hand one letter over. After any receipt the connection can be used for the next."""
-
-
-class Transport(Protocol):
-    """A way to the mail server.
-
-    `at_once` is how many letters may be taken in hand together: if the process dies, so many may be left uncertain.
+    `at_once` is how many letters may be taken in hand together, if that helps: if the process dies, so many may be left uncertain.
     """
 
     @property
     def at_once(self) -> int: ...
+
+    def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
+        """Hand one letter over. After any receipt the connection can be used for the next.
+
+        `then` is what will most likely be sent next: a server may be told of it already, and no more than told.
+        """
+
+
+class Transport(Protocol):
+    """A way to the mail server."""
 
     def connect(self) -> AbstractContextManager[Connection]:
         """An open connection, for one thread at a time."""
@@ -81,6 +84,8 @@ def open_transport(settings: MailSettings, ended: threading.Event | None = None)
 def one_line(reply: bytes | str) -> str:
     """A server's words made fit for a ledger and a terminal: one line, printable, cut at `LONGEST_REPLY`."""
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    if len(text) <= LONGEST_REPLY and text.isprintable() and "  " not in text:
+        return text.strip()
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 10 * LONGEST_REPLY]).split())
     return line if len(line) <= LONGEST_REPLY else line[: LONGEST_REPLY - 1] + "…"
 

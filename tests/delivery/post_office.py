@@ -43,7 +43,7 @@ class PostOffice:
             self.connections += 1
         yield self
 
-    def send(self, letter: Letter) -> Receipt:
+    def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
         with self.turn:
             self.sent.append(letter.to)
         return self.answer(letter)

@@ -171,16 +171,17 @@ def test_a_signal_asks_to_stop_and_is_told(number: signal.Signals, scene: Scene,
 
 def test_a_bug_in_one_sender_is_raised_when_the_others_have_settled(scene: Scene, composer: Composer) -> None:
     queue(scene, 30)
-    met = threading.Barrier(2)
+    met, stop = threading.Barrier(2), Stop()
 
     def answer(letter: Letter) -> Receipt:
         met.wait(10)
         if letter.to.startswith("u000"):
             raise ZeroDivisionError
+        stop.wait(10)
         return TAKEN
 
     with pytest.raises(ZeroDivisionError):
-        delivered(scene, composer, PostOffice(answer), connections=2)
+        delivered(scene, composer, PostOffice(answer), connections=2, stop=stop)
     # What became of the letter that was being sent nobody knows; the other one was taken.
     assert states(scene) == {"sending": 1, "sent": 1, "queued": 28}
 

@@ -33,7 +33,7 @@ def directory(**settings: Any) -> Directory:
 
 def test_a_table_is_streamed_in_chunks(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SqlDirectory, "chunk_rows", 10)
-    assert [len(frame) for frame in database(ROWS).frames()] == [10, 10, 5]
+    assert [len(frame) for frame in database(ROWS).long_way().frames()] == [10, 10, 5]
 
 
 def test_only_the_columns_needed_are_selected(database: Database) -> None:

@@ -38,7 +38,7 @@ def test_a_run_that_a_deadlock_broke_off_records_all_the_same(database: str, off
         # What a server has done most work for survives.
         other.execute(sa.insert(pace), [{"server": f"s{n}", "next_at": datetime(2024, 1, 1, tzinfo=UTC)} for n in range(500)])
         anns = sa.select(account.c.email).where(account.c.account_id == "ann").scalar_subquery()
-        other.execute(sa.update(letter).where(letter.c.address == anns).values(attempts=letter.c.attempts + 1))
+        other.execute(sa.update(letter).where(letter.c.address == anns).values(reference=letter.c.reference))
         process = start(office.folder, "run", "--as-of", "2024-01-03T06:00", "--json")
         wait_until(lambda: somebody_waits(office))
         # The run has ann's account and waits for her letter; now the two wait for each other, and the run is the one to give way.

@@ -39,7 +39,7 @@ def test_a_letter_that_is_taken_is_sent_byte_for_byte(letter: Letter) -> None:
     assert receipt == Receipt("sent", "250 2.0.0 queued", "2.0.0")
     assert server.messages == [letter.message]
     assert server.commands == ["EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT"]
-    assert server.lines[1:3] == [f"mail FROM:<security@example.com> SIZE={len(letter.message)}", "rcpt TO:<maria.santos@example.com>"]
+    assert server.lines[1:3] == [f"MAIL FROM:<security@example.com> SIZE={len(letter.message)}", "RCPT TO:<maria.santos@example.com>"]
 
 
 def test_a_dot_at_the_beginning_of_a_line_does_not_end_the_letter(letter: Letter) -> None:
@@ -170,7 +170,7 @@ def test_an_address_outside_ascii_is_refused_in_words_where_the_server_cannot_ta
 def test_an_address_outside_ascii_is_sent_where_the_server_takes_it(composer: Composer) -> None:
     receipt, server = send(compose(by=composer, to="jürgen@example.com"), ehlo="250-scripted.example\r\n250-8BITMIME\r\n250 SMTPUTF8")
     assert receipt.verdict == "sent"
-    assert server.lines[1:3] == ["mail FROM:<security@example.com> SMTPUTF8 BODY=8BITMIME", "rcpt TO:<jürgen@example.com>"]
+    assert server.lines[1:3] == ["MAIL FROM:<security@example.com> SMTPUTF8 BODY=8BITMIME", "RCPT TO:<jürgen@example.com>"]
 
 
 def test_a_server_that_wants_a_sign_in_stops_the_sending_and_fails_no_letter(letter: Letter) -> None:
@@ -240,8 +240,8 @@ def test_a_server_without_starttls_is_never_spoken_to_in_the_clear(letter: Lette
 
 def test_the_end_of_the_data_is_not_held_back_until_the_body_is_acknowledged() -> None:
     with ScriptedSmtp() as server, transport(server.port).connect() as connection:
-        assert connection._server is not None and connection._server.sock is not None
-        assert connection._server.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection._server is not None
+        assert connection._server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_server_that_does_not_answer_quit_holds_up_nobody(letter: Letter) -> None:

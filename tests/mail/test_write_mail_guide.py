@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mail.post import campaign, compose, mail
 
-from migrate.mail.compose import Composer
+from migrate.mail.compose import Composer, _person
 from migrate.mail.kinds import KINDS
 from migrate.mail.sample import samples
 
@@ -21,7 +21,7 @@ def test_the_guide_names_every_kind_and_every_value_and_no_other(composer: Compo
     assert [re.findall(r"`(\w+)`", row)[0] for row in kinds] == list(KINDS)
     sample = samples("change_confirmation", campaign())[0]
     context = composer._context(
-        "change_confirmation", sample.facts, to="a@b.test", reference="R", now=sample.now, cutoff=campaign().cutoff_at
+        "change_confirmation", sample.facts, _person(sample.facts, "a@b.test", "R"), sample.now, campaign().cutoff_at
     )
     names = {
         f"{name}.{key}" if isinstance(value, dict) else name

@@ -1,0 +1,211 @@
+"""Templates that only print whom they speak to: proof that a letter may be written once and its person filled in (docs/decisions/0008).
+
+Two letters that differ only in who gets them differ only where they name that person, if the template never looks at such a *personal*
+value: prints it, joins it to other text, asks whether there is one, and nothing else. That is decided here on the templates' syntax
+trees, and in doubt against it: a template that measures, cuts, compares or changes a personal value is rendered afresh for each letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
+
+from jinja2 import nodes
+
+OF_ACCOUNT: Final = ("name", "username", "phone")
+OF_LETTER: Final = ("reference", "to")
+"""What differs from letter to letter: `account.name` and its like, and `reference` and `to`. Each is one line without outer spaces."""
+
+_NodeT = TypeVar("_NodeT", bound=nodes.Node)
+
+_ASKED: Final = ("defined", "undefined", "none")
+_OF_LOOP: Final = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
+_STATEMENTS: Final = (nodes.Output, nodes.Block, nodes.Template, nodes.If, nodes.Scope)
+_OTHER_TEMPLATES: Final = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+_BEYOND: Final = (nodes.FilterBlock, nodes.EvalContextModifier)
+"""What changes everything printed within, or how it is escaped."""
+
+
+class _LooksCloserError(Exception):
+    """Something is done with a personal value that depends on what it is."""
+
+
+def only_prints(trees: Iterable[nodes.Template]) -> bool:
+    """Whether templates that belong to one letter do no more with its personal values than print them."""
+    reading = _Reading(tuple(trees))
+    try:
+        reading.read()
+    except _LooksCloserError:
+        return False
+    return True
+
+
+class _Reading:
+    """Which names stand for text that holds a personal value; the same in all templates of a letter, for they may share names."""
+
+    def __init__(self, trees: tuple[nodes.Template, ...]) -> None:
+        self._trees = trees
+        self._macros = {macro.name for macro in self._all(nodes.Macro)} | set(self._imported_names())
+        self._modules = {found.target for found in self._all(nodes.Import)}
+        parameters = {name.name for macro in self._all(nodes.Macro) for name in macro.args}
+        self._personal = {*OF_LETTER, "varargs", "kwargs", *parameters, *self._macros}
+
+    def _all(self, kind: type[_NodeT]) -> Iterator[_NodeT]:
+        for tree in self._trees:
+            yield from tree.find_all(kind)
+
+    def _imported_names(self) -> Iterator[str]:
+        for found in self._all(nodes.FromImport):
+            for name in found.names:
+                yield name if isinstance(name, str) else name[1]
+
+    def read(self) -> None:
+        """Goes through the templates until no further name turns out to be personal."""
+        before = -1
+        while before != len(self._personal):
+            before = len(self._personal)
+            for tree in self._trees:
+                self._holds(tree)
+
+    def _holds(self, node: nodes.Node) -> bool:
+        """Whether a value or a piece of template holds a personal value; _LooksCloserError if it does more with one than print it."""
+        computed = isinstance(node, _OTHER_TEMPLATES) and not isinstance(node.template, nodes.Const)
+        if computed or isinstance(node, _BEYOND):
+            raise _LooksCloserError
+        found = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if found is not None:
+            return bool(found(node))
+        held = [self._holds(child) for child in node.iter_child_nodes()]
+        if any(held) and not isinstance(node, _STATEMENTS):
+            raise _LooksCloserError
+        return False
+
+    def _any(self, *parts: nodes.Node | None) -> bool:
+        # Each part is looked at, also after one that holds a personal value.
+        held = [self._holds(part) for part in parts if part is not None]
+        return any(held)
+
+    def _plain(self, *parts: nodes.Node | None) -> bool:
+        if self._any(*parts):
+            raise _LooksCloserError
+        return False
+
+    def _name(self, node: nodes.Name) -> bool:
+        if node.name == "account":
+            raise _LooksCloserError  # as a whole; its parts are looked up by `_getattr`
+        return node.name in self._personal
+
+    def _getattr(self, node: nodes.Getattr) -> bool:
+        if isinstance(node.node, nodes.Name):
+            match node.node.name:
+                case "account":
+                    return node.attr in OF_ACCOUNT
+                case "loop" if node.attr not in _OF_LOOP:
+                    raise _LooksCloserError
+                case name if name in self._modules:
+                    return True
+        return self._plain(node.node)
+
+    def _call(self, node: nodes.Call) -> bool:
+        if _is_method(node, "strip"):
+            assert isinstance(node.node, nodes.Getattr)
+            return self._holds(node.node.node)
+        arguments = (*node.args, *(each.value for each in node.kwargs), node.dyn_args, node.dyn_kwargs)
+        if self._is_macro(node.node):
+            self._any(*arguments)
+        else:
+            self._plain(node.node, *arguments)
+        return True
+
+    def _is_macro(self, callee: nodes.Node) -> bool:
+        if isinstance(callee, nodes.Name):
+            return callee.name in self._macros
+        return isinstance(callee, nodes.Getattr) and isinstance(callee.node, nodes.Name) and callee.node.name in self._modules
+
+    def _concat(self, node: nodes.Concat) -> bool:
+        return self._any(*node.nodes)
+
+    def _add(self, node: nodes.Add) -> bool:
+        return self._any(node.left, node.right)
+
+    def _or(self, node: nodes.Or) -> bool:
+        return self._any(node.left, node.right)
+
+    def _and(self, node: nodes.And) -> bool:
+        return self._any(node.left, node.right)
+
+    def _not(self, node: nodes.Not) -> bool:
+        self._holds(node.node)
+        return False
+
+    def _condexpr(self, node: nodes.CondExpr) -> bool:
+        self._holds(node.test)
+        return self._any(node.expr1, node.expr2)
+
+    def _test(self, node: nodes.Test) -> bool:
+        if node.name in _ASKED and not node.args:
+            self._holds(node.node)
+            return False
+        return self._plain(*node.iter_child_nodes())
+
+    def _filter(self, node: nodes.Filter) -> bool:
+        if node.name in ("default", "d") and not node.dyn_args and not node.dyn_kwargs:
+            return self._any(node.node, *node.args, *(each.value for each in node.kwargs))
+        return self._plain(*node.iter_child_nodes())
+
+    def _assign(self, node: nodes.Assign) -> bool:
+        if self._holds(node.node):
+            self._set(node.target)
+        else:
+            self._holds(node.target)
+        return False
+
+    def _assignblock(self, node: nodes.AssignBlock) -> bool:
+        if node.filter is not None:
+            raise _LooksCloserError
+        self._set(node.target)
+        self._any(*node.body)
+        return False
+
+    def _with(self, node: nodes.With) -> bool:
+        for target, value in zip(node.targets, node.values, strict=True):
+            if self._holds(value):
+                self._set(target)
+        self._any(*node.body)
+        return False
+
+    def _for(self, node: nodes.For) -> bool:
+        lines = node.iter
+        if _is_method(lines, "splitlines"):
+            assert isinstance(lines, nodes.Call) and isinstance(lines.node, nodes.Getattr)
+            if self._holds(lines.node.node):
+                self._set(node.target)
+        else:
+            self._plain(lines)
+        self._any(node.test, *node.body, *node.else_)
+        return False
+
+    def _macro(self, node: nodes.Macro) -> bool:
+        self._any(*node.defaults, *node.body)
+        return False
+
+    def _callblock(self, node: nodes.CallBlock) -> bool:
+        self._any(node.call, *node.defaults, *node.body)
+        for name in node.args:
+            self._set(name)
+        return False
+
+    def _set(self, target: nodes.Node) -> None:
+        if not isinstance(target, nodes.Name) or target.name == "account":
+            raise _LooksCloserError
+        self._personal.add(target.name)
+
+
+def _is_method(node: nodes.Node, name: str) -> bool:
+    """Whether this is a call of the method of a text, without arguments."""
+    return (
+        isinstance(node, nodes.Call)
+        and isinstance(node.node, nodes.Getattr)
+        and node.node.attr == name
+        and not (node.args or node.kwargs or node.dyn_args or node.dyn_kwargs)
+    )

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from delivery.post_office import AT_ONCE, LATER, TAKEN, PostOffice, delivered, in_turn, queue, states
+from ledger.scenes import NOW, Scene, queue_row
+from mail.post import MARIA
+
+from migrate.delivery import Pace, Stop
+from migrate.delivery.desk import Desk
+from migrate.delivery.sender import Round, Sender
+from migrate.delivery.trouble import Trouble
+from migrate.mail.compose import Composer
+from migrate.mail.letters import Letter
+from migrate.mail.transport import Receipt
+
+
+class Announcing(PostOffice):
+    """Takes many letters in hand; `announced` says what was announced with each."""
+
+    at_once = 8
+
+    def __init__(self, *receipts: Receipt) -> None:
+        super().__init__(in_turn(*receipts))
+        self.announced: list[str | None] = []
+
+    def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
+        self.announced.append(then.to if then else None)
+        return super().send(letter, then)
+
+
+@pytest.fixture
+def many_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the ledger were slow and the mail server fast."""
+    monkeypatch.setattr(Sender, "_wanted", lambda self, at_once: at_once)
+
+
+def sender(scene: Scene, composer: Composer, office: PostOffice, pace: Pace | None = None) -> Sender:
+    desk = Desk(scene.worker(), lambda: NOW)
+    return Sender(
+        Round(
+            claims=scene.worker(), desk=desk, composer=composer, transport=office, pace=pace, clock=lambda: NOW, stop=Stop(),
+            trouble=Trouble(), watch=lambda _: None, retrying=AT_ONCE, bounce_days=90, until_empty=False,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("many_in_hand")
+def test_each_letter_is_sent_with_the_announcement_of_the_next_one_in_hand(scene: Scene, composer: Composer) -> None:
+    queue(scene, 10)
+    office = Announcing()
+    assert delivered(scene, composer, office).sent == 10
+    addresses = [f"u{n:03}@example.com" for n in range(10)]
+    assert office.sent == addresses
+    assert office.announced == [*addresses[1:8], None, addresses[9], None]
+
+
+@pytest.mark.usefixtures("many_in_hand")
+def test_a_letter_that_cannot_be_composed_is_not_announced_and_holds_up_nobody(scene: Scene, composer: Composer) -> None:
+    rows = [queue_row(f"u{n}", facts=MARIA.to_json()) for n in range(4)]
+    rows[1]["address"] = "u1@" + "ö" * 80 + ".example"
+    scene.queue(*rows)
+    office = Announcing()
+    done = delivered(scene, composer, office)
+    assert (done.sent, done.postponed) == (3, 1)
+    assert office.announced == [None, "u3@example.com", None]
+
+
+@pytest.mark.usefixtures("many_in_hand")
+def test_who_is_asked_to_stop_gives_back_what_is_in_hand_and_was_only_announced(scene: Scene, composer: Composer) -> None:
+    queue(scene, 20)
+    stop = Stop()
+    office = Announcing()
+    answer = office.answer
+    office.answer = lambda letter: (stop.ask() if letter.to.startswith("u002") else None) or answer(letter)
+    assert delivered(scene, composer, office, stop=stop).sent == 3
+    assert office.announced[-1] == "u003@example.com"
+    assert states(scene) == {"sent": 3, "queued": 17}
+    assert {row.attempts for row in scene.letters().values()} == {0, 1}
+
+
+@pytest.mark.usefixtures("many_in_hand")
+def test_what_was_announced_to_a_domain_that_is_left_alone_meanwhile_waits(scene: Scene, composer: Composer) -> None:
+    addresses = [*(f"a{n}@slow.example" for n in range(5)), "b@example.com", "c@slow.example", "d@slow.example"]
+    scene.queue(*(queue_row(address, address=address, facts=MARIA.to_json()) for address in addresses))
+    office = Announcing(*[LATER] * 5)
+    done = delivered(scene, composer, office)
+    assert office.sent == addresses[:6]
+    assert office.announced[5] == "c@slow.example"
+    assert (done.postponed, done.sent) == (5, 1)
+
+
+def test_there_is_one_letter_in_hand_unless_a_commit_takes_longer_than_several(scene: Scene, composer: Composer) -> None:
+    this = sender(scene, composer, Announcing())
+    assert this._wanted(16) == 1  # nothing is known yet
+    this._trading, this._sending = 0.002, 0.1
+    assert this._wanted(16) == 1
+    this._trading, this._sending = 0.002, 0.002
+    assert 1 < this._wanted(16) < 16
+    this._trading, this._sending = 0.02, 0.0002
+    assert this._wanted(16) == 16
+    assert this._wanted(1) == 1
+
+
+def test_no_more_letters_are_taken_in_hand_than_there_are_slots_that_have_come(scene: Scene, composer: Composer) -> None:
+    now = [NOW]
+    pace = Pace(scene.ledger, "mail.example:25", 10, clock=lambda: now[0])
+    this = sender(scene, composer, Announcing(), pace)
+    assert this._due(pace, 16) == 1
+    now[0] = NOW + timedelta(seconds=0.35)
+    assert this._due(pace, 16) == 4
+    assert this._due(pace, 2) == 2
+    assert len(this._slots) == 5
+
+
+def test_a_letter_is_never_sent_before_its_slot_however_many_are_in_hand(
+    scene: Scene, composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(scene, 12)
+    now = [NOW]
+
+    def wait(_: Stop, seconds: float) -> bool:
+        now[0] += timedelta(seconds=seconds)
+        return False
+
+    monkeypatch.setattr(Stop, "wait", wait)
+    monkeypatch.setattr(Sender, "_wanted", lambda self, at_once: at_once)
+    sent_at: list[datetime] = []
+    office = Announcing()
+    office.answer = lambda _: sent_at.append(now[0]) or TAKEN  # type: ignore[func-returns-value]
+    pace = Pace(scene.ledger, "mail.example:25", 20, clock=lambda: now[0])
+    assert delivered(scene, composer, office, pace=pace).sent == 12
+    assert all(at >= NOW + n * timedelta(seconds=1 / 20) for n, at in enumerate(sent_at))
+    assert sent_at[-1] <= NOW + timedelta(seconds=1)

@@ -1,0 +1,138 @@
+"""A letter that is filled in and one that is written are the same, byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mail.post import MARIA, NOW, campaign, compose, mail
+
+from migrate.accounts import METHODS
+from migrate.changes import CHANGES
+from migrate.mail import compose as compose_module
+from migrate.mail.compose import Composer, UnrenderableError
+from migrate.mail.facts import Facts
+from migrate.mail.kinds import KINDS
+from migrate.mail.letters import Letter
+from migrate.standing import STANDINGS
+
+_NAMES = st.one_of(st.none(), st.sampled_from(["Maria", "Zoë & Co <b>", "王小明", "%(name)s", 'O\'Hara "Q"']), st.text(max_size=90))
+_WORDS = st.lists(st.sampled_from(METHODS), unique=True, max_size=3).map(tuple)
+_FACTS = st.builds(
+    Facts,
+    username=st.one_of(st.sampled_from(["maria.santos", "é" * 260, "a&" * 120]), st.text(max_size=300)),
+    standing=st.sampled_from(STANDINGS),
+    methods=_WORDS,
+    had=_WORDS,
+    display_name=_NAMES,
+    given_name=_NAMES,
+    locale=st.sampled_from([None, "en-US", "de-DE", "nonsense"]),
+    default_method=st.one_of(st.none(), st.sampled_from(METHODS)),
+    phone=st.sampled_from([None, "", "•••42", "42"]),
+    change=st.sampled_from([None, *CHANGES]),
+    seen_at=st.sampled_from([None, NOW]),
+)
+
+
+def writing(composer: Composer) -> Composer:
+    """The composer, made to write every letter for itself."""
+    composer._alike = dict.fromkeys(composer._alike, False)
+    return composer
+
+
+FILLS, WRITES = Composer(mail(), campaign()), writing(Composer(mail(), campaign()))
+FRENCH = {"organization": "Société Générale", "product": "Compte d'été"}
+FILLS_FRENCH, WRITES_FRENCH = Composer(mail(), campaign(**FRENCH)), writing(Composer(mail(), campaign(**FRENCH)))
+
+
+def outcome(composer: Composer, facts: Facts, **how: Any) -> Letter | str:
+    try:
+        return compose(facts, by=composer, **how)
+    except UnrenderableError as error:
+        return str(error)
+
+
+def test_every_template_of_ours_may_be_filled_in() -> None:
+    assert FILLS._alike == dict.fromkeys(KINDS, True)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    facts=_FACTS,
+    kind=st.sampled_from(list(KINDS)),
+    to=st.sampled_from(["maria@example.com", "jürgen@example.com", "a@bücher.example", "x" * 64 + "@example.com"]),
+    occasion=st.sampled_from(["T-14", "change-1"]),
+    days=st.integers(0, 20),
+)
+def test_a_letter_that_is_filled_in_is_the_one_that_would_be_written(facts: Facts, kind: str, to: str, occasion: str, days: int) -> None:
+    how = {"kind": kind, "to": to, "occasion": occasion, "now": NOW + timedelta(days=days)}
+    assert outcome(FILLS, facts, **how) == outcome(WRITES, facts, **how)
+    assert outcome(FILLS_FRENCH, facts, **how) == outcome(WRITES_FRENCH, facts, **how)
+
+
+def test_people_who_differ_in_nothing_else_share_one_rendering() -> None:
+    composer = Composer(mail(), campaign())
+    people = [replace(MARIA, username=f"user{n}", given_name=f"N{n}") for n in range(20)]
+    assert len({compose(facts, by=composer).message for facts in people}) == 20
+    assert len(composer._skeletons) == 1
+    compose(replace(MARIA, given_name=None, display_name=None), by=composer)
+    assert len(composer._skeletons) == 2
+
+
+def test_no_more_skeletons_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose_module, "_SKELETONS", 3)
+    composer = Composer(mail(), campaign())
+    for day in range(10):
+        compose(by=composer, now=NOW - timedelta(days=day))
+        assert len(composer._skeletons) <= 3
+
+
+def overriding(folder: Path, **parts: str) -> tuple[Composer, Composer]:
+    """A composer that fills where it may, and one that writes, with an operator's reminder."""
+    (folder / "reminder").mkdir(exist_ok=True)
+    for name, text in parts.items():
+        (folder / "reminder" / f"{name.replace('_', '.')}.j2").write_text(text, encoding="utf-8")
+    return Composer(mail(templates=folder), campaign()), writing(Composer(mail(templates=folder), campaign()))
+
+
+PEOPLE = [
+    MARIA, replace(MARIA, given_name="Zoë <Ann>"), replace(MARIA, given_name="Al"), replace(MARIA, given_name=None, display_name=None),
+    replace(MARIA, username="x" * 250), replace(MARIA, username="&" * 250), replace(MARIA, phone="•••42"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("subject", "body"),
+    [
+        ("For {{ account.name or 'you' }}: 100 % sure", "{{ account.username }} " * 5),
+        ("{{ 'x' * 80 }}", "{{ 'é' }} {{ account.username }}\n.\n. {{ account.name }} \n{{ account.phone }}"),
+        ("{{ account.name | upper or 'YOU' }}", "{{ account.name[:3] }}"),
+        ("s", "{{ 'a' if account.name == 'Al' else 'b' }}"),
+        ("{{ account.name }}", "t"),
+        ("s", "{{ 'x' * 998 }}\n{{ account.name }}"),
+        ("s", "{{ 'x' * 999 }}\n{{ account.name }}"),
+        ("s", "{{ unknown if account.name else 'fine' }}"),
+    ],
+)
+def test_an_operators_letters_are_the_same_too(subject: str, body: str, tmp_path: Path) -> None:
+    fills, writes = overriding(tmp_path, subject_txt=subject, body_txt=body, body_html=f"<p>{body}</p>")
+    for facts in [*PEOPLE, *PEOPLE]:
+        assert outcome(fills, facts) == outcome(writes, facts)
+
+
+def test_a_template_that_looks_at_a_name_costs_no_other_kind_its_skeletons(tmp_path: Path) -> None:
+    fills, _ = overriding(tmp_path, subject_txt="{{ account.name | upper }}", body_txt="t", body_html="<p>h</p>")
+    assert {kind for kind, may in fills._alike.items() if not may} == {"reminder"}
+
+
+def test_who_cannot_be_written_to_holds_up_nobody_else(tmp_path: Path) -> None:
+    body = "{% if account.standing == 'unknown' %}{{ nonsense }}{% endif %}{{ account.name }}"
+    fills, _ = overriding(tmp_path, subject_txt="s", body_txt=body, body_html="<p>h</p>")
+    for _ in range(2):
+        assert "nonsense" in str(outcome(fills, replace(MARIA, standing="unknown")))
+        assert isinstance(outcome(fills, MARIA), Letter)
