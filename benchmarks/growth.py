@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from benchmarks.company import OPENS, Company, company
 from benchmarks.machine import load
+from benchmarks.postfix import smtp_sink
 from benchmarks.process import PYTHON, Spent
 from benchmarks.runs import ROUNDS
 from benchmarks.steps import REST, STEPS, WRITTEN
@@ -82,8 +83,6 @@ def changed(size: int) -> Iterator[Point]:
 
 def letters(counts: Sequence[int]) -> Iterator[Point]:
     """A day on which everybody is to be reminded: planned, composed and queued; then delivered to Postfix's `smtp-sink`."""
-    from benchmarks.postfix import smtp_sink
-
     for count in counts:
         with company(count, share=1.0) as here, smtp_sink() as port:
             here.configure(port=port)

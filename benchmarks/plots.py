@@ -32,6 +32,7 @@ def draw(points: Sequence[Point], folder: Path) -> None:
     """Writes accounts.svg, memory.svg, changed.svg and letters.svg, each if its series was measured."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     for name, series, measure, across, up in (
         ("accounts", "accounts", "seconds", "accounts", "seconds"),
@@ -48,5 +49,5 @@ def draw(points: Sequence[Point], folder: Path) -> None:
             _lines(axes, measured, measure)
             axes.set_xlabel(across)
             axes.set_ylabel(up)
-            axes.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})

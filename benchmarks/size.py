@@ -36,7 +36,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def further(points: Sequence[Point], at: int, measure: str) -> float:
-    """What `at` accounts take, on the straight line through the two largest sizes that were measured."""
+    """What `at` accounts take: what was measured, or else what lies on the straight line through the two largest sizes that were."""
+    known = [each for each in points if each.at == at]
+    if known:
+        return float(getattr(known[0], measure))
     less, more = sorted(points, key=lambda each: each.at)[-2:]
     slope = (getattr(more, measure) - getattr(less, measure)) / (more.at - less.at)
     return float(getattr(more, measure) + slope * (at - more.at))
@@ -45,25 +48,20 @@ def further(points: Sequence[Point], at: int, measure: str) -> float:
 def accounts(points: Sequence[Point]) -> str:
     """Runs by size: the measured ones, then the computed ones."""
     first, ordinary = ([each for each in points if (each.series, each.what) == ("accounts", what)] for what in ("first", "ordinary"))
-    head = ("accounts", "the first run", "an ordinary day", "memory, at most", "directory", "ledger", "image")
+    measured = [each.at for each in first]
+    head = ("accounts", "the first run", "memory", "an ordinary day", "memory", "directory", "ledger", "image")
     rows = []
-    for size_of in [*(each.at for each in first), *COMPUTED]:
-        known = size_of in {each.at for each in first}
-        peak = max(further(runs, size_of, "peak") if not known else _at(runs, size_of).peak for runs in (first, ordinary))
-        days = [duration(_at(runs, size_of).seconds if known else further(runs, size_of, "seconds")) for runs in (first, ordinary)]
-        disk = [size(getattr(_at(first, size_of), kind) if known else further(first, size_of, kind)) for kind in ("directory", "ledger", "image")]
-        rows.append([f"{size_of:,}" + ("" if known else ", computed"), *days, size(peak), *disk])
+    for at in [*measured, *COMPUTED]:
+        runs = [told(further(runs, at, what)) for runs in (first, ordinary) for told, what in ((duration, "seconds"), (size, "peak"))]
+        disk = [size(further(first, at, kind)) for kind in ("directory", "ledger", "image")]
+        rows.append([f"{at:,}" + ("" if at in measured else ", computed"), *runs, *disk])
     return _table(head, rows)
-
-
-def _at(points: Sequence[Point], size_of: int) -> Point:
-    return next(each for each in points if each.at == size_of)
 
 
 def changed(points: Sequence[Point]) -> str:
     """A day by the share that changed."""
     rows = [[f"{each.at} %", duration(each.seconds), duration(each.cpu), size(each.peak)] for each in points if each.series == "changed"]
-    return _table(("changed since yesterday", "a run", "of that CPU", "memory, at most"), rows)
+    return _table(("changed since yesterday", "a run", "processors", "memory, at most"), rows)
 
 
 def letters(points: Sequence[Point]) -> str:
@@ -71,10 +69,10 @@ def letters(points: Sequence[Point]) -> str:
     days = [each for each in points if each.series == "letters"]
     rows = []
     for count in dict.fromkeys(each.at for each in days):
-        queued, delivered = (next(each for each in days if (each.at, each.what) == (count, what)) for what in ("queued", "delivered"))
-        rate = f"{count / delivered.seconds:,.0f}/s"
-        rows.append([f"{count:,}", duration(queued.seconds), duration(delivered.seconds), rate, size(queued.ledger), size(delivered.ledger)])
-    return _table(("letters", "planned, composed, queued", "delivered", "letters a second", "ledger, queued", "delivered"), rows)
+        made, gone = (next(each for each in days if (each.at, each.what) == (count, what)) for what in ("queued", "delivered"))
+        rate = f"{count / gone.seconds:,.0f}/s"
+        rows.append([f"{count:,}", duration(made.seconds), size(made.peak), duration(gone.seconds), rate, size(gone.ledger)])
+    return _table(("letters", "planned, composed, queued", "memory", "delivered", "letters a second", "ledger"), rows)
 
 
 def steps(points: Sequence[Point]) -> str:
@@ -101,9 +99,11 @@ def filled(page: str, points: Sequence[Point]) -> str:
     """The page with its tables made anew."""
     for name, table in TABLES.items():
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", flags=re.DOTALL)
-        if not marked.search(page):
+        found = marked.search(page)
+        if not found:
             raise ValueError(f"{PAGE.name} has no place for the table {name!r}")
-        page = marked.sub(lambda place, text=table(points): f"{place[1]}{text}\n{place[2]}", page)
+        before, after = page[: found.end(1)], page[found.start(2) :]
+        page = f"{before}{table(points)}\n{after}"
     return page
 
 

@@ -168,6 +168,7 @@ def test_a_series_that_is_measured_again_replaces_itself_alone(tmp_path: Path) -
 def test_what_was_not_measured_lies_on_the_line_through_the_two_largest() -> None:
     measured = [point("accounts", 10, 50.0), point("accounts", 100, 10.0), point("accounts", 1000, 19.0)]
     assert size.further(measured, 10_000, "seconds") == pytest.approx(109.0)
+    assert size.further(measured, 10, "seconds") == 50.0
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0.26, "0.3 s"), (119, "119.0 s"), (120, "2.0 min"), (9000, "2.5 h")])
