@@ -14,6 +14,9 @@ from benchmarks.process import ROOT
 
 RESULTS: Final = ROOT / "benchmarks" / "RESULTS.md"
 EVERYBODY: Final = 100_000
+ALL_MET: Final = "All bounds are met."
+NOT_ALL_MET: Final = "**Not every bound is met.**"
+BROKEN_OFF: Final = "**The measurement was broken off: rows are missing.**"
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -43,7 +46,7 @@ def met(row: object) -> bool:
     return not hasattr(row, "bound") or row.ratio >= row.bound  # type: ignore[attr-defined]
 
 
-def page(command: str, day: str, about: Sequence[str], lines: Sequence[str], all_met: bool) -> str:
+def page(command: str, day: str, about: Sequence[str], lines: Sequence[str], verdict: str) -> str:
     """The text of RESULTS.md."""
     head = [
         "# Results of the benchmarks",
@@ -53,7 +56,7 @@ def page(command: str, day: str, about: Sequence[str], lines: Sequence[str], all
         "",
         *(f"- {line}" for line in about),
         "",
-        "All bounds are met." if all_met else "**Not every bound is met.**",
+        verdict,
         "",
         "What was found, each as the median [least–most] of its rounds:",
         "",
@@ -65,15 +68,21 @@ def main(given: Sequence[str] | None = None) -> int:
     asked = arguments(given)
     about = [*machine(), *versions()]
     print("\n".join(about), flush=True)
-    lines, everything = [], True
+    lines: list[str] = []
+    everything = True
+    command = " ".join(["python -m benchmarks", *(sys.argv[1:] if given is None else given)])
+
+    def write(verdict: str) -> None:
+        if asked.write:
+            told = [*about, f"load average when it ended: {load()}"]
+            RESULTS.write_text(page(command, f"{datetime.now(UTC):%Y-%m-%d}", told, lines, verdict), encoding="utf-8")
+
     for row in measured(asked):
         everything &= met(row)
         lines.append(str(row))
         print(row, flush=True)
-    about.append(f"load average when it ended: {load()}")
-    if asked.write:
-        command = " ".join(["python -m benchmarks", *(sys.argv[1:] if given is None else given)])
-        RESULTS.write_text(page(command, f"{datetime.now(UTC):%Y-%m-%d}", about, lines, everything), encoding="utf-8")
+        write(BROKEN_OFF)
+    write(ALL_MET if everything else NOT_ALL_MET)
     return 0 if everything else 1
 
 

@@ -154,6 +154,23 @@ def test_the_results_are_kept_with_their_command(
     assert f"- a run: {ratio:.2f} × (at most 2 ×: {'met' if code == 0 else 'NOT met'})  slowly\n- a day: long\n" in page
 
 
+def test_what_was_found_before_a_measurement_broke_off_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_off(_asked: object) -> Iterator[Row]:
+        yield Row("a run", 1, 2, "slowly")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(bench, "measured", broken_off)
+    monkeypatch.setattr(bench, "machine", list)
+    monkeypatch.setattr(bench, "versions", list)
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(["--write"])
+    page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert bench.BROKEN_OFF in page
+    assert "- a run: 1.00 × (at most 2 ×: met)  slowly
+" in page
+
+
 def point(series: str, at: int, seconds: float = 1.0) -> Point:
     return Point(series, at, "first", seconds, seconds)
 
