@@ -167,8 +167,7 @@ def test_what_was_found_before_a_measurement_broke_off_is_kept(tmp_path: Path, m
         bench.main(["--write"])
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert bench.BROKEN_OFF in page
-    assert "- a run: 1.00 × (at most 2 ×: met)  slowly
-" in page
+    assert "- a run: 1.00 × (at most 2 ×: met)  slowly\n" in page
 
 
 def point(series: str, at: int, seconds: float = 1.0) -> Point:
