@@ -59,8 +59,9 @@ def write_down(
         tool_version=__version__,
     )
     this = runs.begin(connection, campaign_id, facts)
+    all_new = not record.any_account(connection, campaign_id)
     for rows in made.recorded():
-        record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]])
+        record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]], all_new=all_new)
     for rows in made.changes.frames():
         record.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
     for rows in made.rejected.frames():

@@ -42,8 +42,12 @@ def series(name: str, dtype: str, values: tuple[Any, ...]) -> pd.Series:
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A frame as rows for `executemany`, as the ledger keeps them: missing is None, instants are microseconds, method sets are words."""
-    columns = {name: _plain(name, frame[name]) for name in frame.columns}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [dict(zip(frame.columns, values, strict=True)) for values in zip(*columns(frame), strict=True)]
+
+
+def columns(frame: pd.DataFrame) -> list[list[Any]]:
+    """A frame's columns, as the ledger keeps their values."""
+    return [_plain(name, frame[name]) for name in frame.columns]
 
 
 def _plain(name: str, column: pd.Series) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from migrate.accounts import RECORD_COLUMNS
 from migrate.changes import CHANGE_COLUMNS
 from migrate.ledger import schema
-from migrate.ledger.frames import rows
+from migrate.ledger.frames import columns, rows
 from migrate.ledger.moves import batches
 
 
@@ -26,12 +27,21 @@ def campaign_id(connection: sa.Connection, name: str, now: datetime) -> int:
     return int(found)
 
 
-def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame) -> None:
-    """Rows (`RECORD_COLUMNS`) that differ from what is recorded: the version before goes to the history, this one takes its place."""
+def any_account(connection: sa.Connection, campaign: int) -> bool:
+    """Whether anything is recorded of anybody."""
+    c = schema.account.c
+    return connection.execute(sa.select(c.account_id).where(c.campaign_id == campaign).limit(1)).first() is not None
+
+
+def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame, *, all_new: bool = False) -> None:
+    """Rows (`RECORD_COLUMNS`) that differ from what is recorded: the version before goes to the history, this one takes its place.
+
+    With `all_new` nothing is recorded of any of them.
+    """
     if records.empty:
         return
     a, kept = schema.account, [*(schema.account.c[name] for name in RECORD_COLUMNS), schema.account.c.since_run]
-    for ids in batches(records["account_id"].tolist()):
+    for ids in batches(() if all_new else records["account_id"].tolist()):
         these = sa.and_(a.c.campaign_id == campaign, a.c.account_id.in_(ids))
         superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(these)
         into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
@@ -74,7 +84,14 @@ def _insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **s
     """Inserts a frame; the same values stand in every row. Instants go in as the integers they are kept as."""
     if frame.empty:
         return
-    values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in [*frame.columns, *same]}
+    names = [*frame.columns, *same]
+    if connection.dialect.name == "sqlite":
+        # Its driver takes the values as they are: between the two SQLAlchemy would only go through all of them again.
+        listed = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
+        statement = f"INSERT INTO {table.name} ({listed}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our own names
+        connection.exec_driver_sql(statement, list(zip(*columns(frame), *(repeat(value) for value in same.values()))))  # noqa: B905
+        return
+    values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in names}
     connection.execute(sa.insert(table).values(values), [row | same for row in rows(frame)])
 
 

@@ -154,6 +154,7 @@ def work(*_, **__):
     time.sleep(100)
 
 cli.app = work
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests in the background had it ignored
 sys.exit(cli.main([]))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=90, check=False)
