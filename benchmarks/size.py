@@ -16,6 +16,8 @@ from benchmarks.steps import STEPS
 PAGE: Final = ROOT / "docs" / "size.md"
 PICTURES: Final = ROOT / "docs" / "size"
 COMPUTED: Final = (10_000_000, 100_000_000)
+FARTHEST: Final = 20
+"""Nothing is computed for more than so many times what was measured."""
 
 
 def duration(seconds: float) -> str:
@@ -51,7 +53,7 @@ def accounts(points: Sequence[Point]) -> str:
     measured = [each.at for each in first]
     head = ("accounts", "the first run", "memory", "an ordinary day", "memory", "directory", "ledger", "image")
     rows = []
-    for at in [*measured, *COMPUTED]:
+    for at in [*measured, *(at for at in COMPUTED if at <= FARTHEST * measured[-1])]:
         runs = [told(further(runs, at, what)) for runs in (first, ordinary) for told, what in ((duration, "seconds"), (size, "peak"))]
         disk = [size(further(first, at, kind)) for kind in ("directory", "ledger", "image")]
         rows.append([f"{at:,}" + ("" if at in measured else ", computed"), *runs, *disk])

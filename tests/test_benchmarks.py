@@ -187,6 +187,12 @@ def test_what_was_not_measured_lies_on_the_line_through_the_two_largest() -> Non
     assert size.further(measured, 10, "seconds") == 50.0
 
 
+@pytest.mark.parametrize(("most", "computed"), [(400_000, 0), (1_000_000, 1), (5_000_000, 2)])
+def test_nothing_is_computed_far_beyond_what_was_measured(most: int, computed: int) -> None:
+    measured = [replace(point("accounts", at), what=what) for at in (10_000, most) for what in ("first", "ordinary")]
+    assert size.accounts(measured).count("computed") == computed
+
+
 @pytest.mark.parametrize(("seconds", "told"), [(0.26, "0.3 s"), (119, "119.0 s"), (120, "2.0 min"), (9000, "2.5 h")])
 def test_a_duration_can_be_read(seconds: float, told: str) -> None:
     assert size.duration(seconds) == told
