@@ -88,7 +88,7 @@ def steps(points: Sequence[Point]) -> str:
 def made(points: Sequence[Point]) -> str:
     """How busy the machine was with other things."""
     busiest = max(each.load for each in points)
-    said = "so that every second here is one too many, not one too few" if busiest > 2 else "with nothing else of weight at work"
+    said = "so a quiet machine takes less" if busiest > 2 else "with nothing else of weight at work"
     return f"Measured under a load average of {min(each.load for each in points):.1f} to {busiest:.1f}, {said}."
 
 
