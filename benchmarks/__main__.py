@@ -51,8 +51,9 @@ def page(command: str, day: str, about: Sequence[str], lines: Sequence[str], ver
     head = [
         "# Results of the benchmarks",
         "",
-        f"Made on {day} by `{command}`. Every ratio was measured in one sitting on one machine; another machine finds",
-        "other seconds, and should find much the same ratios.",
+        f"Made on {day} by `{command}`.",
+        "",
+        "Every ratio was measured in one sitting on one machine. Another machine finds other seconds, and much the same ratios.",
         "",
         *(f"- {line}" for line in about),
         "",

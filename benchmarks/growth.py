@@ -78,7 +78,7 @@ def changed(size: int) -> Iterator[Point]:
         here.quiet_run()
         for percent in SHARES:
             here.change(percent / 100)
-            yield point("changed", percent, "ordinary", here.quiet_run(), here)
+            yield point("changed", percent, f"{size:,} accounts", here.quiet_run(), here)
 
 
 def letters(counts: Sequence[int]) -> Iterator[Point]:

@@ -23,7 +23,7 @@ _NAMES: Final = {"first": "the first run", "ordinary": "an ordinary day", "queue
 def _lines(axes: Any, points: Sequence[Point], measure: str) -> None:
     for what in dict.fromkeys(each.what for each in points):
         drawn = [each for each in points if each.what == what]
-        axes.plot([each.at for each in drawn], [getattr(each, measure) for each in drawn], marker="o", label=_NAMES[what])
+        axes.plot([each.at for each in drawn], [getattr(each, measure) for each in drawn], marker="o", label=_NAMES.get(what, what))
     axes.legend(frameon=False)
     axes.set_ylim(bottom=0)
 

@@ -62,8 +62,9 @@ def accounts(points: Sequence[Point]) -> str:
 
 def changed(points: Sequence[Point]) -> str:
     """A day by the share that changed."""
-    rows = [[f"{each.at} %", duration(each.seconds), duration(each.cpu), size(each.peak)] for each in points if each.series == "changed"]
-    return _table(("changed since yesterday", "a run", "processors", "memory, at most"), rows)
+    days = [each for each in points if each.series == "changed"]
+    rows = [[f"{each.at} %", duration(each.seconds), duration(each.cpu), size(each.peak)] for each in days]
+    return _table((f"changed since yesterday, of {days[0].what}", "a run", "processors", "memory"), rows)
 
 
 def letters(points: Sequence[Point]) -> str:
@@ -82,7 +83,8 @@ def steps(points: Sequence[Point]) -> str:
     taken = {(each.series.removeprefix("steps of "), each.what): each.seconds for each in points if each.series.startswith("steps")}
     rows = [[step, *(duration(taken[day, step]) for day in ("a first run", "an ordinary day"))] for step in STEPS]
     whole = [duration(sum(spent for (day, _), spent in taken.items() if day == which)) for which in ("a first run", "an ordinary day")]
-    return _table(("step", "a first run", "an ordinary day"), [*rows, ["**all of it**", *whole]])
+    (of,) = {each.at for each in points if each.series.startswith("steps")}
+    return _table((f"step, with {of:,} accounts", "a first run", "an ordinary day"), [*rows, ["**all of it**", *whole]])
 
 
 def made(points: Sequence[Point]) -> str:
