@@ -49,6 +49,8 @@ Watch = Callable[[str, int], None]
 wait (`queued`)."""
 
 _SOME_LETTERS_FAILED: Final = 5
+_DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety")
+"""The tables of the configuration that decide about accounts."""
 _LEASE: Final = timedelta(minutes=5)
 _ANSWERS: Final = 12
 """Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it: its lease outlasts them."""
@@ -273,7 +275,8 @@ def _image_folder(config: Config) -> Path | None:
 
 
 def _rules_digest(config: Config, now: datetime) -> str:
-    return image.rules_digest(config.digest, now >= config.campaign.cutoff_at)
+    deciding = {key: value for key, value in config.settings.items() if key.startswith(_DECIDING)}
+    return image.rules_digest(json.dumps(deciding, sort_keys=True), now >= config.campaign.cutoff_at)
 
 
 def basis_of(config: Config) -> str:

@@ -67,9 +67,9 @@ class Image:
         return hashlib.sha256(self.facts().encode()).hexdigest()
 
 
-def rules_digest(config_digest: str, after_cutoff: bool) -> str:
+def rules_digest(settings: str, after_cutoff: bool) -> str:
     """Digests what an account's standing and outcome depend on besides its row, its letters, its exemption and the stage."""
-    return hashlib.sha256(f"{FORMAT} {__version__} {config_digest} {after_cutoff}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{FORMAT} {__version__} {settings} {after_cutoff}".encode()).hexdigest()[:32]
 
 
 def find(folder: Path | None, digest: str | None) -> Image | None:

@@ -220,6 +220,10 @@ def test_other_rules_make_everybody_be_decided_again(tmp_path: Path, monkeypatch
     office.more = '[policy]\nremind = ["sms_only"]'
     office.run("2024-01-02T16:00")
     assert len(seen) == 12
+    seen.clear()
+    office.mail = "bounce_days = 30\n" + office.mail
+    office.run("2024-01-02T17:00")
+    assert seen == []  # nothing that decides about an account
 
 
 def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_path: Path) -> None:
