@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from migrate.directory import Directory, Tally
 from migrate.directory.arrow import Unlike
+from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.draft import Draft, Rules
 from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, make, merge
@@ -69,6 +70,8 @@ def _take(directory: Directory, language: str, folder: Path, image: Image | None
 
     def changed() -> Iterator[pd.DataFrame]:
         for raw in directory.frames():
+            if "phone" in raw:  # hidden from here on: the rows are kept
+                raw = raw.assign(phone=masked(trimmed(as_text(raw["phone"]))))
             table = as_table(raw)
             same = rows.same(table, len(raw))
             fresh = raw if not same.any() else raw[~same]

@@ -104,10 +104,11 @@ def cut(text: pd.Series, length: int) -> pd.Series:
 
 
 def masked(numbers: pd.Series) -> pd.Series:
-    """Telephone numbers with all but their last two digits hidden; of fewer than four digits nothing is shown."""
+    """Telephone numbers with all but their last two digits hidden; of fewer than four nothing is shown. A hidden one stays as it is."""
     arrow = pa.array(numbers)
     digits = pc.replace_substring_regex(arrow, r"[^0-9]+", "")
-    last = pc.if_else(pc.less(pc.utf8_length(digits), 4), "", pc.utf8_slice_codeunits(digits, -2))
+    few = pc.and_(pc.less(pc.utf8_length(digits), 4), pc.invert(pc.match_substring_regex(arrow, "^••••[0-9]{2}$")))
+    last = pc.if_else(few, "", pc.utf8_slice_codeunits(digits, -2))
     return _back(pc.binary_join_element_wise(pa.scalar("••••", last.type), last, pa.scalar("", last.type)), numbers)
 
 

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import time_machine
 from office import Office
@@ -67,7 +68,13 @@ class Story:
         account_id = f"{self.random.choice('abx')}{self.number:03}"
         self.number += 1
         methods = self.random.choice(["sms", "sms", "sms,totp", "totp", "", "push", "YubiOTP legacy"])
-        self.staff.hire(account_id, methods, dept=self.random.choice(["Sales", None]), sso=self.random.random() < 0.1)
+        self.staff.hire(
+            account_id,
+            methods,
+            dept=self.random.choice(["Sales", None]),
+            sso=self.random.random() < 0.1,
+            mobile=f"+1 415 555 {self.number:04}",
+        )
         self.people.insert(self.random.randrange(len(self.people) + 1), self.staff.leave(account_id))
 
     def somebody(self) -> dict[str, Any]:
@@ -224,6 +231,17 @@ def test_other_rules_make_everybody_be_decided_again(tmp_path: Path, monkeypatch
     office.mail = "bounce_days = 30\n" + office.mail
     office.run("2024-01-02T17:00")
     assert seen == []  # nothing that decides about an account
+
+
+def test_no_telephone_number_stands_in_an_image(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    for i in range(400):
+        office.hire(f"u{i:03}", "totp", mobile=f"+1 415 555 {i:04}")
+    office.run("2024-01-02T14:00")
+    image = only_folder(office.folder / "migrate.db.image")
+    for name in ("rows.arrow", "records.arrow"):
+        reader = pa.ipc.open_file(pa.OSFile(str(image / name)))
+        assert set(reader.read_all()["phone"].to_pylist()) == {f"••••{i:02}" for i in range(100)}
 
 
 def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_path: Path) -> None:

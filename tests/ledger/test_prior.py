@@ -26,8 +26,8 @@ def test_what_another_campaign_mailed_is_not_remembered(scene: Scene) -> None:
         (letter,) = worker.claim(NOW)
         worker.settle(letter, Settlement("sent"), NOW)
     with scene.ledger.read() as connection:
-        mailed = Prior(connection, "other").mailed(None, None, "T-30")
-        nothing = Prior(connection, "third").mailed(None, None, "T-30")
+        mailed = Prior(connection, "other").mailed(None, None, ("T-30",))
+        nothing = Prior(connection, "third").mailed(None, None, ("T-30",))
     assert [sorted(frame["account_id"]) for frame in (mailed.told, mailed.last_told, mailed.waiting)] == [["a1", "a2"], ["a1"], ["a2"]]
     assert [len(frame) for frame in (nothing.told, nothing.last_told, nothing.waiting)] == [0, 0, 0]
 
@@ -39,6 +39,6 @@ def test_what_was_mailed_outside_a_range_is_not_read(scene: Scene) -> None:
         if letter.account_id != "b3":
             worker.settle(letter, Settlement("temporary" if letter.account_id == "b2" else "sent"), NOW)
     with scene.ledger.read() as connection:
-        mailed = Prior(connection, "sms").mailed("a3", "b3", "T-30")
+        mailed = Prior(connection, "sms").mailed("a3", "b3", ("T-30",))
     found = [sorted(frame["account_id"]) for frame in (mailed.told, mailed.last_told, mailed.waiting)]
     assert found == [["a3", "b1", "b2"], ["a3", "b1"], ["b2"]]
