@@ -22,7 +22,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, StaticPool
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
 
 from migrate.errors import LedgerError
 from migrate.ledger import mysql, revisions
@@ -383,9 +383,11 @@ def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str
 
 
 def _use_wal(path: Path) -> None:
+    """SQLite turns one of two away at once who both change a file's journal, so it is asked again here."""
     connection = sqlite3.connect(path, timeout=BUSY.total_seconds())
+    patiently = Retrying(retry=retry_if_exception(is_busy), stop=stop_after_delay(BUSY), wait=wait_random(0, 0.1), reraise=True)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        patiently(connection.execute, "PRAGMA journal_mode = WAL")
     finally:
         connection.close()
 

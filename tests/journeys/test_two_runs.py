@@ -67,7 +67,7 @@ def test_of_two_runs_started_at_the_same_moment_one_works_and_the_other_exits_75
         assert late.wait() == 75
         assert time.monotonic() - began < AT_ONCE
         assert working.poll() is None
-    assert (refused.wait(), working.wait()) == (75, 0)
+    assert (refused.wait(), working.wait()) == (75, 0), refused.said
     assert "another run of sms-retirement is at work" in late.said
     assert runs(office) == ["completed"]
     assert [address for address, _ in office.told()] == ["ann@example.com", "bob@example.com", "cyd@example.com"]

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -339,3 +340,25 @@ def test_settings_alone_load_no_database_library() -> None:
     script = "import sys, migrate.ledger.settings; print([m for m in ('sqlalchemy', 'pandas', 'alembic') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert done.stdout == "[]\n"
+
+
+def test_a_new_ledger_that_several_open_at_the_same_moment_lets_all_of_them_in(tmp_path: Path) -> None:
+    """SQLite turns one of two away at once who both change a file's journal, without waiting."""
+    script = """
+import sys
+from pathlib import Path
+from migrate.ledger.engine import _use_wal
+for number in range(60):
+    go = Path(sys.argv[1]) / f"go{number}"
+    while not go.exists():
+        pass
+    _use_wal(Path(sys.argv[1]) / f"{number}.db")
+"""
+    for number in range(60):
+        (tmp_path / f"{number}.db").touch()
+    opening = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    time.sleep(1)
+    for number in range(60):
+        (tmp_path / f"go{number}").touch()
+        time.sleep(0.02)
+    assert [(one.wait(60), one.communicate()[1]) for one in opening] == [(0, "")] * 4
