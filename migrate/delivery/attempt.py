@@ -12,7 +12,7 @@ from typing import Final
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
 from migrate.delivery.stop import Stop
-from migrate.ledger.claims import Bounce, ClaimedLetter, Settlement
+from migrate.ledger.claims import Bounce, ClaimedLetter, Settlement, Verdict
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
 from migrate.mail.letters import Letter
@@ -108,11 +108,16 @@ def _settlement(
             # In a rehearsal the server spoke of another address than the account's.
             theirs = receipt.bad_address and composer.redirect_to is None
             bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if theirs else None
-            return settled("failed", reason=receipt.code, bounce=bounce)
+            return settled(_at_last(claimed), reason=receipt.code, bounce=bounce)
         case "uncertain":
             return settled("uncertain")
         case "temporary":
             return _again(claimed, receipt, letter, composer, now)
+
+
+def _at_last(claimed: ClaimedLetter) -> Verdict:
+    """What a letter is that will not be tried any more. Of one that went out again because nobody could know, still nobody can."""
+    return "uncertain" if claimed.resent else "failed"
 
 
 def _again(
@@ -121,6 +126,6 @@ def _again(
     """A temporary failure: back to the queue for later, twice as long each time with some jitter, until the tries are used up."""
     settled = partial(Settlement, reply=receipt.reply, subject=letter.subject if letter else None, mail_digest=composer.digest)
     if claimed.attempts + 1 >= TRIES:
-        return settled("failed", reason=reason or GIVEN_UP)
+        return settled(_at_last(claimed), reason=reason or GIVEN_UP)
     pause = min(FIRST_PAUSE * 2**claimed.attempts, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
     return settled("temporary", reason=reason, not_before=now + pause)

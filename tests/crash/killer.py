@@ -11,13 +11,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crash.doomed import Command
 from mail.scripted_smtp import _USUAL, OFFERS, ScriptedSmtp
+
+Victim = TypeVar("Victim", bound=subprocess.Popen[str] | Command)
 
 VERBS = ("connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "body", "dot", "quit")
 MOMENTS = tuple((verb, when) for verb in VERBS for when in ("before", "after"))
@@ -36,6 +38,13 @@ class Killer:
     def order(self, moment: tuple[str, str] | None, nth: int = 1) -> None:
         with self._turn:
             self._order = (moment, nth) if moment else None
+
+    def hunts(self, start: Callable[[], Victim]) -> Victim:
+        """Starts a client. No moment comes before it is known whom to shoot."""
+        with self._turn:
+            victim = start()
+            self.victims = [victim]
+            return victim
 
     def comes(self, moment: tuple[str, str]) -> None:
         """A moment has come; who is shot at it is dead before the server goes on."""

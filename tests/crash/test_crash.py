@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,7 @@ def killed_around_verbs(office: Office, people: int, orders: list[tuple[tuple[st
         staff(office, server.port, people, encrypted)
         for hour, (moment, nth) in enumerate(orders, 1):
             killer.order(moment, nth)
-            process = start(office.folder, "send", "--as-of", at(timedelta(hours=hour)))
-            killer.victims = [process]
+            process = killer.hunts(partial(start, office.folder, "send", "--as-of", at(timedelta(hours=hour))))
             process.wait()
             flown += in_flight(office)
         to_the_end(office, killer, len(orders) + 1)
@@ -162,8 +162,7 @@ def test_letters_by_the_thousand_killed_again_and_again(
         staff(office, server.port, people)
         while killer.kills < kills:
             turn += 1
-            process = migrate(office.folder, "send", "--as-of", at(timedelta(minutes=20 * turn)))
-            killer.victims = [process]
+            process = killer.hunts(partial(migrate, office.folder, "send", "--as-of", at(timedelta(minutes=20 * turn))))
             timer = None
             if turn % 2:
                 killer.order(rng.choice(DEEP), nth=rng.randint(1, people // 80))

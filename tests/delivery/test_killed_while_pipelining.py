@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from crash.killer import Killer, deadly_smtp, migrate, taken
@@ -38,8 +39,8 @@ def test_killed_with_many_letters_in_hand_none_goes_out_twice_and_none_is_lost(t
         for moment in (("body", "before"), ("dot", "before"), ("dot", "after")):
             hour += 1
             killer.order(moment, rng.randint(15, 40))
-            process = migrate(office.folder, "send", "--as-of", f"{START + timedelta(hours=hour):%Y-%m-%dT%H:%M}")
-            killer.victims = [process]
+            as_of = f"{START + timedelta(hours=hour):%Y-%m-%dT%H:%M}"
+            process = killer.hunts(partial(migrate, office.folder, "send", "--as-of", as_of))
             process.communicate(timeout=60)
         assert killer.kills == 3
         killer.order(None)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
-from delivery.post_office import AT_ONCE, LATER, TAKEN, PostOffice, delivered, in_turn, queue, states
-from ledger.scenes import NOW, Scene, queue_row
+from delivery.post_office import AT_ONCE, LATER, NEVER, TAKEN, PostOffice, delivered, in_turn, queue, states
+from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA
 
 from migrate.delivery import Pace, Stop
@@ -133,3 +135,16 @@ def test_a_letter_is_never_sent_before_its_slot_however_many_are_in_hand(
     assert delivered(scene, composer, office, pace=pace).sent == 12
     assert all(at >= NOW + n * timedelta(seconds=1 / 20) for n, at in enumerate(sent_at))
     assert sent_at[-1] <= NOW + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("answer", [NEVER, LATER])
+def test_a_confirmation_that_nobody_could_know_of_is_no_failure_when_it_is_refused_the_second_time(
+    answer: Receipt, scene: Scene, composer: Composer
+) -> None:
+    """The server may have taken it the first time."""
+    facts = replace(MARIA, change="sms_removed", had=("sms", "totp"), seen_at=NOW)
+    scene.queue(confirmation("u1", facts=facts.to_json()))
+    assert delivered(scene, composer, PostOffice(in_turn(Receipt("uncertain", "the connection broke")))).uncertain == 1
+    for days in range(0, 36, 3):
+        delivered(scene, composer, PostOffice(lambda _: answer), clock=partial(lambda at: at, NOW + timedelta(days=days)))
+    assert states(scene) == {"uncertain": 1}
