@@ -135,7 +135,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                     return made, stopped, imaged, recorded
 
                 made, stopped, imaged, recorded = ledger.write(decide)
-                kept = image.keep(imaged, _image_folder(config))
+                image.keep(imaged, _image_folder(config))
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
@@ -143,7 +143,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         try:
             with _already_done(facts):
                 patience = _HURRY if delivered.signal else _REPORT_PATIENCE
-                _report(config, ledger, recorded, facts, clock, patience, kept.records if kept else None)
+                _report(config, ledger, recorded, facts, clock, patience, imaged.records)
         except LockedError:
             # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
             if not delivered.signal:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,19 +102,22 @@ def _hashes(*paths: Path) -> tuple[str, str]:
     return found[0], found[1]
 
 
-def keep(image: Image, folder: Path | None) -> Image | None:
-    """Puts an image where the next run finds it; it stays where it is if there is no such place. None if there is no room or no right:
-    then that run does without."""
+def keep(image: Image, folder: Path | None) -> None:
+    """Puts an image where the next run finds it, if there is such a place. It stays where it was made, for this run's own reports: once
+    the run lock is given back, another run may put its own image there. Without room or right for it the next run does without."""
     if folder is None:
-        return image
+        return
     new = folder.with_name(folder.name + ".new")
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         for path, name in ((image.rows, _ROWS), (image.records.path, _RECORDS)):
-            shutil.move(path, new / name)
-            (new / name).chmod(0o600)
+            path.chmod(0o600)
+            try:
+                (new / name).hardlink_to(path)
+            except OSError:  # another disk, or one without links
+                shutil.copy(path, new / name)
         with open(os.open(new / _FACTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - private from the start
             file.write(image.facts())
         shutil.rmtree(folder, ignore_errors=True)
@@ -123,5 +126,3 @@ def keep(image: Image, folder: Path | None) -> Image | None:
         for half in (new, folder):
             with contextlib.suppress(OSError):
                 shutil.rmtree(half)
-        return None
-    return replace(image, rows=folder / _ROWS, records=Records(folder / _RECORDS, image.records.firsts))

@@ -257,3 +257,24 @@ def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_
     assert {path.name: path.stat().st_mode & 0o777 for path in image.iterdir()} == dict.fromkeys(
         ["image.json", "records.arrow", "rows.arrow"], 0o600
     )
+
+
+def test_a_run_reports_what_it_recorded_though_another_made_its_image_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run gives its lock back before it delivers."""
+    from migrate import job
+
+    office = Office(tmp_path / "office")
+    lived(office)
+    deliver = job._deliver
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(job, "_deliver", deliver)
+        office.change("u01", dept="Legal")
+        office.run("2024-01-02T16:00")
+        return deliver(*arguments, **options)
+
+    office.change("u01", dept="Sales")
+    monkeypatch.setattr(job, "_deliver", slowly)
+    facts = office.run("2024-01-02T15:00")
+    reported = {row["account_id"]: row["department"] for row in office.table(Path(facts["evidence"]) / "accounts.csv")}
+    assert reported["u01"] == "Sales"
