@@ -21,7 +21,10 @@ TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
     ("sending", "sent"): "the server accepted it",
     ("sending", "queued"): "temporary failure, or a break before the final dot",
     ("sending", "failed"): "refused for good, or tries used up",
-    ("sending", "uncertain"): "a break after the final dot may have been sent, or the lease expired",
+    ("sending", "uncertain"): (
+        "a break after the final dot may have been sent, or the lease expired; or a confirmation that was uncertain before "
+        "was refused when it was said again"
+    ),
     ("sending", "withdrawn"): "found pointless while composing",
     ("failed", "queued"): "a person's resend",
     ("uncertain", "sent"): "a person found that it arrived",
