@@ -34,13 +34,13 @@ def watch(owner: object, name: str, step: str, taken: Taken) -> None:
 
     @functools.wraps(watched)
     def timed(*given: Any, **named: Any) -> Any:
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = time.perf_counter(), time.thread_time()
         try:
             return watched(*given, **named)
         finally:
             spent = taken.setdefault(step, [0.0, 0.0])
             spent[0] += time.perf_counter() - wall
-            spent[1] += time.process_time() - cpu
+            spent[1] += time.thread_time() - cpu
 
     setattr(owner, name, timed)
 
@@ -56,9 +56,8 @@ def main() -> int:
         (job, "_image", IMAGE),
         (job, "take", READING),
         (job, "draft", DECIDING),
-        (Read, "whole", CARRYING),
+        (Read, "kept", CARRYING),
         (job, "write_down", RECORDING),
-        (Read, "imaged", KEEPING),
         (image, "keep", KEEPING),
         (job, "_report", REPORTING),
     ):

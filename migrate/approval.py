@@ -25,6 +25,7 @@ from migrate import review
 from migrate.accounts import conform
 from migrate.config import Config
 from migrate.config.anchors import HIDDEN
+from migrate.digests import file_digest
 from migrate.errors import GuardError
 from migrate.ledger.outbox import QUEUE_COLUMNS
 from migrate.mail.compose import Composer
@@ -172,7 +173,7 @@ def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Compo
 
 def _twin(folder: Path, facts: PlanFacts) -> pd.DataFrame:
     try:
-        if review.sha256(folder / TWIN) != facts.twin:
+        if file_digest(folder / TWIN) != facts.twin:
             raise GuardError(f"{TWIN} is not the one that the dry run wrote. {_NOTHING}", where=str(folder), hint=_ANEW)
         return pd.DataFrame(pq.read_table(folder / TWIN, columns=[*_JUDGED, "kind"]).to_pandas())
     except OSError as error:

@@ -21,6 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from migrate import approval, guards, image, review, status
 from migrate.addressing import judge
+from migrate.ahead import meanwhile
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting, worker, workers
 from migrate.directory import Tally, mapping_digest, open_directory
@@ -37,7 +38,7 @@ from migrate.mail.compose import Composer
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import open_transport
 from migrate.plan import Moment
-from migrate.reading import take
+from migrate.reading import Kept, take
 from migrate.recording import ReadFacts, counts_of, told_of, write_down
 from migrate.report import evidence, folder
 from migrate.report.recall import LAST_EVENT, Recall
@@ -118,7 +119,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             with _kept_in(scratch):
                 read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
 
-                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Image, Run]:
+                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Kept, Run]:
                     rules = _rules(config, composer, connection, now, options)
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
@@ -127,15 +128,14 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                     prior = Prior(connection, config.campaign.name)
                     made = draft(read.snapshot, prior, rules, aside, read.beside(prior, rules))
                     stopped = _guarded(made, config, options)
-                    whole = read.whole(made, aside)
-                    imaged = read.imaged(made, whole, _rules_digest(config, now))
-                    facts_of_read = ReadFacts(directory.describe(), clock(), whole.fingerprint, imaged.digest)
+                    kept = meanwhile(lambda: read.kept(made, aside, _rules_digest(config, now)))
+                    facts_of_read = ReadFacts(directory.describe(), clock(), kept)
                     recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
                     lock.still_mine(connection)
-                    return made, stopped, imaged, recorded
+                    return made, stopped, kept.result(), recorded
 
-                made, stopped, imaged, recorded = ledger.write(decide)
-                image.keep(imaged, _image_folder(config))
+                made, stopped, kept, recorded = ledger.write(decide)
+                image.keep(kept.image, _image_folder(config))
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
@@ -143,7 +143,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         try:
             with _already_done(facts):
                 patience = _HURRY if delivered.signal else _REPORT_PATIENCE
-                _report(config, ledger, recorded, facts, clock, patience, imaged.records)
+                _report(config, ledger, recorded, facts, clock, patience, kept.image.records)
         except LockedError:
             # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
             if not delivered.signal:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from migrate import memory
+from migrate.ahead import ahead, meanwhile
 from migrate.directory import Directory, Tally
 from migrate.directory.arrow import Unlike
 from migrate.directory.text import as_text, masked, trimmed
@@ -20,16 +23,21 @@ from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.snapshot import Snapshot
 
+_GATHERED: Final = 16384
+"""How many rows are translated together, if they come in smaller numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A complete read: the rows that are not as they were before, and what was counted. `image` is of the read before, or None."""
+    """A complete read: the rows that are not as they were before, and what was counted. `image` is of the read before, or None; `unfit` are
+    the positions of rows of which something was counted, or that were rejected."""
 
     snapshot: Snapshot
     rows: Rows
     tally: Tally
     translator: Translator
     image: Image | None
+    unfit: np.ndarray
 
     def beside(self, prior: Prior, rules: Rules) -> Beside | None:
         """The read beside the image, and what the ledger knows besides; None without an image."""
@@ -43,11 +51,22 @@ class Read:
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it is to be recorded, those that carry over included."""
+        memory.trimmed()
         return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
 
-    def imaged(self, made: Draft, whole: Whole, rules: str) -> Image:
-        """The image for the next read."""
-        return make(self.rows, whole.records, rules, made.rules.moment.occasion, made.doubled)
+    def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
+        """What is kept for the next read."""
+        whole = self.whole(made, folder)
+        unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
+        return Kept(make(self.rows, unfit, whole.records, rules, made.rules.moment.occasion), whole.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The image of a read, and the read's fingerprint."""
+
+    image: Image
+    fingerprint: str
 
 
 def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
@@ -55,8 +74,17 @@ def take(directory: Directory, language: str, folder: Path, image: Image | None,
 
     `language` stands in for a locale that is missing; `watch` hears how many more rows were read.
     """
-    # Arrow's own pool keeps what it once had; this one gives memory back.
-    pa.set_memory_pool(pa.system_memory_pool())
+    memory.frugal()
+    whole = meanwhile(image.records.whole) if image else None
+    read = _reading(directory, language, folder, image, watch)
+    if whole and not whole.result():
+        read = _reading(directory, language, folder, None, watch)
+    memory.trimmed()
+    return read
+
+
+def _reading(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
+    """The directory, read on the short way if there is one."""
     try:
         return _take(directory, language, folder, image, watch)
     except Unlike:
@@ -66,24 +94,58 @@ def take(directory: Directory, language: str, folder: Path, image: Image | None,
 def _take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
     tally = Tally()
     translator = Translator(directory, language=language, tally=tally)
-    rows = Rows(folder / "rows.arrow", image.rows if image else None, image.doubled if image else ())
+    rows = Rows(folder / "rows.arrow", image.rows if image else None, np.load(image.unfit) if image else None)
+    unfit: list[np.ndarray] = []
 
     def changed() -> Iterator[pd.DataFrame]:
-        for raw in directory.frames():
-            if "phone" in raw:  # hidden from here on: the rows are kept
-                raw = raw.assign(phone=masked(trimmed(as_text(raw["phone"]))))
-            table = as_table(raw)
-            same = rows.same(table, len(raw))
-            fresh = raw if not same.any() else raw[~same]
-            tally.rows += int(same.sum())
-            frame = translator.translate(fresh)
-            plain = ~translator.odd
-            keep = same.copy()
-            keep[~same] = plain
-            kept = rows.keep(table, keep)
+        for block in _gathered(ahead(_sifted(directory, rows)), watch):
+            tally.rows += block.rows - len(block.fresh)
+            frame = translator.translate(block.fresh)
+            unfit.append(frame.loc[translator.odd, "position"].to_numpy())
             if len(frame):
-                yield frame.assign(plain=plain if kept else np.zeros(len(frame), dtype=bool))
-            watch(len(raw))
-        rows.close()
+                yield frame.assign(plain=~translator.odd & block.kept)
 
-    return Read(Snapshot.take(changed(), folder), rows, tally, translator, image)
+    snapshot = Snapshot.take(changed(), folder)
+    return Read(snapshot, rows, tally, translator, image, np.concatenate([np.zeros(0, "int64"), *unfit]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some `rows` of a read, those that are `fresh` among them, and whether they were kept for the next read."""
+
+    rows: int
+    fresh: pd.DataFrame
+    kept: bool
+
+
+def _sifted(directory: Directory, rows: Rows) -> Generator[_Block, None, None]:
+    """The whole directory, set beside the rows of before."""
+    for raw in directory.frames():
+        if "phone" in raw:  # hidden from here on: the rows are kept
+            raw = raw.assign(phone=masked(trimmed(as_text(raw["phone"]))))
+        table = as_table(raw)
+        same = rows.same(table, len(raw))
+        yield _Block(len(raw), raw[~same] if same.any() else raw, rows.keep(table))
+    rows.close()
+
+
+def _gathered(blocks: Iterator[_Block], watch: Callable[[int], None]) -> Iterator[_Block]:
+    """The same blocks, put together while there is little in them: each that is translated costs as much as thousands of rows do."""
+    held: list[_Block] = []
+    for block in blocks:
+        if held and (sum(len(each.fresh) for each in held) + len(block.fresh) > _GATHERED or not _alike(held[-1], block)):
+            yield _together(held)
+            held = []
+        held.append(block)
+        watch(block.rows)
+    if held:
+        yield _together(held)
+
+
+def _alike(one: _Block, other: _Block) -> bool:
+    """Columns of another kind would turn into something else if they were put together."""
+    return one.kept == other.kept and one.fresh.dtypes.equals(other.fresh.dtypes)
+
+
+def _together(blocks: list[_Block]) -> _Block:
+    return _Block(sum(block.rows for block in blocks), pd.concat([block.fresh for block in blocks]), blocks[0].kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,17 +17,17 @@ from migrate.directory import Tally
 from migrate.draft import Draft
 from migrate.ledger import outbox, plans, record, runs
 from migrate.ledger.runs import Run, RunFacts
+from migrate.reading import Kept
 from migrate.report.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFacts:
-    """The `directory` that was read, in a line, and when; the fingerprint of what it gave, and the digest of its image."""
+    """The `directory` that was read, in a line, and when; and what is still `kept` of it for the next run while this one records."""
 
     directory: str
     at: datetime
-    fingerprint: str
-    image: str
+    kept: Future[Kept]
 
 
 def write_down(
@@ -49,7 +50,6 @@ def write_down(
         rejected=made.outcomes["rejected"],
         basis=made.rules.basis,
         directory=read.directory,
-        directory_fingerprint=read.fingerprint,
         directory_read_at=read.at,
         opens=campaign.opens.isoformat(),
         cutoff=campaign.cutoff_at,
@@ -77,7 +77,9 @@ def write_down(
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(campaign, config.schedule, config.policy).to_json()
-    counts = counts_of(made, tally) | told_of(approved) | {"terms": terms, "image": read.image}
+    kept = read.kept.result()
+    runs.identify(connection, this.seq, kept.fingerprint)
+    counts = counts_of(made, tally) | told_of(approved) | {"terms": terms, "image": kept.image.digest}
     runs.count(connection, this.seq, counts)
     return runs.find(connection, this.seq)
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from migrate import __version__
 from migrate.config import Config
+from migrate.digests import file_digest
 from migrate.draft import Draft
 from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
@@ -156,18 +157,12 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, creat
         templates=template_digests(rules.composer.sources),
         counts={"read": made.read, "rows": len(marks), "reminders": reminders, "confirmations": len(marks) - reminders},
         outcomes=dict(made.outcomes),
-        twin=sha256(side / TWIN),
+        twin=file_digest(side / TWIN),
         rows=marks,
     )
     with folder.create(side / FACTS) as file:
         file.write(facts.model_dump_json(indent=1).encode() + b"\n")
     return facts
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _twin_rows(made: Draft) -> Iterator[pd.DataFrame]:

@@ -131,10 +131,12 @@ class Sorted:
             yield self._reader.get_batch(i)
 
     def tables(self) -> Iterator[pa.Table]:
-        """All rows, a few thousand at a time, in no order that matters."""
+        """All rows, a few thousand at a time, in no order that matters. Meanwhile another thread may ask for rows in another way."""
+        if not self._batches:
+            return
+        reader = self._spill.reader()
         for start in range(0, self._batches, _TOGETHER):
-            assert self._reader is not None
-            yield pa.Table.from_batches([self._reader.get_batch(i) for i in range(start, min(start + _TOGETHER, self._batches))])
+            yield pa.Table.from_batches([reader.get_batch(i) for i in range(start, min(start + _TOGETHER, self._batches))])
 
 
 def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.RecordBatch:

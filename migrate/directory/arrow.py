@@ -6,21 +6,20 @@ is then read the long way.
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from migrate.ahead import ahead, meanwhile
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-ROWS: Final = 32768
-_AHEAD: Final = 1
+ROWS: Final = 16384
 
 
 class Unlike(Exception):  # noqa: N818 - it is no error: it asks for the long way
@@ -45,14 +44,16 @@ def frames(path: Path, table: str, columns: Mapping[str, str], declared: Mapping
     """
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     wanted = ", ".join(_quoted(theirs) for theirs in columns.values())
-    _no_fractions(uri, table, [theirs for theirs in columns.values() if not textual(declared[theirs])])
+    odd = [theirs for theirs in columns.values() if not textual(declared[theirs])]
+    looked = meanwhile(lambda: _no_fractions(uri, table, odd))
     # The driver takes a column's type from its first values: a first row of texts makes every column one of text.
     first = ", ".join("''" for _ in columns)
     position = -1
-    for batch in _ahead(_batches(uri, f"SELECT {first} UNION ALL SELECT {wanted} FROM {_quoted(table)}")):  # noqa: S608 - names are quoted
+    for batch in ahead(_batches(uri, f"SELECT {first} UNION ALL SELECT {wanted} FROM {_quoted(table)}")):  # noqa: S608 - names are quoted
         rows = batch.slice(1) if position < 0 else batch
         yield _frame(rows, list(columns), max(position, 0))
         position += batch.num_rows
+    looked.result()
 
 
 def _quoted(name: str) -> str:
@@ -70,7 +71,7 @@ def _no_fractions(uri: str, table: str, columns: Sequence[str]) -> None:
                 raise Unlike
 
 
-def _batches(uri: str, statement: str) -> Iterator[pa.RecordBatch]:
+def _batches(uri: str, statement: str) -> Generator[pa.RecordBatch, None, None]:
     import adbc_driver_sqlite.dbapi as adbc
     from adbc_driver_sqlite import StatementOptions
 
@@ -81,41 +82,6 @@ def _batches(uri: str, statement: str) -> Iterator[pa.RecordBatch]:
             yield from cursor.fetch_record_batch()
         except (adbc.Error, OSError) as error:
             raise Unlike from error
-
-
-def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches, the next ones read while one is worked on."""
-    waiting: queue.Queue[Any] = queue.Queue(_AHEAD)
-    enough = threading.Event()
-
-    def put(item: Any) -> None:
-        while not enough.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def read() -> None:
-        try:
-            for batch in batches:
-                put(batch)
-                if enough.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where the batches are asked for
-            put(error)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        enough.set()
-        reader.join()
 
 
 def _frame(batch: pa.RecordBatch, names: list[str], position: int) -> pd.DataFrame:

@@ -12,12 +12,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from migrate import __version__
+from migrate.digests import file_digest
 from migrate.image.beside import FOR_GOOD, SETTLED, Beside, Part
 from migrate.image.records import Records, Whole, merge
 from migrate.image.rows import Rows, as_table
@@ -39,32 +41,39 @@ __all__ = [
     "rules_digest",
 ]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised whenever an image is made or read differently: older ones are then not believed."""
-_FACTS, _ROWS, _RECORDS = "image.json", "rows.arrow", "records.arrow"
+_FACTS, _ROWS, _UNFIT, _RECORDS = "image.json", "rows.arrow", "unfit.npy", "records.arrow"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: a file of `rows` and one of `records`, with the `hashes` of both. It was made under `rules`, when `stage` (or '') counted.
-    `doubled` are positions of rows in it that may not stand for an account, because they share an id."""
+    """An image: its files, with the `hashes` of the first two. It was made under `rules`, when `stage` (or '') counted.
+
+    The rows are as they were read; `unfit` has the positions of those that may not stand for an account, because something in them is odd
+    or they share an id.
+    """
 
     rows: Path
+    unfit: Path
     records: Records
     rules: str
     stage: str
-    doubled: tuple[int, ...]
     hashes: tuple[str, str]
 
     def facts(self) -> str:
         """The text of image.json, the same for the same image."""
-        known = {"firsts": self.records.firsts, "rules": self.rules, "stage": self.stage, "doubled": self.doubled, "hashes": self.hashes}
+        known = {"records": (self.records.digest, self.records.firsts), "rules": self.rules, "stage": self.stage, "hashes": self.hashes}
         return json.dumps(known, sort_keys=True)
 
     @property
     def digest(self) -> str:
         """Names the image, down to the last byte of its files."""
         return hashlib.sha256(self.facts().encode()).hexdigest()
+
+    def files(self) -> dict[str, Path]:
+        """Name in the image's folder → where the file is now."""
+        return {_ROWS: self.rows, _UNFIT: self.unfit, _RECORDS: self.records.path}
 
 
 def rules_digest(settings: str, after_cutoff: bool) -> str:
@@ -73,7 +82,7 @@ def rules_digest(settings: str, after_cutoff: bool) -> str:
 
 
 def find(folder: Path | None, digest: str | None) -> Image | None:
-    """The image of a digest, or None if it is not there, or not whole."""
+    """The image of a digest, or None if it is not there, or not as it was made. Whether its records are `whole` is still to be seen."""
     if folder is None or digest is None:
         return None
     try:
@@ -81,25 +90,19 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
         if hashlib.sha256(text.encode()).hexdigest() != digest:
             return None
         facts: dict[str, Any] = json.loads(text)
-        rows, records = folder / _ROWS, Records(folder / _RECORDS, tuple(facts["firsts"]))
-        found = Image(rows, records, facts["rules"], facts["stage"], tuple(facts["doubled"]), tuple(facts["hashes"]))
-        return found if _hashes(rows, records.path) == found.hashes else None
+        records, firsts = facts["records"]
+        kept = Records(folder / _RECORDS, tuple(firsts), records)
+        found = Image(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stage"], tuple(facts["hashes"]))
+        return found if (file_digest(found.rows), file_digest(found.unfit)) == found.hashes else None
     except OSError:
         return None
 
 
-def make(rows: Rows, records: Records, rules: str, stage: str, doubled: Iterable[int]) -> Image:
+def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stage: str) -> Image:
     """The image of a run."""
-    rows.path.touch()
-    return Image(rows.path, records, rules, stage, tuple(sorted(doubled)), _hashes(rows.path, records.path))
-
-
-def _hashes(*paths: Path) -> tuple[str, str]:
-    found = []
-    for path in paths:
-        with path.open("rb") as file:
-            found.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return found[0], found[1]
+    path = rows.path.with_name(_UNFIT)
+    np.save(path, unfit)
+    return Image(rows.path, path, records, rules, stage, (rows.digest(), file_digest(path)))
 
 
 def keep(image: Image, folder: Path | None) -> None:
@@ -112,7 +115,7 @@ def keep(image: Image, folder: Path | None) -> None:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        for path, name in ((image.rows, _ROWS), (image.records.path, _RECORDS)):
+        for name, path in image.files().items():
             path.chmod(0o600)
             try:
                 (new / name).hardlink_to(path)

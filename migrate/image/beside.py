@@ -24,6 +24,9 @@ FOR_GOOD: Final = ("", "sent")
 """Reasons of nothing_due that stay while the stage does: no stage is due, or its letter was sent."""
 
 
+_HOLDING: Final = ("account_id", "email", "notification_emails", "gone_at")
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """An id range to be decided: its rows, and what the ledger has of them (`RECORD_COLUMNS`), of those who are gone from it too."""
@@ -73,7 +76,7 @@ class Beside:
         same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
         carries = pc.and_(pc.and_(same, self._stays(base)), pc.invert(_among(ids, self.touched)))
         carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
-        counted = base.filter(pc.and_(carries, there))
+        counted = base.select(["standing", "outcome"]).filter(pc.and_(carries, there))
         self.known += pc.sum(there).as_py() or 0
         self.carried += counted.num_rows
         self.standings.update(_count(counted["standing"]))
@@ -102,15 +105,19 @@ class Beside:
 
     def holders(self, wanted: frozenset[str]) -> pd.DataFrame:
         """Who has one of the wanted addresses (lower case) now: `account_id`, `folded`."""
-        found = pd.concat([holding(None, wanted), *(holding(batch, wanted) for batch in self._there())])
+        found = pd.concat([holding(None, wanted), *(self._holding(batch, wanted) for batch in self.records.batches(_HOLDING))])
         if len(found):
             ids = pa.array(found["account_id"], pa.large_string())
             found = found[~found["account_id"].isin(self.snapshot.having(ids) | self.rows.missing.having(ids))]
         return pd.concat([found, self.snapshot.holders(wanted)]).drop_duplicates()
 
-    def _there(self) -> Iterator[pa.RecordBatch]:
-        for batch in self.records.batches(("account_id", "email", "notification_emails", "gone_at")):
-            yield batch.filter(pc.is_null(batch.column("gone_at")))
+    @staticmethod
+    def _holding(batch: pa.RecordBatch, wanted: frozenset[str]) -> pd.DataFrame:
+        found = holding(batch, wanted)
+        if found.empty:
+            return found
+        gone = batch.column("account_id").filter(pc.is_valid(batch.column("gone_at"))).to_pylist()
+        return found[~found["account_id"].isin(gone)]
 
 
 class _Held:

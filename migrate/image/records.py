@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
+from migrate.digests import file_digest
 from migrate.spill import Sorted, within
 
-BATCH: Final = 32768
+BATCH: Final = 16384
+_MOST: Final = 2 * BATCH
+"""A batch that grew beyond this is parted."""
 _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 _TYPES: Final = {
     "str": pa.string(),
@@ -24,29 +28,42 @@ _TYPES: Final = {
     "int32": pa.int32(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
-SCHEMA: Final = pa.schema([(name, _TYPES[dtype]) for name, dtype in RECORD_COLUMNS.items()] + [("plain", pa.bool_())])
-"""`RECORD_COLUMNS`, and whether the account's row in the image may stand for it at the next read."""
+_DECIDED: Final = pa.schema([(name, _TYPES[dtype]) for name, dtype in RECORD_COLUMNS.items()] + [("plain", pa.bool_())])
+_DIGEST: Final = pa.field("digest", pa.binary(32))
+SCHEMA: Final = _DECIDED.append(_DIGEST)
+"""`RECORD_COLUMNS`; whether the account's row in the image may stand for it at the next read (`plain`); and a `digest` of the account as it
+was read."""
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A file of records, and the first id of each of its batches."""
+    """A file of records, the first id of each of its batches, and its SHA-256."""
 
     path: Path
-    firsts: tuple[str, ...] = ()
+    firsts: tuple[str, ...]
+    digest: str
+
+    def whole(self) -> bool:
+        """True if every byte is as it was written. What was tampered with may not be asked for anything else: it might end the program."""
+        try:
+            return file_digest(self.path) == self.digest
+        except OSError:
+            return False
 
     def between(self, low: str | None, high: str | None) -> pa.Table:
         """The records whose id lies in [low, high), in order of id; None is no bound."""
         if not self.firsts:
             return SCHEMA.empty_table()
+        here = []
         with pa.OSFile(str(self.path)) as file:
             reader = pa.ipc.open_file(file)
-            here = [
-                within(reader.get_batch(i), low, high)
-                for i, first in enumerate(self.firsts)
-                if (high is None or first < high) and (low is None or i + 1 == len(self.firsts) or self.firsts[i + 1] > low)
-            ]
+            for i, (first, end) in enumerate(zip(self.firsts, [*self.firsts[1:], None], strict=True)):
+                if (high is None or first < high) and (low is None or end is None or low < end):
+                    # Most bounds are where a batch begins: there is nothing to look for then.
+                    above = None if low is None or low <= first else low
+                    below = None if end is not None and (high is None or end <= high) else high
+                    here.append(within(reader.get_batch(i), above, below))
         return pa.Table.from_batches(here, SCHEMA)
 
     def batches(self, columns: Sequence[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
@@ -60,73 +77,80 @@ class Records:
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """All records, `RECORD_COLUMNS` and `plain`, in order of id."""
-        return (batch.to_pandas() for batch in self.batches())
+        return (batch.to_pandas() for batch in self.batches(_DECIDED.names))
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Every account as a run is to record it, and the fingerprint of the read: SHA-256 (hex) over every account that was read, in order of
-    id, the same whatever the source, its order and the size of its chunks."""
+    """Every account as a run is to record it, and the fingerprint of the read: SHA-256 (hex) over the digests of all accounts that were
+    read, in order of id; the same whatever the source, its order and the size of its chunks."""
 
     records: Records
     fingerprint: str
 
 
 def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
-    """The records of before, with those that were `decided` now (`SCHEMA`, `shaped` at last) in their place, in a file in `folder`."""
-    cuts = sorted({*(before.firsts[1:] if before else ()), *decided.cuts(BATCH)})
-    path, mark, firsts = folder / "records.arrow", _Fingerprint(), []
+    """The records of before, with those that were `decided` now in their place, in a file in `folder`.
+
+    `shaped` makes of what was decided, range by range, what is to be recorded: `RECORD_COLUMNS` and `plain`.
+    """
+    path, mark, firsts = folder / "records.arrow", hashlib.sha256(), []
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA, options=_OPTIONS) as out:
-        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
-            now = decided.between(low, high)
-            whole = _merged(before.between(low, high) if before else SCHEMA.empty_table(), now and shaped(now))
-            for batch in whole.combine_chunks().to_batches():
+        for old, new in _pairs(before, decided):
+            whole = old if new is None else _merged(old, _digested(shaped(new).select(_DECIDED.names).cast(_DECIDED)))
+            for batch in whole.combine_chunks().to_batches(max_chunksize=None if whole.num_rows <= _MOST else BATCH):
                 firsts.append(batch.column("account_id")[0].as_py())
                 out.write_batch(batch)
-                mark.fold(batch)
-    return Whole(Records(path, tuple(firsts)), mark.hexdigest())
+                mark.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
+    return Whole(Records(path, tuple(firsts), file_digest(path)), mark.hexdigest())
 
 
-def _merged(before: pa.Table, decided: pa.Table | None) -> pa.Table:
-    if decided is None:
-        return before
-    decided = decided.select(SCHEMA.names).cast(SCHEMA)
-    if before.num_rows:
-        stay = pc.invert(pc.is_in(before["account_id"], decided["account_id"].combine_chunks()))
-        decided = pa.concat_tables([before.filter(stay), decided])
-    return decided.take(pc.sort_indices(decided["account_id"]))
+def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+    """The records of before, and those that belong among them; lowest ids first."""
+    if before is None or not before.firsts:
+        cuts = decided.cuts(BATCH)
+        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+            yield SCHEMA.empty_table(), decided.between(low, high)
+        return
+    bounds = [None, *before.firsts[1:], None]
+    for batch, low, high in zip(before.batches(), bounds, bounds[1:], strict=False):
+        yield pa.Table.from_batches([batch]), decided.between(low, high)
 
 
-class _Fingerprint:
-    """Digests accounts a batch at a time. Lengths and values apart, so that where one batch ends and the next begins leaves no trace."""
-
-    def __init__(self) -> None:
-        self._columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in _READ}
-
-    def fold(self, batch: pa.RecordBatch) -> None:
-        """Folds in the accounts of a batch that were read: not those that are gone, nor those whose row was rejected."""
-        read = pc.and_(pc.is_null(batch.column("gone_at")), pc.not_equal(batch.column("outcome"), "rejected"))
-        if not pc.all(read).as_py():
-            batch = batch.filter(read)
-        for name, (lengths, values) in self._columns.items():
-            column = batch.column(name)
-            if pa.types.is_string(column.type):
-                lengths.update(pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False))
-                values.update(_text_of(column))
-            else:
-                values.update(pc.fill_null(pc.cast(column, pa.int64()), -(2**63)).to_numpy(zero_copy_only=False))
-
-    def hexdigest(self) -> str:
-        whole = hashlib.sha256()
-        for name, (lengths, values) in self._columns.items():
-            whole.update(name.encode() + lengths.digest() + values.digest())
-        return whole.hexdigest()
+def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
+    """Both in order of id; of two with one id, the one decided now."""
+    decided = decided.take(pc.sort_indices(decided["account_id"]))
+    if not before.num_rows:
+        return decided
+    ids, theirs = before["account_id"].combine_chunks(), decided["account_id"].combine_chunks()
+    place = pc.index_in(theirs, ids)
+    known = pc.is_valid(place).to_numpy(zero_copy_only=False)
+    rows = np.arange(len(ids))
+    rows[pc.drop_null(place).to_numpy()] = len(ids) + np.flatnonzero(known)
+    new = np.flatnonzero(~known)
+    where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in theirs.take(new).to_pylist()]
+    return pa.concat_tables([before, decided]).combine_chunks().take(np.insert(rows, where, len(ids) + new))
 
 
-def _text_of(column: pa.Array) -> memoryview:
-    """All texts of a column end to end, without a copy."""
-    _, offsets, data = column.buffers()
-    if data is None or not len(column):
-        return memoryview(b"")
-    ends = np.frombuffer(offsets, dtype="int32")[column.offset : column.offset + len(column) + 1]
-    return memoryview(data)[ends[0] : ends[-1]]
+def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
+    width = digests.type.byte_width
+    return memoryview(digests.buffers()[1])[digests.offset * width : (digests.offset + len(digests)) * width]
+
+
+def _digested(decided: pa.Table) -> pa.Table:
+    """Records with the `digest` of every account as it was read: not of those that are gone, nor of those whose row was rejected."""
+    read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
+    digests = [hashlib.sha256(text).digest() if kept else None for text, kept in zip(_texts(decided), read.to_pylist(), strict=True)]
+    return decided.append_column(_DIGEST, pa.array(digests, _DIGEST.type))
+
+
+def _texts(accounts: pa.Table) -> list[bytes]:
+    """Each account's columns end to end, behind their lengths (-1 if missing), so that no two accounts have the same text."""
+    columns = [accounts[name] for name in _READ]
+    whole = [pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns]
+    texts = [pc.cast(column, pa.string()) for column in whole]
+    lengths = [pc.cast(pc.fill_null(pc.binary_length(column), -1), pa.string()) for column in texts]
+    values = [pc.fill_null(column, "") for column in texts]
+    joined = pc.binary_join_element_wise(pc.binary_join_element_wise(*lengths, ","), pc.binary_join_element_wise(*values, ""), ":")
+    found: list[bytes] = pc.cast(joined, pa.binary()).to_pylist()
+    return found

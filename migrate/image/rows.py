@@ -6,7 +6,6 @@ block; a row that moved too far is simply taken for a changed one, and found to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate.ahead import meanwhile
+from migrate.digests import file_digest
 from migrate.spill import Sorted
 
 _SLACK: Final = 16384
 """How far a row may have moved between two reads, in rows, and still be recognised."""
+_RUN: Final = 32
+"""How long runs of rows must be on average to be worth cutting out one by one."""
 _POSITION: Final = "position"
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -43,21 +46,20 @@ def as_table(raw: pd.DataFrame) -> pa.Table | None:
 
 
 class Rows:
-    """The rows of one read, kept in `path` for the next one, beside those that the read before kept in `before`.
+    """The rows of one read, kept in `path` for the next one, beside those that the read before kept in `before`, of which those at the
+    positions `unfit` need a second look whatever happens.
 
     `unchanged` counts the rows that are the same as before; `missing` (complete once `close` was called) has the `account_id` of every
     row of before without a same one now.
     """
 
-    def __init__(self, path: Path, before: Path | None = None, doubled: Iterable[int] = ()) -> None:
+    def __init__(self, path: Path, before: Path | None = None, unfit: np.ndarray | None = None) -> None:
         self.path = path
         self.unchanged = 0
         self.missing = Sorted(path.with_suffix(".missing"))
         self._out: pa.ipc.RecordBatchFileWriter | None = None
         self._schema: pa.Schema | None = None
-        self._before = (
-            None if before is None or not before.stat().st_size else _Before(before, np.array(sorted(doubled), dtype="int64"), self.missing)
-        )
+        self._before = _Before(before, unfit, self.missing) if before is not None and before.stat().st_size else None
 
     def same(self, table: pa.Table | None, rows: int) -> np.ndarray:
         """True for those of the next `rows` rows that were the same in the read before. Each of its rows is found at most once."""
@@ -67,14 +69,14 @@ class Rows:
         self.unchanged += int(found.sum())
         return found
 
-    def keep(self, table: pa.Table | None, which: np.ndarray) -> bool:
-        """Keeps some of a block's rows for the next read. False if they could not be kept, because they are of another kind."""
+    def keep(self, table: pa.Table | None) -> bool:
+        """Keeps a block of rows for the next read. False if they could not be kept, because they are of another kind."""
         if table is None or not self._fits(table):
             return False
         if self._out is None:
             self._schema = table.schema
             self._out = pa.ipc.new_file(str(self.path), table.schema, options=_OPTIONS)
-        self._out.write_table(table if which.all() else table.filter(pa.array(which)))
+        self._out.write_table(table)
         return True
 
     def _fits(self, table: pa.Table) -> bool:
@@ -86,6 +88,12 @@ class Rows:
         if self._before is not None:
             self._before.close()
         self.missing.close()
+        self.path.touch()
+        self._digest = meanwhile(lambda: file_digest(self.path))
+
+    def digest(self) -> str:
+        """The SHA-256 of the file that is kept, once it is closed."""
+        return self._digest.result()
 
     def find(self, ids: pa.Array) -> pd.DataFrame:
         """The kept rows of some accounts, as raw as they were read."""
@@ -103,44 +111,50 @@ class Rows:
 class _Before:
     """The rows of the read before, looked at through a window that moves along with the read of now."""
 
-    def __init__(self, path: Path, doubled: np.ndarray, missing: Sorted) -> None:
+    def __init__(self, path: Path, unfit: np.ndarray | None, missing: Sorted) -> None:
         self._reader = pa.ipc.open_file(pa.OSFile(str(path)))
         self.schema = self._reader.schema
         self._compared = [name for name in self.schema.names if name != _POSITION]
-        self._doubled, self._missing = doubled, missing
+        self._unfit, self._missing = unfit, missing
         self._next = 0
         self._window = self.schema.empty_table()
         self._used = np.zeros(0, dtype=bool)
-        self._start = 0  # where the row after the last one found stands in the window
+        self._start = 0  # where the next row is looked for first
 
     def same(self, table: pa.Table) -> np.ndarray:
         self._reach(table.num_rows)
-        here = self._window.slice(self._start, table.num_rows)
-        if here.num_rows == table.num_rows and here["account_id"].equals(table["account_id"]):
-            found = _alike(table, here, self._compared)
-            self._used[self._start : self._start + table.num_rows] = found
-            self._start += table.num_rows
-        else:
-            found = self._search(table)
+        found = np.zeros(table.num_rows, dtype=bool)
+        places = self._places(table["account_id"].combine_chunks())
+        rows = np.flatnonzero(places >= 0)
+        if len(rows):
+            found[rows] = _alike(_picked(table, rows), _picked(self._window, places[rows]), self._compared)
+            self._used[places[found]] = True
+            # Rows after the last one found have most likely taken the places of others.
+            self._start = min(int(places[rows[-1]]) + table.num_rows - int(rows[-1]), self._window.num_rows)
         self._retire(self._start - _SLACK)
         return found
 
-    def _search(self, table: pa.Table) -> np.ndarray:
-        """The same rows, wherever they stand in the window."""
-        found = np.zeros(table.num_rows, dtype=bool)
-        ids = self._window["account_id"].combine_chunks()
-        places = pc.index_in(table["account_id"].combine_chunks(), ids, skip_nulls=True)
-        at = pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
-        times = np.bincount(at[at >= 0], minlength=len(ids))
-        rows = np.flatnonzero((at >= 0) & (times[at] == 1) & ~self._used[at] if len(ids) else np.zeros(len(at), dtype=bool))
-        if not len(rows):
-            return found
-        there = at[rows]
-        alike = _alike(table.take(rows), self._window.take(there), self._compared)
-        found[rows[alike]] = True
-        self._used[there[alike]] = True
-        self._start = int(there.max()) + 1
-        return found
+    def _places(self, ids: pa.Array) -> np.ndarray:
+        """Where in the window the row of each id stands, or -1; no place twice."""
+        window = self._window["account_id"]
+        here = window.slice(self._start, len(ids))
+        same = pc.fill_null(pc.equal(ids.slice(0, len(here)), here), False).to_numpy()
+        places = np.full(len(ids), -1)
+        places[: len(here)][same] = np.flatnonzero(same) + self._start
+        free = ~self._used
+        places[(places >= 0) & ~free[places]] = -1
+        free[places[places >= 0]] = False
+        rest = np.flatnonzero(places < 0)
+        if not len(rest):
+            return places
+        moved = ids.take(rest)
+        those = np.flatnonzero(pc.is_in(window, moved, skip_nulls=True).to_numpy() & free)
+        at = pc.index_in(moved, window.take(those).combine_chunks(), skip_nulls=True)
+        known = pc.is_valid(at).to_numpy(zero_copy_only=False)
+        found = those[pc.drop_null(at).to_numpy()]
+        once = np.bincount(found, minlength=len(free))[found] == 1
+        places[rest[known][once]] = found[once]
+        return places
 
     def _reach(self, rows: int) -> None:
         """Lets the window reach so many rows beyond the last one found, and the slack."""
@@ -149,8 +163,8 @@ class _Before:
         while held < rows + _SLACK and self._next < self._reader.num_record_batches:
             batch = self._reader.get_batch(self._next)
             self._next += 1
-            if len(self._doubled):
-                batch = batch.filter(pa.array(~np.isin(batch.column(_POSITION).to_numpy(), self._doubled)))
+            if self._unfit is not None and len(self._unfit):
+                batch = batch.filter(pa.array(~np.isin(batch.column(_POSITION).to_numpy(), self._unfit)))
             more.append(pa.Table.from_batches([batch]))
             held += batch.num_rows
         if len(more) > 1:
@@ -172,6 +186,15 @@ class _Before:
             self._reach(1)
             if not self._window.num_rows:
                 return
+
+
+def _picked(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Some rows of a table, in that order; without a copy where they stand in long runs."""
+    begins = np.flatnonzero(np.diff(rows, prepend=rows[0] - 2) != 1)
+    if len(begins) > len(rows) // _RUN:
+        return table.take(rows)
+    ends = [*begins[1:], len(rows)]
+    return pa.concat_tables([table.slice(int(rows[begin]), int(end - begin)) for begin, end in zip(begins, ends, strict=True)])
 
 
 def _alike(table: pa.Table, other: pa.Table, columns: list[str]) -> np.ndarray:

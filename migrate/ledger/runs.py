@@ -25,7 +25,6 @@ class RunFacts:
     rejected: int
     basis: str
     directory: str
-    directory_fingerprint: str
     directory_read_at: datetime
     opens: str
     cutoff: datetime
@@ -43,6 +42,7 @@ class Run(RunFacts):
     run_id: str
     campaign_id: int
     state: str
+    directory_fingerprint: str
     counts: Mapping[str, Any] = field(default_factory=dict)
     finished_at: datetime | None = None
     evidence: str | None = None
@@ -53,7 +53,7 @@ class Run(RunFacts):
 def begin(connection: sa.Connection, campaign_id: int, facts: RunFacts) -> Run:
     """Number the run, in the transaction that will record it: if that fails there never was a run, at most a number is left out."""
     token = uuid.uuid4().hex
-    values = asdict(facts) | {"campaign_id": campaign_id, "state": "recorded", "counts": "{}", "run_id": token}
+    values = asdict(facts) | {"campaign_id": campaign_id, "state": "recorded", "counts": "{}", "directory_fingerprint": "", "run_id": token}
     connection.execute(sa.insert(schema.run).values(values))
     seq = int(connection.execute(sa.select(schema.run.c.seq).where(schema.run.c.run_id == token)).scalar_one())
     connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(run_id=f"r{seq:05d}"))
@@ -63,6 +63,11 @@ def begin(connection: sa.Connection, campaign_id: int, facts: RunFacts) -> Run:
 def count(connection: sa.Connection, seq: int, counts: Mapping[str, Any]) -> None:
     """Record what the run counted, by subject."""
     connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(counts=json.dumps(counts, sort_keys=True)))
+
+
+def identify(connection: sa.Connection, seq: int, fingerprint: str) -> None:
+    """Record the fingerprint of what the run read, which takes longer to find than a run to begin."""
+    connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(directory_fingerprint=fingerprint))
 
 
 def complete(

@@ -32,12 +32,13 @@ _OPEN_TAG: Final = re.compile(r"<[A-Za-z/][^<>]*\Z")
 
 
 class Sources:
-    """Where a template's text comes from; remembers every text it gave, by name."""
+    """Where a template's text comes from; remembers every text it gave, by name, and its syntax tree once it was asked for."""
 
     def __init__(self, override: Path | None) -> None:
         ours = resource("templates") / "mail"
         self._folders = (ours,) if override is None else (_mail_folder(override), ours)
         self.texts: dict[str, str] = {}
+        self._trees: dict[str, nodes.Template] = {}
 
     def path(self, name: str) -> Path | None:
         """The file that gives a template, or None. A name that leads out of the folders names no template."""
@@ -58,6 +59,12 @@ class Sources:
             raise TemplateError(f"cannot be read: {error}", where=str(path)) from error
         self.texts[name] = text
         return text
+
+    def tree(self, env: jinja2.Environment, name: str) -> nodes.Template:
+        """The syntax tree of a text that was given. It is the same in all environments; TemplateSyntaxError names a line of the file."""
+        if name not in self._trees:
+            self._trees[name] = env.parse(self.texts[name], name, str(self.path(name)))
+        return self._trees[name]
 
     def overriding(self) -> tuple[str, ...]:
         """The names of the templates in the operator's folder, whether or not anything uses them."""
@@ -85,7 +92,7 @@ class _Loader(jinja2.BaseLoader):
         source = self._sources.read(template)
         if template.endswith(".html.j2"):
             # Parsed once as it stands: a mistake must be told by the line in the file, which inlining may move.
-            environment.parse(source, template, str(path))
+            self._sources.tree(environment, template)
             source = inline(source, self._sources.read(STYLE), where=str(path))
         return source, str(path), None
 
@@ -115,7 +122,7 @@ def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Tem
     """A template and everything it builds on, compiled; TemplateError names the file and the line."""
     try:
         template = env.get_template(name)
-        for used in _used_by(env.parse(sources.texts[name])):
+        for used in _used_by(sources.tree(env, name)):
             if used not in sources.texts:
                 compiled(env, sources, used)
     except jinja2.TemplateSyntaxError as error:
@@ -133,7 +140,7 @@ def trees(env: jinja2.Environment, sources: Sources, name: str) -> dict[str, nod
     while waiting:
         this = waiting.pop()
         if this not in found:
-            found[this] = env.parse(sources.texts[this])
+            found[this] = sources.tree(env, this)
             waiting += _used_by(found[this])
     return found
 

@@ -192,7 +192,7 @@ def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, mo
     assert seen == []
 
 
-@pytest.mark.parametrize("harm", ["deleted", "cut", "changed", "of another run"])
+@pytest.mark.parametrize("harm", ["deleted", "records cut", "records", "rows", "unfit", "of another run"])
 def test_an_image_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     office = Office(tmp_path / "office")
     lived(office)
@@ -200,12 +200,13 @@ def test_an_image_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tm
     match harm:
         case "deleted":
             shutil.rmtree(image)
-        case "cut":
+        case "records cut":
             (image / "records.arrow").write_bytes((image / "records.arrow").read_bytes()[:-100])
-        case "changed":
-            whole = bytearray((image / "rows.arrow").read_bytes())
+        case "records" | "rows" | "unfit":
+            (path,) = image.glob(f"{harm}.*")
+            whole = bytearray(path.read_bytes())
             whole[len(whole) // 2] ^= 1
-            (image / "rows.arrow").write_bytes(bytes(whole))
+            path.write_bytes(bytes(whole))
         case "of another run":
             kept = shutil.copytree(image, tmp_path / "kept")
             office.run("2024-01-02T15:00")
@@ -255,7 +256,7 @@ def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_
     image = only_folder(office.folder / "elsewhere")
     assert image.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in image.iterdir()} == dict.fromkeys(
-        ["image.json", "records.arrow", "rows.arrow"], 0o600
+        ["image.json", "records.arrow", "rows.arrow", "unfit.npy"], 0o600
     )
 
 

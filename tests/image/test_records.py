@@ -24,6 +24,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill, "BATCH", 4)
     monkeypatch.setattr(spill, "_GATHERED", 12)
     monkeypatch.setattr(records, "BATCH", 8)
+    monkeypatch.setattr(records, "_MOST", 12)
 
 
 def whole(frame: pd.DataFrame, folder: Path, before: Records | None = None, chunk: int = 100) -> Whole:

@@ -23,16 +23,14 @@ def frames(rows: list[tuple[str, str | None]], size: int) -> list[pd.DataFrame]:
     return [whole.iloc[i : i + size].reset_index(drop=True) for i in range(0, len(whole), size)]
 
 
-def taken(
-    path: Path, rows: list[tuple[str, str | None]], size: int, before: Path | None = None, doubled: Any = ()
-) -> tuple[Rows, list[str]]:
-    """The rows after a read in which every row was kept, and the ids of those that were the same as before."""
-    found, same = Rows(path, before, doubled), []
+def taken(path: Path, rows: list[tuple[str, str | None]], size: int, before: Path | None = None, unfit: Any = ()) -> tuple[Rows, list[str]]:
+    """The rows after a read, and the ids of those that were the same as before."""
+    found, same = Rows(path, before, np.array(unfit)), []
     for frame in frames(rows, size):
         table = as_table(frame)
         alike = found.same(table, len(frame))
         same += frame.loc[alike, "account_id"].tolist()
-        assert found.keep(table, np.ones(len(frame), dtype=bool))
+        assert found.keep(table)
     found.close()
     return found, same
 
@@ -75,16 +73,16 @@ def test_in_a_source_that_keeps_its_order_all_that_is_the_same_is_found(
     assert same == [i for i, m in rows if (i, m) not in (gone, other)]
 
 
-def test_a_row_that_comes_twice_is_not_called_the_same(tmp_path: Path) -> None:
+def test_of_a_row_that_comes_twice_one_is_called_the_same(tmp_path: Path) -> None:
     old, _ = taken(tmp_path / "old.arrow", [("a", "sms"), ("b", "sms")], 9)
     new, same = taken(tmp_path / "new.arrow", [("a", "sms"), ("a", "sms"), ("b", "sms")], 9, old.path)
-    assert same == ["b"]
-    assert missing(new) == ["a"]
+    assert same == ["a", "b"]
+    assert missing(new) == []
 
 
 def test_a_row_that_shared_its_id_before_is_looked_at_again(tmp_path: Path) -> None:
     old, _ = taken(tmp_path / "old.arrow", [("a", "sms"), ("b", "sms"), ("a", "sms")], 9)
-    _, same = taken(tmp_path / "new.arrow", [("a", "sms"), ("b", "sms"), ("a", "sms")], 9, old.path, doubled=(1, 3))
+    _, same = taken(tmp_path / "new.arrow", [("a", "sms"), ("b", "sms"), ("a", "sms")], 9, old.path, unfit=(1, 3))
     assert same == ["b"]
 
 
@@ -103,7 +101,7 @@ def test_what_has_no_column_type_of_its_own_is_looked_at_every_time(odd: list[An
     found = Rows(tmp_path / "rows.arrow")
     assert as_table(frame) is None
     assert not found.same(None, 2).any()
-    assert not found.keep(None, np.ones(2, dtype=bool))
+    assert not found.keep(None)
     found.close()
 
 

@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 def facts(**changed: Any) -> RunFacts:
     usual: dict[str, Any] = {
         "as_of": NOW, "started_at": NOW, "baseline": False, "read": 3, "rejected": 0, "basis": "b0", "directory": "a test",
-        "directory_fingerprint": "f0", "directory_read_at": NOW, "opens": "2023-08-01", "cutoff": CUTOFF, "timezone": "UTC",
+        "directory_read_at": NOW, "opens": "2023-08-01", "cutoff": CUTOFF, "timezone": "UTC",
         "config_digest": "c0", "mail_digest": "m0", "tool_version": "0",
     }  # fmt: skip
     return RunFacts(**usual | changed)

@@ -69,7 +69,6 @@ def run_of(connection: sa.Connection, as_of: datetime, records: list[dict[str, A
         rejected=0,
         basis="b",
         directory="a test",
-        directory_fingerprint="f" * 64,
         directory_read_at=as_of,
         opens="2023-08-01",
         cutoff=TERMS.cutoff,
@@ -81,6 +80,7 @@ def run_of(connection: sa.Connection, as_of: datetime, records: list[dict[str, A
     this = runs.begin(connection, campaign_id, facts)
     ledger_record.accounts(connection, campaign_id, this.seq, frame(records, RECORD_COLUMNS))
     runs.count(connection, this.seq, {"standing": counts, "terms": TERMS.to_json()})
+    runs.identify(connection, this.seq, "f" * 64)
     return runs.find(connection, this.seq)
 
 

@@ -1,0 +1,26 @@
+"""Memory, kept small: most of a run's is taken in large pieces that are needed for a moment only."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+import pyarrow as pa
+
+_ARENAS: Final = 2
+_M_ARENA_MAX: Final = -8  # mallopt(3)
+
+
+def frugal() -> None:
+    """Lets pieces that are no longer needed serve again, whichever thread asks next, or go back to the system.
+
+    Arrow's own pool keeps what it once had, and the GNU allocator keeps apart for each thread what that thread gave back.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def trimmed() -> None:
+    """Gives back to the system what is free at the moment."""
+    pa.default_memory_pool().release_unused()
