@@ -119,9 +119,10 @@ def compare(
 
     tenure = prior["tenure"].where(known, 0) + (reused | ~known)
     count = prior["change_count"].where(known, 0)
-    gone = recorded[
-        recorded["gone_at"].isna() & ~recorded["account_id"].isin(accounts["account_id"]) & ~recorded["account_id"].isin(spared)
-    ]
+    absent = np.ones(len(recorded), dtype=bool)
+    absent[place[place >= 0]] = False
+    gone = recorded[absent & recorded["gone_at"].isna()]
+    gone = gone[~gone["account_id"].isin(spared)]
     seen = [
         _changes(accounts[returned], count + 1, tenure, "returned", prior["methods"], now),
         _changes(accounts[word != ""], count + returned + 1, tenure, word, prior["methods"], now),

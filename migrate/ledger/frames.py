@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from migrate.accounts import INSTANT, methods_bits, methods_text
 
 _METHOD_SETS = ("methods", "had", "has")
+_NEVER = int(np.iinfo("int64").min)
+"""What numpy takes for a missing instant."""
 
 
 def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def series(name: str, dtype: str, values: tuple[Any, ...]) -> pd.Series:
     if name in _METHOD_SETS:
         return methods_bits(pd.Series(values, dtype="str"))
     if dtype == INSTANT:
-        micros = np.array([np.iinfo("int64").min if v is None else v for v in values], dtype="int64")
+        micros = np.array([_NEVER if v is None else v for v in values], dtype="int64")
         return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
     return pd.Series(values, dtype=dtype)
 
