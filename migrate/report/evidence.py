@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from migrate.errors import ReportError
-from migrate.report import cells, folder, lines, manifest, tables
+from migrate.report import accounts, cells, folder, lines, manifest, tables
 from migrate.report.chronicle import Chronicle
 from migrate.report.settings import ReportsSettings
 from migrate.report.spool import Spool
@@ -142,12 +142,12 @@ class _Draft:
             twin = stack.enter_context(pq.ParquetWriter(out, cells.schema(columns), compression="zstd", use_dictionary=few))
             beside = stack.enter_context(ThreadPoolExecutor(1))
         for records, letters in self._chronicle.accounts():
-            accounts = tables.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
-            self.counts += tables.standing_counts(accounts)
-            spool.add(tables.action_rows(accounts))
-            rows = cells.typed(accounts, columns)
+            there = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
+            self.counts += accounts.standing_counts(there)
+            spool.add(accounts.action_rows(there))
+            rows = cells.safely(there, columns)
             # Arrow compresses without Python's lock, so the twin is written while the CSV is.
-            written = beside.submit(twin.write_table, rows) if twin is not None and beside is not None and rows.num_rows else None
+            written = beside.submit(lambda: twin.write_table(rows.cast(cells.schema(columns)))) if twin is not None and beside is not None and rows.num_rows else None
             yield rows
             if written is not None:
                 written.result()

@@ -7,18 +7,21 @@ which instants were taken may have been set back in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
 import sqlalchemy as sa
 
+from migrate.accounts import INSTANT, RECORD_COLUMNS
 from migrate.image import Records
 from migrate.ledger import history, runs, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.runs import Run
 from migrate.ledger.schema import change, exemption, letter, letter_event, notice, rejection, run
+from migrate.report.accounts import RECORDED
 from migrate.report.chronicle import Day
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
 from migrate.report.terms import Terms
@@ -29,6 +32,22 @@ if TYPE_CHECKING:
 
 LAST_EVENT: Final = "last_event"
 _CHUNK: Final = 20_000
+_TOGETHER: Final = 32_768
+_ARROW: Final = {"str": pa.large_string(), "bool": pa.bool_(), "int32": pa.int32(), INSTANT: pa.timestamp("us", tz="UTC")}
+_RECORDED: Final = pa.schema([(name, _ARROW[RECORD_COLUMNS[name]]) for name in RECORDED])
+
+
+def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in the same order, so many at a time; none is empty. Wherever they come from, a file of them has the same bytes."""
+    held: list[pa.Table] = []
+    for part in parts:
+        while sum(each.num_rows for each in held) + part.num_rows >= rows:
+            missing = rows - sum(each.num_rows for each in held)
+            yield pa.concat_tables([*held, part.slice(0, missing)]).combine_chunks()
+            held, part = [], part.slice(missing)
+        held += [part] if part.num_rows else []
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +74,18 @@ class Recall:
         ).scalar()
         return None if found is None else runs.find(self.connection, found)
 
-    def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        of_ledger = history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK)
-        for records in self.records.frames() if self.records else of_ledger:
+    def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+        for records in evenly(self._recorded(), _TOGETHER):
             ids = records["account_id"]
-            yield records, self._fetch(self._letters().where(letter.c.account_id.between(ids.iloc[0], ids.iloc[-1])))
+            yield records, self._fetch(self._letters().where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())))
+
+    def _recorded(self) -> Iterator[pa.Table]:
+        """`RECORDED` of the accounts in order of id, a part at a time."""
+        if self.records:
+            yield from (pa.Table.from_batches([batch]).cast(_RECORDED) for batch in self.records.batches(RECORDED))
+        else:
+            for frame in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
+                yield pa.Table.from_pandas(frame[list(RECORDED)], _RECORDED, preserve_index=False)
 
     def letters(self) -> Iterator[pd.DataFrame]:
         moved = sa.select(letter_event.c.letter_id).where(self._after_previous(letter_event))
