@@ -29,6 +29,7 @@ RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.colu
 """The columns of a record that a report is made of."""
 
 _TOLD: Final = ("sent", "uncertain")
+_SAID: Final = ("notices_sent", "last_notice", "last_notice_at", "last_notice_state")
 
 
 def told(letters: pd.DataFrame) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def told(letters: pd.DataFrame) -> pd.DataFrame:
         "last_notice_at": latest["changed_at"],
         "last_notice_state": latest["state"],
     }
-    return latest.assign(**said)[list(said)]
+    return latest.assign(**said)[list(_SAID)]
 
 
 def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of: datetime) -> pa.Table:
@@ -111,17 +112,20 @@ def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
 
 def _told(ids: pa.Array, tenures: pa.Array, letters: pd.DataFrame) -> dict[str, pa.Array]:
     """What each account was told, as `told` has it; nothing is zero notices."""
-    if not letters.empty:
-        # A merge with everybody costs more than all the rest, and few may have had a letter.
-        had = pc.is_in(ids, pa.array(letters["account_id"], type=ids.type))
-        theirs = pa.table({"account_id": ids, "tenure": repeats.plain(tenures)}).filter(had).to_pandas()
-        letters = letters.merge(theirs.astype({"account_id": "str", "tenure": "int64"}), on=["account_id", "tenure"])
-    said = told(letters)
+    types = {name: cells.arrow(ACCOUNTS.columns[name]) for name in _SAID}
+    if letters.empty:
+        nobody = np.zeros(len(ids), dtype=bool)
+        return {name: repeats.where(nobody, pa.scalar(None, of)) for name, of in types.items()} | {
+            "notices_sent": repeats.where(~nobody, pa.scalar(0, types["notices_sent"]))
+        }
+    # A merge with everybody costs more than all the rest, and few may have had a letter.
+    had = pc.is_in(ids, pa.array(letters["account_id"], type=ids.type))
+    theirs = pa.table({"account_id": ids, "tenure": repeats.plain(tenures)}).filter(had).to_pandas()
+    said = told(letters.merge(theirs.astype({"account_id": "str", "tenure": "int64"}), on=["account_id", "tenure"]))
     place = pc.index_in(ids, pa.array(said.index, type=ids.type))
-    found = {name: pa.array(said[name], type=cells.arrow(ACCOUNTS.columns[name]), from_pandas=True).take(place) for name in said.columns}
-    return {name: repeats.shortened(column) for name, column in found.items()} | {
-        "notices_sent": repeats.shortened(pc.fill_null(found["notices_sent"], 0))
-    }
+    found = {name: pa.array(said[name], type=of, from_pandas=True).take(place) for name, of in types.items()}
+    found["notices_sent"] = pc.fill_null(found["notices_sent"], 0)
+    return {name: repeats.shortened(column) for name, column in found.items()}
 
 
 def _typed(column: pa.Array, name: str) -> pa.Array:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 from migrate.report import cells, octets, repeats
 from migrate.report.cells import CellType
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Out(Protocol):
+    """What lines are written to."""
+
+    def write(self, data: bytes | memoryview, /) -> object: ...
 
 
 def header(columns: Iterable[str]) -> bytes:
@@ -47,7 +53,7 @@ def body(rows: pa.Array) -> memoryview:
     return memoryview(rows.buffers()[2] or b"")[at[0] : at[-1]]
 
 
-def write(out: BinaryIO, tables: Iterable[pa.Table], columns: Mapping[str, CellType]) -> int:
+def write(out: Out, tables: Iterable[pa.Table], columns: Mapping[str, CellType]) -> int:
     """Writes a header and the records of some tables; returns how many records."""
     out.write(header(columns))
     count = 0

@@ -25,7 +25,7 @@ _BEGINS: Final = np.frombuffer(_table(_FIRST), dtype=bool)
 def doubtful(text: pa.Array) -> pa.Array | None:
     """True for the cells (`large_string`) that are not plain ASCII without control characters, or begin like a formula, a quote or a
     space; None if there are none."""
-    ends, data = _ends(text), _data(text)
+    ends, data = _parts(text)
     found = _marked(ends, data, _UNUSUAL)
     starts = ends[:-1][ends[:-1] < ends[1:]]
     begins = _BEGINS[np.frombuffer(data, "uint8")[starts]]
@@ -38,7 +38,7 @@ def doubtful(text: pa.Array) -> pa.Array | None:
 
 def special(text: pa.Array) -> pa.Array | None:
     """True for the cells (`large_string`) that hold a comma, a quote or a line break; None if there are none."""
-    found = _marked(_ends(text), _data(text), _QUOTED)
+    found = _marked(*_parts(text), _QUOTED)
     return None if found is None else pa.array(found)
 
 
@@ -52,16 +52,10 @@ def _marked(ends: np.ndarray, data: bytes, table: bytes) -> np.ndarray | None:
     return found
 
 
-def _ends(text: pa.Array) -> np.ndarray:
-    """Where each cell begins in `_data`, and, last, where it ends. A missing cell is an empty one."""
-    if not len(text):
-        return np.zeros(1, "int64")
-    found: np.ndarray = np.frombuffer(text.buffers()[1], "int64")[text.offset : text.offset + len(text) + 1]
-    return found - found[0]
-
-
-def _data(text: pa.Array) -> bytes:
-    if not len(text) or text.buffers()[2] is None:
-        return b""
-    first, last = (np.frombuffer(text.buffers()[1], "int64")[text.offset + at] for at in (0, len(text)))
-    return bytes(memoryview(text.buffers()[2])[first:last])
+def _parts(text: pa.Array) -> tuple[np.ndarray, bytes]:
+    """Where each cell begins in the data, and, last, where it ends; and the data, all cells end to end."""
+    _, places, data = text.buffers()
+    if not len(text) or data is None:
+        return np.zeros(len(text) + 1, "int64"), b""
+    ends: np.ndarray = np.frombuffer(places, "int64")[text.offset : text.offset + len(text) + 1]
+    return ends - int(ends[0]), bytes(memoryview(data)[ends[0] : ends[-1]])

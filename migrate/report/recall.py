@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import sqlalchemy as sa
 
-from migrate.accounts import INSTANT, RECORD_COLUMNS
 from migrate.image import Records
 from migrate.ledger import history, runs, schema
 from migrate.ledger.frames import fetch
@@ -32,22 +31,21 @@ if TYPE_CHECKING:
 
 LAST_EVENT: Final = "last_event"
 _CHUNK: Final = 20_000
-_TOGETHER: Final = 32_768
-_ARROW: Final = {"str": pa.large_string(), "bool": pa.bool_(), "int32": pa.int32(), INSTANT: pa.timestamp("us", tz="UTC")}
-_RECORDED: Final = pa.schema([(name, _ARROW[RECORD_COLUMNS[name]]) for name in RECORDED])
+_TOGETHER: Final = 16_384
+"""So many accounts at a time: a row group of accounts.parquet, and what memory the reports of a run take."""
 
 
 def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     """The same rows in the same order, so many at a time; none is empty. Wherever they come from, a file of them has the same bytes."""
-    held: list[pa.Table] = []
+    held: pa.Table | None = None
     for part in parts:
-        while sum(each.num_rows for each in held) + part.num_rows >= rows:
-            missing = rows - sum(each.num_rows for each in held)
-            yield pa.concat_tables([*held, part.slice(0, missing)]).combine_chunks()
-            held, part = [], part.slice(missing)
-        held += [part] if part.num_rows else []
+        held = pa.concat_tables([held, part]) if held else part
+        del part  # or it stays in memory until the next one is there
+        while held.num_rows >= rows:
+            yield held.slice(0, rows)
+            held = held.slice(rows)
     if held:
-        yield pa.concat_tables(held).combine_chunks()
+        yield held
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +73,18 @@ class Recall:
         return None if found is None else runs.find(self.connection, found)
 
     def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+        letters = self._letters()
         for records in evenly(self._recorded(), _TOGETHER):
             ids = records["account_id"]
-            yield records, self._fetch(self._letters().where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())))
+            yield records, self._fetch(letters.where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())))
 
     def _recorded(self) -> Iterator[pa.Table]:
         """`RECORDED` of the accounts in order of id, a part at a time."""
         if self.records:
-            yield from (pa.Table.from_batches([batch]).cast(_RECORDED) for batch in self.records.batches(RECORDED))
+            yield from (pa.Table.from_batches([batch]) for batch in self.records.batches(RECORDED))
         else:
             for frame in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
-                yield pa.Table.from_pandas(frame[list(RECORDED)], _RECORDED, preserve_index=False)
+                yield pa.Table.from_pandas(frame[list(RECORDED)], preserve_index=False)
 
     def letters(self) -> Iterator[pd.DataFrame]:
         moved = sa.select(letter_event.c.letter_id).where(self._after_previous(letter_event))

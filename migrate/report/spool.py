@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Spool:
         self._end += len(body)
         self.rows += rows.num_rows
 
-    def write(self, out: BinaryIO) -> int:
+    def write(self, out: lines.Out) -> int:
         """Writes the whole table in order; returns how many rows."""
         out.write(lines.header(tables.ACTION_LIST.columns))
         for _, pieces in sorted(self._pieces.items(), key=_order):

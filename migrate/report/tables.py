@@ -201,7 +201,7 @@ WAITING: Final = ("queued", "sending")
 
 
 def summary_table(counts: Counter[tuple[str, str]]) -> pd.DataFrame:
-    """`standing_counts` of all chunks as rows of `SUMMARY`: by department, those without one last, then the total.
+    """`accounts.standing_counts` of all chunks as rows of `SUMMARY`: by department, those without one last, then the total.
 
     Shares are of all accounts, so that they add up to the total's 1.
     """
