@@ -95,7 +95,7 @@ def action_keys(rows: pa.Table) -> tuple[repeats.Combinations, list[tuple[Any, .
     """What the action list is sorted by, as combinations and a key for each: privileged first, then cutoff, department (missing last)."""
     columns = [repeats.whole(rows[name]) for name in ("privileged", "cutoff", "department")]
     found = repeats.combinations(columns)
-    values = zip(*(column.take(pa.array(found.row)).to_pylist() for column in columns), strict=True)
+    values = zip(*(found.values(column) for column in columns), strict=True)
     return found, [(not privileged, cutoff, department is None, department or "") for privileged, cutoff, department in values]
 
 
@@ -103,7 +103,7 @@ def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
     """How many of some rows of `ACCOUNTS` have which department (missing as `NO_DEPARTMENT`) and standing; counts of parts add up."""
     columns = [repeats.whole(accounts[name]) for name in ("department", "standing")]
     found = repeats.combinations(columns)
-    departments, standings = (column.take(pa.array(found.row)).to_pylist() for column in columns)
+    departments, standings = (found.values(column) for column in columns)
     counts: Counter[tuple[str, str]] = Counter()
     for department, standing, count in zip(departments, standings, found.counts, strict=True):
         counts[NO_DEPARTMENT if department is None else department, standing] += count

@@ -85,6 +85,8 @@ def written(column: pa.Array | pa.ChunkedArray, of: CellType) -> pa.Array:
     import pyarrow.compute as pc
 
     values = repeats.whole(column)
+    if of in ("text", "word"):
+        return values
     if repeats.is_short(values):
         return repeats.with_values(values, written(values.dictionary, of))
     if of != "instant":

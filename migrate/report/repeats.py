@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,11 @@ class Combinations:
         """How many rows have each."""
         found: list[int] = np.bincount(self.number, minlength=len(self.row)).tolist()
         return found
+
+    def values(self, column: pa.Array) -> list[Any]:
+        """What one of the columns holds in each; an instant as microseconds."""
+        here = plain(column.take(pa.array(self.row)))
+        return list((here.cast(pa.int64()) if pa.types.is_timestamp(here.type) else here).to_pylist())
 
 
 def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -70,8 +75,10 @@ def plain(column: pa.Array) -> pa.Array:
 
 
 def with_values(column: pa.DictionaryArray, values: pa.Array) -> pa.DictionaryArray:
-    """A dictionary with other values in the place of its own."""
-    return pa.DictionaryArray.from_arrays(column.indices, values)
+    """A dictionary with other values in the place of its own, as many."""
+    if values is column.dictionary:
+        return column
+    return pa.DictionaryArray.from_arrays(column.indices, values, safe=False)
 
 
 def where(chosen: NDArray[np.bool_], value: pa.Scalar) -> pa.DictionaryArray:
