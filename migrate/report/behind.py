@@ -3,12 +3,13 @@ Python's lock meanwhile."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
+
+from migrate.report.lines import Out
 
 _WAITING: Final = 2
 """So many pieces of work may not be done yet: what they hold is memory."""
@@ -42,39 +43,10 @@ class Behind:
 class Later:
     """A file that is written behind."""
 
-    def __init__(self, file: Sealed, behind: Behind) -> None:
+    def __init__(self, file: Out, behind: Behind) -> None:
         self._file = file
         self._behind = behind
 
     def write(self, data: bytes | memoryview) -> None:
         """Has it written; `data` may not change any more."""
         self._behind.do(lambda: self._file.write(data))
-
-
-class Sealed:
-    """A file that is only ever added to, and whose SHA-256 is known when the last of it was written."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
-
-    def write(self, data: bytes | memoryview) -> int:
-        self._digest.update(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
-    def hexdigest(self) -> str:
-        """The SHA-256 of what was written, in hexadecimal."""
-        return self._digest.hexdigest()

@@ -1,7 +1,8 @@
 """Evidence: a run's reports in one folder, with a manifest of what they are (design §14).
 
 One road for both a run that has just happened (`write`) and one of a past day (`rebuild`): the same chronicle gives the same bytes.
-Every table is written as CSV first, a chunk at a time; the page and the workbook are made from those files.
+Every table is written as CSV first, a chunk at a time; the page and the workbook are made from those files. Of the accounts, one chunk is
+written while the next is worked out.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from migrate.errors import ReportError
 from migrate.report import accounts, cells, folder, lines, manifest, tables
-from migrate.report.behind import Behind, Later, Sealed
+from migrate.report.behind import Behind, Later
 from migrate.report.chronicle import Chronicle
+from migrate.report.folder import Sealed
 from migrate.report.settings import ReportsSettings
 from migrate.report.spool import Spool
 from migrate.report.tables import Table

@@ -1,7 +1,7 @@
 """Tables: what each report holds, and how it comes out of what the ledger remembers. Pure: frames, terms and an instant in, frames out.
 
 A table's columns are declared once, in order, with their types; columns are only ever appended (`reports/README.md` says what each
-one means). Where one row is an account the functions work chunk by chunk, so that no table ever stands in memory whole.
+one means). The rows of those in which one row is an account are made in `migrate.report.accounts`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from migrate.report import cells
-from migrate.report.behind import Sealed
+from migrate.report.folder import Sealed
 from migrate.report.tables import ACCOUNTS
 
 _ONE_EACH: Final = ("account_id", "username", "email")
