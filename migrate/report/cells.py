@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
+from migrate.report import octets, repeats
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -23,7 +25,31 @@ _REMOVED: Final = r"[\p{Cc}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2
 
 
 def safe(text: pa.Array) -> pa.Array:
-    """A column of text without control characters, in which no cell is a formula; the same column if nothing had to change."""
+    """A column of text without control characters, in which no cell is a formula; the same column if nothing had to change.
+
+    Hardly a cell begins like a formula or is not plain ASCII: only those that do or are not are looked at closely.
+    """
+    import pyarrow.compute as pc
+
+    if repeats.is_short(text):
+        return repeats.with_values(text, safe(text.dictionary))
+    doubtful = octets.doubtful(text)
+    if doubtful is None:
+        return text
+    seen = text.filter(doubtful)
+    made = _safe(seen)
+    return text if made is seen else pc.replace_with_mask(text, doubtful, made)
+
+
+def safely(table: pa.Table, columns: Mapping[str, CellType]) -> pa.Table:
+    """A table of typed columns, repeats among them, with all text made `safe`."""
+    import pyarrow as pa
+
+    found = {name: repeats.whole(table[name]) for name in columns}
+    return pa.table({name: safe(found[name]) if of == "text" else found[name] for name, of in columns.items()})
+
+
+def _safe(text: pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
     if not pc.any(pc.match_substring_regex(text, f"{_SPACED}|{_REMOVED}|{_FORMULA}")).as_py():
@@ -47,26 +73,30 @@ def schema(columns: Mapping[str, CellType]) -> pa.Schema:
     """The Arrow schema of a table with the given columns; every column may be missing a value."""
     import pyarrow as pa
 
-    return pa.schema([(name, _arrow(of)) for name, of in columns.items()])
+    return pa.schema([(name, arrow(of)) for name, of in columns.items()])
 
 
-def written(column: pa.ChunkedArray, of: CellType) -> pa.Array:
-    """A typed column as text; missing stays null.
+def written(column: pa.Array | pa.ChunkedArray, of: CellType) -> pa.Array:
+    """A typed column as text; missing stays null, and a dictionary one.
 
     Booleans are true and false; days and instants ISO 8601, `2024-01-30T14:00:00Z`, with microseconds only where they are not zero.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = column.combine_chunks()
+    values = repeats.whole(column)
+    if of in ("text", "word"):
+        return values
+    if repeats.is_short(values):
+        return repeats.with_values(values, written(values.dictionary, of))
     if of != "instant":
         return pc.cast(values, pa.large_string())
-    seen = pc.dictionary_encode(pc.cast(values, pa.timestamp("us")))
-    iso = pc.replace_substring_regex(pc.cast(seen.dictionary, pa.large_string()), r"^(.{10}) (.{8})(?:\.000000)?(.*)$", r"\1T\2\3Z")
-    return pc.take(iso, seen.indices)
+    plain = pc.cast(pc.cast(values, pa.timestamp("us")), pa.large_string())
+    return pc.replace_substring_regex(plain, r"^(.{10}) (.{8})(?:\.000000)?(.*)$", r"\1T\2\3Z")
 
 
-def _arrow(of: CellType) -> pa.DataType:
+def arrow(of: CellType) -> pa.DataType:
+    """The Arrow type of a column."""
     import pyarrow as pa
 
     return {
@@ -86,7 +116,7 @@ def _column(values: pd.Series, of: CellType) -> pa.Array:
 
     if of == "date":
         return pc.cast(pa.array(values.astype("str"), type=pa.large_string(), from_pandas=True), pa.date32())
-    found = pa.array(values, type=_arrow(of), from_pandas=True)
+    found = pa.array(values, type=arrow(of), from_pandas=True)
     if isinstance(found, pa.ChunkedArray):
         found = found.combine_chunks()
     return safe(found) if of == "text" else found

@@ -14,6 +14,7 @@ from migrate.report.terms import Terms
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     import sqlalchemy as sa
 
     from migrate.ledger.runs import Run
@@ -45,8 +46,9 @@ class Chronicle(Protocol):
     @property
     def previous(self) -> Run | None: ...
 
-    def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        """Accounts (`RECORD_COLUMNS`) in order of their ids, each chunk with the letters (`LETTER_COLUMNS`) of its accounts."""
+    def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+        """Accounts (`RECORDED` of `migrate.report.accounts`) in order of their ids, each chunk with the letters (`LETTER_COLUMNS`) of its
+        accounts."""
 
     def letters(self) -> Iterator[pd.DataFrame]:
         """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, or wait."""

@@ -1,28 +1,33 @@
 """Evidence: a run's reports in one folder, with a manifest of what they are (design §14).
 
 One road for both a run that has just happened (`write`) and one of a past day (`rebuild`): the same chronicle gives the same bytes.
-Every table is written as CSV first, a chunk at a time; the page and the workbook are made from those files.
+Every table is written as CSV first, a chunk at a time; the page and the workbook are made from those files. Of the accounts, one chunk is
+written while the next is worked out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from migrate.errors import ReportError
-from migrate.report import cells, folder, lines, manifest, tables
+from migrate.report import accounts, cells, folder, lines, manifest, tables
+from migrate.report.behind import Behind, Later
 from migrate.report.chronicle import Chronicle
+from migrate.report.folder import Sealed
 from migrate.report.settings import ReportsSettings
 from migrate.report.spool import Spool
 from migrate.report.tables import Table
+from migrate.report.twin import Twin
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, final: Path, summary:
         whole = {**summary, "evidence": str(final)}
         draft.file("summary.json", lambda out: out.write(manifest.canonical(whole)))
         draft.clear()
-        facts = manifest.build(chronicle, side, draft.rows, rebuilt=rebuilt)
+        facts = manifest.build(chronicle, side, draft.rows, draft.digests, rebuilt=rebuilt)
         draft.file(manifest.NAME, lambda out: out.write(manifest.canonical(facts)))
         digest = manifest.digest(side / manifest.NAME)
         for path in side.iterdir():
@@ -108,6 +113,12 @@ class _Draft:
         self.scratch.mkdir(mode=0o700)
         self.counts: Counter[tuple[str, str]] = Counter()
         self.rows: dict[str, int] = {}
+        self._seals: dict[str, Sealed] = {}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each table's file."""
+        return {name: file.hexdigest() for name, file in self._seals.items()}
 
     def csv(self, table: str) -> Path:
         """Where a table stands as CSV; among the evidence only if that was asked for."""
@@ -123,34 +134,27 @@ class _Draft:
 
     def accounts(self) -> None:
         """accounts.csv, accounts.parquet, action-list.csv and what the summary counts, in one walk over the accounts."""
-        columns = tables.ACCOUNTS.columns
+        import pyarrow as pa
+
+        # What the run before let go of goes back to the system first, so that its memory and that of the reports do not add up.
+        pa.default_memory_pool().release_unused()
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(self.scratch / "spool"))
-            out = stack.enter_context(folder.create(self.csv("accounts")))
-            self.rows["accounts"] = lines.write(out, self._walk(spool, stack), columns)
-            with folder.create(self.csv("action-list")) as listed:
-                self.rows["action-list"] = spool.write(listed)
+            out = self._sealed(stack, self.csv("accounts"))
+            twin = stack.enter_context(Twin(self._sealed(stack, self._side / "accounts.parquet"))) if "parquet" in self._formats else None
+            behind = stack.enter_context(Behind())
+            self.rows["accounts"] = lines.write(Later(out, behind), self._walk(spool, twin, behind), tables.ACCOUNTS.columns)
+            self.rows["action-list"] = spool.write(self._sealed(stack, self.csv("action-list")))
 
-    def _walk(self, spool: Spool, stack: ExitStack) -> Iterator[Any]:
-        import pyarrow.parquet as pq
-
-        columns = tables.ACCOUNTS.columns
-        twin = beside = None
-        if "parquet" in self._formats:
-            out = stack.enter_context(folder.create(self._side / "accounts.parquet"))
-            few = [name for name, of in columns.items() if of in ("word", "instant", "date") or name == "department"]
-            twin = stack.enter_context(pq.ParquetWriter(out, cells.schema(columns), compression="zstd", use_dictionary=few))
-            beside = stack.enter_context(ThreadPoolExecutor(1))
+    def _walk(self, spool: Spool, twin: Twin | None, behind: Behind) -> Iterator[pa.Table]:
         for records, letters in self._chronicle.accounts():
-            accounts = tables.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
-            self.counts += tables.standing_counts(accounts)
-            spool.add(tables.action_rows(accounts))
-            rows = cells.typed(accounts, columns)
-            # Arrow compresses without Python's lock, so the twin is written while the CSV is.
-            written = beside.submit(twin.write_table, rows) if twin is not None and beside is not None and rows.num_rows else None
+            raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
+            self.counts += accounts.standing_counts(raw)
+            spool.add(accounts.action_rows(raw))
+            rows = cells.safely(raw, tables.ACCOUNTS.columns)
+            if twin and rows.num_rows:
+                behind.do(partial(twin.write, rows))
             yield rows
-            if written is not None:
-                written.result()
 
     def summary(self) -> None:
         self._table(tables.SUMMARY, [tables.summary_table(self.counts)])
@@ -165,8 +169,14 @@ class _Draft:
         self._table(tables.REJECTED, map(tables.rejected_table, chronicle.rejected()))
 
     def _table(self, table: Table, frames: Iterable[pd.DataFrame]) -> None:
-        with folder.create(self.csv(table.name)) as out:
+        with ExitStack() as stack:
+            out = self._sealed(stack, self.csv(table.name))
             self.rows[table.name] = lines.write(out, (cells.typed(frame, table.columns) for frame in frames), table.columns)
+
+    def _sealed(self, stack: ExitStack, path: Path) -> Sealed:
+        """A new file that is closed with the stack."""
+        self._seals[path.name] = stack.enter_context(Sealed(folder.create(path)))
+        return self._seals[path.name]
 
     def clear(self) -> None:
         folder.remove(self.scratch)

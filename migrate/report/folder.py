@@ -7,6 +7,7 @@ name is taken already, a number is put behind it (`…-2`). `latest` points to t
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -14,7 +15,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from types import TracebackType
+from typing import BinaryIO, Final, Self
 
 from migrate.errors import ReportError
 
@@ -66,6 +68,35 @@ def remove(folder: Path) -> None:
 def create(path: Path) -> BinaryIO:
     """A new file that only its owner may read."""
     return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "w+b")  # noqa: PTH123
+
+
+class Sealed:
+    """A file that is only ever added to, and whose SHA-256 is known when the last of it was written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+
+    def write(self, data: bytes | memoryview) -> int:
+        self._digest.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def hexdigest(self) -> str:
+        """The SHA-256 of what was written, in hexadecimal."""
+        return self._digest.hexdigest()
 
 
 def settle(path: Path) -> None:

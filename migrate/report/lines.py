@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, BinaryIO
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
 
-from migrate.report import cells
+from migrate.report import cells, octets, repeats
 from migrate.report.cells import CellType
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Out(Protocol):
+    """What lines are written to."""
+
+    def write(self, data: bytes | memoryview, /) -> object: ...
 
 
 def header(columns: Iterable[str]) -> bytes:
@@ -20,16 +27,19 @@ def header(columns: Iterable[str]) -> bytes:
 def records(table: pa.Table, columns: Mapping[str, CellType]) -> pa.Array:
     """One CSV record a row, each with its line end: a column of text whose data, put together, is the body of the file.
 
-    A missing value is an empty field. A field is quoted where it holds a comma, a quote or a line break, and only there.
+    A missing value is an empty field. A field is quoted where it holds a comma, a quote or a line break, and only there. Of adjacent
+    fields whose values repeat, each combination is put together once.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     fields = [_field(table[name], of) for name, of in columns.items()]
-    comma, nothing, end = (pa.scalar(text, pa.large_string()) for text in (",", "", "\n"))
-    blank = {"null_handling": "replace", "null_replacement": ""}
-    fields[-1] = pc.binary_join_element_wise(fields[-1], end, nothing, **blank)
-    return pc.binary_join_element_wise(*fields, comma, **blank)
+    parts: list[pa.Array] = []
+    for short, run in groupby(fields, repeats.is_short):
+        adjacent = list(run)
+        parts += [_combined(adjacent)] if short else adjacent
+    if repeats.is_short(parts[-1]):
+        parts[-1] = repeats.with_values(parts[-1], _put_together(parts[-1].dictionary, _text("\n"), between=""))
+    else:
+        parts[-1] = _put_together(parts[-1], _text("\n"), between="")
+    return _put_together(*(repeats.plain(part) for part in parts))
 
 
 def bounds(rows: pa.Array) -> memoryview:
@@ -43,7 +53,7 @@ def body(rows: pa.Array) -> memoryview:
     return memoryview(rows.buffers()[2] or b"")[at[0] : at[-1]]
 
 
-def write(out: BinaryIO, tables: Iterable[pa.Table], columns: Mapping[str, CellType]) -> int:
+def write(out: Out, tables: Iterable[pa.Table], columns: Mapping[str, CellType]) -> int:
     """Writes a header and the records of some tables; returns how many records."""
     out.write(header(columns))
     count = 0
@@ -55,23 +65,41 @@ def write(out: BinaryIO, tables: Iterable[pa.Table], columns: Mapping[str, CellT
 
 
 def _field(column: pa.ChunkedArray, of: CellType) -> pa.Array:
-    """Words are few: each is quoted once. What is neither text nor a word needs no quotes."""
+    """What is neither text nor a word needs no quotes."""
+    written = cells.written(repeats.shortened(column), of)
+    if of not in ("text", "word"):
+        return written
+    return repeats.with_values(written, _quoted(written.dictionary)) if repeats.is_short(written) else _quoted(written)
+
+
+def _combined(run: list[pa.DictionaryArray]) -> pa.DictionaryArray:
+    """Adjacent fields as one."""
+    import pyarrow as pa
+
+    found = repeats.combinations(run)
+    texts = _put_together(*(repeats.plain(field.take(pa.array(found.row))) for field in run))
+    return pa.DictionaryArray.from_arrays(pa.array(found.number), texts)
+
+
+def _put_together(*parts: pa.Array | pa.Scalar, between: str = ",") -> pa.Array:
     import pyarrow.compute as pc
 
-    if of == "word":
-        seen = pc.dictionary_encode(column.combine_chunks())
-        return pc.take(_quoted(seen.dictionary), seen.indices)
-    written = cells.written(column, of)
-    return _quoted(written) if of == "text" else written
+    if len(parts) == 1:
+        return pc.fill_null(parts[0], "")
+    return pc.binary_join_element_wise(*parts, _text(between), null_handling="replace", null_replacement="")
 
 
 def _quoted(fields: pa.Array) -> pa.Array:
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    special = pc.match_substring_regex(fields, '[",\r\n]')
-    if not pc.any(special).as_py():
+    special = octets.special(fields)
+    if special is None:
         return fields
-    quote = pa.scalar('"', pa.large_string())
-    inside = pc.replace_substring(fields, '"', '""')
-    return pc.if_else(special, pc.binary_join_element_wise(quote, inside, quote, pa.scalar("", pa.large_string())), fields)
+    inside = pc.replace_substring(fields.filter(special), '"', '""')
+    return pc.replace_with_mask(fields, special, _put_together(_text('"'), inside, _text('"'), between=""))
+
+
+def _text(text: str) -> pa.Scalar:
+    import pyarrow as pa
+
+    return pa.scalar(text, pa.large_string())

@@ -15,8 +15,9 @@ from migrate.report.tables import SCHEMA_VERSION
 NAME: Final = "manifest.json"
 
 
-def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], *, rebuilt: bool) -> dict[str, Any]:
-    """The manifest of the files that stand in `folder`; `rows` counts the rows of each table."""
+def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: Mapping[str, str], *, rebuilt: bool) -> dict[str, Any]:
+    """The manifest of the files that stand in `folder`; `rows` counts the rows of each table. `digests` are the SHA-256 of the files that
+    were digested while they were written; the others are read."""
     run, before = chronicle.run, chronicle.previous
     return {
         "schema_version": SCHEMA_VERSION,
@@ -38,7 +39,9 @@ def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], *, rebuil
         "templates_digest": run.mail_digest,
         "previous": before and {"run_id": before.run_id, "folder": Path(before.evidence or "").name, "sha256": before.manifest_digest},
         "rows": dict(rows),
-        "files": {path.name: {"sha256": digest(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())},
+        "files": {
+            path.name: {"sha256": digests.get(path.name) or digest(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())
+        },
     }
 
 

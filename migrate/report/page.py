@@ -69,7 +69,7 @@ class Share:
 
 
 def write(out: BinaryIO, chronicle: Chronicle, counts: Counter[tuple[str, str]], rows: Mapping[str, int], listed: Path) -> None:
-    """Writes the page. `counts` are `tables.standing_counts` of all accounts, `listed` is action-list.csv."""
+    """Writes the page. `counts` are `accounts.standing_counts` of all accounts, `listed` is action-list.csv."""
     import jinja2
 
     folder = resource("templates") / "report"

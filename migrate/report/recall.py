@@ -7,11 +7,12 @@ which instants were taken may have been set back in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from migrate.image import Records
@@ -19,6 +20,7 @@ from migrate.ledger import history, runs, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.runs import Run
 from migrate.ledger.schema import change, exemption, letter, letter_event, notice, rejection, run
+from migrate.report.accounts import RECORDED
 from migrate.report.chronicle import Day
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
 from migrate.report.terms import Terms
@@ -29,6 +31,21 @@ if TYPE_CHECKING:
 
 LAST_EVENT: Final = "last_event"
 _CHUNK: Final = 20_000
+_TOGETHER: Final = 16_384
+"""So many accounts at a time: a row group of accounts.parquet, and what memory the reports of a run take."""
+
+
+def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in the same order, so many at a time; none is empty. Wherever they come from, a file of them has the same bytes."""
+    held: pa.Table | None = None
+    for part in parts:
+        held = pa.concat_tables([held, part]) if held else part
+        del part  # or it stays in memory until the next one is there
+        while held.num_rows >= rows:
+            yield held.slice(0, rows)
+            held = held.slice(rows)
+    if held:
+        yield held
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +72,19 @@ class Recall:
         ).scalar()
         return None if found is None else runs.find(self.connection, found)
 
-    def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        of_ledger = history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK)
-        for records in self.records.frames() if self.records else of_ledger:
+    def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+        letters = self._letters()
+        for records in evenly(self._recorded(), _TOGETHER):
             ids = records["account_id"]
-            yield records, self._fetch(self._letters().where(letter.c.account_id.between(ids.iloc[0], ids.iloc[-1])))
+            yield records, self._fetch(letters.where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())))
+
+    def _recorded(self) -> Iterator[pa.Table]:
+        """`RECORDED` of the accounts in order of id, a part at a time."""
+        if self.records:
+            yield from (pa.Table.from_batches([batch]) for batch in self.records.batches(RECORDED))
+        else:
+            for frame in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
+                yield pa.Table.from_pandas(frame[list(RECORDED)], preserve_index=False)
 
     def letters(self) -> Iterator[pd.DataFrame]:
         moved = sa.select(letter_event.c.letter_id).where(self._after_previous(letter_event))

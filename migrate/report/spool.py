@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Hashable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from migrate.report import cells, lines, tables
+import numpy as np
+
+from migrate.report import accounts, cells, lines, tables
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 
 class Spool:
@@ -32,23 +34,23 @@ class Spool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._scratch.close()
 
-    def add(self, rows: pd.DataFrame) -> None:
-        """Takes some rows of `tables.action_rows`, whose ids are greater than all before."""
-        if rows.empty:
+    def add(self, rows: pa.Table) -> None:
+        """Takes some rows of `accounts.action_rows`, whose ids are greater than all before."""
+        if not rows.num_rows:
             return
         columns = tables.ACTION_LIST.columns
-        records = lines.records(cells.typed(rows, columns), columns)
+        records = lines.records(cells.safely(rows, columns), columns)
         bounds, body = lines.bounds(records), lines.body(records)
         self._scratch.write(body)
-        departments = rows["department"].fillna("")
-        keys = [~rows["privileged"], rows["cutoff"], rows["department"].isna(), departments]
-        for key, places in rows.groupby(keys, sort=False).indices.items():
-            first, after = bounds[int(places[0])] - bounds[0], bounds[int(places[-1]) + 1] - bounds[0]
-            self._pieces.setdefault(key, []).append((self._end + first, after - first))
+        found, keys = accounts.action_keys(rows)
+        cuts = (np.flatnonzero(np.diff(found.number)) + 1).tolist()
+        for first, after in zip([0, *cuts], [*cuts, rows.num_rows], strict=True):
+            begin, end = bounds[first] - bounds[0], bounds[after] - bounds[0]
+            self._pieces.setdefault(keys[found.number[first]], []).append((self._end + begin, end - begin))
         self._end += len(body)
-        self.rows += len(rows)
+        self.rows += rows.num_rows
 
-    def write(self, out: BinaryIO) -> int:
+    def write(self, out: lines.Out) -> int:
         """Writes the whole table in order; returns how many rows."""
         out.write(lines.header(tables.ACTION_LIST.columns))
         for _, pieces in sorted(self._pieces.items(), key=_order):

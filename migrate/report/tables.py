@@ -1,7 +1,7 @@
 """Tables: what each report holds, and how it comes out of what the ledger remembers. Pure: frames, terms and an instant in, frames out.
 
 A table's columns are declared once, in order, with their types; columns are only ever appended (`reports/README.md` says what each
-one means). Where one row is an account the functions work chunk by chunk, so that no table ever stands in memory whole.
+one means). The rows of those in which one row is an account are made in `migrate.report.accounts`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 from migrate.accounts import INSTANT, methods_text
 from migrate.report.cells import CellType
 from migrate.report.terms import Terms
-from migrate.schedule import upcoming
-from migrate.standing import OUT_OF_SCOPE, STANDINGS
+from migrate.standing import STANDINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +117,7 @@ ACCOUNTS: Final = Table(
     },
 )
 
-_TO_FILL_IN: Final[dict[str, CellType]] = {"owner": "text", "action": "text", "due": "date", "comment": "text"}
+TO_FILL_IN: Final[dict[str, CellType]] = {"owner": "text", "action": "text", "due": "date", "comment": "text"}
 
 ACTION_LIST: Final = Table(
     "action-list",
@@ -132,7 +131,7 @@ ACTION_LIST: Final = Table(
                 "last_notice", "last_notice_at", "last_notice_state", "next_stage", "next_stage_on",
             )
         },
-        **_TO_FILL_IN,
+        **TO_FILL_IN,
     },
 )  # fmt: skip
 
@@ -198,77 +197,11 @@ REJECTED: Final = Table("rejected", "Rejected", {"position": "integer", "account
 
 TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, NOTICES, CHANGES, EXEMPTIONS, REJECTED)
 
-_TOLD: Final = ("sent", "uncertain")
 WAITING: Final = ("queued", "sending")
 
 
-def told(letters: pd.DataFrame) -> pd.DataFrame:
-    """What accounts were told; columns notices_sent, last_notice(_at, _state), indexed by `account_id`. `letters` has `LETTER_COLUMNS`.
-
-    The latest letter is the one queued last; of letters queued together, the one to the primary address, then the one whose reference
-    comes first, so that the answer never depends on the order of rows.
-    """
-    counts = letters["state"].isin(_TOLD).groupby(letters["account_id"]).sum().astype("int64")
-    ranked = letters.assign(_aside=letters["role"].ne("primary")).sort_values(
-        ["account_id", "queued_at", "_aside", "reference"], ascending=[True, False, True, True]
-    )
-    latest = ranked.drop_duplicates("account_id").set_index("account_id")
-    said = {
-        "notices_sent": counts,
-        "last_notice": latest["kind"] + " " + latest["occasion"],
-        "last_notice_at": latest["changed_at"],
-        "last_notice_state": latest["state"],
-    }
-    return latest.assign(**said)[list(said)]
-
-
-def accounts_table(records: pd.DataFrame, letters: pd.DataFrame, terms: Terms, as_of: datetime) -> pd.DataFrame:
-    """The accounts of a chunk with everything there is to say of them; columns of `ACCOUNTS`, rows in the order of `records`.
-
-    `records` has `RECORD_COLUMNS`, `letters` `LETTER_COLUMNS` (of these accounts, or of more). An account that is gone from the
-    directory is no row here: its going is a row of `CHANGES`. What a predecessor under a re-used id was told is not told of this person.
-    """
-    there = records[records["gone_at"].isna()]
-    theirs = letters if letters.empty else letters.merge(there[["account_id", "tenure"]], on=["account_id", "tenure"])
-    said = told(theirs).reindex(there["account_id"])
-    said.index = there.index
-    stage = upcoming(terms.stages, as_of)
-    reminded = there["standing"].isin(terms.remind) | (there["reminded"] & ~there["compliant"] & ~there["standing"].isin(OUT_OF_SCOPE))
-    table = there.assign(
-        methods=methods_text(there["methods"]),
-        days_left=_days_left(there["cutoff"], terms, as_of),
-        notices_sent=said["notices_sent"].fillna(0).astype("int64"),
-        last_notice=said["last_notice"].astype("str"),
-        last_notice_at=said["last_notice_at"],
-        last_notice_state=said["last_notice_state"].astype("str"),
-        next_stage=_where(reminded, stage.name if stage else None),
-        next_stage_on=_where(reminded, stage.on.isoformat() if stage else None),
-    )
-    return table[list(ACCOUNTS.columns)]
-
-
-def action_rows(accounts: pd.DataFrame) -> pd.DataFrame:
-    """Of some rows of `ACCOUNTS`, those who still have something to do, with empty columns to fill in; columns of `ACTION_LIST`.
-
-    Sorted by `action_order`, accounts that it does not tell apart in the order they came.
-    """
-    import pandas as pd
-
-    open_cases = accounts[~accounts["compliant"] & ~accounts["standing"].isin(OUT_OF_SCOPE)]
-    in_order = open_cases.assign(_last=~open_cases["privileged"]).sort_values(["_last", "cutoff", "department"], kind="stable")
-    nothing = pd.Series(None, index=in_order.index, dtype="str")
-    return in_order.assign(**dict.fromkeys(_TO_FILL_IN, nothing))[list(ACTION_LIST.columns)]
-
-
-def standing_counts(accounts: pd.DataFrame) -> Counter[tuple[str, str]]:
-    """How many of some rows of `ACCOUNTS` have which department (missing as `NO_DEPARTMENT`) and standing; counts of chunks add up."""
-    sizes = accounts.groupby([accounts["department"].fillna(NO_DEPARTMENT), "standing"]).size().reset_index(name="count")
-    columns = (sizes[name].tolist() for name in ("department", "standing", "count"))
-    return Counter({(department, standing): count for department, standing, count in zip(*columns, strict=True)})
-
-
 def summary_table(counts: Counter[tuple[str, str]]) -> pd.DataFrame:
-    """`standing_counts` of all chunks as rows of `SUMMARY`: by department, those without one last, then the total.
+    """`accounts.standing_counts` of all chunks as rows of `SUMMARY`: by department, those without one last, then the total.
 
     Shares are of all accounts, so that they add up to the total's 1.
     """
@@ -315,15 +248,3 @@ def exemptions_table(exemptions: pd.DataFrame, terms: Terms, as_of: datetime) ->
 def rejected_table(rejected: pd.DataFrame) -> pd.DataFrame:
     """The rows that are no accounts; `REJECTED_COLUMNS` of `migrate.snapshot` in, columns of `REJECTED` out."""
     return rejected.rename(columns={"rejection": "reason"})[list(REJECTED.columns)]
-
-
-def _days_left(cutoffs: pd.Series, terms: Terms, as_of: datetime) -> pd.Series:
-    today = terms.day(as_of)
-    days = {cutoff: (terms.day(cutoff.to_pydatetime()) - today).days for cutoff in cutoffs.dropna().unique()}
-    return cutoffs.map(days).astype("Int64")
-
-
-def _where(chosen: pd.Series, word: str | None) -> pd.Series:
-    import pandas as pd
-
-    return pd.Series(word, index=chosen.index, dtype="str").where(chosen)

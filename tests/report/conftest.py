@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty, methods_of
 from migrate.campaign import CampaignSettings
 from migrate.ledger.runs import Run
+from migrate.report.accounts import RECORDED
 from migrate.report.chronicle import Day
 from migrate.report.settings import ReportsSettings
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
@@ -111,6 +113,11 @@ def frame(rows: list[dict[str, Any]], columns: dict[str, str]) -> pd.DataFrame:
     made = pd.DataFrame(rows)
     instants = {name: pd.to_datetime(made[name], utc=True).astype(INSTANT) for name, dtype in columns.items() if dtype == INSTANT}
     return conform(made.assign(**instants), columns)
+
+
+def recorded(rows: list[dict[str, Any]]) -> pa.Table:
+    """Accounts as a chronicle hands them out."""
+    return pa.Table.from_pandas(frame(rows, RECORD_COLUMNS)[list(RECORDED)], preserve_index=False)
 
 
 CAST = [
@@ -215,10 +222,10 @@ class FrameChronicle:
     mail: tuple[dict[str, Any], ...] = tuple(LETTERS)
     chunk: int = 1000
 
-    def accounts(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
         for start in range(0, len(self.records), self.chunk):
-            records = frame(list(self.records[start : start + self.chunk]), RECORD_COLUMNS)
-            yield records, frame([each for each in self.mail if each["account_id"] in set(records["account_id"])], LETTER_COLUMNS)
+            records = recorded(list(self.records[start : start + self.chunk]))
+            yield records, frame([each for each in self.mail if each["account_id"] in records["account_id"].to_pylist()], LETTER_COLUMNS)
 
     def letters(self) -> Iterator[pd.DataFrame]:
         since = self.previous.evidence_at if self.previous else None

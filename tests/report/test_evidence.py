@@ -4,10 +4,12 @@ import json
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from report.conftest import CAST, SUMMARY, FrameChronicle
@@ -192,6 +194,18 @@ def test_a_failure_half_way_leaves_no_folder_and_latest_as_it_was(chronicle: Fra
         evidence.write(Breaks(), csv_only, SUMMARY)
     assert sorted(path.name for path in csv_only.dir.iterdir()) == [first.folder.name, "latest"]
     assert folder.newest(csv_only.dir) == first.folder
+
+
+def test_a_failure_among_the_accounts_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    class Breaks(FrameChronicle):
+        def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+            yield from islice(super().accounts(), 2)
+            raise RuntimeError("the ledger went away")
+
+    reports = ReportsSettings(dir=tmp_path / "reports", formats=("csv", "parquet"))
+    with pytest.raises(RuntimeError, match="went away"):
+        evidence.write(Breaks(chunk=3), reports, SUMMARY)
+    assert list(reports.dir.iterdir()) == []
 
 
 @pytest.mark.parametrize("formats", [("csv",), ("parquet",), ("html",), ("xlsx",)])

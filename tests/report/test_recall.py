@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from report.conftest import CHANGE_ROWS, EXEMPTION_ROWS, REJECTED_ROWS, SUMMARY, TERMS, frame, instant, record
 
 from migrate.accounts import RECORD_COLUMNS
 from migrate.changes import CHANGE_COLUMNS
+from migrate.image.records import SCHEMA, Records
 from migrate.ledger import record as ledger_record
 from migrate.ledger import runs, schema
 from migrate.ledger.claims import Claims, Settlement
@@ -20,6 +25,7 @@ from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.ledger.outbox import QUEUE_COLUMNS, enqueue
 from migrate.report import evidence, folder, recall, tables
 from migrate.report.chronicle import of_run
+from migrate.report.recall import Recall
 from migrate.report.settings import ReportsSettings
 from migrate.snapshot import REJECTED_COLUMNS
 
@@ -194,6 +200,50 @@ def test_the_size_of_pages_changes_nothing(ledger: Ledger, tmp_path: Path, monke
     parts = reported(ledger, run, ReportsSettings(dir=tmp_path / "parts", formats=("csv",)), at)
     for table in tables.TABLES:
         assert (parts.folder / f"{table.name}.csv").read_bytes() == (whole.folder / f"{table.name}.csv").read_bytes()
+
+
+@pytest.mark.parametrize("batch", [2, 3, 1000])
+def test_what_a_run_has_at_hand_and_what_the_ledger_remembers_make_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Whatever pieces they come in, and the twin to the last byte."""
+    monkeypatch.setattr(recall, "_CHUNK", 4)
+    monkeypatch.setattr(recall, "_TOGETHER", 5)
+    people = [record(f"p{n:02d}", ["sms_only", "migrated"][n % 2], display_name=["=1", None, "Zoë, Ÿ"][n % 3]) for n in range(23)]
+    people[7] |= {"gone_at": instant("2024-01-02T14:00:00Z")}
+    reports = ReportsSettings(dir=tmp_path / "reports", formats=("csv", "parquet"))
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{tmp_path / 'migrate.db'}"), create=True) as ledger:
+        with ledger.begin() as connection:
+            run = run_of(connection, DAY_ONE, people, {"sms_only": 12, "migrated": 10})
+            enqueue(connection, run.campaign_id, run.seq, to_queue("p00", "p08", "p22"), DAY_ONE)
+        with ledger.read() as connection:
+            of_ledger = Recall(connection, run, TERMS, DAY_ONE + SECOND)
+            first = evidence.write(of_ledger, reports, SUMMARY)
+            at_hand = kept(frame(people, RECORD_COLUMNS).assign(plain=True), tmp_path / "records.arrow", batch)
+            second = evidence.write(replace(of_ledger, records=at_hand), reports, SUMMARY)
+    assert first is not None
+    assert second is not None
+    for name in [*(f"{table.name}.csv" for table in tables.TABLES), "accounts.parquet"]:
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes(), name
+    assert pq.ParquetFile(first.folder / "accounts.parquet").num_row_groups == 5
+
+
+def kept(people: pd.DataFrame, path: Path, batch: int) -> Records:
+    """Accounts in the file that a run keeps them in, so many a batch."""
+    table = pa.Table.from_pandas(people, preserve_index=False).select(SCHEMA.names).cast(SCHEMA)
+    with pa.ipc.new_file(str(path), SCHEMA) as out:
+        out.write_table(table, max_chunksize=batch)
+    return Records(path, tuple(people["account_id"][::batch]))
+
+
+@given(st.lists(st.integers(0, 7), max_size=12), st.integers(1, 6))
+def test_parts_of_any_size_become_parts_of_one_size(sizes: list[int], rows: int) -> None:
+    numbers = pa.table({"number": range(sum(sizes))})
+    starts = [sum(sizes[:at]) for at in range(len(sizes))]
+    found = list(recall.evenly((numbers.slice(start, size) for start, size in zip(starts, sizes, strict=True)), rows))
+    assert [number for part in found for number in part["number"].to_pylist()] == list(range(sum(sizes)))
+    assert {part.num_rows for part in found[:-1]} <= {rows}
+    assert all(0 < part.num_rows <= rows for part in found)
 
 
 def test_the_burn_down_has_the_last_run_of_each_day(ledger: Ledger) -> None:

@@ -1,0 +1,152 @@
+"""The accounts as rows of a report: what the ledger recorded of them and what they were told, in Arrow from end to end.
+
+Pure: a part of the records, their letters, the terms and an instant in; a table out. Columns whose values repeat are dictionaries
+(`migrate.report.repeats`) of the declared type, and text is as it was read: `cells.safely` makes it fit for a report.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.accounts import RECORD_COLUMNS, words_of
+from migrate.report import cells, repeats
+from migrate.report.tables import ACCOUNTS, ACTION_LIST, NO_DEPARTMENT, TO_FILL_IN
+from migrate.report.terms import Terms
+from migrate.schedule import upcoming
+from migrate.standing import OUT_OF_SCOPE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.columns or name in ("tenure", "reminded", "gone_at"))
+"""The columns of a record that a report is made of."""
+
+_TOLD: Final = ("sent", "uncertain")
+_SAID: Final = ("notices_sent", "last_notice", "last_notice_at", "last_notice_state")
+
+
+def told(letters: pd.DataFrame) -> pd.DataFrame:
+    """What accounts were told; columns notices_sent, last_notice(_at, _state), indexed by `account_id`. `letters` has `LETTER_COLUMNS`.
+
+    The latest letter is the one queued last; of letters queued together, the one to the primary address, then the one whose reference
+    comes first, so that the answer never depends on the order of rows.
+    """
+    counts = letters["state"].isin(_TOLD).groupby(letters["account_id"]).sum().astype("int64")
+    ranked = letters.assign(_aside=letters["role"].ne("primary")).sort_values(
+        ["account_id", "queued_at", "_aside", "reference"], ascending=[True, False, True, True]
+    )
+    latest = ranked.drop_duplicates("account_id").set_index("account_id")
+    said = {
+        "notices_sent": counts,
+        "last_notice": latest["kind"] + " " + latest["occasion"],
+        "last_notice_at": latest["changed_at"],
+        "last_notice_state": latest["state"],
+    }
+    return latest.assign(**said)[list(_SAID)]
+
+
+def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of: datetime) -> pa.Table:
+    """The accounts of a part with everything there is to say of them; columns of `ACCOUNTS`, rows in the order of `records`.
+
+    `records` has `RECORDED`, `letters` `LETTER_COLUMNS` (of these accounts, or of more). An account that is gone from the directory is
+    no row here: its going is a row of `CHANGES`. What a predecessor under a re-used id was told is not told of this person.
+    """
+    there = pa.table({name: repeats.shortened(records[name]) for name in RECORDED})
+    if there["gone_at"].null_count < there.num_rows:
+        there = there.filter(pc.is_null(there["gone_at"]))
+    found = {name: _typed(repeats.whole(there[name]), name) for name in RECORDED}
+    open_case = ~_true(found["compliant"]) & ~repeats.among(found["standing"], OUT_OF_SCOPE)
+    reminded = repeats.among(found["standing"], terms.remind) | (_true(found["reminded"]) & open_case)
+    stage = upcoming(terms.stages, as_of)
+    found |= {
+        "methods": _named(found["methods"]),
+        "days_left": _days_left(found["cutoff"], terms, as_of),
+        **_told(found["account_id"], found["tenure"], letters),
+        "next_stage": repeats.where(reminded, pa.scalar(stage and stage.name, pa.large_string())),
+        "next_stage_on": repeats.where(reminded, pa.scalar(stage and stage.on, pa.date32())),
+    }
+    return pa.table({name: found[name] for name in ACCOUNTS.columns})
+
+
+def action_rows(accounts: pa.Table) -> pa.Table:
+    """Of some rows of `ACCOUNTS`, those who still have something to do, with empty columns to fill in; columns of `ACTION_LIST`.
+
+    Sorted by privileged, cutoff and department, accounts that these do not tell apart in the order they came.
+    """
+    compliant, standing = (repeats.whole(accounts[name]) for name in ("compliant", "standing"))
+    rows = accounts.filter(pa.array(~_true(compliant) & ~repeats.among(standing, OUT_OF_SCOPE)))
+    found, keys = action_keys(rows)
+    rank = np.empty(len(keys), "int64")
+    rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
+    rows = rows.take(pa.array(np.argsort(rank[found.number], kind="stable")))
+    none = np.zeros(rows.num_rows, dtype=bool)
+    empty = {name: repeats.where(none, pa.scalar(None, cells.arrow(of))) for name, of in TO_FILL_IN.items()}
+    return pa.table({name: empty[name] if name in empty else rows[name] for name in ACTION_LIST.columns})
+
+
+def action_keys(rows: pa.Table) -> tuple[repeats.Combinations, list[tuple[Any, ...]]]:
+    """What the action list is sorted by, as combinations and a key for each: privileged first, then cutoff, department (missing last)."""
+    columns = [repeats.whole(rows[name]) for name in ("privileged", "cutoff", "department")]
+    found = repeats.combinations(columns)
+    values = zip(*(found.values(column) for column in columns), strict=True)
+    return found, [(not privileged, cutoff, department is None, department or "") for privileged, cutoff, department in values]
+
+
+def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
+    """How many of some rows of `ACCOUNTS` have which department (missing as `NO_DEPARTMENT`) and standing; counts of parts add up."""
+    columns = [repeats.whole(accounts[name]) for name in ("department", "standing")]
+    found = repeats.combinations(columns)
+    departments, standings = (found.values(column) for column in columns)
+    counts: Counter[tuple[str, str]] = Counter()
+    for department, standing, count in zip(departments, standings, found.counts, strict=True):
+        counts[NO_DEPARTMENT if department is None else department, standing] += count
+    return counts
+
+
+def _told(ids: pa.Array, tenures: pa.Array, letters: pd.DataFrame) -> dict[str, pa.Array]:
+    """What each account was told, as `told` has it; nothing is zero notices."""
+    types = {name: cells.arrow(ACCOUNTS.columns[name]) for name in _SAID}
+    if letters.empty:
+        nobody = np.zeros(len(ids), dtype=bool)
+        return {name: repeats.where(nobody, pa.scalar(None, of)) for name, of in types.items()} | {
+            "notices_sent": repeats.where(~nobody, pa.scalar(0, types["notices_sent"]))
+        }
+    # A merge with everybody costs more than all the rest, and few may have had a letter.
+    had = pc.is_in(ids, pa.array(letters["account_id"], type=ids.type))
+    theirs = pa.table({"account_id": ids, "tenure": repeats.plain(tenures)}).filter(had).to_pandas()
+    said = told(letters.merge(theirs.astype({"account_id": "str", "tenure": "int64"}), on=["account_id", "tenure"]))
+    place = pc.index_in(ids, pa.array(said.index, type=ids.type))
+    found = {name: pa.array(said[name], type=of, from_pandas=True).take(place) for name, of in types.items()}
+    found["notices_sent"] = pc.fill_null(found["notices_sent"], 0)
+    return {name: repeats.shortened(column) for name, column in found.items()}
+
+
+def _typed(column: pa.Array, name: str) -> pa.Array:
+    """A column of a record as `ACCOUNTS` declares it, if it does; `methods` are still sets."""
+    if name not in ACCOUNTS.columns or name == "methods":
+        return column
+    kind = cells.arrow(ACCOUNTS.columns[name])
+    return repeats.with_values(column, pc.cast(column.dictionary, kind)) if repeats.is_short(column) else pc.cast(column, kind)
+
+
+def _true(column: pa.Array) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = repeats.plain(column).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _named(methods: pa.Array) -> pa.DictionaryArray:
+    """A column of method sets as words."""
+    short = repeats.dictionary(methods)
+    return repeats.with_values(short, pa.array([",".join(words_of(bits)) for bits in short.dictionary.to_pylist()], pa.large_string()))
+
+
+def _days_left(cutoffs: pa.Array, terms: Terms, as_of: datetime) -> pa.DictionaryArray:
+    short, today = repeats.dictionary(cutoffs), terms.day(as_of)
+    return repeats.with_values(short, pa.array([(terms.day(cutoff) - today).days for cutoff in short.dictionary.to_pylist()], pa.int64()))
