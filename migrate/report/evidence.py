@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from migrate import memory
+from migrate.digests import file_digest
 from migrate.errors import ReportError
 from migrate.report import accounts, cells, folder, lines, manifest, tables
 from migrate.report.behind import Behind, Later
@@ -95,7 +97,7 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, final: Path, summary:
         draft.clear()
         facts = manifest.build(chronicle, side, draft.rows, draft.digests, rebuilt=rebuilt)
         draft.file(manifest.NAME, lambda out: out.write(manifest.canonical(facts)))
-        digest = manifest.digest(side / manifest.NAME)
+        digest = file_digest(side / manifest.NAME)
         for path in side.iterdir():
             folder.settle(path)
         folder.place(side, final)
@@ -134,10 +136,7 @@ class _Draft:
 
     def accounts(self) -> None:
         """accounts.csv, accounts.parquet, action-list.csv and what the summary counts, in one walk over the accounts."""
-        import pyarrow as pa
-
-        # What the run before let go of goes back to the system first, so that its memory and that of the reports do not add up.
-        pa.default_memory_pool().release_unused()
+        memory.trimmed()  # so that what was needed for the run and what is for its reports do not add up
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(self.scratch / "spool"))
             out = self._sealed(stack, self.csv("accounts"))

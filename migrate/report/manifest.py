@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from migrate.digests import file_digest
 from migrate.report.chronicle import Chronicle
 from migrate.report.tables import SCHEMA_VERSION
 
@@ -40,15 +40,10 @@ def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: 
         "previous": before and {"run_id": before.run_id, "folder": Path(before.evidence or "").name, "sha256": before.manifest_digest},
         "rows": dict(rows),
         "files": {
-            path.name: {"sha256": digests.get(path.name) or digest(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())
+            path.name: {"sha256": digests.get(path.name) or file_digest(path), "bytes": path.stat().st_size}
+            for path in sorted(folder.iterdir())
         },
     }
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from migrate.digests import file_digest
 from migrate.report import manifest
 
 
@@ -29,12 +30,12 @@ def verify(folder: Path) -> list[str]:
             problems.append(f"{name} is missing.")
         elif path.stat().st_size != facts["bytes"]:
             problems.append(f"{name} has {path.stat().st_size} bytes; {facts['bytes']} were written.")
-        elif manifest.digest(path) != facts["sha256"]:
+        elif file_digest(path) != facts["sha256"]:
             problems.append(f"{name} is not what was written.")
     strange = {path.name for path in folder.iterdir()} - {*files, manifest.NAME}
     problems += [f"{name} is no part of the evidence." for name in sorted(strange)]
     if previous:
         before = folder.parent / previous["folder"] / manifest.NAME
-        if before.is_file() and manifest.digest(before) != previous["sha256"]:
+        if before.is_file() and file_digest(before) != previous["sha256"]:
             problems.append(f"{before} is not the manifest that this evidence followed.")
     return problems
