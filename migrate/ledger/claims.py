@@ -14,9 +14,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from migrate.ledger import exceptions
+from migrate.ledger import exceptions, mysql
 from migrate.ledger.engine import Ledger
-from migrate.ledger.listed import BACKENDS, LISTED, columns_of, listing
+from migrate.ledger.listed import BACKENDS, among, ids
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UtcInstant, bounce, letter, notice
@@ -191,10 +191,10 @@ class Claims:
             if spared := [(row[0], row[-1]) for row in picked if row[-1] is not None]:
                 self._spare(connection, spared, now)
             if going := [row for row in picked if row[-1] is None]:
-                ids = [row[0] for row in going]
-                hold, these = _about(connection, _HOLD, ids)
-                connection.execute(hold, these | {"new_owner": self.owner, "new_claimed_at": now, "new_lease_until": lease_until})
-                record(connection, ids, "queued", "sending", at=now, actor=self.owner)
+                these = [row[0] for row in going]
+                held = {"new_owner": self.owner, "new_claimed_at": now, "new_lease_until": lease_until}
+                connection.execute(_HOLD[connection.dialect.name], ids(connection.dialect.name, these) | held)
+                record(connection, these, "queued", "sending", at=now, actor=self.owner)
                 mine += (ClaimedLetter._make((row[0], self.owner, lease_until, *row[1:-1])) for row in going)
             if not spared:
                 break
@@ -293,22 +293,13 @@ _UNSURE: Final = _picking("ix_letter_unsettled", letter.c.state == "uncertain", 
 
 
 def _by_id(statement: Callable[[sa.ColumnElement[bool]], _S]) -> dict[str, _S]:
-    """The statement about letters whose ids are given, for each database that takes them `listed`, and for the others ("")."""
-    listed = {backend: statement(letter.c.id == columns_of(backend, letter.c.id)[0]) for backend in BACKENDS}
-    return listed | {"": statement(letter.c.id.in_(sa.bindparam("ids", expanding=True)))}
+    """The statement about letters whose ids are given, for each database."""
+    return {backend: statement(among(backend, letter.c.id)) for backend in (*BACKENDS, *mysql.BACKENDS)}
 
 
 _THESE_WHOLE: Final = _by_id(sa.select(*_WHOLE).select_from(_WITH_NOTICE).where)
 _HOLD: Final = _by_id(_holding)
 _IN_ORDER: Final = sa.text("SET LOCAL enable_sort = off")
-
-
-def _about(connection: sa.Connection, statements: dict[str, _S], letters: Sequence[int]) -> tuple[_S, dict[str, Any]]:
-    """The one of the statements for this database, and its parameter."""
-    backend = connection.dialect.name
-    if backend in statements:
-        return statements[backend], {LISTED: listing((id_,) for id_ in letters)}
-    return statements[""], {"ids": letters}
 
 
 def _picked(connection: sa.Connection, wanted: dict[str, Any], *, only_confirmations: bool) -> list[sa.Row[Any]]:
@@ -323,6 +314,6 @@ def _picked(connection: sa.Connection, wanted: dict[str, Any], *, only_confirmat
     next_ = list(connection.execute(_NEXT[only_confirmations, False], wanted).scalars())
     if not next_:
         return []
-    whole, these = _about(connection, _THESE_WHOLE, next_)
-    by_id = {row[0]: row for row in connection.execute(whole, these | {"today": wanted["today"]})}
+    found = connection.execute(_THESE_WHOLE[backend], ids(backend, next_) | {"today": wanted["today"]})
+    by_id = {row[0]: row for row in found}
     return [by_id[id_] for id_ in next_]

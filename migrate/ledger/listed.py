@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 LISTED: Final = "listed"
 """The name of the parameter that holds the rows."""
+_IDS: Final = "ids"
 
 Columns = tuple[sa.ColumnElement[Any], ...]
 
@@ -28,6 +29,21 @@ def columns_of(backend: str, *columns: sa.Column[Any]) -> Columns:
     """The values of such rows in a statement, one after the other; each is of the type of the column it is for."""
     rows = _ROWS[backend]
     return tuple(rows(at, column) for at, column in enumerate(columns))
+
+
+def among(backend: str, column: sa.Column[int]) -> sa.ColumnElement[bool]:
+    """Whether a column's value is one of those given with `ids`."""
+    if backend == "sqlite":
+        return column.in_(sa.select(*columns_of(backend, column)))
+    if backend == "postgresql":
+        # It takes such an array for a few, and JSON for a hundred: then it may rather read all of a table.
+        return column == sa.any_(sa.bindparam(_IDS, type_=sa.ARRAY(sa.BigInteger)))
+    return column.in_(sa.bindparam(_IDS, expanding=True))
+
+
+def ids(backend: str, given: Sequence[int]) -> dict[str, Any]:
+    """The parameter of `among`."""
+    return {LISTED: listing((id_,) for id_ in given)} if backend == "sqlite" else {_IDS: list(given)}
 
 
 _GIVEN: Final = sa.bindparam(LISTED, type_=sa.Text)

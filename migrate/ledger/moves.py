@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from migrate.ledger.listed import BACKENDS, LISTED, columns_of, listing
+from migrate.ledger.listed import BACKENDS, LISTED, among, columns_of, ids, listing
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import letter, letter_event, micros
 from migrate.ledger.states import LetterState, refuse
@@ -95,7 +95,7 @@ class _Listed:
         self.step: sa.UpdateBase = _step(settled, *still)
         # Others need not be asked beforehand, which to PostgreSQL is a write: a lock is kept in the row.
         if returns := backend == "postgresql":
-            self.step = _step(settled, *still).returning(id_, lease_until)
+            self.step = _step(settled, among(backend, letter.c.id), *still).returning(id_, lease_until)
         self.returns = returns
         after, reason, reply = settled[0], settled[2], settled[5]
         told = (id_, *(_given(name) for name in _EVENT[1:5]), after, reason, reply)
@@ -127,10 +127,10 @@ def move(
     if wrong := refuse(before, after):
         raise ValueError(wrong)
     moved: list[int] = []
-    for ids in batches(letters):
-        there = sa.select(letter.c.id).where(letter.c.id.in_(ids), letter.c.state == before, *only).with_for_update()
+    for some in batches(letters):
+        there = sa.select(letter.c.id).where(letter.c.id.in_(some), letter.c.state == before, *only).with_for_update()
         locked = set(connection.execute(through(there, letter, "PRIMARY")).scalars())
-        found = [letter_id for letter_id in ids if letter_id in locked]
+        found = [letter_id for letter_id in some if letter_id in locked]
         if not found:
             continue
         new = {"state": after, "reason": reason} | (values or {})
@@ -187,13 +187,15 @@ def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime,
     listed = _LISTED.get(connection.dialect.name)
     if listed is None:
         return _move_each_by_id(connection, rows, same)
-    given = {LISTED: listing(rows)}
+    given: dict[str, Any] = {LISTED: listing(rows)}
+    if listed.returns:
+        given |= ids(connection.dialect.name, [step.letter_id for step in steps])
     found = connection.execute(listed.step if listed.returns else listed.held, given)
     held = frozenset((letter_id, lease_until) for letter_id, lease_until in found)
     if not listed.returns:
         connection.execute(listed.step, given)
     if len(held) < len(rows):
-        given = {LISTED: listing(row for row, step in zip(rows, steps, strict=True) if step.claim in held)}
+        given |= {LISTED: listing(row for row, step in zip(rows, steps, strict=True) if step.claim in held)}
     connection.execute(listed.stepped, same | given)
     return held
 
@@ -231,11 +233,11 @@ def record(
     same: dict[str, Any] = {"new_at": at, "new_run_seq": run_seq, "new_actor": actor, "new_reason": reason, "new_reply": reply}
     same |= {"new_from_state": before, "new_to_state": after}
     listed = _LISTED.get(connection.dialect.name)
-    for ids in batches(letters):
+    for some in batches(letters):
         if listed is None:
-            connection.execute(_MOVED, same | {"ids": ids})
+            connection.execute(_MOVED, same | {"ids": some})
         else:
-            connection.execute(listed.moved, same | {LISTED: listing((id_,) for id_ in ids)})
+            connection.execute(listed.moved, same | {LISTED: listing((letter_id,) for letter_id in some)})
 
 
 def batches(values: Sequence[_T], size: int | None = None) -> Iterator[Sequence[_T]]:
