@@ -33,7 +33,7 @@ _OF_STEP: Final = (
     letter.c.id, letter.c.owner, letter.c.lease_until, letter.c.state, letter.c.attempts, letter.c.reason, letter.c.not_before,
     letter.c.settled_at, letter.c.reply, letter.c.subject, letter.c.mail_digest,
 )  # fmt: skip
-"""What a step says of its letter, in the order of `_row`."""
+"""What a step says of its letter, in the order of `Step.row`."""
 
 
 def _given(column: str) -> sa.ColumnElement[Any]:
@@ -93,7 +93,7 @@ class _Listed:
         still = (letter.c.id == id_, letter.c.state == "sending", letter.c.owner == owner, letter.c.lease_until == lease_until)
         self.held = sa.select(id_, lease_until).where(*still)
         self.step: sa.UpdateBase = _step(settled, *still)
-        # Others need not be asked beforehand, which to PostgreSQL is a write: a lock is kept in the row.
+        # To ask beforehand, as elsewhere, would be a second write: PostgreSQL keeps a lock in the row.
         if returns := backend == "postgresql":
             self.step = _step(settled, among(backend, letter.c.id), *still).returning(id_, lease_until)
         self.returns = returns
