@@ -146,7 +146,8 @@ class Sender:
     def _send_hand(self, connection: Connection) -> None:
         letters, start = len(self._hand), time.perf_counter()
         while self._hand:
-            self.round.stop.wait(self._seconds_left())
+            if left := self._seconds_left():
+                self.round.stop.wait(left)
             self._send(connection)
         self._sending = (time.perf_counter() - start) / letters
         self._written.clear()

@@ -7,20 +7,23 @@ in at a time; PostgreSQL and MariaDB skip what another worker is just claiming.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from migrate.ledger import exceptions
+from migrate.ledger import exceptions, mysql
 from migrate.ledger.engine import Ledger
+from migrate.ledger.listed import BACKENDS, among, ids
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UtcInstant, bounce, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, LetterState
 from migrate.plan import CONFIRMATION
+
+_S = TypeVar("_S", sa.Select[Any], sa.Update)
 
 Verdict = Literal["sent", "temporary", "released", "failed", "uncertain", "withdrawn"]
 
@@ -180,51 +183,44 @@ class Claims:
             )  # fmt: skip
         if not limit:
             return []
-        mine: list[int] = []
+        today = now.astimezone(self.zone).date().isoformat()
+        lease_until = now + self.lease
+        mine: list[ClaimedLetter] = []
         while wanted := limit - len(mine):
-            picking = _NEXT_CONFIRMATIONS if only_confirmations else _NEXT
-            next_ = list(connection.execute(picking, here | {"limit": wanted}).scalars())
-            spared = self._spare(connection, next_, now)
-            if going := [id_ for id_ in next_ if id_ not in spared]:
-                held = {"new_owner": self.owner, "new_claimed_at": now, "new_lease_until": now + self.lease}
-                connection.execute(_HOLD, {"ids": going} | held)
-                record(connection, going, "queued", "sending", at=now, actor=self.owner)
-                mine += going
+            picked = _picked(connection, here | {"limit": wanted, "today": today}, only_confirmations=only_confirmations)
+            if spared := [(row[0], row[-1]) for row in picked if row[-1] is not None]:
+                self._spare(connection, spared, now)
+            if going := [row for row in picked if row[-1] is None]:
+                these = [row[0] for row in going]
+                held = {"new_owner": self.owner, "new_claimed_at": now, "new_lease_until": lease_until}
+                connection.execute(_HOLD[connection.dialect.name], ids(connection.dialect.name, these) | held)
+                record(connection, these, "queued", "sending", at=now, actor=self.owner)
+                mine += (ClaimedLetter._make((row[0], self.owner, lease_until, *row[1:-1])) for row in going)
             if not spared:
                 break
-        if not mine:
-            return []
-        by_id = {row[0]: ClaimedLetter._make(row) for row in connection.execute(_CLAIMED, {"ids": mine})}
-        return [by_id[id_] for id_ in mine]
+        return mine
 
-    def _spare(self, connection: sa.Connection, letters: Sequence[int], now: datetime) -> frozenset[int]:
-        """Withdraw reminders to accounts with an exception in force; their ids.
+    def _spare(self, connection: sa.Connection, found: Sequence[tuple[int, str]], now: datetime) -> None:
+        """Withdraw reminders (ids) to accounts with an exception in force, each with its outcome.
 
         Who grants one withdraws what waits, but cannot see what a run is just queueing. Here, the moment before it is sent, it is seen.
         """
-        found = exceptions.spared(connection, letters, now.astimezone(self.zone).date())
-        for outcome in sorted(set(found.values())):
-            these = [letter_id for letter_id in letters if found.get(letter_id) == outcome]
+        for outcome in sorted({why for _, why in found}):
+            these = [letter_id for letter_id, why in found if why == outcome]
             move(connection, these, "queued", "withdrawn", at=now, actor=self.owner, reason=outcome, values={"settled_at": now})
-        return frozenset(found)
 
     def _settle(self, connection: sa.Connection, settled: Sequence[tuple[ClaimedLetter, Settlement]], now: datetime) -> list[ClaimedLetter]:
         """Settle what is still held; the letters whose lease was lost."""
         if not settled:
             return []
-        # The lease's end tells this claim from another one that the same worker made of the letter later.
-        held = connection.execute(_HELD, {"ids": [claimed.letter_id for claimed, _ in settled]})
-        claims = {tuple(row) for row in held}
         steps: list[Step] = []
-        lost: list[ClaimedLetter] = []
         for claimed, settlement in settled:
-            if (claimed.letter_id, claimed.owner, claimed.lease_until) not in claims:
-                lost.append(claimed)
-                continue
             tried = settlement.verdict in _TRIED
             steps.append(
                 Step(
                     letter_id=claimed.letter_id,
+                    owner=claimed.owner,
+                    lease_until=claimed.lease_until,
                     after=_BECOMES[settlement.verdict],
                     tried=tried,
                     reason=settlement.reason,
@@ -234,7 +230,7 @@ class Claims:
                     mail_digest=settlement.mail_digest if tried else None,
                 )
             )
-        move_each(connection, steps, at=now, actor=self.owner)
+        held = move_each(connection, steps, at=now, actor=self.owner)
         # What a server says of an address holds, whoever settled the letter.
         learnt = [
             {"address": claimed.address, "code": settlement.bounce.code, "until": settlement.bounce.until}
@@ -244,7 +240,7 @@ class Claims:
         if learnt:
             same = {"campaign_id": self.campaign_id, "hard": True, "seen_at": now}
             connection.execute(sa.insert(bounce), [row | same for row in learnt])
-        return lost
+        return [claimed for claimed, _ in settled if (claimed.letter_id, claimed.lease_until) not in held]
 
 
 def _due(now: datetime | sa.BindParameter[datetime], only_confirmations: bool = False) -> list[sa.ColumnElement[bool]]:
@@ -252,38 +248,12 @@ def _due(now: datetime | sa.BindParameter[datetime], only_confirmations: bool = 
     return [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now), *wanted]
 
 
-# The statements of every claim and settlement, put together once: SQLAlchemy takes longer to write one than SQLite to run it.
+# The statements of every claim, put together once: SQLAlchemy takes longer to write one than SQLite to run it.
 _NOW: Final = sa.bindparam("now", type_=UtcInstant)
-_THESE: Final = letter.c.id.in_(sa.bindparam("ids", expanding=True))
+_Column = sa.ColumnElement[Any]
 
 
-def _picking(index: str, *where: sa.ColumnElement[bool], order: Sequence[sa.ColumnElement[Any]] = ()) -> sa.Select[Any]:
-    """Ids of a campaign's letters that nobody else is moving at this moment."""
-    mine = letter.c.campaign_id == sa.bindparam("campaign")
-    wanted = sa.select(letter.c.id).where(mine, *where).order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))
-    return through(wanted, letter, index).with_for_update(skip_locked=True)
-
-
-_ORDER: Final = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
-_NEXT: Final = _picking("ix_letter_claim", *_due(_NOW), order=_ORDER)
-_NEXT_CONFIRMATIONS: Final = _picking("ix_letter_claim", *_due(_NOW, only_confirmations=True), order=_ORDER)
-_LATE: Final = _picking("ix_letter_ends", letter.c.state == "queued", letter.c.ends <= _NOW)
-_EXPIRED: Final = _picking("ix_letter_unsettled", letter.c.state == "sending", letter.c.lease_until <= _NOW)
-_RESENT_BY_ITSELF: Final = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
-_UNSURE: Final = _picking("ix_letter_unsettled", letter.c.state == "uncertain", *_RESENT_BY_ITSELF)
-_HOLD: Final = (
-    sa.update(letter)
-    .where(_THESE)
-    .values(state="sending", reason=None, **{name: sa.bindparam(f"new_{name}") for name in ("owner", "claimed_at", "lease_until")})
-)
-_HELD: Final = through(
-    sa.select(letter.c.id, letter.c.owner, letter.c.lease_until).where(letter.c.state == "sending", _THESE).with_for_update(),
-    letter,
-    "PRIMARY",
-)
-
-
-def _column(name: str) -> sa.ColumnElement[Any]:
+def _column(name: str) -> _Column:
     """A field of ClaimedLetter in the tables. What a later decision said of a letter stands with it and not with its notice."""
     if name in ("language", "standing", "days_left", "facts"):
         return sa.func.coalesce(letter.c[name], notice.c[name])
@@ -291,8 +261,59 @@ def _column(name: str) -> sa.ColumnElement[Any]:
     return notice.c[name] if of_notice else letter.c["id" if name == "letter_id" else name]
 
 
-_CLAIMED: Final = (
-    sa.select(*(_column(name) for name in ClaimedLetter._fields))
-    .select_from(letter.join(notice, letter.c.notice_id == notice.c.id))
-    .where(_THESE)
-)
+_OF_CLAIM: Final = ("owner", "lease_until")
+_WHOLE: Final = (*(_column(name) for name in ClaimedLetter._fields if name not in _OF_CLAIM), exceptions.spares(letter))
+"""A letter but for who claims it, and at the end why it is to be spared, if it is."""
+_WITH_NOTICE: Final = letter.join(notice, letter.c.notice_id == notice.c.id)
+
+
+def _picking(index: str, *where: sa.ColumnElement[bool], order: Sequence[_Column] = (), whole: bool = False) -> sa.Select[Any]:
+    """Ids of a campaign's letters that nobody else is moving at this moment, or the letters as a `whole`."""
+    mine = letter.c.campaign_id == sa.bindparam("campaign")
+    wanted = sa.select(*_WHOLE).select_from(_WITH_NOTICE) if whole else sa.select(letter.c.id)
+    wanted = wanted.where(mine, *where).order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))
+    return through(wanted, letter, index).with_for_update(skip_locked=True, of=letter if whole else None)
+
+
+def _holding(these: sa.ColumnElement[bool]) -> sa.Update:
+    held = {name: sa.bindparam(f"new_{name}", type_=letter.c[name].type) for name in (*_OF_CLAIM, "claimed_at")}
+    return sa.update(letter).where(these).values(state="sending", reason=None, **held)
+
+
+_ORDER: Final = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
+_NEXT: Final = {
+    (only, whole): _picking("ix_letter_claim", *_due(_NOW, only_confirmations=only), order=_ORDER, whole=whole)
+    for only in (False, True)
+    for whole in (False, True)
+}
+_LATE: Final = _picking("ix_letter_ends", letter.c.state == "queued", letter.c.ends <= _NOW)
+_EXPIRED: Final = _picking("ix_letter_unsettled", letter.c.state == "sending", letter.c.lease_until <= _NOW)
+_RESENT_BY_ITSELF: Final = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
+_UNSURE: Final = _picking("ix_letter_unsettled", letter.c.state == "uncertain", *_RESENT_BY_ITSELF)
+
+
+def _by_id(statement: Callable[[sa.ColumnElement[bool]], _S]) -> dict[str, _S]:
+    """The statement about letters whose ids are given, for each database."""
+    return {backend: statement(among(backend, letter.c.id)) for backend in (*BACKENDS, *mysql.BACKENDS)}
+
+
+_THESE_WHOLE: Final = _by_id(sa.select(*_WHOLE).select_from(_WITH_NOTICE).where)
+_HOLD: Final = _by_id(_holding)
+_IN_ORDER: Final = sa.text("SET LOCAL enable_sort = off")
+
+
+def _picked(connection: sa.Connection, wanted: dict[str, Any], *, only_confirmations: bool) -> list[sa.Row[Any]]:
+    """The next letters in their order, locked, as `_WHOLE` has them."""
+    backend = connection.dialect.name
+    if backend == "sqlite":
+        return list(connection.execute(_NEXT[only_confirmations, True], wanted))
+    if backend == "postgresql":
+        # Without fresh statistics it takes a queue of a million for one of a few, and sorts all of it for every claim.
+        connection.execute(_IN_ORDER)
+    # Servers lock first, and only what is theirs to lock: some would lock the notices too, some read all of them for a few.
+    next_ = list(connection.execute(_NEXT[only_confirmations, False], wanted).scalars())
+    if not next_:
+        return []
+    found = connection.execute(_THESE_WHOLE[backend], ids(backend, next_) | {"today": wanted["today"]})
+    by_id = {row[0]: row for row in found}
+    return [by_id[id_] for id_ in next_]

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from migrate.ledger import schema
 from migrate.ledger.moves import batches
-from migrate.ledger.schema import letter
 from migrate.plan import CONFIRMATION
 
 Kind = Literal["exemption", "pause"]
@@ -82,28 +81,16 @@ def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]
     return frozenset(account_id for part in parts for account_id in connection.execute(part).scalars())
 
 
-def _concerned() -> sa.Select[Any]:
-    """The letters (ids) of a list that are no confirmations and whose account has an exception in force on a day, and its `OUTCOME`."""
+def spares(letter: sa.Table) -> sa.ColumnElement[Any]:
+    """Of a letter the `OUTCOME` of an exception that its account has in force on a day, the parameter `today` (ISO date); else null.
+
+    Of a confirmation always null. An exemption goes before a pause.
+    """
 
     def in_force(kind: Kind) -> sa.ColumnElement[bool]:
         t = _TABLES[kind].c
         mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
-        return sa.exists().where(mine, t.removed_at.is_(None), t.until >= sa.bindparam("today"))
+        there = sa.exists().where(mine, t.removed_at.is_(None), t.until >= sa.bindparam("today"))
+        return sa.and_(letter.c.kind != CONFIRMATION, there)
 
-    exempt, paused = in_force("exemption"), in_force("pause")
-    why = sa.case((exempt, OUTCOME["exemption"]), else_=OUTCOME["pause"])
-    listed = letter.c.id.in_(sa.bindparam("letters", expanding=True))
-    return sa.select(letter.c.id, why).where(listed, letter.c.kind != CONFIRMATION, sa.or_(exempt, paused))
-
-
-_CONCERNED: Final = _concerned()
-"""Made once: it is asked at every claim."""
-
-
-def spared(connection: sa.Connection, letters: Sequence[int], today: date) -> dict[int, str]:
-    """Those of some letters (ids) that are no confirmations and whose account has an exemption or a pause in force on a day: its `OUTCOME`.
-
-    An exemption goes before a pause.
-    """
-    parts = (connection.execute(_CONCERNED, {"letters": list(ids), "today": today.isoformat()}) for ids in batches(letters))
-    return {int(letter_id): str(outcome) for part in parts for letter_id, outcome in part}
+    return sa.case(*((in_force(kind), sa.literal_column(f"'{OUTCOME[kind]}'")) for kind in ("exemption", "pause")))

@@ -129,3 +129,8 @@ def quoted(lines: Sequence[str]) -> list[str]:
     """Lines as quoted-printable has them, each for itself: one too long is broken softly, and stays one."""
     text = binascii.b2a_qp("\n".join(lines).encode(), istext=True).decode("ascii")
     return [line.replace("\r", "\r\n") for line in text.replace("=\n", "=\r").split("\n")]
+
+
+def quoted_lines(lines: str) -> str:
+    """The same of lines that each end in LF, joined by CRLF."""
+    return binascii.b2a_qp(lines.encode(), istext=True).decode("ascii")[:-1].replace("\n", "\r\n")

@@ -25,6 +25,7 @@ from migrate.mail.letters import (
     encode_subject,
     lay_out,
     quoted,
+    quoted_lines,
     quoted_part,
 )
 
@@ -35,6 +36,8 @@ _NONCE: Final = secrets.token_hex(8)
 """So that no template and no configuration can have a mark in it."""
 _MARK: Final = re.compile(rf"{_NONCE}:(\w+):{_NONCE}")
 _ESCAPED: Final = "escaped_"
+_SPECIAL: Final = re.compile("[&<>\"']")
+"""What escaping for HTML changes; most names have none of it."""
 
 
 def _mark(name: str) -> str:
@@ -82,24 +85,45 @@ class _Form:
 
     def fill(self, values: dict[str, str]) -> str:
         parts = list(self.parts)
-        parts[1::2] = [values[name] for name in parts[1::2]]
+        parts[1::2] = map(values.__getitem__, self.parts[1::2])
         return "".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A body with blanks, and the part of a message it becomes: as it is, or quoted line by line.
+class _Quoted:
+    """A part that travels quoted. `form` has a blank for each run of lines with blanks, whose own form `runs` has by that name."""
 
-    `quoted` are lines that are quoted already, and None in the place of each line with blanks, which cannot be yet; `open` are those,
-    joined. `room` is how long values may be for every line to travel as it is; None if the fixed text cannot. `names` are those of the
+    form: _Form
+    runs: tuple[tuple[str, _Form], ...]
+
+    @classmethod
+    def of(cls, subtype: str, lines: Sequence[str]) -> Self:
+        pieces: list[str] = []
+        runs: list[tuple[str, _Form]] = []
+        for has_blanks, group in itertools.groupby(lines, lambda line: bool(_MARK.search(line))):
+            if has_blanks:
+                name = f"run{len(runs)}"
+                runs.append((name, _Form.of("".join(f"{line}\n" for line in group))))
+                pieces.append(_mark(name))
+            else:
+                pieces += quoted(list(group))
+        return cls(_Form.of(quoted_part(subtype, pieces)), tuple(runs))
+
+    def fill(self, values: dict[str, str]) -> str:
+        return self.form.fill({name: quoted_lines(run.fill(values)) for name, run in self.runs})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A body with blanks, and the part of a message it becomes: as it is, or quoted.
+
+    `room` is how long values may be for every line to travel as it is; None if the fixed text cannot. `names` are those of the
     blanks, each once.
     """
 
-    subtype: str
     body: _Form
     as_it_is: _Form
-    quoted: tuple[str | None, ...]
-    open: _Form
+    quoted: _Quoted
     room: int | None
     names: tuple[str, ...]
 
@@ -107,22 +131,17 @@ class _Part:
     def of(cls, subtype: str, marked_body: str) -> Self:
         lines = marked_body.splitlines()
         forms = [_Form.of(line) for line in lines]
-        pieces: list[str | None] = []
-        for has_blanks, group in itertools.groupby(forms, lambda form: bool(form.blanks)):
-            some = list(group)
-            pieces += [None] * len(some) if has_blanks else ["\r\n".join(quoted([form.parts[0] for form in some]))]
-        unfilled = _Form.of("\n".join(line for form, line in zip(forms, lines, strict=True) if form.blanks))
         names = tuple(dict.fromkeys(name for form in forms for name in form.blanks))
-        part = as_it_is_part(subtype, lines)
-        return cls(subtype, _Form.of(marked_body), _Form.of(part), tuple(pieces), unfilled, _room(marked_body, forms), names)
+        plain = _Form.of(as_it_is_part(subtype, lines))
+        return cls(_Form.of(marked_body), plain, _Quoted.of(subtype, lines), _room(marked_body, forms), names)
 
     def fill(self, body: str, values: dict[str, str]) -> str:
         """The part; `body` is what the values make of its own."""
-        used = [values[name] for name in self.names]
-        if self.room is not None and "".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)):
-            return self.as_it_is.fill(values)
-        filled = iter(quoted(self.open.fill(values).split("\n")))
-        return quoted_part(self.subtype, [next(filled) if piece is None else piece for piece in self.quoted])
+        if self.room is not None:
+            used = [values[name] for name in self.names]
+            if "".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)):
+                return self.as_it_is.fill(values)
+        return self.quoted.fill(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +172,7 @@ class Skeleton:
         for name, value in person.items():
             if value:
                 values[name] = value
-                values[_ESCAPED + name] = str(markupsafe.escape(value))
+                values[_ESCAPED + name] = str(markupsafe.escape(value)) if _SPECIAL.search(value) else value
         subject, text, html = self.subject.fill(values), self.text.body.fill(values), self.html.body.fill(values)
         slots = headers | {
             "subject": encode_subject(subject),

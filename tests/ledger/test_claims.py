@@ -270,3 +270,34 @@ def test_what_a_server_says_of_an_address_is_kept_even_if_the_lease_was_lost(sce
     with scene.ledger.read() as connection:
         (row,) = connection.execute(sa.select(schema.bounce))
     assert (row.address, row.code, row.hard, row.until) == ("a1@example.com", "5.1.1", True, NOW + HOUR)
+
+
+def test_a_claim_sorts_no_outbox_that_the_database_knows_nothing_of_yet(scene: Scene) -> None:
+    """A queue of a million, of which PostgreSQL has no statistics yet, was sorted for every hand of letters."""
+    scene.queue(*(queue_row(f"a{n}") for n in range(300)))
+    asked: list[str] = []
+    engine = scene.ledger.engine
+
+    @sa.event.listens_for(engine, "before_cursor_execute", retval=True)
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        if engine.dialect.name == "postgresql" and "SKIP LOCKED" in statement and "ORDER BY" in statement:
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            asked.extend(row[0] for row in cursor.fetchall())
+        return statement, parameters
+
+    assert len(scene.worker().claim(NOW, limit=3)) == 3
+    assert bool(asked) == (engine.dialect.name == "postgresql")
+    assert not [line for line in asked if "Sort" in line]
+
+
+def test_of_two_claims_of_one_letter_settled_together_only_the_one_that_holds_counts(scene: Scene) -> None:
+    scene.queue(queue_row("a1"))
+    stale = scene.claimed("worker-1")
+    scene.worker("worker-1").settle(stale, Settlement("released"), NOW)
+    held = scene.claimed("worker-1", NOW + MINUTE)
+    both = [(stale, Settlement("failed", reply="550 no")), (held, Settlement("sent", reply="250 yes"))]
+    _, lost = scene.worker("worker-1").settle_and_claim(both, NOW + MINUTE, 0)
+    assert lost == [stale]
+    row = scene.only()
+    assert (row.state, row.reply, row.attempts) == ("sent", "250 yes", 1)
+    assert scene.events()[-2:] == [(row.id, "queued", "sending"), (row.id, "sending", "sent")]

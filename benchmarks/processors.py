@@ -1,0 +1,75 @@
+"""What the processors did, as Linux tells it below /proc; and programs that are given a part of one only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PERIOD: Final = 0.04
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process after its name; FileNotFoundError or ProcessLookupError if it has ended."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if _stat(int(entry.name))[1] == str(pid):
+                    found.append(int(entry.name))
+    return found
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processors that a process took, with its children, those that have ended too; 0 if it has itself."""
+    total = 0
+    for one in (pid, *children(pid)):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            total += sum(map(int, _stat(one)[11:15]))
+    return total / _TICKS
+
+
+def busy() -> float:
+    """Seconds that all processors together have worked, for whomever."""
+    user, nice, system, _idle, _waiting, *interrupts = map(int, Path("/proc/stat").read_text(encoding="utf-8").split("\n")[0].split()[1:9])
+    return (user + nice + system + sum(interrupts)) / _TICKS
+
+
+@contextmanager
+def given(share: float, pids: Callable[[], list[int]]) -> Iterator[None]:
+    """Processes run for so large a share of the time only, each in its own part of it; `pids` is asked again and again."""
+    over = threading.Event()
+
+    def turns() -> None:
+        while not over.is_set():
+            these = pids()
+            for pid in these:
+                _tell(pid, signal.SIGCONT)
+                over.wait(_PERIOD * share)
+                _tell(pid, signal.SIGSTOP)
+                over.wait(_PERIOD * (1 / max(1, len(these)) - share))
+        for pid in pids():
+            _tell(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=turns)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _tell(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
