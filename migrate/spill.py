@@ -59,7 +59,8 @@ class Spill:
 class Sorted:
     """Frames with an `account_id`, kept so that the rows of any range of ids can be had together, however they came.
 
-    What comes is gathered into pieces, and each piece is sorted byte by byte, which for UTF-8 is also how Python compares text.
+    What comes is gathered into pieces, and each piece is sorted byte by byte, which for UTF-8 is also how Python compares text. A single
+    piece stays in memory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,6 +68,7 @@ class Sorted:
         self._gathered: list[pa.Table] = []
         self._pieces: list[tuple[int, list[str]]] = []  # number of its first batch, and the first id of each of its batches
         self._batches = 0
+        self._held: list[pa.RecordBatch] = []
         self._reader: pa.ipc.RecordBatchFileReader | None = None
         self.schema: pa.Schema | None = None
         self.rows = 0
@@ -83,23 +85,31 @@ class Sorted:
         self._gathered.append(table.cast(self.schema))
         self.rows += table.num_rows
         if sum(each.num_rows for each in self._gathered) >= _GATHERED:
-            self._settle()
+            self._spill.write(self._settle(), batch=BATCH)
 
-    def _settle(self) -> None:
+    def _settle(self) -> pa.Table:
         whole = pa.concat_tables(self._gathered).combine_chunks()
         whole = whole.take(pc.sort_indices(whole["account_id"]))
         self._gathered = []
         self._pieces.append((self._batches, whole["account_id"].take(pa.array(range(0, whole.num_rows, BATCH))).to_pylist()))
-        self._spill.write(whole, batch=BATCH)
         self._batches += -(-whole.num_rows // BATCH)
+        return whole
 
     def close(self) -> None:
         """Everything has come; from here on rows can be had."""
+        if self._gathered and not self._pieces:
+            self._held = self._settle().to_batches(max_chunksize=BATCH)
+            return
         if self._gathered:
-            self._settle()
+            self._spill.write(self._settle(), batch=BATCH)
         self._spill.close()
         if self._batches:
             self._reader = self._spill.reader()
+
+    def _batch(self, number: int) -> pa.RecordBatch:
+        if self._reader is None:
+            return self._held[number]
+        return self._reader.get_batch(number)
 
     def cuts(self, rows: int) -> list[str]:
         """Ids that part the rows into ranges of about so many."""
@@ -112,8 +122,7 @@ class Sorted:
         for start, ids in self._pieces:
             begin = 0 if low is None else max(0, bisect_left(ids, low) - 1)
             end = len(ids) if high is None else bisect_left(ids, high)
-            assert self._reader is not None
-            found += [within(self._reader.get_batch(start + i), low, high) for i in range(begin, end)]
+            found += [within(self._batch(start + i), low, high) for i in range(begin, end)]
         return pa.Table.from_batches(found) if any(batch.num_rows for batch in found) else None
 
     def having(self, ids: pa.Array) -> set[str]:
@@ -126,25 +135,21 @@ class Sorted:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, a batch at a time, in no order that matters."""
-        for i in range(self._batches):
-            assert self._reader is not None
-            yield self._reader.get_batch(i)
+        return (self._batch(i) for i in range(self._batches))
 
     def tables(self) -> Iterator[pa.Table]:
         """All rows, a few thousand at a time, in no order that matters. Meanwhile another thread may ask for rows in another way."""
-        if not self._batches:
-            return
-        reader = self._spill.reader()
+        reader = self._spill.reader() if self._reader else None
         for start in range(0, self._batches, _TOGETHER):
-            yield pa.Table.from_batches([reader.get_batch(i) for i in range(start, min(start + _TOGETHER, self._batches))])
+            these = range(start, min(start + _TOGETHER, self._batches))
+            yield pa.Table.from_batches([reader.get_batch(i) if reader else self._held[i] for i in these])
 
 
 def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.RecordBatch:
-    """The rows of a batch whose id lies in [low, high)."""
-    ids = batch.column("account_id")
-    keep = pa.scalar(True)
-    if low is not None:
-        keep = pc.and_(keep, pc.greater_equal(ids, pa.scalar(low, ids.type)))
-    if high is not None:
-        keep = pc.and_(keep, pc.less(ids, pa.scalar(high, ids.type)))
-    return batch.filter(keep) if isinstance(keep, pa.Array) else batch
+    """The rows of a batch, which is in order of id, whose id lies in [low, high)."""
+    begin = 0 if low is None else _place(batch, low)
+    return batch.slice(begin, (batch.num_rows if high is None else _place(batch, high)) - begin)
+
+
+def _place(batch: pa.RecordBatch, bound: str) -> int:
+    return bisect_left(batch.column("account_id"), bound, key=lambda found: found.as_py())

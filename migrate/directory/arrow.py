@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-ROWS: Final = 16384
+ROWS: Final = 32768
 
 
 class Unlike(Exception):  # noqa: N818 - it is no error: it asks for the long way

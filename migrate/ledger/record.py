@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import sqlalchemy as sa
@@ -15,6 +15,9 @@ from migrate.changes import CHANGE_COLUMNS
 from migrate.ledger import schema
 from migrate.ledger.frames import columns, rows
 from migrate.ledger.moves import batches
+
+_SUPERSEDED: Final = 1024
+"""So many at a time: SQLite holds the pages that a statement writes as they were, until it is done."""
 
 
 def campaign_id(connection: sa.Connection, name: str, now: datetime) -> int:
@@ -41,7 +44,7 @@ def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd
     if records.empty:
         return
     a, kept = schema.account, [*(schema.account.c[name] for name in RECORD_COLUMNS), schema.account.c.since_run]
-    for ids in batches(() if all_new else records["account_id"].tolist()):
+    for ids in batches(() if all_new else records["account_id"].tolist(), _SUPERSEDED):
         these = sa.and_(a.c.campaign_id == campaign, a.c.account_id.in_(ids))
         superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(these)
         into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
