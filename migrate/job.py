@@ -10,6 +10,7 @@ import json
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,12 +22,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from migrate import approval, guards, image, review, status
 from migrate.addressing import judge
-from migrate.ahead import meanwhile
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting, worker, workers
 from migrate.directory import Tally, mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
-from migrate.errors import ConfigError, DirectoryError, GuardError, LockedError, MigrateError, ReportError
+from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError, ReportError
 from migrate.image import Image, Records, Whole
 from migrate.ledger import history, outbox, runs
 from migrate.ledger.claims import Claims
@@ -38,7 +38,7 @@ from migrate.mail.compose import Composer
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import open_transport
 from migrate.plan import Moment
-from migrate.reading import Kept, take
+from migrate.reading import take
 from migrate.recording import ReadFacts, counts_of, told_of, write_down
 from migrate.report import evidence, folder
 from migrate.report.recall import LAST_EVENT, Recall
@@ -119,7 +119,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             with _kept_in(scratch):
                 read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
 
-                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Kept, Run]:
+                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Future[Image], Run]:
                     rules = _rules(config, composer, connection, now, options)
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
@@ -128,14 +128,14 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                     prior = Prior(connection, config.campaign.name)
                     made = draft(read.snapshot, prior, rules, aside, read.beside(prior, rules))
                     stopped = _guarded(made, config, options)
-                    kept = meanwhile(lambda: read.kept(made, aside, _rules_digest(config, now)))
-                    facts_of_read = ReadFacts(directory.describe(), clock(), kept)
+                    fingerprint, imaged = read.imaged(made, aside, _rules_digest(config, now))
+                    facts_of_read = ReadFacts(directory.describe(), clock(), fingerprint)
                     recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
                     lock.still_mine(connection)
-                    return made, stopped, kept.result(), recorded
+                    return made, stopped, imaged, recorded
 
-                made, stopped, kept, recorded = ledger.write(decide)
-                image.keep(kept.image, _image_folder(config))
+                made, stopped, imaged, recorded = ledger.write(decide)
+            recorded, records = _kept(config, ledger, recorded, imaged)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
@@ -143,7 +143,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
         try:
             with _already_done(facts):
                 patience = _HURRY if delivered.signal else _REPORT_PATIENCE
-                _report(config, ledger, recorded, facts, clock, patience, kept.image.records)
+                _report(config, ledger, recorded, facts, clock, patience, records)
         except LockedError:
             # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
             if not delivered.signal:
@@ -236,7 +236,7 @@ def clock_from(as_of: datetime | None) -> Clock:
 def scratch_folder() -> Iterator[Path]:
     """A private folder for the snapshot and the draft, gone afterwards."""
     try:
-        folder = tempfile.TemporaryDirectory(prefix="migrate-")
+        folder = tempfile.TemporaryDirectory(prefix="migrate-", ignore_cleanup_errors=True)
     except OSError as error:
         raise DirectoryError(
             f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
@@ -258,6 +258,20 @@ def _kept_in(scratch: Path) -> Iterator[None]:
             where=str(scratch),
             hint="Make room there, or set TMPDIR to a folder with more.",
         ) from error
+
+
+def _kept(config: Config, ledger: Ledger, recorded: Run, imaged: Future[Image]) -> tuple[Run, Records | None]:
+    """Keeps the image of a run for the next one, and names it in the ledger; the run then, and the records it left.
+
+    Where that fails the run is recorded all the same, and the next one looks at everybody."""
+    try:
+        made = imaged.result()
+        image.keep(made, _image_folder(config))
+        named = {**recorded.counts, "image": made.digest}
+        ledger.write(lambda connection: runs.count(connection, recorded.seq, named))
+    except (OSError, LedgerError):
+        return recorded, None
+    return replace(recorded, counts=named), made.records
 
 
 def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:

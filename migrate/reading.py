@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from migrate.directory.arrow import Unlike
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.draft import Draft, Rules
-from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, make, merge
+from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Merge, Rows, Whole, as_table, make
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.snapshot import Snapshot
@@ -51,22 +52,25 @@ class Read:
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it is to be recorded, those that carry over included."""
+        merge = self._merge(made)
+        fingerprint = merge.fingerprint()
+        return Whole(merge.write(folder), fingerprint)
+
+    def imaged(self, made: Draft, folder: Path, rules: str) -> tuple[Future[str], Future[Image]]:
+        """The fingerprint of the read, and the image for the next one, both once they are found."""
+        merge = self._merge(made)
+        fingerprint = meanwhile(merge.fingerprint)
+
+        def image() -> Image:
+            fingerprint.result()
+            unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
+            return make(self.rows, unfit, merge.write(folder), rules, made.rules.moment.occasion)
+
+        return fingerprint, meanwhile(image)
+
+    def _merge(self, made: Draft) -> Merge:
         memory.trimmed()
-        return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
-
-    def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
-        """What is kept for the next read."""
-        whole = self.whole(made, folder)
-        unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
-        return Kept(make(self.rows, unfit, whole.records, rules, made.rules.moment.occasion), whole.fingerprint)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The image of a read, and the read's fingerprint."""
-
-    image: Image
-    fingerprint: str
+        return Merge(self.image.records if self.image else None, made.records, made.as_held)
 
 
 def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:

@@ -17,17 +17,16 @@ from migrate.directory import Tally
 from migrate.draft import Draft
 from migrate.ledger import outbox, plans, record, runs
 from migrate.ledger.runs import Run, RunFacts
-from migrate.reading import Kept
 from migrate.report.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFacts:
-    """The `directory` that was read, in a line, and when; and what is still `kept` of it for the next run while this one records."""
+    """The `directory` that was read, in a line, and when; and the fingerprint of what it gave, once that is found."""
 
     directory: str
     at: datetime
-    kept: Future[Kept]
+    fingerprint: Future[str]
 
 
 def write_down(
@@ -77,10 +76,8 @@ def write_down(
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(campaign, config.schedule, config.policy).to_json()
-    kept = read.kept.result()
-    runs.identify(connection, this.seq, kept.fingerprint)
-    counts = counts_of(made, tally) | told_of(approved) | {"terms": terms, "image": kept.image.digest}
-    runs.count(connection, this.seq, counts)
+    runs.identify(connection, this.seq, read.fingerprint.result())
+    runs.count(connection, this.seq, counts_of(made, tally) | told_of(approved) | {"terms": terms})
     return runs.find(connection, this.seq)
 
 

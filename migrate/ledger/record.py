@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from itertools import repeat
 from typing import Any, Final
@@ -14,10 +15,9 @@ from migrate.accounts import RECORD_COLUMNS
 from migrate.changes import CHANGE_COLUMNS
 from migrate.ledger import schema
 from migrate.ledger.frames import columns, rows
-from migrate.ledger.moves import batches
 
-_SUPERSEDED: Final = 1024
-"""So many at a time: SQLite holds the pages that a statement writes as they were, until it is done."""
+_NEAR: Final = 1024
+"""Accounts in order of id are superseded so many at a time: their rows lie in the same pages, which are at hand then for every step."""
 
 
 def campaign_id(connection: sa.Connection, name: str, now: datetime) -> int:
@@ -44,13 +44,19 @@ def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd
     if records.empty:
         return
     a, kept = schema.account, [*(schema.account.c[name] for name in RECORD_COLUMNS), schema.account.c.since_run]
-    for ids in batches(() if all_new else records["account_id"].tolist(), _SUPERSEDED):
-        these = sa.and_(a.c.campaign_id == campaign, a.c.account_id.in_(ids))
-        superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(these)
+    insert = _inserting(connection, a, records[list(RECORD_COLUMNS)], campaign_id=campaign, since_run=run_seq)
+    if all_new:
+        insert(slice(None))
+        return
+    every = records["account_id"].tolist()
+    for start in range(0, len(every), _NEAR):
+        these = slice(start, start + _NEAR)
+        mine = sa.and_(a.c.campaign_id == campaign, a.c.account_id.in_(every[these]))
+        superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(mine)
         into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
         connection.execute(into)
-        connection.execute(sa.delete(a).where(these))
-    _insert(connection, a, records[list(RECORD_COLUMNS)], campaign_id=campaign, since_run=run_seq)
+        connection.execute(sa.delete(a).where(mine))
+        insert(these)
 
 
 def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.DataFrame, *, mail: bool = True) -> None:
@@ -85,17 +91,30 @@ def artefact(connection: sa.Connection, digest: str, kind: str, content: str, no
 
 def _insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> None:
     """Inserts a frame; the same values stand in every row. Instants go in as the integers they are kept as."""
-    if frame.empty:
-        return
+    if len(frame):
+        _inserting(connection, table, frame, **same)(slice(None))
+
+
+def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> Callable[[slice], None]:
+    """`_insert` in parts: inserts the rows of a slice."""
     names = [*frame.columns, *same]
     if connection.dialect.name == "sqlite":
         # Its driver takes the values as they are: between the two SQLAlchemy would only go through all of them again.
         listed = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
         statement = f"INSERT INTO {table.name} ({listed}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our own names
-        connection.exec_driver_sql(statement, list(zip(*columns(frame), *(repeat(value) for value in same.values()))))  # noqa: B905
-        return
+        tuples = list(zip(*columns(frame), *(repeat(value) for value in same.values())))  # noqa: B905
+
+        def write(part: slice) -> None:
+            connection.exec_driver_sql(statement, tuples[part])
+
+        return write
     values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in names}
-    connection.execute(sa.insert(table).values(values), [row | same for row in rows(frame)])
+    dicts = [row | same for row in rows(frame)]
+
+    def insert(part: slice) -> None:
+        connection.execute(sa.insert(table).values(values), dicts[part])
+
+    return insert
 
 
 def _raw(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
