@@ -22,6 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from migrate import approval, guards, image, review, status
 from migrate.addressing import judge
+from migrate.ahead import meanwhile
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting, worker, workers
 from migrate.directory import Tally, mapping_digest, open_directory
@@ -38,7 +39,7 @@ from migrate.mail.compose import Composer
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import open_transport
 from migrate.plan import Moment
-from migrate.reading import take
+from migrate.reading import Kept, fingerprint, take
 from migrate.recording import ReadFacts, counts_of, told_of, write_down
 from migrate.report import evidence, folder
 from migrate.report.recall import LAST_EVENT, Recall
@@ -57,6 +58,8 @@ _ANSWERS: Final = 12
 """Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it: its lease outlasts them."""
 _HURRY: Final = timedelta(seconds=1)
 """How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
+_PAGE: Final = 20_000
+"""So many accounts are read from the ledger at a time."""
 _REPORT_PATIENCE: Final = timedelta(minutes=5)
 
 
@@ -119,7 +122,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             with _kept_in(scratch):
                 read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
 
-                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Future[Image], Run]:
+                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Future[Kept], Run]:
                     rules = _rules(config, composer, connection, now, options)
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
@@ -128,14 +131,14 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                     prior = Prior(connection, config.campaign.name)
                     made = draft(read.snapshot, prior, rules, aside, read.beside(prior, rules))
                     stopped = _guarded(made, config, options)
-                    fingerprint, imaged = read.imaged(made, aside, _rules_digest(config, now))
-                    facts_of_read = ReadFacts(directory.describe(), clock(), fingerprint)
+                    kept = meanwhile(lambda: read.kept(made, aside, _rules_digest(config, now)))
+                    facts_of_read = ReadFacts(directory.describe(), clock())
                     recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
                     lock.still_mine(connection)
-                    return made, stopped, imaged, recorded
+                    return made, stopped, kept, recorded
 
-                made, stopped, imaged, recorded = ledger.write(decide)
-            recorded, records = _kept(config, ledger, recorded, imaged)
+                made, stopped, kept, recorded = ledger.write(decide)
+            recorded, records = _identified(config, ledger, recorded, kept)
         sender = worker()
         delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
@@ -260,18 +263,28 @@ def _kept_in(scratch: Path) -> Iterator[None]:
         ) from error
 
 
-def _kept(config: Config, ledger: Ledger, recorded: Run, imaged: Future[Image]) -> tuple[Run, Records | None]:
-    """Keeps the image of a run for the next one, and names it in the ledger; the run then, and the records it left.
+def _identified(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> tuple[Run, Records | None]:
+    """A recorded run with the fingerprint of its read, its image kept for the next run and named in the ledger; and the records it left.
 
-    Where that fails the run is recorded all the same, and the next one looks at everybody."""
+    Where that fails the run is recorded all the same. The next one looks at everybody, and the reports find the fingerprint.
+    """
     try:
-        made = imaged.result()
-        image.keep(made, _image_folder(config))
-        named = {**recorded.counts, "image": made.digest}
-        ledger.write(lambda connection: runs.count(connection, recorded.seq, named))
+        found = kept.result()
+        image.keep(found.image, _image_folder(config))
+        ledger.write(lambda connection: runs.identify(connection, recorded.seq, found.fingerprint, found.image.digest))
+        with ledger.read() as connection:
+            return runs.find(connection, recorded.seq), found.image.records
     except (OSError, LedgerError):
         return recorded, None
-    return replace(recorded, counts=named), made.records
+
+
+def _fingerprint(ledger: Ledger, recorded: Run) -> str:
+    """Of a run that ended before it knew the fingerprint of its read."""
+    try:
+        with ledger.read() as connection, scratch_folder() as scratch:
+            return fingerprint(history.accounts_as_of(connection, recorded.campaign_id, recorded.seq, chunk=_PAGE), scratch)
+    except OSError as error:
+        raise ReportError(f"there is no room to look at all accounts: {error.strerror or error}.", where="TMPDIR") from error
 
 
 def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:
@@ -431,6 +444,9 @@ def _report(
     facts["waiting"] = _waiting(config, ledger, recorded.campaign_id, at).facts()
     terms = Terms.of(config.campaign, config.schedule, config.policy)
     with reporting(config, ledger, patience):
+        if not recorded.directory_fingerprint:
+            recorded = replace(recorded, directory_fingerprint=_fingerprint(ledger, recorded))
+            ledger.write(lambda connection: runs.identify(connection, recorded.seq, recorded.directory_fingerprint))
         with ledger.read() as connection:
             last_event = history.last_event(connection)
             written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, facts)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,16 +12,18 @@ import pandas as pd
 import pyarrow as pa
 
 from migrate import memory
+from migrate.accounts import RECORD_COLUMNS
 from migrate.ahead import ahead, meanwhile
 from migrate.directory import Directory, Tally
 from migrate.directory.arrow import Unlike
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.draft import Draft, Rules
-from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Merge, Rows, Whole, as_table, make
+from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, make, merge
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.snapshot import Snapshot
+from migrate.spill import Sorted
 
 _GATHERED: Final = 16384
 """How many rows are translated together, if they come in smaller numbers."""
@@ -52,25 +53,31 @@ class Read:
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it is to be recorded, those that carry over included."""
-        merge = self._merge(made)
-        fingerprint = merge.fingerprint()
-        return Whole(merge.write(folder), fingerprint)
-
-    def imaged(self, made: Draft, folder: Path, rules: str) -> tuple[Future[str], Future[Image]]:
-        """The fingerprint of the read, and the image for the next one, both once they are found."""
-        merge = self._merge(made)
-        fingerprint = meanwhile(merge.fingerprint)
-
-        def image() -> Image:
-            fingerprint.result()
-            unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
-            return make(self.rows, unfit, merge.write(folder), rules, made.rules.moment.occasion)
-
-        return fingerprint, meanwhile(image)
-
-    def _merge(self, made: Draft) -> Merge:
         memory.trimmed()
-        return Merge(self.image.records if self.image else None, made.records, made.as_held)
+        return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
+
+    def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
+        """What is kept of the read."""
+        whole = self.whole(made, folder)
+        unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
+        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, rules, made.rules.moment.occasion))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The fingerprint of a read, and its image for the next one."""
+
+    fingerprint: str
+    image: Image
+
+
+def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
+    """The fingerprint of a read whose records are all there is of it, `RECORD_COLUMNS`."""
+    everybody = Sorted(folder / "everybody.arrow")
+    for frame in records:
+        everybody.append(frame[list(RECORD_COLUMNS)].assign(plain=False))
+    everybody.close()
+    return merge(None, everybody, lambda each: each, folder).fingerprint
 
 
 def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:

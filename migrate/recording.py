@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,11 +21,10 @@ from migrate.report.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class ReadFacts:
-    """The `directory` that was read, in a line, and when; and the fingerprint of what it gave, once that is found."""
+    """The `directory` that was read, in a line, and when."""
 
     directory: str
     at: datetime
-    fingerprint: Future[str]
 
 
 def write_down(
@@ -76,7 +74,6 @@ def write_down(
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(campaign, config.schedule, config.policy).to_json()
-    runs.identify(connection, this.seq, read.fingerprint.result())
     runs.count(connection, this.seq, counts_of(made, tally) | told_of(approved) | {"terms": terms})
     return runs.find(connection, this.seq)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ class Sorted:
         self._pieces: list[tuple[int, list[str]]] = []  # number of its first batch, and the first id of each of its batches
         self._batches = 0
         self._held: list[pa.RecordBatch] = []
-        self._reader: pa.ipc.RecordBatchFileReader | None = None
+        self._readers = threading.local()
         self.schema: pa.Schema | None = None
         self.rows = 0
 
@@ -103,13 +104,14 @@ class Sorted:
         if self._gathered:
             self._spill.write(self._settle(), batch=BATCH)
         self._spill.close()
-        if self._batches:
-            self._reader = self._spill.reader()
 
     def _batch(self, number: int) -> pa.RecordBatch:
-        if self._reader is None:
+        """Any thread may ask: each reads the file by itself."""
+        if self._held:
             return self._held[number]
-        return self._reader.get_batch(number)
+        if not hasattr(self._readers, "mine"):
+            self._readers.mine = self._spill.reader()
+        return self._readers.mine.get_batch(number)
 
     def cuts(self, rows: int) -> list[str]:
         """Ids that part the rows into ranges of about so many."""
@@ -138,11 +140,9 @@ class Sorted:
         return (self._batch(i) for i in range(self._batches))
 
     def tables(self) -> Iterator[pa.Table]:
-        """All rows, a few thousand at a time, in no order that matters. Meanwhile another thread may ask for rows in another way."""
-        reader = self._spill.reader() if self._reader else None
+        """All rows, a few thousand at a time, in no order that matters."""
         for start in range(0, self._batches, _TOGETHER):
-            these = range(start, min(start + _TOGETHER, self._batches))
-            yield pa.Table.from_batches([reader.get_batch(i) if reader else self._held[i] for i in these])
+            yield pa.Table.from_batches([self._batch(i) for i in range(start, min(start + _TOGETHER, self._batches))])
 
 
 def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.RecordBatch:

@@ -21,7 +21,7 @@ import numpy as np
 from migrate import __version__
 from migrate.digests import file_digest
 from migrate.image.beside import FOR_GOOD, SETTLED, Beside, Part
-from migrate.image.records import Merge, Records, Whole
+from migrate.image.records import Records, Whole, merge
 from migrate.image.rows import Rows, as_table
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "SETTLED",
     "Beside",
     "Image",
-    "Merge",
     "Part",
     "Records",
     "Rows",
@@ -38,6 +37,7 @@ __all__ = [
     "find",
     "keep",
     "make",
+    "merge",
     "rules_digest",
 ]
 

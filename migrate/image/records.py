@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
+from migrate.ahead import ahead
 from migrate.digests import file_digest
 from migrate.spill import Sorted, within
 
@@ -33,7 +34,6 @@ _DIGEST: Final = pa.field("digest", pa.binary(32))
 SCHEMA: Final = _DECIDED.append(_DIGEST)
 """`RECORD_COLUMNS`; whether the account's row in the image may stand for it at the next read (`plain`); and a `digest` of the account as it
 was read."""
-_MARKED: Final = pa.schema([SCHEMA.field("account_id"), _DIGEST])
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -83,57 +83,44 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Every account as it is to be recorded, and the fingerprint of the read."""
+    """Every account as it is to be recorded, and the fingerprint of the read: SHA-256 (hex) over the digests of all accounts that were
+    read, in order of id; the same whatever the source, its order and the size of its chunks."""
 
     records: Records
     fingerprint: str
 
 
-class Merge:
-    """The records of before, with those that were `decided` now in their place.
+def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
+    """The records of before, with those that were `decided` now in their place, in a file in `folder`.
 
     `shaped` makes of what was decided, range by range, what is to be recorded: `RECORD_COLUMNS` and `plain`.
     """
+    path, mark, firsts = folder / "records.arrow", hashlib.sha256(), []
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA, options=_OPTIONS) as out:
+        for batch in ahead(_merging(before, decided, shaped)):
+            firsts.append(batch.column("account_id")[0].as_py())
+            out.write_batch(batch)
+            mark.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
+    return Whole(Records(path, tuple(firsts), file_digest(path)), mark.hexdigest())
 
-    def __init__(self, before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table]) -> None:
-        self._before, self._decided, self._shaped = before, decided, shaped
-        self._digests: list[pa.Array] = []
 
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) over the digests of all accounts that were read, in order of id; the same whatever the source, its order and the
-        size of its chunks. To be asked for before the records are written."""
-        mark = hashlib.sha256()
-        self._digests = []
-        for old, new in self._pairs(_MARKED):
-            if new is not None:
-                self._digests.append(_digests(new.select(_DECIDED.names).cast(_DECIDED)))
-                old = _merged(old, pa.table([new["account_id"].cast(pa.string()), self._digests[-1]], _MARKED))
-            for batch in old.to_batches():
-                mark.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
-        return mark.hexdigest()
+def _merging(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table]) -> Generator[pa.RecordBatch, None, None]:
+    for whole, new in _pairs(before, decided):
+        if new is not None:
+            whole = _merged(whole, _digested(shaped(new).select(_DECIDED.names).cast(_DECIDED)))
+        yield from whole.combine_chunks().to_batches(max_chunksize=None if whole.num_rows <= _MOST else BATCH)
 
-    def write(self, folder: Path) -> Records:
-        """Writes all of them to a file in a folder."""
-        path, firsts, digests = folder / "records.arrow", [], iter(self._digests)
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA, options=_OPTIONS) as out:
-            for whole, new in self._pairs(SCHEMA):
-                if new is not None:
-                    whole = _merged(whole, self._shaped(new).select(_DECIDED.names).cast(_DECIDED).append_column(_DIGEST, next(digests)))
-                for batch in whole.combine_chunks().to_batches(max_chunksize=None if whole.num_rows <= _MOST else BATCH):
-                    firsts.append(batch.column("account_id")[0].as_py())
-                    out.write_batch(batch)
-        return Records(path, tuple(firsts), file_digest(path))
 
-    def _pairs(self, columns: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table | None]]:
-        """Some columns of the records of before, and the accounts decided that belong among them; lowest ids first."""
-        if self._before is None or not self._before.firsts:
-            cuts = self._decided.cuts(BATCH)
-            for low, high in zip([None, *cuts], [*cuts, None], strict=True):
-                yield columns.empty_table(), self._decided.between(low, high)
-            return
-        bounds = [None, *self._before.firsts[1:], None]
-        for batch, low, high in zip(self._before.batches(columns.names), bounds, bounds[1:], strict=False):
-            yield pa.Table.from_batches([batch]), self._decided.between(low, high)
+def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+    """The records of before, and what was decided that belongs among them; lowest ids first."""
+    if before is None or not before.firsts:
+        cuts = decided.cuts(BATCH)
+        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+            yield SCHEMA.empty_table(), decided.between(low, high)
+        return
+    bounds = [None, *before.firsts[1:], None]
+    for batch, low, high in zip(before.batches(), bounds, bounds[1:], strict=False):
+        yield pa.Table.from_batches([batch]), decided.between(low, high)
 
 
 def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
@@ -156,11 +143,11 @@ def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
     return memoryview(digests.buffers()[1])[digests.offset * width : (digests.offset + len(digests)) * width]
 
 
-def _digests(decided: pa.Table) -> pa.Array:
-    """The SHA-256 of every account as it was read; missing for those that are gone, and those whose row was rejected."""
+def _digested(decided: pa.Table) -> pa.Table:
+    """Records with the `digest` of every account as it was read: not of those that are gone, nor of those whose row was rejected."""
     read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
     digests = [hashlib.sha256(text).digest() if kept else None for text, kept in zip(_texts(decided), read.to_pylist(), strict=True)]
-    return pa.array(digests, _DIGEST.type)
+    return decided.append_column(_DIGEST, pa.array(digests, _DIGEST.type))
 
 
 def _texts(accounts: pa.Table) -> list[bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Final
 
 import pandas as pd
@@ -53,6 +54,8 @@ class Prior:
 
         `only` names the few accounts of the range that are asked for.
         """
+        if not self._mailed_anybody:
+            return Mailed(*(empty(of) for of in (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)))
         if only is None:
             return self._mailed(list(self._within(schema.letter.c, low, high)), occasions)
         mine = schema.letter.c.campaign_id == self.campaign_id
@@ -60,6 +63,11 @@ class Prior:
         parts = {name: [getattr(each, name) for each in found] for name in ("told", "last_told", "waiting")}
         columns = (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)
         return Mailed(*(pd.concat([empty(of), *each], ignore_index=True) for of, each in zip(columns, parts.values(), strict=True)))
+
+    @cached_property
+    def _mailed_anybody(self) -> bool:
+        c = schema.letter.c
+        return self._connection.execute(sa.select(c.id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
 
     def _mailed(self, within: list[sa.ColumnElement[bool]], occasions: Sequence[str]) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c

@@ -65,9 +65,14 @@ def count(connection: sa.Connection, seq: int, counts: Mapping[str, Any]) -> Non
     connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(counts=json.dumps(counts, sort_keys=True)))
 
 
-def identify(connection: sa.Connection, seq: int, fingerprint: str) -> None:
-    """Record the fingerprint of what the run read, which takes longer to find than a run to begin."""
-    connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(directory_fingerprint=fingerprint))
+def identify(connection: sa.Connection, seq: int, fingerprint: str, image: str | None = None) -> None:
+    """Record the fingerprint of what the run read, and maybe the digest of its image: both take longer to find than a run to record."""
+    r = schema.run.c
+    found = {"directory_fingerprint": fingerprint}
+    if image:
+        counts = connection.execute(sa.select(r.counts).where(r.seq == seq)).scalar_one()
+        found["counts"] = json.dumps({**json.loads(counts), "image": image}, sort_keys=True)
+    connection.execute(sa.update(schema.run).where(r.seq == seq).values(found))
 
 
 def complete(

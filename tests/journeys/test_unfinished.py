@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from office import Office
 
@@ -39,6 +42,26 @@ def test_a_run_that_died_before_it_could_report_holds_up_no_later_one(office: Of
     facts = office.run("2024-01-02T12:00")
     assert facts["outcomes"] == {"nothing_due": 1}
     assert [row["state"] for row in office.report("notices")] == ["sent"]
+
+
+def test_a_run_that_died_before_it_knew_the_fingerprint_of_its_read_gets_it_from_the_ledger(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Office(tmp_path / "other")
+    for each in (office, other):
+        each.hire("ada", "sms")
+        each.hire("bob", "totp", dept=None)
+        each.hire("", "totp")
+        each.run("2024-01-01T06:00")
+        each.change("bob", dept="Legal")
+        each.write()
+    with monkeypatch.context() as broken:
+        broken.setattr(job, "_identified", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert office.migrate("run", "--as-of", T30).code == 130
+    assert office.migrate("report").code == 0
+    other.run(T30)
+    found = [json.loads((each.folder / "reports/latest/manifest.json").read_text())["directory"]["fingerprint"] for each in (office, other)]
+    assert found[0] == found[1] != ""
 
 
 def test_the_clock_that_was_set_is_the_instant_of_the_run(office: Office) -> None:

@@ -21,6 +21,19 @@ def test_runs_are_numbered_in_order_and_remember_their_facts(scene: Scene) -> No
     assert found.counts == {"outcomes": {"queued": 7}}
 
 
+def test_what_a_run_read_is_identified_once_it_is_known(scene: Scene) -> None:
+    with scene.ledger.begin() as connection:
+        run = runs.begin(connection, scene.campaign_id, facts())
+        runs.count(connection, run.seq, {"outcomes": {"queued": 7}})
+        assert run.directory_fingerprint == ""
+        runs.identify(connection, run.seq, "f1", "i1")
+        found = runs.find(connection, run.seq)
+        assert (found.directory_fingerprint, found.counts) == ("f1", {"outcomes": {"queued": 7}, "image": "i1"})
+        runs.identify(connection, run.seq, "f2")
+        found = runs.find(connection, run.seq)
+        assert (found.directory_fingerprint, found.counts["image"]) == ("f2", "i1")
+
+
 def test_a_run_that_fails_leaves_no_row(scene: Scene) -> None:
     with pytest.raises(RuntimeError), scene.ledger.begin() as connection:
         runs.begin(connection, scene.campaign_id, facts())
