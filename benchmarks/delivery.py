@@ -4,8 +4,7 @@ Each row is measured several times, in turn with what it is compared with, and s
 handed over and settled. What the same command takes to find an empty outbox is not counted: it is no part of a letter.
 
 Two processes can only be faster than one where there are processors for them, and for the server and PostgreSQL besides. So a row says what
-a letter costs each of them, and how busy the processors were; and the processes are measured a second time, each with a quarter of a
-processor, as if the machine had more of them.
+a letter costs each of them, and how busy the processors were.
 
     python -m benchmarks.delivery [LETTERS]
 """
@@ -21,22 +20,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from benchmarks.postfix import smtp_sink, smtp_source
-from benchmarks.processors import busy, children, cpu, given
+from benchmarks.processors import busy, children, cpu
 
 LETTERS: Final = 20_000
 CONNECTIONS: Final = 4
 OCTETS: Final = 8192
 ROUNDS: Final = 3
-FULL: Final = 0.9
-"""The share of the processors from which on they are the limit: the rest is theirs who change from one program to another."""
-QUARTER: Final = 0.25
 
 _CONFIG: Final = """\
 [campaign]
@@ -106,10 +102,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: a ratio, its bound, and the letters a second (each round's) of both sides; `told` says what they took.
-
-    `full` is the share of the processors that were busy meanwhile, where more of them would have helped.
-    """
+    """One line of the table: a ratio, its bound, and the letters a second (each round's) of both sides; `told` says what they took."""
 
     name: str
     ratio: float
@@ -117,15 +110,13 @@ class Row:
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     told: str = ""
-    full: float = 0.0
 
     @property
     def met(self) -> bool:
-        """Whether the bound is kept, or nothing but the machine is in its way."""
-        return self.ratio >= self.bound or self.full >= FULL
+        return self.ratio >= self.bound
 
     def __str__(self) -> str:
-        met = "met" if self.ratio >= self.bound else "not met: the processors are the limit" if self.met else "NOT met"
+        met = "met" if self.met else "NOT met"
         found = f"{_rates(self.ours)} against {_rates(self.theirs)}"
         return "; ".join(filter(None, [f"{self.name}: {self.ratio:.2f} (at least {self.bound:.2f}: {met})  {found}", self.told]))
 
@@ -146,28 +137,23 @@ class Office:
         text = _CONFIG.format(port=port, connections=CONNECTIONS, ledger=url or self.url)
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
 
-    def migrate(self, *arguments: str, share: float = 1.0) -> tuple[float, dict[str, object]]:
-        """Seconds and printed facts of the command, whose processes are given a `share` of a processor each."""
+    def migrate(self, *arguments: str) -> tuple[float, dict[str, object]]:
+        """Seconds and printed facts of the command."""
         start = time.perf_counter()
         command = [sys.executable, "-m", "migrate", "--config", str(self.folder / "config.toml"), *arguments, "--json", *_AS_OF]
-        with subprocess.Popen(
-            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_beside_us()
-        ) as running:
-            with given(share, lambda: [running.pid, *children(running.pid)]) if share < 1 else nullcontext():
-                said, complained = running.communicate()
-            seconds = time.perf_counter() - start
-        if running.returncode:
-            raise RuntimeError(f"{' '.join(arguments)} ended with {running.returncode}: {complained}")
-        facts: dict[str, object] = json.loads(said)
-        return seconds, facts
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=_beside_us(), check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
+        facts: dict[str, object] = json.loads(done.stdout)
+        return time.perf_counter() - start, facts
 
-    def spent(self, sink: int, database: int | None, *options: str, share: float = 1.0) -> Spent:
+    def spent(self, sink: int, database: int | None, *options: str) -> Spent:
         """What one delivery of everything took; `sink` and `database` are processes."""
         before = self._taken(sink, database)
         seconds = []
         taken = [before]
         for left in (self.letters, 0):
-            took, facts = self.migrate("send", *options, share=share)
+            took, facts = self.migrate("send", *options)
             counts = facts["letters"]
             assert isinstance(counts, dict)
             assert counts["sent"] == left, counts
@@ -248,20 +234,10 @@ def two_processes(letters: int = LETTERS, rounds: int = ROUNDS) -> Row:
     mine, one = _of(letters, ours), _of(letters, theirs)
     told = f"with two {_told(letters, ours)}; with one {_told(letters, theirs)}"
     name = "delivery, two processes, PostgreSQL, of one"
-    return Row(name, median(mine) / median(one), 1.6, mine, one, told, full=median(each.share for each in ours))
-
-
-def two_slow_processes(letters: int = LETTERS, rounds: int = ROUNDS) -> Row:
-    """The same, each with a quarter of a processor: what they keep each other from, if the machine does not."""
-    fewer = letters // 4
-    ours, theirs = _processes(fewer, rounds, QUARTER)
-    mine, one = _of(fewer, ours), _of(fewer, theirs)
-    told = f"with two {_told(fewer, ours)}"
-    name = "delivery, two processes with a quarter of a processor each, PostgreSQL, of one"
     return Row(name, median(mine) / median(one), 1.6, mine, one, told)
 
 
-def _processes(letters: int, rounds: int, share: float = 1.0) -> tuple[list[Spent], list[Spent]]:
+def _processes(letters: int, rounds: int) -> tuple[list[Spent], list[Spent]]:
     """Each round of two processes and of one."""
     from tests.peers import _binaries, postgres_database, run_postgres
 
@@ -282,7 +258,7 @@ def _processes(letters: int, rounds: int, share: float = 1.0) -> tuple[list[Spen
             for rates, workers in ((one, "1"), (two, "2")):
                 with postgres_database(server, template) as fresh:
                     here.configure(port, fresh)
-                    rates.append(here.spent(_sink(), database, "--workers", workers, share=share))
+                    rates.append(here.spent(_sink(), database, "--workers", workers))
     return two, one
 
 
@@ -302,7 +278,7 @@ def _told(letters: int, rounds: list[Spent]) -> str:
     return sorted(rounds, key=lambda each: each.seconds)[len(rounds) // 2].told(letters)
 
 
-ROWS: Final[tuple[Callable[[int], Row], ...]] = (one_process, two_processes, two_slow_processes)
+ROWS: Final[tuple[Callable[[int], Row], ...]] = (one_process, two_processes)
 
 if __name__ == "__main__":
     how_many = int(sys.argv[1]) if len(sys.argv) > 1 else LETTERS

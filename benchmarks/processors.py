@@ -1,17 +1,13 @@
-"""What the processors did, as Linux tells it below /proc; and programs that are given a part of one only."""
+"""What the processors did, as Linux tells it below /proc."""
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_PERIOD: Final = 0.04
 
 
 def _stat(pid: int) -> list[str]:
@@ -43,33 +39,3 @@ def busy() -> float:
     """Seconds that all processors together have worked, for whomever."""
     user, nice, system, _idle, _waiting, *interrupts = map(int, Path("/proc/stat").read_text(encoding="utf-8").split("\n")[0].split()[1:9])
     return (user + nice + system + sum(interrupts)) / _TICKS
-
-
-@contextmanager
-def given(share: float, pids: Callable[[], list[int]]) -> Iterator[None]:
-    """Processes run for so large a share of the time only, each in its own part of it; `pids` is asked again and again."""
-    over = threading.Event()
-
-    def turns() -> None:
-        while not over.is_set():
-            these = pids()
-            for pid in these:
-                _tell(pid, signal.SIGCONT)
-                over.wait(_PERIOD * share)
-                _tell(pid, signal.SIGSTOP)
-                over.wait(_PERIOD * (1 / max(1, len(these)) - share))
-        for pid in pids():
-            _tell(pid, signal.SIGCONT)
-
-    thread = threading.Thread(target=turns)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _tell(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
