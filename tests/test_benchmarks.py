@@ -6,14 +6,14 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import company as companies
-from benchmarks import growth, people, size
+from benchmarks import delivery, growth, people, size
 from benchmarks.company import OPENS, Company, company
 from benchmarks.growth import Point
 from benchmarks.process import HIDE_ADBC, PYTHON, beside_us, measure
@@ -126,17 +126,14 @@ def test_memory_may_neither_be_much_nor_grow() -> None:
     assert [row.met for row in memory([spent(2, 380)], [spent(11, 390)], (1, 5))] == [True, True, True, True]
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A row as `benchmarks.delivery` has it: its bound is the least."""
-
-    ratio: float
-    bound: float = 0.5
+def rate(found: float) -> delivery.Row:
+    """A row of deliveries, whose bound is the least."""
+    return delivery.Row("a", found, 0.5, (found,), (1.0,))
 
 
 @pytest.mark.parametrize(
     ("row", "met"),
-    [(Rate(0.5), True), (Rate(0.49), False), (Row("a", 1, 2, ""), True), (Row("a", 3, 2, ""), False), (Remark("a", "b"), True)],
+    [(rate(0.5), True), (rate(0.49), False), (Row("a", 1, 2, ""), True), (Row("a", 3, 2, ""), False), (Remark("a", "b"), True)],
 )
 def test_delivery_is_met_from_its_bound_on_and_a_run_up_to_it(row: object, met: bool) -> None:
     assert bench.met(row) is met
