@@ -15,55 +15,64 @@ from typing import Any, Final
 
 WRITTEN: Final = "steps.json"
 REST: Final = "starting Python, the configuration, and the rest"
-IMAGE: Final = "checking the image of the last read"
+IMAGE: Final = "finding the image of the last read"
 READING: Final = "reading all rows, and setting them beside the image"
 DECIDING: Final = "assessing, comparing, planning and composing"
-CARRYING: Final = "putting together the records of everybody"
-RECORDING: Final = "writing to the ledger what is new"
-KEEPING: Final = "digesting and keeping the new image"
+RECORDING: Final = "writing to the ledger what is new, and committing"
+KEEPING: Final = "waiting for the new image, and keeping it"
 REPORTING: Final = "reports, and completing the run"
-STEPS: Final = (IMAGE, READING, DECIDING, CARRYING, RECORDING, KEEPING, REPORTING, REST)
+STEPS: Final = (IMAGE, READING, DECIDING, RECORDING, KEEPING, REPORTING, REST)
 
 Taken = dict[str, list[float]]
-"""Step → seconds on the wall, seconds of CPU."""
+"""Step → seconds on the wall, seconds that all processors worked for the run meanwhile."""
 
 
-def watch(owner: object, name: str, step: str, taken: Taken) -> None:
-    """Puts the watch around a function."""
-    watched: Callable[..., Any] = getattr(owner, name)
+class Watch:
+    """Notes what steps take; a step within another is no part of that one."""
 
-    @functools.wraps(watched)
-    def timed(*given: Any, **named: Any) -> Any:
-        wall, cpu = time.perf_counter(), time.thread_time()
-        try:
-            return watched(*given, **named)
-        finally:
-            spent = taken.setdefault(step, [0.0, 0.0])
-            spent[0] += time.perf_counter() - wall
-            spent[1] += time.thread_time() - cpu
+    def __init__(self) -> None:
+        self.taken: Taken = {}
+        self._within: list[list[float]] = [[0.0, 0.0]]
 
-    setattr(owner, name, timed)
+    def on(self, owner: object, name: str, step: str) -> None:
+        """Puts the watch around a function."""
+        watched: Callable[..., Any] = getattr(owner, name)
+
+        @functools.wraps(watched)
+        def timed(*given: Any, **named: Any) -> Any:
+            wall, cpu = time.perf_counter(), time.process_time()
+            self._within.append([0.0, 0.0])
+            try:
+                return watched(*given, **named)
+            finally:
+                whole = (time.perf_counter() - wall, time.process_time() - cpu)
+                inner, outer = self._within.pop(), self._within[-1]
+                spent = self.taken.setdefault(step, [0.0, 0.0])
+                for i in (0, 1):
+                    spent[i] += whole[i] - inner[i]
+                    outer[i] += whole[i]
+
+        setattr(owner, name, timed)
 
 
 def main() -> int:
     """The command, watched; its exit code."""
-    from migrate import image, job
+    from migrate import job
     from migrate.cli import main as migrate
-    from migrate.reading import Read
+    from migrate.ledger.engine import Ledger
 
-    taken: Taken = {}
+    watch = Watch()
     for owner, name, step in (
         (job, "_image", IMAGE),
         (job, "take", READING),
         (job, "draft", DECIDING),
-        (Read, "kept", CARRYING),
-        (job, "write_down", RECORDING),
-        (image, "keep", KEEPING),
+        (Ledger, "write", RECORDING),
+        (job, "_identified", KEEPING),
         (job, "_report", REPORTING),
     ):
-        watch(owner, name, step, taken)
+        watch.on(owner, name, step)
     code = migrate()
-    Path(WRITTEN).write_text(json.dumps(taken), encoding="utf-8")
+    Path(WRITTEN).write_text(json.dumps(watch.taken), encoding="utf-8")
     return code
 
 

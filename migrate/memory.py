@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Final
 
 import pyarrow as pa
@@ -17,7 +18,8 @@ def frugal() -> None:
     Arrow's own pool keeps what it once had, and the GNU allocator keeps apart for each thread what that thread gave back.
     """
     pa.set_memory_pool(pa.system_memory_pool())
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+    # musl, the other allocator on Linux, has no such option, and needs none.
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(_M_ARENA_MAX, _ARENAS)
 
 
