@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,10 +37,13 @@ def run(
     quiet: Quiet = False,
 ) -> int:
     """The scheduled job: read, assess, compare, plan, deliver, report."""
+    # What is imported stays to the end, and a run makes few cycles: the collector need not go through all of it time and again.
+    gc.set_threshold(50_000, 20, 100)
     from migrate.cli.progress import watching
     from migrate.job import Options
     from migrate.job import run as run_job
 
+    gc.freeze()
     if as_baseline and not accept_directory:
         raise ConfigError(
             "goes with --accept-directory.", where="--as-baseline", hint="Type `migrate run --accept-directory --as-baseline`."
