@@ -36,6 +36,8 @@ _NONCE: Final = secrets.token_hex(8)
 """So that no template and no configuration can have a mark in it."""
 _MARK: Final = re.compile(rf"{_NONCE}:(\w+):{_NONCE}")
 _ESCAPED: Final = "escaped_"
+_RUN: Final = "run"
+_BETWEEN: Final = f"\r\n{_NONCE}\r\n"
 _SPECIAL: Final = re.compile("[&<>\"']")
 """What escaping for HTML changes; most names have none of it."""
 
@@ -51,12 +53,13 @@ def marked(person: Person, *, html: bool) -> Person:
 
 def missing(person: Person) -> tuple[str | None, ...]:
     """What letters that share a skeleton agree in of their persons: the values that are missing or empty, and how."""
-    return tuple("there" if value else value for value in person.values())
+    return tuple(["there" if value else value for value in person.values()])
 
 
 def fits(person: Person) -> bool:
     """Whether personal values are such as the proof assumes them: one line each, without outer spaces."""
-    return all(value.isprintable() and value == value.strip() for value in person.values() if value)
+    given = [value for value in person.values() if value]
+    return "".join(given).isprintable() and given == [value.strip() for value in given]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,100 +74,111 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A text with blanks in it: fixed parts and the names of what stands between them, in turn."""
+    """A text with blanks in it: fixed parts and what stands between them, in turn, whose names are `blanks`."""
 
     parts: tuple[str, ...]
+    blanks: tuple[str, ...]
 
     @classmethod
     def of(cls, marked_text: str) -> Self:
-        return cls(tuple(_MARK.split(marked_text)))
-
-    @property
-    def blanks(self) -> tuple[str, ...]:
-        return self.parts[1::2]
+        parts = tuple(_MARK.split(marked_text))
+        return cls(parts, parts[1::2])
 
     def fill(self, values: dict[str, str]) -> str:
         parts = list(self.parts)
-        parts[1::2] = map(values.__getitem__, self.parts[1::2])
+        parts[1::2] = map(values.__getitem__, self.blanks)
         return "".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Quoted:
-    """A part that travels quoted. `form` has a blank for each run of lines with blanks, whose own form `runs` has by that name."""
-
-    form: _Form
-    runs: tuple[tuple[str, _Form], ...]
-
-    @classmethod
-    def of(cls, subtype: str, lines: Sequence[str]) -> Self:
-        pieces: list[str] = []
-        runs: list[tuple[str, _Form]] = []
-        for has_blanks, group in itertools.groupby(lines, lambda line: bool(_MARK.search(line))):
-            if has_blanks:
-                name = f"run{len(runs)}"
-                runs.append((name, _Form.of("".join(f"{line}\n" for line in group))))
-                pieces.append(_mark(name))
-            else:
-                pieces += quoted(list(group))
-        return cls(_Form.of(quoted_part(subtype, pieces)), tuple(runs))
-
-    def fill(self, values: dict[str, str]) -> str:
-        return self.form.fill({name: quoted_lines(run.fill(values)) for name, run in self.runs})
-
-
-@dataclass(frozen=True, slots=True)
 class _Part:
-    """A body with blanks, and the part of a message it becomes: as it is, or quoted.
+    """A body with blanks.
 
     `room` is how long values may be for every line to travel as it is; None if the fixed text cannot. `names` are those of the
     blanks, each once.
     """
 
+    subtype: str
+    lines: tuple[str, ...]
     body: _Form
-    as_it_is: _Form
-    quoted: _Quoted
     room: int | None
     names: tuple[str, ...]
 
     @classmethod
     def of(cls, subtype: str, marked_body: str) -> Self:
-        lines = marked_body.splitlines()
+        lines = tuple(marked_body.splitlines())
         forms = [_Form.of(line) for line in lines]
         names = tuple(dict.fromkeys(name for form in forms for name in form.blanks))
-        plain = _Form.of(as_it_is_part(subtype, lines))
-        return cls(_Form.of(marked_body), plain, _Quoted.of(subtype, lines), _room(marked_body, forms), names)
+        return cls(subtype, lines, _Form.of(marked_body), _room(marked_body, forms), names)
 
-    def fill(self, body: str, values: dict[str, str]) -> str:
-        """The part; `body` is what the values make of its own."""
-        if self.room is not None:
-            used = [values[name] for name in self.names]
-            if "".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)):
-                return self.as_it_is.fill(values)
-        return self.quoted.fill(values)
+    def goes_quoted(self, body: str, values: dict[str, str]) -> bool:
+        """Whether the part travels quoted; `body` is what the values make of its own."""
+        if self.room is None:
+            return True
+        used = [values[name] for name in self.names]
+        return not ("".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)))
+
+    def laid_out(self, runs: list[str], *, quote: bool) -> str:
+        """The part of a message. If it is quoted it has a blank for each run of lines with blanks, and the run is added to `runs`."""
+        if not quote:
+            return as_it_is_part(self.subtype, self.lines)
+        pieces: list[str] = []
+        for has_blanks, group in itertools.groupby(self.lines, lambda line: bool(_MARK.search(line))):
+            if has_blanks:
+                pieces.append(_mark(f"{_RUN}{len(runs)}"))
+                runs.append("".join(f"{line}\n" for line in group))
+            else:
+                pieces += quoted(list(group))
+        return quoted_part(self.subtype, pieces)
 
 
 @dataclass(frozen=True, slots=True)
-class Skeleton:
-    """A letter with blanks."""
+class _Message:
+    """A message with blanks. `runs`, if any, are the runs of lines that are to be quoted, one below the other; `names` names their blanks."""
 
-    subject: _Form
-    text: _Part
-    html: _Part
-    message: _Form
+    form: _Form
+    runs: _Form | None
+    names: tuple[str, ...]
 
     @classmethod
-    def of(cls, headers: dict[str, str], subject: str, text: str, html: str) -> Self:
-        """The skeleton of a letter that was rendered with the marks; `headers` as for `letters.assemble`, with slots in them."""
+    def of(cls, headers: dict[str, str], parts: Sequence[_Part], quote: Sequence[bool]) -> Self:
+        runs: list[str] = []
+        text, html = (part.laid_out(runs, quote=this) for part, this in zip(parts, quote, strict=True))
         message = lay_out(
             headers,
             subject=_mark("subject"),
             date=_mark("date"),
             message_id=_mark("message_id"),
             boundary=_mark("boundary"),
-            parts=(_mark("text"), _mark("html")),
+            parts=(text, html),
         )
-        return cls(_Form.of(subject), _Part.of("plain", text), _Part.of("html", html), _Form.of(message))
+        names = tuple(f"{_RUN}{number}" for number in range(len(runs)))
+        return cls(_Form.of(message), _Form.of(f"{_NONCE}\n".join(runs)) if runs else None, names)
+
+    def fill(self, values: dict[str, str]) -> str:
+        if self.runs is not None:
+            # All at once: to quote costs by the call.
+            lines = quoted_lines(self.runs.fill(values))
+            values = values | dict(zip(self.names, lines.split(_BETWEEN), strict=True))
+        return self.form.fill(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A letter with blanks. `messages` has its message by which of the two parts travel quoted: that may depend on the person."""
+
+    subject: _Form
+    text: _Part
+    html: _Part
+    messages: dict[tuple[bool, bool], _Message]
+
+    @classmethod
+    def of(cls, headers: dict[str, str], subject: str, text: str, html: str) -> Self:
+        """The skeleton of a letter that was rendered with the marks; `headers` as for `letters.assemble`, with slots in them."""
+        parts = _Part.of("plain", text), _Part.of("html", html)
+        either = (False, True)
+        messages = {(one, other): _Message.of(headers, parts, (one, other)) for one in either for other in either}
+        return cls(_Form.of(subject), *parts, messages)
 
     def fill(self, person: Person, headers: dict[str, str], *, message_id: str, date: datetime) -> Filled:
         """The letter of one person; `headers` are what the slots in its headers stand for."""
@@ -174,15 +188,13 @@ class Skeleton:
                 values[name] = value
                 values[_ESCAPED + name] = str(markupsafe.escape(value)) if _SPECIAL.search(value) else value
         subject, text, html = self.subject.fill(values), self.text.body.fill(values), self.html.body.fill(values)
-        slots = headers | {
-            "subject": encode_subject(subject),
-            "date": date_text(date),
-            "message_id": message_id,
-            "boundary": boundary_of(message_id),
-            "text": self.text.fill(text, values),
-            "html": self.html.fill(html, values),
-        }
-        return Filled(subject, text, html, self.message.fill(slots).encode())
+        message = self.messages[self.text.goes_quoted(text, values), self.html.goes_quoted(html, values)]
+        values |= headers
+        values["subject"] = encode_subject(subject)
+        values["date"] = date_text(date)
+        values["message_id"] = message_id
+        values["boundary"] = boundary_of(message_id)
+        return Filled(subject, text, html, message.fill(values).encode())
 
 
 def slot(name: str) -> str:
