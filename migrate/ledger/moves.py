@@ -84,11 +84,11 @@ _AFTER, _REASON, _REPLY = 3, 5, 8
 
 
 class _Listed:
-    """The statements of many letters at once, where a database takes rows as one parameter (`listed`)."""
+    """The statements of many letters at once, where a database takes rows as one parameter (`listed`). Events are in the order of the rows."""
 
     def __init__(self, backend: str) -> None:
         (given,) = columns_of(backend, letter.c.id)
-        self.moved = sa.insert(letter_event).from_select(_EVENT, sa.select(given, *(_given(name) for name in _EVENT[1:])).order_by(given))
+        self.moved = sa.insert(letter_event).from_select(_EVENT, sa.select(given, *(_given(name) for name in _EVENT[1:])))
         id_, owner, lease_until, *settled = columns_of(backend, *_OF_STEP)
         still = (letter.c.id == id_, letter.c.state == "sending", letter.c.owner == owner, letter.c.lease_until == lease_until)
         self.held = sa.select(id_, lease_until).where(*still)
@@ -99,7 +99,7 @@ class _Listed:
         self.returns = returns
         after, reason, reply = settled[0], settled[2], settled[5]
         told = (id_, *(_given(name) for name in _EVENT[1:5]), after, reason, reply)
-        self.stepped = sa.insert(letter_event).from_select(_EVENT, sa.select(*told).order_by(id_))
+        self.stepped = sa.insert(letter_event).from_select(_EVENT, sa.select(*told))
 
 
 _LISTED: Final = {backend: _Listed(backend) for backend in BACKENDS}
