@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, count
-from typing import Final
+from typing import Final, NamedTuple
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
@@ -26,8 +25,7 @@ UNRENDERABLE: Final = "unrenderable"
 GIVEN_UP: Final = "tries_used_up"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What is to be settled about a letter, and the receipt if a mail server was asked."""
 
     settlement: Settlement

@@ -16,6 +16,7 @@ from migrate.delivery.attempt import quickly
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk
 from migrate.delivery.pace import Pace
+from migrate.delivery.processor import Processor
 from migrate.delivery.sender import Round, Sender
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
@@ -43,6 +44,7 @@ def deliver(
     stale_at: datetime | None = None,
     hours: Hours | None = None,
     stop: Stop | None = None,
+    number: int | None = None,
     retrying: Retrying | None = None,
     watch: Watch = lambda _: None,
 ) -> Delivered:
@@ -50,7 +52,7 @@ def deliver(
 
     An address that the server calls unknown or disabled counts as bounced for `bounce_days`. With `until_empty` letters that are to be
     tried again soon are waited for; from `stale_at` on, when the directory was read too long ago, and outside the `hours`, nothing but
-    confirmations goes out, and nothing else is waited for. `retrying` bounds the tries at a letter whose connection broke; tests pass
+    confirmations goes out, and nothing else is waited for. `number` is which of several processes this is. `retrying` bounds the tries at a letter whose connection broke; tests pass
     one that does not wait. `watch` hears of each letter done, in any thread.
     """
     stop = stop or Stop()
@@ -66,6 +68,7 @@ def deliver(
         trouble=Trouble(),
         watch=watch,
         retrying=retrying or quickly(stop),
+        processor=Processor(number),
         bounce_days=bounce_days,
         until_empty=until_empty,
     )

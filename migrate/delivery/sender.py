@@ -14,6 +14,7 @@ from migrate.delivery.attempt import attempt, composed, unrenderable
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk, Settled
 from migrate.delivery.pace import Pace
+from migrate.delivery.processor import Processor
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
 from migrate.errors import LedgerError, MailServerError
@@ -45,6 +46,7 @@ class Round:
     trouble: Trouble
     watch: Watch
     retrying: Retrying
+    processor: Processor
     bounce_days: int
     until_empty: bool
 
@@ -59,6 +61,7 @@ class Sender:
     _settled: list[Settled] = field(default_factory=list)
     _written: dict[int, Letter | UnrenderableError] = field(default_factory=dict)
     _slots: deque[datetime] = field(default_factory=deque)
+    _come: int = 0
     _trading: float = 0.0
     _sending: float = 0.0
 
@@ -90,6 +93,7 @@ class Sender:
 
     def _next(self, at_once: int) -> bool:
         """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
+        self.round.processor.keep()
         while not self.round.stop.asked:
             wanted = self._wanted(at_once)
             if self.round.pace:
@@ -119,15 +123,25 @@ class Sender:
 
     def _due(self, pace: Pace, wanted: int) -> int:
         """For how many of the letters wanted, one at least, there are slots whose time has come; there is none if it is asked to end."""
-        while not self._slots or (len(self._slots) < wanted and not pace.seconds_until(self._slots[-1])):
+        while True:
+            while self._come < len(self._slots) and not pace.seconds_until(self._slots[self._come]):
+                self._come += 1
+            if self._slots and (len(self._slots) >= wanted or self._come < len(self._slots)):
+                break
             slot = pace.take()
             if slot is None:
                 break
             self._slots.append(slot)
-        return min(wanted, max(1, sum(not pace.seconds_until(slot) for slot in self._slots)))
+        return min(wanted, max(1, self._come))
 
     def _seconds_left(self) -> float:
-        return self.round.pace.seconds_until(self._slots[0]) if self.round.pace and self._slots else 0.0
+        """Until the time of the next letter in hand has come."""
+        return self.round.pace.seconds_until(self._slots[0]) if self.round.pace and self._slots and not self._come else 0.0
+
+    def _use_slot(self) -> None:
+        if self._slots:
+            self._slots.popleft()
+            self._come = max(0, self._come - 1)
 
     def _trade(self, wanted: int) -> list[ClaimedLetter]:
         given = self.round.desk.trade(self._settled, wanted)
@@ -163,8 +177,7 @@ class Sender:
             self._settle(Settlement("released", not_before=until))
             return
         letter = self._write(this, now)
-        if self._slots:
-            self._slots.popleft()
+        self._use_slot()
         if isinstance(letter, UnrenderableError):
             self._settle(unrenderable(this, letter, shared.composer, now))
             shared.watch(1)

@@ -32,27 +32,26 @@ class Trouble:
 
     def hear(self, address: str, receipt: Receipt, now: datetime) -> MailServerError | None:
         """Takes note of an answer; the error that ends the delivery if it was one refusal too many."""
-        domain = _domain(address)
         with self._turn:
             if receipt.verdict == "sent":
                 self._refused.clear()
                 if not self._put_off:
                     return None
-                del self._put_off[domain]
+                del self._put_off[_domain(address)]
                 for other, times in self._put_off.items():
                     if times >= DEFERRALS:
                         self._left_alone[other] = now + MOMENT
                 self._put_off = Counter({other: times for other, times in self._put_off.items() if times < DEFERRALS})
                 return None
             if receipt.verdict == "temporary":
-                self._put_off[domain] += 1
+                self._put_off[_domain(address)] += 1
             self._refused.add(address)
             return _refuses_everybody(receipt) if len(self._refused) >= REFUSALS else None
 
     def left_alone_until(self, address: str, now: datetime) -> datetime | None:
         """Until when a letter to the address should wait, or None if it may go."""
         with self._turn:
-            until = self._left_alone.get(_domain(address))
+            until = self._left_alone.get(_domain(address)) if self._left_alone else None
             return until if until is not None and until > now else None
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -140,8 +139,7 @@ def move(
     return moved
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One claimed letter's own way out of `sending`; what is None is left as it stands, but for `reason` and `not_before`.
 
     `owner` and `lease_until` are those of the claim: whoever has lost it decides nothing any more.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import ssl
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from migrate.mail.letters import Letter
 
@@ -22,8 +21,7 @@ class NotHandedOverError(OSError):
     """The connection broke before the end of a letter's data was sent, so the server cannot have taken it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A server's answer; `code` is -1 where it is none at all. `text` is its lines without the code."""
 
     code: int

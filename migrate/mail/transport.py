@@ -12,9 +12,8 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings
@@ -25,8 +24,7 @@ LONGEST_REPLY: Final = 300
 _ENHANCED: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the mail server said about a letter.
 
     `sent`: it took the letter. `temporary`: it did not, and trying again may help. `permanent`: it never will. `uncertain`: it may have
