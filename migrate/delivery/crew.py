@@ -52,8 +52,8 @@ def deliver(
 
     An address that the server calls unknown or disabled counts as bounced for `bounce_days`. With `until_empty` letters that are to be
     tried again soon are waited for; from `stale_at` on, when the directory was read too long ago, and outside the `hours`, nothing but
-    confirmations goes out, and nothing else is waited for. `number` is which of several processes this is. `retrying` bounds the tries at a letter whose connection broke; tests pass
-    one that does not wait. `watch` hears of each letter done, in any thread.
+    confirmations goes out, and nothing else is waited for. `number` is which of several processes this is, from 0. `retrying` bounds the
+    tries at a letter whose connection broke; tests pass one that does not wait. `watch` hears of each letter done, in any thread.
     """
     stop = stop or Stop()
     desk = Desk(claims, clock, stale_at=stale_at, hours=hours, stop=stop)

@@ -1,7 +1,7 @@
 """The processor that the senders of one process keep to, on Linux.
 
 Python lets one thread of a process run at a time. Senders that are spread over processors hand this right from one processor to another
-at almost every call, which has to be woken for it; on one processor they take turns for a fraction of that (`python -m benchmarks.kept`).
+at almost every call, which has to be woken for it; on one processor they merely take turns: docs/decisions/0005 has the figures.
 Further processors are used by further processes (`workers`), by the mail server and by the database.
 """
 
@@ -35,7 +35,9 @@ class Processor:
         self._allowed = _allowed()
         self._turn = threading.Lock()
         self._kept = threading.local()
-        self._here = self._allowed[(_running_on() if first is None else first) % len(self._allowed)] if self._allowed else None
+        self._here: int | None = None
+        if self._allowed:
+            self._here = _running_on() if first is None else self._allowed[first % len(self._allowed)]
         self._look_at = 0.0
         self._seen: tuple[float, float, Mapping[int, float]] | None = None
 

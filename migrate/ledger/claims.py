@@ -160,13 +160,13 @@ class Claims:
 
     def _sweep(self, connection: sa.Connection, now: datetime) -> Swept:
         here = {"campaign": self.campaign_id, "now": now, "limit": BATCH}
-        expired = list(connection.execute(_EXPIRED, here).scalars())
+        expired = connection.execute(_EXPIRED, here).scalars().all()
         tried = {"attempts": letter.c.attempts + 1, "settled_at": now} | IDLE
         swept = move(
             connection, expired, "sending", "uncertain", at=now, actor=self.owner, reason=LEASE_EXPIRED,
             only=[letter.c.lease_until <= now], values=tried,
         )  # fmt: skip
-        unsure = list(connection.execute(_UNSURE, here).scalars())
+        unsure = connection.execute(_UNSURE, here).scalars().all()
         back = {"resent": True, "not_before": None, "settled_at": None}
         requeued = move(
             connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason=RESENT, only=_RESENT_BY_ITSELF, values=back
@@ -175,7 +175,7 @@ class Claims:
 
     def _claim(self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool) -> list[ClaimedLetter]:
         here = {"campaign": self.campaign_id, "now": now}
-        late = list(connection.execute(_LATE, here | {"limit": BATCH}).scalars())
+        late = connection.execute(_LATE, here | {"limit": BATCH}).scalars().all()
         if late:
             move(
                 connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
@@ -301,18 +301,18 @@ _HOLD: Final = _by_id(_holding)
 _IN_ORDER: Final = sa.text("SET LOCAL enable_sort = off")
 
 
-def _picked(connection: sa.Connection, wanted: dict[str, Any], *, only_confirmations: bool) -> list[sa.Row[Any]]:
+def _picked(connection: sa.Connection, wanted: dict[str, Any], *, only_confirmations: bool) -> Sequence[sa.Row[Any]]:
     """The next letters in their order, locked, as `_WHOLE` has them."""
     backend = connection.dialect.name
     if backend == "sqlite":
-        return list(connection.execute(_NEXT[only_confirmations, True], wanted))
+        return connection.execute(_NEXT[only_confirmations, True], wanted).all()
     if backend == "postgresql":
         # Without fresh statistics it takes a queue of a million for one of a few, and sorts all of it for every claim.
         connection.execute(_IN_ORDER)
     # Servers lock first, and only what is theirs to lock: some would lock the notices too, some read all of them for a few.
-    next_ = list(connection.execute(_NEXT[only_confirmations, False], wanted).scalars())
+    next_ = connection.execute(_NEXT[only_confirmations, False], wanted).scalars().all()
     if not next_:
         return []
-    found = connection.execute(_THESE_WHOLE[backend], ids(backend, next_) | {"today": wanted["today"]})
+    found = connection.execute(_THESE_WHOLE[backend], ids(backend, next_) | {"today": wanted["today"]}).all()
     by_id = {row[0]: row for row in found}
     return [by_id[id_] for id_ in next_]

@@ -83,7 +83,10 @@ _AFTER, _REASON, _REPLY = 3, 5, 8
 
 
 class _Listed:
-    """The statements of many letters at once, where a database takes rows as one parameter (`listed`). Events are in the order of the rows."""
+    """The statements of many letters at once, where a database takes rows as one parameter (`listed`).
+
+    Events come in the order of the rows: sorted they may not be (`claims._IN_ORDER`).
+    """
 
     def __init__(self, backend: str) -> None:
         (given,) = columns_of(backend, letter.c.id)
@@ -188,7 +191,7 @@ def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime,
     given: dict[str, Any] = {LISTED: listing(rows)}
     if listed.returns:
         given |= ids(connection.dialect.name, [step.letter_id for step in steps])
-    found = connection.execute(listed.step if listed.returns else listed.held, given)
+    found = connection.execute(listed.step if listed.returns else listed.held, given).all()
     held = frozenset((letter_id, lease_until) for letter_id, lease_until in found)
     if not listed.returns:
         connection.execute(listed.step, given)

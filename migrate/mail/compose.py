@@ -24,7 +24,7 @@ from migrate.mail.letters import Letter, assemble
 from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
 from migrate.mail.sample import samples
 from migrate.mail.settings import MailSettings
-from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missing, slot
+from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missing, slot, steady
 from migrate.mail.templates import PARTS, Sources, compiled, environment, trees
 
 LANGUAGE: Final = "en"
@@ -140,7 +140,8 @@ class Composer:
     def _skeleton(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> Skeleton | None:
         """The skeleton of all letters that agree in everything but their persons' values; None if it cannot be written."""
         said = (facts.standing, facts.methods, facts.default_method, facts.change, facts.had, facts.seen_at, facts.locale)
-        key = (kind, missing(person), said, self._campaign.today(now), cutoff, now >= cutoff)
+        are_steady = steady(person)
+        key = (kind, missing(person), are_steady, said, self._campaign.today(now), cutoff, now >= cutoff)
         try:
             return self._skeletons[key]
         except KeyError:
@@ -153,7 +154,7 @@ class Composer:
         else:
             subject, text, html = rendered
             headers = self._headers(kind, slot("address"), slot("reference"), slot("occasion"))
-            skeleton = Skeleton.of(headers, subject.strip(), text, html)
+            skeleton = Skeleton.of(headers, subject.strip(), text, html, are_steady=are_steady)
         if len(self._skeletons) >= _SKELETONS:
             self._skeletons.clear()
         self._skeletons[key] = skeleton

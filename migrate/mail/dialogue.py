@@ -11,6 +11,7 @@ from migrate.mail.letters import Letter
 
 _LONGEST_LINE: Final = 8192
 _AT_ONCE: Final = 65536
+_ANNOUNCED: Final = ("MAIL", "RCPT", "DATA")
 
 
 class ClosedEarlyError(OSError):
@@ -79,13 +80,15 @@ class Dialogue:
         """
         replies: list[Reply] = []
         try:
-            if self.pipelines and not announced:
-                self.say(self.announcement(letter))
+            if self.pipelines:
+                if not announced:
+                    self.say(self.announcement(letter))
+                replies += (self.reply() for _ in _ANNOUNCED)
+                return replies
             for command in self._commands(letter):
-                if not self.pipelines:
-                    self.say(command)
+                self.say(command)
                 replies.append(self.reply())
-                if not self.pipelines and replies[-1].refuses:
+                if replies[-1].refuses:
                     break
         except OSError as error:
             if not replies:
@@ -108,17 +111,18 @@ class Dialogue:
         while True:
             line = self._line()
             code = int(line[:3]) if line[:3].isdigit() else -1
-            texts.append(line[4:].strip())
+            text = line[4:].strip()
             if code < 0 or line[3:4] != b"-":
-                return Reply(code, b"\n".join(texts))
+                return Reply(code, b"\n".join([*texts, text]) if texts else text)
+            texts.append(text)
 
     def _line(self) -> bytes:
-        while b"\n" not in self._heard and len(self._heard) <= _LONGEST_LINE:
+        while (end := self._heard.find(b"\n")) < 0 and len(self._heard) <= _LONGEST_LINE:
             more = self._socket.recv(_AT_ONCE)
             if not more:
                 raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
             self._heard += more
-        line, _, self._heard = self._heard.partition(b"\n")
+        line, self._heard = (self._heard[:end], self._heard[end + 1 :]) if end >= 0 else (self._heard, b"")
         if len(line) > _LONGEST_LINE:
             raise smtplib.SMTPResponseException(500, "Line too long.")
         return line

@@ -72,15 +72,19 @@ class Facts:
     @classmethod
     def from_json(cls, text: str) -> Facts:
         """The inverse of `to_json`. Facts that this version does not know are left out."""
-        known: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in _NAMES}
+        known: dict[str, Any] = json.loads(text)
+        if not known.keys() <= _KNOWN:
+            known = {name: value for name, value in known.items() if name in _KNOWN}
         for several in ("methods", "had"):
-            known[several] = tuple(known.get(several, ()))
+            if several in known:
+                known[several] = tuple(known[several])
         if "seen_at" in known:
             known["seen_at"] = datetime.fromisoformat(known["seen_at"])
         return cls(**known)
 
 
 _NAMES: Final = tuple(field.name for field in fields(Facts))
+_KNOWN: Final = frozenset(_NAMES)
 
 
 def clean(text: str, longest: int = LONGEST_NAME) -> str:

@@ -37,6 +37,10 @@ _NONCE: Final = secrets.token_hex(8)
 _MARK: Final = re.compile(rf"{_NONCE}:(\w+):{_NONCE}")
 _ESCAPED: Final = "escaped_"
 _RUN: Final = "run"
+_STEADY: Final = ("reference", _ESCAPED + "reference")
+"""The blank whose values are alike in all that quoting looks at, if they are `steady`."""
+_STAND_IN: Final = secrets.token_hex(4)
+"""Any steady value."""
 _BETWEEN: Final = f"\r\n{_NONCE}\r\n"
 _SPECIAL: Final = re.compile("[&<>\"']")
 """What escaping for HTML changes; most names have none of it."""
@@ -60,6 +64,12 @@ def fits(person: Person) -> bool:
     """Whether personal values are such as the proof assumes them: one line each, without outer spaces."""
     given = [value for value in person.values() if value]
     return "".join(given).isprintable() and given == [value.strip() for value in given]
+
+
+def steady(person: Person) -> bool:
+    """Whether the reference is such as we make them, so that a line that names nothing else is quoted the same way whatever it is."""
+    value = person["reference"] or ""
+    return len(value) == len(_STAND_IN) and value.isascii() and value.isalnum()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +128,34 @@ class _Part:
         used = [values[name] for name in self.names]
         return not ("".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)))
 
-    def laid_out(self, runs: list[str], *, quote: bool) -> str:
-        """The part of a message. If it is quoted it has a blank for each run of lines with blanks, and the run is added to `runs`."""
+    def laid_out(self, runs: list[str], *, quote: bool, are_steady: bool) -> str:
+        """The part of a message. If it is quoted it has a blank for each run of lines that can only be quoted once they are filled in, and
+        the run is added to `runs`."""
         if not quote:
             return as_it_is_part(self.subtype, self.lines)
         pieces: list[str] = []
-        for has_blanks, group in itertools.groupby(self.lines, lambda line: bool(_MARK.search(line))):
-            if has_blanks:
-                pieces.append(_mark(f"{_RUN}{len(runs)}"))
-                runs.append("".join(f"{line}\n" for line in group))
+        each = [(line, _quoted_already(line, are_steady=are_steady)) for line in self.lines]
+        for can_be, group in itertools.groupby(each, lambda both: both[1] is not None):
+            if can_be:
+                pieces += (done for _, done in group if done is not None)
             else:
-                pieces += quoted(list(group))
+                pieces.append(_mark(f"{_RUN}{len(runs)}"))
+                runs.append("".join(f"{line}\n" for line, _ in group))
         return quoted_part(self.subtype, pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A message with blanks. `runs`, if any, are the runs of lines that are to be quoted, one below the other; `names` names their blanks."""
+    """A message with blanks. `runs`, if any, are the runs of lines to be quoted, one below the other; `names` are those of their blanks."""
 
     form: _Form
     runs: _Form | None
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, headers: dict[str, str], parts: Sequence[_Part], quote: Sequence[bool]) -> Self:
+    def of(cls, headers: dict[str, str], parts: Sequence[_Part], quote: Sequence[bool], *, are_steady: bool) -> Self:
         runs: list[str] = []
-        text, html = (part.laid_out(runs, quote=this) for part, this in zip(parts, quote, strict=True))
+        text, html = (part.laid_out(runs, quote=this, are_steady=are_steady) for part, this in zip(parts, quote, strict=True))
         message = lay_out(
             headers,
             subject=_mark("subject"),
@@ -173,11 +185,14 @@ class Skeleton:
     messages: dict[tuple[bool, bool], _Message]
 
     @classmethod
-    def of(cls, headers: dict[str, str], subject: str, text: str, html: str) -> Self:
-        """The skeleton of a letter that was rendered with the marks; `headers` as for `letters.assemble`, with slots in them."""
+    def of(cls, headers: dict[str, str], subject: str, text: str, html: str, *, are_steady: bool) -> Self:
+        """The skeleton of a letter that was rendered with the marks; `headers` as for `letters.assemble`, with slots in them.
+
+        `are_steady` says it of all its persons.
+        """
         parts = _Part.of("plain", text), _Part.of("html", html)
         either = (False, True)
-        messages = {(one, other): _Message.of(headers, parts, (one, other)) for one in either for other in either}
+        messages = {(one, other): _Message.of(headers, parts, (one, other), are_steady=are_steady) for one in either for other in either}
         return cls(_Form.of(subject), *parts, messages)
 
     def fill(self, person: Person, headers: dict[str, str], *, message_id: str, date: datetime) -> Filled:
@@ -195,6 +210,18 @@ class Skeleton:
         values["message_id"] = message_id
         values["boundary"] = boundary_of(message_id)
         return Filled(subject, text, html, message.fill(values).encode())
+
+
+def _quoted_already(marked_line: str, *, are_steady: bool) -> str | None:
+    """A line as it is quoted whoever it is for, with its blanks; None if that depends on the person."""
+    blanks = _Form.of(marked_line).blanks
+    if blanks and not (are_steady and set(blanks) <= set(_STEADY)):
+        return None
+    (line,) = quoted([_MARK.sub(_STAND_IN, marked_line)])
+    found = line.split(_STAND_IN)
+    if len(found) != len(blanks) + 1:
+        return None  # a line that is too long is broken there
+    return "".join(itertools.chain.from_iterable(zip(found, [*map(_mark, blanks), ""], strict=True)))
 
 
 def slot(name: str) -> str:

@@ -11,6 +11,7 @@ a letter costs one round trip. Of a letter that was only announced nothing was s
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import socket
 import ssl
@@ -43,6 +44,8 @@ _WANTS_SIGN_IN: Final = (530, 534, 535, 538)
 _END_OF_DATA: Final = b".\r\n"
 _IN_HAND: Final = 32
 """Letters that a connection may have in hand to a server that takes them as fast as they are announced."""
+_DOT_FIRST: Final = re.compile(rb"\n\.")
+"""Which few letters have; to find none takes half as long as to replace none."""
 _GOODBYE: Final = 5.0
 """Seconds that QUIT may take: all letters are settled by then."""
 _REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
@@ -228,7 +231,7 @@ def _receipt(verdict: Verdict, reply: Reply, *, of_address: bool = False) -> Rec
 
 def _dot_stuffed(message: bytes) -> bytes:
     """The message as DATA carries it: a dot at the beginning of a line doubled (RFC 5321 §4.5.2), a line end at the end."""
-    stuffed = message.replace(b"\r\n.", b"\r\n..")
+    stuffed = message.replace(b"\r\n.", b"\r\n..") if _DOT_FIRST.search(message) else message
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
     return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"

@@ -11,6 +11,7 @@ from mail.post import MARIA
 
 from migrate.delivery import Pace, Stop
 from migrate.delivery.desk import Desk
+from migrate.delivery.processor import Processor
 from migrate.delivery.sender import Round, Sender
 from migrate.delivery.trouble import Trouble
 from migrate.mail.compose import Composer
@@ -43,7 +44,7 @@ def sender(scene: Scene, composer: Composer, office: PostOffice, pace: Pace | No
     return Sender(
         Round(
             claims=scene.worker(), desk=desk, composer=composer, transport=office, pace=pace, clock=lambda: NOW, stop=Stop(),
-            trouble=Trouble(), watch=lambda _: None, retrying=AT_ONCE, bounce_days=90, until_empty=False,
+            trouble=Trouble(), watch=lambda _: None, retrying=AT_ONCE, processor=Processor(), bounce_days=90, until_empty=False,
         )
     )  # fmt: skip
 

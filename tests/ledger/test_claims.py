@@ -291,7 +291,7 @@ def test_a_claim_sorts_no_outbox_that_the_database_knows_nothing_of_yet(scene: S
 
 
 def test_nothing_is_sorted_once_sorting_is_turned_off(scene: Scene) -> None:
-    """Up to PostgreSQL 17 a sort then looks so dear that the server compiles it: 70 ms for each hand of letters, where it has a compiler."""
+    """Up to PostgreSQL 17 a sort then looks so dear that a server with a compiler compiles it: 70 ms for each hand of letters."""
     scene.queue(*(queue_row(f"a{n}") for n in range(30)))
     engine = scene.ledger.engine
     plans: dict[str, str] = {}

@@ -136,3 +136,12 @@ def test_who_cannot_be_written_to_holds_up_nobody_else(tmp_path: Path) -> None:
     for _ in range(2):
         assert "nonsense" in str(outcome(fills, replace(MARIA, standing="unknown")))
         assert isinstance(outcome(fills, MARIA), Letter)
+
+
+@pytest.mark.parametrize("reference", ["7KQ4MX2P", "22222222", "a=b", "é2345678", "x" * 70, "1&2<3>45"])
+def test_a_line_that_names_nothing_but_the_reference_is_broken_where_it_would_be(reference: str, tmp_path: Path) -> None:
+    """Quoted once for everybody, with every place that a soft break may have before, in and after the reference."""
+    lines = [f"{'y' * length}{{{{ reference }}}}{'=' * (length % 3)}{'z' * (length % 7)}" for length in range(55, 160)]
+    body = "\n".join(["{{ 'é' }}", "{{ reference }}", "{{ reference }} {{ reference }}", *lines])
+    fills, writes = overriding(tmp_path, subject_txt="s", body_txt=body, body_html=f"<p>{body}</p>")
+    assert outcome(fills, MARIA, reference=reference) == outcome(writes, MARIA, reference=reference)
