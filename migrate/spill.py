@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 BATCH: Final = 2048
 _GATHERED: Final = 65536
+_HELD: Final = 16384
 _TOGETHER: Final = 4
 
 
@@ -61,7 +62,7 @@ class Sorted:
     """Frames with an `account_id`, kept so that the rows of any range of ids can be had together, however they came.
 
     What comes is gathered into pieces, and each piece is sorted byte by byte, which for UTF-8 is also how Python compares text. A single
-    piece stays in memory.
+    piece that is small stays in memory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +99,7 @@ class Sorted:
 
     def close(self) -> None:
         """Everything has come; from here on rows can be had."""
-        if self._gathered and not self._pieces:
+        if self._gathered and not self._pieces and self.rows <= _HELD:
             self._held = self._settle().to_batches(max_chunksize=BATCH)
             return
         if self._gathered:
@@ -113,6 +114,12 @@ class Sorted:
             self._readers.mine = self._spill.reader()
         return self._readers.mine.get_batch(number)
 
+    def _part(self, number: int, low: str | None, high: str | None) -> pa.RecordBatch:
+        """The rows of a batch whose id lies in [low, high). They are copied where they are few: they would keep all of it in memory."""
+        batch = self._batch(number)
+        part = within(batch, low, high)
+        return part if self._held or part.num_rows > batch.num_rows // 2 else part.take(pa.array(range(part.num_rows), pa.int32()))
+
     def cuts(self, rows: int) -> list[str]:
         """Ids that part the rows into ranges of about so many."""
         firsts = sorted(first for _, ids in self._pieces for first in ids)
@@ -124,7 +131,7 @@ class Sorted:
         for start, ids in self._pieces:
             begin = 0 if low is None else max(0, bisect_left(ids, low) - 1)
             end = len(ids) if high is None else bisect_left(ids, high)
-            found += [within(self._batch(start + i), low, high) for i in range(begin, end)]
+            found += [self._part(start + i, low, high) for i in range(begin, end)]
         return pa.Table.from_batches(found) if any(batch.num_rows for batch in found) else None
 
     def having(self, ids: pa.Array) -> set[str]:

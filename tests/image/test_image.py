@@ -35,6 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every border between batches, ranges and windows is met."""
     monkeypatch.setattr(spill, "BATCH", 4)
     monkeypatch.setattr(spill, "_GATHERED", 12)
+    monkeypatch.setattr(spill, "_HELD", 6)
     monkeypatch.setattr(records, "BATCH", 8)
     monkeypatch.setattr(rows, "_SLACK", 3)
     monkeypatch.setattr(snapshot, "RANGE", 8)
