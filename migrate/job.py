@@ -120,7 +120,8 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             now = options.as_of or clock()
             approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
-                read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
+                with directory.begun():
+                    read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
 
                 def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Future[Kept], Run]:
                     rules = _rules(config, composer, connection, now, options)
@@ -165,7 +166,8 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
         with _kept_in(scratch):
-            read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
+            with directory.begun():
+                read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
             with ledger.read() as connection:
                 rules = _rules(config, composer, connection, now, options)
                 prior = Prior(connection, config.campaign.name)
