@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from migrate.errors import DirectoryError
 
 BATCH: Final = 2048
 _GATHERED: Final = 65536
@@ -160,3 +164,18 @@ def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.Recor
 
 def _place(batch: pa.RecordBatch, bound: str) -> int:
     return bisect_left(batch.column("account_id"), bound, key=lambda found: found.as_py())
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A private folder for what is spilled, gone afterwards."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="migrate-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise DirectoryError(
+            f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
+            where="TMPDIR",
+            hint="Set it to a folder that can be written, and has room.",
+        ) from error
+    with folder as name:
+        yield Path(name)
