@@ -68,7 +68,7 @@ def main() -> int:
         (job, "draft", DECIDING),
         (Ledger, "write", RECORDING),
         (job, "_identified", KEEPING),
-        (job, "_report", REPORTING),
+        (job, "write_reports", REPORTING),
     ):
         watch.on(owner, name, step)
     code = migrate()

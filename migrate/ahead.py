@@ -6,8 +6,8 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import closing
-from typing import Any, Final, TypeVar
+from contextlib import closing, contextmanager
+from typing import Any, Final, Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -22,39 +22,64 @@ def ahead(items: Generator[_T, None, None], most: int = 1) -> Iterator[_T]:
 
     The generator runs, and is closed, in that thread alone.
     """
-    waiting: queue.Queue[Any] = queue.Queue(most)
-    enough = threading.Event()
+    with begun(items, most) as made:
+        yield from made
 
-    def put(item: Any) -> None:
-        while not enough.is_set():
+
+@contextmanager
+def begun(items: Generator[_T, None, None], most: int = 1) -> Iterator[Iterator[_T]]:
+    """The same, but the first is made at once, before anybody asks; and none is any more when the context ends."""
+    made = _Made(items, most)
+    maker = threading.Thread(target=made.make, daemon=True)
+    maker.start()
+    try:
+        yield iter(made)
+    finally:
+        made.enough.set()
+        maker.join(_PATIENCE)
+
+
+class _Made(Generic[_T]):
+    """Items between the thread that makes them and whoever asks for them, until it is `enough`."""
+
+    def __init__(self, items: Generator[_T, None, None], most: int) -> None:
+        self.enough = threading.Event()
+        self._items = items
+        self._waiting: queue.Queue[Any] = queue.Queue(most)
+
+    def make(self) -> None:
+        try:
+            with closing(self._items):
+                for item in self._items:
+                    self._put((item, None))
+                    if self.enough.is_set():
+                        return
+            self._put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are asked for
+            self._put((None, error))
+
+    def _put(self, item: Any) -> None:
+        while not self.enough.is_set():
             try:
-                waiting.put(item, timeout=_LOOK_UP)
+                self._waiting.put(item, timeout=_LOOK_UP)
             except queue.Full:
                 continue
             return
 
-    def make() -> None:
-        try:
-            with closing(items):
-                for item in items:
-                    put((item, None))
-                    if enough.is_set():
-                        return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where the items are asked for
-            put((None, error))
-
-    maker = threading.Thread(target=make, daemon=True)
-    maker.start()
-    try:
-        while (made := waiting.get()) is not None:
+    def __iter__(self) -> Iterator[_T]:
+        while (made := self._get()) is not None:
             item, error = made
             if error is not None:
                 raise error
             yield item
-    finally:
-        enough.set()
-        maker.join(_PATIENCE)
+
+    def _get(self) -> Any:
+        while True:
+            try:
+                return self._waiting.get(timeout=_LOOK_UP)
+            except queue.Empty:
+                if self.enough.is_set():  # never to be taken for the end of the items
+                    raise RuntimeError("more was asked for than was made until the end of the context") from None
 
 
 def meanwhile(work: Callable[[], _T]) -> Future[_T]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -18,53 +17,34 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
 
 from migrate import approval, guards, image, review, status
 from migrate.addressing import judge
 from migrate.ahead import meanwhile
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting, worker, workers
+from migrate.delivering import HURRY, Watch, deliver_waiting, letters_of, outbox_of, smtp_of, unwatched, waiting_until
+from migrate.delivery import Clock, Delivered, Stop, Waiting, worker, workers
 from migrate.directory import Tally, mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
-from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError, ReportError
+from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError
 from migrate.image import Image, Records, Whole
-from migrate.ledger import history, outbox, runs
-from migrate.ledger.claims import Claims
+from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
-from migrate.mail.settings import SmtpSettings
-from migrate.mail.transport import open_transport
 from migrate.plan import Moment
-from migrate.reading import Kept, fingerprint, take
+from migrate.reading import Kept, take
 from migrate.recording import ReadFacts, counts_of, told_of, write_down
-from migrate.report import evidence, folder
-from migrate.report.recall import LAST_EVENT, Recall
-from migrate.report.terms import Terms
+from migrate.report import folder
+from migrate.reporting import PATIENCE, already_done, write_reports
 from migrate.schedule import due, stages
-
-Watch = Callable[[str, int], None]
-"""Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
-wait (`queued`)."""
+from migrate.spill import scratch_folder
 
 _SOME_LETTERS_FAILED: Final = 5
 _DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety")
 """The tables of the configuration that decide about accounts."""
-_LEASE: Final = timedelta(minutes=5)
-_ANSWERS: Final = 12
-"""Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it: its lease outlasts them."""
-_HURRY: Final = timedelta(seconds=1)
-"""How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
-_PAGE: Final = 20_000
-"""So many accounts are read from the ledger at a time."""
-_REPORT_PATIENCE: Final = timedelta(minutes=5)
-
-
-def _unwatched(_step: str, _more: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +83,7 @@ class Result:
         return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] else 0
 
 
-def run(config: Config, options: Options = Options(), watch: Watch = _unwatched, composer: Composer | None = None) -> Result:
+def run(config: Config, options: Options = Options(), watch: Watch = unwatched, composer: Composer | None = None) -> Result:
     """The scheduled job. Raises before it changed anything, or returns what it did.
 
     `composer` is the one of this configuration, if the caller runs it more than once and has it already.
@@ -120,7 +100,8 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
             now = options.as_of or clock()
             approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
-                read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
+                with directory.begun():
+                    read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
 
                 def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Future[Kept], Run]:
                     rules = _rules(config, composer, connection, now, options)
@@ -140,13 +121,13 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
                 made, stopped, kept, recorded = ledger.write(decide)
             recorded, records = _identified(config, ledger, recorded, kept)
         sender = worker()
-        delivered = _deliver(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
+        delivered = deliver_waiting(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
-        facts |= told_of(approved) | {"letters": _letters(ledger, recorded, delivered, sender), "waiting": None, "evidence": None}
+        facts |= told_of(approved) | {"letters": letters_of(ledger, recorded, delivered, sender), "waiting": None, "evidence": None}
         try:
-            with _already_done(facts):
-                patience = _HURRY if delivered.signal else _REPORT_PATIENCE
-                _report(config, ledger, recorded, facts, clock, patience, records)
+            with already_done(facts):
+                patience = HURRY if delivered.signal else PATIENCE
+                write_reports(config, ledger, recorded, facts, clock, patience, records)
         except LockedError:
             # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
             if not delivered.signal:
@@ -155,7 +136,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = _unwatched,
 
 
 @contextmanager
-def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatched) -> Iterator[tuple[Draft, Whole, dict[str, Any]]]:
+def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatched) -> Iterator[tuple[Draft, Whole, dict[str, Any]]]:
     """The same without any effect: the draft, every account as it would be recorded, and the object of `migrate dry-run --json`. What they
     point to lives as long as the context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
     """
@@ -165,7 +146,8 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
         with _kept_in(scratch):
-            read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
+            with directory.begun():
+                read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
             with ledger.read() as connection:
                 rules = _rules(config, composer, connection, now, options)
                 prior = Prior(connection, config.campaign.name)
@@ -177,13 +159,13 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = _unwatc
 
 
 def send(
-    config: Config, as_of: datetime | None = None, watch: Watch = _unwatched, *, processes: int = 1, until_empty: bool = False
+    config: Config, as_of: datetime | None = None, watch: Watch = unwatched, *, processes: int = 1, until_empty: bool = False
 ) -> tuple[Delivered, dict[str, int], Waiting]:
     """Only delivers what is queued. What was done; how many letters are in each state afterwards, and until when they wait.
 
     Several processes share the connections of the configuration, each with at least one of its own.
     """
-    smtp = _smtp(config)
+    smtp = smtp_of(config)
     if smtp and processes > smtp.connections:
         raise ConfigError(
             f"[mail.smtp] connections = {smtp.connections} allows no more workers than that.",
@@ -199,18 +181,18 @@ def send(
         clock = clock_from(as_of)
         if processes == 1:
             composer = config.composer()
-            delivered = _deliver(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
+            delivered = deliver_waiting(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
         else:
             delivered = workers(processes, send_beside, config, campaign_id, as_of, processes, until_empty)
-        return delivered, outbox_of(ledger, campaign_id), _waiting(config, ledger, campaign_id, clock())
+        return delivered, outbox_of(ledger, campaign_id), waiting_until(config, ledger, campaign_id, clock())
 
 
 def send_beside(config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, stop: Stop) -> Delivered:
     """What each of several processes does for `send`."""
     composer, clock = config.composer(), clock_from(as_of)
     with Ledger.open(config.ledger, create=False) as ledger:
-        return _deliver(
-            config, ledger, campaign_id, composer, worker(), clock, _unwatched, processes=processes, until_empty=until_empty, stop=stop
+        return deliver_waiting(
+            config, ledger, campaign_id, composer, worker(), clock, unwatched, processes=processes, until_empty=until_empty, stop=stop
         )
 
 
@@ -223,7 +205,7 @@ def finish(config: Config) -> str | None:
     with Ledger.open(config.ledger, create=False) as ledger:
         with ledger.read() as connection:
             facts = status.summary(connection, replace(last, evidence_at=datetime.now(UTC)))
-        _report(config, ledger, last, facts, clock_from(None))
+        write_reports(config, ledger, last, facts, clock_from(None))
         return last.run_id
 
 
@@ -233,21 +215,6 @@ def clock_from(as_of: datetime | None) -> Clock:
         return lambda: datetime.now(UTC)
     shift = as_of.astimezone(UTC) - datetime.now(UTC)
     return lambda: datetime.now(UTC) + shift
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A private folder for the snapshot and the draft, gone afterwards."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="migrate-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise DirectoryError(
-            f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
-            where="TMPDIR",
-            hint="Set it to a folder that can be written, and has room.",
-        ) from error
-    with folder as name:
-        yield Path(name)
 
 
 @contextmanager
@@ -276,15 +243,6 @@ def _identified(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept
             return runs.find(connection, recorded.seq), found.image.records
     except (OSError, LedgerError):
         return recorded, None
-
-
-def _fingerprint(ledger: Ledger, recorded: Run) -> str:
-    """Of a run that ended before it knew the fingerprint of its read."""
-    try:
-        with ledger.read() as connection, scratch_folder() as scratch:
-            return fingerprint(history.accounts_as_of(connection, recorded.campaign_id, recorded.seq, chunk=_PAGE), scratch)
-    except OSError as error:
-        raise ReportError(f"there is no room to look at all accounts: {error.strerror or error}.", where="TMPDIR") from error
 
 
 def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:
@@ -341,80 +299,6 @@ def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None
     return held
 
 
-def _deliver(
-    config: Config,
-    ledger: Ledger,
-    campaign_id: int,
-    composer: Composer,
-    sender: str,
-    clock: Clock,
-    watch: Watch,
-    *,
-    processes: int = 1,
-    until_empty: bool = False,
-    stop: Stop | None = None,
-) -> Delivered:
-    smtp = _smtp(config)
-    with ledger.read() as connection:
-        last = runs.last(connection, campaign_id)
-    assert last is not None  # a campaign is made by its first run
-    stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
-    hours = config.schedule.hours(config.campaign.zone)
-    lease = _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0)
-    stop = stop or Stop()
-    with ledger.hurried(_HURRY) as hurried:
-        claims = Claims(hurried, campaign_id, sender, lease, config.campaign.zone)
-        now = clock()
-        watch("queued", claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now)))
-        delivered = deliver(
-            claims,
-            composer,
-            open_transport(config.mail, stop.event),
-            Pace(hurried, f"{smtp.host}:{smtp.port}", smtp.letters_per_second, stop=stop) if smtp else None,
-            clock,
-            bounce_days=config.mail.bounce_days,
-            stale_at=stale_at,
-            hours=hours,
-            connections=smtp.connections // processes if smtp else 1,
-            until_empty=until_empty,
-            stop=stop,
-            watch=lambda more: watch("deliver", more),
-        )
-    if clock() >= stale_at:
-        with ledger.read() as connection:
-            delivered.stale = outbox.reminders_waiting(connection, campaign_id)
-    return delivered
-
-
-def _smtp(config: Config) -> SmtpSettings | None:
-    return config.mail.smtp if config.mail.transport == "smtp" else None
-
-
-def outbox_of(ledger: Ledger, campaign_id: int | None) -> dict[str, int]:
-    """How many letters of the campaign are in each state."""
-    with ledger.read() as connection:
-        return outbox.counts(connection, campaign_id)
-
-
-def _waiting(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Waiting:
-    with ledger.read() as connection:
-        return waiting(connection, campaign_id, config.schedule.hours(config.campaign.zone), now)
-
-
-def _letters(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:
-    """What became of letters in this run, and how many wait after it."""
-    with ledger.read() as connection:
-        withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.started_at)
-        queued = outbox.counts(connection, recorded.campaign_id)["queued"]
-    return {
-        "sent": delivered.sent,
-        "failed": delivered.failed,
-        "uncertain": delivered.uncertain,
-        "withdrawn": withdrawn,
-        "queued": queued,
-    }
-
-
 def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[str, Any]:
     """The part of the object of `migrate run --json` (design §15) that a draft knows."""
     return {
@@ -424,71 +308,6 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
         "rejected": made.outcomes["rejected"],
         **counts_of(made, tally),
     }
-
-
-def _report(
-    config: Config,
-    ledger: Ledger,
-    recorded: Run,
-    facts: dict[str, Any],
-    clock: Clock,
-    patience: timedelta = _REPORT_PATIENCE,
-    records: Records | None = None,
-) -> None:
-    """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before.
-
-    `records` are what the run recorded, if they are at hand: the ledger says the same, more slowly.
-    """
-    # A clock that was set back meanwhile does not date the evidence before what it tells of.
-    at = max(clock(), recorded.started_at)
-    facts["waiting"] = _waiting(config, ledger, recorded.campaign_id, at).facts()
-    terms = Terms.of(config.campaign, config.schedule, config.policy)
-    with reporting(config, ledger, patience):
-        if not recorded.directory_fingerprint:
-            recorded = replace(recorded, directory_fingerprint=_fingerprint(ledger, recorded))
-            ledger.write(lambda connection: runs.identify(connection, recorded.seq, recorded.directory_fingerprint))
-        with ledger.read() as connection:
-            last_event = history.last_event(connection)
-            written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, facts)
-        facts["evidence"] = str(written.folder) if written else None
-
-        def complete(connection: sa.Connection) -> None:
-            known = {name: facts[name] for name in ("letters", "waiting")} | {LAST_EVENT: last_event}
-            runs.count(connection, recorded.seq, {**recorded.counts, **known})
-            runs.complete(
-                connection,
-                recorded.seq,
-                finished_at=clock(),
-                evidence=facts["evidence"],
-                evidence_at=at,
-                manifest_digest=written.manifest_digest if written else None,
-            )
-
-        ledger.write(complete)
-
-
-@contextmanager
-def _already_done(facts: dict[str, Any]) -> Iterator[None]:
-    """A run whose reports cannot be written has happened all the same, and says so."""
-    try:
-        yield
-    except ReportError as error:
-        sent, queued = facts["letters"]["sent"], facts["letters"]["queued"]
-        what = f"{error.what} Run {facts['run_id']} is recorded: {sent:,} letters sent, {queued:,} queued; only its reports are missing."
-        raise ReportError(what, where=error.where, hint=error.hint) from error
-
-
-@contextmanager
-def reporting(config: Config, ledger: Ledger, patience: timedelta = _REPORT_PATIENCE) -> Iterator[None]:
-    """Holds the right to write reports, waiting a while for whoever has it now."""
-    patiently = Retrying(
-        retry=retry_if_exception_type(LockedError),
-        stop=stop_after_delay(patience),
-        wait=wait_fixed(0.2) + wait_random(0, 0.3),
-        reraise=True,
-    )
-    with patiently(RunLock.acquire, ledger, config.campaign.name, "report", f"report-{secrets.token_hex(8)}"):
-        yield
 
 
 def no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> None:

@@ -115,6 +115,7 @@ def _take(directory: Directory, language: str, folder: Path, image: Image | None
             unfit.append(frame.loc[translator.odd, "position"].to_numpy())
             if len(frame):
                 yield frame.assign(plain=~translator.odd & block.kept)
+                memory.trimmed()  # what translating took lies between what stays
 
     snapshot = Snapshot.take(changed(), folder)
     return Read(snapshot, rows, tally, translator, image, np.concatenate([np.zeros(0, "int64"), *unfit]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate.errors import DirectoryError
+
 BATCH: Final = 2048
 _GATHERED: Final = 65536
+_HELD: Final = 16384
 _TOGETHER: Final = 4
 
 
@@ -61,7 +66,7 @@ class Sorted:
     """Frames with an `account_id`, kept so that the rows of any range of ids can be had together, however they came.
 
     What comes is gathered into pieces, and each piece is sorted byte by byte, which for UTF-8 is also how Python compares text. A single
-    piece stays in memory.
+    piece that is small stays in memory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +103,7 @@ class Sorted:
 
     def close(self) -> None:
         """Everything has come; from here on rows can be had."""
-        if self._gathered and not self._pieces:
+        if self._gathered and not self._pieces and self.rows <= _HELD:
             self._held = self._settle().to_batches(max_chunksize=BATCH)
             return
         if self._gathered:
@@ -113,6 +118,12 @@ class Sorted:
             self._readers.mine = self._spill.reader()
         return self._readers.mine.get_batch(number)
 
+    def _part(self, number: int, low: str | None, high: str | None) -> pa.RecordBatch:
+        """The rows of a batch whose id lies in [low, high). They are copied where they are few: they would keep all of it in memory."""
+        batch = self._batch(number)
+        part = within(batch, low, high)
+        return part if self._held or part.num_rows > batch.num_rows // 2 else part.take(pa.array(range(part.num_rows), pa.int32()))
+
     def cuts(self, rows: int) -> list[str]:
         """Ids that part the rows into ranges of about so many."""
         firsts = sorted(first for _, ids in self._pieces for first in ids)
@@ -124,7 +135,7 @@ class Sorted:
         for start, ids in self._pieces:
             begin = 0 if low is None else max(0, bisect_left(ids, low) - 1)
             end = len(ids) if high is None else bisect_left(ids, high)
-            found += [within(self._batch(start + i), low, high) for i in range(begin, end)]
+            found += [self._part(start + i, low, high) for i in range(begin, end)]
         return pa.Table.from_batches(found) if any(batch.num_rows for batch in found) else None
 
     def having(self, ids: pa.Array) -> set[str]:
@@ -153,3 +164,18 @@ def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.Recor
 
 def _place(batch: pa.RecordBatch, bound: str) -> int:
     return bisect_left(batch.column("account_id"), bound, key=lambda found: found.as_py())
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A private folder for what is spilled, gone afterwards."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="migrate-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise DirectoryError(
+            f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
+            where="TMPDIR",
+            hint="Set it to a folder that can be written, and has room.",
+        ) from error
+    with folder as name:
+        yield Path(name)

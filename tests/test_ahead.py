@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from migrate.ahead import ahead, meanwhile
+from migrate.ahead import ahead, begun, meanwhile
 
 
 def numbers(seen: list[int], upto: int, closed: list[int]) -> Generator[int, None, None]:
@@ -53,6 +53,27 @@ def test_what_goes_wrong_is_raised_where_it_is_asked_for_after_what_went_well() 
     assert next(made) == 1
     with pytest.raises(OSError, match="no more"):
         next(made)
+
+
+def test_what_has_begun_is_made_before_anybody_asks() -> None:
+    first = threading.Event()
+
+    def says() -> Generator[int, None, None]:
+        first.set()
+        yield from range(50)
+
+    with begun(says(), most=4) as made:
+        assert first.wait(10)
+        assert list(made) == list(range(50))
+
+
+def test_what_ended_with_its_context_is_never_taken_for_complete() -> None:
+    closed: list[int] = []
+    with begun(numbers([], 50, closed)) as made:
+        assert next(made) == 0
+    assert len(closed) == 1
+    with pytest.raises(RuntimeError, match="end of the context"):
+        list(made)
 
 
 def test_what_is_done_meanwhile_is_returned_or_raised_when_it_is_asked_for() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from migrate import memory
 from migrate.cli.console import Console, Json, Quiet
 from migrate.cli.instants import AsOf, instant
 
@@ -27,6 +28,7 @@ def dry_run(
     quiet: Quiet = False,
 ) -> int:
     """The same as run without any effect: who would get what, and why."""
+    memory.frugal()
     from migrate import review
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from migrate import memory
 from migrate.cli.console import Console, Json
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
@@ -28,6 +29,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the reports of the last run, or of the last completed one of a day, from the ledger."""
+    memory.frugal()
     from migrate.job import finish
     from migrate.ledger.engine import Ledger
     from migrate.report import evidence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from migrate import memory
 from migrate.cli.console import Console, Json, Quiet
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
@@ -39,6 +40,7 @@ def run(
     """The scheduled job: read, assess, compare, plan, deliver, report."""
     # What is imported stays to the end, and a run makes few cycles: the collector need not go through all of it time and again.
     gc.set_threshold(50_000, 20, 100)
+    memory.frugal()
     from migrate.cli.progress import watching
     from migrate.job import Options
     from migrate.job import run as run_job

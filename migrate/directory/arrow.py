@@ -6,13 +6,11 @@ is then read the long way.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
-
-from migrate.ahead import ahead
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,19 +34,21 @@ def textual(declared: str) -> bool:
     return "INT" not in kind and any(word in kind for word in ("CHAR", "CLOB", "TEXT"))
 
 
-def frames(path: Path, table: str, columns: Mapping[str, str], declared: Mapping[str, str]) -> Iterator[pd.DataFrame]:
-    """The table, a frame after the other; `columns` is our name → theirs, `declared` their name → the declared type.
-
-    Raises Unlike, maybe after some frames were given.
-    """
+def batches(path: Path, table: str, columns: Mapping[str, str], declared: Mapping[str, str]) -> Generator[pa.RecordBatch, None, None]:
+    """The table, `ROWS` at a time, as `frames` takes it; `columns` is our name → theirs, `declared` their name → the declared type."""
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     wanted = ", ".join(_quoted(theirs) if textual(declared[theirs]) else _no_fraction(theirs) for theirs in columns.values())
     # The driver takes a column's type from its first values: a first row of texts makes every column one of text.
     first = ", ".join("''" for _ in columns)
+    yield from _batches(uri, f"SELECT {first} UNION ALL SELECT {wanted} FROM {_quoted(table)}")  # noqa: S608 - names are quoted
+
+
+def frames(read: Iterable[pa.RecordBatch], names: list[str]) -> Iterator[pd.DataFrame]:
+    """`batches`, a frame after the other, with our `names`. Raises Unlike, maybe after some frames were given."""
     position = -1
-    for batch in ahead(_batches(uri, f"SELECT {first} UNION ALL SELECT {wanted} FROM {_quoted(table)}")):  # noqa: S608 - names are quoted
+    for batch in read:
         rows = batch.slice(1) if position < 0 else batch
-        yield _frame(rows, list(columns), max(position, 0))
+        yield _frame(rows, names, max(position, 0))
         position += batch.num_rows
 
 

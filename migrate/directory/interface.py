@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Final, Self
@@ -102,6 +103,10 @@ class Directory(ABC):
         `methods.<word>`; `position`, the row's number in the source, from 1; and, where the source itself shows that a row is
         broken, `rejection`, the reason. Everything is read, or `DirectoryError` is raised.
         """
+
+    def begun(self) -> AbstractContextManager[None]:
+        """A context in which what `frames` gives first is read already, if the directory can do so beside other work."""
+        return nullcontext()
 
     def long_way(self) -> Directory:
         """The same directory without a shortcut, for when `frames` raised `migrate.directory.arrow.Unlike`."""

@@ -5,7 +5,7 @@ What is read is one SELECT, so one consistent state of the table; with `key`, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, model_validator
 
+from migrate.ahead import ahead, begun
 from migrate.directory import arrow
 from migrate.directory.columns import locate
 from migrate.directory.interface import Directory, DirectorySettings, near
@@ -20,6 +21,7 @@ from migrate.errors import ConfigError, DirectoryError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     import sqlalchemy as sa
 
 URL: Final = "[directory] url"
@@ -35,6 +37,10 @@ DRIVERS: Final[dict[str, str]] = {
 _EXTRAS: Final[dict[str, str]] = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _KNOWN: Final = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
 _FOR_GOOD: Final = ("authentication", "denied", "does not exist", "unknown database")
+
+
+_AHEAD: Final = 4
+"""Batches that are read before anybody asks for the first."""
 
 
 class SqlSettings(DirectorySettings):
@@ -95,7 +101,9 @@ class SqlDirectory(Directory):
     def __init__(self, settings: DirectorySettings, *, shortcut: bool = True) -> None:
         super().__init__(settings)
         self._url = _url(self.settings.url.get_secret_value())
-        self._shortcut = shortcut and self._url.get_backend_name() == "sqlite" and self.settings.key is None and arrow.available()
+        short = self._url.get_backend_name() == "sqlite" and self.settings.table is not None and self.settings.key is None
+        self._shortcut = shortcut and short and arrow.available()
+        self._begun: Iterator[pd.DataFrame] | None = None
 
     def long_way(self) -> SqlDirectory:
         return SqlDirectory(self.settings, shortcut=False)
@@ -105,7 +113,23 @@ class SqlDirectory(Directory):
         # Drivers take passwords as URL parameters too, and those are not hidden: leave all parameters out.
         return f"{what} of {self._url.set(query={}).render_as_string(hide_password=True)}"
 
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        if not self._shortcut:
+            yield
+            return
+        names, batches = self._columns()
+        with begun(batches, _AHEAD) as made:
+            self._begun = arrow.frames(made, names)
+            try:
+                yield
+            finally:
+                self._begun = None
+
     def frames(self) -> Iterator[pd.DataFrame]:
+        if self._shortcut:
+            yield from self._column_by_column()
+            return
         engine = self._engine()
         try:
             with self._told(), self._connect(engine) as connection:
@@ -201,21 +225,44 @@ class SqlDirectory(Directory):
     def _table(self, connection: sa.Connection, name: str) -> Iterator[pd.DataFrame]:
         import sqlalchemy as sa
 
-        inspector = sa.inspect(connection)
-        schema, table = self._find_table(inspector, name)
-        present = [str(column["name"]) for column in inspector.get_columns(table, schema)]
-        found = locate(self.settings, present, source=f"the table {name}")
+        schema, table, declared, found = self._located(connection, name)
         source = sa.table(sa.quoted_name(table, True), schema=sa.quoted_name(schema, True) if schema else None)
-        columns: list[sa.ColumnClause[Any]] = [sa.column(sa.quoted_name(present[i], True)) for i in found.values()]
-        if self._shortcut:
-            declared = {str(column["name"]): str(column["type"]) for column in inspector.get_columns(table, schema)}
-            theirs = {name: present[i] for name, i in found.items()}
-            yield from arrow.frames(Path(self._url.database or ""), table, theirs, declared)
-        elif self.settings.key is None:
+        columns: list[sa.ColumnClause[Any]] = [sa.column(sa.quoted_name(theirs, True)) for theirs in found.values()]
+        if self.settings.key is None:
             result = connection.execution_options(**self._streamed(connection)).execute(sa.select(*columns).select_from(source))
             yield from self._chunks(list(found), self._fetched(result))
         else:
-            yield from self._chunks(list(found), self._pages(connection, source, columns, present))
+            yield from self._chunks(list(found), self._pages(connection, source, columns, list(declared)))
+
+    def _located(self, connection: sa.Connection, name: str) -> tuple[str | None, str, dict[str, Any], dict[str, str]]:
+        """A table's schema and its own name; its columns, with their types; and which of them are ours, our name → theirs."""
+        import sqlalchemy as sa
+
+        inspector = sa.inspect(connection)
+        schema, table = self._find_table(inspector, name)
+        declared = {str(column["name"]): column["type"] for column in inspector.get_columns(table, schema)}
+        present = list(declared)
+        found = locate(self.settings, present, source=f"the table {name}")
+        return schema, table, declared, {ours: present[i] for ours, i in found.items()}
+
+    def _columns(self) -> tuple[list[str], Generator[pa.RecordBatch, None, None]]:
+        """The short way: our names of the table's columns, and what they hold."""
+        engine = self._engine()
+        try:
+            with self._told(), self._connect(engine) as connection:
+                _, table, declared, found = self._located(connection, self.settings.table or "")
+        finally:
+            engine.dispose()
+        types = {theirs: str(declared[theirs]) for theirs in found.values()}
+        return list(found), arrow.batches(Path(self._url.database or ""), table, found, types)
+
+    def _column_by_column(self) -> Iterator[pd.DataFrame]:
+        # What has begun is given once; whoever asks again gets a read of its own.
+        read, self._begun = self._begun, None
+        if read is None:
+            names, batches = self._columns()
+            read = arrow.frames(ahead(batches), names)
+        yield from read
 
     def _find_table(self, inspector: sa.Inspector, name: str) -> tuple[str | None, str]:
         schema, dot, table = name.partition(".")

@@ -17,6 +17,7 @@ from migrate.directory import Directory, Tally, arrow
 from migrate.directory.arrow import Unlike, textual
 from migrate.directory.sql import SqlDirectory, SqlSettings
 from migrate.directory.translate import Translator
+from migrate.errors import DirectoryError
 from migrate.image import as_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -112,3 +113,26 @@ def test_without_the_driver_the_long_way_is_taken(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(arrow, "find_spec", lambda name: None)
     monkeypatch.setattr(arrow, "frames", lambda *_: pytest.fail("there is no driver"))
     assert len(list(made(tmp_path / "users.db", [("u1", "a@example.com", "sms", 1, None)]).frames())) == 1
+
+
+def test_what_was_begun_is_given_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow, "ROWS", 3)
+    path = tmp_path / "users.db"
+    directory = made(path, [(f"u{n}", "x@example.com", "sms", 1, None) for n in range(100)])
+    with directory.begun():
+        # Who reads on asks for nothing more of the driver than what was begun; who reads again begins anew.
+        monkeypatch.setattr(arrow, "batches", lambda *_: (each for each in ()))
+        assert sum(len(frame) for frame in directory.frames()) == 100
+        assert not list(directory.frames())
+        monkeypatch.undo()
+        assert sum(len(frame) for frame in directory.frames()) == 100
+    with directory.begun():
+        pass
+    assert sum(len(frame) for frame in directory.frames()) == 100
+
+
+def test_a_table_that_is_not_there_is_told_where_reading_begins(tmp_path: Path) -> None:
+    directory = made(tmp_path / "users.db", [])
+    missing = SqlDirectory(directory.settings.model_copy(update={"table": "people"}))
+    with pytest.raises(DirectoryError, match="no table 'people'"), missing.begun():
+        pass

@@ -270,7 +270,7 @@ def test_a_read_that_is_given_up_leaves_nothing_open(
     monkeypatch.setattr(SqlDirectory, "chunk_rows", 5)
     closed: list[object] = []
     monkeypatch.setattr(sa.Engine, "dispose", lambda engine, *_: closed.append(engine))
-    frames = database(ROWS).frames()
+    frames = database(ROWS).long_way().frames()
     next(frames)
     assert not closed
     del frames

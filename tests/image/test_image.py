@@ -35,6 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every border between batches, ranges and windows is met."""
     monkeypatch.setattr(spill, "BATCH", 4)
     monkeypatch.setattr(spill, "_GATHERED", 12)
+    monkeypatch.setattr(spill, "_HELD", 6)
     monkeypatch.setattr(records, "BATCH", 8)
     monkeypatch.setattr(rows, "_SLACK", 3)
     monkeypatch.setattr(snapshot, "RANGE", 8)
@@ -266,16 +267,16 @@ def test_a_run_reports_what_it_recorded_though_another_made_its_image_meanwhile(
 
     office = Office(tmp_path / "office")
     lived(office)
-    deliver = job._deliver
+    deliver = job.deliver_waiting
 
     def slowly(*arguments: Any, **options: Any) -> Any:
-        monkeypatch.setattr(job, "_deliver", deliver)
+        monkeypatch.setattr(job, "deliver_waiting", deliver)
         office.change("u01", dept="Legal")
         office.run("2024-01-02T16:00")
         return deliver(*arguments, **options)
 
     office.change("u01", dept="Sales")
-    monkeypatch.setattr(job, "_deliver", slowly)
+    monkeypatch.setattr(job, "deliver_waiting", slowly)
     facts = office.run("2024-01-02T15:00")
     reported = {row["account_id"]: row["department"] for row in office.table(Path(facts["evidence"]) / "accounts.csv")}
     assert reported["u01"] == "Sales"

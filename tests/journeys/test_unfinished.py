@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from office import Office
 
-from migrate import job
+from migrate import job, reporting
 from migrate.errors import ReportError
 
 T30 = "2024-01-02T06:00"
@@ -22,7 +22,7 @@ def test_a_run_whose_reports_could_not_be_written_is_completed_by_report(office:
 
     office.write()
     with monkeypatch.context() as broken:
-        broken.setattr(job.evidence, "write", no_room)
+        broken.setattr(reporting.evidence, "write", no_room)
         assert office.migrate("run", "--as-of", T30).code == 2
     assert office.told() == [("ada@example.com", "T-30")]
     assert not (office.folder / "reports" / "latest").exists()
@@ -37,7 +37,7 @@ def test_a_run_that_died_before_it_could_report_holds_up_no_later_one(office: Of
     office.hire("ada", "sms")
     office.write()
     with monkeypatch.context() as broken:
-        broken.setattr(job, "_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(job, "write_reports", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert office.migrate("run", "--as-of", T30).code == 130
     facts = office.run("2024-01-02T12:00")
     assert facts["outcomes"] == {"nothing_due": 1}
