@@ -41,10 +41,11 @@ def deliver_waiting(
     watch: Watch,
     *,
     processes: int = 1,
+    number: int | None = None,
     until_empty: bool = False,
     stop: Stop | None = None,
 ) -> Delivered:
-    """Delivers what is queued; several `processes` share the connections of the configuration."""
+    """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`."""
     smtp = smtp_of(config)
     with ledger.read() as connection:
         last = runs.last(connection, campaign_id)
@@ -69,6 +70,7 @@ def deliver_waiting(
             connections=smtp.connections // processes if smtp else 1,
             until_empty=until_empty,
             stop=stop,
+            number=number,
             watch=lambda more: watch("deliver", more),
         )
     if clock() >= stale_at:

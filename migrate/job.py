@@ -187,12 +187,24 @@ def send(
         return delivered, outbox_of(ledger, campaign_id), waiting_until(config, ledger, campaign_id, clock())
 
 
-def send_beside(config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, stop: Stop) -> Delivered:
+def send_beside(
+    config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, number: int, stop: Stop
+) -> Delivered:
     """What each of several processes does for `send`."""
     composer, clock = config.composer(), clock_from(as_of)
     with Ledger.open(config.ledger, create=False) as ledger:
         return deliver_waiting(
-            config, ledger, campaign_id, composer, worker(), clock, unwatched, processes=processes, until_empty=until_empty, stop=stop
+            config,
+            ledger,
+            campaign_id,
+            composer,
+            worker(),
+            clock,
+            unwatched,
+            processes=processes,
+            number=number,
+            until_empty=until_empty,
+            stop=stop,
         )
 
 

@@ -22,7 +22,7 @@ _LOOK_AGAIN: Final = 0.2
 
 
 def workers(count: int, target: Callable[..., Delivered], *arguments: Any) -> Delivered:
-    """Calls `target(*arguments, stop)` in so many processes; what they did together.
+    """Calls `target(*arguments, number, stop)` in so many processes, `number` from 0; what they did together.
 
     SIGTERM and Ctrl-C are passed on, and a process whose parent has gone ends as if asked to. An error in one does not stop the others;
     it is raised when all have ended. Raises MigrateError for a process that was killed.
@@ -32,9 +32,9 @@ def workers(count: int, target: Callable[..., Delivered], *arguments: Any) -> De
     running = {}
     total, errors = Delivered(), []
     with stop.on_signals():
-        for number in range(1, count + 1):
+        for number in range(count):
             ours, theirs = context.Pipe(duplex=False)
-            running[ours] = context.Process(target=_worker, args=(theirs, target, arguments), name=f"worker {number}")
+            running[ours] = context.Process(target=_worker, args=(theirs, target, (*arguments, number)), name=f"worker {number + 1}")
             running[ours].start()
             theirs.close()
         passed_on = False
