@@ -42,7 +42,7 @@ _GO_AHEAD: Final = 354
 _CLOSING: Final = 421
 _WANTS_SIGN_IN: Final = (530, 534, 535, 538)
 _END_OF_DATA: Final = b".\r\n"
-_IN_HAND: Final = 32
+_IN_HAND: Final = 64
 """Letters that a connection may have in hand to a server that takes them as fast as they are announced."""
 _DOT_FIRST: Final = re.compile(rb"\n\.")
 """Which few letters have; to find none takes half as long as to replace none."""
