@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from migrate.errors import LedgerError, LockedError
-from migrate.ledger.engine import Ledger, is_busy
+from migrate.ledger.engine import Ledger
+from migrate.ledger.refusals import is_busy
 from migrate.ledger.schema import run_lock
 
 Purpose = Literal["run", "report"]

@@ -347,12 +347,13 @@ def test_a_new_ledger_that_several_open_at_the_same_moment_lets_all_of_them_in(t
     script = """
 import sys
 from pathlib import Path
-from migrate.ledger.engine import _use_wal
+from datetime import timedelta
+from migrate.ledger.sqlite import use_wal
 for number in range(60):
     go = Path(sys.argv[1]) / f"go{number}"
     while not go.exists():
         pass
-    _use_wal(Path(sys.argv[1]) / f"{number}.db")
+    use_wal(Path(sys.argv[1]) / f"{number}.db", timedelta(minutes=2))
 """
     for number in range(60):
         (tmp_path / f"{number}.db").touch()

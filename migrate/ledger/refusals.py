@@ -1,0 +1,109 @@
+"""What a database refuses, as a sentence that says what to do."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from migrate.errors import LedgerError
+from migrate.ledger import mysql
+
+WHERE: Final = "[ledger] url"
+EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+"""What to install for a database, by the name of its kind."""
+_NEEDED: Final = 64 << 10
+"""Bytes that SQLite takes beside the database before it writes anything: its -shm file grows by 32 KiB."""
+
+
+def is_busy(error: BaseException) -> bool:
+    """True if a database refused only because somebody else is writing."""
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.OperationalError):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(cause, "sqlstate", None) in ("55P03", "40001", "40P01") or mysql.code(cause) in mysql.BUSY
+
+
+def is_broken_off(error: BaseException) -> bool:
+    """True if a server ended a transaction because it and another one waited for each other. SQLite has one writer, and never does."""
+    cause = getattr(error.__cause__, "orig", None)
+    return getattr(cause, "sqlstate", None) in ("40001", "40P01") or mysql.code(cause) == mysql.DEADLOCK
+
+
+@contextmanager
+def driver_explained(url: sa.URL) -> Iterator[None]:
+    """Says what to install if the driver is missing."""
+    try:
+        yield
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        extra = EXTRAS.get(url.get_backend_name(), "postgres")
+        raise LedgerError(
+            f"the driver for {url.drivername} is not installed.", where=WHERE, hint=f"Type: pip install 'sms-migrate[{extra}]'"
+        ) from error
+
+
+@contextmanager
+def options_explained() -> Iterator[None]:
+    """PyMySQL looks at the options of a URL when it connects, the others when the engine is made."""
+    try:
+        yield
+    except (ArgumentError, TypeError, ValueError):
+        raise LedgerError(
+            "has an option that the driver does not know.", where=WHERE, hint="Remove what follows the question mark."
+        ) from None
+
+
+def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | None:
+    """A database's refusal as a sentence, or None for one that is our own mistake (and should be seen as a bug)."""
+    cause = error.orig
+    if isinstance(cause, sqlite3.DatabaseError):
+        return explained_sqlite(cause, described)
+    if is_busy(error):
+        return LedgerError(f"{described} is busy: another program is writing.", where=WHERE, hint="Try again in a minute.")
+    number = mysql.code(cause)
+    if not isinstance(error, OperationalError):
+        return None
+    said = " ".join(str(cause if number is None or cause is None else cause.args[-1]).split())
+    if url.password:
+        said = said.replace(str(url.password), "…")
+    return LedgerError(f"cannot use {described}: {said}", where=WHERE, hint="`migrate check` tries it again.")
+
+
+def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerError | None:
+    """The same for what SQLite itself says."""
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_IOERR and _is_full(Path(described)):
+        code = sqlite3.SQLITE_FULL
+    sentences: dict[int, tuple[str, str]] = {
+        sqlite3.SQLITE_FULL: (
+            f"the disk that holds {described} is full, and what was to be written there was not.",
+            "Make room and type the same command again; nothing is sent twice.",
+        ),
+        sqlite3.SQLITE_NOTADB: (f"{described} is not a SQLite database.", "Name another file, or move that one away."),
+        sqlite3.SQLITE_CORRUPT: (
+            f"{described} is damaged.",
+            f"Put a backup in its place; `sqlite3 {described} .recover` saves what is left.",
+        ),
+        sqlite3.SQLITE_READONLY: (f"{described} cannot be written.", "Give this account write access to the file and to its folder."),
+        sqlite3.SQLITE_PERM: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
+        sqlite3.SQLITE_CANTOPEN: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
+        sqlite3.SQLITE_IOERR: (f"the disk that holds {described} fails.", "Look at the disk, then run again."),
+        sqlite3.SQLITE_BUSY: (f"{described} is busy: another program is writing.", "Try again in a minute."),
+        sqlite3.SQLITE_LOCKED: (f"{described} is busy: another program is writing.", "Try again in a minute."),
+    }
+    found = sentences.get(code)
+    return None if found is None else LedgerError(found[0], where=WHERE, hint=found[1])
+
+
+def _is_full(path: Path) -> bool:
+    """SQLite calls a disk full only where it writes the database; where it makes the files beside it, the disk just fails."""
+    try:
+        return shutil.disk_usage(path.parent).free < _NEEDED
+    except OSError:
+        return False

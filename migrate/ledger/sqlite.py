@@ -1,0 +1,170 @@
+"""The ledger in a SQLite file: made, configured, copied; or only looked at, without one byte changed (design §9, §12)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+from migrate.errors import LedgerError
+from migrate.ledger.refusals import WHERE, is_busy
+
+_LOOK_UP: Final = timedelta(seconds=0.2)
+"""How long a wait for SQLite's one writer goes on before Python may heed a signal: none gets through while SQLite itself waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a file looked like when it was opened without locks; if it looks different afterwards, what was read cannot be trusted."""
+
+    path: Path
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Seen:
+        stat = path.stat()
+        return cls(path, stat.st_size, stat.st_mtime_ns)
+
+    def check(self, described: str) -> None:
+        if self != Seen.of(self.path):
+            raise LedgerError(f"{described} was written while it was read; what was read is not shown.", where=WHERE, hint="Try again.")
+
+
+def prepare(path: Path, *, create: bool) -> None:
+    """Make the file, readable by its owner alone, before SQLite would make it with the umask's rights."""
+    if path.exists():
+        if path.is_dir():
+            raise LedgerError(f"{path} is a folder, not a file.", where=WHERE, hint="Name a file in it.")
+        return
+    if not create:
+        raise LedgerError(f"there is no ledger at {path} yet.", where=WHERE, hint="`migrate run` makes it.")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise LedgerError(
+            f"cannot make {path}: {(error.strerror or 'refused').lower()}.",
+            where=WHERE,
+            hint=f"`mkdir -p {path.parent}`, or name another place." if not path.parent.exists() else "Name a place that can be written.",
+        ) from error
+
+
+def configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    """What every connection is told when it is made."""
+    # The driver's own BEGIN comes too late (at the first write); with None it leaves transactions to `begin`.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    # A run's inserts land all over the unique indexes; in SQLite's own 2 MB they would be read again and again.
+    connection.execute("PRAGMA cache_size = -49152")
+    # What a statement would undo if it failed half-way goes to a file otherwise: page by page, and never read again.
+    connection.execute("PRAGMA temp_store = MEMORY")
+
+
+def begin(connection: sa.Connection) -> None:
+    """Begins a look."""
+    connection.exec_driver_sql("BEGIN")
+
+
+def patient(busy: timedelta) -> Callable[[sa.Connection], None]:
+    """A writer waits at the door, in short waits one after the other, so that whoever asks it to end is heard."""
+    short = min(_LOOK_UP, busy)
+
+    def begin_patiently(connection: sa.Connection) -> None:
+        if not connection.get_execution_options().get("migrate_writes"):
+            begin(connection)
+            return
+        until = time.monotonic() + busy.total_seconds()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds(short)}")
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if not is_busy(error) or time.monotonic() >= until:
+                    raise
+            else:
+                break
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds(busy)}")
+
+    return begin_patiently
+
+
+def milliseconds(duration: timedelta) -> int:
+    """A duration as databases take it."""
+    return round(duration.total_seconds() * 1000)
+
+
+def use_wal(path: Path, busy: timedelta) -> None:
+    """SQLite turns one of two away at once who both change a file's journal, so it is asked again here."""
+    connection = sqlite3.connect(path, timeout=busy.total_seconds())
+    patiently = Retrying(retry=retry_if_exception(is_busy), stop=stop_after_delay(busy), wait=wait_random(0, 0.1), reraise=True)
+    try:
+        patiently(connection.execute, "PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def keep_copy(path: Path, revision: str) -> Path:
+    """A copy of the file as it was, through SQLite's own backup so that what still stands in the WAL is in it."""
+    kept, growing = path.with_name(f"{path.name}.{revision}.bak"), path.with_name(f"{path.name}.{revision}.bak-part")
+    growing.unlink(missing_ok=True)
+    os.close(os.open(growing, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    source, target = sqlite3.connect(path), sqlite3.connect(growing)
+    try:
+        source.backup(target)
+    finally:
+        source.close()
+        target.close()
+    growing.replace(kept)
+    return kept
+
+
+def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, tempfile.TemporaryDirectory[str] | None]:
+    """A file opened so that no byte of it or beside it changes; how it looked, and the folder of its copy, where that matters.
+
+    Even a reader writes in WAL mode: it makes the -shm file, or writes its mark there. Without a WAL everything stands in the file
+    itself, read as if it could not change (and `Seen` notices if it did). With a WAL and its -shm, the -shm is read only. A WAL whose -shm
+    is gone can be read only by somebody who may write, so a copy of both is.
+    """
+    wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
+    seen = scratch = None
+    if wal.exists() and shm.exists():
+        database, options = path, "mode=ro&readonly_shm=1"
+    elif (wal.exists() and wal.stat().st_size) or journal.exists():
+        scratch = tempfile.TemporaryDirectory(prefix="migrate-")
+        for part in (path, wal, journal):
+            if part.exists():
+                shutil.copyfile(part, Path(scratch.name) / part.name)
+        database, options = Path(scratch.name) / path.name, "mode=rw"
+    else:
+        database, options, seen = path, "mode=ro&immutable=1", Seen.of(path)
+    uri = f"file:{quote(str(database.absolute()))}?{options}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, timeout=busy.total_seconds(), check_same_thread=False)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool, max_overflow=-1)
+    sa.event.listen(engine, "connect", _leave_transactions_to_us)
+    sa.event.listen(engine, "begin", begin)
+    return engine, seen, scratch
+
+
+def _leave_transactions_to_us(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None
