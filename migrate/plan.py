@@ -19,11 +19,7 @@ from migrate.campaign import CampaignSettings
 from migrate.changes import Compared, addresses
 from migrate.schedule import Stage
 from migrate.standing import OUT_OF_SCOPE, PolicySettings
-
-OUTCOMES: Final = (
-    "rejected", "queued", "inactive", "exempt_sso", "exempt", "not_reminded", "nothing_due", "too_soon", "paused", "no_address",
-    "bad_address", "domain_not_allowed", "bounced", "unrenderable", "not_in_plan", "held",
-)  # fmt: skip
+from migrate.words import CONFIRMATION
 
 Judge = Callable[[pd.Series], pd.DataFrame]
 """Addresses → `outcome` ('' where it can be mailed, else no_address, bad_address, domain_not_allowed, bounced) and `reason`."""
@@ -58,7 +54,6 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
 }  # fmt: skip
 """A letter to be composed and queued; `row` is its account's index in the frame of accounts."""
 
-CONFIRMATION: Final = "change_confirmation"
 _STANDS: Final = ("queued", "sending", "sent", "uncertain")
 
 
