@@ -1,6 +1,6 @@
 """One run from start to finish, and the dry run that is the same path cut before the commit (design §2).
 
-This is the only module that knows every step. Read `run`: lock, read, draft, guard, record, deliver, report.
+This is the only module that knows every step. Read `go_on`, which follows `migrate.start`: read, draft, guard, record, deliver, report.
 """
 
 from __future__ import annotations
