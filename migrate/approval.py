@@ -29,9 +29,10 @@ from migrate.digests import file_digest
 from migrate.errors import GuardError
 from migrate.ledger.outbox import QUEUE_COLUMNS
 from migrate.mail.compose import Composer
-from migrate.plan import CONFIRMATION, STRUCK_OUT
+from migrate.plan import STRUCK_OUT
 from migrate.report import cells, resaved
 from migrate.review import FACTS, PLAN, PLAN_COLUMNS, TWIN, PlanFacts
+from migrate.words import CONFIRMATION
 
 NOT_LISTED: Final = "not in the plan"
 _SHOWN: Final = 10

@@ -15,13 +15,7 @@ import pandas as pd
 
 from migrate.accounts import ADDRESS_SEPARATOR, RECORD_COLUMNS, conform
 from migrate.standing import BACKUP_CODE, UNCERTAIN, PolicySettings, has_any
-
-MAILED: Final = (
-    "two_step_disabled", "authenticator_enabled", "authenticator_removed", "sms_enabled", "sms_removed", "authenticator_changed",
-)  # fmt: skip
-"""The changes that are confirmed by mail, in order of precedence."""
-NOT_MAILED: Final = ("reclassified", "cutoff_removal", "gone", "returned")
-CHANGES: Final = MAILED + NOT_MAILED
+from migrate.words import MAILED
 
 CHANGE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",

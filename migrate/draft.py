@@ -27,10 +27,11 @@ from migrate.ledger.prior import Prior
 from migrate.letters import COMPOSED_COLUMNS, Composed, compose
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
-from migrate.plan import CONFIRMATION, OPEN_COLUMNS, STRUCK_OUT, Judge, LeftOut, Moment
+from migrate.plan import OPEN_COLUMNS, STRUCK_OUT, Judge, LeftOut, Moment
 from migrate.snapshot import Range, Snapshot
 from migrate.spill import Sorted, Spill
 from migrate.standing import PolicySettings, assess, at_cutoff
+from migrate.words import CONFIRMATION
 
 OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outcome_reason")
 

@@ -12,7 +12,8 @@ from migrate.accounts import conform, words_of
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
 from migrate.mail.letters import Letter, message_id
-from migrate.plan import CONFIRMATION, LETTER_COLUMNS, Moment
+from migrate.plan import LETTER_COLUMNS, Moment
+from migrate.words import CONFIRMATION
 
 COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
     "language": "str", "standing": "str", "days_left": "int32", "facts": "str", "subject": "str", "message_id": "str",

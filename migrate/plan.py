@@ -1,7 +1,7 @@
 """Who is told what now, and what became of everybody else (design §7, §8). Pure: frames in, frames out.
 
-Every row read leaves with exactly one outcome of `OUTCOMES`. A plan knows neither the ledger nor the mail: what the ledger remembers of
-letters comes in as frames, and whether an address can be mailed comes in as a judgement (`Judge`).
+Every row read leaves with exactly one of the `OUTCOMES` in `migrate.words`. A plan knows neither the ledger nor the mail: what the ledger
+remembers of letters comes in as frames, and whether an address can be mailed comes in as a judgement (`Judge`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ from migrate.campaign import CampaignSettings
 from migrate.changes import Compared, addresses
 from migrate.schedule import Stage
 from migrate.standing import OUT_OF_SCOPE, PolicySettings
-
-OUTCOMES: Final = (
-    "rejected", "queued", "inactive", "exempt_sso", "exempt", "not_reminded", "nothing_due", "too_soon", "paused", "no_address",
-    "bad_address", "domain_not_allowed", "bounced", "unrenderable", "not_in_plan", "held",
-)  # fmt: skip
+from migrate.words import CONFIRMATION
 
 Judge = Callable[[pd.Series], pd.DataFrame]
 """Addresses → `outcome` ('' where it can be mailed, else no_address, bad_address, domain_not_allowed, bounced) and `reason`."""
@@ -58,7 +54,6 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
 }  # fmt: skip
 """A letter to be composed and queued; `row` is its account's index in the frame of accounts."""
 
-CONFIRMATION: Final = "change_confirmation"
 _STANDS: Final = ("queued", "sending", "sent", "uncertain")
 
 

@@ -23,10 +23,10 @@ from migrate.digests import file_digest
 from migrate.draft import Draft
 from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
-from migrate.plan import CONFIRMATION
 from migrate.report import cells, folder, lines, resaved
 from migrate.report.cells import CellType
 from migrate.snapshot import REJECTED_COLUMNS
+from migrate.words import CONFIRMATION
 
 PLAN: Final = "plan.csv"
 FACTS: Final = "plan.json"

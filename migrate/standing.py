@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from migrate.accounts import METHODS, methods_of
@@ -84,6 +83,7 @@ def has_any(methods: pd.Series, bits: int) -> pd.Series:
 
 def _by_methods(accounts: pd.DataFrame, policy: PolicySettings) -> pd.Series:
     """The standing that the methods alone give: everything below `exempt` in the table of design §5."""
+    import numpy as np
     import pandas as pd
 
     methods = accounts["methods"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.approval import Approval
-from migrate.plan import CONFIRMATION
+from migrate.words import CONFIRMATION
 
 ADA: dict[str, Any] = {
     "account_id": "ada", "tenure": 1, "kind": "reminder", "occasion": "T-30", "told_cutoff": "2024-02-01T08:00:00Z",

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.accounts import METHODS, methods_of
-from migrate.changes import CHANGES, MAILED, Compared, addresses, compare
+from migrate.changes import Compared, addresses, compare
 from migrate.standing import PolicySettings
+from migrate.words import CHANGES, MAILED
 
 NOW = at("2024-01-10 14:00")
 LATER = at("2024-02-02 14:00")

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from migrate.accounts import METHODS, conform
 from migrate.addressing import judge
-from migrate.changes import MAILED, compare
+from migrate.changes import compare
 from migrate.plan import (
     LAST_TOLD_COLUMNS,
     OPEN_COLUMNS,
-    OUTCOMES,
     TOLD_COLUMNS,
     WAITING_COLUMNS,
     Confirmations,
@@ -30,6 +29,7 @@ from migrate.plan import (
 )
 from migrate.schedule import ScheduleSettings, due, stages
 from migrate.standing import PolicySettings, assess
+from migrate.words import MAILED, OUTCOMES
 
 STAGES = stages(CAMPAIGN, ScheduleSettings())
 T30 = at("2024-01-02 14:00")

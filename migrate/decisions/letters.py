@@ -14,8 +14,8 @@ from migrate.explain.memory import in_force
 from migrate.ledger import bounces, outbox, schema
 from migrate.ledger.references import as_typed
 from migrate.ledger.states import LetterState
-from migrate.plan import CONFIRMATION
 from migrate.standing import OUT_OF_SCOPE
+from migrate.words import CONFIRMATION
 
 _STANDS: Final = ("queued", "sending", "sent", "uncertain")
 

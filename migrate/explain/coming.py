@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from migrate.config import Config
 from migrate.explain.memory import InForce, Notice
-from migrate.plan import CONFIRMATION
 from migrate.schedule import stages
 from migrate.standing import OUT_OF_SCOPE, PolicySettings
+from migrate.words import CONFIRMATION
 
 _STANDS: Final = ("queued", "sending", "sent", "uncertain")
 _UNMAILABLE: Final = ("no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable")

@@ -21,7 +21,7 @@ from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UtcInstant, bounce, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, LetterState
-from migrate.plan import CONFIRMATION
+from migrate.words import CONFIRMATION
 
 _S = TypeVar("_S", sa.Select[Any], sa.Update)
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from migrate.ledger import schema
 from migrate.ledger.moves import batches
-from migrate.plan import CONFIRMATION
+from migrate.words import CONFIRMATION
 
 Kind = Literal["exemption", "pause"]
 

@@ -21,7 +21,7 @@ from migrate.ledger.moves import BATCH, FRESH, batches, move, record
 from migrate.ledger.references import as_typed, reference
 from migrate.ledger.schema import campaign, letter, letter_event, notice, run
 from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
-from migrate.plan import CONFIRMATION
+from migrate.words import CONFIRMATION
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",

@@ -17,7 +17,8 @@ from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty
 from migrate.ledger import schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.moves import batches
-from migrate.plan import CONFIRMATION, LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.words import CONFIRMATION
 
 Bound = str | None
 

@@ -18,10 +18,9 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from migrate.accounts import ACCOUNT_TYPES
-from migrate.changes import CHANGES
 from migrate.ledger.states import STATES
-from migrate.plan import OUTCOMES
 from migrate.standing import AT_CUTOFF, STANDINGS
+from migrate.words import CHANGES, OUTCOMES
 
 NOTICE_KINDS: Final = (
     "announcement", "reminder", "final_reminder", "cutoff_passed", "change_confirmation", "check_up", "cutoff_moved", "manager_digest",

@@ -12,7 +12,7 @@ from migrate.ledger.consistency.database import Check, rows
 from migrate.ledger.references import reference
 from migrate.ledger.schema import account, campaign, letter, letter_event, notice
 from migrate.ledger.states import TRANSITIONS
-from migrate.plan import CONFIRMATION
+from migrate.words import CONFIRMATION
 
 _SETTLED: Final = ("sent", "failed", "uncertain", "withdrawn")
 _TRIED: Final = ("sent", "failed", "uncertain")
