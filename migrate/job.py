@@ -1,6 +1,6 @@
 """One run from start to finish, and the dry run that is the same path cut before the commit (design §2).
 
-This is the only module that knows every step. Read `run`: lock, read, draft, guard, record, deliver, report.
+This is the only module that knows every step. Read `go_on`, which follows `migrate.start`: read, draft, guard, record, deliver, report.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import json
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,44 +23,28 @@ from migrate.addressing import judge
 from migrate.ahead import meanwhile
 from migrate.config import Config
 from migrate.delivering import HURRY, Watch, deliver_waiting, letters_of, outbox_of, smtp_of, unwatched, waiting_until
-from migrate.delivery import Clock, Delivered, Stop, Waiting, worker, workers
+from migrate.delivery import Delivered, Stop, Waiting, workers
 from migrate.directory import Tally, mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError
 from migrate.image import Image, Records, Whole
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
-from migrate.ledger.lock import RunLock
+from migrate.ledger.lock import worker
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.plan import Moment
 from migrate.reading import Kept, take
 from migrate.recording import ReadFacts, counts_of, told_of, write_down
-from migrate.report import folder
 from migrate.reporting import PATIENCE, already_done, write_reports
 from migrate.schedule import due, stages
 from migrate.spill import scratch_folder
+from migrate.start import Options, Start, clock_from, no_time_travel, started
 
 _SOME_LETTERS_FAILED: Final = 5
 _DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety")
 """The tables of the configuration that decide about accounts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a person asks of one run. `as_of` sets its clock; with `send` false letters stay queued.
-
-    `accept_directory` accepts a read that the partial-directory guard would refuse; with `as_baseline` its changes are recorded and
-    nobody is mailed about them. `plan` is the folder of a reviewed dry run, and `approved_by` who lets it go out.
-    """
-
-    as_of: datetime | None = None
-    send: bool = True
-    accept_directory: bool = False
-    as_baseline: bool = False
-    plan: Path | None = None
-    approved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +72,22 @@ def run(config: Config, options: Options = Options(), watch: Watch = unwatched, 
 
     `composer` is the one of this configuration, if the caller runs it more than once and has it already.
     """
-    clock = clock_from(options.as_of)
-    composer = composer or config.composer()
-    folder.writable(config.reports.dir)
-    directory = open_directory(config.directory)
-    with ExitStack() as held:
-        ledger = held.enter_context(Ledger.open(config.ledger, create=True))
-        no_time_travel(config, ledger, options.as_of)
-        scratch = held.enter_context(scratch_folder())
-        with RunLock.acquire(ledger, config.campaign.name, "run", worker()) as lock:
+    with started(config, options, composer) as start:
+        return go_on(start, watch)
+
+
+def go_on(start: Start, watch: Watch = unwatched) -> Result:
+    """The run that has started, to its end; gives its lock back before it delivers."""
+    config, options, clock, composer = start.config, start.options, start.clock, start.composer
+    directory, ledger = start.directory, start.ledger
+    with scratch_folder() as scratch:
+        with start.alone:
             now = options.as_of or clock()
             approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
-                with directory.begun():
-                    read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
+                with start.reading:
+                    last = _image(config, ledger, now)
+                    read = take(directory, config.campaign.language, scratch, last, lambda more: watch("read", more))
 
                 def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Future[Kept], Run]:
                     rules = _rules(config, composer, connection, now, options)
@@ -115,7 +101,7 @@ def run(config: Config, options: Options = Options(), watch: Watch = unwatched, 
                     kept = meanwhile(lambda: read.kept(made, aside, _rules_digest(config, now)))
                     facts_of_read = ReadFacts(directory.describe(), clock())
                     recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
-                    lock.still_mine(connection)
+                    start.lock.still_mine(connection)
                     return made, stopped, kept, recorded
 
                 made, stopped, kept, recorded = ledger.write(decide)
@@ -221,14 +207,6 @@ def finish(config: Config) -> str | None:
         return last.run_id
 
 
-def clock_from(as_of: datetime | None) -> Clock:
-    """The real clock, or one that was set to an instant and goes on from there."""
-    if as_of is None:
-        return lambda: datetime.now(UTC)
-    shift = as_of.astimezone(UTC) - datetime.now(UTC)
-    return lambda: datetime.now(UTC) + shift
-
-
 @contextmanager
 def _kept_in(scratch: Path) -> Iterator[None]:
     """Says where there was no room for what is kept while a run reads and decides; nothing has been changed then."""
@@ -320,18 +298,3 @@ def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[s
         "rejected": made.outcomes["rejected"],
         **counts_of(made, tally),
     }
-
-
-def no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> None:
-    """With real mail, `--as-of` may neither rewrite the past nor send the future's mail today (design §15)."""
-    if as_of is None or config.mail.transport != "smtp" or config.safety.allow_time_travel:
-        return
-    with ledger.read() as connection:
-        last = Prior(connection, config.campaign.name).last_run()
-    hint = "Leave --as-of away, or set [safety] allow_time_travel = true for a rehearsal."
-    if last is not None and as_of < last.as_of:
-        raise ConfigError(
-            f"{as_of:%Y-%m-%d %H:%M} UTC lies before the last run ({last.as_of:%Y-%m-%d %H:%M} UTC).", where="--as-of", hint=hint
-        )
-    if abs(as_of - datetime.now(UTC)) > timedelta(days=1):
-        raise ConfigError(f"{as_of:%Y-%m-%d %H:%M} UTC is more than a day from the clock.", where="--as-of", hint=hint)

@@ -1,7 +1,7 @@
 """Who is told what now, and what became of everybody else (design §7, §8). Pure: frames in, frames out.
 
-Every row read leaves with exactly one outcome of `OUTCOMES`. A plan knows neither the ledger nor the mail: what the ledger remembers of
-letters comes in as frames, and whether an address can be mailed comes in as a judgement (`Judge`).
+Every row read leaves with exactly one of the `OUTCOMES` in `migrate.words`. A plan knows neither the ledger nor the mail: what the ledger
+remembers of letters comes in as frames, and whether an address can be mailed comes in as a judgement (`Judge`).
 """
 
 from __future__ import annotations

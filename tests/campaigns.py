@@ -17,6 +17,7 @@ from migrate.config import Config, load
 from migrate.explain import Explained, explain
 from migrate.ledger import schema
 from migrate.ledger.engine import Ledger
+from migrate.start import Options
 from migrate.status import Status, status
 
 CONFIG = """\
@@ -94,7 +95,7 @@ class Campaign:
             writer = csv.DictWriter(file, _COLUMNS)
             writer.writeheader()
             writer.writerows(self.people.values())
-        return job.run(self.config, job.Options(as_of=at(when), **options))
+        return job.run(self.config, Options(as_of=at(when), **options))
 
     def grant(self, table: sa.Table, account_id: str, until: str, **other: Any) -> None:
         """An exemption or a pause."""

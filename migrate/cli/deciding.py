@@ -25,8 +25,8 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for 
 def deciding(config: Config, by: str | None, as_of: str | None) -> Iterator[Decider]:
     """Who decides, in one transaction: what was decided is committed at the end, and nothing of it if an error is raised."""
     from migrate.decisions import Decider
-    from migrate.job import no_time_travel
     from migrate.ledger.engine import Ledger
+    from migrate.start import no_time_travel
 
     moment = instant(as_of, config.campaign)
     with Ledger.open(config.ledger, create=False) as ledger:

@@ -33,8 +33,8 @@ def dry_run(
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell
     from migrate.config.commands import command, typed
-    from migrate.job import Options
     from migrate.job import dry_run as dry_run_job
+    from migrate.start import Options
 
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)

@@ -38,14 +38,12 @@ def run(
     quiet: Quiet = False,
 ) -> int:
     """The scheduled job: read, assess, compare, plan, deliver, report."""
-    # What is imported stays to the end, and a run makes few cycles: the collector need not go through all of it time and again.
+    # A run makes few cycles: the collector need not go through everything time and again.
     gc.set_threshold(50_000, 20, 100)
     memory.frugal()
     from migrate.cli.progress import watching
-    from migrate.job import Options
-    from migrate.job import run as run_job
+    from migrate.start import Options, started
 
-    gc.freeze()
     if as_baseline and not accept_directory:
         raise ConfigError(
             "goes with --accept-directory.", where="--as-baseline", hint="Type `migrate run --accept-directory --as-baseline`."
@@ -58,8 +56,12 @@ def run(
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
     options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver)
-    with watching(console, config, options.as_of) as watch:
-        result = run_job(config, options, watch)
+    with watching(console, config, options.as_of) as watch, started(config, options) as start:
+        # It brings pandas, which takes its time to load: the directory is read meanwhile.
+        from migrate.job import go_on
+
+        gc.freeze()  # what is imported stays to the end
+        result = go_on(start, watch)
     console.result(result.facts)
     _tell(console, result, config)
     return result.exit_code

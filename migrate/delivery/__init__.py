@@ -10,7 +10,7 @@ share. `workers` is several processes at once.
 
 from __future__ import annotations
 
-from migrate.delivery.crew import deliver, worker
+from migrate.delivery.crew import deliver
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.forecast import forecast
 from migrate.delivery.pace import Pace
@@ -18,4 +18,4 @@ from migrate.delivery.stop import Stop
 from migrate.delivery.waiting import Waiting, waiting
 from migrate.delivery.workers import workers
 
-__all__ = ["Clock", "Delivered", "Pace", "Stop", "Waiting", "Watch", "deliver", "forecast", "waiting", "worker", "workers"]
+__all__ = ["Clock", "Delivered", "Pace", "Stop", "Waiting", "Watch", "deliver", "forecast", "waiting", "workers"]

@@ -5,7 +5,6 @@ Threads, because a sender mostly waits for the mail server and for the disk; pro
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
@@ -24,11 +23,6 @@ from migrate.hours import Hours
 from migrate.ledger.claims import Claims
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
-
-
-def worker() -> str:
-    """A name for a worker that no other will ever have."""
-    return f"send-{secrets.token_hex(8)}"
 
 
 def deliver(

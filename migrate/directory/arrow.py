@@ -62,16 +62,20 @@ def _no_fraction(name: str) -> str:
 
 
 def _batches(uri: str, statement: str) -> Generator[pa.RecordBatch, None, None]:
-    import adbc_driver_sqlite.dbapi as adbc
-    from adbc_driver_sqlite import StatementOptions
+    # Not by the driver's DB-API module: it loads pandas, and what is read here is read while the program still loads that.
+    import adbc_driver_manager as adbc
+    import adbc_driver_sqlite as sqlite
+    import pyarrow as pa
 
-    with adbc.connect(uri) as connection, connection.cursor() as cursor:
-        try:
-            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_ROWS.value: str(ROWS)})
-            cursor.execute(statement)
-            yield from cursor.fetch_record_batch()
-        except (adbc.Error, OSError) as error:
-            raise Unlike from error
+    try:
+        with sqlite.connect(uri) as database, adbc.AdbcConnection(database) as connection, adbc.AdbcStatement(connection) as cursor:
+            cursor.set_options(**{sqlite.StatementOptions.BATCH_ROWS.value: str(ROWS)})
+            cursor.set_sql_query(statement)
+            handle, _ = cursor.execute_query()
+            with pa.RecordBatchReader.from_stream(handle) as read:
+                yield from read
+    except (adbc.Error, pa.ArrowException, OSError) as error:
+        raise Unlike from error
 
 
 def _frame(batch: pa.RecordBatch, names: list[str], position: int) -> pd.DataFrame:

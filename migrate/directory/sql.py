@@ -39,7 +39,7 @@ _KNOWN: Final = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
 _FOR_GOOD: Final = ("authentication", "denied", "does not exist", "unknown database")
 
 
-_AHEAD: Final = 4
+_AHEAD: Final = 8
 """Batches that are read before anybody asks for the first."""
 
 

@@ -8,6 +8,7 @@ takes the lock over by compare-and-set. The holder proves that the lock is still
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +27,11 @@ Purpose = Literal["run", "report"]
 
 PATIENCE: Final = timedelta(seconds=2)
 """How long the lock waits for other writers: long enough for a letter to be settled, far too short for a run to be recorded."""
+
+
+def worker() -> str:
+    """A name for a worker that no other will ever have."""
+    return f"send-{secrets.token_hex(8)}"
 
 
 def _now() -> datetime:

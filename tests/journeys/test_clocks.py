@@ -14,7 +14,7 @@ import pytest
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office, body
 
-from migrate import job
+from migrate import job, start
 from migrate.delivery import pace
 from migrate.ledger import lock
 
@@ -37,8 +37,9 @@ class Machine:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """What every part of the command takes for the time, while no `--as-of` sets it."""
-    machine, clock_from = Machine(), job.clock_from
-    monkeypatch.setattr(job, "clock_from", lambda as_of: clock_from(as_of) if as_of else machine)
+    machine, clock_from = Machine(), start.clock_from
+    for part in (job, start):
+        monkeypatch.setattr(part, "clock_from", lambda as_of: clock_from(as_of) if as_of else machine)
     for part in (lock, pace):
         monkeypatch.setattr(part, "_now", machine)
     return machine
