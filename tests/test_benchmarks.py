@@ -139,6 +139,13 @@ def test_delivery_is_met_from_its_bound_on_and_a_run_up_to_it(row: object, met: 
     assert bench.met(row) is met
 
 
+def test_a_row_says_if_there_are_too_few_processors_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert "(at least 0.50: NOT met: that would keep 2.3 processors busy, and there are 2)" in str(replace(rate(0.4), needs=2.3))
+    assert "(at least 0.50: NOT met)" in str(replace(rate(0.4), needs=1.9))
+    assert "(at least 0.50: met)" in str(replace(rate(0.6), needs=2.3))
+
+
 @pytest.mark.parametrize(("ratio", "code", "said"), [(1, 0, "All bounds are met."), (3, 1, "**Not every bound is met.**")])
 def test_the_results_are_kept_with_their_command(
     ratio: float, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

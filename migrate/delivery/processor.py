@@ -7,6 +7,7 @@ Further processors are used by further processes (`workers`), by the mail server
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sys
@@ -33,38 +34,48 @@ class Processor:
 
     def __init__(self, first: int | None = None) -> None:
         self._allowed = _allowed()
+        self._first = first
         self._turn = threading.Lock()
         self._kept = threading.local()
-        self._here: int | None = None
-        if self._allowed:
-            self._here = _running_on() if first is None else self._allowed[first % len(self._allowed)]
+        self._where = self._allowed
         self._look_at = 0.0
         self._seen: tuple[float, float, Mapping[int, float]] | None = None
 
     def keep(self) -> None:
         """Keeps the calling thread to the processor."""
-        if self._here is None:
+        if not self._allowed:
             return
-        if time.monotonic() >= self._look_at:
-            self._look()
-        here = self._here
-        if getattr(self._kept, "to", None) != here:
-            os.sched_setaffinity(0, {here})  # 0 is this thread
-            self._kept.to = here
+        try:
+            if time.monotonic() >= self._look_at:
+                self._look()
+            self._stay(self._where)
+        except (OSError, LookupError, ValueError):
+            # Containers may forbid it, or number processors in their own way. Letters go out all the same, from anywhere.
+            self._look_at = math.inf
+            self._where = self._allowed
+
+    def _stay(self, where: frozenset[int]) -> None:
+        if getattr(self._kept, "to", self._allowed) != where:
+            os.sched_setaffinity(0, where)  # 0 is this thread
+            self._kept.to = where
 
     def _look(self) -> None:
         with self._turn:
             now = time.monotonic()
             if now < self._look_at:
                 return  # another thread was quicker
-            self._look_at = now + random.uniform(*_LOOK)  # noqa: S311 - jitter
             earlier, self._seen = self._seen, (now, time.process_time(), _busy())
-            if earlier is None or self._here is None:
-                return
-            passed, ours = now - earlier[0], self._seen[1] - earlier[1]
-            others = {each: (self._seen[2][each] - earlier[2][each]) / passed for each in self._allowed}
-            others[self._here] -= ours / passed
-            self._here = freest(self._here, others)
+            if earlier is None:
+                in_turn = sorted(self._allowed)
+                here = _running_on() if self._first is None else in_turn[self._first % len(in_turn)]
+            else:
+                passed, ours = now - earlier[0], self._seen[1] - earlier[1]
+                (here,) = self._where
+                others = {each: (self._seen[2][each] - earlier[2][each]) / passed for each in self._allowed}
+                others[here] -= ours / passed
+                here = freest(here, others)
+            self._where = frozenset({here})
+            self._look_at = now + random.uniform(*_LOOK)  # noqa: S311 - jitter
 
 
 def freest(here: int, others: Mapping[int, float]) -> int:
@@ -75,8 +86,8 @@ def freest(here: int, others: Mapping[int, float]) -> int:
 
 if sys.platform == "linux":
 
-    def _allowed() -> list[int]:
-        return sorted(os.sched_getaffinity(0))
+    def _allowed() -> frozenset[int]:
+        return frozenset(os.sched_getaffinity(0))
 
     def _running_on() -> int:
         return int(Path("/proc/thread-self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[36])
@@ -90,8 +101,8 @@ if sys.platform == "linux":
 
 else:
 
-    def _allowed() -> list[int]:
-        return []
+    def _allowed() -> frozenset[int]:
+        return frozenset()
 
     def _running_on() -> int:
         return 0

@@ -151,7 +151,7 @@ def test_a_faulty_server_and_our_books_agree_in_the_end(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("database", "people", "kills"), [("sqlite", 5000, 60), ("postgres", 1500, 20), ("mariadb", 1500, 20)])
+@pytest.mark.parametrize(("database", "people", "kills"), [("sqlite", 16_000, 60), ("postgres", 6000, 20), ("mariadb", 6000, 20)])
 def test_letters_by_the_thousand_killed_again_and_again(
     database: str, people: int, kills: int, tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:

@@ -74,7 +74,7 @@ def test_one_of_several_processes_takes_the_next_processor() -> None:
 
 @on_linux
 def test_where_others_work_it_moves_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor_module, "_allowed", lambda: [0, 7])
+    monkeypatch.setattr(processor_module, "_allowed", lambda: frozenset({0, 7}))
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, where: moves.append(where))
     passed, worked, seconds, moves = 0.0, {0: 0.0, 7: 0.0}, 0.0, list[set[int]]()
     monkeypatch.setattr("time.monotonic", lambda: 1000 + passed)
@@ -91,10 +91,39 @@ def test_where_others_work_it_moves_after_a_while(monkeypatch: pytest.MonkeyPatc
 
 
 def test_elsewhere_threads_run_where_they_like(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor_module, "_allowed", list)
+    monkeypatch.setattr(processor_module, "_allowed", frozenset)
     monkeypatch.delattr(os, "sched_setaffinity", raising=False)
     Processor().keep()
     Processor(3).keep()
+
+
+@on_linux
+def test_where_processors_are_numbered_in_another_way_threads_run_where_they_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.sched_getaffinity(0)
+    passed = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: 1000 + passed)
+    kept = Processor(0)
+
+    def before_and_after() -> list[set[int]]:
+        nonlocal passed
+        kept.keep()
+        first = os.sched_getaffinity(0)
+        monkeypatch.setattr(processor_module, "_busy", lambda: {999: 1.0})
+        passed = 3.0
+        for _ in range(2):
+            kept.keep()
+        return [first, os.sched_getaffinity(0)]
+
+    assert apart(before_and_after) == [{min(allowed)}, allowed]
+
+
+@on_linux
+def test_where_it_is_forbidden_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_pid: int, _where: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    Processor(0).keep()
 
 
 @on_linux
