@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,20 +39,3 @@ def busy() -> float:
     """Seconds that all processors together have worked, for whomever."""
     user, nice, system, _idle, _waiting, *interrupts = map(int, Path("/proc/stat").read_text(encoding="utf-8").split("\n")[0].split()[1:9])
     return (user + nice + system + sum(interrupts)) / _TICKS
-
-
-@contextmanager
-def on_one_processor(*processes: int) -> Iterator[None]:
-    """Keeps running processes, their children and whatever they start to one processor for a while."""
-    before = os.sched_getaffinity(0)
-    try:
-        _keep(processes, {min(before)})
-        yield
-    finally:
-        _keep(processes, before)
-
-
-def _keep(processes: tuple[int, ...], where: set[int]) -> None:
-    for pid in {one for process in processes for one in (process, *children(process))}:
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(pid, where)

@@ -62,7 +62,7 @@ def deliver(
         trouble=Trouble(),
         watch=watch,
         retrying=retrying or quickly(stop),
-        processor=Processor(number),
+        processor=Processor(number) if connections > 1 else None,
         bounce_days=bounce_days,
         until_empty=until_empty,
     )

@@ -34,7 +34,10 @@ _SOON: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What the senders of one process share. `pace` None is as fast as it goes; `until_empty` waits for letters to be tried again."""
+    """What the senders of one process share.
+
+    `pace` None is as fast as it goes, `processor` None anywhere; `until_empty` waits for letters to be tried again.
+    """
 
     claims: Claims
     desk: Desk
@@ -46,7 +49,7 @@ class Round:
     trouble: Trouble
     watch: Watch
     retrying: Retrying
-    processor: Processor
+    processor: Processor | None
     bounce_days: int
     until_empty: bool
 
@@ -93,7 +96,8 @@ class Sender:
 
     def _next(self, at_once: int) -> bool:
         """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
-        self.round.processor.keep()
+        if self.round.processor:
+            self.round.processor.keep()
         while not self.round.stop.asked:
             wanted = self._wanted(at_once)
             if self.round.pace:

@@ -127,15 +127,17 @@ def test_where_it_is_forbidden_nothing_else_is(monkeypatch: pytest.MonkeyPatch) 
 
 
 @on_linux
-def test_letters_go_out_from_one_processor(scene: Scene, composer: Composer) -> None:
-    places: list[set[int]] = []
+@pytest.mark.parametrize("connections", [1, 2])
+def test_letters_go_out_from_one_processor_unless_their_sender_is_alone(scene: Scene, composer: Composer, connections: int) -> None:
+    """Who is alone in its process takes turns with nobody, and runs wherever there is room."""
+    places: list[int] = []
 
     def take(_: Letter) -> Receipt:
-        places.append(os.sched_getaffinity(0))
+        places.append(len(os.sched_getaffinity(0)))
         return TAKEN
 
     before = os.sched_getaffinity(0)
     queue(scene, 3)
-    assert delivered(scene, composer, PostOffice(take), connections=2).sent == 3
-    assert [len(place) for place in places] == [1, 1, 1]
+    assert delivered(scene, composer, PostOffice(take), connections=connections).sent == 3
+    assert places == [len(before) if connections == 1 else 1] * 3
     assert os.sched_getaffinity(0) == before
