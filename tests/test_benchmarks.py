@@ -165,9 +165,9 @@ def test_the_results_are_kept_with_their_command(
     monkeypatch.setattr(bench, "measured", lambda asked: iter([Row("a run", ratio, 2, "slowly"), Remark("a day", "long")]))
     monkeypatch.setattr(bench, "machine", lambda: ["processor: one"])
     monkeypatch.setattr(bench, "versions", lambda: ["Python"])
-    assert bench.main(["--large", "--write"]) == code
+    assert bench.main(["--quick", "--write"]) == code
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
-    assert "`python -m benchmarks --large --write`" in page
+    assert "`python -m benchmarks --quick --write`" in page
     assert said in page
     assert f"- a run: {ratio:.2f} × (at most 2 ×: {'met' if code == 0 else 'NOT met'})  slowly\n- a day: long\n" in page
 
