@@ -23,9 +23,7 @@ BROKEN_OFF: Final = "**The measurement was broken off: rows are missing.**"
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=runs.ACCOUNTS, help="accounts of the company (default: %(default)s)")
     parser.add_argument(
         "--quick",

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from migrate.accounts import RECORD_COLUMNS
 from migrate.ledger.frames import fetch
-from migrate.ledger.schema import account, account_history, letter_event
+from migrate.ledger.schema import account, account_history, letter_event, run
 
 CHUNK: Final = 20_000
 
@@ -22,14 +22,14 @@ def accounts_as_of(
 
     `[low, high)` bounds the ids, byte by byte; None is no bound. Memory does not grow with the number of accounts.
     """
-    seen: str | None = None
     while True:
-        frame = fetch(connection, _accounts(campaign_id, run_seq, low, high, seen, chunk), RECORD_COLUMNS)
+        beyond = connection.execute(_beyond(campaign_id, low, high, chunk)).scalar()
+        frame = fetch(connection, _accounts(campaign_id, run_seq, low, high if beyond is None else beyond), RECORD_COLUMNS)
         if not frame.empty:
-            seen = str(frame["account_id"].iloc[-1])
             yield frame
-        if len(frame) < chunk:
+        if beyond is None:
             return
+        low = beyond
 
 
 def last_event(connection: sa.Connection) -> int:
@@ -37,13 +37,25 @@ def last_event(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(letter_event.c.id), 0))).scalar_one())
 
 
-def _accounts(campaign_id: int | None, run_seq: int, low: str | None, high: str | None, seen: str | None, chunk: int) -> sa.Select[Any]:
-    def versions(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-        t = table.c
-        bounds = [t.account_id >= low] if low is not None else []
-        bounds += [t.account_id < high] if high is not None else []
-        bounds += [t.account_id > seen] if seen is not None else []
-        return sa.select(*(t[name] for name in RECORD_COLUMNS)).where(t.campaign_id == campaign_id, t.since_run <= run_seq, *where, *bounds)
+def _within(table: sa.Table, campaign_id: int | None, low: str | None, high: str | None) -> sa.ColumnElement[bool]:
+    t = table.c
+    bounds = [t.account_id >= low] if low is not None else []
+    bounds += [t.account_id < high] if high is not None else []
+    return sa.and_(t.campaign_id == campaign_id, *bounds)
 
-    both = versions(account).union_all(versions(account_history, account_history.c.until_run > run_seq)).subquery()
-    return sa.select(*both.c).order_by(both.c.account_id).limit(chunk)
+
+def _beyond(campaign_id: int | None, low: str | None, high: str | None, chunk: int) -> sa.Select[Any]:
+    """The first id after a chunk, if there are more than that: whoever has earlier versions has one that holds now."""
+    within = _within(account, campaign_id, low, high)
+    return sa.select(account.c.account_id).where(within).order_by(account.c.account_id).offset(chunk).limit(1)
+
+
+def _accounts(campaign_id: int | None, run_seq: int, low: str | None, high: str | None) -> sa.Select[Any]:
+    later = sa.select(run.c.seq).where(run.c.campaign_id == campaign_id, run.c.seq > run_seq)
+
+    def versions(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        within = _within(table, campaign_id, low, high)
+        return sa.select(*(table.c[name] for name in RECORD_COLUMNS)).where(within, table.c.since_run <= run_seq, *where)
+
+    both = versions(account).union_all(versions(account_history, account_history.c.until_run.in_(later))).subquery()
+    return sa.select(*both.c).order_by(both.c.account_id)

@@ -115,8 +115,11 @@ class Prior:
         """`account_id`, `tenure`, `email`, `notification_emails` of versions of some accounts, superseded at or after an instant."""
         h, run = schema.account_history.c, schema.run.c
         first = sa.select(sa.func.min(run.seq)).where(run.campaign_id == self.campaign_id, run.as_of >= since).scalar_subquery()
+        since_then = sa.select(run.seq).where(run.campaign_id == self.campaign_id, run.seq >= first)
         columns = {"account_id": "str", "tenure": "int32", "email": "str", "notification_emails": "str"}
-        versions = sa.select(*(h[name] for name in columns)).where(h.campaign_id == self.campaign_id, h.until_run >= first).distinct()
+        versions = (
+            sa.select(*(h[name] for name in columns)).where(h.campaign_id == self.campaign_id, h.until_run.in_(since_then)).distinct()
+        )
         found = [self._fetch(versions.where(h.account_id.in_(some)), columns) for some in batches(ids, _ASKED)]
         return pd.concat([empty(columns), *found], ignore_index=True)
 

@@ -203,11 +203,14 @@ account = sa.Table(
 account_history = sa.Table(
     "account_history",
     metadata,
+    # The key's columns first: SQLite 3.40 takes those of its WITHOUT ROWID tables for missing otherwise, in an integrity_check.
     _campaign(),
+    _run("until_run"),
     *_record(),
     _run("since_run"),
-    _run("until_run"),
-    sa.PrimaryKeyConstraint("campaign_id", "account_id", "since_run"),
+    # Clustered by the run that superseded them: a run's lie together, in order of id, at the end. By account each would lie in a page of
+    # its own, and a run would write as much again as for the accounts themselves. Whoever looks for an account asks for it run by run.
+    sa.PrimaryKeyConstraint("campaign_id", "until_run", "account_id"),
     sqlite_with_rowid=False,
 )
 """Superseded versions; append-only. A version held in every run from `since_run` up to, not including, `until_run`."""

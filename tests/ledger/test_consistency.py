@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from cast import person, recorded
-from ledger.scenes import MINUTE, NOW, Scene, confirmation, queue_row
+from ledger.scenes import MINUTE, NOW, Scene, confirmation, facts, queue_row
 
-from migrate.ledger import consistency, outbox, record, schema
+from migrate.ledger import consistency, outbox, record, runs, schema
 from migrate.ledger.claims import Settlement
 from migrate.ledger.consistency import CHECKS, check
 from migrate.ledger.engine import Ledger, LedgerSettings
@@ -178,14 +178,27 @@ def test_a_notice_without_a_letter_is_named(lived: Scene) -> None:
     assert wrong(lived.ledger) == {"notice-letters": ("notice 5 (T-30 for 'a5') has no letter",)}
 
 
-def test_versions_that_do_not_follow_each_other_are_named(lived: Scene) -> None:
+def supersede(lived: Scene, account_id: str, since_run: int, until_run: int) -> None:
+    """Puts a version of an account into the history that held from one run to another."""
     with lived.ledger.begin() as connection:
         account = schema.account.c
         columns = [column.name for column in account if column.name != "since_run"]
-        old = sa.select(*(account[name] for name in columns), sa.literal(lived.run_seq), sa.literal(lived.run_seq))
-        into = sa.insert(schema.account_history).from_select([*columns, "since_run", "until_run"], old.where(account.account_id == "a2"))
+        old = sa.select(*(account[name] for name in columns), sa.literal(since_run), sa.literal(until_run))
+        into = sa.insert(schema.account_history).from_select(
+            [*columns, "since_run", "until_run"], old.where(account.account_id == account_id)
+        )
         connection.execute(into)
-    assert wrong(lived.ledger) == {"versions": ("account 'a2': no version follows the one of run 1, which held until 1",)}
+
+
+def test_versions_that_do_not_follow_each_other_are_named(lived: Scene) -> None:
+    with lived.ledger.begin() as connection:
+        later = runs.begin(connection, lived.campaign_id, facts()).seq
+    supersede(lived, "a2", lived.run_seq, later)
+    supersede(lived, "a3", lived.run_seq, lived.run_seq)
+    assert wrong(lived.ledger)["versions"] == (
+        "account 'a3': its version of run 1 held until run 1, which was no later",
+        "account 'a2': no version follows the one of run 1, which held until run 2",
+    )
 
 
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)

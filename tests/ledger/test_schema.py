@@ -53,7 +53,7 @@ def test_every_constraint_has_a_name() -> None:
 
 def test_an_account_is_kept_in_exactly_the_columns_of_a_record() -> None:
     assert list(schema.account.c.keys()) == ["campaign_id", *RECORD_COLUMNS, "since_run"]
-    assert list(schema.account_history.c.keys()) == ["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"]
+    assert list(schema.account_history.c.keys()) == ["campaign_id", "until_run", *RECORD_COLUMNS, "since_run"]
 
 
 @given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)), st.integers(-12, 12))

@@ -52,14 +52,22 @@ def _versions(connection: sa.Connection) -> Iterator[str]:
         )
         sentence = f"{table.name} {{account_id!r}} is said to hold since run {{since_run}}, which its campaign never had"
         yield from rows(connection, foreign.where(run.c.seq.is_(None)), sentence)
-    h, later = account_history.c, account_history.alias().c
+    h = account_history.c
+    backward = sa.select(h.account_id, h.since_run, h.until_run).where(h.until_run <= h.since_run)
+    yield from rows(
+        connection, backward, "account {account_id!r}: its version of run {since_run} held until run {until_run}, which was no later"
+    )
 
-    def follows(version: Any) -> sa.ColumnElement[bool]:
-        return sa.exists().where(version.campaign_id == h.campaign_id, version.account_id == h.account_id, version.since_run == h.until_run)
+    def key(table: sa.Table, of_run: str) -> sa.Select[Any]:
+        return sa.select(table.c.campaign_id, table.c.account_id, table.c[of_run].label("run_seq"))
 
-    torn = sa.select(h.account_id, h.since_run, h.until_run)
-    torn = torn.where(sa.or_(h.until_run <= h.since_run, ~sa.or_(follows(account.c), follows(later))))
-    yield from rows(connection, torn, "account {account_id!r}: no version follows the one of run {since_run}, which held until {until_run}")
+    begun = sa.union_all(key(account, "since_run"), key(account_history, "since_run")).subquery()
+    ended = key(account_history, "until_run").except_(sa.select(begun)).subquery()
+    torn = sa.and_(h.campaign_id == ended.c.campaign_id, h.until_run == ended.c.run_seq, h.account_id == ended.c.account_id)
+    last = sa.select(h.account_id, h.since_run, h.until_run).select_from(account_history.join(ended, torn))
+    yield from rows(
+        connection, last, "account {account_id!r}: no version follows the one of run {since_run}, which held until run {until_run}"
+    )
 
 
 CHECKS: Final[dict[str, tuple[str, Check]]] = {
