@@ -1,8 +1,8 @@
 """Runs: an ordinary day over all accounts, against SQLite's own dump of the same table (design §18).
 
 A run is a whole process. It and the dump are measured in turn, and shown by their medians. Between two rounds a day passes, on which one
-account in a hundred changes and nobody is mailed. Before the first of them as many accounts changed as in a month: a ledger is never young for
-long, and what superseded versions of accounts cost a run shows only then.
+account in a hundred changes and nobody is mailed. Before the first of them as many accounts changed as in a month: a ledger is never young
+for long, and what superseded versions of accounts cost a run shows only then.
 
     python -m benchmarks.runs [ACCOUNTS]
 """
