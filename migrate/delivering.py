@@ -100,7 +100,7 @@ def letters_of(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str)
     """What became of letters in this run, and how many wait after it."""
     with ledger.read() as connection:
         withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.started_at)
-        queued = outbox.counts(connection, recorded.campaign_id)["queued"]
+        queued = outbox.queued(connection, recorded.campaign_id)
     return {
         "sent": delivered.sent,
         "failed": delivered.failed,

@@ -19,7 +19,7 @@ from migrate.ledger.engine import Ledger
 from migrate.ledger.listed import BACKENDS, among, ids
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
 from migrate.ledger.mysql import through
-from migrate.ledger.schema import UtcInstant, bounce, letter, notice
+from migrate.ledger.schema import UNSETTLED, UtcInstant, bounce, indexed, letter, notice
 from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, LetterState
 from migrate.words import CONFIRMATION
 
@@ -147,7 +147,7 @@ class Claims:
         """When there may be something to do: the first letter's time to be tried again, or the end of a lease. None: nothing is left."""
         wanted = [letter.c.kind == CONFIRMATION] if only_confirmations else []
         again = (sa.and_(letter.c.state == "queued", *wanted), sa.func.coalesce(letter.c.not_before, 0))
-        held = (letter.c.state == "sending", letter.c.lease_until)
+        held = (_SENDING, letter.c.lease_until)
         with self.ledger.read() as connection:
             mine = letter.c.campaign_id == self.campaign_id
             first = [sa.select(sa.func.min(at, type_=UtcInstant)).where(mine, state) for state, at in (again, held)]
@@ -286,9 +286,10 @@ _NEXT: Final = {
     for whole in (False, True)
 }
 _LATE: Final = _picking("ix_letter_ends", letter.c.state == "queued", letter.c.ends <= _NOW)
-_EXPIRED: Final = _picking("ix_letter_unsettled", letter.c.state == "sending", letter.c.lease_until <= _NOW)
+_SENDING: Final = sa.and_(indexed(UNSETTLED), letter.c.state == "sending")
+_EXPIRED: Final = _picking("ix_letter_unsettled", _SENDING, letter.c.lease_until <= _NOW)
 _RESENT_BY_ITSELF: Final = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
-_UNSURE: Final = _picking("ix_letter_unsettled", letter.c.state == "uncertain", *_RESENT_BY_ITSELF)
+_UNSURE: Final = _picking("ix_letter_unsettled", indexed(UNSETTLED), letter.c.state == "uncertain", *_RESENT_BY_ITSELF)
 
 
 def _by_id(statement: Callable[[sa.ColumnElement[bool]], _S]) -> dict[str, _S]:

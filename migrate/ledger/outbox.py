@@ -19,7 +19,7 @@ from migrate.errors import LedgerError
 from migrate.ledger.frames import rows
 from migrate.ledger.moves import BATCH, FRESH, batches, move, record
 from migrate.ledger.references import as_typed, reference
-from migrate.ledger.schema import campaign, letter, letter_event, notice, run
+from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, notice, run
 from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
 from migrate.words import CONFIRMATION
 
@@ -167,7 +167,15 @@ def find(connection: sa.Connection, ref: str) -> sa.RowMapping | None:
 def counts(connection: sa.Connection, campaign_id: int | None) -> dict[str, int]:
     """How many letters of a campaign are in each state; every state is there."""
     grouped = sa.select(letter.c.state, sa.func.count()).where(letter.c.campaign_id == campaign_id).group_by(letter.c.state)
-    return dict.fromkeys(STATES, 0) | {state: int(number) for state, number in connection.execute(grouped)}
+    # By one index each: of millions nothing else is looked at.
+    parts = sa.union_all(*(grouped.where(which) for which in (letter.c.state == "queued", indexed(UNSETTLED), indexed(ENDED))))
+    return dict.fromkeys(STATES, 0) | {state: int(number) for state, number in connection.execute(parts)}
+
+
+def queued(connection: sa.Connection, campaign_id: int) -> int:
+    """How many letters of a campaign wait."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
+    return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
 def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:

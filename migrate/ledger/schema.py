@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -279,6 +279,17 @@ notice = sa.Table(
 )
 """A decision to tell one account one thing once. `facts` is JSON: what the letter says, as it was known when it was decided."""
 
+UNSETTLED: Final = ("sending", "uncertain")
+ENDED: Final = ("sent", "failed", "withdrawn")
+
+
+def _partly(states: Sequence[str]) -> dict[str, Any]:
+    """Makes an index hold the letters in some states alone, where a database can: SQLite and PostgreSQL."""
+    listed = ", ".join(f"'{state}'" for state in states)
+    where = sa.text(f"state IN ({listed})")
+    return {"sqlite_where": where, "postgresql_where": where}
+
+
 letter = sa.Table(
     "letter",
     metadata,
@@ -340,16 +351,9 @@ letter = sa.Table(
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     ),
-    sa.Index(
-        "ix_letter_unsettled",
-        "campaign_id",
-        "state",
-        "lease_until",
-        sqlite_where=sa.text("state IN ('sending', 'uncertain')"),
-        postgresql_where=sa.text("state IN ('sending', 'uncertain')"),
-    ),
+    sa.Index("ix_letter_unsettled", "campaign_id", "state", "lease_until", **_partly(UNSETTLED)),
+    sa.Index("ix_letter_ended", "campaign_id", "state", **_partly(ENDED)),
     sa.Index("ix_letter_account", "campaign_id", "account_id", "occasion"),
-    sa.Index("ix_letter_settled", "campaign_id", "settled_at"),
 )
 """A notice's letter to one address.
 
@@ -358,6 +362,15 @@ letter = sa.Table(
   than its notice (put back, or at a new address) carries those of that decision.
 * `resent` is true once an uncertain confirmation went back into the queue by itself.
 """
+
+
+def indexed(states: Sequence[str]) -> sa.ColumnElement[bool]:
+    """That a letter is in one of the states of an index (`UNSETTLED`, `ENDED`), in the index's own words.
+
+    SQLite compares them: with a parameter in their place it would look at every letter.
+    """
+    return letter.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
+
 
 letter_event = sa.Table(
     "letter_event",

@@ -108,4 +108,4 @@ def test_an_earlier_ledger_keeps_every_row_of_every_table(
 
 
 def test_there_is_a_ledger_of_every_earlier_revision_to_upgrade() -> None:
-    assert EARLIER == ["0001", "0002", "0003"]
+    assert EARLIER == ["0001", "0002", "0003", "0004"]

@@ -1,0 +1,42 @@
+"""What is done about letters costs what they cost, and nothing for the millions that went out before."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ledger.scenes import MINUTE, NOW, Scene, confirmation, queue_row
+
+from migrate.ledger import outbox
+from migrate.ledger.claims import Settlement
+
+AIMED = re.compile(r"(?:INTEGER PRIMARY KEY|INDEX ix_letter_(?:claim|ends|unsettled|ended)|INDEX sqlite_autoindex_\w+) ")
+"""How letters are found without looking at those that are done, or at a count's index alone."""
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_nothing_that_a_worker_asks_looks_at_letters_that_are_done(scene: Scene) -> None:
+    scene.queue(*(queue_row(f"a{n}") for n in range(30)), confirmation("b1"), confirmation("b2"))
+    plans: dict[str, list[str]] = {}
+
+    @sa.event.listens_for(scene.ledger.engine, "before_cursor_execute")
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
+        if re.search(r"\bletter\b", statement) and statement.startswith(("SELECT", "UPDATE", "INSERT", "DELETE")):
+            one = parameters[0] if executemany else parameters
+            found = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", one).fetchall()
+            plans[statement] = [line for *_, line in found if re.search(r"(?:SCAN|SEARCH) letter\b", line)]
+
+    worker = scene.worker()
+    hand = worker.claim(NOW, 8)
+    worker.settle_and_claim([(letter, Settlement("sent", reply="250 Ok")) for letter in hand[:4]], NOW, 4)
+    worker.settle_and_claim([(hand[4], Settlement("temporary", not_before=NOW + 60 * MINUTE))], NOW, 0)
+    assert worker.sweep(NOW + 60 * MINUTE).uncertain
+    worker.waiting(NOW), worker.waiting(NOW, only_confirmations=True), worker.next_at(), worker.next_at(only_confirmations=True)
+    with scene.ledger.read() as connection:
+        counted = outbox.counts(connection, scene.campaign_id)
+        assert outbox.queued(connection, scene.campaign_id) == counted["queued"]
+    assert sum(counted.values()) == 32
+    assert len(plans) > 10
+    assert {statement: lines for statement, lines in plans.items() if not all(map(AIMED.search, lines))} == {}
