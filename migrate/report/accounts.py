@@ -33,7 +33,7 @@ _SAID: Final = ("notices_sent", "last_notice", "last_notice_at", "last_notice_st
 
 
 def told(letters: pd.DataFrame) -> pd.DataFrame:
-    """What accounts were told; columns notices_sent, last_notice(_at, _state), indexed by `account_id`. `letters` has `LETTER_COLUMNS`.
+    """What accounts were told; columns notices_sent, last_notice(_at, _state), indexed by `account_id`. `letters` has `TOLD_COLUMNS`.
 
     The latest letter is the one queued last; of letters queued together, the one to the primary address, then the one whose reference
     comes first, so that the answer never depends on the order of rows.
@@ -55,7 +55,7 @@ def told(letters: pd.DataFrame) -> pd.DataFrame:
 def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of: datetime) -> pa.Table:
     """The accounts of a part with everything there is to say of them; columns of `ACCOUNTS`, rows in the order of `records`.
 
-    `records` has `RECORDED`, `letters` `LETTER_COLUMNS` (of these accounts, or of more). An account that is gone from the directory is
+    `records` has `RECORDED`, `letters` `TOLD_COLUMNS` (of these accounts, or of more). An account that is gone from the directory is
     no row here: its going is a row of `CHANGES`. What a predecessor under a re-used id was told is not told of this person.
     """
     there = pa.table({name: repeats.shortened(records[name]) for name in RECORDED})

@@ -47,7 +47,7 @@ class Chronicle(Protocol):
     def previous(self) -> Run | None: ...
 
     def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-        """Accounts (`RECORDED` of `migrate.report.accounts`) in order of their ids, each chunk with the letters (`LETTER_COLUMNS`) of its
+        """Accounts (`RECORDED` of `migrate.report.accounts`) in order of their ids, each chunk with the letters (`TOLD_COLUMNS`) of its
         accounts."""
 
     def letters(self) -> Iterator[pd.DataFrame]:

@@ -22,7 +22,7 @@ from migrate.ledger.runs import Run
 from migrate.ledger.schema import change, exemption, letter, letter_event, notice, rejection, run
 from migrate.report.accounts import RECORDED
 from migrate.report.chronicle import Day
-from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
+from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS, WAITING
 from migrate.report.terms import Terms
 from migrate.snapshot import REJECTED_COLUMNS
 
@@ -73,10 +73,10 @@ class Recall:
         return None if found is None else runs.find(self.connection, found)
 
     def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-        letters = self._letters()
+        letters = self._letters(TOLD_COLUMNS)
         for records in evenly(self._recorded(), _TOGETHER):
             ids = records["account_id"]
-            yield records, self._fetch(letters.where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())))
+            yield records, fetch(self.connection, letters.where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())), TOLD_COLUMNS)
 
     def _recorded(self) -> Iterator[pa.Table]:
         """`RECORDED` of the accounts in order of id, a part at a time."""
@@ -90,11 +90,11 @@ class Recall:
         moved = sa.select(letter_event.c.letter_id).where(self._after_previous(letter_event))
         last = letter_event.alias()
         # A letter that waited then either still does, or has moved since.
-        concerned = self._letters(last).where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(WAITING)))
+        concerned = self._letters(LETTER_COLUMNS, last).where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(WAITING)))
         concerned = concerned.where(sa.or_(self._after_previous(last), last.c.to_state.in_(WAITING)))
         seen = 0
         while True:
-            frame = self._fetch(concerned.where(letter.c.id > seen).order_by(letter.c.id).limit(_CHUNK))
+            frame = fetch(self.connection, concerned.where(letter.c.id > seen).order_by(letter.c.id).limit(_CHUNK), LETTER_COLUMNS)
             yield frame
             if len(frame) < _CHUNK:
                 return
@@ -137,9 +137,6 @@ class Recall:
         found = {self.terms.day(as_of): json.loads(counts) for as_of, counts in self.connection.execute(wanted.order_by(run.c.seq))}
         return [Day(on, counts["standing"]) for on, counts in sorted(found.items()) if "standing" in counts]
 
-    def _fetch(self, statement: sa.Select[Any]) -> pd.DataFrame:
-        return fetch(self.connection, statement, LETTER_COLUMNS)
-
     def _after_previous(self, event: sa.FromClause) -> sa.ColumnElement[bool]:
         """True for events after those of the evidence before."""
         previous = self.previous
@@ -148,8 +145,8 @@ class Recall:
         number = previous.counts.get(LAST_EVENT)
         return event.c.at > previous.evidence_at if number is None else event.c.id > number
 
-    def _letters(self, last: sa.FromClause | None = None) -> sa.Select[Any]:
-        """`LETTER_COLUMNS` as of `evidence_at`, each letter looked up by itself: the ranges asked for are small.
+    def _letters(self, names: Iterable[str], last: sa.FromClause | None = None) -> sa.Select[Any]:
+        """Some of `LETTER_COLUMNS` as of `evidence_at`, each letter looked up by itself: the ranges asked for are small.
 
         `last` stands for the event by which each came into the state it had.
         """
@@ -173,7 +170,7 @@ class Recall:
         # The letter's id says nothing new, but SQLAlchemy's MySQL dialect would otherwise see no join and warn of a cartesian product.
         this = sa.and_(last.c.id == newest, last.c.letter_id == letter.c.id)
         return (
-            sa.select(*((columns[name] if name in columns else letter.c[name]).label(name) for name in LETTER_COLUMNS))
+            sa.select(*((columns[name] if name in columns else letter.c[name]).label(name) for name in names))
             .select_from(letter.join(notice, letter.c.notice_id == notice.c.id).join(last, this))
             .where(letter.c.campaign_id == self.run.campaign_id)
         )

@@ -55,6 +55,10 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
 }
 """A letter as the ledger knew it at an instant; `changed_at` is when it got into the state it had then."""
 
+_OF_ACCOUNTS: Final = ("account_id", "tenure", "kind", "occasion", "role", "reference", "state", "queued_at", "changed_at")
+TOLD_COLUMNS: Final = {name: LETTER_COLUMNS[name] for name in _OF_ACCOUNTS}
+"""What of it tells what its account was told."""
+
 CHANGE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",
     "seq": "int64",
