@@ -178,9 +178,10 @@ def test_letters_know_their_attempts_and_times_as_of_the_instant(ledger: Ledger)
     run = first_run(ledger)
     later_life(ledger, run)
     with ledger.read() as connection:
-        ((_, before),) = of_run(connection, run, DAY_ONE + 5 * SECOND).accounts()
-        ((_, early),) = of_run(connection, run, DAY_ONE + SECOND / 2).accounts()
-        ((_, none),) = of_run(connection, run, DAY_ONE - SECOND).accounts()
+        (before,) = of_run(connection, run, DAY_ONE + 5 * SECOND).letters()
+        (early,) = of_run(connection, run, DAY_ONE + SECOND / 2).letters()
+        (none,) = of_run(connection, run, DAY_ONE - SECOND).letters()
+        ((_, of_accounts),) = of_run(connection, run, DAY_ONE + 5 * SECOND).accounts()
     told = before.set_index("account_id")
     assert list(before.columns) == list(tables.LETTER_COLUMNS)
     assert {name: str(dtype) for name, dtype in before.dtypes.items()} == dict(tables.LETTER_COLUMNS)
@@ -190,6 +191,7 @@ def test_letters_know_their_attempts_and_times_as_of_the_instant(ledger: Ledger)
     assert pd.isna(told.loc["bob", "settled_at"])
     assert early["state"].tolist() == ["queued", "queued"]
     assert none.empty
+    pd.testing.assert_frame_equal(of_accounts, before[list(tables.TOLD_COLUMNS)], check_index_type=False)
 
 
 def test_the_size_of_pages_changes_nothing(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
