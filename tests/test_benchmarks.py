@@ -157,6 +157,12 @@ def test_a_row_says_where_its_bound_comes_from() -> None:
     assert "(at least 0.50, half of it: met)" in str(replace(rate(0.5), why="half of it"))
 
 
+def test_a_bound_that_follows_from_the_processors_is_told_with_the_verdict() -> None:
+    assert bench.verdict([rate(0.5), Remark("a", "b")]) == bench.ALL_MET
+    assert bench.verdict([rate(0.5), replace(rate(0.5), why="half of it")]) == bench.AS_ALLOWED
+    assert bench.verdict([rate(0.4), replace(rate(0.5), why="half of it")]) == bench.NOT_ALL_MET
+
+
 @pytest.mark.parametrize(("ratio", "code", "said"), [(1, 0, "All bounds are met."), (3, 1, "**Not every bound is met.**")])
 def test_the_results_are_kept_with_their_command(
     ratio: float, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
