@@ -18,7 +18,6 @@ from benchmarks.process import ROOT
 RESULTS: Final = ROOT / "benchmarks" / "RESULTS.md"
 FEWER: Final = 100_000
 ALL_MET: Final = "All bounds are met."
-AS_ALLOWED: Final = "All bounds are met, that of two processes as far as the processors allow it (docs/decisions/0009)."
 NOT_ALL_MET: Final = "**Not every bound is met.**"
 BROKEN_OFF: Final = "**The measurement was broken off: rows are missing.**"
 
@@ -53,9 +52,7 @@ def met(row: object) -> bool:
 
 def verdict(rows: Sequence[object]) -> str:
     """What is to be said of all of them."""
-    if not all(map(met, rows)):
-        return NOT_ALL_MET
-    return AS_ALLOWED if any(getattr(row, "why", "") for row in rows) else ALL_MET
+    return ALL_MET if all(map(met, rows)) else NOT_ALL_MET
 
 
 def page(command: str, day: str, about: Sequence[str], lines: Sequence[str], said: str) -> str:

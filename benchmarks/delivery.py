@@ -4,8 +4,8 @@ Each row is measured several times, in turn with what it is compared with, and s
 handed over and settled. What the same command takes to find an empty outbox is not counted: it is no part of a letter.
 
 Two processes can only be faster than one where there are processors for them, and for the server and PostgreSQL besides. So a row says what
-a letter costs each of them, and how busy the processors were; and what two are to be of one is told for the processors that there are
-(docs/decisions/0009).
+a letter costs each of them, and how busy the processors were; and beside what two processes are to deliver stands how much they do of what
+the processors allow (docs/decisions/0009).
 
     python -m benchmarks.delivery [LETTERS]
 """
@@ -113,7 +113,7 @@ class Spent:
 class Row:
     """One line of the table: a ratio, its bound, and the letters a second (each round's) of both sides; `told` says what they took.
 
-    `why` says where the bound comes from if it is not that of design §18.
+    `needs` is how many processors it would keep busy to meet the bound, where that was found out.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Row:
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     told: str = ""
-    why: str = ""
+    needs: float = 0.0
 
     @property
     def met(self) -> bool:
@@ -130,9 +130,10 @@ class Row:
 
     def __str__(self) -> str:
         met = "met" if self.met else "NOT met"
-        bound = ", ".join(filter(None, [f"at least {self.bound:.2f}", self.why]))
+        if not self.met and self.needs > _there():
+            met += f": that would keep {self.needs:.1f} processors busy, and there are {_there()}"
         found = f"{_rates(self.ours)} against {_rates(self.theirs)}"
-        return "; ".join(filter(None, [f"{self.name}: {self.ratio:.2f} ({bound}: {met})  {found}", self.told]))
+        return "; ".join(filter(None, [f"{self.name}: {self.ratio:.2f} (at least {self.bound:.2f}: {met})  {found}", self.told]))
 
 
 def _rates(found: tuple[float, ...]) -> str:
@@ -269,22 +270,22 @@ def on_postgresql(letters: int = LETTERS, rounds: int = ROUNDS) -> Iterator[Row 
                     found.append(here.spent(_sink(), database, "--workers", str(workers)))
     mine, theirs = _of(letters, two), _of(letters, one)
     told = f"with two {_told(letters, two)}; with one {_told(letters, one)}"
-    bound, why = of_two(_middle(one).processors, _there())
-    yield Row("delivery, two processes, PostgreSQL, of one", median(mine) / median(theirs), bound, mine, theirs, told, why)
+    ratio, busy = median(mine) / median(theirs), _middle(one).processors
+    yield Row("delivery, two processes, PostgreSQL, of one", ratio, _OF_TWO, mine, theirs, told, _OF_TWO * busy)
+    allowed = of_two(busy, _there())
+    name = f"delivery, two processes, PostgreSQL, of what {_there()} processors allow"
+    yield Remark(
+        name, f"{ratio / allowed:.0%}: {ratio:.2f} of {allowed:.2f} times one process; {_OF_TWO / 2:.0%} is what {_OF_TWO:.2f} is of 2"
+    )
     yield _beside("delivery, two processes sharing the connections of one, PostgreSQL, of one", letters, sharing, one)
 
 
-def of_two(busy: float, there: int) -> tuple[float, str]:
-    """What two processes must deliver of what one does: 1.6 times as much (design §18), or the same share of what is possible.
+def of_two(busy: float, there: int) -> float:
+    """How many times one process two can deliver: twice, unless there are too few processors for that.
 
     `busy` is how many processors one process keeps busy, the server and the database included, and `there` how many there are.
     """
-    possible = there / busy
-    if possible >= 2:
-        return _OF_TWO, ""
-    share = _OF_TWO / 2
-    why = f"which is {share:.0%} of the {possible:.2f} that {there} processors allow; {_OF_TWO:.2f} would keep {_OF_TWO * busy:.1f} busy"
-    return share * possible, why
+    return min(2.0, there / busy)
 
 
 def _beside(name: str, letters: int, ours: list[Spent], theirs: list[Spent]) -> Remark:

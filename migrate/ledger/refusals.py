@@ -90,7 +90,7 @@ def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerErro
             f"{described} is damaged.",
             f"Put a backup in its place; `sqlite3 {described} .recover` saves what is left.",
         ),
-        sqlite3.SQLITE_READONLY: (f"{described} cannot be written.", "Give this account write access to the file and to its folder."),
+        sqlite3.SQLITE_READONLY: read_only(described),
         sqlite3.SQLITE_PERM: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
         sqlite3.SQLITE_CANTOPEN: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
         sqlite3.SQLITE_IOERR: (f"the disk that holds {described} fails.", "Look at the disk, then run again."),
@@ -99,6 +99,11 @@ def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerErro
     }
     found = sentences.get(code)
     return None if found is None else LedgerError(found[0], where=WHERE, hint=found[1])
+
+
+def read_only(described: str) -> tuple[str, str]:
+    """What is said of a file that may not be written, and what to do."""
+    return f"{described} cannot be written.", "Give this account write access to the file and to its folder."
 
 
 def _is_full(path: Path) -> bool:

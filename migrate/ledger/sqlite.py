@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from migrate.errors import LedgerError
-from migrate.ledger.refusals import WHERE, is_busy
+from migrate.ledger.refusals import WHERE, is_busy, read_only
 
 _LOOK_UP: Final = timedelta(seconds=0.2)
 """How long a wait for SQLite's one writer goes on before Python may heed a signal: none gets through while SQLite itself waits."""
@@ -45,10 +45,18 @@ class Seen:
 
 
 def prepare(path: Path, *, create: bool) -> None:
-    """Make the file, readable by its owner alone, before SQLite would make it with the umask's rights."""
+    """Make the file, readable by its owner alone, before SQLite would make it with the umask's rights.
+
+    One that may not be written is refused before SQLite sees it: it would make its files beside it as read-only as that one, and leave them
+    there, to be in the way of whoever may write again.
+    """
     if path.exists():
         if path.is_dir():
             raise LedgerError(f"{path} is a folder, not a file.", where=WHERE, hint="Name a file in it.")
+        for each in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+            if each.exists() and not os.access(each, os.W_OK):
+                said, hint = read_only(str(each))
+                raise LedgerError(said, where=WHERE, hint=hint)
         return
     if not create:
         raise LedgerError(f"there is no ledger at {path} yet.", where=WHERE, hint="`migrate run` makes it.")

@@ -61,6 +61,15 @@ def assert_all_told_once(office: Office) -> None:
     assert {path.name: verify(path) for path in evidence} == {path.name: [] for path in evidence}
 
 
+def test_a_file_that_a_program_left_beside_the_ledger_is_named_if_it_is_in_the_way(office: Office) -> None:
+    """SQLite's shell makes it as read-only as the ledger was when somebody looked."""
+    left = office.folder / "ledger" / "migrate.db-shm"
+    left.touch(0o400)
+    told(powerless(lambda: office.migrate("run", "--as-of", T30)), 2, "[ledger] url", f"{left} cannot be written.")
+    left.unlink()
+    assert office.run(T30)["letters"]["sent"] == 7
+
+
 def the_ledger_and_its_folder(folder: Path) -> list[Path]:
     return [folder / "ledger" / "migrate.db", folder / "ledger"]
 
@@ -89,11 +98,12 @@ def the_reports(folder: Path) -> list[Path]:
 def test_what_may_not_be_written_stops_the_run_before_anything_is_sent(
     office: Office, what: Callable[[Path], list[Path]], says: str
 ) -> None:
-    before = office.remembered()
+    before, beside = office.remembered(), sorted((office.folder / "ledger").iterdir())
     with locked(*what(office.folder)):
         done = powerless(lambda: office.migrate("run", "--as-of", T30))
     told(done, 2, says, "writ")
     assert office.remembered() == before
+    assert sorted((office.folder / "ledger").iterdir()) == beside
     assert office.mails() == []
     assert office.run(LATER)["letters"]["sent"] == 7
     assert_all_told_once(office)
