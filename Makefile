@@ -3,7 +3,7 @@
 #   make demo     live through a sample campaign and look at its mails and reports
 #   make test     the tests
 #   make soak     the tests that take minutes: thousands of letters, killed again and again
-#   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (20 minutes; ARGS=--quick: 5)
+#   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (20 minutes; ARGS=--quick takes less)
 #   make check    style, types, and the direction of imports
 #   make wheel    what is released, in dist/
 #   make lock     choose dependencies anew (needs uv)
