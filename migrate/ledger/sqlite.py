@@ -54,7 +54,7 @@ def prepare(path: Path, *, create: bool) -> None:
         if path.is_dir():
             raise LedgerError(f"{path} is a folder, not a file.", where=WHERE, hint="Name a file in it.")
         for each in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
-            if each.exists() and not os.access(each, os.W_OK):
+            if _is_read_only(each):
                 said, hint = read_only(str(each))
                 raise LedgerError(said, where=WHERE, hint=hint)
         return
@@ -70,6 +70,15 @@ def prepare(path: Path, *, create: bool) -> None:
             where=WHERE,
             hint=f"`mkdir -p {path.parent}`, or name another place." if not path.parent.exists() else "Name a place that can be written.",
         ) from error
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a file is there and may not be written; not one that is just being removed or made by who closes or opens the ledger."""
+    try:
+        before = path.stat()
+        return not os.access(path, os.W_OK) and os.path.samestat(before, path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

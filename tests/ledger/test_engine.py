@@ -18,6 +18,7 @@ from powerless import powerless
 from migrate.errors import LedgerError
 from migrate.ledger import revisions, schema
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.ledger.sqlite import prepare
 
 
 def _sqlite(path: Path) -> LedgerSettings:
@@ -363,3 +364,25 @@ for number in range(60):
         (tmp_path / f"go{number}").touch()
         time.sleep(0.02)
     assert [(one.wait(60), one.communicate()[1]) for one in opening] == [(0, "")] * 4
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_file_beside_the_ledger_that_another_program_is_just_removing_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The last one to close a ledger removes them, and the next one to open it makes them `again`."""
+    path = tmp_path / "migrate.db"
+    Ledger.open(LedgerSettings(url=f"sqlite:///{path}"), create=True).close()
+    shm = path.with_name("migrate.db-shm")
+    shm.touch()
+
+    def removed_meanwhile(asked: Path, _mode: int) -> bool:
+        if asked == shm:
+            shm.rename(tmp_path / "removed")
+            if again:
+                shm.touch()
+            return False
+        return True
+
+    monkeypatch.setattr("os.access", removed_meanwhile)
+    prepare(path, create=False)
