@@ -48,7 +48,7 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
     under our own name, or left out; `source` names the table in a `DirectoryError` about one that is missing or there twice.
     """
     found: dict[str, int] = {}
-    mapped = {ours: (theirs, f"[directory.columns] {ours}") for ours, theirs in settings.columns.items()}
+    mapped = {ours: (column.theirs, f"[directory.columns] {ours}") for ours, column in settings.columns.items()}
     mapped |= {METHOD_PREFIX + word: (theirs, f"[directory.method_columns] {word}") for word, theirs in settings.method_columns.items()}
     for raw, (theirs, where) in mapped.items():
         index = _find(theirs, present, source, where)

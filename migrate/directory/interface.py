@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from migrate.accounts import ACCOUNT_COLUMNS, METHODS
-from migrate.directory.words import COMMON, NO_STEP, spelling
+from migrate.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
+from migrate.directory.meanings import Meanings
+from migrate.directory.words import COMMON, NO_STEP, MethodWords, spelling
 from migrate.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ METHOD_PREFIX: Final = "methods."
 """A raw column `methods.<word>` holds whether that one method is registered (`[directory.method_columns]`)."""
 
 REQUIRED: Final = ("account_id", "email", "methods")
+
+YES_NO: Final = tuple(name for name, dtype in ACCOUNT_COLUMNS.items() if dtype in ("bool", "boolean"))
+"""Our columns that say yes or no."""
 
 
 def near(word: str, known: Iterable[str]) -> str:
@@ -41,24 +46,67 @@ def _near(word: str, known: Iterable[str]) -> str:
     return near(word, known).removesuffix(".")  # the configuration ends the sentences of its keys
 
 
+class ColumnSettings(Settings):
+    """Where one of our columns is read from: `column` is theirs, or `not` one of theirs that says the opposite.
+
+    `yes` and `no` are their words of a yes/no column, besides the common ones; `words` is their word → ours, of `account_type`.
+    """
+
+    column: str | None = Field(None, min_length=1)
+    opposite: str | None = Field(None, min_length=1, alias="not")
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
+    words: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_column(self) -> Self:
+        if (self.column is None) == (self.opposite is None):
+            raise ValueError('names either column = "theirs", or not = "theirs" for a column that says the opposite')
+        if both := {spelling(word) for word in self.yes} & {spelling(word) for word in self.no}:
+            raise ValueError(f"gives {min(both)!r} as yes and as no")
+        return self
+
+    @property
+    def theirs(self) -> str:
+        """The name of their column."""
+        return self.column or self.opposite or ""
+
+
+def _column(value: object) -> object:
+    return {"column": value} if isinstance(value, str) else value
+
+
+Column = Annotated[ColumnSettings, BeforeValidator(_column)]
+"""`"theirs"` alone is short for `{ column = "theirs" }`."""
+
+
 class DirectorySettings(Settings):
     """What every `[directory]` has; a kind's own settings model adds its keys.
 
     `columns`: our column → theirs. `methods`: their method word → ours, or `none` for a word that is no second step.
     `method_columns`: method word → a column that says yes or no, instead of one column of words.
+    `rows`: what a row of the source is: an account, or one method of an account (rows of one id are united).
     """
 
     kind: str
-    columns: dict[str, str] = Field(default_factory=dict)
+    rows: Literal["accounts", "methods"] = "accounts"
+    columns: dict[str, Column] = Field(default_factory=dict)
     methods: dict[str, str] = Field(default_factory=dict)
     method_columns: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("columns")
     @classmethod
-    def _our_columns(cls, columns: dict[str, str]) -> dict[str, str]:
-        for ours in columns:
+    def _our_columns(cls, columns: dict[str, ColumnSettings]) -> dict[str, ColumnSettings]:
+        for ours, column in columns.items():
             if ours not in ACCOUNT_COLUMNS:
                 raise ValueError(f"{ours!r} is none of our columns (write ours = theirs); {_near(ours, ACCOUNT_COLUMNS)}")
+            if (column.yes or column.no or column.opposite) and ours not in YES_NO:
+                raise ValueError(f"{ours!r} is no yes/no column, so that it has neither yes, no nor not; those are {', '.join(YES_NO)}")
+            if column.words and ours != "account_type":
+                raise ValueError(f"{ours!r} has no words; account_type has, and methods have theirs in [directory.methods]")
+            for theirs, word in column.words.items():
+                if word not in ACCOUNT_TYPES:
+                    raise ValueError(f"{theirs!r} is given as {word!r}, which is no type of account; {_near(word, ACCOUNT_TYPES)}")
         return columns
 
     @field_validator("methods")
@@ -116,19 +164,37 @@ class Directory(ABC):
     def describe(self) -> str:
         """What is read and from where, in one line without secrets."""
 
+    def meanings(self) -> Meanings:
+        """What the words of this source mean."""
+        settings = self.settings
+        return Meanings.of(MethodWords(self.words, settings.methods), settings.columns)
+
+    def as_of(self) -> datetime | None:
+        """The instant of which the source speaks, if it says so: a file that of its last change. None means the time of the read."""
+        return None
+
+    def caveats(self) -> tuple[str, ...]:
+        """What makes the answer of the last complete read weaker or what was put right in it, a sentence each without its full stop.
+
+        Complete once `frames` is exhausted (design §4, Caveats); `check`, the summary of a run, the evidence and the report page repeat it.
+        """
+        return ()
+
 
 @dataclass(slots=True)
 class Tally:
     """What `read` counts while it reads; complete when it is exhausted.
 
     `rows` were read, `rejected` of them are no accounts. `unknown_words` are method words nobody knows, as the source spells
-    them, each counted once a row. `unreadable_instants` counts, by column, the instants that became null.
+    them, each counted once a row. `unreadable_instants` counts, by column, the instants that became null; `lost_lists` the lists that the
+    export lost.
     """
 
     rows: int = 0
     rejected: int = 0
     unknown_words: Counter[str] = field(default_factory=Counter)
     unreadable_instants: Counter[str] = field(default_factory=Counter)
+    lost_lists: Counter[str] = field(default_factory=Counter)
 
 
 def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.DataFrame]:

@@ -65,4 +65,4 @@ def mapping_digest(settings: DirectorySettings) -> str:
     """
     words = MethodWords(directory_class(settings.kind).words, settings.methods)
     columns = {spelling(word): column for word, column in settings.method_columns.items()}
-    return words.digest(columns or settings.columns.get("methods", "methods"))
+    return words.digest(columns or (settings.columns["methods"].theirs if "methods" in settings.columns else "methods"))

@@ -7,6 +7,7 @@ Everything is done a column at a time; Python is called for distinct values only
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
 from migrate.directory.text import as_text, cleaned, cut, factorized, holds_control, lists, mapped, masked, taken, trimmed
-from migrate.directory.words import LIST_SEPARATOR, MethodWords, Reading
+from migrate.directory.words import LIST_SEPARATOR, Reading
 
 ID_LENGTH: Final = 255
 NAME_LENGTH: Final = 200
@@ -50,7 +51,8 @@ class Translator:
     """Translates the frames of one read; what it counts goes into the tally."""
 
     def __init__(self, directory: Directory, *, language: str, tally: Tally) -> None:
-        self._words = MethodWords(directory.words, directory.settings.methods)
+        self._meanings = directory.meanings()
+        self._words = self._meanings.methods
         self._language = language
         self._tally = tally
         self.odd = np.zeros(0, dtype=bool)
@@ -137,11 +139,11 @@ class Translator:
         return text.mask(missing | control | long)
 
     def _boolean(self, raw: pd.DataFrame, name: str, default: bool, rejections: _Rejections) -> pd.Series:
-        found = self._read(self._raw(raw, name), name, values.yes_or_no, rejections)
+        found = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
         return pd.Series(np.where(pd.isna(found), default, found).astype(bool), index=raw.index)
 
     def _account_type(self, raw: pd.DataFrame, rejections: _Rejections) -> pd.Series:
-        found = self._read(as_text(self._raw(raw, "account_type")), "account_type", values.account_type, rejections)
+        found = self._read(as_text(self._raw(raw, "account_type")), "account_type", self._meanings.account_type, rejections)
         return pd.Series(found, index=raw.index).fillna("person")
 
     @staticmethod

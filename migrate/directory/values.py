@@ -90,6 +90,16 @@ def yes_or_no(value: object) -> bool | None:
     raise ValueError("is neither yes nor no")
 
 
+def flag(value: object, bit: int) -> bool | None:
+    """Whether a bit of a whole number is set; None for no value."""
+    word = plain(value).strip()
+    if not word:
+        return None
+    if not word.isascii() or not word.removeprefix("-").isdigit():
+        raise ValueError("is no whole number of flags")
+    return bool(int(word) & bit)
+
+
 def account_type(text: str) -> str | None:
     """One of `ACCOUNT_TYPES`; None for no value."""
     word = re.sub(r"[\s-]+", "_", text.strip().casefold())
