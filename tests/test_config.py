@@ -385,4 +385,9 @@ def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_p
     text = re.sub(r"^methods = .*\n", "", text, flags=re.MULTILINE)
     config = load(written(tmp_path, text))
     assert config.campaign.support_phone == "+1 555 0100"
-    assert config.directory.columns == {"account_id": "id", "email": "mail"}
+    assert {ours: column.theirs for ours, column in config.directory.columns.items()} == {
+        "account_id": "id",
+        "email": "mail",
+        "enabled": "status",
+        "account_type": "kind",
+    }

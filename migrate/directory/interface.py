@@ -19,7 +19,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from migrate.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
 from migrate.directory.meanings import Meanings
-from migrate.directory.words import COMMON, NO_STEP, MethodWords, spelling
+from migrate.directory.vocabulary import NO_STEP
+from migrate.directory.words import COMMON, MethodWords, spelling
 from migrate.settings import Settings
 
 if TYPE_CHECKING:
