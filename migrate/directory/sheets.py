@@ -152,18 +152,18 @@ def _hollow(path: Path, part: str) -> Iterator[tuple[int, int]]:
                     data = element if tag == "sheetData" else data
                 elif tag == "row" and data is not None:
                     number = int(float(element.get("r", number + 1)))
-                    column = 0
-                    for cell in element:
-                        column = coordinate_to_tuple(cell.get("r"))[1] if cell.get("r") else column + 1
-                        parts = {_local(each): each.text for each in cell}
-                        stored = parts.get("v") or (cell.get("t") == "str" and "v" in parts)
-                        if "f" in parts and not stored:
-                            yield number, column
+                    for column, cell in enumerate(element, start=1):
+                        if len(cell) and _local(cell[0]) == "f" and not _stored(cell):  # a cell's formula comes before its value
+                            yield number, coordinate_to_tuple(cell.get("r"))[1] if cell.get("r") else column
                     data.clear()
 
 
 def _local(element: Any) -> str:
     return str(element.tag).rpartition("}")[2]
+
+
+def _stored(cell: Any) -> bool:
+    return any(_local(each) == "v" and (each.text or cell.get("t") == "str") for each in cell)
 
 
 def _has_formulas(raw: IO[bytes]) -> bool:
