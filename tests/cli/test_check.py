@@ -81,6 +81,17 @@ def test_a_broken_configuration_is_told_alone(capsys: pytest.CaptureFixture[str]
     assert "did you mean at_cutoff?" in parts["configuration"][0]["said"]
 
 
+def test_lines_of_sql_under_another_kind_are_told_to_be_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    edit('kind = "sql"', 'kind = "csv"')
+    edit('# path = "users.csv"', 'path = "users.csv"')
+    code, parts = checked(capsys)
+    assert code == 2
+    said = parts["configuration"][0]["said"]
+    assert '[directory] url belongs to kind = "sql": delete it' in said
+    assert '[directory] table belongs to kind = "sql": delete it' in said
+    assert "is no setting" not in said
+
+
 def test_a_directory_that_is_not_there_is_exit_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "directory.db").unlink()
     code, parts = checked(capsys)

@@ -102,6 +102,19 @@ def test_a_dry_run_can_be_asked_about_one_account(office: Office) -> None:
     assert "u3@example.com" not in done.out
 
 
+def test_a_guests_sign_in_name_is_no_address_in_any_role(office: Office) -> None:
+    guest = "ada_example.org#EXT#@example.onmicrosoft.com"
+    office.hire("ada", "sms", mail=guest)
+    office.hire("bob", "totp", mail="bob@example.com", security_mails=guest.lower())
+    office.run("2023-12-01T06:00")
+    office.change("bob", mfa="sms")
+    ran = office.run(T30, "--no-send")
+    row = next(row for row in office.report("accounts") if row["account_id"] == "ada")
+    assert (row["outcome"], row["outcome_reason"]) == ("bad_address", "it is a guest's sign-in name, which no mailbox has")
+    assert ran["letters"]["queued"] == 1
+    assert [row["to"] for row in office.report("notices") if row["state"] == "queued"] == ["bob@example.com"]
+
+
 def test_a_previous_dry_runs_folder_does_not_disturb_the_reports(office: Office) -> None:
     staffed(office).write()
     assert office.migrate("dry-run", "--as-of", T30).code == 0
