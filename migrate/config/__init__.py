@@ -29,6 +29,7 @@ from migrate.directory import DirectorySettings, settings_model
 from migrate.errors import ConfigError
 from migrate.ledger.settings import LedgerSettings
 from migrate.mail.settings import MailSettings
+from migrate.monitoring.settings import MonitoringSettings
 from migrate.report.settings import ReportsSettings
 from migrate.safety import SafetySettings
 from migrate.schedule import ScheduleSettings
@@ -47,6 +48,7 @@ TABLES: dict[str, type[Settings]] = {
     "safety": SafetySettings,
     "ledger": LedgerSettings,
     "reports": ReportsSettings,
+    "monitoring": MonitoringSettings,
 }
 """Table → model, in the order of the file. `[directory]` has the model of its `kind`."""
 
@@ -71,6 +73,7 @@ class Config:
     safety: SafetySettings
     ledger: LedgerSettings
     reports: ReportsSettings
+    monitoring: MonitoringSettings
     digest: str
     settings: Mapping[str, str]
 
