@@ -38,7 +38,6 @@ NOT_LISTED: Final = "not in the plan"
 _SHOWN: Final = 10
 _LONGEST: Final = 80
 _JUDGED: Final = ["account_id", "tenure", "occasion", "told_cutoff", "address", "standing", "language"]
-_ELSEWHERE: Final = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".txt")
 _NOTHING: Final = "Nothing was recorded and nothing sent."
 _ANEW: Final = "Type `migrate dry-run` and review the new plan."
 
@@ -114,7 +113,7 @@ def read(folder: Path, config: Config, composer: Composer, now: datetime, by: st
     """The plan in a folder, as reviewed. Raises GuardError with the difference if it is not one that may be applied now."""
     facts = _facts(folder)
     _still_holds(facts, folder, config, composer, now)
-    if others := [path.name for path in sorted(folder.glob("plan.*")) if path.suffix.lower() in _ELSEWHERE]:
+    if others := [path.name for path in sorted(folder.glob("plan.*")) if path.suffix.lower() in review.ELSEWHERE]:
         raise GuardError(
             f"{others[0]} lies beside {PLAN}, and only {PLAN} is read. {_NOTHING}",
             where=str(folder),
