@@ -80,8 +80,10 @@ class Sources:
         return tuple(astray(self._override, self.texts)) if self._override else ()
 
     def misspelt(self) -> tuple[tuple[Path, Path | None], ...]:
-        """Those of them that lie among the mails and are templates."""
-        return tuple(each for each in self.astray() if each[0].suffix == ".j2" and each[0].is_relative_to(self._folders[0]))
+        """Those of them that lie among the mails as templates, by a name that none of ours has."""
+        home = self._folders[0]
+        among = [each for each in self.astray() if each[0].suffix == ".j2" and each[0].is_relative_to(home)]
+        return tuple(each for each in among if not (shipped() / each[0].relative_to(home)).is_file())
 
 
 def _mail_folder(override: Path) -> Path:
