@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sqlite3
 import sys
 from datetime import date, timedelta
@@ -155,6 +156,13 @@ def test_no_run_at_all_is_exit_7(tmp_path: Path, capsys: pytest.CaptureFixture[s
     code, err = aged(Campaign(tmp_path), capsys, "26h", "2024-01-13T07:00")
     assert code == 7
     assert "no run of sms-retirement has completed yet." in err
+
+
+def test_the_guides_line_for_cron_is_one_that_can_be_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^[0-9* ]+cd \S+ && \.venv/bin/migrate --config config\.toml (status .*) > /dev/null$", guide, re.MULTILINE)
+    assert main(["--config", str(Campaign(tmp_path).path), *line.split()]) == 7
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_run_by_a_clock_far_ahead_is_none_that_completed_in_time(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
