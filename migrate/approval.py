@@ -39,7 +39,7 @@ _SHOWN: Final = 10
 _LONGEST: Final = 80
 _JUDGED: Final = ["account_id", "tenure", "occasion", "told_cutoff", "address", "standing", "language"]
 _NOTHING: Final = "Nothing was recorded and nothing sent."
-_ANEW: Final = "Type `migrate dry-run` and review the new plan."
+_ANEW: Final = "Type `migrate dry-run --out ANOTHER` (a plan that was reviewed is not written over) and review the new plan."
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,8 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
             f"{'them' if more > 1 else 'it'}:\n{_listed(said, chr(10), more)}\n{_NOTHING}",
             where=str(folder),
             hint="Rows may be deleted, and nothing else: put them back as they were. If a spreadsheet rewrote account ids as numbers or "
-            "dates, type `migrate dry-run` for a new file and open that one with every column as text.",
+            "dates, type `migrate dry-run` for a new file and open that one with every column as text; --out puts it into another folder, "
+            "since a plan that was reviewed is not written over.",
         )
     return kept
 
