@@ -87,6 +87,7 @@ class LastRun:
 class Status:
     """A campaign at an instant. `stage` is the one that counts now, `next_stage` the first that has not begun.
 
+    `last_completed_at` is when a run last came to its end, reports written, and None if none ever did.
     `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts` and
     `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait.
     `open_changes` await their confirmation, `unsaid_changes` were given up.
@@ -102,6 +103,7 @@ class Status:
     stage: Stage | None
     next_stage: Stage | None
     last_run: LastRun | None
+    last_completed_at: datetime | None
     accounts: Parts | None
     burn_down: tuple[Point, ...]
     forecast: Forecast | None
@@ -139,6 +141,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         stage=due(planned, now),
         next_stage=upcoming(planned, now),
         last_run=LastRun.of(run) if run else None,
+        last_completed_at=runs.completed_at(connection, campaign_id, now),
         accounts=Parts.of(run.counts["standing"], frozenset(_terms(run).compliant)) if run else None,
         burn_down=tuple(line),
         forecast=burndown.forecast(line, campaign.cutoff_date) if campaign.days_left(now) > 0 else None,

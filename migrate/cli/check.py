@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -56,7 +57,7 @@ def _findings(load: Callable[[], Config]) -> Iterator[Finding]:
     except MigrateError as error:
         yield _wrong("configuration", error)
         return
-    yield Finding("configuration", "ok", str(config.path))
+    yield from _configuration(config)
     yield from _schedule(config)
     for part, tried in _PARTS.items():
         try:
@@ -70,6 +71,27 @@ def _findings(load: Callable[[], Config]) -> Iterator[Finding]:
 
 def _wrong(part: str, error: MigrateError) -> Finding:
     return Finding(part, "wrong", str(error), error.exit_code)
+
+
+def _configuration(config: Config) -> Iterator[Finding]:
+    from migrate.config.placeholders import untouched
+    from migrate.schedule import due, stages, upcoming
+
+    yield Finding("configuration", "ok", str(config.path))
+    if still := untouched(config):
+        advice = "Change what is not yours; where a value is right as it is, take the word EDIT out of its line."
+        yield Finding("configuration", "warning", f"As in the example: {', '.join(still)}. {advice}")
+    now, campaign = datetime.now(UTC), config.campaign
+    if (ago := -campaign.days_left(now)) > 0:
+        planned = stages(campaign, config.schedule)
+        stage, following = due(planned, now), upcoming(planned, now)
+        left = (
+            f"the next stage is {following.name} on {following.on}"
+            if following
+            else "no stage is left to come"
+            + (f"; whoever must still move is told of {stage.name} ({stage.on})" if stage else ", and nobody is reminded")
+        )
+        yield Finding("configuration", "warning", f"[campaign] cutoff: the cutoff was {ago:,} day{'' if ago == 1 else 's'} ago; {left}.")
 
 
 def _schedule(config: Config) -> Iterator[Finding]:
@@ -86,8 +108,17 @@ def _schedule(config: Config) -> Iterator[Finding]:
 
 
 def _templates(config: Config) -> Iterator[str]:
-    letters = sum(1 for _ in config.composer().try_all())
-    yield f"{letters} sample letters composed"
+    from migrate.mail.overrides import LANGUAGE
+
+    composer = config.composer()
+    letters, files = sum(1 for _ in composer.try_all()), composer.files
+    own = files.own()
+    of_yours = f", with {len(own)} of your files in {config.mail.templates}: {', '.join(own) or 'none'}" if config.mail.templates else ""
+    yield f"{letters} sample letters composed{of_yours}"
+    for path, meant in files.astray():
+        yield f"{path} is not used" + (f": letters are made from {meant}." if meant else ".")
+    if composer.language != LANGUAGE and (ours := files.unchanged()):
+        yield f"written in {composer.language!r} by you, and still with these of ours, which are English: {', '.join(ours)}."
 
 
 def _directory(config: Config) -> Iterator[str]:

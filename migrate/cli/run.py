@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from migrate import memory
-from migrate.cli.console import Console, Json, Quiet
+from migrate.cli.console import Console, Json, Quiet, warn
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
 
@@ -42,6 +42,7 @@ def run(
     gc.set_threshold(50_000, 20, 100)
     memory.frugal()
     from migrate.cli.progress import watching
+    from migrate.monitoring import reported
     from migrate.start import Options, started
 
     if as_baseline and not accept_directory:
@@ -56,12 +57,14 @@ def run(
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
     options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver)
-    with watching(console, config, options.as_of) as watch, started(config, options) as start:
-        # It brings pandas, which takes its time to load: the directory is read meanwhile.
-        from migrate.job import go_on
+    with reported(config.monitoring, "run", warn) as ended:
+        with watching(console, config, options.as_of) as watch, started(config, options) as start:
+            # It brings pandas, which takes its time to load: the directory is read meanwhile.
+            from migrate.job import go_on
 
-        gc.freeze()  # what is imported stays to the end
-        result = go_on(start, watch)
+            gc.freeze()  # what is imported stays to the end
+            result = go_on(start, watch)
+        ended(result.exit_code, result.facts)
     console.result(result.facts)
     _tell(console, result, config)
     return result.exit_code
