@@ -169,9 +169,11 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat().replace("+00:00", "Z"),
         "campaign": _terms(run).campaign,
+        "directory_as_of": run.directory_read_at.isoformat().replace("+00:00", "Z"),
         "read": run.read,
         "rejected": run.rejected,
         "letters": letters | {"queued": int(connection.execute(waiting).scalar_one())},
+        "stale": 0,
         **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", "image", LAST_EVENT)},
     }
 
