@@ -50,7 +50,7 @@ def few_rejected(read: int, rejected: int, config: Config) -> GuardError | None:
 def partial_directory(draft: Draft, config: Config, *, mended: bool = False) -> list[GuardError]:
     """Refuses a read that looks like half a directory, or like a faulty one.
 
-    `mended`: its rejected rows must be mended first. Then accounts that are missing for those do not count, and no command accepts the rest.
+    `mended`: its rejected rows must be mended first. Accounts that are missing for those do not count then, and no flag accepts the rest.
     """
     safety, missing, changed = config.safety, draft.missing, draft.mailed_changes
     accept = None
@@ -78,8 +78,8 @@ def partial_directory(draft: Draft, config: Config, *, mended: bool = False) -> 
         limit = f"{safety.max_messages:,}" if by_number else f"{may_change:,} ({safety.max_changes:.0%})"
         refused.append(
             GuardError(
-                f"{changed:,} of {draft.accepted:,} accounts ({changed / draft.accepted:.0%}) changed their methods since the last read, and "
-                f"at most {limit} may. {_NOTHING_DONE}",
+                f"{changed:,} of {draft.accepted:,} accounts ({changed / draft.accepted:.0%}) changed their methods since the last read, "
+                f"and at most {limit} may. {_NOTHING_DONE}",
                 where="[safety] max_messages" if by_number else "[safety] max_changes",
                 hint=accept,
             )

@@ -68,7 +68,7 @@ class Result:
         return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] else 0
 
 
-class Stopped(GuardError):
+class Stopped(GuardError):  # noqa: N818 - what happened to a run, like `Result`
     """A guard stopped a run. `facts` is what it would have been: the object of `migrate dry-run --json`, its folder in `out` (None if that
     could not be written); `more` are the other guards that would have stopped it."""
 

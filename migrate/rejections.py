@@ -135,8 +135,8 @@ class Verdict:
             )
         if self.long:
             yield (
-                f"{_rows(self.long, 'has', 'have')} one field more than the header: a delimiter inside a field that is not quoted, or a header "
-                "that lacks a name. Export it with quoted fields, or name its delimiter in [directory] delimiter."
+                f"{_rows(self.long, 'has', 'have')} one field more than the header: a delimiter inside a field that is not quoted, or a "
+                "header that lacks a name. Export it with quoted fields, or name its delimiter in [directory] delimiter."
             )
         for ours, words in self.words.items():
             column = settings.columns.get(ours)
@@ -192,9 +192,8 @@ def lines(rejections: list[dict[str, Any]]) -> Iterator[str]:
         who = f" ({example['account_id']})" if example["account_id"] else ""
         same = "" if example["rejection"] == each["reason"] else f": {example['rejection']}"
         yield f"{each['rows']:,} {'row' if each['rows'] == 1 else 'rows'}: {each['reason']}. Such as row {example['position']}{who}{same}"
-    if more := len(rejections) - SHOWN:
-        if more > 0:
-            yield f"… and {more} more reasons; rejected.csv has every row."
+    if (more := len(rejections) - SHOWN) > 0:
+        yield f"… and {more} more reasons; rejected.csv has every row."
 
 
 def of(frames: Callable[[], Iterator[pd.DataFrame]]) -> Verdict:

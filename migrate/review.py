@@ -112,7 +112,7 @@ def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
 
 
 def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime) -> PlanFacts:
-    """Writes the plan, outcomes.csv, rejected.csv and previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
+    """Writes the plan, outcomes.csv, rejected.csv, previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
 
     Raises ReportError if the folder cannot be written, or is there and is no dry run.
     """
