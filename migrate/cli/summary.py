@@ -33,25 +33,23 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
         if counts := facts[subject]:
             console.say()
             console.table([title, "Accounts" if subject != "outcomes" else "Rows"], _sorted(counts))
-    tell_rejections(console, facts)
+    tell_noticed(console, facts)
     for word, count in _sorted(facts["unknown_words"]):
         console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
     for column, count in _sorted(facts["unreadable_instants"]):
         console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
-    for caveat in facts["caveats"]:
-        console.need(f"Caveat: {caveat}.", "yellow")
     if stale := too_old(datetime.fromisoformat(facts["directory_as_of"]), now, config):
         console.need(f"{stale}: reminders wait until a fresh one is read. Confirmations go out.", "yellow")
     console.say()
 
 
-def tell_rejections(console: Console, facts: Mapping[str, Any]) -> None:
-    """Prints why rows were rejected and what is behind it; for a person, if there is something to mend or a known account among them."""
+def tell_noticed(console: Console, facts: Mapping[str, Any]) -> None:
+    """Prints why rows were rejected and what is behind it (for a person, if there is something to mend or a known account among them), and
+    what makes the answer of the directory weaker."""
     from migrate.rejections import lines
 
-    if not facts["rejections"] and not facts["advice"]:
-        return
-    console.say()
+    if facts["rejections"] or facts["advice"]:
+        console.say()
     needed = facts["advice"] or facts["rejected_known"] or facts.get("stopped")
     for line in lines(facts["rejections"]):
         (console.need if needed else console.say)(f"Rejected: {line}.", "yellow")
@@ -59,6 +57,8 @@ def tell_rejections(console: Console, facts: Mapping[str, Any]) -> None:
         console.need(advice, "yellow")
     if known := facts["rejected_known"]:
         console.need(f"{still_recorded(known)}.", "yellow")
+    for caveat in facts["caveats"]:
+        console.need(f"Caveat: {caveat}.", "yellow")
 
 
 def still_recorded(known: int) -> str:
