@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from office import COLUMNS, Done, Office
+
+from migrate.directory import Directory, DirectorySettings, registry
 
 T30, T29, T28 = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00"
 PEOPLE = 100
@@ -369,3 +375,69 @@ def test_an_export_that_is_twenty_days_old_reminds_nobody_until_a_fresh_one_is_r
     os.utime(hundred.folder / "directory.csv", (datetime(2024, 1, 2, tzinfo=UTC).timestamp(),) * 2)
     fresh = hundred.migrate("run", "--as-of", T30, "--json")
     assert (fresh.code, fresh.facts["stale"], fresh.facts["letters"]["sent"]) == (0, 0, 100)
+
+
+class ToldDirectory(Directory):
+    """Somebody else's directory, which says how old its data is and what makes it weaker, once it was read."""
+
+    kind = "told"
+    Settings = DirectorySettings
+    read = False
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        ids = [f"u{number}" for number in range(3)]
+        yield pd.DataFrame({"account_id": ids, "email": "team@example.com", "methods": "sms", "position": [1, 2, 3]})
+        self.read = True
+
+    def describe(self) -> str:
+        return "told"
+
+    def as_of(self) -> datetime:
+        return datetime(2023, 12, 31, 2, 0, tzinfo=UTC) if self.read else datetime(2000, 1, 1, tzinfo=UTC)
+
+    def caveats(self) -> tuple[str, ...]:
+        return ("2 of 3 users are a <lower bound>: the report leaves out guests",) if self.read else ()
+
+
+@pytest.fixture
+def told(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
+    entry = SimpleNamespace(name="told", value="theirs:ToldDirectory", load=lambda: ToldDirectory)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    office.directory = 'kind = "told"'
+    office.write()
+    config = office.folder / "config.toml"
+    config.write_text(config.read_text().replace('formats = ["csv"]', 'formats = ["csv", "html"]'))
+    return office
+
+
+def test_what_makes_a_directory_weaker_is_repeated_wherever_its_numbers_are(told: Office) -> None:
+    caveat = "2 of 3 users are a <lower bound>: the report leaves out guests"
+    done = checked(told)
+    assert done.facts["caveats"] == [caveat]
+    assert ("warning", f"{caveat}.") in said_of_the_directory(done)
+    for words in (("dry-run",), ("run", "--quiet"), ("status",)):
+        assert f"Caveat: {caveat}." in told.migrate(*words, "--as-of", T30).out, words
+    latest = told.folder / "reports" / "latest"
+    manifest, summary = (json.loads((latest / name).read_text(encoding="utf-8")) for name in ("manifest.json", "summary.json"))
+    assert manifest["directory"]["caveats"] == summary["caveats"] == [caveat]
+    page = (latest / "report.html").read_text(encoding="utf-8")
+    assert "<li>2 of 3 users are a &lt;lower bound&gt;: the report leaves out guests.</li>" in page
+    assert "<p>The directory speaks of 2023-12-31T02:00:00Z.</p>" in page
+
+
+def test_data_that_a_directory_calls_old_keeps_reminders_back_though_it_was_read_just_now(told: Office) -> None:
+    done = told.migrate("run", "--as-of", T30)
+    assert done.code == 0
+    assert "The directory is 2 days old (it speaks of 2023-12-30 18:00 PST): reminders wait until a fresh one is read." in done.out
+    assert told.mails() == []
+    told.safety = "stale_hours = 61"
+    told.write()
+    assert len(told.mails()) == 0
+    done = told.migrate("run", "--as-of", T30)
+    assert "days old" not in done.out
+    assert len(told.mails()) == 3
+
+
+def test_a_directory_that_speaks_of_tomorrow_is_as_old_as_the_clock_says(told: Office) -> None:
+    facts = told.migrate("run", "--json", "--as-of", "2023-12-30T06:00").facts
+    assert facts["directory_as_of"].startswith("2023-12-30T14:00:0")
