@@ -80,7 +80,8 @@ def test_rows_of_one_id_say_in_which_columns_they_differ() -> None:
 def test_a_row_that_is_no_account_spoils_a_good_one_with_its_id() -> None:
     accepted, rejected = walk(rows(person("a"), person("a", rejection="enabled: 'maybe' is neither yes nor no")), 2)
     assert accepted == []
-    assert rejected == [(1, "rows 1, 2 have this account_id and differ in whether they are accounts"), (2, "enabled: 'maybe' is neither yes nor no")]
+    differ = "rows 1, 2 have this account_id and differ in whether they are accounts"
+    assert rejected == [(1, differ), (2, "enabled: 'maybe' is neither yes nor no")]
 
 
 def test_many_rows_of_one_id_stay_in_one_range() -> None:

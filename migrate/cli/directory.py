@@ -23,6 +23,8 @@ _MANY: Final = 20
 _FEW: Final = 0.05
 """A report's refresh: the instants are so few of the accounts that have one, or half of them are the same three."""
 _DISTINCT: Final = 100_000
+"""So many different instants are not few, whatever the number of accounts."""
+_LATELY: Final = timedelta(hours=1)
 _TOGETHER: Final = timedelta(hours=48)
 
 _OPPOSITES: Final = re.compile(
@@ -76,12 +78,14 @@ def _whole(config: Config) -> Found:
     accepted = facts["read"] - facts["rejected"]
     speaks_of = datetime.fromisoformat(facts["directory_as_of"])
     said = f"{described}: {facts['read']:,} rows were read, {accepted:,} accounts and {facts['rejected']:,} rejected"
+    if (now := datetime.now(UTC)) - speaks_of >= _LATELY:
+        said += f"; it speaks of {speaks_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}"
     if not facts["read"]:
         said = f"{described} has no rows"
     warnings = list(_noticed(facts))
     if facts["rejected_known"]:
         warnings.append(f"{still_recorded(facts['rejected_known'])}.")
-    if old := too_old(speaks_of, datetime.now(UTC), config):
+    if old := too_old(speaks_of, now, config):
         warnings.append(f"{old}: reminders wait until a fresh one is read.")
     return Found(said, facts["stopped"], warnings + list(seen.warnings(config.directory)), facts)
 
@@ -184,7 +188,8 @@ class _Seen:
         """What makes the instants look like those of a report."""
         commonest = sum(count for _, count in self._minutes.most_common(3))
         if len(self._minutes) <= _FEW * self.changed or commonest >= self.changed / 2:
-            return f"{commonest:,} of {self.changed:,} accounts share no more than {min(3, len(self._minutes))} instants of it"
+            shared = "1 instant" if len(self._minutes) == 1 else f"{min(3, len(self._minutes))} instants"
+            return f"{commonest:,} of {self.changed:,} accounts share {shared} of it"
         hours = sorted(self._days)
         newest = hours[-1] if hours else 0
         lately = sum(count for hour, count in self._days.items() if newest - hour <= _TOGETHER // timedelta(microseconds=1))

@@ -71,8 +71,10 @@ def old(told_once: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> O
 
 
 def refused(office: Office, faulty: Faulty, *more: str) -> Done:
-    """A run and a dry run on that directory: both end with one paragraph, and nothing is recorded or sent. The run leaves the folder of a dry
-    run, which is taken away again."""
+    """A run and a dry run on that directory: both end with one paragraph, and nothing is recorded or sent.
+
+    The run leaves the folder of a dry run, which is taken away again.
+    """
     before, remembered = office.fingerprints(), office.remembered()
     reports = sorted(path.name for path in (office.folder / "reports").iterdir())
     says, accepted = REFUSED[faulty]
