@@ -144,6 +144,9 @@ def test_four_in_a_hundred_rejected_on_a_first_run_are_told_and_the_others_read(
     assert len(hundred.mails()) == 96
     assert {row["account_id"] for row in hundred.report("accounts")} == {f"u{number:03}" for number in range(96)}
     assert [row["position"] for row in hundred.report("rejected")] == ["97", "98", "99", "100"]
+    asked = hundred.migrate("explain", "u099", "--as-of", T30)
+    assert asked.code == 2
+    assert "the row of 'u099' was rejected in the last run, and nothing is known of it from before: enabled: 'PASS" in asked.err
 
 
 def test_a_known_account_whose_row_is_rejected_is_neither_gone_nor_changed_and_everybody_says_so(hundred: Office) -> None:
