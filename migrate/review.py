@@ -28,7 +28,7 @@ from migrate.draft import Draft
 from migrate.errors import ConfigError, GuardError, ReportError
 from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
-from migrate.report import cells, folder, lines, resaved
+from migrate.report import cells, folder, lines, resaved, tables
 from migrate.report.cells import CellType
 from migrate.snapshot import REJECTED_COLUMNS
 from migrate.words import CONFIRMATION
@@ -89,6 +89,11 @@ def place(config: Config, now: datetime) -> Path:
     return config.reports.dir / f"dry-run-{config.campaign.today(now)}"
 
 
+def place_of_stop(config: Config, now: datetime) -> Path:
+    """A folder that is not there yet, for what a run would have done that a guard stopped."""
+    return config.reports.dir / folder.free(config.reports.dir, f"stopped-{config.campaign.today(now)}")
+
+
 def template_digests(sources: Mapping[str, str]) -> dict[str, str]:
     """Name → SHA-256 of each text that letters are composed from."""
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sources.items()}
@@ -116,7 +121,7 @@ def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
 
 
 def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime) -> PlanFacts:
-    """Writes the plan, outcomes.csv and previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
+    """Writes the plan, outcomes.csv, rejected.csv, previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
 
     Raises ReportError if the folder cannot be written, is there and is no dry run, or holds a plan that somebody reviewed.
     """
@@ -125,6 +130,9 @@ def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: date
         facts = _write_plan(made, whole.fingerprint, config, side, created_at)
         with folder.create(side / "outcomes.csv") as file:
             lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made, whole)), OUTCOME_COLUMNS)
+        with folder.create(side / "rejected.csv") as file:
+            rejected = (tables.rejected_table(rows) for rows in made.rejected.frames())
+            lines.write(file, (cells.typed(rows, tables.REJECTED.columns) for rows in rejected), tables.REJECTED.columns)
         previews = side / "previews"
         previews.mkdir(mode=0o700)
         for (kind, language), letter in sorted(made.samples.items()):

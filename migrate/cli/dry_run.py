@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from migrate import memory
 from migrate.cli.console import Console, Json, Quiet
 from migrate.cli.instants import AsOf, instant
+from migrate.errors import GuardError
 
 if TYPE_CHECKING:
     from migrate.draft import Draft
@@ -32,7 +34,7 @@ def dry_run(
     memory.frugal()
     from migrate import review
     from migrate.cli.progress import watching
-    from migrate.cli.summary import foretell, tell
+    from migrate.cli.summary import foretell, tell, tell_stop
     from migrate.config.commands import command, typed
     from migrate.job import dry_run as dry_run_job
     from migrate.start import Options
@@ -47,14 +49,18 @@ def dry_run(
         written = review.write(made, whole, config, folder, datetime.now(UTC))
         facts = facts | {"out": str(folder)} | ({} if asked is None else {"accounts": asked})
         console.result(facts)
-        tell(console, facts, config)
+        tell(console, facts, config, "Dry run")
+        if facts["stopped"]:
+            tell_stop(console, facts)
         _show(console, made, asked)
         foretell(console, facts["would_queue"], config, made.rules.moment.now, waits=True)
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
-    if written.counts["reminders"]:
+    if written.counts["reminders"] and not facts["stopped"]:
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")
         console.say(command(config, f"run --plan {typed(folder)}").strip("`"))
-    return 0
+    for guard in facts["stopped"]:
+        print(f"Error: {guard}", file=sys.stderr)
+    return GuardError.exit_code if facts["stopped"] else 0
 
 
 def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> None:

@@ -101,6 +101,8 @@ def _days(console: Console, found: Status) -> None:
 
 
 def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> None:
+    from migrate.cli.summary import tell_noticed
+
     run, parts = found.last_run, found.accounts
     if run is None or parts is None:
         console.say("There has been no run yet. `migrate dry-run` shows what the first one would do.")
@@ -108,6 +110,8 @@ def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> No
     console.say()
     when = f"{run.as_of.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}"
     console.say(f"Run {run.run_id} as of {when}: {run.read:,} rows read, {run.rejected:,} rejected.")
+    noticed = {"rejections": run.rejections, "advice": run.advice, "rejected_known": found.rejected_known}
+    tell_noticed(console, noticed | {"caveats": run.caveats})
     if on_terminal() and parts.total:
         console.say(_bar(parts))
     rows = (("compliant", parts.compliant), ("not compliant", parts.not_compliant), ("out of scope", parts.out_of_scope))

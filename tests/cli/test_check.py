@@ -63,7 +63,7 @@ def test_a_set_up_that_works_is_ok_in_every_part(capsys: pytest.CaptureFixture[s
     assert code == 0
     assert list(parts) == ["configuration", "schedule", "templates", "directory", "ledger", "reports", "mail"]
     assert [finding["state"] for found in parts.values() for finding in found] == ["ok"] * 7
-    assert "first 2 rows" in parts["directory"][0]["said"]
+    assert parts["directory"][0]["said"].endswith(": 2 rows were read, 2 accounts and 0 rejected")
 
 
 def test_it_makes_no_ledger(here: Path) -> None:
@@ -277,13 +277,15 @@ def test_a_directory_that_is_not_there_is_exit_3(here: Path, capsys: pytest.Capt
     assert parts["mail"][0]["state"] == "ok", "the other parts are checked all the same"
 
 
-def test_an_empty_directory_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_directory_is_wrong_as_it_is_for_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with sqlite3.connect(here / "directory.db") as connection:
         connection.execute("delete from users")
     connection.close()
     code, parts = checked(capsys)
-    assert code == 3
+    assert code == 4
+    assert {finding["state"] for finding in parts["directory"]} == {"wrong"}
     assert "has no rows" in parts["directory"][0]["said"]
+    assert "of 0 rows read from the directory not one is an account" in parts["directory"][1]["said"]
 
 
 def test_words_nobody_knows_and_rows_that_are_no_accounts_are_warnings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,7 +298,7 @@ def test_words_nobody_knows_and_rows_that_are_no_accounts_are_warnings(here: Pat
     assert code == 0
     ok, rejected, unknown = parts["directory"]
     assert (ok["state"], rejected["state"], unknown["state"]) == ("ok", "warning", "warning")
-    assert "1 of these rows" in rejected["said"]
+    assert rejected["said"] == "rejected: 1 row: no account_id. Such as row 4."
     assert "'Carrier Pigeon' (1)" in unknown["said"]
 
 
