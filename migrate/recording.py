@@ -98,9 +98,11 @@ def told_of(approved: Approval | None) -> dict[str, Any]:
 
 
 def counts_of(made: Draft, tally: Tally) -> dict[str, Any]:
-    """Subject → word → count: what a run stores of its accounts, and prints."""
+    """Subject → word → count: what a run stores of its accounts, and prints. `defaults_not_registered` is a count by itself."""
     return {
         "standing": dict(made.standings),
+        "not_certain": dict(made.not_certain),
+        "defaults_not_registered": made.defaults_not_registered,
         "changes": dict(made.changes_seen),
         "outcomes": dict(made.outcomes),
         "unknown_words": dict(tally.unknown_words),

@@ -28,6 +28,13 @@ SPELLINGS: Final = 1_000
 OTHER_SPELLINGS: Final = "(other spellings)"
 
 
+def _not_read_yet(raw: pd.DataFrame) -> dict[str, pd.Series]:
+    """Columns of an account that no directory is asked for: as where a source lacks them."""
+    defaults = {"last_used_at": (pd.NaT, "datetime64[us, UTC]"), "may_enrol": (np.nan, "str"), "in_policy": (pd.NA, "boolean")}
+    columns = {name: pd.Series(value, index=raw.index, dtype=dtype) for name, (value, dtype) in defaults.items()}
+    return columns | {"groups": pd.Series("", index=raw.index, dtype="str")}
+
+
 class _Rejections:
     """Why rows are no accounts: the reasons found so far, one text a row."""
 
@@ -85,6 +92,7 @@ class Translator:
             "methods": methods,
             "default_method": default_method,
             "last_used_method": last_used_method,
+            **_not_read_yet(raw),
             "methods_changed_at": self._instant(raw, "methods_changed_at"),
             "last_sign_in_at": self._instant(raw, "last_sign_in_at"),
             "phone": masked(self._text(raw, "phone")),
