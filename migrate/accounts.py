@@ -53,7 +53,8 @@ ACCOUNT_COLUMNS: Final[dict[str, str]] = {
     "groups": "str",
     "phone": "str",
 }
-"""Column → pandas dtype. A missing text is NaN, a missing instant NaT, a missing `in_policy` NA; `phone` is masked (last two digits) before it gets here."""
+"""Column → pandas dtype. A missing text is NaN, a missing instant NaT, a missing `in_policy` NA; `phone` is masked (last two digits) before
+it gets here."""
 
 ROW_COLUMNS: Final[dict[str, str]] = {**ACCOUNT_COLUMNS, "position": "int64", "rejection": "str"}
 """What a directory hands over: an account a row, plus where the row stood in the source (1 = first) and, for a row that cannot be

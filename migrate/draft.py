@@ -63,8 +63,8 @@ class Draft:
 
     `missing` counts known accounts without an accepted row, of the `known` of the last read; `mailed_changes` accounts with a change
     that is confirmed by mail; `not_certain` counts by standing the accounts with a second step that nobody knows by name, and
-    `defaults_not_registered` those whose default is no method of theirs; `reminders` the letters other than confirmations; `written_to` accounts with a letter. `samples` keeps one
-    letter a kind and language.
+    `defaults_not_registered` those whose default is no method of theirs; `reminders` the letters other than confirmations; `written_to`
+    accounts with a letter. `samples` keeps one letter a kind and language.
     """
 
     rules: Rules

@@ -263,7 +263,7 @@ def _reminders(accounts: pd.DataFrame, tenure: pd.Series, last_told: pd.Series, 
 def _withdrawn(
     compared: Compared, standing: pd.Series, reminded: pd.Series, stuck: pd.Series, queued: pd.Series, waiting: pd.DataFrame
 ) -> pd.DataFrame:
-    """Queued letters that are pointless: the account is gone, another person, no longer reminded, cannot move, or now gets a newer stage."""
+    """Queued letters that are pointless: the account is gone, another person, no longer reminded, cannot move, or gets a newer stage."""
     if waiting.empty:
         return pd.DataFrame({"letter_id": pd.Series(dtype="int64"), "reason": pd.Series(dtype="str")})
     here = pd.DataFrame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,21 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config) -> None:
         if counts := facts[subject]:
             console.say()
             console.table([title, "Accounts" if subject != "outcomes" else "Rows"], _sorted(counts))
+            if subject == "standing":
+                tell_compliant(console, *(_among(facts[of], config.policy.compliant) for of in ("standing", "not_certain")))
     for word, count in _sorted(facts["unknown_words"]):
         console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
+    if count := facts["defaults_not_registered"]:
+        console.say(f"Default methods that are not registered: {count:,}. They are ignored where accounts stand.", "yellow")
     for column, count in _sorted(facts["unreadable_instants"]):
         console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
     console.say()
+
+
+def tell_compliant(console: Console, compliant: int, not_certain: int) -> None:
+    """Prints how many accounts are compliant, if some of them have a second step that nobody knows by name."""
+    if not_certain:
+        console.say(f"Compliant: {compliant:,}, of which {not_certain:,} not certain (a second step nobody knows by name).", "yellow")
 
 
 def foretell(console: Console, letters: int, config: Config, now: datetime, *, waits: bool) -> None:
@@ -68,6 +78,10 @@ def tell_waiting(console: Console, waiting: Mapping[str, Any], campaign: Campaig
 
 def _letters(count: int, one: str, many: str) -> str:
     return f"{count:,} letter{f' {one}' if count == 1 else f's {many}'}"
+
+
+def _among(counts: Mapping[str, int], words: Collection[str]) -> int:
+    return sum(count for word, count in counts.items() if word in words)
 
 
 def _sorted(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -82,8 +82,9 @@ def expected_sample(language: str = "en") -> pd.DataFrame:
     rows = []
     for position, (given, becomes) in enumerate(_GIVEN, start=1):
         row: dict[str, Any] = dict.fromkeys(ROW_COLUMNS) | {
-            "account_id": given.get("account_id"), "username": given.get("account_id"), "notification_emails": "", "groups": "", "locale": language,
-            "enabled": True, "federated": False, "account_type": "person", "privileged": False, "methods": (), "position": position,
+            "account_id": given.get("account_id"), "username": given.get("account_id"), "notification_emails": "", "groups": "",
+            "locale": language, "enabled": True, "federated": False, "account_type": "person", "privileged": False, "methods": (),
+            "position": position,
         } | becomes  # fmt: skip
         row["methods"] = methods_of(row["methods"])
         rows.append(row)

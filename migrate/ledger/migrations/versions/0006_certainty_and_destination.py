@@ -1,10 +1,12 @@
 """What an account used last and may register, whether it is certain, whether it can move, and the outcome of those who cannot."""
 
 import re
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
 
 revision = "0006"
 down_revision = "0005"
@@ -16,10 +18,10 @@ _OUTCOMES = (
     "no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable", "not_in_plan", "held",
 )  # fmt: skip
 _DESTINATIONS = ("yes", "no", "unknown")
-_NULLABLE = {
+_NULLABLE: dict[str, TypeEngine[Any]] = {
     "last_used_method": sa.String(32), "last_used_at": sa.BigInteger(), "may_enrol": sa.String(200), "in_policy": sa.Boolean(),
 }  # fmt: skip
-_FILLED = {"groups": _TEXT, "certain": sa.Boolean(), "destination": sa.String(16)}
+_FILLED: dict[str, TypeEngine[Any]] = {"groups": _TEXT, "certain": sa.Boolean(), "destination": sa.String(16)}
 _CERTAIN = "methods NOT LIKE '%unknown%' AND methods NOT LIKE '%other%'"
 """No other method has one of these words within its own."""
 
@@ -53,7 +55,7 @@ def _alter(table: str) -> None:
 
 
 def _make_anew(table: str) -> None:
-    """SQLite changes no CHECK. The new table is the old one with the columns before its first constraint, and the CHECKs as they are now."""
+    """SQLite changes no CHECK. The new table is the old one with the columns before its first constraint and the CHECKs of now."""
     connection = op.get_bind()
     kept = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
     made: str = connection.execute(kept, {"name": table}).scalar_one()
