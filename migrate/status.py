@@ -38,7 +38,7 @@ class Parts:
     compliant: int
     not_compliant: int
     out_of_scope: int
-    not_certain: int
+    not_certain: int = 0
 
     @property
     def total(self) -> int:
