@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
@@ -115,8 +115,8 @@ def _registered(words: pd.Series, methods: pd.Series) -> pd.Series:
 
 
 def used_since(now: datetime, policy: PolicySettings) -> datetime:
-    """The instant from which on the use of a method says what an account uses now."""
-    return now - timedelta(days=policy.used_days)
+    """The instant (UTC) from which on the use of a method says what an account uses now; a day is 24 hours, whatever clocks are changed."""
+    return now.astimezone(UTC) - timedelta(days=policy.used_days)
 
 
 def habit(accounts: pd.DataFrame, policy: PolicySettings, now: datetime) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -96,6 +97,13 @@ def test_how_long_a_use_counts_is_the_policys() -> None:
     assert standing_of(used, PolicySettings(used_days=31)) == "sms_default"
     assert standing_of(used, PolicySettings(used_days=30)) == "sms_fallback"
     assert standing_of(used, PolicySettings(used_days=31), now=NOW + timedelta(seconds=1)) == "sms_fallback"
+
+
+def test_a_use_grows_old_at_the_same_instant_whatever_zone_the_clock_is_told_in() -> None:
+    used = person("a", "sms,totp", last_used_method="sms", last_used_at=NOW - timedelta(days=90))
+    for zone in ("UTC", "America/Los_Angeles", "Europe/Berlin"):
+        assert standing_of(used, now=NOW.astimezone(ZoneInfo(zone))) == "sms_default"
+        assert standing_of(used, now=(NOW + timedelta(seconds=1)).astimezone(ZoneInfo(zone))) == "sms_fallback"
 
 
 def test_a_default_is_matched_by_class_only_where_it_is_not_registered_itself() -> None:

@@ -99,7 +99,9 @@ def test_each_alias_means_one_method() -> None:
     assert set(ALIASES) <= {*METHODS, NO_STEP}
     spelt = [alias for aliases in ALIASES.values() for alias in aliases]
     assert len(spelt) == len(set(spelt))
-    assert all(COMMON[alias] == ours for ours, aliases in ALIASES.items() for alias in aliases)
+    ours = {alias: word for word, aliases in ALIASES.items() for alias in aliases} | {word: word for word in METHODS}
+    assert all(COMMON[alias] == word for alias, word in ours.items() if alias in COMMON)
+    assert COMMON["external"] == "external"
 
 
 def test_reading_many_texts_does_not_remember_them_all() -> None:

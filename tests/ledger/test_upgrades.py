@@ -140,5 +140,33 @@ def test_a_ledger_of_before_destinations_says_of_its_accounts_what_their_methods
     assert {tuple(row[2:]) for row in found} == {("unknown", "", None, None)}
 
 
+def test_a_day_before_the_upgrade_is_reported_as_it_was_and_the_run_after_it_goes_on(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    office.more = '[policy]\nremind = ["sms_only"]'
+    office.hire("ann", "sms", mfa_default="sms")
+    office.hire("bob", "totp, retina scan")
+    office.hire("cem", "sms, totp")
+    office.run("2024-01-02T06:00")
+    told = office.report("accounts")
+    office.change("cem", mfa="totp")
+    office.run("2024-01-03T06:00")
+    path = office.folder / "migrate.db"
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{path}"), create=False) as ledger, ledger.read() as connection:
+        rows = rows_of(connection)
+    for each in (path, path.with_name("migrate.db-wal"), path.with_name("migrate.db-shm")):
+        each.unlink(missing_ok=True)
+    left_behind(f"sqlite:///{path}", "0005", {table.name: rows[table.name] for table in schema.metadata.sorted_tables})
+    assert office.migrate("report", "--as-of", "2024-01-02").code == 2
+    assert office.migrate("ledger", "upgrade").code == 0
+    done = office.migrate("report", "--as-of", "2024-01-02", "--out", str(tmp_path / "again"))
+    assert done.code == 0, done.err
+    again = office.table(tmp_path / "again" / "accounts.csv")
+    assert [row | {"destination": ""} for row in again] == [row | {"destination": ""} for row in told]
+    assert [(row["certain"], row["destination"]) for row in again] == [("true", "unknown"), ("false", "unknown"), ("true", "unknown")]
+    facts = office.run("2024-01-04T06:00")
+    assert (facts["changes"], facts["not_certain"]) == ({}, {"migrated": 1})
+    assert [row["destination"] for row in office.report("accounts")] == ["unknown", "yes", "yes"]
+
+
 def test_there_is_a_ledger_of_every_earlier_revision_to_upgrade() -> None:
     assert EARLIER == ["0001", "0002", "0003", "0004", "0005"]
