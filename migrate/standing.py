@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -107,11 +108,22 @@ def found_in(word: str) -> int:
     return _NAMED.get(word, 0) | _TELEPHONES.get(word, 0)
 
 
+def _bits(words: pd.Series, of: Callable[[str], int]) -> pd.Series:
+    """What `of` says of each word, 0 for a word that is missing; it is asked once a method."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    place = pc.index_in(pa.array(words, pa.large_string(), from_pandas=True), pa.array(METHODS, pa.large_string()))
+    bits = np.array([*map(of, METHODS), 0], "int32")
+    return pd.Series(bits[pc.fill_null(place, len(METHODS)).to_numpy()], index=words.index)
+
+
 def _registered(words: pd.Series, methods: pd.Series) -> pd.Series:
     """`registered`, of whole columns."""
-    itself = words.map(_NAMED).fillna(0).astype("int32") & methods
-    alike = words.map(_TELEPHONES).fillna(0).astype("int32") & methods
-    return itself.where(itself != 0, alike)
+    itself = _bits(words, lambda word: _NAMED.get(word, 0)) & methods
+    return itself.where(itself != 0, _bits(words, found_in) & methods)
 
 
 def used_since(now: datetime, policy: PolicySettings) -> datetime:
@@ -134,8 +146,8 @@ def habit(accounts: pd.DataFrame, policy: PolicySettings, now: datetime) -> pd.S
 
 def default_not_registered(accounts: pd.DataFrame) -> pd.Series:
     """True where the default is a method that the account has not registered; such a default is not known, and is counted."""
-    named = accounts["default_method"].isin(list(_NAMED))
-    return named & (_registered(accounts["default_method"], accounts["methods"]) == 0)
+    wanted = _bits(accounts["default_method"], found_in)
+    return (wanted != 0) & (wanted & accounts["methods"] == 0)
 
 
 def certain(methods: pd.Series) -> pd.Series:
