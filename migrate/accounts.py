@@ -3,11 +3,13 @@
 Accounts travel as pandas frames, a chunk at a time. `ACCOUNT_COLUMNS` is the schema of such a frame; it is enforced once, by
 `conform`, where a directory hands its rows over, and trusted by everything after it.
 
-Two columns are stored in a form made for comparing whole columns at a time:
+Some columns are stored in a form made for comparing whole columns at a time:
 
 * `methods` is a set of words held as an integer bit set: bit *i* stands for `METHODS[i]`. The positions are part of the
   recorded history and are only ever appended to. `methods_of` and `words_of` go between words and bits.
-* `notification_emails` is a list of addresses held as one string with an address a line; no address contains a line break.
+* `notification_emails` and `groups` are lists held as one string with an item a line; no item contains a line break.
+* `may_enrol` is a set that may be unknown, which an integer cannot say: its words in the order of `METHODS`, comma-separated, '' for
+  none and missing where it is not known.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ METHODS: Final = (
     "sms", "voice", "phone", "totp", "push", "passkey", "hardware_otp", "certificate", "email_otp", "backup_code", "unknown", "other",
     "external",
 )  # fmt: skip
-"""The vocabulary of second-step methods, in bit order."""
+"""The vocabulary of second-step methods, in bit order. A word is only ever added at the end."""
 
 ACCOUNT_TYPES: Final = ("person", "service", "shared", "break_glass", "guest")
 
@@ -43,11 +45,16 @@ ACCOUNT_COLUMNS: Final[dict[str, str]] = {
     "methods": "int32",
     "default_method": "str",
     "last_used_method": "str",
+    "last_used_at": "datetime64[us, UTC]",
     "methods_changed_at": "datetime64[us, UTC]",
     "last_sign_in_at": "datetime64[us, UTC]",
+    "may_enrol": "str",
+    "in_policy": "boolean",
+    "groups": "str",
     "phone": "str",
 }
-"""Column → pandas dtype. A missing text is NaN, a missing instant NaT; `phone` is masked (last two digits) before it gets here."""
+"""Column → pandas dtype. A missing text is NaN, a missing instant NaT, a missing `in_policy` NA; `phone` is masked (last two digits) before
+it gets here."""
 
 ROW_COLUMNS: Final[dict[str, str]] = {**ACCOUNT_COLUMNS, "position": "int64", "rejection": "str"}
 """What a directory hands over: an account a row, plus where the row stood in the source (1 = first) and, for a row that cannot be
@@ -71,7 +78,12 @@ RECORD_COLUMNS: Final[dict[str, str]] = {
     "privileged": "bool",
     "methods": "int32",
     "default_method": "str",
+    "last_used_method": "str",
+    "last_used_at": "datetime64[us, UTC]",
     "methods_changed_at": "datetime64[us, UTC]",
+    "may_enrol": "str",
+    "in_policy": "boolean",
+    "groups": "str",
     "phone": "str",
     "basis": "str",
     "wave": "str",
@@ -81,6 +93,8 @@ RECORD_COLUMNS: Final[dict[str, str]] = {
     "migrated_at": "datetime64[us, UTC]",
     "at_cutoff": "str",
     "compliant": "bool",
+    "certain": "bool",
+    "destination": "str",
     "reminded": "bool",
     "exempt_until": "str",
     "outcome": "str",
@@ -96,10 +110,13 @@ RECORD_COLUMNS: Final[dict[str, str]] = {
 * `reminded` is true if the standing was one to be reminded at the last read before the account's cutoff.
 * `gone_at` is when a complete read first lacked the account; missing while it is there. `standing_since`, `migrated_at` (missing when
   not migrated, or migrated from the first read on) and `first_seen_at` are the clocks of the runs that saw it.
+* `certain` is false where the methods hold a second step that nobody knows by name; `destination` says whether the source lets the account
+  register an accepted method, a word of `migrate.standing.DESTINATIONS`.
 * `exempt_until` is the last day of an exemption in force (ISO date) or missing; `wave` is '' for the campaign's own days.
 """
 
 ADDRESS_SEPARATOR: Final = "\n"
+GROUP_SEPARATOR: Final = "\n"
 
 
 @lru_cache(maxsize=4096)

@@ -30,7 +30,7 @@ from migrate.mail.letters import Letter
 from migrate.plan import OPEN_COLUMNS, STRUCK_OUT, Judge, LeftOut, Moment
 from migrate.snapshot import Range, Snapshot
 from migrate.spill import Sorted, Spill
-from migrate.standing import PolicySettings, assess, at_cutoff
+from migrate.standing import PolicySettings, assess, at_cutoff, default_not_registered, destination
 from migrate.words import CONFIRMATION
 
 OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outcome_reason")
@@ -62,9 +62,9 @@ class Draft:
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
 
     `missing` counts known accounts without an accepted row, of the `known` of the last read, `rejected_known` those of them whose row was
-    rejected; `mailed_changes` accounts with a change
-    that is confirmed by mail; `reminders` the letters other than confirmations; `written_to` accounts with a letter. `samples` keeps one
-    letter a kind and language.
+    rejected; `mailed_changes` accounts with a change that is confirmed by mail; `not_certain` counts by standing the accounts with a second
+    step that nobody knows by name, and `defaults_not_registered` those whose default is no method of theirs; `reminders` the letters other
+    than confirmations; `written_to` accounts with a letter. `samples` keeps one letter a kind and language.
     """
 
     rules: Rules
@@ -84,7 +84,9 @@ class Draft:
     written_to: int = 0
     held: bool = False
     doubled: list[int] = field(default_factory=list)
+    defaults_not_registered: int = 0
     standings: Counter[str] = field(default_factory=Counter)
+    not_certain: Counter[str] = field(default_factory=Counter)
     changes_seen: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     samples: dict[tuple[str, str], Letter] = field(default_factory=dict)
@@ -167,6 +169,8 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: 
         _confirm(case, _nobodys(every, holders), rules, made)
     if beside:
         made.standings.update(beside.standings)
+        made.not_certain.update(beside.not_certain)
+        made.defaults_not_registered += beside.defaults_not_registered
         made.outcomes.update(beside.outcomes)
         made.accepted += beside.carried
     made.known = beside.known if beside else prior.known()
@@ -230,17 +234,19 @@ def _decide(
     )
     accounts = compared.accounts
     exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
-    standing = assess(accounts, policy, exempt_until.notna())
-    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat())
+    standing = assess(accounts, policy, exempt_until.notna(), now)
+    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat(), now)
+    leads = destination(accounts, policy)
     open_ = _open_changes(compared, prior.open_changes(part.low, part.high), rules, made)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
     only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
     mailed = prior.mailed(part.low, part.high, moment.occasions, only)
-    planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, mailed, rules.judge, moment)
+    stuck = plan.without_destination(leads, policy)
+    planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, stuck, mailed, rules.judge, moment)
     outcomes = _compose(planned.reminders, accounts, standing, compared.changes, rules, made, planned.outcomes)
     record = records.remember(
-        compared, standing, effect, exempt_until, outcomes, policy=policy, basis=rules.basis, cutoff=campaign.cutoff_at, now=now
+        compared, standing, effect, exempt_until, outcomes, leads, policy=policy, basis=rules.basis, cutoff=campaign.cutoff_at, now=now
     )
 
     settled = ~confirming
@@ -256,6 +262,8 @@ def _decide(
     made.missing += away
     made.mailed_changes += int(compared.changes.loc[compared.changes["mailed"], "account_id"].nunique())
     made.standings.update(_count(standing))
+    made.not_certain.update(_count(standing[~record["certain"]]))
+    made.defaults_not_registered += int(default_not_registered(accounts).sum())
     made.changes_seen.update(_count(compared.changes["change"]))
     made.outcomes.update(_count(outcomes.loc[settled, "outcome"]))
     made.outcomes["rejected"] += len(part.rejected)

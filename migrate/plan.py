@@ -122,6 +122,11 @@ def to_be_reminded(compared: Compared, standing: pd.Series, policy: PolicySettin
     return wanted
 
 
+def without_destination(destination: pd.Series, policy: PolicySettings) -> pd.Series:
+    """True where the source lets the account register nothing accepted, so that it gets no reminder, unless the policy wants it to."""
+    return (destination == "no") & (not policy.remind_without_destination)
+
+
 def plan(
     compared: Compared,
     standing: pd.Series,
@@ -129,6 +134,7 @@ def plan(
     confirming: pd.Series,
     exempt_until: pd.Series,
     paused_until: pd.Series,
+    stuck: pd.Series,
     mailed: Mailed,
     judge: Judge,
     moment: Moment,
@@ -136,11 +142,12 @@ def plan(
     """The reminders of one id range, and the outcome of every account in it; the first matching row of design §8 wins.
 
     `confirming`: the account has an open change that is confirmed now, and so gets no reminder in this run. `exempt_until`,
-    `paused_until`: last day (ISO date) of what is in force today, missing otherwise.
+    `paused_until`: last day (ISO date) of what is in force today, missing otherwise. `stuck`: the account cannot obey a reminder, and gets
+    none (`without_destination`).
     """
     accounts = compared.accounts
     last_told = _matched(accounts["account_id"], compared.tenure, mailed.last_told)["last_told_at"]
-    told = _told(accounts, compared.tenure, mailed.told, moment)
+    told = _told(accounts, compared.tenure, _standing_letters(mailed.told, accounts.loc[stuck, "account_id"]), moment)
     today = moment.campaign.today(moment.now)
     soon = _days_since(last_told, moment, today) < moment.min_gap_days
 
@@ -151,6 +158,7 @@ def plan(
         (standing == "exempt", standing, "until " + exempt_until),
         (standing.isin(OUT_OF_SCOPE), standing, ""),
         (~reminded, "not_reminded", standing),
+        (stuck & ~nothing, "no_destination", _what_may_be_registered(accounts["may_enrol"])),
         (nothing, "nothing_due", told),
         (soon, "too_soon", reason_soon),
         (paused_until.notna(), "paused", "until " + paused_until),
@@ -165,7 +173,7 @@ def plan(
     return Planned(
         outcomes=pd.DataFrame({"outcome": outcome.astype("str"), "outcome_reason": reason.astype("str")}),
         reminders=_reminders(accounts[queued], compared.tenure, last_told, moment),
-        withdrawn=_withdrawn(compared, standing, reminded, queued, mailed.waiting),
+        withdrawn=_withdrawn(compared, standing, reminded, stuck, queued, mailed.waiting),
     )
 
 
@@ -209,6 +217,19 @@ def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment:
     return accounts["account_id"].map(state).astype("str").fillna("")
 
 
+def _standing_letters(told: pd.DataFrame, stuck: pd.Series) -> pd.DataFrame:
+    """`told` without the letters that wait for accounts which cannot obey them: those are withdrawn in this run."""
+    if told.empty or stuck.empty:
+        return told
+    return told[~((told["state"] == "queued") & told["account_id"].isin(stuck))]
+
+
+def _what_may_be_registered(may_enrol: pd.Series) -> pd.Series:
+    """In words; empty where nobody knows."""
+    words = ("may register " + may_enrol.str.replace(",", ", ", regex=False)).mask(may_enrol == "", "nothing may be registered")
+    return words.fillna("").astype("str")
+
+
 def _days_since(last_told: pd.Series, moment: Moment, today: date) -> pd.Series:
     """Calendar days of the campaign since each last letter; a large number where there was none."""
     days = last_told.dt.tz_convert(moment.campaign.timezone).dt.tz_localize(None).dt.normalize()
@@ -239,8 +260,10 @@ def _reminders(accounts: pd.DataFrame, tenure: pd.Series, last_told: pd.Series, 
     )
 
 
-def _withdrawn(compared: Compared, standing: pd.Series, reminded: pd.Series, queued: pd.Series, waiting: pd.DataFrame) -> pd.DataFrame:
-    """Queued letters that are pointless: the account is gone, another person, no longer reminded, or now gets a newer stage."""
+def _withdrawn(
+    compared: Compared, standing: pd.Series, reminded: pd.Series, stuck: pd.Series, queued: pd.Series, waiting: pd.DataFrame
+) -> pd.DataFrame:
+    """Queued letters that are pointless: the account is gone, another person, no longer reminded, cannot move, or gets a newer stage."""
     if waiting.empty:
         return pd.DataFrame({"letter_id": pd.Series(dtype="int64"), "reason": pd.Series(dtype="str")})
     here = pd.DataFrame(
@@ -249,6 +272,7 @@ def _withdrawn(compared: Compared, standing: pd.Series, reminded: pd.Series, que
             "now_tenure": compared.tenure,
             "standing": standing,
             "reminded": reminded & ~standing.isin(OUT_OF_SCOPE),
+            "stuck": stuck,
             "queued": queued,
         }
     )
@@ -260,6 +284,7 @@ def _withdrawn(compared: Compared, standing: pd.Series, reminded: pd.Series, que
             (gone, "gone", ""),
             (read & (both["tenure"] != both["now_tenure"]), "another_person", ""),
             (read & ~both["reminded"].fillna(False).astype(bool), both["standing"], ""),
+            (read & both["stuck"].fillna(False).astype(bool), "no_destination", ""),
             (read & both["queued"].fillna(False).astype(bool), "newer_stage", ""),
         ],
         both.index,

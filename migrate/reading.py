@@ -25,6 +25,7 @@ from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.snapshot import Snapshot
 from migrate.spill import Sorted
+from migrate.standing import used_since
 
 _GATHERED: Final = 16384
 """How many rows are translated together, if they come in smaller numbers."""
@@ -57,7 +58,8 @@ class Read:
         excepted = [prior.exceptions(table, today).index for table in (schema.exemption, schema.pause)]
         touched = pa.array([*prior.touched(SETTLED, FOR_GOOD), *excepted[0], *excepted[1]], pa.large_string())
         stays = rules.moment.occasion == self.image.stage
-        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays)
+        since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
+        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]))
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it is to be recorded, those that carry over included."""
@@ -67,8 +69,9 @@ class Read:
     def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
         """What is kept of the read."""
         whole = self.whole(made, folder)
+        moment = made.rules.moment
         unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
-        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, rules, made.rules.moment.occasion))
+        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, rules, moment.occasion, moment.now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,9 +115,14 @@ def told_of(approved: Approval | None) -> dict[str, Any]:
 
 
 def counts_of(made: Draft, read: ReadFacts) -> dict[str, Any]:
-    """What a run stores of its accounts, and prints: subject → word → count, and what was noticed of the read."""
+    """What a run stores of its accounts, and prints: subject → word → count, and what was noticed of the read.
+
+    `defaults_not_registered` is a count by itself.
+    """
     return {
         "standing": dict(made.standings),
+        "not_certain": dict(made.not_certain),
+        "defaults_not_registered": made.defaults_not_registered,
         "changes": dict(made.changes_seen),
         "outcomes": dict(made.outcomes),
         **read.noticed,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
 from migrate.changes import Compared
-from migrate.standing import PolicySettings
+from migrate.standing import PolicySettings, certain
 
 _AS_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 
@@ -21,6 +21,7 @@ def remember(
     at_cutoff: pd.Series,
     exempt_until: pd.Series,
     outcomes: pd.DataFrame,
+    destination: pd.Series,
     *,
     policy: PolicySettings,
     basis: str,
@@ -49,6 +50,8 @@ def remember(
         "migrated_at": prior["migrated_at"].where(stays, at.where(same, never)).where(migrated, never),
         "at_cutoff": at_cutoff,
         "compliant": standing.isin(policy.compliant),
+        "certain": certain(accounts["methods"]),
+        "destination": destination,
         "reminded": standing.isin(policy.remind) if now < cutoff else frozen,
         "exempt_until": exempt_until,
         "outcome": outcomes["outcome"],
@@ -84,5 +87,8 @@ def differs(record: pd.DataFrame, prior: pd.DataFrame, known: pd.Series) -> pd.S
     for name in RECORD_COLUMNS:
         new, old = record[name].array, prior[name].array
         absent, lacked = pd.isna(new), pd.isna(old)
-        different |= (absent != lacked) | (~absent & ~lacked & np.asarray(new != old, dtype=bool))
+        unlike = new != old
+        if isinstance(unlike, pd.arrays.BooleanArray):
+            unlike = unlike.to_numpy(bool, na_value=False)
+        different |= (absent != lacked) | (~absent & ~lacked & np.asarray(unlike, dtype=bool))
     return pd.Series(different, index=record.index)

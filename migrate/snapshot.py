@@ -116,6 +116,8 @@ def settled(low: str | None, high: str | None, rows: pa.Table | None) -> Range:
         blank = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in ROW_COLUMNS.items()})
         return Range(low, high, blank[list(ACCOUNT_COLUMNS)], blank[list(REJECTED_COLUMNS)], pd.Series(dtype="bool"))
     read = rows.sort_by([("account_id", "ascending"), ("position", "ascending")]).to_pandas()
+    # On its way through Arrow a column forgot that it may lack values without being of objects.
+    read = read.astype({name: dtype for name, dtype in ROW_COLUMNS.items() if dtype == "boolean"})
     frame = _settle_duplicates(read)
     accepted = frame["rejection"].isna()
     accounts = frame.loc[accepted, list(ACCOUNT_COLUMNS)].reset_index(drop=True)

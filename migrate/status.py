@@ -32,22 +32,25 @@ EXPIRING: Final = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """How many accounts of the last run were compliant, not compliant, and out of scope."""
+    """How many accounts of the last run were compliant, not compliant, and out of scope; and how many of the compliant ones are not
+    certain: with a second step that nobody knows by name."""
 
     compliant: int
     not_compliant: int
     out_of_scope: int
+    not_certain: int = 0
 
     @property
     def total(self) -> int:
         return self.compliant + self.not_compliant + self.out_of_scope
 
     @classmethod
-    def of(cls, standing: Mapping[str, int], compliant: frozenset[str]) -> Parts:
-        """The parts of the accounts that have each standing."""
+    def of(cls, standing: Mapping[str, int], not_certain: Mapping[str, int], compliant: frozenset[str]) -> Parts:
+        """The parts of the accounts that have each standing, some of them `not_certain`."""
         outside = sum(count for word, count in standing.items() if word in OUT_OF_SCOPE)
         done = sum(count for word, count in standing.items() if word in compliant)
-        return cls(done, sum(standing.values()) - outside - done, outside)
+        doubtful = sum(count for word, count in not_certain.items() if word in compliant)
+        return cls(done, sum(standing.values()) - outside - done, outside, doubtful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         next_stage=upcoming(planned, now),
         last_run=LastRun.of(run) if run else None,
         last_completed_at=runs.completed_at(connection, campaign_id, now),
-        accounts=Parts.of(run.counts["standing"], frozenset(_terms(run).compliant)) if run else None,
+        accounts=Parts.of(run.counts["standing"], run.counts.get("not_certain", {}), frozenset(_terms(run).compliant)) if run else None,
         burn_down=tuple(line),
         forecast=burndown.forecast(line, campaign.cutoff_date) if campaign.days_left(now) > 0 else None,
         outbox=outbox.counts(connection, campaign_id),

@@ -15,8 +15,8 @@ NOT_MAILED: Final = ("reclassified", "cutoff_removal", "gone", "returned")
 CHANGES: Final = MAILED + NOT_MAILED
 
 OUTCOMES: Final = (
-    "rejected", "queued", "inactive", "exempt_sso", "exempt", "not_reminded", "nothing_due", "too_soon", "paused", "no_address",
-    "bad_address", "domain_not_allowed", "bounced", "unrenderable", "not_in_plan", "held",
+    "rejected", "queued", "inactive", "exempt_sso", "exempt", "not_reminded", "no_destination", "nothing_due", "too_soon", "paused",
+    "no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable", "not_in_plan", "held",
 )  # fmt: skip
 """What becomes of an account in a run."""
 

@@ -45,6 +45,7 @@ formats = []
 """
 _COLUMNS = (
     "account_id", "username", "email", "notification_emails", "display_name", "enabled", "federated", "methods", "default_method", "phone",
+    "last_used_method", "last_used_at", "may_enrol", "in_policy", "groups",
 )  # fmt: skip
 
 

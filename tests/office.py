@@ -24,7 +24,7 @@ from migrate.config import load
 COLUMNS = (
     "id", "login", "mail", "security_mails", "name", "given", "lang", "dept", "manager", "active", "sso", "kind", "admin", "mfa",
     "mfa_default",
-    "mfa_changed_at", "last_login", "mobile",
+    "mfa_changed_at", "last_login", "mobile", "last_used_method", "last_used_at", "may_enrol", "in_policy", "groups",
 )  # fmt: skip
 
 CONFIG = """\

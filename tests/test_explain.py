@@ -49,6 +49,42 @@ def test_an_account_is_found_by_id_username_and_any_address(asked: str, campaign
     assert found.letter is None
 
 
+@pytest.mark.parametrize(
+    ("methods", "told", "standing", "why"),
+    [
+        ("phone,totp", {"default_method": "sms"}, "sms_default", "its default, text message (SMS), is a retired one."),
+        ("sms,totp", {"default_method": "totp"}, "sms_fallback", "its default, authenticator app, is not a retired one."),
+        ("sms,totp", {"default_method": "voice"}, "sms_fallback", "none of them is known to be its default."),
+        ("sms,totp", {}, "sms_fallback", "none of them is known to be its default."),
+        ("sms,totp", {"last_used_method": "sms", "last_used_at": "2023-09-01"}, "sms_fallback", "none of them is known to be its default."),
+        (
+            "sms,totp",
+            {"last_used_method": "totp", "last_used_at": "2024-01-01"},
+            "sms_fallback",
+            "its default is not known, and what it used last, authenticator app, is not a retired one.",
+        ),
+    ],
+)
+def test_why_an_account_stands_where_it_does_names_the_default_or_what_stood_in_for_it(
+    methods: str, told: dict[str, str], standing: str, why: str, tmp_path: Path
+) -> None:
+    made = Campaign(tmp_path)
+    made.person("ann", methods, **told)
+    made.run("2024-01-02 14:00")
+    found = made.explained("ann")
+    assert (found.standing, found.why.partition("; ")[2]) == (standing, why)
+
+
+def test_a_policy_that_is_strict_about_words_is_named_as_the_reason(tmp_path: Path) -> None:
+    made = Campaign(tmp_path)
+    made.edit("[ledger]", "[policy]\nstrict_words = true\n\n[ledger]")
+    made.person("ann", "totp,other")
+    made.run("2024-01-02 14:00")
+    found = made.explained("ann")
+    assert (found.standing, found.certain) == ("unknown", False)
+    assert found.why == "It has an accepted method (authenticator app), but another method beside it, and the policy asks for a name."
+
+
 @pytest.mark.parametrize("spell", [str, str.lower, lambda r: f"{r[:4]}-{r[4:]}", lambda r: f" {r[:2].lower()} {r[2:]} "])
 def test_a_reference_is_found_as_people_type_it(spell: object, campaign: Campaign) -> None:
     reference = campaign.explained("7").notices[0].reference
@@ -124,7 +160,7 @@ WHY = {
     "exempt_sso": ({"methods": "sms", "federated": "yes"}, "single sign-on"),
     "migrated": ({"methods": "totp"}, r"accepted method \(authenticator app\) and no retired one"),
     "sms_fallback": ({"methods": "sms,totp", "default_method": "totp"}, "its default, authenticator app, is not a retired one"),
-    "sms_default": ({"methods": "sms,totp", "default_method": "sms"}, r"its default is a retired one, text message \(SMS\)"),
+    "sms_default": ({"methods": "sms,totp", "default_method": "sms"}, r"its default, text message \(SMS\), is a retired one"),
     "sms_only": ({"methods": "sms,voice"}, r"retired method \(text message \(SMS\) and phone call\) and no accepted one"),
     "unknown": ({"methods": "email_otp"}, "neither an accepted nor a retired method, but code by email"),
     "no_second_step": ({"methods": "backup_code"}, "backup codes alone are none"),

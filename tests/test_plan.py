@@ -26,9 +26,10 @@ from migrate.plan import (
     confirm,
     plan,
     to_be_reminded,
+    without_destination,
 )
 from migrate.schedule import ScheduleSettings, due, stages
-from migrate.standing import PolicySettings, assess
+from migrate.standing import PolicySettings, assess, destination
 from migrate.words import MAILED, OUTCOMES
 
 STAGES = stages(CAMPAIGN, ScheduleSettings())
@@ -47,16 +48,19 @@ def planned(
     confirming: tuple[str, ...] = (),
     judged=ANYBODY,
     gap: int = 1,
+    anyway: bool = False,
     **mailed: pd.DataFrame,
 ) -> Planned:
-    policy = PolicySettings()
+    policy = PolicySettings(remind_without_destination=anyway)
     compared = compare(accounts(*people), recorded() if before is None else before, frozenset(), policy, "basis", CAMPAIGN.cutoff_at, now)
     ids = compared.accounts["account_id"]
     exempt_until, paused_until = (ids.map(until or {}).astype("str") for until in (exempt, paused))
-    standing = assess(compared.accounts, policy, exempt_until.notna())
+    standing = assess(compared.accounts, policy, exempt_until.notna(), now)
     moment = Moment(now, due(STAGES, now), CAMPAIGN, gap)
     reminded = to_be_reminded(compared, standing, policy, moment.after_cutoff)
-    return plan(compared, standing, reminded, ids.isin(confirming), exempt_until, paused_until, nothing_mailed(**mailed), judged, moment)
+    stuck = without_destination(destination(compared.accounts, policy), policy)
+    given = (ids.isin(confirming), exempt_until, paused_until, stuck, nothing_mailed(**mailed))
+    return plan(compared, standing, reminded, *given, judged, moment)
 
 
 def outcome(account: dict | None = None, **given: Any) -> tuple[str, str]:
@@ -122,6 +126,55 @@ def test_a_letter_that_failed_is_due_again_at_another_address_only() -> None:
 def test_what_was_told_of_another_cutoff_or_another_person_does_not_count() -> None:
     assert outcome(told=told("sent", cutoff="2024-01-01T08:00:00Z")) == ("queued", "T-30")
     assert outcome(told=told("sent", tenure=2)) == ("queued", "T-30")
+
+
+@pytest.mark.parametrize(
+    ("may_enrol", "reason"),
+    [("", "nothing may be registered"), ("sms", "may register sms"), ("sms,voice,email_otp", "may register sms, voice, email_otp")],
+)
+def test_who_may_register_nothing_accepted_is_not_asked_to(may_enrol: str, reason: str) -> None:
+    found = planned([person("a", may_enrol=may_enrol)])
+    assert found.outcomes.to_numpy().tolist() == [["no_destination", reason]]
+    assert found.reminders.empty
+
+
+def test_who_may_register_something_accepted_or_of_whom_nobody_knows_is_reminded() -> None:
+    assert outcome(person("a", may_enrol="sms,passkey")) == ("queued", "T-30")
+    assert outcome(person("a", may_enrol=None)) == ("queued", "T-30")
+
+
+def test_without_a_destination_people_are_reminded_only_if_the_policy_says_so() -> None:
+    stuck = person("a", may_enrol="sms")
+    assert outcome(stuck, anyway=True) == ("queued", "T-30")
+    assert outcome(stuck, anyway=True, told=told("sent")) == ("nothing_due", "sent")
+    assert planned([stuck], anyway=True, waiting=waiting(), paused={"a": "2024-01-05"}).withdrawn.empty
+
+
+def test_no_destination_comes_after_what_asks_for_no_reminder_and_before_what_keeps_one_back() -> None:
+    stuck = {"may_enrol": "sms"}
+    assert outcome(person("a", enabled=False, **stuck)) == ("inactive", "")
+    assert outcome(person("a", **stuck), exempt={"a": "2024-03-01"}) == ("exempt", "until 2024-03-01")
+    assert outcome(person("a", "", **stuck)) == ("not_reminded", "no_second_step")
+    assert outcome(person("a", **stuck), now=at("2023-07-01 12:00")) == ("nothing_due", "")
+    for state in ("sending", "sent", "uncertain"):
+        assert outcome(person("a", **stuck), told=told(state)) == ("nothing_due", state)
+    for later in ({"last_told": last_told("2024-01-02 08:30")}, {"paused": {"a": "2024-01-05"}}, {"judged": judge((), {"a@example.com"})}):
+        assert outcome(person("a", **stuck), **later) == ("no_destination", "may register sms")
+    assert planned([person("a", **stuck)], confirming=("a",)).outcomes.to_numpy().tolist() == [["", ""]]
+
+
+def test_a_letter_that_waits_for_somebody_without_a_destination_is_withdrawn_and_stands_in_no_way() -> None:
+    for occasion in ("T-60", "T-30"):
+        found = planned([person("a", may_enrol="")], waiting=waiting(occasion), told=told("queued"))
+        assert found.withdrawn.to_numpy().tolist() == [[7, "no_destination"]]
+        assert found.outcomes.to_numpy().tolist() == [["no_destination", "nothing may be registered"]]
+    before = planned([person("a", may_enrol="")], waiting=waiting(), now=at("2023-07-01 12:00"))
+    assert before.withdrawn.to_numpy().tolist() == [[7, "no_destination"]]
+    assert planned([person("a", "totp", may_enrol="")], waiting=waiting()).withdrawn.to_numpy().tolist() == [[7, "migrated"]]
+
+
+def test_a_letter_withdrawn_for_want_of_a_destination_is_due_again_once_there_is_one() -> None:
+    assert outcome(person("a", may_enrol="totp"), told=told("withdrawn", reason="no_destination")) == ("queued", "T-30")
 
 
 def test_the_gap_counts_calendar_days_of_the_campaigns_zone() -> None:
@@ -229,12 +282,15 @@ def test_a_confirmation_that_reaches_nobody_has_the_outcome_of_the_primary_addre
 
 _people = st.lists(
     st.builds(
-        lambda n, methods, enabled, federated, email: person(f"u{n}", ",".join(methods), enabled=enabled, federated=federated, email=email),
+        lambda n, methods, enabled, federated, email, may_enrol: person(
+            f"u{n}", ",".join(methods), enabled=enabled, federated=federated, email=email, may_enrol=may_enrol
+        ),
         st.integers(0, 40),
         st.sets(st.sampled_from(METHODS)),
         st.booleans(),
         st.booleans(),
         st.sampled_from([None, "ok@example.com", "a b@c", "x@example.org"]),
+        st.sampled_from([None, "", "sms,voice", "sms,passkey"]),
     ),
     max_size=12,
     unique_by=lambda p: p["account_id"],
@@ -251,6 +307,10 @@ def test_everybody_has_one_outcome_whatever_the_order_and_only_the_queued_have_a
     assert len(found.outcomes) == len(people)
     queued = [p["account_id"] for p, o in zip(people, found.outcomes["outcome"], strict=True) if o == "queued"]
     assert found.reminders["account_id"].tolist() == queued
+    stuck = [p["account_id"] for p, o in zip(people, found.outcomes["outcome"], strict=True) if o == "no_destination"]
+    assert not set(stuck) & set(queued)
+    assert {p["may_enrol"] for p in people if p["account_id"] in stuck} <= {"", "sms,voice"}
+    assert {p["may_enrol"] for p in people if p["account_id"] in queued} <= {None, "sms,passkey"}
     mixed = list(people)
     shuffle.shuffle(mixed)
     again = planned(mixed, now=now)
@@ -259,6 +319,6 @@ def test_everybody_has_one_outcome_whatever_the_order_and_only_the_queued_have_a
 
 
 def test_the_words_of_the_outcomes_and_the_changes_are_the_designs() -> None:
-    assert len(OUTCOMES) == len(set(OUTCOMES)) == 16
+    assert len(OUTCOMES) == len(set(OUTCOMES)) == 17
     assert len(MAILED) == 6
     assert np.isin(["queued", "held", "not_in_plan"], OUTCOMES).all()

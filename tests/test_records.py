@@ -13,7 +13,7 @@ from migrate.accounts import RECORD_COLUMNS
 from migrate.changes import compare
 from migrate.records import departed, differs, rejected, remember
 from migrate.snapshot import REJECTED_COLUMNS
-from migrate.standing import PolicySettings, assess, at_cutoff
+from migrate.standing import PolicySettings, assess, at_cutoff, destination
 
 NOW, BEFORE = at("2024-01-10 14:00"), at("2023-12-01 14:00")
 AFTER_CUTOFF = at("2024-02-03 14:00")
@@ -23,10 +23,11 @@ def remembered(account: dict, before: pd.DataFrame, now: datetime = NOW, outcome
     policy = PolicySettings()
     compared = compare(accounts(account), before, frozenset(), policy, "basis", CAMPAIGN.cutoff_at, now)
     none = pd.Series([None], dtype="str")
-    standing = assess(compared.accounts, policy, none.notna())
-    effect = at_cutoff(compared.accounts, policy, "loses_second_step", none.notna())
+    standing = assess(compared.accounts, policy, none.notna(), now)
+    effect = at_cutoff(compared.accounts, policy, "loses_second_step", none.notna(), now)
     outcomes = pd.DataFrame({"outcome": [outcome], "outcome_reason": [""]})
-    found = remember(compared, standing, effect, none, outcomes, policy=policy, basis="basis", cutoff=CAMPAIGN.cutoff_at, now=now)
+    leads = destination(compared.accounts, policy)
+    found = remember(compared, standing, effect, none, outcomes, leads, policy=policy, basis="basis", cutoff=CAMPAIGN.cutoff_at, now=now)
     assert found.dtypes.astype("str").to_dict() == RECORD_COLUMNS
     return found.iloc[0]
 
@@ -84,6 +85,12 @@ def test_a_known_account_whose_row_was_rejected_is_as_recorded_but_for_its_outco
         ("gone_at", NOW),
         ("display_name", "Ada"),
         ("tenure", 2),
+        ("in_policy", True),
+        ("may_enrol", ""),
+        ("last_used_at", NOW),
+        ("groups", "All staff"),
+        ("certain", False),
+        ("destination", "no"),
     ],
 )
 def test_a_difference_in_any_column_is_one_and_equal_rows_are_none(column: str, value: Any) -> None:
@@ -94,6 +101,20 @@ def test_a_difference_in_any_column_is_one_and_equal_rows_are_none(column: str, 
     changed[column] = pd.Series([two[column].iloc[0], value], dtype=RECORD_COLUMNS[column])
     assert differs(one, changed, known).tolist() == [False, True]
     assert differs(changed, one, known).tolist() == [False, True]
+
+
+def test_a_policy_that_let_go_of_an_account_is_a_difference_and_one_that_nobody_knows_is_another() -> None:
+    known = pd.Series([True] * 3)
+    before = recorded(person("a"), person("b"), person("c")).assign(in_policy=pd.Series([True, False, None], dtype="boolean"))
+    after = before.assign(in_policy=pd.Series([False, None, None], dtype="boolean"))
+    assert differs(after, before, known).tolist() == [True, True, False]
+
+
+def test_a_second_step_without_a_name_makes_an_account_uncertain_and_what_it_may_register_gives_its_destination() -> None:
+    found = remembered(person("a", "totp,other", may_enrol="", groups="All staff"), recorded())
+    assert (found["certain"], found["destination"], found["groups"], found["may_enrol"]) == (False, "yes", "All staff", "")
+    assert remembered(person("a", "sms", may_enrol="sms,voice"), recorded())["destination"] == "no"
+    assert remembered(person("a", "sms"), recorded())["certain"]
 
 
 def test_a_row_the_ledger_does_not_know_differs() -> None:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pandas as pd
 import pytest
-from cast import CAMPAIGN, accounts, person
+from cast import CAMPAIGN, accounts, at, person
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from migrate.accounts import METHODS
-from migrate.standing import STANDINGS, PolicySettings, assess, at_cutoff
+from migrate.accounts import METHODS, methods_of, words_of
+from migrate.standing import (
+    DESTINATIONS,
+    STANDINGS,
+    PolicySettings,
+    assess,
+    at_cutoff,
+    certain,
+    default_not_registered,
+    destination,
+    found_in,
+    registered,
+)
+
+NOW = at("2024-01-02 14:00")
 
 
-def standing_of(account: dict, policy: PolicySettings | None = None, *, exempt: bool = False) -> str:
-    return assess(accounts(account), policy or PolicySettings(), pd.Series([exempt])).iloc[0]
+def standing_of(account: dict, policy: PolicySettings | None = None, *, exempt: bool = False, now: datetime = NOW) -> str:
+    return assess(accounts(account), policy or PolicySettings(), pd.Series([exempt]), now).iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +48,13 @@ def standing_of(account: dict, policy: PolicySettings | None = None, *, exempt: 
         ("sms,totp", None, "sms_fallback"),
         ("sms,totp", "unknown", "sms_fallback"),
         ("sms,totp", "voice", "sms_fallback"),
+        ("phone,totp", "sms", "sms_default"),
+        ("phone,totp", "voice", "sms_default"),
+        ("sms,totp", "phone", "sms_default"),
+        ("voice,totp", "phone", "sms_default"),
+        ("sms,push", "totp", "sms_fallback"),
+        ("totp,external", None, "migrated"),
+        ("external", None, "unknown"),
         ("email_otp", None, "unknown"),
         ("unknown", None, "unknown"),
         ("other,backup_code", None, "unknown"),
@@ -41,6 +64,150 @@ def standing_of(account: dict, policy: PolicySettings | None = None, *, exempt: 
 )
 def test_the_methods_decide_where_an_account_stands(methods: str, default: str | None, standing: str) -> None:
     assert standing_of(person("a", methods, default_method=default)) == standing
+
+
+@pytest.mark.parametrize(
+    ("methods", "default", "used", "days", "standing"),
+    [
+        ("sms,totp", None, "sms", None, "sms_default"),
+        ("sms,totp", None, "sms", 90, "sms_default"),
+        ("sms,totp", None, "sms", 91, "sms_fallback"),
+        ("sms,totp", None, "totp", 1, "sms_fallback"),
+        ("phone,totp", None, "voice", 1, "sms_default"),
+        ("sms,totp", None, "phone", 1, "sms_default"),
+        ("sms,totp", "totp", "sms", 1, "sms_fallback"),
+        ("sms,totp", "sms", "totp", 1, "sms_default"),
+        ("sms,totp", "unknown", "sms", 1, "sms_default"),
+        ("sms,totp", "push", "sms", 1, "sms_default"),
+        ("sms,totp", "voice", "totp", 1, "sms_fallback"),
+        ("sms,totp", None, "voice", 1, "sms_fallback"),
+        ("sms,totp", None, "unknown", 1, "sms_fallback"),
+        ("sms", None, "sms", 1, "sms_only"),
+    ],
+)
+def test_where_no_default_is_known_the_method_used_last_stands_in_for_it_while_it_is_fresh(
+    methods: str, default: str | None, used: str, days: int | None, standing: str
+) -> None:
+    last = None if days is None else NOW - timedelta(days=days)
+    assert standing_of(person("a", methods, default_method=default, last_used_method=used, last_used_at=last)) == standing
+
+
+def test_how_long_a_use_counts_is_the_policys() -> None:
+    used = person("a", "sms,totp", last_used_method="sms", last_used_at=NOW - timedelta(days=31))
+    assert standing_of(used, PolicySettings(used_days=31)) == "sms_default"
+    assert standing_of(used, PolicySettings(used_days=30)) == "sms_fallback"
+    assert standing_of(used, PolicySettings(used_days=31), now=NOW + timedelta(seconds=1)) == "sms_fallback"
+
+
+def test_a_use_grows_old_at_the_same_instant_whatever_zone_the_clock_is_told_in() -> None:
+    used = person("a", "sms,totp", last_used_method="sms", last_used_at=NOW - timedelta(days=90))
+    for zone in ("UTC", "America/Los_Angeles", "Europe/Berlin"):
+        assert standing_of(used, now=NOW.astimezone(ZoneInfo(zone))) == "sms_default"
+        assert standing_of(used, now=(NOW + timedelta(seconds=1)).astimezone(ZoneInfo(zone))) == "sms_fallback"
+
+
+def test_a_default_is_matched_by_class_only_where_it_is_not_registered_itself() -> None:
+    texts_only = PolicySettings(retired=("sms",))
+    assert standing_of(person("a", "voice,phone,totp", default_method="voice"), texts_only) == "sms_fallback"
+    assert standing_of(person("a", "phone,totp", default_method="voice"), texts_only) == "sms_default"
+
+
+@pytest.mark.parametrize(
+    ("methods", "default", "counted"),
+    [
+        ("sms,totp", "voice", True),
+        ("totp", "sms", True),
+        ("", "totp", True),
+        ("sms", "other", True),
+        ("phone,totp", "sms", False),
+        ("sms,totp", "phone", False),
+        ("sms,totp", "totp", False),
+        ("sms,totp", None, False),
+        ("sms,totp", "unknown", False),
+    ],
+)
+def test_a_default_that_is_not_among_the_methods_is_counted(methods: str, default: str | None, counted: bool) -> None:
+    assert default_not_registered(accounts(person("a", methods, default_method=default))).tolist() == [counted]
+
+
+@pytest.mark.parametrize("methods", ["totp,other", "totp,unknown", "sms,totp,unknown", "passkey,other,unknown"])
+def test_a_second_step_without_a_name_changes_no_standing_unless_the_policy_is_strict_about_words(methods: str) -> None:
+    account = person("a", methods)
+    assert standing_of(account) == ("sms_fallback" if "sms" in methods else "migrated")
+    assert standing_of(account, PolicySettings(strict_words=True)) == "unknown"
+    assert at_cutoff(accounts(account), PolicySettings(strict_words=True), "locked_out", pd.Series([False]), NOW).tolist() == ["unknown"]
+    assert certain(accounts(account)["methods"]).tolist() == [False]
+
+
+def test_a_strict_policy_leaves_everybody_else_where_they_stand() -> None:
+    strict = PolicySettings(strict_words=True)
+    assert [standing_of(person("a", methods), strict) for methods in ("totp", "sms,other", "other", "sms,totp")] == [
+        "migrated", "sms_only", "unknown", "sms_fallback",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("methods", "may_enrol", "leads"),
+    [
+        ("sms", None, "unknown"),
+        ("sms", "", "no"),
+        ("sms", "sms,voice,email_otp", "no"),
+        ("sms", "sms,passkey", "yes"),
+        ("sms,totp", None, "yes"),
+        ("totp", "", "yes"),
+        ("", "external", "no"),
+    ],
+)
+def test_who_may_register_nothing_accepted_has_no_destination(methods: str, may_enrol: str | None, leads: str) -> None:
+    assert destination(accounts(person("a", methods, may_enrol=may_enrol)), PolicySettings()).tolist() == [leads]
+    # Beside somebody else it is the same.
+    both = accounts(person("a", methods, may_enrol=may_enrol), person("b", "sms", may_enrol="totp"))
+    assert destination(both, PolicySettings()).tolist() == [leads, "yes"]
+
+
+def test_what_is_accepted_is_the_policys() -> None:
+    account = accounts(person("a", "sms", may_enrol="external"))
+    assert destination(account, PolicySettings(accepted=("passkey", "external"))).tolist() == ["yes"]
+
+
+_words = st.one_of(st.none(), st.sampled_from(METHODS))
+
+
+@given(st.sets(st.sampled_from(METHODS)), _words, _words, st.one_of(st.none(), st.integers(0, 400)))
+def test_a_default_that_is_known_decides_alone_and_nothing_stands_by_a_method_that_is_not_registered(
+    methods: set[str], default: str | None, used: str | None, days: int | None
+) -> None:
+    bits = methods_of(frozenset(methods))
+    last = None if days is None else NOW - timedelta(days=days)
+    account = person("a", ",".join(methods), default_method=default, last_used_method=used, last_used_at=last)
+    found = standing_of(account)
+    assert set(words_of(registered(default, bits))) <= methods
+    assert (registered(default, bits) != 0) == (found_in(default or "unknown") & bits != 0)
+    known = registered(default, bits) or (registered(used, bits) if days is None or days <= 90 else 0)
+    if registered(default, bits):
+        assert found == standing_of(account | {"last_used_method": None, "last_used_at": None})
+    if {"sms", "voice", "phone"} & methods and methods_of(("totp", "push", "passkey", "hardware_otp", "certificate")) & bits:
+        assert found == ("sms_default" if known & methods_of(("sms", "voice", "phone")) else "sms_fallback")
+    named = default not in (None, "unknown")
+    assert default_not_registered(accounts(account)).tolist() == [named and registered(default, bits) == 0]
+
+
+@given(st.sets(st.sampled_from(METHODS)), st.one_of(st.none(), st.sets(st.sampled_from(METHODS))), st.booleans())
+def test_whoever_is_compliant_has_a_destination_and_a_strict_policy_makes_nobody_compliant(
+    methods: set[str], may_enrol: set[str] | None, strict: bool
+) -> None:
+    policy = PolicySettings(strict_words=strict)
+    text = None if may_enrol is None else ",".join(word for word in METHODS if word in may_enrol)
+    account = person("a", ",".join(methods), may_enrol=text)
+    (leads,) = destination(accounts(account), policy)
+    assert leads in DESTINATIONS
+    standing = standing_of(account, policy)
+    if standing in policy.compliant:
+        assert leads == "yes"
+        assert standing == standing_of(account)
+        assert not (strict and {"unknown", "other"} & methods)
+    assert (leads == "unknown") == (may_enrol is None and not set(policy.accepted) & methods)
+    assert certain(accounts(account)["methods"]).tolist() == [not {"unknown", "other"} & methods]
 
 
 def test_a_disabled_account_is_inactive_whatever_else_it_is() -> None:
@@ -91,7 +258,7 @@ def test_every_account_has_one_standing_and_unknown_methods_never_make_it_compli
     ],
 )
 def test_what_the_cutoff_does_is_decided_from_the_methods(account: dict, outlasting: bool, effect: str) -> None:
-    assert at_cutoff(accounts(account), PolicySettings(), "locked_out", pd.Series([outlasting])).iloc[0] == effect
+    assert at_cutoff(accounts(account), PolicySettings(), "locked_out", pd.Series([outlasting]), NOW).iloc[0] == effect
     assert CAMPAIGN.at_cutoff == "loses_second_step"
 
 
@@ -102,6 +269,7 @@ def test_what_the_cutoff_does_is_decided_from_the_methods(account: dict, outlast
         ({"accepted": ["backup_code"]}, "neither retired nor accepted"),
         ({"retired": ["sms", "totp"]}, "both name totp"),
         ({"remind": ["migrated"]}, "no standing that can be reminded"),
+        ({"used_days": 0}, "greater than or equal to 1"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(settings: dict, complaint: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from campaigns import Campaign
 
-from migrate.ledger import schema
+from migrate.ledger import runs, schema
+from migrate.ledger.engine import Ledger
 from migrate.status import Parts
 
 
@@ -53,6 +54,31 @@ def test_accounts_are_compliant_or_not_or_out_of_scope(campaign: Campaign) -> No
     assert found.last_run is not None
     assert sum(found.last_run.outcomes.values()) == found.last_run.read == 5
     assert found.facts()["accounts"]["total"] == 5
+
+
+def test_compliant_accounts_that_are_not_certain_are_counted_apart(campaign: Campaign) -> None:
+    campaign.person("ann", "totp,other")
+    campaign.person("bob", "sms,totp,unknown")
+    campaign.person("cat", "totp")
+    campaign.person("dan", "other")
+    result = campaign.run("2024-01-02 14:00")
+    assert result.facts["not_certain"] == {"migrated": 1, "sms_fallback": 1, "unknown": 1}
+    found = campaign.status()
+    assert found.accounts == Parts(compliant=3, not_compliant=1, out_of_scope=0, not_certain=2)
+    assert found.facts()["accounts"] == {"compliant": 3, "not_compliant": 1, "out_of_scope": 0, "not_certain": 2, "total": 4}
+    campaign.edit("[ledger]", "[policy]\nstrict_words = true\n\n[ledger]")
+    strict = campaign.run("2024-01-02 15:00").facts
+    assert strict["standing"] == {"unknown": 3, "migrated": 1}
+    assert campaign.status().accounts == Parts(compliant=1, not_compliant=3, out_of_scope=0, not_certain=0)
+
+
+def test_a_run_of_before_there_were_such_counts_says_nothing_of_them(campaign: Campaign) -> None:
+    campaign.person("ann", "totp,other")
+    campaign.run("2024-01-02 14:00")
+    with Ledger.open(campaign.config.ledger, create=False) as ledger, ledger.begin() as connection:
+        run = runs.find(connection, 1)
+        runs.count(connection, 1, {subject: counted for subject, counted in run.counts.items() if subject != "not_certain"})
+    assert campaign.status().accounts == Parts(compliant=1, not_compliant=0, out_of_scope=0)
 
 
 def test_a_strict_policy_counts_a_fallback_as_not_compliant(campaign: Campaign) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,7 +33,7 @@ def explain(
     console.result(found.facts())
     if found.letter:
         _letter(console, found.letter, found.account["tenure"], config.campaign)
-    _who(console, found)
+    _who(console, found, config.campaign)
     _standing(console, found, config.campaign)
     _history(console, found, config.campaign)
     _next(console, found)
@@ -58,7 +58,7 @@ def _letter(console: Console, letter: Notice, tenure: int, campaign: CampaignSet
     console.say()
 
 
-def _who(console: Console, found: Explained) -> None:
+def _who(console: Console, found: Explained, campaign: CampaignSettings) -> None:
     account = found.account
     marks = [account["account_type"] if account["account_type"] != "person" else "", "administrator" if account["privileged"] else ""]
     named = f" ({_line(account['display_name'])})" if account["display_name"] else ""
@@ -72,6 +72,10 @@ def _who(console: Console, found: Explained) -> None:
         ("phone", account["phone"]),
         ("methods", ", ".join(account["methods"]) or "none"),
         ("default", account["default_method"]),
+        ("last used", _used(account, campaign)),
+        ("may register", "" if account["may_enrol"] is None else ", ".join(account["may_enrol"]) or "nothing"),
+        ("in policy", {None: "", True: "yes: it may still use a retired method", False: "no"}[account["in_policy"]]),
+        ("groups", "; ".join(account["groups"])),
     ]
     _lines(console, [(name, value) for name, value in lines if value])
 
@@ -88,9 +92,12 @@ def _standing(console: Console, found: Explained, campaign: CampaignSettings) ->
         f"Standing: {found.standing} ({verdict}) since {_at(found.standing_since, campaign)}.", "green" if found.compliant else None
     )
     console.say(f"  {_line(found.why)}")
+    if not found.certain:
+        console.say(f"  Not certain: {_line(found.not_certain)}", "yellow")
     if found.migrated_at:
         console.say(f"  Migrated: first seen {_at(found.migrated_at, campaign)}.")
     console.say(f"At the cutoff: {found.at_cutoff_means} ({found.at_cutoff}).")
+    console.say(f"Destination: {found.destination_means} ({found.destination}).", "yellow" if found.destination == "no" else None)
     for what, each in (("Exempt", found.exemption), ("Mail paused", found.pause)):
         if each:
             console.say(f"{what} until {each.until}, owner {_line(each.owner)}: {_line(each.reason)}")
@@ -163,9 +170,18 @@ def _next(console: Console, found: Explained) -> None:
         console.say(f"Next: no reminder. {_line(found.next_why)}")
 
 
+def _used(account: dict[str, Any], campaign: CampaignSettings) -> str:
+    """What was used last, and when; '' if nobody says."""
+    if account["last_used_method"] is None:
+        return ""
+    when = account["last_used_at"]
+    at = f"on {when.astimezone(campaign.zone):%Y-%m-%d}" if when else "at a time nobody knows"
+    return f"{account['last_used_method']} {at}"
+
+
 def _lines(console: Console, lines: list[tuple[str, str]]) -> None:
     for name, value in lines:
-        console.say(f"  {name:<11} {_line(value)}")
+        console.say(f"  {name:<12} {_line(value)}")
 
 
 def _tries(count: int) -> str:

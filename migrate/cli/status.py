@@ -101,7 +101,7 @@ def _days(console: Console, found: Status) -> None:
 
 
 def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> None:
-    from migrate.cli.summary import tell_noticed
+    from migrate.cli.summary import tell_compliant, tell_noticed
 
     run, parts = found.last_run, found.accounts
     if run is None or parts is None:
@@ -116,6 +116,7 @@ def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> No
         console.say(_bar(parts))
     rows = (("compliant", parts.compliant), ("not compliant", parts.not_compliant), ("out of scope", parts.out_of_scope))
     console.table(["Accounts", "Number", "Share"], [(word, count, _share(count, parts.total)) for word, count in rows])
+    tell_compliant(console, parts.compliant, parts.not_certain)
     console.say()
     ended = sorted(run.outcomes.items(), key=lambda item: (-item[1], item[0]))
     console.table(["Outcome", "Rows"], ended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,9 +33,13 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
         if counts := facts[subject]:
             console.say()
             console.table([title, "Accounts" if subject != "outcomes" else "Rows"], _sorted(counts))
+            if subject == "standing":
+                tell_compliant(console, *(_among(facts[of], config.policy.compliant) for of in ("standing", "not_certain")))
     tell_noticed(console, facts)
     for word, count in _sorted(facts["unknown_words"]):
         console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
+    if count := facts["defaults_not_registered"]:
+        console.say(f"Default methods that are not registered: {count:,}. They are ignored where accounts stand.", "yellow")
     for column, count in _sorted(facts["unreadable_instants"]):
         console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
     if stale := too_old(datetime.fromisoformat(facts["directory_as_of"]), now, config):
@@ -93,6 +97,12 @@ def _shown(name: str, value: str | None) -> str:
     return ", ".join(masked(each) for each in value.split(", ")) if name in _ADDRESSES else value
 
 
+def tell_compliant(console: Console, compliant: int, not_certain: int) -> None:
+    """Prints how many accounts are compliant, if some of them have a second step that nobody knows by name."""
+    if not_certain:
+        console.say(f"Compliant: {compliant:,}, of which {not_certain:,} not certain (a second step nobody knows by name).", "yellow")
+
+
 def foretell(console: Console, letters: int, config: Config, now: datetime, *, waits: bool) -> None:
     """Prints when so many letters will have gone from an instant on, at the rate of the mail server; inside the send hours if they wait
     for them."""
@@ -122,6 +132,10 @@ def tell_waiting(console: Console, waiting: Mapping[str, Any], campaign: Campaig
 
 def _letters(count: int, one: str, many: str) -> str:
     return f"{count:,} letter{f' {one}' if count == 1 else f's {many}'}"
+
+
+def _among(counts: Mapping[str, int], words: Collection[str]) -> int:
+    return sum(count for word, count in counts.items() if word in words)
 
 
 def _sorted(counts: Mapping[str, int]) -> list[tuple[str, int]]:

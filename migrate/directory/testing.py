@@ -83,13 +83,14 @@ def expected_sample(language: str = "en") -> pd.DataFrame:
     rows = []
     for position, (given, becomes) in enumerate(_GIVEN, start=1):
         row: dict[str, Any] = dict.fromkeys(ROW_COLUMNS) | {
-            "account_id": given.get("account_id"), "username": given.get("account_id"), "notification_emails": "", "locale": language,
-            "enabled": True, "federated": False, "account_type": "person", "privileged": False, "methods": (), "position": position,
+            "account_id": given.get("account_id"), "username": given.get("account_id"), "notification_emails": "", "groups": "",
+            "locale": language, "enabled": True, "federated": False, "account_type": "person", "privileged": False, "methods": (),
+            "position": position,
         } | becomes  # fmt: skip
         row["methods"] = methods_of(row["methods"])
         rows.append(row)
     frame = pd.DataFrame(rows)
-    for name in ("methods_changed_at", "last_sign_in_at"):
+    for name in ("last_used_at", "methods_changed_at", "last_sign_in_at"):
         frame[name] = pd.to_datetime(frame[name], format="ISO8601", utc=True)
     return conform(frame)
 
@@ -122,7 +123,7 @@ def assert_contract(make: Callable[[], Directory], *, language: str = "en") -> p
     good = rows[rows["rejection"].isna()]
     assert good["account_id"].notna().all(), "a row without account_id was not rejected"
     assert (good["account_id"].str.strip() != "").all(), "an empty account_id was not rejected"
-    for name in ("username", "notification_emails", "locale", "account_type"):
+    for name in ("username", "notification_emails", "groups", "locale", "account_type"):
         assert good[name].notna().all(), f"{name} has a default and can never be missing"
     assert good["account_type"].isin(ACCOUNT_TYPES).all(), "an account_type is none of ours"
     assert ((good["methods"] >= 0) & (good["methods"] < 1 << len(METHODS))).all(), "methods hold a bit that is no method"

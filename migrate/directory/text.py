@@ -164,7 +164,7 @@ def list_text(series: pd.Series) -> pd.Series:
         return as_text(series)
     if pc.any(pc.is_null(pc.list_flatten(listed))).as_py():
         return mapped(series, values.plain)
-    # A trailing separator marks a list of one item as a list, whose item is not split at its spaces.
+    # A trailing separator marks a list of one item as a list, whose item is not split at its spaces; an empty list is no missing one.
     marked = pc.binary_join_element_wise(pc.binary_join(listed, LIST_SEPARATOR), "", LIST_SEPARATOR)
-    text = pc.if_else(pc.equal(pc.list_value_length(listed), 0), "", marked)
+    text = pc.if_else(pc.equal(pc.list_value_length(listed), 0), "[]", marked)
     return _back(text, series)

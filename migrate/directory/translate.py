@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.accounts import METHODS, conform, methods_of
+from migrate.accounts import METHODS, conform, methods_of, words_of
 from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
@@ -102,6 +102,10 @@ class Translator:
             "methods": methods,
             "default_method": default_method,
             "last_used_method": last_used_method,
+            "last_used_at": self._instant(raw, "last_used_at"),
+            "may_enrol": self._may_enrol(raw, unknown),
+            "in_policy": self._perhaps(raw, "in_policy", rejections),
+            "groups": self._list(raw, "groups", values.names),
             "methods_changed_at": self._instant(raw, "methods_changed_at"),
             "last_sign_in_at": self._instant(raw, "last_sign_in_at"),
             "phone": masked(self._text(raw, "phone")),
@@ -164,6 +168,11 @@ class Translator:
         found = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
         return pd.Series(np.where(pd.isna(found), default, found).astype(bool), index=raw.index)
 
+    def _perhaps(self, raw: pd.DataFrame, name: str, rejections: _Rejections) -> pd.Series:
+        """A yes/no column in which a missing value is neither."""
+        found = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
+        return pd.Series(pd.array(found, dtype="boolean"), index=raw.index)
+
     def _account_type(self, raw: pd.DataFrame, rejections: _Rejections) -> pd.Series:
         found = self._read(as_text(self._raw(raw, "account_type")), "account_type", self._meanings.account_type, rejections)
         return pd.Series(found, index=raw.index).fillna("person")
@@ -204,6 +213,15 @@ class Translator:
                 bit = methods_of((self._words.method(word) or "other",))
                 bits |= np.where(pd.isna(registered), False, registered).astype("int32") * np.int32(bit)
         return pd.Series(bits, index=raw.index), unknown
+
+    def _may_enrol(self, raw: pd.DataFrame, unknown: list[_Unknown]) -> pd.Series:
+        """Which methods may be registered, as words; missing where that is not known, and where the list cannot be read."""
+        codes, distinct = factorized(trimmed(list_text(self._raw(raw, "may_enrol"))))
+        readings = [self._words.read(text) for text in distinct]
+        self._lost("may_enrol", taken([reading.unreadable is not None for reading in readings], codes, False).astype(bool))
+        unknown.append(_Unknown(codes, readings))
+        words = [None if reading.unreadable else ",".join(words_of(reading.methods)) for reading in readings]
+        return pd.Series(taken(words, codes, None), index=raw.index).astype("str")
 
     def _one_method(self, raw: pd.DataFrame, name: str, unknown: list[_Unknown]) -> pd.Series:
         codes, distinct = factorized(list_text(self._raw(raw, name)))

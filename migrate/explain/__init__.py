@@ -12,20 +12,28 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate.accounts import ADDRESS_SEPARATOR, words_of
+from migrate.accounts import ADDRESS_SEPARATOR, GROUP_SEPARATOR, methods_of, words_of
 from migrate.config import Config
-from migrate.errors import ConfigError
+from migrate.errors import ConfigError, LedgerError
 from migrate.explain.coming import Next, coming
 from migrate.explain.find import find
 from migrate.explain.memory import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
-from migrate.ledger import schema
+from migrate.ledger import runs, schema
 from migrate.ledger.prior import Prior
 from migrate.mail.facts import label, listed
-from migrate.standing import PolicySettings
+from migrate.standing import UNCERTAIN, PolicySettings, registered, used_since
 
 __all__ = ["GENUINE", "Change", "Decision", "Explained", "InForce", "Next", "Notice", "explain"]
 
 GENUINE: Final = "A letter is genuine only if its reference, recipient, subject and date agree with these."
+
+_DESTINATION: Final = {
+    "yes": "it has an accepted method, or may register one",
+    "no": "the directory lets it register none of the accepted methods",
+    "unknown": "the directory does not say what it may register",
+}
+
+_NAMELESS: Final = words_of(UNCERTAIN)
 
 _CUTOFF: Final = {
     "unaffected": "nothing changes",
@@ -40,6 +48,8 @@ _CUTOFF: Final = {
 @dataclass(frozen=True, slots=True)
 class Explained:
     """One account. `account` has what the directory says of it (phone masked); `why` is the rule that gave its standing, in words.
+    `certain` is false where one of its methods is a second step that nobody knows by name, and `not_certain` says so, in words;
+    `destination` says whether the directory lets it register an accepted method.
 
     `rejected` is why its row was rejected in the last run, if it was: everything else is then as it was recorded before.
     `letter` is the one whose reference was asked for. `next` is None if no reminder comes; `next_why` says why none does, or what may
@@ -50,6 +60,10 @@ class Explained:
     standing: str
     why: str
     compliant: bool
+    certain: bool
+    not_certain: str
+    destination: str
+    destination_means: str
     at_cutoff: str
     at_cutoff_means: str
     standing_since: datetime
@@ -92,8 +106,12 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
     return Explained(
         account=_account(row),
         standing=row["standing"],
-        why=_why(row, exempt, config.policy),
+        why=_why(row, exempt, config.policy, _last_run(connection, campaign_id)),
         compliant=row["compliant"],
+        certain=row["certain"],
+        not_certain=_not_certain(row),
+        destination=row["destination"],
+        destination_means=_DESTINATION[row["destination"]],
         at_cutoff=row["at_cutoff"],
         at_cutoff_means=_CUTOFF[row["at_cutoff"]],
         standing_since=row["standing_since"],
@@ -116,11 +134,13 @@ def _account(row: sa.RowMapping) -> dict[str, Any]:
     lists = {
         "notification_emails": [each for each in row["notification_emails"].split(ADDRESS_SEPARATOR) if each],
         "methods": words_in(row["methods"]),
+        "may_enrol": None if row["may_enrol"] is None else words_in(row["may_enrol"]),
+        "groups": [each for each in row["groups"].split(GROUP_SEPARATOR) if each],
     }
     wanted = (
         "account_id", "username", "email", "notification_emails", "display_name", "given_name", "locale", "department", "manager_email",
-        "enabled", "federated", "account_type", "privileged", "methods", "default_method", "methods_changed_at", "phone", "wave", "cutoff",
-        "first_seen_at", "gone_at", "tenure",
+        "enabled", "federated", "account_type", "privileged", "methods", "default_method", "last_used_method", "last_used_at",
+        "methods_changed_at", "may_enrol", "in_policy", "groups", "phone", "wave", "cutoff", "first_seen_at", "gone_at", "tenure",
     )  # fmt: skip
     return {name: lists.get(name, row[name]) for name in wanted}
 
@@ -130,23 +150,52 @@ def _named(words: Iterable[str]) -> str:
     return listed([label(word) for word in words] or ["none"])
 
 
-def _why(row: sa.RowMapping, exempt: InForce | None, policy: PolicySettings) -> str:
+def _last_run(connection: sa.Connection, campaign_id: int) -> datetime:
+    """The instant that the last run took for now, which is when the account was assessed."""
+    last = runs.last(connection, campaign_id)
+    if last is None:
+        raise LedgerError("there are accounts, but no run that recorded them.", where="[ledger] url", hint="Type `migrate ledger check`.")
+    return last.as_of
+
+
+def _not_certain(row: sa.RowMapping) -> str:
+    """Why nobody can be sure of the account; '' if it is certain."""
+    if row["certain"]:
+        return ""
+    return f"Nobody knows by name every second step that it has: {_named(word for word in words_in(row['methods']) if word in _NAMELESS)}."
+
+
+def _why(row: sa.RowMapping, exempt: InForce | None, policy: PolicySettings, assessed_at: datetime) -> str:
     """The rule of design §5 that matched, with the account's own methods in it."""
-    has, default = words_in(row["methods"]), row["default_method"]
+    has = words_in(row["methods"])
     retired = _named(word for word in has if word in words_of(policy.retired_bits))
     accepted = _named(word for word in has if word in words_of(policy.accepted_bits))
     both = f"It has an accepted method ({accepted}) and a retired one ({retired})"
-    known = default in has and default != "unknown"
-    by_default = f"its default, {label(default)}, is not a retired one" if known else "none of them is known to be its default"
+    habit = _habit(row, policy, assessed_at)
     owned = f" (granted by {exempt.owner}: {exempt.reason})" if exempt else ""
+    doubtful = (
+        f"It has an accepted method ({accepted}), but {_named(word for word in has if word in _NAMELESS)} beside it, and the policy asks"
+    )
+    neither = f"It has neither an accepted nor a retired method, but {_named(has)}: nobody can say what the cutoff does to it."
     return {
         "inactive": "The directory says that it is disabled: it cannot sign in.",
         "exempt_sso": "It signs in through single sign-on, where the second step belongs to another system.",
         "exempt": f"It had an exemption until {row['exempt_until']} at the last run{owned}.",
         "migrated": f"It has an accepted method ({accepted}) and no retired one.",
-        "sms_fallback": f"{both}; {by_default}.",
-        "sms_default": f"{both}; its default is a retired one{f', {label(default)}' if default else ''}.",
+        "sms_fallback": f"{both}; {habit or 'none of them is known to be its default'}{habit and ', is not a retired one'}.",
+        "sms_default": f"{both}; {habit}, is a retired one.",
         "sms_only": f"It has a retired method ({retired}) and no accepted one.",
-        "unknown": f"It has neither an accepted nor a retired method, but {_named(has)}: nobody can say what the cutoff does to it.",
+        "unknown": f"{doubtful} for a name." if methods_of(has) & policy.accepted_bits else neither,
         "no_second_step": "It has no second step" + (" (backup codes alone are none)." if has else "."),
     }[row["standing"]]
+
+
+def _habit(row: sa.RowMapping, policy: PolicySettings, assessed_at: datetime) -> str:
+    """The method that the account uses first, as the standing has it (`migrate.standing.habit`), as the beginning of a clause."""
+    has = methods_of(words_in(row["methods"]))
+    if registered(row["default_method"], has):
+        return f"its default, {label(row['default_method'])}"
+    stale = row["last_used_at"] is not None and row["last_used_at"] < used_since(assessed_at, policy)
+    if registered(row["last_used_method"], has) and not stale:
+        return f"its default is not known, and what it used last, {label(row['last_used_method'])}"
+    return ""

@@ -58,9 +58,11 @@ def _never(row: sa.RowMapping, exempt: InForce | None, policy: PolicySettings, *
     if standing == "exempt":
         return f"Its exemption ended on {row['exempt_until']}; the next run assesses it anew."
     carried_over = after_cutoff and row["reminded"] and not row["compliant"] and standing not in OUT_OF_SCOPE
-    if standing in policy.remind or carried_over:
-        return None
-    return f"Accounts with the standing {standing} are not reminded."
+    if standing not in policy.remind and not carried_over:
+        return f"Accounts with the standing {standing} are not reminded."
+    if row["destination"] == "no" and not policy.remind_without_destination:
+        return "The directory lets it register none of the accepted methods, so it cannot do what a reminder asks."
+    return None
 
 
 def _earliest(mine: Sequence[Notice], paused: InForce | None, config: Config, today: date) -> date:

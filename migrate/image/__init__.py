@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,14 +42,15 @@ __all__ = [
     "rules_digest",
 ]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised whenever an image is made or read differently: older ones are then not believed."""
 _FACTS, _ROWS, _UNFIT, _RECORDS = "image.json", "rows.arrow", "unfit.npy", "records.arrow"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: its files, with the `hashes` of the first two. It was made under `rules`, when `stage` (or '') counted.
+    """An image: its files, with the `hashes` of the first two. It was made under `rules`, when `stage` (or '') counted, by a run
+    that took `as_of` for now.
 
     The rows are as they were read; `unfit` has the positions of those that may not stand for an account, because something in them is odd
     or they share an id.
@@ -59,11 +61,18 @@ class Image:
     records: Records
     rules: str
     stage: str
+    as_of: datetime
     hashes: tuple[str, str]
 
     def facts(self) -> str:
         """The text of image.json, the same for the same image."""
-        known = {"records": (self.records.digest, self.records.firsts), "rules": self.rules, "stage": self.stage, "hashes": self.hashes}
+        known = {
+            "records": (self.records.digest, self.records.firsts),
+            "rules": self.rules,
+            "stage": self.stage,
+            "as_of": self.as_of.astimezone(UTC).isoformat(),
+            "hashes": self.hashes,
+        }
         return json.dumps(known, sort_keys=True)
 
     @property
@@ -90,19 +99,22 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
         if hashlib.sha256(text.encode()).hexdigest() != digest:
             return None
         facts: dict[str, Any] = json.loads(text)
+        if "as_of" not in facts:  # of an earlier format
+            return None
         records, firsts = facts["records"]
         kept = Records(folder / _RECORDS, tuple(firsts), records)
-        found = Image(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stage"], tuple(facts["hashes"]))
+        as_of = datetime.fromisoformat(facts["as_of"])
+        found = Image(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stage"], as_of, tuple(facts["hashes"]))
         return found if (file_digest(found.rows), file_digest(found.unfit)) == found.hashes else None
     except OSError:
         return None
 
 
-def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stage: str) -> Image:
-    """The image of a run."""
+def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stage: str, as_of: datetime) -> Image:
+    """The image of a run at an instant."""
     path = rows.path.with_name(_UNFIT)
     np.save(path, unfit)
-    return Image(rows.path, path, records, rules, stage, (rows.digest(), file_digest(path)))
+    return Image(rows.path, path, records, rules, stage, as_of, (rows.digest(), file_digest(path)))
 
 
 def keep(image: Image, folder: Path | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -12,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
+from migrate.accounts import ACCOUNT_COLUMNS, METHODS, RECORD_COLUMNS, conform
 from migrate.directory.translate import Translator
 from migrate.image.records import Records
 from migrate.image.rows import Rows
 from migrate.snapshot import RANGE, Range, Snapshot, holding, settled
+from migrate.standing import found_in
 
 SETTLED: Final = ("inactive", "exempt_sso", "not_reminded")
 """Outcomes that follow from the standing alone."""
@@ -24,6 +26,8 @@ FOR_GOOD: Final = ("", "sent")
 """Reasons of nothing_due that stay while the stage does: no stage is due, or its letter was sent."""
 
 
+_FOUND_IN: Final = np.array([found_in(word) for word in METHODS], "int32")
+"""For each of `METHODS` the methods (bits) any of which makes it a default that is registered."""
 _HOLDING: Final = ("account_id", "email", "notification_emails", "gone_at")
 
 
@@ -41,7 +45,8 @@ class Beside:
 
     A record carries over if its row is the same as before and nothing else could have changed what is made of it: no exemption, no open
     change, no letter that waits (`touched`), no outcome that a day may change. `stage_stays` is false when another stage counts now than
-    when the image was made.
+    when the image was made. A method that was last used within `crossed` [from, before) said then, or says now, what an account uses, and
+    not both.
     """
 
     records: Records
@@ -50,8 +55,11 @@ class Beside:
     translator: Translator
     touched: pa.Array
     stage_stays: bool
+    crossed: tuple[datetime, datetime]
     standings: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    not_certain: Counter[str] = field(default_factory=Counter)
+    defaults_not_registered: int = 0
     carried: int = 0
     known: int = 0
 
@@ -76,11 +84,13 @@ class Beside:
         same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
         carries = pc.and_(pc.and_(same, self._stays(base)), pc.invert(_among(ids, self.touched)))
         carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
-        counted = base.select(["standing", "outcome"]).filter(pc.and_(carries, there))
+        counted = base.select(["standing", "outcome", "certain", "default_method", "methods"]).filter(pc.and_(carries, there))
         self.known += pc.sum(there).as_py() or 0
         self.carried += counted.num_rows
         self.standings.update(_count(counted["standing"]))
         self.outcomes.update(_count(counted["outcome"]))
+        self.not_certain.update(_count(counted["standing"].filter(pc.invert(counted["certain"]))))
+        self.defaults_not_registered += _not_registered(counted["default_method"], counted["methods"])
         again = pc.and_(pc.and_(same, there), pc.invert(carries))
         doubled = ids.filter(pc.and_(again, in_fresh))
         if len(doubled):
@@ -94,7 +104,13 @@ class Beside:
         if self.stage_stays:
             for_good = pc.is_in(reason, pa.array(FOR_GOOD, reason.type))
             stays = pc.or_(stays, pc.and_(pc.equal(outcome, "nothing_due"), for_good))
-        return pc.and_(pc.fill_null(stays, False), pc.is_null(base["exempt_until"]))
+        stays = pc.and_(pc.fill_null(stays, False), pc.is_null(base["exempt_until"]))
+        used = base["last_used_at"]
+        if used.null_count == len(used):
+            return stays
+        begin, end = (pa.scalar(each, used.type) for each in self.crossed)
+        crossed = pc.and_(pc.greater_equal(used, begin), pc.less(used, end))
+        return pc.and_(stays, pc.invert(pc.fill_null(crossed, False)))
 
     def _twins(self, ids: pa.ChunkedArray, fresh: pa.Table) -> pa.Table:
         """The rows that were passed over as unchanged, of accounts that have another row as well."""
@@ -142,7 +158,7 @@ class _Held:
         again = pa.concat_tables(self._again)
         if again.num_rows:
             rows: Any = again.to_pandas()
-            rows = conform(rows.assign(last_used_method=None, last_sign_in_at=pd.NaT), ACCOUNT_COLUMNS).assign(plain=True)
+            rows = conform(rows.assign(last_sign_in_at=pd.NaT), ACCOUNT_COLUMNS).assign(plain=True)
             both = pd.concat([read.accounts.assign(plain=read.plain), rows]).sort_values("account_id", ignore_index=True)
             read = replace(read, accounts=both[list(ACCOUNT_COLUMNS)], plain=both["plain"])
         return Part(read, recorded)
@@ -152,6 +168,16 @@ def _among(ids: pa.ChunkedArray, values: pa.ChunkedArray | pa.Array | None) -> p
     if values is None or not len(values):
         return pa.chunked_array([pa.array(np.zeros(len(ids), dtype=bool))])
     return pc.is_in(ids, (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values).cast(ids.type))
+
+
+def _not_registered(defaults: pa.ChunkedArray, methods: pa.ChunkedArray) -> int:
+    """`standing.default_not_registered`, counted in Arrow columns."""
+    if defaults.null_count == len(defaults):
+        return 0
+    place = pc.index_in(defaults, pa.array(METHODS, defaults.type))
+    named = pc.is_valid(place).to_numpy()
+    found_in = _FOUND_IN[pc.fill_null(place, 0).to_numpy()]
+    return int((named & (found_in != 0) & (found_in & methods.to_numpy() == 0)).sum())
 
 
 def _count(words: pa.ChunkedArray) -> dict[str, int]:

@@ -26,6 +26,7 @@ _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 _TYPES: Final = {
     "str": pa.string(),
     "bool": pa.bool_(),
+    "boolean": pa.bool_(),
     "int32": pa.int32(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }

@@ -142,7 +142,8 @@ class _Before:
         places = np.full(len(ids), -1)
         places[: len(here)][same] = np.flatnonzero(same) + self._start
         free = ~self._used
-        places[(places >= 0) & ~free[places]] = -1
+        found = np.flatnonzero(places >= 0)  # and of a window without a row, none
+        places[found[~free[places[found]]]] = -1
         free[places[places >= 0]] = False
         rest = np.flatnonzero(places < 0)
         if not len(rest):
@@ -151,9 +152,9 @@ class _Before:
         those = np.flatnonzero(pc.is_in(window, moved, skip_nulls=True).to_numpy() & free)
         at = pc.index_in(moved, window.take(those).combine_chunks(), skip_nulls=True)
         known = pc.is_valid(at).to_numpy(zero_copy_only=False)
-        found = those[pc.drop_null(at).to_numpy()]
-        once = np.bincount(found, minlength=len(free))[found] == 1
-        places[rest[known][once]] = found[once]
+        moved_to = those[pc.drop_null(at).to_numpy()]
+        once = np.bincount(moved_to, minlength=len(free))[moved_to] == 1
+        places[rest[known][once]] = moved_to[once]
         return places
 
     def _reach(self, rows: int) -> None:

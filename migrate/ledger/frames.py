@@ -55,7 +55,7 @@ def columns(frame: pd.DataFrame) -> list[list[Any]]:
 def _plain(name: str, column: pd.Series) -> list[Any]:
     if name in _METHOD_SETS:
         return methods_text(column).tolist()
-    if column.dtype.kind in "biu":
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biu":
         return column.tolist()
     if column.dtype.kind == "M":
         there = column.notna().to_numpy()

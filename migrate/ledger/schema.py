@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from migrate.accounts import ACCOUNT_TYPES
 from migrate.ledger.states import STATES
-from migrate.standing import AT_CUTOFF, STANDINGS
+from migrate.standing import AT_CUTOFF, DESTINATIONS, STANDINGS
 from migrate.words import CHANGES, OUTCOMES
 
 NOTICE_KINDS: Final = (
@@ -165,7 +165,12 @@ def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
         sa.Column("privileged", sa.Boolean, nullable=False),
         sa.Column("methods", sa.String(200), nullable=False),
         sa.Column("default_method", sa.String(32)),
+        sa.Column("last_used_method", sa.String(32)),
+        sa.Column("last_used_at", UtcInstant),
         sa.Column("methods_changed_at", UtcInstant),
+        sa.Column("may_enrol", sa.String(200)),
+        sa.Column("in_policy", sa.Boolean),
+        sa.Column("groups", _Text, nullable=False),
         sa.Column("phone", _Text),
         sa.Column("basis", sa.String(128), nullable=False),
         sa.Column("wave", sa.String(100), nullable=False),
@@ -175,6 +180,8 @@ def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
         sa.Column("migrated_at", UtcInstant),
         sa.Column("at_cutoff", sa.String(32), nullable=False),
         sa.Column("compliant", sa.Boolean, nullable=False),
+        sa.Column("certain", sa.Boolean, nullable=False),
+        sa.Column("destination", sa.String(16), nullable=False),
         sa.Column("reminded", sa.Boolean, nullable=False),
         sa.Column("exempt_until", sa.String(10)),
         sa.Column("outcome", sa.String(32)),
@@ -185,6 +192,7 @@ def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
         _one_of("account_type", ACCOUNT_TYPES),
         _one_of("standing", STANDINGS),
         _one_of("at_cutoff", AT_CUTOFF),
+        _one_of("destination", DESTINATIONS),
         _one_of("outcome", OUTCOMES),
     ]
 

@@ -27,6 +27,7 @@ METHOD_LABELS: Final[dict[str, str]] = {
     "backup_code": "backup codes",
     "unknown": "a second step that we cannot name",
     "other": "another method",
+    "external": "second step of another provider",
 }
 """What people call a method; one label for each of `migrate.accounts.METHODS`."""
 _ARTICLES: Final = {"push": "an ", "totp": "an ", "backup_code": "", "unknown": "", "other": ""}

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.accounts import RECORD_COLUMNS, words_of
+from migrate.accounts import GROUP_SEPARATOR, RECORD_COLUMNS, words_of
 from migrate.report import cells, repeats
 from migrate.report.tables import ACCOUNTS, ACTION_LIST, NO_DEPARTMENT, TO_FILL_IN
 from migrate.report.terms import Terms
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.columns or name in ("tenure", "reminded", "gone_at"))
 """The columns of a record that a report is made of."""
 
+_NOWHERE: Final = ("no",)
+"""The destination of those who cannot move."""
 _TOLD: Final = ("sent", "uncertain")
 _SAID: Final = ("notices_sent", "last_notice", "last_notice_at", "last_notice_state")
 
@@ -64,9 +66,12 @@ def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of
     found = {name: _typed(repeats.whole(there[name]), name) for name in RECORDED}
     open_case = ~_true(found["compliant"]) & ~repeats.among(found["standing"], OUT_OF_SCOPE)
     reminded = repeats.among(found["standing"], terms.remind) | (_true(found["reminded"]) & open_case)
+    if not terms.remind_without_destination:
+        reminded &= ~repeats.among(found["destination"], _NOWHERE)
     stage = upcoming(terms.stages, as_of)
     found |= {
         "methods": _named(found["methods"]),
+        "groups": _listed(found["groups"]),
         "days_left": _days_left(found["cutoff"], terms, as_of),
         **_told(found["account_id"], found["tenure"], letters),
         "next_stage": repeats.where(reminded, pa.scalar(stage and stage.name, pa.large_string())),
@@ -78,7 +83,7 @@ def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of
 def action_rows(accounts: pa.Table) -> pa.Table:
     """Of some rows of `ACCOUNTS`, those who still have something to do, with empty columns to fill in; columns of `ACTION_LIST`.
 
-    Sorted by privileged, cutoff and department, accounts that these do not tell apart in the order they came.
+    Sorted by those without a destination, privileged, cutoff and department, accounts that these do not tell apart in the order they came.
     """
     compliant, standing = (repeats.whole(accounts[name]) for name in ("compliant", "standing"))
     rows = accounts.filter(pa.array(~_true(compliant) & ~repeats.among(standing, OUT_OF_SCOPE)))
@@ -92,11 +97,20 @@ def action_rows(accounts: pa.Table) -> pa.Table:
 
 
 def action_keys(rows: pa.Table) -> tuple[repeats.Combinations, list[tuple[Any, ...]]]:
-    """What the action list is sorted by, as combinations and a key for each: privileged first, then cutoff, department (missing last)."""
-    columns = [repeats.whole(rows[name]) for name in ("privileged", "cutoff", "department")]
+    """What the action list is sorted by, as combinations and a key for each: no destination first, then privileged, cutoff, department
+    (missing last)."""
+    columns = [repeats.whole(rows[name]) for name in ("destination", "privileged", "cutoff", "department")]
     found = repeats.combinations(columns)
     values = zip(*(found.values(column) for column in columns), strict=True)
-    return found, [(not privileged, cutoff, department is None, department or "") for privileged, cutoff, department in values]
+    return found, [
+        (destination not in _NOWHERE, not privileged, cutoff, department is None, department or "")
+        for destination, privileged, cutoff, department in values
+    ]
+
+
+def not_certain(accounts: pa.Table) -> pa.Table:
+    """Of some rows of `ACCOUNTS`, those with a second step that nobody knows by name."""
+    return accounts.filter(pa.array(~_true(repeats.whole(accounts["certain"]))))
 
 
 def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
@@ -145,6 +159,13 @@ def _named(methods: pa.Array) -> pa.DictionaryArray:
     """A column of method sets as words."""
     short = repeats.dictionary(methods)
     return repeats.with_values(short, pa.array([",".join(words_of(bits)) for bits in short.dictionary.to_pylist()], pa.large_string()))
+
+
+def _listed(groups: pa.Array) -> pa.Array:
+    """A column of groups, one a line, with a semicolon between them."""
+    values = groups.dictionary if repeats.is_short(groups) else groups
+    joined = pc.replace_substring(values, GROUP_SEPARATOR, ";")
+    return repeats.with_values(groups, joined) if repeats.is_short(groups) else joined
 
 
 def _days_left(cutoffs: pa.Array, terms: Terms, as_of: datetime) -> pa.DictionaryArray:

@@ -87,7 +87,8 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, final: Path, summary:
         if "html" in formats:
             from migrate.report import page
 
-            draft.file("report.html", lambda out: page.write(out, chronicle, draft.counts, draft.rows, draft.csv("action-list")))
+            counts = page.Counts(draft.counts, draft.not_certain, draft.rows)
+            draft.file("report.html", lambda out: page.write(out, chronicle, counts, draft.csv("action-list")))
         if "xlsx" in formats:
             from migrate.report import workbook
 
@@ -114,6 +115,7 @@ class _Draft:
         self.scratch = side / ".scratch"
         self.scratch.mkdir(mode=0o700)
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.not_certain: Counter[tuple[str, str]] = Counter()
         self.rows: dict[str, int] = {}
         self._seals: dict[str, Sealed] = {}
 
@@ -149,6 +151,7 @@ class _Draft:
         for records, letters in self._chronicle.accounts():
             raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
             self.counts += accounts.standing_counts(raw)
+            self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
             rows = cells.safely(raw, tables.ACCOUNTS.columns)
             if twin and rows.num_rows:
@@ -156,7 +159,7 @@ class _Draft:
             yield rows
 
     def summary(self) -> None:
-        self._table(tables.SUMMARY, [tables.summary_table(self.counts)])
+        self._table(tables.SUMMARY, [tables.summary_table(self.counts, self.not_certain)])
 
     def tables(self) -> None:
         """Every table whose rows are no accounts."""

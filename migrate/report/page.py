@@ -31,6 +31,7 @@ SHOWN: Final = {
     "department": "Department",
     "standing": "Standing",
     "at_cutoff": "At the cutoff",
+    "destination": "Can move",
     "days_left": "Days left",
     "methods": "Methods",
     "notices_sent": "Notices sent",
@@ -68,8 +69,28 @@ class Share:
         return 100 * (self.in_scope - self.open) / self.in_scope if self.in_scope else 100.0
 
 
-def write(out: BinaryIO, chronicle: Chronicle, counts: Counter[tuple[str, str]], rows: Mapping[str, int], listed: Path) -> None:
-    """Writes the page. `counts` are `accounts.standing_counts` of all accounts, `listed` is action-list.csv."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`accounts.standing_counts` of all accounts, and of those who are not certain; and how many `rows` each table has."""
+
+    accounts: Counter[tuple[str, str]]
+    not_certain: Counter[tuple[str, str]]
+    rows: Mapping[str, int]
+
+    def by_standing(self) -> Counter[str]:
+        """How many accounts have each standing."""
+        found: Counter[str] = Counter()
+        for (_, standing), count in self.accounts.items():
+            found[standing] += count
+        return found
+
+    def in_doubt(self, compliant: frozenset[str]) -> int:
+        """How many of the compliant accounts are not certain."""
+        return sum(count for (_, standing), count in self.not_certain.items() if standing in compliant)
+
+
+def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> None:
+    """Writes the page. `listed` is action-list.csv."""
     import jinja2
 
     folder = resource("templates") / "report"
@@ -78,10 +99,8 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counter[tuple[str, str]],
     )
     script, style = ((folder / name).read_text(encoding="utf-8").strip() for name in ("report.js", "report.css"))
     terms, run = chronicle.terms, chronicle.run
-    by_standing: Counter[str] = Counter()
-    for (_, standing), count in counts.items():
-        by_standing[standing] += count
-    departments = _departments(counts, frozenset(terms.compliant))
+    by_standing, compliant = counts.by_standing(), frozenset(terms.compliant)
+    departments = _departments(counts.accounts, compliant)
     cutoff, today = terms.day(terms.cutoff), terms.day(run.as_of)
     line = burndown.points(chronicle.days(), terms)
     expected = burndown.forecast(line, cutoff)
@@ -98,7 +117,8 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counter[tuple[str, str]],
         today=today,
         days_left=(cutoff - today).days,
         whole=Share("", sum(part.in_scope for part in departments), sum(part.open for part in departments)),
-        accounts=counts.total(),
+        not_certain=counts.in_doubt(compliant),
+        accounts=counts.accounts.total(),
         standings=[(word, MEANINGS[word], by_standing[word]) for word in STANDINGS if by_standing[word]],
         departments=departments[:DEPARTMENTS],
         more_departments=max(0, len(departments) - DEPARTMENTS),
@@ -109,8 +129,8 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counter[tuple[str, str]],
         headings=list(SHOWN.values()),
         numeric=[name in ("days_left", "notices_sent") for name in SHOWN],
         actions=actions,
-        all_actions=rows["action-list"],
-        rows=rows,
+        all_actions=counts.rows["action-list"],
+        rows=counts.rows,
         script=script,
         style=style,
         script_hash=_hash(script),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Spool:
-    """The rows of the action list on their way into order: privileged, then nearest cutoff, department (missing last), id."""
+    """The rows of the action list on their way into order: no destination, privileged, nearest cutoff, department (missing last), id."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch.open("x+b")

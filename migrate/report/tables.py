@@ -19,7 +19,7 @@ from migrate.standing import STANDINGS
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Of the tables and the manifest together; grows when a column is appended."""
 
 NO_DEPARTMENT: Final = "(none)"
@@ -118,6 +118,12 @@ ACCOUNTS: Final = Table(
         "next_stage": "word",
         "next_stage_on": "date",
         "exempt_until": "date",
+        "certain": "boolean",
+        "destination": "word",
+        "in_policy": "boolean",
+        "last_used_method": "word",
+        "last_used_at": "instant",
+        "groups": "text",
     },
 )
 
@@ -136,10 +142,13 @@ ACTION_LIST: Final = Table(
             )
         },
         **TO_FILL_IN,
+        "destination": ACCOUNTS.columns["destination"],
     },
 )  # fmt: skip
 
-SUMMARY: Final = Table("summary", "Summary", {"department": "text", "standing": "word", "count": "integer", "share": "number"})
+SUMMARY: Final = Table(
+    "summary", "Summary", {"department": "text", "standing": "word", "count": "integer", "share": "number", "not_certain": "integer"}
+)
 
 NOTICES: Final = Table(
     "notices",
@@ -204,8 +213,9 @@ TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, NOTICES, CHANGES, EXEMPTIONS, R
 WAITING: Final = ("queued", "sending")
 
 
-def summary_table(counts: Counter[tuple[str, str]]) -> pd.DataFrame:
-    """`accounts.standing_counts` of all chunks as rows of `SUMMARY`: by department, those without one last, then the total.
+def summary_table(counts: Counter[tuple[str, str]], not_certain: Counter[tuple[str, str]]) -> pd.DataFrame:
+    """`accounts.standing_counts` of all chunks, and of those in them who are not certain, as rows of `SUMMARY`: by department, those
+    without one last, then the total.
 
     Shares are of all accounts, so that they add up to the total's 1.
     """
@@ -213,9 +223,10 @@ def summary_table(counts: Counter[tuple[str, str]]) -> pd.DataFrame:
 
     in_order = sorted(counts.items(), key=lambda item: (item[0][0] == NO_DEPARTMENT, item[0][0], STANDINGS.index(item[0][1])))
     total = counts.total()
-    rows = [(department, standing, count) for (department, standing), count in in_order] + [(TOTAL, TOTAL, total)]
-    table = pd.DataFrame(rows, columns=["department", "standing", "count"])
-    return table.astype({"department": "str", "standing": "str"}).assign(share=(table["count"] / max(total, 1)).round(6))
+    rows = [(*key, count, not_certain[key]) for key, count in in_order] + [(TOTAL, TOTAL, total, not_certain.total())]
+    table = pd.DataFrame(rows, columns=["department", "standing", "count", "not_certain"])
+    table = table.astype({"department": "str", "standing": "str"}).assign(share=(table["count"] / max(total, 1)).round(6))
+    return table[list(SUMMARY.columns)]
 
 
 def notices_table(letters: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ class Terms:
     """What a report needs to know of the configuration.
 
     `cutoff` is a UTC instant, `opens` a day in `timezone`; `remind` and `compliant` are standings; `stages` are in the order of their days.
+    `remind_without_destination` is false of runs from before there was such a setting.
     """
 
     campaign: str
@@ -28,6 +29,7 @@ class Terms:
     remind: tuple[str, ...]
     compliant: tuple[str, ...]
     stages: tuple[Stage, ...]
+    remind_without_destination: bool = False
 
     @classmethod
     def of(cls, campaign: CampaignSettings, schedule: ScheduleSettings, policy: PolicySettings) -> Terms:
@@ -42,6 +44,7 @@ class Terms:
             remind=policy.remind,
             compliant=tuple(sorted(policy.compliant)),
             stages=stages(campaign, schedule),
+            remind_without_destination=policy.remind_without_destination,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Terms:
             remind=tuple(plain["remind"]),
             compliant=tuple(plain["compliant"]),
             stages=tuple(known),
+            remind_without_destination=plain.get("remind_without_destination", False),
         )
 
     def day(self, instant: datetime) -> date:

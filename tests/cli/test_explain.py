@@ -53,6 +53,49 @@ def test_everything_about_an_account_is_printed(campaign: Campaign, capsys: pyte
     assert "\x1b" not in out
 
 
+def test_what_was_used_last_and_what_may_be_registered_is_printed(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    used = {"last_used_method": "sms", "last_used_at": "2024-01-01T09:00Z"}
+    campaign.person("ann", "sms,totp,other", **used, may_enrol="sms,voice", in_policy="yes", groups="All staff\nrole:Reader")
+    campaign.person("bob", "sms", last_used_method="sms", may_enrol="none", in_policy="no")
+    campaign.run("2024-01-03 15:00")
+    assert asked(campaign, "ann") == 0
+    out = capsys.readouterr().out
+    assert "  last used    sms on 2024-01-01\n" in out
+    assert "  may register sms, voice\n" in out
+    assert "  in policy    yes: it may still use a retired method\n" in out
+    assert "  groups       All staff; role:Reader\n" in out
+    assert "Standing: sms_default (not compliant)" in out
+    assert "; its default is not known, and what it used last, text message (SMS), is a retired one." in out
+    assert "Not certain: Nobody knows by name every second step that it has: another method.\n" in out
+    assert "Destination: it has an accepted method, or may register one (yes)." in out
+    assert asked(campaign, "bob") == 0
+    out = capsys.readouterr().out
+    assert "  last used    sms at a time nobody knows\n" in out
+    assert "  may register nothing\n" in out
+    assert "  in policy    no\n" in out
+    assert "Destination: the directory lets it register none of the accepted methods (no)." in out
+    assert "Next: no reminder. The directory lets it register none of the accepted methods, so it cannot do what a reminder asks." in out
+    assert "Not certain" not in out
+    assert asked(campaign, "ann", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    told = {name: found["account"][name] for name in ("last_used_method", "last_used_at", "may_enrol", "in_policy", "groups")}
+    assert told == {
+        "last_used_method": "sms",
+        "last_used_at": "2024-01-01T09:00:00Z",
+        "may_enrol": ["sms", "voice"],
+        "in_policy": True,
+        "groups": ["All staff", "role:Reader"],
+    }
+    assert (found["certain"], found["destination"]) == (False, "yes")
+
+
+def test_of_what_nobody_knows_nothing_is_printed(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(campaign, "bob") == 0
+    out = capsys.readouterr().out
+    assert not [line for line in out.splitlines() if line.startswith(("  last used", "  may register", "  in policy", "  groups"))]
+    assert "Destination: the directory does not say what it may register (unknown)." in out
+
+
 def test_a_reference_shows_the_letter_first_and_how_to_tell_it_is_genuine(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
     reference = campaign.explained("ann").notices[0].reference
     assert asked(campaign, reference[:4].lower(), reference[4:].lower()) == 0

@@ -57,6 +57,14 @@ def test_elsewhere_than_on_a_terminal_it_is_plain_numbers(campaign: Campaign, ca
     assert not set(out) & set("█░·\x1b")
 
 
+def test_it_says_how_many_compliant_accounts_are_not_certain(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "not certain" not in shown(campaign, capsys)
+    campaign.person("ann", "totp,other")
+    campaign.person("eve", "push")
+    campaign.run("2024-01-12 15:00")
+    assert "Compliant: 2, of which 1 not certain (a second step nobody knows by name).\n" in shown(campaign, capsys)
+
+
 def test_on_a_terminal_there_are_bars(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         encoding = "utf-8"
@@ -97,7 +105,7 @@ def test_before_the_first_run_it_says_so_and_exits_0(tmp_path: Path, capsys: pyt
 
 def test_the_one_json_object_has_the_same_facts(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(shown(campaign, capsys, "--json"))
-    assert told["accounts"] == {"compliant": 1, "not_compliant": 2, "out_of_scope": 1, "total": 4}
+    assert told["accounts"] == {"compliant": 1, "not_compliant": 2, "out_of_scope": 1, "not_certain": 0, "total": 4}
     assert told["stage"] == {"name": "T-30", "kind": "reminder", "on": "2024-01-02"}
     assert told["next_stage"]["name"] == "T-14"
     assert told["burn_down"] == [{"on": "2024-01-02", "count": 3}, {"on": "2024-01-12", "count": 2}]

@@ -34,7 +34,13 @@ def test_the_mapping_has_a_word_of_ours_for_every_word_of_the_product_but_one():
 
 
 def test_every_column_of_ours_that_the_product_has_is_mapped():
-    assert set(ACCOUNT_COLUMNS) - set(config()["directory"]["columns"]) == {"last_used_method"}
+    assert set(ACCOUNT_COLUMNS) - set(config()["directory"]["columns"]) == {
+        "last_used_method",
+        "last_used_at",
+        "may_enrol",
+        "in_policy",
+        "groups",
+    }
 
 
 def test_the_campaign_opens_some_45_days_before_its_cutoff():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +31,7 @@ def accounts(config: Config, tally: Tally | None = None) -> pd.DataFrame:
 
 def standing(config: Config) -> pd.Series:
     found = accounts(config)
-    return assess(found, config.policy, exempt=pd.Series(False, index=found.index))
+    return assess(found, config.policy, pd.Series(False, index=found.index), datetime(2024, 1, 1, tzinfo=UTC))
 
 
 def test_the_configuration_loads_and_is_the_campaign_the_world_lives_by(config: Config):

@@ -28,8 +28,8 @@ def test_a_bare_account_has_the_documented_defaults(database: Database) -> None:
     rows, _ = read_all(database([row()]), language="fr-CA")
     found = rows.iloc[0].dropna().to_dict()
     assert found == {
-        "account_id": "a", "username": "a", "email": "a@example.com", "notification_emails": "", "locale": "fr-CA", "enabled": True,
-        "federated": False, "account_type": "person", "privileged": False, "methods": 1, "position": 1,
+        "account_id": "a", "username": "a", "email": "a@example.com", "notification_emails": "", "groups": "", "locale": "fr-CA",
+        "enabled": True, "federated": False, "account_type": "person", "privileged": False, "methods": 1, "position": 1,
     }  # fmt: skip
 
 

@@ -165,6 +165,7 @@ def test_each_alias_means_one_method() -> None:
     spelt = [alias for aliases in ALIASES.values() for alias in aliases]
     assert len(spelt) == len(set(map(spelling, spelt)))
     assert all(COMMON[spelling(alias)] == ours for ours, aliases in ALIASES.items() for alias in aliases)
+    assert COMMON["external"] == "external"
 
 
 def test_reading_many_texts_does_not_remember_them_all() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import random
 import shutil
 import sqlite3
@@ -14,10 +16,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import time_machine
+from cast import accounts, person
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from office import Office
 
 from migrate import snapshot, spill
-from migrate.image import beside, records, rows
+from migrate.accounts import METHODS
+from migrate.image import beside, find, records, rows
+from migrate.standing import default_not_registered
 
 TABLES = {
     "account": "*",
@@ -68,12 +75,18 @@ class Story:
     def joins(self) -> None:
         account_id = f"{self.random.choice('abx')}{self.number:03}"
         self.number += 1
-        methods = self.random.choice(["sms", "sms", "sms,totp", "totp", "", "push", "YubiOTP legacy"])
+        methods = self.random.choice(["sms", "sms", "sms,totp", "sms,totp", "totp", "", "push", "YubiOTP legacy", "totp,2fa"])
         self.staff.hire(
             account_id,
             methods,
             dept=self.random.choice(["Sales", None]),
             sso=self.random.random() < 0.1,
+            mfa_default=self.random.choice([None, None, None, "sms", "voice"]),
+            last_used_method=self.random.choice([None, "sms", "totp"]),
+            last_used_at=self.random.choice([None, "2024-01-12T10:00Z", "2024-01-14T14:00Z", "2024-01-17T20:00Z"]),
+            may_enrol=self.random.choice([None, None, "none", "sms", "totp,passkey"]),
+            in_policy=self.random.choice([None, "yes", "no"]),
+            groups=self.random.choice([None, "All staff", "All staff\nAdmins"]),
             mobile=f"+1 415 555 {self.number:04}",
         )
         self.people.insert(self.random.randrange(len(self.people) + 1), self.staff.leave(account_id))
@@ -84,7 +97,7 @@ class Story:
     def day(self) -> list[dict[str, Any]]:
         """The rows of the directory after another day."""
         for _ in range(self.random.randrange(5)):
-            match self.random.randrange(8):
+            match self.random.randrange(9):
                 case 0:
                     self.joins()
                 case 1:
@@ -103,6 +116,8 @@ class Story:
                     self.somebody()["dept"] = "Legal"
                 case 7:
                     self.somebody()["mfa_changed_at"] = self.random.choice(["2024-01-01", "yesterday", None])
+                case 8:
+                    self.somebody()["may_enrol"] = self.random.choice([None, "none", "sms", "totp,passkey"])
         twins = [dict(self.somebody()) for _ in range(self.random.randrange(2))]
         if twins and self.random.random() < 0.5:
             twins[0]["name"] = "Another Name"
@@ -126,6 +141,7 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
     for office in (quick, thorough):
         office.safety = "max_shrink = 1.0\nmax_changes = 1.0"
         office.more = "[schedule]\ndays_before = [9, 5, 1]\ndays_after = [0]"
+        office.more += "\n[policy]\nused_days = 8"
     day, carried = date(2024, 1, 20), 0
     for number in range(8):
         read = story.day()
@@ -191,6 +207,54 @@ def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, mo
     seen.clear()
     office.run("2024-01-02T16:00")
     assert seen == []
+
+
+def test_whose_last_use_grows_old_is_decided_again_that_day_and_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    office.more = "[schedule]\ndays_before = [1]"
+    office.hire("old", "sms,totp", last_used_method="sms", last_used_at="2023-10-04T22:30Z")
+    office.hire("new", "sms,totp", last_used_method="sms", last_used_at="2023-12-30T14:30Z")
+    office.hire("none", "sms,totp", last_used_method="totp")
+    assert office.run("2023-08-02T14:00")["standing"] == {"sms_default": 2, "sms_fallback": 1}
+    office.run("2023-08-02T14:30")
+    seen = decided(monkeypatch)
+    assert office.run("2024-01-02T14:29")["standing"] == {"sms_default": 2, "sms_fallback": 1}
+    assert seen == []
+    assert office.run("2024-01-02T14:31")["standing"] == {"sms_default": 1, "sms_fallback": 2}
+    assert seen == ["old"]
+    (found,) = [row for row in office.report("accounts") if row["account_id"] == "old"]
+    assert (found["standing"], found["last_used_method"], found["last_used_at"]) == ("sms_fallback", "sms", "2023-10-04T22:30:00Z")
+    assert office.run("2024-01-02T14:35")["standing"] == {"sms_default": 1, "sms_fallback": 2}
+    assert seen == ["old"]
+
+
+def test_what_carries_over_is_counted_with_what_is_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    office.hire("ann", "totp,2fa")
+    office.hire("bob", "totp", mfa_default="sms")
+    office.hire("cem", "totp,retina scan", mfa_default="sms")
+    office.hire("dan", "totp,phone", mfa_default="totp")
+    first = office.run("2024-01-02T14:00")
+    assert (first["not_certain"], first["defaults_not_registered"]) == ({"migrated": 2}, 2)
+    seen = decided(monkeypatch)
+    office.change("cem", dept="Sales")
+    again = office.run("2024-01-02T15:00")
+    assert seen == ["cem"]
+    assert (again["not_certain"], again["defaults_not_registered"]) == ({"migrated": 2}, 2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.sets(st.sampled_from(METHODS)), st.none() | st.sampled_from(METHODS)), max_size=20))
+def test_defaults_that_are_not_registered_are_counted_alike_in_arrow_and_in_pandas(people: list[tuple[set[str], str | None]]) -> None:
+    frame = accounts(*(person(f"u{n}", ",".join(methods), default_method=word) for n, (methods, word) in enumerate(people)))
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    assert beside._not_registered(table["default_method"], table["methods"]) == int(default_not_registered(frame).sum())
+
+
+def test_an_image_of_an_earlier_format_is_not_believed(tmp_path: Path) -> None:
+    facts = json.dumps({"records": ["0", []], "rules": "r", "stage": "", "hashes": ["0", "0"]})
+    (tmp_path / "image.json").write_text(facts)
+    assert find(tmp_path, hashlib.sha256(facts.encode()).hexdigest()) is None
 
 
 @pytest.mark.parametrize("harm", ["deleted", "records cut", "records", "rows", "unfit", "of another run"])

@@ -73,7 +73,21 @@ def test_what_is_decided_now_takes_the_place_of_what_was_before(
     assert new.records.between(low, high)["account_id"].to_pylist() == within
 
 
-@pytest.mark.parametrize("change", [{"email": "x@example.com"}, {"email": None}, {"enabled": False}, {"methods": 8}, {"display_name": "x"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"email": "x@example.com"},
+        {"email": None},
+        {"enabled": False},
+        {"methods": 8},
+        {"display_name": "x"},
+        {"in_policy": True},
+        {"in_policy": False},
+        {"may_enrol": ""},
+        {"groups": "x"},
+        {"last_used_method": "sms"},
+    ],
+)
 def test_the_fingerprint_changes_with_any_value(change: dict[str, Any], tmp_path: Path) -> None:
     assert whole(people("a", "b"), tmp_path / "1").fingerprint != whole(people("a", "b", **change), tmp_path / "2").fingerprint
 

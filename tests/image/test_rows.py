@@ -39,6 +39,13 @@ def missing(found: Rows) -> list[str]:
     return sorted(each for batch in found.missing.batches() for each in batch.column("account_id").to_pylist())
 
 
+def test_after_a_read_none_of_whose_rows_may_stand_for_an_account_every_row_is_looked_at(tmp_path: Path) -> None:
+    people: list[tuple[str, str | None]] = [("a", "sms"), ("b", "telepathy")]
+    old, _ = taken(tmp_path / "old.arrow", people, 10)
+    new, same = taken(tmp_path / "new.arrow", people, 10, old.path, unfit=[1, 2])
+    assert (same, new.unchanged) == ([], 0)
+
+
 @settings(max_examples=150, deadline=None)
 @given(before=ROWS, now=ROWS, first=st.integers(1, 12), second=st.integers(1, 12), slack=st.integers(0, 50))
 def test_what_is_called_the_same_is_the_same_and_every_other_row_of_before_is_missing(

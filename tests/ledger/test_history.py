@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from ledger.scenes import CUTOFF, NOW, Scene, facts
 
-from migrate.accounts import RECORD_COLUMNS, methods_of
+from migrate.accounts import METHODS, RECORD_COLUMNS, methods_of
 from migrate.ledger import runs
 from migrate.ledger.history import accounts_as_of
 from migrate.ledger.record import accounts
@@ -22,9 +22,10 @@ def _records(**standing: str) -> pd.DataFrame:
             {
                 "account_id": account_id, "tenure": 1, "username": account_id, "email": f"{account_id}@example.com",
                 "notification_emails": "", "locale": "en", "enabled": True, "federated": False, "account_type": "person",
-                "privileged": False, "methods": methods_of(("sms",)), "default_method": "sms", "methods_changed_at": NOW,
+                "privileged": False, "methods": methods_of(("sms",)), "default_method": "sms", "methods_changed_at": NOW, "groups": "",
                 "basis": "b0", "wave": "", "cutoff": CUTOFF, "standing": word, "standing_since": NOW, "at_cutoff": "locked_out",
-                "compliant": False, "reminded": True, "outcome": "queued", "outcome_reason": "", "first_seen_at": NOW, "change_count": 0,
+                "compliant": False, "certain": True, "destination": "unknown", "reminded": True, "outcome": "queued", "outcome_reason": "",
+                "first_seen_at": NOW, "change_count": 0,
             }
             for account_id, word in standing.items()
         ],
@@ -79,3 +80,21 @@ def test_a_record_comes_back_as_it_was_written(scene: Scene) -> None:
     with scene.ledger.read() as connection:
         (found,) = accounts_as_of(connection, scene.campaign_id, seq)
     pd.testing.assert_frame_equal(found, _records(a="sms_only"))
+
+
+def test_what_is_not_known_of_an_account_comes_back_as_not_known_and_what_is_as_it_was(scene: Scene) -> None:
+    written = _records(**dict.fromkeys("abc", "sms_only")).assign(
+        last_used_method=pd.Series(["sms", None, "totp"], dtype="str"),
+        last_used_at=pd.Series([NOW, None, NOW + HOUR], dtype=RECORD_COLUMNS["last_used_at"]),
+        may_enrol=pd.Series([",".join(METHODS), "", None], dtype="str"),
+        in_policy=pd.Series([True, None, False], dtype="boolean"),
+        groups=pd.Series(["All staff\nrole:Global Administrator", "", "x"], dtype="str"),
+        certain=[False, True, True],
+        destination=pd.Series(["yes", "no", "unknown"], dtype="str"),
+    )
+    with scene.ledger.begin() as connection:
+        seq = runs.begin(connection, scene.campaign_id, facts()).seq
+        accounts(connection, scene.campaign_id, seq, written)
+    with scene.ledger.read() as connection:
+        (found,) = accounts_as_of(connection, scene.campaign_id, seq)
+    pd.testing.assert_frame_equal(found, written)

@@ -20,7 +20,14 @@ EARLIER = [script.revision for script in ScriptDirectory.from_config(revisions.c
 NEVER_LEFT = {"run_lock"}
 """Tables without a row between two commands."""
 
+ACCOUNTS = ("account", "account_history")
+
 Rows = dict[str, list[dict[str, Any]]]
+
+
+def what_is_known(row: dict[str, Any]) -> dict[str, Any]:
+    """What an upgrade can tell of an account that was recorded before there were columns for it."""
+    return {"groups": "", "destination": "unknown", "certain": not {"unknown", "other"} & set(row["methods"].split(","))}
 
 
 def rows_of(connection: sa.Connection) -> Rows:
@@ -43,8 +50,12 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     for name in ("ann", "bob", "cem", "dora"):
         office.hire(name)
     office.hire("", "sms")
+    office.hire("eve", "sms, 2fa")
+    office.hire("fay", "totp, retina scan")
     office.run("2023-07-20T06:00")
     office.change("ann", mfa="totp", mail="ann@new.example")
+    for name in ("eve", "fay"):
+        office.change(name, dept="Sales")
     office.write()
     plan = office.migrate("dry-run", "--json", "--as-of", "2024-01-02T06:00").facts["out"]
     office.run("2024-01-02T06:00", "--plan", plan)
@@ -99,7 +110,9 @@ def test_an_earlier_ledger_keeps_every_row_of_every_table(
     for table, rows in after.items():
         old = before.get(table, [])
         assert [{key: row[key] for key in (old[0] if old else ())} for row in rows] == old, table
-        assert {value for row in rows for key, value in row.items() if old and key not in old[0]} <= {None}, table
+        for row in rows if old else ():
+            new = {key: value for key, value in row.items() if key not in old[0]}
+            assert new == dict.fromkeys(new) | (what_is_known(row) if table in ACCOUNTS and "certain" in new else {}), table
     if database == "sqlite":
         with closing(sqlite3.connect(tmp_path / f"migrate.db.{revision}.bak")) as kept:
             assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
@@ -107,5 +120,53 @@ def test_an_earlier_ledger_keeps_every_row_of_every_table(
         assert (tmp_path / f"migrate.db.{revision}.bak").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres", "mariadb"])
+def test_a_ledger_of_before_destinations_says_of_its_accounts_what_their_methods_tell_and_can_record_who_has_none(
+    lived: Rows, database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url: Any = f"sqlite:///{tmp_path / 'migrate.db'}" if database == "sqlite" else request.getfixturevalue(f"{database}_url")
+    left_behind(url, "0005", lived)
+    a = schema.account.c
+    with Ledger.open(LedgerSettings(url=url), create=False) as ledger:
+        with ledger.begin() as connection:
+            found = connection.execute(sa.select(a.account_id, a.certain, a.destination, a.groups, a.may_enrol, a.in_policy)).all()
+            connection.execute(sa.update(schema.account).values(outcome="no_destination", destination="no"))
+        for table in (schema.account, schema.account_history):
+            for column in ("outcome", "destination"):
+                refused = pytest.raises(sa.exc.IntegrityError, match=f"ck_{table.name}_{column}")
+                with refused, ledger.begin() as connection:
+                    connection.execute(sa.update(table).values({column: "perhaps"}))
+    assert {row.account_id for row in found if not row.certain} == {"eve", "fay"}
+    assert {tuple(row[2:]) for row in found} == {("unknown", "", None, None)}
+
+
+def test_a_day_before_the_upgrade_is_reported_as_it_was_and_the_run_after_it_goes_on(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    office.more = '[policy]\nremind = ["sms_only"]'
+    office.hire("ann", "sms", mfa_default="sms")
+    office.hire("bob", "totp, retina scan")
+    office.hire("cem", "sms, totp")
+    office.run("2024-01-02T06:00")
+    told = office.report("accounts")
+    office.change("cem", mfa="totp")
+    office.run("2024-01-03T06:00")
+    path = office.folder / "migrate.db"
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{path}"), create=False) as ledger, ledger.read() as connection:
+        rows = rows_of(connection)
+    for each in (path, path.with_name("migrate.db-wal"), path.with_name("migrate.db-shm")):
+        each.unlink(missing_ok=True)
+    left_behind(f"sqlite:///{path}", "0005", {table.name: rows[table.name] for table in schema.metadata.sorted_tables})
+    assert office.migrate("report", "--as-of", "2024-01-02").code == 2
+    assert office.migrate("ledger", "upgrade").code == 0
+    done = office.migrate("report", "--as-of", "2024-01-02", "--out", str(tmp_path / "again"))
+    assert done.code == 0, done.err
+    again = office.table(tmp_path / "again" / "accounts.csv")
+    assert [row | {"destination": ""} for row in again] == [row | {"destination": ""} for row in told]
+    assert [(row["certain"], row["destination"]) for row in again] == [("true", "unknown"), ("false", "unknown"), ("true", "unknown")]
+    facts = office.run("2024-01-04T06:00")
+    assert (facts["changes"], facts["not_certain"]) == ({}, {"migrated": 1})
+    assert [row["destination"] for row in office.report("accounts")] == ["unknown", "yes", "yes"]
+
+
 def test_there_is_a_ledger_of_every_earlier_revision_to_upgrade() -> None:
-    assert EARLIER == ["0001", "0002", "0003", "0004"]
+    assert EARLIER == ["0001", "0002", "0003", "0004", "0005"]

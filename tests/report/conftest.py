@@ -62,7 +62,12 @@ def record(account_id: str, standing: str = "sms_only", **other: Any) -> dict[st
         "privileged": False,
         "methods": methods_of(words.get(standing, ("sms",))),
         "default_method": None if standing == "no_second_step" else "totp" if standing == "migrated" else "sms",
+        "last_used_method": None,
+        "last_used_at": instant(None),
         "methods_changed_at": instant(None),
+        "may_enrol": None,
+        "in_policy": None,
+        "groups": "",
         "phone": "••••12",
         "basis": "b",
         "wave": "",
@@ -72,6 +77,8 @@ def record(account_id: str, standing: str = "sms_only", **other: Any) -> dict[st
         "migrated_at": instant("2023-12-01T14:00:00.000001Z" if standing == "migrated" else None),
         "at_cutoff": "loses_second_step" if standing == "sms_only" else "unaffected",
         "compliant": standing in TERMS.compliant,
+        "certain": standing != "unknown",
+        "destination": "yes" if standing in TERMS.compliant or standing == "sms_default" else "unknown",
         "reminded": standing in TERMS.remind,
         "exempt_until": "2024-03-01" if standing == "exempt" else None,
         "outcome": standing if standing in OUT_OF_SCOPE else "nothing_due" if standing in TERMS.remind else "not_reminded",
@@ -121,10 +128,10 @@ def recorded(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 CAST = [
-    record("ann", department="Sales"),
+    record("ann", department="Sales", destination="no", may_enrol="sms,voice", in_policy=True, groups="All staff\nrole:Reader"),
     record("bob", "sms_default", privileged=True, at_cutoff="unaffected_but_surprised"),
     record("cat", "migrated", department="Research & Development"),
-    record("dan", "sms_fallback", department=None),
+    record("dan", "sms_fallback", department=None, certain=False, methods=methods_of(("sms", "totp", "other"))),
     record("eve", display_name='=HYPERLINK("http://evil.example";"x")', department="+cmd|' /C calc'!A0", username="@SUM(1+9)*cmd"),
     record("fay", "inactive"),
     record("gil", "exempt"),
@@ -132,7 +139,16 @@ CAST = [
     record("ida", gone_at=instant("2023-12-24T14:00:00Z")),
     record("jon", "no_second_step", email=None, outcome="not_reminded"),
     record("kim", "unknown", at_cutoff="unknown", display_name='Kim "K", of\nOslo', outcome_reason="the directory says: 2FA on"),
-    record("leo", cutoff=instant("2024-01-15T08:00:00Z"), department="Ärzte", display_name="Léo Ÿ \u202egnp"),
+    record(
+        "leo",
+        in_policy=False,
+        groups="=1+1",
+        last_used_method="sms",
+        last_used_at=instant("2023-12-30T09:00:00Z"),
+        cutoff=instant("2024-01-15T08:00:00Z"),
+        department="Ärzte",
+        display_name="Léo Ÿ \u202egnp",
+    ),
 ]
 LETTERS = [
     letter("ann", queued_at=instant("2023-12-03T14:00:00Z"), settled_at=instant("2023-12-03T14:00:01Z"),

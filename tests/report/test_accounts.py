@@ -1,5 +1,6 @@
 """Accounts as rows of a report, and the action list among them."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -61,6 +62,10 @@ def test_what_a_predecessor_under_the_same_id_was_told_is_not_counted() -> None:
 
 def test_the_next_stage_is_told_only_for_accounts_that_would_be_reminded() -> None:
     found = accounts(*CAST)
+    assert set(found.index[found["next_stage"].notna()]) == {"bob", "eve", "leo"}
+    assert found.loc["ann", ["standing", "destination"]].tolist() == ["sms_only", "no"]
+    anyway = replace(TERMS, remind_without_destination=True)
+    found = shown(accounts_table(recorded(CAST), frame([], tables.LETTER_COLUMNS), anyway, AS_OF))
     assert set(found.index[found["next_stage"].notna()]) == {"ann", "bob", "eve", "leo"}
     assert set(found["next_stage"].dropna()) == {"T-14"}
     assert set(found["next_stage_on"].dropna()) == {date(2024, 1, 18)}
@@ -78,12 +83,30 @@ def test_after_the_last_stage_nothing_comes_next() -> None:
     assert accounts(record("ann"), as_of=datetime(2024, 3, 1, tzinfo=UTC))["next_stage"].isna().all()
 
 
-def test_the_action_list_holds_those_in_scope_who_are_not_compliant_privileged_first() -> None:
+def test_what_is_known_of_certainty_last_use_and_groups_is_told_as_it_is() -> None:
+    rows = (
+        record("ann", groups="All staff\nrole:Reader", in_policy=True, certain=False),
+        record("bob", last_used_method="voice", last_used_at=instant("2023-12-30T09:00:00Z"), in_policy=False, destination="no"),
+        record("cem"),
+    )
+    found = accounts(*rows)
+    assert found["groups"].tolist() == ["All staff;role:Reader", "", ""]
+    assert found["in_policy"].tolist() == [True, False, None]
+    assert found["certain"].tolist() == [False, True, True]
+    assert found["destination"].tolist() == ["unknown", "no", "unknown"]
+    assert found["last_used_method"].fillna("").tolist() == ["", "voice", ""]
+    assert found["last_used_at"].tolist()[1] == instant("2023-12-30T09:00:00Z")
+    many = [record(f"p{n}", groups=f"g{n}\nall") for n in range(50)]
+    assert accounts(*many)["groups"].tolist() == [f"g{n};all" for n in range(50)]
+
+
+def test_the_action_list_holds_those_in_scope_who_are_not_compliant_without_a_destination_first_then_privileged() -> None:
     table = accounts_table(recorded(CAST), frame([], tables.LETTER_COLUMNS), TERMS, AS_OF)
     assert table.column_names == list(tables.ACCOUNTS.columns)
     rows = shown(action_rows(table))
     assert list(rows.columns) == list(tables.ACTION_LIST.columns)
-    assert rows["account_id"].tolist() == ["bob", "leo", "eve", "ann", "jon", "kim"]
+    assert rows["account_id"].tolist() == ["ann", "bob", "leo", "eve", "jon", "kim"]
+    assert rows["destination"].tolist() == ["no", "yes", *["unknown"] * 4]
     assert rows[["owner", "action", "due", "comment"]].isna().all(axis=None)
 
 

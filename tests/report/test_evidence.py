@@ -301,6 +301,7 @@ def test_many_departments_in_any_chunk_keep_the_order_of_the_action_list(told: T
         record(
             f"p{n:03d}",
             privileged=n % 7 == 0,
+            destination=["no", "yes", "unknown"][n % 11 % 3],
             department=[None, "", "Sales", "Ärzte", "IT"][n % 5],
             cutoff=instant(["2024-02-01T08:00:00Z", "2024-01-15T08:00:00Z"][n % 2]),
         )
@@ -310,6 +311,7 @@ def test_many_departments_in_any_chunk_keep_the_order_of_the_action_list(told: T
     listed = [row["account_id"] for row in rows(found.folder / "action-list.csv")]
 
     def key(person: dict[str, Any]) -> tuple[Any, ...]:
-        return not person["privileged"], person["cutoff"], person["department"] is None, person["department"] or "", person["account_id"]
+        first = (person["destination"] != "no", not person["privileged"])
+        return *first, person["cutoff"], person["department"] is None, person["department"] or "", person["account_id"]
 
     assert listed == [person["account_id"] for person in sorted(people, key=key)]

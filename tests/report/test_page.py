@@ -96,10 +96,15 @@ def test_the_headline_counts_those_in_scope(html: Any, chronicle: FrameChronicle
     assert dict(zip(reader.texts["dt"], reader.texts["dd"], strict=True)) == {
         "not compliant": "6",
         "compliant": "2",
+        "of these not certain: a second step nobody knows by name": "1",
         "done, of those in scope": "25.0 %",
         "out of scope": "3",
         "accounts": "11",
     }
+
+
+def test_where_everybody_compliant_is_certain_nothing_is_said_of_it(html: Any, told: Told) -> None:
+    assert "not certain" not in html(told(records=(record("ann"), record("cat", "migrated"), record("kim", "unknown")), mail=()))
 
 
 def test_the_forecast_is_said_in_words(html: Any, chronicle: FrameChronicle) -> None:
@@ -112,14 +117,15 @@ def test_the_action_list_is_the_table_s_and_in_its_order(html: Any, chronicle: F
     text = html(chronicle)
     body = text[text.index('<table id="list">') :]
     names = re.findall(r"<tr><td>(?:true|false)</td><td>[^<]*</td><td>([^<]*)</td>", body)
-    assert names == ["bob", "leo", "&#39;@SUM(1+9)*cmd", "ann", "jon", "kim"]
+    assert names == ["ann", "bob", "leo", "&#39;@SUM(1+9)*cmd", "jon", "kim"]
+    assert re.findall(r"<td>(no|yes|unknown)</td><td class=\"number\">", body) == ["no", "yes", *["unknown"] * 4]
 
 
 def test_beyond_its_limit_the_action_list_points_to_the_file(html: Any, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "LISTED", 2)
     text = html(told())
     assert "The first 2 of 6 accounts are listed here; all of them are in action-list.csv." in text
-    assert "leo@example.com" in text
+    assert "bob@example.com" in text
     assert "eve@example.com" not in text
 
 

@@ -11,16 +11,18 @@ from migrate.report.terms import Terms
 def test_the_summary_counts_every_account_once_and_its_shares_add_up_to_the_total() -> None:
     found = accounts.accounts_table(recorded(CAST), frame([], tables.LETTER_COLUMNS), TERMS, AS_OF)
     in_parts = accounts.standing_counts(found.slice(0, 4)) + accounts.standing_counts(found.slice(4))
-    summary = tables.summary_table(in_parts)
-    assert summary.equals(tables.summary_table(accounts.standing_counts(found)))
-    assert summary.iloc[-1].tolist() == [tables.TOTAL, tables.TOTAL, found.num_rows, 1.0]
+    doubtful = accounts.standing_counts(accounts.not_certain(found))
+    summary = tables.summary_table(in_parts, doubtful)
+    assert summary.equals(tables.summary_table(accounts.standing_counts(found), doubtful))
+    assert summary.iloc[-1].tolist() == [tables.TOTAL, tables.TOTAL, found.num_rows, 1.0, 2]
+    assert summary.loc[summary["not_certain"] > 0, "standing"].tolist() == ["unknown", "sms_fallback", tables.TOTAL]
     assert summary.iloc[-2]["department"] == tables.NO_DEPARTMENT
     assert summary["count"][:-1].sum() == found.num_rows
     assert summary["share"][:-1].sum() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_summary_of_nobody_is_a_total_of_nothing() -> None:
-    assert tables.summary_table(Counter()).values.tolist() == [[tables.TOTAL, tables.TOTAL, 0, 0.0]]
+    assert tables.summary_table(Counter(), Counter()).values.tolist() == [[tables.TOTAL, tables.TOTAL, 0, 0.0, 0]]
 
 
 def test_notices_are_letters_under_the_columns_of_the_dictionary() -> None:

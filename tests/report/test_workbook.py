@@ -40,7 +40,7 @@ def test_the_sheets_are_the_tables_in_order_with_frozen_headers_and_filters(shee
     book, _ = sheets(chronicle)
     assert book.sheetnames == ["Summary", "Action list", "Accounts", "Notices", "Changes", "Exemptions", "Rejected"]
     assert {sheet.freeze_panes for sheet in book} == {"B2"}
-    assert book["Accounts"].auto_filter.ref == "A1:AB12"
+    assert book["Accounts"].auto_filter.ref == "A1:AH12"
 
 
 def test_every_cell_of_every_sheet_is_the_one_in_the_csv(sheets: Any, chronicle: FrameChronicle) -> None:
@@ -63,12 +63,12 @@ def test_no_cell_is_a_formula_or_a_link(sheets: Any, chronicle: FrameChronicle) 
 
 def test_instants_dates_numbers_and_truths_are_real(sheets: Any, chronicle: FrameChronicle) -> None:
     book, _ = sheets(chronicle)
-    header, ann = list(book["Accounts"].iter_rows(max_row=2))
-    found = {name.value: cell for name, cell in zip(header, ann, strict=True)}
+    header, _, bob = list(book["Accounts"].iter_rows(max_row=3))
+    found = {name.value: cell for name, cell in zip(header, bob, strict=True)}
     assert found["cutoff"].value == datetime(2024, 2, 1, 8)
     assert found["next_stage_on"].value == datetime(2024, 1, 18)
     assert (found["cutoff"].number_format, found["next_stage_on"].number_format) == ("yyyy-mm-dd hh:mm:ss", "yyyy-mm-dd")
-    assert (found["days_left"].value, found["privileged"].value) == (30, False)
+    assert (found["days_left"].value, found["privileged"].value, found["certain"].value) == (30, True, True)
     assert book["Summary"]["D2"].number_format == "0.0%"
 
 
@@ -80,7 +80,7 @@ def test_a_table_longer_than_a_sheet_says_so_on_top_and_keeps_its_filter(sheets:
     assert sheet["A2"].value == "account_id"
     assert [sheet.cell(row, 1).value for row in range(3, 8)] == ["p0", "p1", "p2", "p3", None]
     assert sheet.freeze_panes == "B3"
-    assert sheet.auto_filter.ref == "A2:AB6"
+    assert sheet.auto_filter.ref == "A2:AH6"
 
 
 def test_a_table_that_just_fits_a_sheet_is_whole(sheets: Any, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
