@@ -285,12 +285,13 @@ def test_an_image_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tm
     assert seen == []
 
 
-def test_other_rules_make_everybody_be_decided_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rule", ['remind = ["sms_only"]', "strict_words = true", "remind_without_destination = true", "used_days = 30"])
+def test_other_rules_make_everybody_be_decided_again(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     office = Office(tmp_path / "office")
     lived(office)
     office.run("2024-01-02T15:00")
     seen = decided(monkeypatch)
-    office.more = '[policy]\nremind = ["sms_only"]'
+    office.more = f"[policy]\n{rule}"
     office.run("2024-01-02T16:00")
     assert len(seen) == 12
     seen.clear()
