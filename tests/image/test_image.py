@@ -157,11 +157,12 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
         as_of, send = f"{day}T14:00", () if number % 3 else ("--no-send",)
         dry = [office.migrate("dry-run", "--json", "--as-of", as_of) for office in (quick, thorough)]
         assert [each.code for each in dry] == [0, 0], dry
-        assert dry[0].facts | {"out": ""} == dry[1].facts | {"out": ""}
+        alike = {"out": "", "directory_as_of": ""}  # the second was read a moment later
+        assert dry[0].facts | alike == dry[1].facts | alike
         done = [office.migrate("run", "--json", "--as-of", as_of, *send) for office in (quick, thorough)]
         assert done[0].code == done[1].code == 0, (done[0].err, done[1].err)
         facts = [{name: value for name, value in each.facts.items() if name not in ("run_id", "evidence")} for each in done]
-        assert facts[0] == facts[1]
+        assert facts[0] | alike == facts[1] | alike
         assert sum(facts[0]["outcomes"].values()) == facts[0]["read"] == len(read)
         assert remembered(quick) == remembered(thorough), f"day {number}"
         assert reports(quick) == reports(thorough)
