@@ -19,7 +19,8 @@ from pydantic_core import PydanticUndefined
 from migrate.config import TABLES, load
 from migrate.config.anchors import sqlite_url
 from migrate.config.complaints import _model_at
-from migrate.directory import settings_model
+from migrate.directory import DirectorySettings, settings_model
+from migrate.directory.joined import JoinSettings
 from migrate.directory.registry import DIRECTORIES
 from migrate.errors import ConfigError
 
@@ -307,6 +308,7 @@ def models() -> Iterator[tuple[str, type[BaseModel]]]:
     """Every table of the file with each model it may have."""
     for table, model in TABLES.items():
         yield from [(table, settings_model(kind)) for kind in DIRECTORIES] if table == "directory" else [(table, model)]
+    yield "directory.join", JoinSettings
 
 
 def leaves(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, Any]]:
@@ -325,7 +327,7 @@ def named_in_example() -> set[tuple[str, str]]:
     """Every (table, key) that the example sets, or shows in a comment."""
     found, table = set(), ""
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
-        if header := re.match(r"\[([\w.]+)\]", line):
+        if header := re.match(r"(?:# )?\[\[?([\w.]+)\]", line):
             table = header[1]
             parent, _, name = table.rpartition(".")
             found.add((parent, name))
@@ -337,7 +339,9 @@ def named_in_example() -> set[tuple[str, str]]:
 def test_the_example_names_every_setting_and_no_other() -> None:
     real = {(table, key) for name, model in models() for table, key, _ in leaves(name, model)}
     named = named_in_example()
-    open_tables = {"directory.columns", "directory.methods", "directory.method_columns"}
+    open_tables = {"directory.columns", "directory.methods", "directory.method_columns", "directory.join.columns"}
+    real -= {("directory.join", key) for key in DirectorySettings.model_fields}  # those of its kind, which stand above
+    real |= {("directory.join", "kind"), ("directory.join", "path")}
     assert real - named == set()
     tables = {
         (table.rpartition(".")[0], table.rpartition(".")[2])
@@ -379,10 +383,19 @@ def test_the_example_loads_as_it_is() -> None:
 
 def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATE_SMTP_PASSWORD", "x")
-    text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^# (\w+ = |\[)", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = text.replace('kind = "sql"', 'kind = "csv"').replace('transport = "maildir"', 'transport = "smtp"')
     text = re.sub(r"^(url|table|query|key) = .*\(sql\).*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^methods = .*\n", "", text, flags=re.MULTILINE)
+    text = text.replace('profile = "entra-users"', 'profile = "keycloak-users"')
+    text = re.sub(r"^methods = \"mfa_methods\".*\n", "", text, flags=re.MULTILINE)
     config = load(written(tmp_path, text))
     assert config.campaign.support_phone == "+1 555 0100"
-    assert config.directory.columns == {"account_id": "id", "email": "mail"}
+    columns = config.directory.columns
+    assert {ours: column.theirs for ours, column in columns.items()} == {
+        "account_id": "id", "email": "mail", "enabled": "status", "account_type": "kind",
+    }  # fmt: skip
+    assert columns["enabled"].yes == ("ACTIVE",)
+    [join] = config.directory.join
+    assert isinstance(join, JoinSettings)
+    assert (join.kind, join.on, join.missing) == ("csv", "username", "unknown")
+    assert join.path == str(tmp_path / "registration.csv")  # type: ignore[attr-defined]
