@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 METHODS: Final = (
     "sms", "voice", "phone", "totp", "push", "passkey", "hardware_otp", "certificate", "email_otp", "backup_code", "unknown", "other",
+    "external",
 )  # fmt: skip
 """The vocabulary of second-step methods, in bit order."""
 

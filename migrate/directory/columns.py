@@ -53,6 +53,7 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
     by the profile, or under our own name, or left out; `source` names the table in a `DirectoryError` about one that is missing or there
     twice. With a profile there may be columns `beside.<name>`, for its `finish`.
     """
+    settings.met(present)
     found: dict[str, int] = {}
     table = settings.heading
     mapped = {ours: (column.theirs, f"[{table}.columns] {ours}") for ours, column in settings.columns.items()}

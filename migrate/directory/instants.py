@@ -13,7 +13,8 @@ from migrate.directory.text import as_text, trimmed
 
 NEVER_UNTIL: Final = pd.Timestamp("1970-01-01", tz="UTC")
 NEVER_FROM: Final = pd.Timestamp("2200-01-01", tz="UTC")
-"""Instants outside are stand-ins for "never" (0001-01-01, 1601-01-01, 9999-12-31), and no calendar could count days from them."""
+"""Up to the first an instant is a stand-in for "never" (0, 0001-01-01, 1601-01-01); from the second on (9999-12-31, `infinity`) no calendar
+of ours could count days from it."""
 DTYPE: Final = "datetime64[us, UTC]"
 _MILLISECONDS_FROM: Final = 1e11  # as seconds this is the year 5138; as milliseconds, 1973
 
@@ -26,7 +27,8 @@ def instants(series: pd.Series) -> tuple[pd.Series, np.ndarray]:
     """The instants of a column (NaT where there is none), and where a value could not be read.
 
     An instant without an offset is UTC; a date alone is its midnight; a number of 9 to 13 digits counts seconds, or milliseconds
-    from 10¹¹ on, since 1970; 0 and anything up to 1970 or from 2200 on mean never, and are NaT without being counted.
+    from 10¹¹ on, since 1970. 0 and anything up to 1970 mean never, and are NaT without being counted; what no calendar holds, such as
+    `infinity`, the year 0 or one from 2200 on, is NaT and counted.
     """
     unreadable = np.zeros(len(series), dtype=bool)
     if isinstance(series.dtype, pd.DatetimeTZDtype):
@@ -37,7 +39,8 @@ def instants(series: pd.Series) -> tuple[pd.Series, np.ndarray]:
         found = pd.Series(pd.NaT, index=series.index, dtype=DTYPE)
     else:
         found, unreadable = _from_text(text)
-    return found.where((found > NEVER_UNTIL) & (found < NEVER_FROM)), unreadable
+    beyond = (found >= NEVER_FROM).to_numpy()
+    return found.where((found > NEVER_UNTIL) & ~beyond), unreadable | beyond
 
 
 def _from_text(text: pd.Series) -> tuple[pd.Series, np.ndarray]:

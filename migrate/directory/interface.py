@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,8 @@ from pydantic import BeforeValidator, Field, InstanceOf, field_validator, model_
 from migrate.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
 from migrate.directory.meanings import Meanings
 from migrate.directory.profiles import PROFILES
-from migrate.directory.words import COMMON, NO_STEP, MethodWords, spelling
+from migrate.directory.vocabulary import NO_STEP
+from migrate.directory.words import COMMON, MethodWords, spelling
 from migrate.settings import Settings
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ class DirectorySettings(Settings):
     def needed(self) -> tuple[str, ...]:
         """Our columns that the source must have: what it lacks, a join may bring."""
         return ("account_id",) if self.join else REQUIRED
+
+    def met(self, header: Sequence[str]) -> None:
+        """Hears the names of the source's columns before any of them is looked for; settings that only want to know them raise."""
 
     @field_validator("profile")
     @classmethod

@@ -235,12 +235,13 @@ def _read(path: Path, settings: JoinSettings, source: Directory) -> _Join:
     """A further source, read to the end and sorted by its key."""
     from migrate.directory.plain import in_our_words
     from migrate.directory.sorting import Keyed, key_of
+    from migrate.directory.text import trimmed
 
     join = _Join(settings, source, Keyed(path))
     meanings = source.meanings()
     for raw in source.frames():
         frame = in_our_words(raw, meanings)
-        key = key_of(frame, settings.on)
+        key = trimmed(key_of(frame, settings.on))
         there = key.notna()
         join.nameless += int((~there).sum())
         join.unreadable += int(frame.loc[there, "rejection"].notna().sum())
@@ -255,6 +256,7 @@ def _read(path: Path, settings: JoinSettings, source: Directory) -> _Join:
 def _keyed(path: Path, frames: Iterator[pd.DataFrame], on: str, where: str) -> Keyed:
     """Accounts by the key of a join. An account without one has a key that no row of a join has: its position, behind a NUL."""
     from migrate.directory.sorting import KEY, Keyed, key_of
+    from migrate.directory.text import trimmed
 
     accounts = Keyed(path)
     for frame in frames:
@@ -265,7 +267,7 @@ def _keyed(path: Path, frames: Iterator[pd.DataFrame], on: str, where: str) -> K
                 where="[directory.columns]",
                 hint=f'Name theirs there: {on} = "…"; or join on another column.',
             )
-        key = key_of(frame, on)
+        key = trimmed(key_of(frame, on))
         accounts.append(frame, key.fillna("\0" + frame["position"].astype("str")))
     accounts.close()
     return accounts

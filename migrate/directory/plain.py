@@ -18,10 +18,12 @@ from migrate.accounts import words_of
 from migrate.directory import values
 from migrate.directory.interface import METHOD_PREFIX, YES_NO
 from migrate.directory.meanings import Meanings
-from migrate.directory.text import as_text, factorized, mapped, taken, trimmed
+from migrate.directory.text import as_text, factorized, identifiers, list_text, mapped, taken, trimmed
 from migrate.directory.words import MethodWords, Reading
 
 METHOD_COLUMNS: Final = ("methods", "default_method", "last_used_method")
+KEPT: Final = {"account_id": identifiers, "notification_emails": list_text, "groups": list_text, "may_enrol": list_text}
+"""Columns whose text is not trimmed: an id is kept byte for byte, and a list's marks may look like blanks."""
 POSITION: Final = "position"
 REJECTION: Final = "rejection"
 
@@ -43,7 +45,7 @@ def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
             said, reasons = _read(raw[name], word, values.yes_or_no, reasons)
             words.append(pd.Series(listed([word_text(meanings.methods, word)]), index=raw.index, dtype="str").where(said == "yes"))
         elif name in METHOD_COLUMNS:
-            text, reasons = _method_words(as_text(raw[name]), name, meanings.methods, reasons)
+            text, reasons = _method_words(list_text(raw[name]), name, meanings.methods, reasons)
             if name == "methods":
                 words.append(text)
             else:
@@ -52,9 +54,11 @@ def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
             found[name], reasons = _read(raw[name], name, partial(meanings.says_yes, name), reasons)
         elif name == "account_type":
             found[name], reasons = _read(as_text(raw[name]), name, meanings.account_type, reasons)
+        elif name in KEPT:
+            text = KEPT[name](raw[name])
+            found[name] = text.mask(trimmed(text).isna())
         else:
-            text = as_text(raw[name])
-            found[name] = text.mask(trimmed(text).isna()) if name == "account_id" else trimmed(text)
+            found[name] = trimmed(as_text(raw[name]))
     if words:
         found["methods"] = words[0] if len(words) == 1 else _put_together(words)
     return pd.DataFrame(found | {POSITION: raw[POSITION].astype("int64"), REJECTION: reasons}, index=raw.index)

@@ -10,7 +10,7 @@ from migrate.directory.columns import RESORT
 from migrate.directory.interface import ColumnSettings, Directory, DirectorySettings
 from migrate.directory.meanings import Meanings
 from migrate.directory.profiles import BESIDE, Profile, profile
-from migrate.directory.words import MethodWords
+from migrate.directory.words import MethodWords, vendor_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,8 @@ def united(settings: DirectorySettings) -> bool:
 
 def words_of(own: Mapping[str, str], settings: DirectorySettings) -> MethodWords:
     """The method words of a source: those of its kind, of its profile, and of the configuration, the later ones winning."""
-    known = profile(settings.profile).words if settings.profile else {}
-    return MethodWords({**own, **known}, settings.methods)
+    vendor = profile(settings.profile).vendor if settings.profile else None
+    return MethodWords({**own, **(vendor_words(vendor) if vendor else {})}, settings.methods)
 
 
 class ProfiledDirectory(Directory):

@@ -160,6 +160,15 @@ class SqlDirectory(Directory):
                 with connection.cursor() as cursor:
                     cursor.execute("SET SESSION TRANSACTION READ ONLY")
 
+        if self._url.drivername == "postgresql+psycopg":
+            from psycopg.types.string import TextLoader
+
+            @sa.event.listens_for(engine, "connect")
+            def instants_as_text(connection: Any, _: object) -> None:
+                # As datetimes they could not be read: `infinity` and years beyond 9999 are instants in PostgreSQL.
+                for name in ("date", "timestamp", "timestamptz"):
+                    connection.adapters.register_loader(name, TextLoader)
+
         return engine
 
     def _open_file(self) -> Any:

@@ -46,7 +46,7 @@ _GIVEN: Final[tuple[tuple[dict[str, str], dict[str, Any]], ...]] = (
     ({"account_id": "new words", "email": "n@example.com", "methods": "sms|Retina Scan|telepathy", "default_method": "telepathy"},
      {"email": "n@example.com", "methods": ("sms", "other"), "default_method": "other"}),
     ({"account_id": " spaced ", "email": "s@example.com", "methods": "sms totp security key", "default_method": "sms totp"},
-     {"email": "s@example.com", "methods": ("sms", "totp", "passkey")}),
+     {"account_id": " spaced", "username": " spaced", "email": "s@example.com", "methods": ("sms", "totp", "passkey")}),
     ({"account_id": "svc-1", "email": "not an address", "enabled": "off", "federated": "Y", "account_type": "service account",
       "methods": "none", "locale": "klingon", "methods_changed_at": "yesterday", "last_sign_in_at": "1700000000", "phone": "12"},
      {"email": "not an address", "enabled": False, "federated": True, "account_type": "service", "phone": "••••",
@@ -55,7 +55,8 @@ _GIVEN: Final[tuple[tuple[dict[str, str], dict[str, Any]], ...]] = (
     ({"account_id": "maybe", "email": "x@example.com", "enabled": "may\nbe", "account_type": "alien", "methods": "sms"},
      {"rejection": "enabled: 'may be' is neither yes nor no; account_type: 'alien' is no type of account "
       "(person, service, shared, break_glass, guest)"}),
-    ({"account_id": "broken", "email": "x@example.com", "methods": '["sms"'}, {"rejection": "methods: '[\"sms\"' is a broken JSON array"}),
+    ({"account_id": "broken", "email": "x@example.com", "methods": '["sms"'},
+     {"rejection": "methods: '[\"sms\"' is a broken list: its end is missing"}),
     ({"account_id": "x" * 256, "email": "x@example.com", "methods": "sms"},
      {"account_id": None, "rejection": "account_id is longer than 255 characters"}),
     ({"account_id": "two\nlines", "email": "x@example.com", "methods": "sms"},

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate.directory import values
+from migrate.directory.lists import LIST_SEPARATOR
 
 CONTROL: Final = r"[\p{Cc}\x{061C}\x{200E}\x{200F}\x{2028}-\x{202E}\x{2066}-\x{2069}]"
 """`values.CONTROL` as RE2, which Arrow uses, writes it."""
@@ -23,11 +24,15 @@ CONTROL: Final = r"[\p{Cc}\x{061C}\x{200E}\x{200F}\x{2028}-\x{202E}\x{2066}-\x{2
 def column(raw: Sequence[Any]) -> pd.Series:
     """A column of a raw frame from the values a driver returned: text where all is text, objects as they are otherwise."""
     try:
-        return pd.Series(pd.array(pa.array(raw, pa.string()), dtype="str"))
-    except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError):
-        held = np.empty(len(raw), dtype=object)
-        held[:] = raw
-        return pd.Series(held, dtype=object)
+        # Without a type: as text Arrow would take bytes, too, and a bit is no text.
+        found = pa.array(raw)
+        if pa.types.is_string(found.type) or pa.types.is_null(found.type):
+            return pd.Series(pd.array(found.cast(pa.string()), dtype="str"))
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
+        pass
+    held = np.empty(len(raw), dtype=object)
+    held[:] = raw
+    return pd.Series(held, dtype=object)
 
 
 def factorized(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
@@ -66,9 +71,22 @@ def as_text(series: pd.Series) -> pd.Series:
                 return series.astype("str")
             if kind == "integer":
                 return pd.Series(pd.array(series.tolist(), dtype="Int64"), index=series.index).astype("str")
-        except (UnicodeEncodeError, OverflowError):
+        except (UnicodeEncodeError, OverflowError, TypeError):  # pandas says TypeError of an integer from 2^63 on
             pass
     return mapped(series, values.plain)
+
+
+def identifiers(series: pd.Series) -> pd.Series:
+    """A column of ids as text: trailing blanks, with which a CHAR column pads, are cut, and octets are hexadecimal whatever they spell."""
+    if series.dtype == object:
+        octets = series.map(lambda value: isinstance(value, (bytes, bytearray, memoryview))).to_numpy(bool)
+        if octets.any():
+            series = series.mask(octets, series[octets].map(lambda value: bytes(value).hex()))
+    text = as_text(series)
+    arrow = pa.array(text)
+    if not pc.any(pc.ends_with(arrow, " ")).as_py():
+        return text
+    return _back(pc.utf8_rtrim(arrow, " "), text)
 
 
 def _back(arrow: pa.Array, like: pd.Series) -> pd.Series:
@@ -112,11 +130,41 @@ def masked(numbers: pd.Series) -> pd.Series:
     return _back(pc.binary_join_element_wise(pa.scalar("••••", last.type), last, pa.scalar("", last.type)), numbers)
 
 
-def lists(text: pd.Series) -> pd.Series:
-    """Lists of addresses as one address a line (`values.addresses`); none are ''.
+def lists(text: pd.Series, each: Callable[[str], str]) -> tuple[pd.Series, np.ndarray]:
+    """Lists as one item a line, by `values.addresses` or `values.names`, '' for none; and where the export lost the list.
 
-    One address alone, the usual case, is that text already.
+    One item alone, the usual case, is that text already.
     """
-    several = pc.fill_null(pc.match_substring_regex(pa.array(text), r"[,;|\s\[\p{Z}]|" + CONTROL), False).to_numpy(zero_copy_only=False)
-    found = text.fillna("")
-    return found.mask(several, mapped(text.where(several), values.addresses)) if several.any() else found
+    several = pc.match_substring_regex(pa.array(text), r"[,;|\s\[\](){}\"'\x1f\p{Z}]|^.{0,4}$|(?i)system|microsoft|array|" + CONTROL)
+    listed = pc.fill_null(several, False).to_numpy(zero_copy_only=False)
+    found, lost = text.fillna(""), np.zeros(len(text), dtype=bool)
+    if not listed.any():
+        return found, lost
+    codes, distinct = factorized(text.where(listed))
+    read = [_read(each, value) for value in distinct]
+    lost |= taken([value is None for value in read], codes, False).astype(bool)
+    made = pd.Series(taken(read, codes, None), index=text.index).astype("str").fillna("")
+    return found.mask(listed, made), lost
+
+
+def _read(each: Callable[[str], str], text: str) -> str | None:
+    try:
+        return each(text)
+    except values.LostListError:
+        return None
+
+
+def list_text(series: pd.Series) -> pd.Series:
+    """A column of lists as text that `lists.items` takes apart again; a source's own lists have no hash."""
+    if series.dtype != object:
+        return as_text(series)
+    try:
+        listed = pa.array(series, pa.list_(pa.string()), from_pandas=True)
+    except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError):
+        return as_text(series)
+    if pc.any(pc.is_null(pc.list_flatten(listed))).as_py():
+        return mapped(series, values.plain)
+    # A trailing separator marks a list of one item as a list, whose item is not split at its spaces.
+    marked = pc.binary_join_element_wise(pc.binary_join(listed, LIST_SEPARATOR), "", LIST_SEPARATOR)
+    text = pc.if_else(pc.equal(pc.list_value_length(listed), 0), "", marked)
+    return _back(text, series)

@@ -19,13 +19,28 @@ from migrate.accounts import METHODS, conform, methods_of
 from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
-from migrate.directory.text import as_text, cleaned, cut, factorized, holds_control, lists, mapped, masked, taken, trimmed
-from migrate.directory.words import LIST_SEPARATOR, Reading
+from migrate.directory.text import (
+    as_text,
+    cleaned,
+    cut,
+    factorized,
+    holds_control,
+    identifiers,
+    list_text,
+    lists,
+    mapped,
+    masked,
+    taken,
+    trimmed,
+)
+from migrate.directory.words import Reading
 
 ID_LENGTH: Final = 255
 NAME_LENGTH: Final = 200
 SPELLINGS: Final = 1_000
 """How many unknown words are counted apart; a methods column that is really something else would otherwise fill the memory."""
+WORD_LENGTH: Final = 1_000
+"""An unknown word is told whole, so that it can be copied into the configuration; beyond this it is no word."""
 OTHER_SPELLINGS: Final = "(other spellings)"
 
 
@@ -74,7 +89,7 @@ class Translator:
             "account_id": account_id,
             "username": self._label(raw, "username").fillna(account_id),
             "email": self._address(raw, "email"),
-            "notification_emails": self._lists(raw),
+            "notification_emails": self._list(raw, "notification_emails", values.addresses),
             "display_name": display_name,
             "given_name": self._name(raw, "given_name").fillna(display_name),
             "locale": mapped(self._text(raw, "locale"), values.language_tag).fillna(self._language),
@@ -125,11 +140,18 @@ class Translator:
         # A line break inside an address must not vanish: what is left might be somebody else's address.
         return cleaned(self._text(raw, name), "\ufffd")
 
-    def _lists(self, raw: pd.DataFrame) -> pd.Series:
-        return lists(trimmed(as_text(self._raw(raw, "notification_emails"))))
+    def _list(self, raw: pd.DataFrame, name: str, each: Callable[[str], str]) -> pd.Series:
+        found, lost = lists(trimmed(list_text(self._raw(raw, name))), each)
+        self._lost(name, lost)
+        return found
+
+    def _lost(self, name: str, rows: np.ndarray) -> None:
+        if rows.any():
+            self._tally.lost_lists[name] += int(rows.sum())
+            self.odd |= rows
 
     def _account_id(self, raw: pd.DataFrame, rejections: _Rejections) -> pd.Series:
-        text = as_text(raw["account_id"])
+        text = identifiers(raw["account_id"])
         missing = trimmed(text).isna().to_numpy()
         control = holds_control(text) & ~missing
         long = pc.fill_null(pc.greater(pc.utf8_length(pa.array(text)), ID_LENGTH), False).to_numpy(zero_copy_only=False) & ~missing
@@ -168,7 +190,7 @@ class Translator:
         unknown: list[_Unknown] = []
         for name in raw.columns:
             if name == "methods":
-                codes, distinct = factorized(_word_text(raw[name]))
+                codes, distinct = factorized(list_text(raw[name]))
                 readings = [self._words.read(text) for text in distinct]
                 read = zip(readings, distinct, strict=True)
                 refused = [f"methods: '{values.harmless(text)}' {each.unreadable}" if each.unreadable else None for each, text in read]
@@ -184,15 +206,16 @@ class Translator:
         return pd.Series(bits, index=raw.index), unknown
 
     def _one_method(self, raw: pd.DataFrame, name: str, unknown: list[_Unknown]) -> pd.Series:
-        codes, distinct = factorized(_word_text(self._raw(raw, name)))
+        codes, distinct = factorized(list_text(self._raw(raw, name)))
         readings = [self._single(text) for text in distinct]
+        self._lost(name, taken([reading.lost for reading in readings], codes, False).astype(bool))
         unknown.append(_Unknown(codes, readings))
         words = {1 << i: word for i, word in enumerate(METHODS)}
         return pd.Series(taken([words.get(reading.methods) for reading in readings], codes, None), index=raw.index).astype("str")
 
     def _single(self, text: str) -> Reading:
         reading = self._words.read(text)
-        if reading.unreadable is not None:
+        if reading.unreadable is not None and not reading.lost:
             return Reading(methods_of(("other",)), (text.strip(),))
         return reading
 
@@ -208,7 +231,7 @@ class Translator:
         pairs = pd.concat([each.rows() for each in unknown], ignore_index=True)
         self.odd[pairs["row"].to_numpy(dtype="int64")] = True
         for word, rows in pairs.drop_duplicates()["word"].value_counts().items():
-            spelt = values.harmless(str(word))
+            spelt = values.harmless(str(word), WORD_LENGTH)
             known = spelt in self._tally.unknown_words or len(self._tally.unknown_words) < SPELLINGS
             self._tally.unknown_words[spelt if known else OTHER_SPELLINGS] += int(rows)
 
@@ -225,19 +248,3 @@ class _Unknown:
         hits = np.flatnonzero(np.isin(self._codes, list(self._words)))
         words = pd.Series(self._codes[hits], index=hits).map(self._words).explode()
         return pd.DataFrame({"row": words.index, "word": words.to_numpy(object)})
-
-
-def _word_text(series: pd.Series) -> pd.Series:
-    """A column of method words as text; lists, which have no hash, as text that `MethodWords.read` takes apart again."""
-    if series.dtype != object:
-        return as_text(series)
-    try:
-        listed = pa.array(series, pa.list_(pa.string()), from_pandas=True)
-    except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError):
-        return as_text(series)
-    if pc.any(pc.is_null(pc.list_flatten(listed))).as_py():
-        return mapped(series, values.plain)
-    # A trailing separator marks a list of one word as a list, whose word is not split at its spaces.
-    marked = pc.binary_join_element_wise(pc.binary_join(listed, LIST_SEPARATOR), "", LIST_SEPARATOR)
-    text = pc.if_else(pc.equal(pc.list_value_length(listed), 0), "", marked)
-    return pd.Series(pd.array(text, dtype="str"), index=series.index)

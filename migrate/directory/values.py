@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
 from migrate.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
+from migrate.directory import lists
 
 CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Characters that end a line, drive a terminal or turn the direction of writing: C0 and C1 controls, line and paragraph separators,
@@ -23,8 +24,18 @@ SHOWN: Final = 60
 """How many characters of a source's text a reason or a count may repeat."""
 
 _DIGITS: Final = 10**40  # beyond any id; a Decimal may hold numbers whose digits would fill the memory
-_YES: Final = frozenset({"true", "t", "yes", "y", "on", "1", "1.0"})
-_NO: Final = frozenset({"false", "f", "no", "n", "off", "0", "0.0"})
+_YES: Final = frozenset({
+    "true", "t", "yes", "y", "on", "1", "1.0", "x", "✓", "✔", "✔️", "☑", "☑️", "✅", "√",
+    "vrai", "oui", "o", "wahr", "ja", "j", "verdadero", "si", "sí", "s", "vero", "sì", "verdadeiro", "sim", "waar", "prawda", "tak",
+    "enabled",
+})  # fmt: skip
+"""What means yes in any column: programs' words, ticks, and those of French, German, Spanish, Italian, Portuguese, Dutch and Polish
+spreadsheets."""
+_NO: Final = frozenset({
+    "false", "f", "no", "n", "off", "0", "0.0", "-", "–", "—", "✗", "✘", "☐", "❌",
+    "faux", "non", "falsch", "nein", "falso", "não", "nao", "onwaar", "nee", "fałsz", "falsz", "nie",
+    "disabled",
+})  # fmt: skip
 
 _ACCOUNT_TYPES: Final[dict[str, str]] = {
     "person": "person", "member": "person", "user": "person", "human": "person", "employee": "person", "personal": "person",
@@ -36,13 +47,12 @@ _ACCOUNT_TYPES: Final[dict[str, str]] = {
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:-([A-Za-z]{4}))?(?:-([A-Za-z]{2}|[0-9]{3}))?((?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*)")
 _TAG_LENGTH: Final = 35  # RFC 5646 §4.4.1: no registered tag needs more
-_BETWEEN = re.compile(r"[,;|\s]+")
 
 
-def harmless(text: str) -> str:
+def harmless(text: str, most: int = SHOWN) -> str:
     """A source's text as it may stand in a reason: no control characters, and not at length."""
     shown = CONTROL.sub(" ", text).strip()
-    return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def plain(value: object) -> str:
@@ -78,8 +88,8 @@ def plain(value: object) -> str:
 
 def yes_or_no(value: object) -> bool | None:
     """True or false however a source spells it; None for no value."""
-    if value in (b"\x00", b"\x01"):  # MySQL's BIT(1)
-        return value == b"\x01"
+    if isinstance(value, (bytes, bytearray, memoryview)) and set(raw := bytes(value)) <= {0, 1}:  # MySQL's BIT
+        return any(raw) if raw else None
     word = plain(value).strip().casefold()
     if word in _YES:
         return True
@@ -122,12 +132,29 @@ def language_tag(text: str) -> str | None:
 
 
 def addresses(text: str) -> str:
-    """A list of addresses, as a JSON array or between commas, semicolons, `|` or white space, as one address a line, each once.
+    """A list of addresses in any form that `lists.items` reads, also with spaces between them, as one address a line, each once.
 
-    Whether an address is one is judged later; a broken array is taken apart like any text, and so ends as malformed addresses.
+    Whether an address is one is judged later; a list that cannot be taken apart ends as malformed addresses. Raises LostListError.
     """
-    each = _BETWEEN.split(text)
-    if text.lstrip().startswith("["):
-        with suppress(ValueError, RecursionError):
-            each = [one for one in json.loads(text) if isinstance(one, str)]
+    listed = lists.items(text)
+    if listed.lost:
+        raise LostListError
+    if listed.unreadable is not None and not listed.items:
+        return _lines(text.split())
+    return _lines(one for item in listed.items for one in ([item] if listed.exact else item.split()))
+
+
+def names(text: str) -> str:
+    """A list of names, such as groups, in any form that `lists.items` reads, as one name a line, each once. Raises LostListError."""
+    listed = lists.items(text)
+    if listed.lost:
+        raise LostListError
+    return _lines(listed.items if listed.unreadable is None else [text])
+
+
+class LostListError(ValueError):
+    """The export wrote something else in place of the list."""
+
+
+def _lines(each: Iterable[str]) -> str:
     return ADDRESS_SEPARATOR.join(dict.fromkeys(CONTROL.sub("\ufffd", one.strip()) for one in each if one.strip()))

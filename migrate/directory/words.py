@@ -1,8 +1,9 @@
-"""Method words: which of ours a source's word means, and how a text of several words is taken apart (design §4).
+"""Method words: which of ours a source's word means, and what a text of several words says (design §4).
 
-A word is looked up whatever its case, and whether it is written with spaces, hyphens or underscores (`SMS-OTP` is `sms_otp`).
-Four tables, the later one winning: the aliases below, our own vocabulary, the directory's built-in words, and the operator's
-`[directory.methods]`.
+A word is looked up without regard to case, spaces, hyphens, underscores, dots, colons, slashes, parentheses and camelCase, so
+`microsoftAuthenticatorPush` is `microsoft authenticator push`. Four tables, the later one winning: `vocabulary`, our own words, the
+directory's, and the operator's `[directory.methods]`. A word that none of them has is one unknown word, whatever it is put together from:
+`TOTP disabled` and `passkey...` are never the method they begin with.
 """
 
 from __future__ import annotations
@@ -15,65 +16,59 @@ from hashlib import sha256
 from typing import Final
 
 from migrate.accounts import METHODS, methods_of
+from migrate.directory import lists
+from migrate.directory.vocabulary import ALIASES, NO, NO_STEP, ONLY_THERE, VENDORS, YES
 
-RULES: Final = 1
+RULES: Final = 2
 """Raised whenever `MethodWords.read` takes the same text apart differently: recorded methods are then `reclassified`, not mailed."""
 
-NO_STEP: Final = "none"
-"""What a word may mean besides a method: no second step at all, so nothing is registered by it."""
-
-LIST_SEPARATOR: Final = "\x1f"
-"""Stands between the words of a list value; inside a word it cannot occur, because no source writes a unit separator."""
-
-ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "sms": ("text", "texts", "text message", "sms otp", "otp sms", "sms code", "mobile sms", "sms text", "text sms", "sms mfa"),
-    "voice": ("call", "phone call", "voice call", "telephone call", "voice mobile", "office phone", "alternate mobile phone", "landline"),
-    "phone": ("mobile phone", "mobile", "telephone", "phone number", "cell phone", "sms or call", "sms or voice"),
-    "totp": (
-        "authenticator", "authenticator app", "totp app", "otp app", "app", "software token", "soft token", "software oath token",
-        "software token mfa", "google authenticator", "token software totp", "time based otp", "hotp",
-    ),
-    "push": (
-        "microsoft authenticator", "microsoft authenticator app", "authenticator push", "push notification", "mobile push", "duo push",
-        "okta verify", "okta verify push",
-    ),
-    "passkey": (
-        "passkeys", "fido", "fido2", "fido 2", "webauthn", "web authn", "fido2 webauthn", "u2f", "fido u2f", "security key",
-        "security keys", "fido2 security key", "platform", "windows hello", "windows hello for business", "touch id", "face id",
-    ),
-    "hardware_otp": ("hardware token", "hard token", "hardware oath token", "oath token", "yubikey otp", "yubikey", "rsa token", "securid"),
-    "certificate": ("cert", "smart card", "smartcard", "piv", "x509", "certificate based authentication"),
-    "email_otp": ("email", "e mail", "mail", "email code", "email link", "email authentication"),
-    "backup_code": ("backup codes", "recovery code", "recovery codes", "scratch code", "scratch codes", "printed codes"),
-    "unknown": ("enabled", "on", "active", "yes", "true", "2fa", "mfa", "2sv", "external"),
-    NO_STEP: (
-        "password", "passphrase", "security question", "security questions", "temporary pass", "temporary access pass", "no", "off",
-        "false", "disabled", "inactive", "null", "n/a", "-",
-    ),
-}  # fmt: skip
-"""Our word → what others call it. The last row lists words that are no second step: they register nothing and are not counted."""
-
-_JOINTS = re.compile(r"[\s_-]+")
-_SEPARATORS = re.compile(r"[,;|]")
+_JOINTS: Final = re.compile(r"[\s_\-‐‑–.:/()]+")
+_CUT_OFF: Final = re.compile(r"\.\.|…")
+"""Where a table was too narrow for a word (PowerShell and psql write `...` or `…`)."""
 
 
 def spelling(word: str) -> str:
-    """The form under which a word is looked up: no case, one space for any run of spaces, hyphens and underscores."""
-    return _JOINTS.sub(" ", word).strip().casefold() or word.strip()
+    """The form under which a word is looked up: in lower case, without spaces and the marks that join words."""
+    return _JOINTS.sub("", word).casefold() or word.strip()
 
+
+def _spelt(words: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    return {spelling(theirs): ours for ours, each in words.items() for theirs in each}
+
+
+_NO: Final = frozenset(map(spelling, NO))
+_YES: Final = frozenset(map(spelling, YES))
 
 COMMON: Final[dict[str, str]] = {
-    spelling(alias): ours for ours, aliases in ALIASES.items() for alias in aliases
-} | {spelling(word): word for word in (*METHODS, NO_STEP)}  # fmt: skip
+    **{word: ours for name, each in VENDORS.items() for word, ours in _spelt(each).items()
+       if word not in {spelling(only) for only in ONLY_THERE.get(name, ())}},
+    **_spelt(ALIASES),
+    **dict.fromkeys(_YES, "unknown"),
+    **dict.fromkeys(_NO, NO_STEP),
+    **{spelling(word): word for word in (*METHODS, NO_STEP)},
+}  # fmt: skip
+"""What every source's words mean: spelling → ours."""
+
+LONGEST: Final = max(len(theirs.split()) for each in (ALIASES, *VENDORS.values()) for words in each.values() for theirs in words)
+"""Of so many parts between spaces a known word may consist."""
+
+
+def vendor_words(name: str) -> dict[str, str]:
+    """The words of one product as a table `[directory.methods]` would have them: theirs → ours."""
+    return {theirs: ours for ours, each in VENDORS[name].items() for theirs in each}
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a method text says: the methods as a bit set, the words nobody knows as they were spelt, or why it cannot be read."""
+    """What a method text says: the methods as a bit set, the words nobody knows as they were spelt, or why it cannot be read.
+
+    `lost` is true if it cannot be read because the export wrote something else in its place.
+    """
 
     methods: int = 0
     unknown: tuple[str, ...] = ()
     unreadable: str | None = None
+    lost: bool = False
 
 
 class MethodWords:
@@ -82,9 +77,11 @@ class MethodWords:
     _KEEP = 50_000
 
     def __init__(self, builtin: Mapping[str, str], configured: Mapping[str, str]) -> None:
-        own = {spelling(word): ours for word, ours in builtin.items()}
-        self._known = COMMON | own | {spelling(word): ours for word, ours in configured.items()}
-        self._longest = max(len(word.split()) for word in self._known)
+        own = {**builtin, **configured}
+        self._known = COMMON | {spelling(word): ours for word, ours in builtin.items()}
+        self._known |= {spelling(word): ours for word, ours in configured.items()}
+        self._first_factors = {spelling(word) for word in ALIASES[NO_STEP]}
+        self._longest = max(LONGEST, *(len(word.split()) for word in own)) if own else LONGEST
         self._read: dict[str, Reading] = {}
 
     def digest(self, *sources: object) -> str:
@@ -93,37 +90,40 @@ class MethodWords:
         return sha256(told.encode()).hexdigest()[:12]
 
     def method(self, word: str) -> str | None:
-        """Our word for one of theirs, `NO_STEP`, or None if nobody knows it."""
-        return self._known.get(spelling(word))
+        """Our word for one of theirs, `NO_STEP`, or None if nobody knows it, as also one that was cut off."""
+        return None if _CUT_OFF.search(word) else self._known.get(spelling(word))
 
     def read(self, text: str) -> Reading:
-        """The methods a text names: a JSON array, a PostgreSQL array such as `{sms,totp}`, or words between `,` `;` `|` or spaces.
+        """The methods that a text names: a list in any form that `lists.items` reads, its words also between spaces.
 
-        A piece between `,` `;` `|` that is no known word, such as `sms security key`, is split at its spaces if that leaves known
-        words only (the longest first); otherwise the whole piece is one unknown word.
+        A piece of text that is no known word, such as `sms security key`, is split at its spaces if that leaves known words only (the
+        longest first), none of them a no. Otherwise the whole piece is one unknown word.
         """
         if (found := self._read.get(text)) is None:
             if len(self._read) >= self._KEEP:
                 self._read.clear()
-            found = self._read[text] = self._parse(text.strip(" \t\r\n\f\v\xa0"))
+            found = self._read[text] = self._parse(text)
         return found
 
     def _parse(self, text: str) -> Reading:
-        if LIST_SEPARATOR in text:
-            return self._look_up(text.split(LIST_SEPARATOR))
-        if text.startswith("["):
-            try:
-                words = json.loads(text)
-            except (ValueError, RecursionError):
-                return Reading(unreadable="is a broken JSON array")
-            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                return Reading(unreadable="is a JSON array of something else than words")
-            return self._look_up(words)
-        if text.startswith("{"):
-            if not text.endswith("}") or any(mark in text[1:-1] for mark in "{}:"):
-                return Reading(unreadable="is neither words nor an array of words")
-            return self._look_up(word.strip().strip('"') for word in text[1:-1].split(","))
-        return self._look_up(part for piece in _SEPARATORS.split(text) for part in self._parts(piece))
+        listed = lists.items(text)
+        if listed.unreadable is not None:
+            return Reading(unreadable=listed.unreadable, lost=listed.lost)
+        words = [word for item in listed.items for word in (self._inside(item) if listed.exact else self._parts(item))]
+        if any(map(self._says_no, words)) and any(self.method(word) != NO_STEP for word in words):
+            words = [" ".join(text.split())]  # nobody can tell which of them the no is said of
+        return self._look_up(words)
+
+    def _says_no(self, word: str) -> bool:
+        return spelling(word) in _NO and self.method(word) == NO_STEP
+
+    def _inside(self, item: str) -> list[str]:
+        """An item of a list with marks of its own: a word as it stands, unless it is itself a list of known words."""
+        if self.method(item) is None:
+            parts = lists.split(item)
+            if len(parts) > 1 and all(self.method(part) is not None for part in parts):
+                return parts
+        return [item]
 
     def _parts(self, piece: str) -> list[str]:
         if self.method(piece) is not None:
@@ -131,19 +131,20 @@ class MethodWords:
         tokens, parts = piece.split(), []
         while tokens:
             for length in range(min(self._longest, len(tokens)), 0, -1):
-                if self.method(phrase := " ".join(tokens[:length])) is not None:
+                if (ours := self.method(phrase := " ".join(tokens[:length]))) is not None:
+                    if ours == NO_STEP and not _joint(phrase) and spelling(phrase) not in self._first_factors:
+                        return [piece]
                     parts.append(phrase)
                     del tokens[:length]
                     break
             else:
                 return [piece]
-        return parts
+        methods = [part for part in parts if spelling(part) not in _YES and not _joint(part)]
+        return methods or [piece]
 
     def _look_up(self, words: Iterable[str]) -> Reading:
         methods, unknown = set(), []
         for word in words:
-            if not (word := word.strip()):
-                continue
             ours = self.method(word)
             if ours is None:
                 methods.add("other")
@@ -151,3 +152,8 @@ class MethodWords:
             elif ours != NO_STEP:
                 methods.add(ours)
         return Reading(methods_of(frozenset(methods)), tuple(dict.fromkeys(unknown)))
+
+
+def _joint(phrase: str) -> bool:
+    """True for a dash that merely stands between words."""
+    return not _JOINTS.sub("", phrase)

@@ -11,7 +11,7 @@ import pytest
 
 from migrate.accounts import ACCOUNT_COLUMNS
 from migrate.directory import settings_model
-from migrate.directory.words import ALIASES
+from migrate.directory.vocabulary import ALIASES
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "connect.md").read_text(encoding="utf-8")
 

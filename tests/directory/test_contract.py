@@ -136,7 +136,7 @@ def test_python_values_become_what_their_text_would() -> None:
         }
     )
     rows = assert_contract(lambda: FrameDirectory(raw))
-    assert rows["account_id"].tolist() == ["1", "2", "3", "four"]
+    assert rows["account_id"].tolist() == ["1", "2", "3", b"four".hex()]
     assert rows["methods"].tolist() == [1 + 32, 8, 0, 1]
     assert rows["enabled"].tolist() == [True, False, True, True]
 

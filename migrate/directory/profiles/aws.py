@@ -27,6 +27,7 @@ CREDENTIAL_REPORT = Profile(
     what="AWS, IAM credential report",
     signs=(("user",), ("arn",), ("mfa_active",)),
     tells=("Who has an IAM user with a password, and whether any second step is on.", "The root user, as a `break_glass` account."),
+    vendor="aws",
     cannot=(
         "Which second step it is, so that nobody is called compliant by it.",
         "Addresses: the report has none, so a list of people must be joined.",

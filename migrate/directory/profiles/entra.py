@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
+from migrate.directory.lists import items
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.values import plain, yes_or_no
-from migrate.directory.words import NO_STEP, MethodWords
+from migrate.directory.vocabulary import NO_STEP
+from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _UPN: Final = ("userPrincipalName", "User principal name", "UPN", "UserPrincipal")
-_BETWEEN: Final = re.compile(r"[\[\]{}\"',;|\s]+")
 _SYSTEM_ON, _SYSTEM, _PREFERRED = (BESIDE + name for name in ("system_on", "system", "preferred"))
 
 
@@ -45,7 +45,7 @@ def _missing(value: object) -> bool:
 
 
 def _first_known(words: MethodWords, text: str) -> str | None:
-    known = (word for word in _BETWEEN.split(text) if word and words.method(word) not in (None, NO_STEP))
+    known = (word for word in items(text).items if words.method(word) not in (None, NO_STEP))
     return next(known, None)
 
 
@@ -82,20 +82,7 @@ REGISTRATION = Profile(
         "system": ("systemPreferredAuthenticationMethods", "System preferred authentication methods", "System preferred method"),
         "preferred": ("userPreferredMethodForSecondaryAuthentication", "defaultMfaMethod", "Default method", "User preferred method"),
     },
-    words={
-        "oath": "totp", "appCode": "totp", "oneTimePasscode": "totp", "softwareOneTimePasscode": "totp", "PhoneAppOTP": "totp",
-        "Software OATH token": "totp", "push": "push", "appNotification": "push", "PhoneAppNotification": "push",
-        "microsoftAuthenticatorPush": "push", "microsoftAuthenticatorPasswordless": "push", "Microsoft Authenticator app": "push",
-        "Microsoft Passwordless phone sign-in": "push", "mobileSMS": "sms", "OneWaySMS": "sms", "smsSignIn": "sms",
-        "mobilePhone": "phone", "Mobile phone": "phone", "voiceMobile": "voice", "voiceAlternateMobile": "voice", "voiceOffice": "voice",
-        "mobileCall": "voice", "alternateMobileCall": "voice", "alternateMobilePhone": "voice", "officePhone": "voice",
-        "TwoWayVoiceMobile": "voice", "TwoWayVoiceAlternateMobile": "voice", "TwoWayVoiceOffice": "voice",
-        "hardwareOneTimePasscode": "hardware_otp", "fido2SecurityKey": "passkey", "passKeyDeviceBound": "passkey",
-        "passKeyDeviceBoundAuthenticator": "passkey", "passKeyDeviceBoundWindowsHello": "passkey", "passKeySynced": "passkey",
-        "windowsHelloForBusiness": "passkey", "macOsSecureEnclaveKey": "passkey", "x509Certificate": "certificate",
-        "certificateBasedAuthentication": "certificate", "temporaryAccessPass": "none", "securityQuestion": "none", "appPassword": "none",
-        "qrCode": "none",
-    },
+    vendor="entra",
     types={"member": "person", "guest": "guest"},
     people=False,
     caveats=("the report of Entra ID may be up to 36 hours older than the file",),

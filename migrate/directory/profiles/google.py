@@ -28,6 +28,7 @@ USERS = Profile(
     what="Google Workspace, users of the Admin console",
     signs=(("Email Address", "Email Address [Required]"), ("2sv Enrolled", "2-Step Verification Enrolled")),
     tells=("Who there is, with address, department and manager.", "Whether any second step is on.", "Who is suspended or archived."),
+    vendor="google",
     cannot=_CANNOT,
     aliases={
         "account_id": ("User ID", "Unique ID"),
@@ -71,6 +72,7 @@ GAM = Profile(
     what="Google Workspace, `gam print users allfields`",
     signs=(("primaryEmail",), ("isEnrolledIn2Sv",)),
     tells=("Who there is, with address, department and language.", "Whether any second step is on.", "Who is suspended or archived."),
+    vendor="google",
     cannot=_CANNOT,
     aliases={
         "account_id": ("id",),

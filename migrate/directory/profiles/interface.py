@@ -38,8 +38,8 @@ class Profile:
     `aliases`: our column → what it is called there, the best name first. `resorts`: the same, for want of anything better: our column →
     (names, what is then said). `method_columns`: method word → names of a yes/no column. `beside`: names of columns that only `finish`
     reads, which makes ours from them and never replaces one that is there; `makes_methods` are those of them that methods come from.
-    `words`: their method word → ours; `yes_no`: our column → (their yes, their no); `types`: their type of account → ours. `nothing`:
-    values that stand for none.
+    `vendor`: whose method words are understood, of `vocabulary.VENDORS`; `yes_no`: our column → (their yes, their no); `types`: their type
+    of account → ours. `nothing`: values that stand for none.
 
     `signs`: what a header must have to be this export, a group of names a sign. `people`: it says who exists. `absent`: what it means
     for an account not to be in it, as `[directory.join] missing` has it. `nobody`: without all of these columns a row is about nobody.
@@ -55,7 +55,7 @@ class Profile:
     resorts: Mapping[str, tuple[Names, str]] = field(default_factory=dict)
     method_columns: Mapping[str, Names] = field(default_factory=dict)
     beside: Mapping[str, Names] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
+    vendor: str | None = None
     yes_no: Mapping[str, tuple[Names, Names]] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     nothing: frozenset[str] = frozenset()

@@ -65,11 +65,7 @@ USERS = Profile(
         "client": ("serviceAccountClientId", "service_account_client_link"),
     },
     makes_methods=("mobile",),
-    words={
-        "otp": "totp", "webauthn": "passkey", "webauthn-passwordless": "passkey", "recovery-authn-codes": "backup_code",
-        "mobile-number": "sms", "phone-otp": "sms", "APP_CREDENTIAL": "push", "nb-trusted-device": "none",
-        "email-authenticator": "email_otp", "password": "none",
-    },
+    vendor="keycloak",
     caveats=(
         "Keycloak's list of users shows authenticator apps alone, unless the credential types or an extension's attribute are in it",
     ),

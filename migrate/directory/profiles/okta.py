@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
-from migrate.directory.words import NO_STEP, MethodWords
+from migrate.directory.vocabulary import NO_STEP
+from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,15 +54,7 @@ MFA_USAGE = Profile(
         "email": (_LOGIN, "letters go to the login, which need not be a mailbox"),
     },
     beside={"status": ("Factor status", "Enrollment status")},
-    words={
-        "SMS Authentication": "sms", "SMS": "sms", "Voice Call Authentication": "voice", "Voice Call": "voice", "call": "voice",
-        "Phone": "phone", "Okta Verify": "push", "Okta Verify Push": "push", "Okta FastPass": "push", "signed_nonce": "push",
-        "Okta Verify TOTP": "totp", "Okta Verify - TOTP": "totp", "Google Authenticator": "totp", "token:software:totp": "totp",
-        "token:hardware": "hardware_otp", "token:hotp": "hardware_otp", "token": "hardware_otp", "YubiKey OTP": "hardware_otp",
-        "YubiKey": "hardware_otp", "RSA SecurID": "hardware_otp", "Symantec VIP": "hardware_otp", "FIDO2 (WebAuthn)": "passkey",
-        "FIDO (U2F)": "passkey", "webauthn": "passkey", "u2f": "passkey", "Email Authentication": "email_otp", "email": "email_otp",
-        "Security Question": "none", "question": "none", "Password": "none", "Temporary Access Code": "none",
-    },
+    vendor="okta",
     rows="methods",
     people=False,
     absent="none",

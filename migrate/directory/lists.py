@@ -1,0 +1,123 @@
+"""One way to read a list, for every column that holds one and every source (design §4, Lists).
+
+A source writes a list as its own type, as JSON, as a PostgreSQL array, as Python prints it, or as text with commas, semicolons, `|` or line
+breaks between the items. All give the same items here. Null items and empty ones are dropped, so `[null]` is an empty list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+LIST_SEPARATOR: Final = "\x1f"
+"""Stands between the items of a source's own list once it is text; no source writes a unit separator inside an item."""
+
+LOST: Final = "is what an export writes in place of a list that it lost: join the list to text before exporting"
+"""Why a text such as `System.Object[]` cannot be read."""
+
+_NO_WORDS: Final = "is a list of something else than words"
+
+NULLS: Final = frozenset({"", "null", "nan", "none", "nat", "<na>", "n/a", "#n/a", "-"})
+"""Items that stand for nothing, in lower case."""
+
+_BLANKS: Final = " \t\r\n\f\v\xa0\ufeff"
+_SEPARATORS: Final = re.compile("[,;|\r\n\v\f\x85\u2028\u2029]")
+_NESTED: Final = re.compile(r"[\[\]{}]")
+_QUOTED: Final = re.compile(r"""(?:[ubUB]?)(?:"((?:[^"\\]|\\.|"")*)"|'((?:[^'\\]|\\.|'')*)')\s*""", re.DOTALL)
+_ESCAPED: Final = re.compile(r"""\\(.)|""|''""", re.DOTALL)
+_CALL: Final = re.compile(r"(?:array|frozenset|set|tuple|list|deque)\((.*?)(?:,\s*(?:dtype|maxlen)=[^()]*)?\)", re.DOTALL)
+_OBJECT: Final = (
+    r"(?:(?:system\.|microsoft\.(?:online|graph|open|azure|powershell|activedirectory|management)\.)[\w.`+]+(?:\[[^\]]*\])*"
+    r"|\[object \w+\]|@\{[^}]*\}|array)"
+)
+_LOST: Final = re.compile(rf"{_OBJECT}(?:[\s,;|]+{_OBJECT})*", re.IGNORECASE)
+"""What PowerShell and JavaScript print for objects in place of what they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What a text lists. `exact` is true if the text says itself where an item begins and ends; `unreadable` is why it is no list of
+    words, and `lost` is true if that is the export's doing."""
+
+    items: tuple[str, ...] = ()
+    exact: bool = False
+    unreadable: str | None = None
+    lost: bool = False
+
+
+def items(text: str) -> Items:
+    """The items of a list in any of its forms, in order, each as often as it is there."""
+    if LIST_SEPARATOR in text:
+        return _kept(text.split(LIST_SEPARATOR), exact=True)
+    text = text.strip(_BLANKS)
+    if _LOST.fullmatch(text):
+        return Items(unreadable=LOST, lost=True)
+    if (call := _CALL.fullmatch(text)) and (not call[1].strip() or call[1].lstrip()[0] in "[{('\""):
+        text = call[1].strip() or "[]"
+    match text[:1]:
+        case "[":
+            return _array(text, "]")
+        case "{":
+            return _array(text, "}")
+        case "(" if text.endswith(")") and "," in text:
+            return _listed(text[1:-1])
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    return _kept(_SEPARATORS.split(text), exact=False)
+
+
+def split(text: str) -> list[str]:
+    """A text at its commas, semicolons, `|` and line breaks; items that stand for nothing are left out."""
+    return [item for piece in _SEPARATORS.split(text) if (item := _bare(piece)).casefold() not in NULLS]
+
+
+def _bare(piece: str) -> str:
+    piece = piece.strip(_BLANKS)
+    return piece[1:-1].strip(_BLANKS) if len(piece) > 1 and piece[0] == piece[-1] and piece[0] in "\"'" else piece
+
+
+def _kept(found: Iterable[str], *, exact: bool) -> Items:
+    kept = tuple(item for piece in found if (item := piece.strip(_BLANKS) if exact else _bare(piece)).casefold() not in NULLS)
+    if any(_LOST.fullmatch(item) for item in kept):
+        return Items(unreadable=LOST, lost=True)
+    return Items(kept, exact)
+
+
+def _array(text: str, end: str) -> Items:
+    """A JSON or PostgreSQL array, or a list or set as Python prints it."""
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return _listed(text[1:-1]) if text.endswith(end) and len(text) > 1 else Items(unreadable="is a broken list: its end is missing")
+    if isinstance(found, dict):
+        return Items() if not found else Items(unreadable="is a JSON object, not a list of words")
+    words = [item for item in found if item is not None and item == item]  # NaN is not itself
+    listed = _kept((item for item in words if isinstance(item, str)), exact=True)
+    return listed if all(isinstance(item, str) for item in words) else replace(listed, unreadable=_NO_WORDS)
+
+
+def _listed(inner: str) -> Items:
+    found = list(_tokens(inner))
+    if None in found:
+        return Items(unreadable=_NO_WORDS)
+    return _kept((item for item in found if item is not None), exact=True)
+
+
+def _tokens(inner: str) -> Iterator[str | None]:
+    """The items between commas, quoted or not; None for one that cannot be taken apart. NumPy writes no commas between quoted items."""
+    at = 0
+    while at < len(inner):
+        if inner[at].isspace() or inner[at] == ",":
+            at += 1
+        elif quoted := _QUOTED.match(inner, at):
+            yield _ESCAPED.sub(lambda each: each[1] or each[0][0], quoted[1] if quoted[1] is not None else quoted[2] or "")
+            at = quoted.end()
+        else:
+            end = inner.find(",", at)
+            end = len(inner) if end < 0 else end
+            bare = inner[at:end].strip()
+            yield None if _NESTED.search(bare.removesuffix("[]")) else bare
+            at = end
