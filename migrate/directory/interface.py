@@ -87,7 +87,8 @@ class DirectorySettings(Settings):
 
     `columns`: our column → theirs. `methods`: their method word → ours, or `none` for a word that is no second step.
     `method_columns`: method word → a column that says yes or no, instead of one column of words.
-    `rows`: what a row of the source is: an account, or one method of an account (rows of one id are united).
+    `rows`: what a row of the source is: an account, or one method of an account (rows of one id are united);
+    if it is not set, as the profile has it, or else an account.
     `profile`: the known export that the source is; it finds columns and knows words, and whatever is set beside it wins.
     `join`: further sources, `[[directory.join]]`; `registry.table_model` makes the models of a file's own.
     """
@@ -97,7 +98,7 @@ class DirectorySettings(Settings):
 
     kind: str
     profile: str | None = None
-    rows: Literal["accounts", "methods"] = "accounts"
+    rows: Literal["accounts", "methods"] | None = None
     join: tuple[InstanceOf[Settings], ...] = ()
     columns: dict[str, Column] = Field(default_factory=dict)
     methods: dict[str, str] = Field(default_factory=dict)

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 def united(settings: DirectorySettings) -> bool:
     """True if a row of the source is one method, as it is set or, if it is not set, as the profile has it."""
-    if settings.profile is None or "rows" in settings.model_fields_set:
-        return settings.rows == "methods"
-    return profile(settings.profile).rows == "methods"
+    rows = settings.rows or (profile(settings.profile).rows if settings.profile else "accounts")
+    return rows == "methods"
 
 
 def words_of(own: Mapping[str, str], settings: DirectorySettings) -> MethodWords:

@@ -87,7 +87,8 @@ def _united(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     agreeing = [name for name in rows.columns if name not in {KEY, by, "methods", "position", "rejection", *LATEST, *same}]
     refused = contradictions(rows, agreeing, f"have this {by}")
     rows = _with_last_used(rows)
-    kept, apart = rows[refused.isna()], rows[refused.notna()].assign(rejection=refused)
+    # A frame without rows would take over those of what it is assigned.
+    kept, apart = rows[refused.isna()], rows[refused.notna()].assign(rejection=refused[refused.notna()])
     several = kept[KEY].duplicated(keep=False)
     parts = [kept[~several], _merged(kept[several], "last_used_method" not in agreeing), apart]
     whole = pd.concat([part for part in parts if len(part)]).sort_values([KEY, "position"], kind="stable")

@@ -29,7 +29,7 @@ CREDENTIAL_REPORT = Profile(
     tells=("Who has an IAM user with a password, and whether any second step is on.", "The root user, as a `break_glass` account."),
     vendor="aws",
     cannot=(
-        "Which second step it is, so that nobody is called compliant by it.",
+        "Which second step it is, so nobody counts as compliant by it.",
         "Addresses: the report has none, so a list of people must be joined.",
         "Users of IAM Identity Center: they are not in this report.",
     ),

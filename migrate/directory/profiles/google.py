@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CANNOT: Final = (
-    "Which second step it is: Google tells that one is on, and not whether it is text messages, so that nobody is called compliant by it.",
+    "Which second step it is: Google tells that one is on, and not whether it is text messages, so nobody counts as compliant by it.",
     "Who signs in through SSO.",
 )
 _CAVEAT: Final = "Google tells that a second step is on and not which: text messages cannot be told, and nobody counts as compliant by it"
