@@ -82,7 +82,8 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
                 hint=f'Name theirs there: {ours} = "…"{f", or a column a method in [{table}.method_columns]" * (ours == "methods")}'
                 f"{f', or join {known.join}' if known is not None and known.join else ''}.",
             )
-    return found
+    # A joined source may have no id: what it is joined on stands for it.
+    return found if "account_id" in found else found | {"account_id": found[settings.needed[0]]}
 
 
 def _methods_made(known: Profile | None, found: Iterable[str]) -> bool:

@@ -193,7 +193,8 @@ class JoinedDirectory(Directory):
                 if join is not joins[-1]:
                     accounts = _keyed(folder / f"accounts{number + 1}.arrow", frames, joins[number + 1].settings.on, self.describe())
             _only(self._first, resorts)
-            self._whole([*accounts.columns, *joins[-1].over, *joins[-1].fills])
+            if accounts.rows:
+                self._whole([*accounts.columns, *joins[-1].over, *joins[-1].fills])
             for frame in frames:
                 yield frame.drop(columns=KEY)
         said = [*self._first.caveats()]
@@ -211,7 +212,7 @@ class JoinedDirectory(Directory):
     def _whole(self, columns: list[str]) -> None:
         """Raises DirectoryError if no source brings a column that there must be."""
         for ours in REQUIRED:
-            if ours not in columns and columns:
+            if ours not in columns:
                 raise DirectoryError(
                     f"{self.describe()}: none of them has a column {ours!r}, and none is named for it.",
                     where="[directory.columns]",
