@@ -399,3 +399,58 @@ def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_p
     assert isinstance(join, JoinSettings)
     assert (join.kind, join.on, join.missing) == ("csv", "username", "unknown")
     assert join.path == str(tmp_path / "registration.csv")  # type: ignore[attr-defined]
+
+
+JOINED = (
+    SMALL.split("[directory]")[0]
+    + """[directory]
+kind = "csv"
+path = "users.csv"
+[[directory.join]]
+kind = "sql"
+url = { env = "FACTORS" }
+table = "factors"
+on = "username"
+[[directory.join]]
+kind = "csv"
+path = "export/people.csv"
+on = "email"
+[mail]
+from = "security@example.com"
+"""
+)
+
+
+def test_joined_sources_are_anchored_and_their_secrets_stay_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = set()
+    for password in ("hunter2", "hunter3"):
+        monkeypatch.setenv("FACTORS", f"postgresql://reader:{password}@db/factors")
+        config = load(written(tmp_path, JOINED))
+        digests.add(config.digest)
+        assert "hunter" not in repr(config.directory) + str(config.settings)
+    assert len(digests) == 1
+    first, second = config.directory.join
+    assert second.path == str(tmp_path / "export/people.csv")  # type: ignore[attr-defined]
+    monkeypatch.setenv("FACTORS", "sqlite:///factors.db")
+    first, _ = load(written(tmp_path, JOINED)).directory.join
+    assert first.url.get_secret_value() == f"sqlite:///{tmp_path}/factors.db"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ('on = "username"\n', "", "[directory.join] on, item 1: is missing."),
+        ('on = "email"', 'on = "mail"', "[directory.join] on, item 2: is 'mail': it should be 'account_id', 'username' or 'email'."),
+        ('path = "export/people.csv"', 'pth = "x"', "[directory.join] pth, item 2: is no setting; did you mean path?"),
+        ('kind = "csv"\npath = "export', 'kind = "cvs"\npath = "export', "[directory.join] kind: 'cvs' is no kind of directory"),
+        ('kind = "csv"\npath = "export', 'path = "export', "[directory.join] kind, item 2: is missing."),
+        ('on = "email"', 'on = "email"\nprofile = "okta"', "[directory.join] profile, item 2: 'okta' is no profile"),
+        ('table = "factors"', 'table = ["hunter2"]', "[directory.join] table, item 1: is ['hunter2']"),
+    ],
+)
+def test_an_error_in_a_join_names_it(tmp_path: Path, line: str, instead: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACTORS", "postgresql://reader:secret@db/factors")
+    assert line in JOINED
+    told = refusal(tmp_path, JOINED.replace(line, instead, 1))
+    assert said in told
+    assert "secret" not in told

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from pydantic import create_model
+from pydantic import ConfigDict, create_model
 
 from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.directory.joined import JoinedDirectory, JoinSettings
@@ -75,10 +75,16 @@ def table_model(table: Mapping[str, Any]) -> type[DirectorySettings]:
     return made
 
 
+class _Kindless(JoinSettings):
+    """Stands in while the kind of a join is missing or no text, so that this is what gets said."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def _join_model(kind: object) -> type[JoinSettings]:
     """The settings model of a join of a kind: that of the kind, and what joins have."""
     if not isinstance(kind, str):
-        return JoinSettings
+        return _Kindless
     try:
         model = settings_model(kind)
     except ConfigError as error:

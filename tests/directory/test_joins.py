@@ -67,7 +67,7 @@ def test_a_hundred_people_in_a_hundred_and_sixty_rows_are_a_hundred_accounts() -
     found = read(path="rows.csv", rows="methods")
     assert len(found) == 100
     assert found["rejection"].isna().all()
-    assert {words for words in methods(found).values()} == {("sms",), ("sms", "totp")}
+    assert set(methods(found).values()) == {("sms",), ("sms", "totp")}
     assert sum(words == ("sms", "totp") for words in methods(found).values()) == 60
 
 
@@ -176,7 +176,8 @@ def test_who_is_in_one_source_alone_is_counted_and_named(joined: Any) -> None:
     read_all(directory)
     assert directory.caveats() == (
         "1 person is only in the file factors.csv, and not in the file users.csv: zoe",
-        "1 account has no row in the file factors.csv (0 of them enabled), which counts as an unknown second step: [directory.join] missing",
+        "1 account has no row in the file factors.csv (0 of them enabled), "
+        "which counts as an unknown second step: [directory.join] missing",
     )
     assert directory.describe() == "the file users.csv joined with the file factors.csv"
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from migrate.accounts import words_of
 from migrate.directory import Directory, open_directory, table_model
 from migrate.directory.profiles import PROFILES, profile, recognised
+from migrate.directory.profiles.interface import told_apart_by
 from migrate.directory.testing import assert_contract, assert_unreadable
 from migrate.directory.vocabulary import VENDORS
 
@@ -84,7 +85,7 @@ def test_entra_by_the_portal_has_only_names_and_says_so() -> None:
     list(directory.frames())
     assert directory.caveats() == (
         "the report of Entra ID may be up to 36 hours older than the file",
-        "the file export.csv: accounts are told apart by their user principal name, so that whoever gets another one counts as somebody new",
+        f"the file export.csv: {told_apart_by('user principal name')}",
         "the file export.csv: letters go to the user principal name, which need not be a mailbox",
     )
 
