@@ -176,8 +176,10 @@ def test_who_is_in_one_source_alone_is_counted_and_named(joined: Any) -> None:
     read_all(directory)
     assert directory.caveats() == (
         "1 person is only in the file factors.csv, and not in the file users.csv: zoe",
-        "1 account has no row in the file factors.csv (0 of them enabled), "
-        "which counts as an unknown second step: [directory.join] missing",
+        (
+            "1 account has no row in the file factors.csv (0 of them enabled), "
+            "which counts as an unknown second step: [directory.join] missing"
+        ),
     )
     assert directory.describe() == "the file users.csv joined with the file factors.csv"
 
