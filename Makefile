@@ -2,7 +2,7 @@
 #
 #   make demo     live through a sample campaign and look at its mails and reports
 #   make test     the tests
-#   make soak     the tests that take minutes: thousands of letters, killed again and again
+#   make soak     the tests that take minutes: thousands of letters, killed again and again; and new examples for every property
 #   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (20 minutes; ARGS=--quick takes less)
 #   make check    style, types, and the direction of imports
 #   make wheel    what is released, in dist/
@@ -32,6 +32,7 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak --timeout 3600 $(TESTS)
+	MIGRATE_NEW_EXAMPLES=1 $(BIN)/python -m pytest -m "property and not soak" --timeout 3600 $(TESTS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)

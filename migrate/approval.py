@@ -38,9 +38,8 @@ NOT_LISTED: Final = "not in the plan"
 _SHOWN: Final = 10
 _LONGEST: Final = 80
 _JUDGED: Final = ["account_id", "tenure", "occasion", "told_cutoff", "address", "standing", "language"]
-_ELSEWHERE: Final = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".txt")
 _NOTHING: Final = "Nothing was recorded and nothing sent."
-_ANEW: Final = "Type `migrate dry-run` and review the new plan."
+_ANEW: Final = "Type `migrate dry-run --out ANOTHER` (a plan that was reviewed is not written over) and review the new plan."
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def read(folder: Path, config: Config, composer: Composer, now: datetime, by: st
     """The plan in a folder, as reviewed. Raises GuardError with the difference if it is not one that may be applied now."""
     facts = _facts(folder)
     _still_holds(facts, folder, config, composer, now)
-    if others := [path.name for path in sorted(folder.glob("plan.*")) if path.suffix.lower() in _ELSEWHERE]:
+    if others := [path.name for path in sorted(folder.glob("plan.*")) if path.suffix.lower() in review.ELSEWHERE]:
         raise GuardError(
             f"{others[0]} lies beside {PLAN}, and only {PLAN} is read. {_NOTHING}",
             where=str(folder),
@@ -205,7 +204,8 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
             f"{'them' if more > 1 else 'it'}:\n{_listed(said, chr(10), more)}\n{_NOTHING}",
             where=str(folder),
             hint="Rows may be deleted, and nothing else: put them back as they were. If a spreadsheet rewrote account ids as numbers or "
-            "dates, type `migrate dry-run` for a new file and open that one with every column as text.",
+            "dates, type `migrate dry-run` for a new file and open that one with every column as text; --out puts it into another folder, "
+            "since a plan that was reviewed is not written over.",
         )
     return kept
 

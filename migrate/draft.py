@@ -61,7 +61,8 @@ class Draft:
     * `changes`: `CHANGE_COLUMNS`; `letters`: `COMPOSED_COLUMNS`; `withdrawn`: `letter_id`, `reason`;
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
 
-    `missing` counts known accounts without an accepted row, of the `known` of the last read; `mailed_changes` accounts with a change
+    `missing` counts known accounts without an accepted row, of the `known` of the last read, `rejected_known` those of them whose row was
+    rejected; `mailed_changes` accounts with a change
     that is confirmed by mail; `reminders` the letters other than confirmations; `written_to` accounts with a letter. `samples` keeps one
     letter a kind and language.
     """
@@ -77,6 +78,7 @@ class Draft:
     accepted: int = 0
     known: int = 0
     missing: int = 0
+    rejected_known: int = 0
     mailed_changes: int = 0
     reminders: int = 0
     written_to: int = 0
@@ -280,6 +282,7 @@ def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime
         before = recorded.loc[kept.index]
         differs = records.differs(kept, before, pd.Series(True, index=kept.index))
         made.records.append(kept.assign(plain=False, differs=differs))
+    made.rejected_known += len(kept)
     return len(gone) + len(kept)
 
 

@@ -63,6 +63,12 @@ class MailServerError(MigrateError):
     exit_code = 6
 
 
+class OverdueError(MigrateError):
+    """No run has completed within the time that `migrate status --max-age` allows."""
+
+    exit_code = 7
+
+
 class LockedError(MigrateError):
     """Another run of this campaign is at work."""
 

@@ -18,15 +18,15 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate import approval, guards, image, review, status
+from migrate import approval, guards, image, review, status, stops
 from migrate.addressing import judge
 from migrate.ahead import meanwhile
 from migrate.config import Config
 from migrate.delivering import HURRY, Watch, deliver_waiting, letters_of, outbox_of, smtp_of, unwatched, waiting_until
-from migrate.delivery import Delivered, Stop, Waiting, workers
-from migrate.directory import Tally, mapping_digest, open_directory
+from migrate.delivery import Clock, Delivered, Stop, Waiting, workers
+from migrate.directory import mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
-from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError
+from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError, ReportError
 from migrate.image import Image, Records, Whole
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
@@ -35,12 +35,13 @@ from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.plan import Moment
-from migrate.reading import Kept, take
+from migrate.reading import Kept, Read, take
 from migrate.recording import ReadFacts, counts_of, told_of, write_down
 from migrate.reporting import PATIENCE, already_done, write_reports
 from migrate.schedule import due, stages
 from migrate.spill import scratch_folder
 from migrate.start import Options, Start, clock_from, no_time_travel, started
+from migrate.stops import Difference
 
 _SOME_LETTERS_FAILED: Final = 5
 _DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety")
@@ -67,8 +68,23 @@ class Result:
         return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] else 0
 
 
+class Stopped(GuardError):  # noqa: N818 - what happened to a run, like `Result`
+    """A guard stopped a run. `facts` is what it would have been: the object of `migrate dry-run --json`, its folder in `out` (None if that
+    could not be written); `more` are the other guards that would have stopped it."""
+
+    def __init__(self, first: GuardError, more: list[GuardError], facts: dict[str, Any]) -> None:
+        super().__init__(first.what, where=first.where, hint=first.hint)
+        self.facts, self.more = facts, more
+
+
+class _Refused(Exception):  # noqa: N818 - it carries a draft out of the transaction, which is rolled back by it
+    def __init__(self, made: Draft, guards: list[GuardError], difference: Difference, facts: ReadFacts) -> None:
+        super().__init__()
+        self.made, self.guards, self.difference, self.facts = made, guards, difference, facts
+
+
 def run(config: Config, options: Options = Options(), watch: Watch = unwatched, composer: Composer | None = None) -> Result:
-    """The scheduled job. Raises before it changed anything, or returns what it did.
+    """The scheduled job. Raises before it changed anything (`Stopped` if a guard did), or returns what it did.
 
     `composer` is the one of this configuration, if the caller runs it more than once and has it already.
     """
@@ -89,7 +105,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                     last = _image(config, ledger, now)
                     read = take(directory, config.campaign.language, scratch, last, lambda more: watch("read", more))
 
-                def decide(connection: sa.Connection) -> tuple[Draft, GuardError | None, Future[Kept], Run]:
+                def decide(connection: sa.Connection) -> tuple[Draft, ReadFacts, GuardError | None, Future[Kept], Run]:
                     rules = _rules(config, composer, connection, now, options)
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
@@ -97,19 +113,25 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                     aside = Path(tempfile.mkdtemp(dir=scratch))
                     prior = Prior(connection, config.campaign.name)
                     made = draft(read.snapshot, prior, rules, aside, read.beside(prior, rules))
-                    stopped = _guarded(made, config, options)
+                    told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
+                    if refused := guards.refusals(made, config, accepted=options.accept_directory):
+                        raise _Refused(made, refused, stops.difference(made, prior), told)
+                    stopped = None if options.plan else _held(made, config)
                     kept = meanwhile(lambda: read.kept(made, aside, _rules_digest(config, now)))
-                    facts_of_read = ReadFacts(directory.describe(), clock())
-                    recorded = write_down(connection, made, config, approved, read.tally, facts_of_read)
+                    recorded = write_down(connection, made, config, approved, told)
                     start.lock.still_mine(connection)
-                    return made, stopped, kept, recorded
+                    return made, told, stopped, kept, recorded
 
-                made, stopped, kept, recorded = ledger.write(decide)
+                try:
+                    made, told, stopped, kept, recorded = ledger.write(decide)
+                except _Refused as refused:
+                    raise _stopped(refused, read, config, now, clock, scratch) from None
             recorded, records = _identified(config, ledger, recorded, kept)
         sender = worker()
         delivered = deliver_waiting(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
-        facts = {"run_id": recorded.run_id} | _drafted(made, read.tally, config, now)
-        facts |= told_of(approved) | {"letters": letters_of(ledger, recorded, delivered, sender), "waiting": None, "evidence": None}
+        facts = {"run_id": recorded.run_id} | _drafted(made, told, config, now)
+        facts |= told_of(approved) | {"letters": letters_of(ledger, recorded, delivered, sender), "stale": delivered.stale}
+        facts |= {"waiting": None, "evidence": None}
         try:
             with already_done(facts):
                 patience = HURRY if delivered.signal else PATIENCE
@@ -124,7 +146,8 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
 @contextmanager
 def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatched) -> Iterator[tuple[Draft, Whole, dict[str, Any]]]:
     """The same without any effect: the draft, every account as it would be recorded, and the object of `migrate dry-run --json`. What they
-    point to lives as long as the context. A guard that would stop the run raises, as it would there; reminders that would be held are held.
+    point to lives as long as the context. No guard stops it: `stopped` says which would stop the run, and reminders that would be held are
+    held.
     """
     clock = clock_from(options.as_of)
     composer = config.composer()
@@ -138,10 +161,12 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
                 rules = _rules(config, composer, connection, now, options)
                 prior = Prior(connection, config.campaign.name)
                 made = draft(read.snapshot, prior, rules, scratch, read.beside(prior, rules))
-            _guarded(made, config, options)
+                refused = guards.refusals(made, config, accepted=options.accept_directory)
+                difference = stops.difference(made, prior) if refused else None
+            _held(made, config)
+            told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
             whole = read.whole(made, scratch)
-        would_queue = sum(len(rows) for rows in made.queued())
-        yield made, whole, _drafted(made, read.tally, config, now) | {"would_queue": would_queue}
+        yield made, whole, _foretold(made, told, config, now, refused, difference)
 
 
 def send(
@@ -277,24 +302,41 @@ def _rules(config: Config, composer: Composer, connection: sa.Connection, now: d
     )
 
 
-def _guarded(made: Draft, config: Config, options: Options) -> GuardError | None:
-    """Passes the draft through the guards; the error of the one that lets the run go on, but without its reminders."""
-    guards.something_there(made)
-    if not options.accept_directory:
-        guards.partial_directory(made, config)
-    if options.plan:
-        return None
+def _stopped(refused: _Refused, read: Read, config: Config, now: datetime, clock: Clock, scratch: Path) -> Stopped:
+    """The error of a run that a guard stopped, with what it would have been: as facts, and as the folder of a dry run."""
+    made, out = refused.made, review.place_of_stop(config, now)
+    _held(made, config)
+    facts = _foretold(made, refused.facts, config, now, refused.guards, refused.difference) | {"out": str(out)}
+    try:
+        review.write(made, read.whole(made, scratch), config, out, clock())
+    except (OSError, ReportError):  # the guard's word matters more than the folder
+        facts["out"] = None
+    first, *more = refused.guards
+    return Stopped(first, more, facts)
+
+
+def _held(made: Draft, config: Config) -> GuardError | None:
+    """Holds the reminders of a draft that are more than may go out unreviewed; the error that says so."""
     if held := guards.blast_radius(made, config, review.place(config, made.rules.moment.now)):
         made.hold()
     return held
 
 
-def _drafted(made: Draft, tally: Tally, config: Config, now: datetime) -> dict[str, Any]:
+def _foretold(
+    made: Draft, told: ReadFacts, config: Config, now: datetime, refused: list[GuardError], difference: Difference | None
+) -> dict[str, Any]:
+    """The object of `migrate dry-run --json` (design §15); with a `difference`, what a stopped run would have recorded anew."""
+    would = {"would_queue": sum(len(rows) for rows in made.queued()), "stopped": [str(error) for error in refused]}
+    return _drafted(made, told, config, now) | would | (difference.facts() if difference else {})
+
+
+def _drafted(made: Draft, told: ReadFacts, config: Config, now: datetime) -> dict[str, Any]:
     """The part of the object of `migrate run --json` (design §15) that a draft knows."""
     return {
         "as_of": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "campaign": config.campaign.name,
         "read": made.read,
         "rejected": made.outcomes["rejected"],
-        **counts_of(made, tally),
+        "directory_as_of": told.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        **counts_of(made, told),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,8 @@ _GATHERED: Final = 16384
 @dataclass(frozen=True, slots=True)
 class Read:
     """A complete read: the rows that are not as they were before, and what was counted. `image` is of the read before, or None; `unfit` are
-    the positions of rows of which something was counted, or that were rejected."""
+    the positions of rows of which something was counted, or that were rejected. `as_of` is the instant of which the source speaks, if it
+    says so, and `caveats` what makes its answer weaker (`Directory`)."""
 
     snapshot: Snapshot
     rows: Rows
@@ -40,6 +42,12 @@ class Read:
     translator: Translator
     image: Image | None
     unfit: np.ndarray
+    as_of: datetime | None
+    caveats: tuple[str, ...]
+
+    def speaks_of(self, now: datetime) -> datetime:
+        """The instant of which the read speaks: that of the source, but never later than the clock; or else the clock's."""
+        return min(self.as_of, now) if self.as_of else now
 
     def beside(self, prior: Prior, rules: Rules) -> Beside | None:
         """The read beside the image, and what the ledger knows besides; None without an image."""
@@ -118,7 +126,8 @@ def _take(directory: Directory, language: str, folder: Path, image: Image | None
                 memory.trimmed()  # what translating took lies between what stays
 
     snapshot = Snapshot.take(changed(), folder)
-    return Read(snapshot, rows, tally, translator, image, np.concatenate([np.zeros(0, "int64"), *unfit]))
+    odd = np.concatenate([np.zeros(0, "int64"), *unfit])
+    return Read(snapshot, rows, tally, translator, image, odd, directory.as_of(), directory.caveats())
 
 
 @dataclass(frozen=True, slots=True)

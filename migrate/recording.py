@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from migrate import __version__
+from migrate import __version__, rejections
 from migrate.approval import Approval
 from migrate.config import Config
-from migrate.directory import Tally
+from migrate.directory import DirectorySettings
 from migrate.draft import Draft
 from migrate.ledger import outbox, plans, record, runs
 from migrate.ledger.runs import Run, RunFacts
+from migrate.reading import Read
 from migrate.report.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFacts:
-    """The `directory` that was read, in a line, and when."""
+    """The `directory` that was read, in a line; the instant of which it speaks; and what was noticed: subject → what there is to say."""
 
     directory: str
     at: datetime
+    noticed: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, read: Read, made: Draft, described: str, settings: DirectorySettings, now: datetime) -> ReadFacts:
+        """Of a complete read and what was drafted from it; `settings` are those of its directory."""
+        verdict, tally = rejections.of(made.rejected.frames), read.tally
+        noticed = {
+            "unknown_words": dict(tally.unknown_words),
+            "unreadable_instants": dict(tally.unreadable_instants),
+            "lost_lists": dict(tally.lost_lists),
+            "rejected_known": made.rejected_known,
+            "rejections": [reason.facts() for reason in verdict.reasons()],
+            "advice": verdict.advice(settings, tally.lost_lists),
+            "caveats": list(read.caveats),
+        }
+        return cls(described, read.speaks_of(now), noticed)
 
 
 def write_down(
@@ -32,7 +50,6 @@ def write_down(
     made: Draft,
     config: Config,
     approved: Approval | None,
-    tally: Tally,
     read: ReadFacts,
 ) -> Run:
     """Writes the draft down, in the transaction in which it was made; the run that it became."""
@@ -74,7 +91,7 @@ def write_down(
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(campaign, config.schedule, config.policy).to_json()
-    runs.count(connection, this.seq, counts_of(made, tally) | told_of(approved) | {"terms": terms})
+    runs.count(connection, this.seq, counts_of(made, read) | told_of(approved) | {"terms": terms})
     return runs.find(connection, this.seq)
 
 
@@ -97,12 +114,11 @@ def told_of(approved: Approval | None) -> dict[str, Any]:
     return {"plan": approved.told()} if approved else {}
 
 
-def counts_of(made: Draft, tally: Tally) -> dict[str, Any]:
-    """Subject → word → count: what a run stores of its accounts, and prints."""
+def counts_of(made: Draft, read: ReadFacts) -> dict[str, Any]:
+    """What a run stores of its accounts, and prints: subject → word → count, and what was noticed of the read."""
     return {
         "standing": dict(made.standings),
         "changes": dict(made.changes_seen),
         "outcomes": dict(made.outcomes),
-        "unknown_words": dict(tally.unknown_words),
-        "unreadable_instants": dict(tally.unreadable_instants),
+        **read.noticed,
     }

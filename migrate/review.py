@@ -7,10 +7,12 @@ Nothing here sends or records. The folder is personal data like any report: it i
 from __future__ import annotations
 
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -18,12 +20,15 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from migrate import __version__
+from migrate.accounts import ADDRESS_SEPARATOR
 from migrate.config import Config
+from migrate.config.commands import command, typed
 from migrate.digests import file_digest
 from migrate.draft import Draft
+from migrate.errors import ConfigError, GuardError, ReportError
 from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
-from migrate.report import cells, folder, lines, resaved
+from migrate.report import cells, folder, lines, resaved, tables
 from migrate.report.cells import CellType
 from migrate.snapshot import REJECTED_COLUMNS
 from migrate.words import CONFIRMATION
@@ -37,6 +42,8 @@ PLAN_COLUMNS: Final[dict[str, CellType]] = {
     "standing": "word", "days_left": "integer", "held": "boolean",
 }  # fmt: skip
 """A row a letter. `held` is true for what the blast-radius guard would hold back without an approved plan."""
+ELSEWHERE: Final = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".txt")
+"""Suffixes of a plan that was saved as something else than plan.csv."""
 OUTCOME_COLUMNS: Final[dict[str, CellType]] = {
     "account_id": "text", "position": "integer", "username": "text", "email": "text", "display_name": "text", "standing": "word",
     "outcome": "word", "outcome_reason": "text",
@@ -45,6 +52,8 @@ OUTCOME_COLUMNS: Final[dict[str, CellType]] = {
 TWIN_COLUMNS: Final[dict[str, str]] = {"notice": "str", **COMPOSED_COLUMNS, "held": "bool"}
 """A letter of plan.csv as it was drafted, in the same order."""
 
+_TOLD: Final = ("account_id", "standing", "outcome", "outcome_reason")
+_LETTER: Final = ("to", "kind", "occasion", "language", "subject", "held")
 _ARROW: Final = {"str": pa.large_string(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_()}
 
 
@@ -80,6 +89,11 @@ def place(config: Config, now: datetime) -> Path:
     return config.reports.dir / f"dry-run-{config.campaign.today(now)}"
 
 
+def place_of_stop(config: Config, now: datetime) -> Path:
+    """A folder that is not there yet, for what a run would have done that a guard stopped."""
+    return config.reports.dir / folder.free(config.reports.dir, f"stopped-{config.campaign.today(now)}")
+
+
 def template_digests(sources: Mapping[str, str]) -> dict[str, str]:
     """Name → SHA-256 of each text that letters are composed from."""
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sources.items()}
@@ -107,14 +121,18 @@ def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
 
 
 def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime) -> PlanFacts:
-    """Writes the plan, outcomes.csv and previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
+    """Writes the plan, outcomes.csv, rejected.csv, previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
 
-    Raises ReportError if the folder cannot be written, or is there and is no dry run.
+    Raises ReportError if the folder cannot be written, is there and is no dry run, or holds a plan that somebody reviewed.
     """
+    spare_reviewed(out, config)
     with folder.side_folder(out) as side:
         facts = _write_plan(made, whole.fingerprint, config, side, created_at)
         with folder.create(side / "outcomes.csv") as file:
             lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made, whole)), OUTCOME_COLUMNS)
+        with folder.create(side / "rejected.csv") as file:
+            rejected = (tables.rejected_table(rows) for rows in made.rejected.frames())
+            lines.write(file, (cells.typed(rows, tables.REJECTED.columns) for rows in rejected), tables.REJECTED.columns)
         previews = side / "previews"
         previews.mkdir(mode=0o700)
         for (kind, language), letter in sorted(made.samples.items()):
@@ -123,6 +141,88 @@ def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: date
                     file.write(content)
         folder.replace(side, out, known_by=PLAN)
     return facts
+
+
+def spare_reviewed(out: Path, config: Config) -> None:
+    """Raises ReportError if the folder of a dry run holds a reviewer's work: a plan.csv that says something else than was written.
+
+    As in `migrate run --plan` rows are compared by their values: a spreadsheet may have saved the file in its own way.
+    """
+    if not (out / PLAN).is_file():
+        return
+    beside = [path.name for path in sorted(out.glob("plan.*")) if path.suffix.lower() in ELSEWHERE]
+    if changed := f"{beside[0]} lies beside {PLAN}" if beside else _reviewed(out):
+        raise ReportError(
+            f"{changed}: somebody has reviewed this plan, and it is not written over.",
+            where=str(out),
+            hint=f"Choose another folder with --out, apply the plan with {command(config, f'run --plan {typed(out)}')}, or move it away.",
+        )
+
+
+def _reviewed(out: Path) -> str | None:
+    """How plan.csv differs from what the dry run wrote, None if it does not."""
+    try:
+        written = Counter(json.loads((out / FACTS).read_bytes())["rows"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return f"what the dry run wrote into {PLAN} cannot be told, since {FACTS} is not as it was"
+    there: Counter[str] = Counter()
+    try:
+        for rows in resaved.read(out / PLAN, PLAN_COLUMNS):
+            there.update(resaved.marks(rows, PLAN_COLUMNS))
+    except GuardError as error:
+        return f"{PLAN} {error.what.rstrip('.')}"
+    deleted, other = (written - there).total(), (there - written).total()
+    if not deleted and not other:
+        return None
+    said = f"{deleted - other:,} deleted" if deleted > other else ""
+    edited = f"{other:,} edited or added" if other else ""
+    return f"{PLAN} was changed since its dry run (rows: {', '.join(each for each in (said, edited) if each)})"
+
+
+def accounts_of(made: Draft, whole: Whole, asked: str) -> list[dict[str, Any]]:
+    """What would become of the accounts that are meant by an id, a username or any address: an object each of `migrate dry-run --json`.
+
+    Case matters in an id alone. A rejected row is found by its id, and by what its account was last known by. Raises ConfigError if
+    nobody is meant.
+    """
+    exact = asked.strip()
+    found: list[dict[str, Any]] = []
+    rejected = {exact}
+    for records in whole.records.frames():
+        meant = records[records["gone_at"].isna() & _named(records, exact)]
+        read = meant["outcome"] != "rejected"
+        rejected |= set(meant.loc[~read, "account_id"])
+        found += _dicts(meant.loc[read, list(_TOLD)])
+    for rows in made.rejected.frames():
+        mine = rows[rows["account_id"].isin(rejected)]
+        reason = "row " + mine["position"].astype("str") + ": " + mine["rejection"]
+        found += _dicts(mine[["account_id"]].assign(standing=None, outcome="rejected", outcome_reason=reason))
+    if not found:
+        raise ConfigError(
+            f"no account of this read is {asked!r}.", where="--account", hint="Type its id, its username or one of its addresses."
+        )
+    letters: dict[str, list[dict[str, Any]]] = {}
+    for rows in plan_rows(made):
+        for letter in _dicts(rows.loc[rows["account_id"].isin({each["account_id"] for each in found}), ["account_id", *_LETTER]]):
+            letters.setdefault(letter.pop("account_id"), []).append(letter)
+    # A rejected row may share its id with an account, whose letters are not its own.
+    return [each | {"letters": letters.get(each["account_id"], []) if each["outcome"] != "rejected" else []} for each in found]
+
+
+def _named(records: pd.DataFrame, who: str) -> pd.Series:
+    """True where an account has this id, or this username or address in any case."""
+    if not who:
+        return pd.Series(False, index=records.index)
+    folded, between = who.lower(), ADDRESS_SEPARATOR
+    among = (between + records["notification_emails"].fillna("").str.lower() + between).str.contains(
+        between + folded + between, regex=False
+    )
+    same = (records["account_id"] == who) | (records["username"].str.lower() == folded) | (records["email"].str.lower() == folded)
+    return (same.fillna(False) | among).astype(bool)
+
+
+def _dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, created_at: datetime) -> PlanFacts:

@@ -39,6 +39,7 @@ class SafetySettings(Settings):
 
     `max_shrink` and `max_changes` compare with the accounts known so far, and only once more than `guard_floor` accounts are concerned.
     `plan_hours` is how long a dry run may be approved.
+    A read of which more than `max_rejected` of the rows are no accounts, and more than `guard_floor` of them, is refused.
     A directory that was last read `stale_hours` ago is too old to remind anybody by.
     `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
     With `redirect_to` everything is a rehearsal, and every mail goes to that address (`migrate.config.rehearsal`).
@@ -47,6 +48,7 @@ class SafetySettings(Settings):
     max_messages: int = Field(500, ge=0)
     max_shrink: Share = 0.10
     max_changes: Share = 0.20
+    max_rejected: Share = 0.05
     guard_floor: int = Field(20, ge=0)
     plan_hours: int = Field(72, ge=1, le=24 * 366)
     allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()

@@ -20,6 +20,8 @@ from migrate.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, ROW_COLUMNS
 from migrate.spill import Sorted, Spill
 
 REJECTED_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "position": "int64", "rejection": "str"}
+UNREADABLE: Final = "whether they are accounts"
+"""What rows of one id differ in if one of them cannot be read."""
 RANGE: Final = 24576
 """About so many rows are decided together."""
 
@@ -134,11 +136,23 @@ def _settle_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     group = frame[twice]
     first = group.groupby("account_id")["position"].transform("min").astype("int64")
-    unlike = group.drop_duplicates([*ACCOUNT_COLUMNS, "rejection"])["account_id"].value_counts()
-    differ = group["account_id"].map(unlike) > 1
+    differ = group["account_id"].map(_unlike(group)).astype("str")
     others = group.groupby("account_id")["position"].transform(lambda p: ", ".join(str(n) for n in p.iloc[:5])).astype("str")
     reason = group["rejection"].copy()
-    reason = reason.mask(differ & reason.isna(), "rows " + others + " have this account_id and differ")
-    reason = reason.mask(~differ & reason.isna() & (group["position"] != first), "the same as row " + first.astype("str"))
+    reason = reason.mask(differ.notna() & reason.isna(), "rows " + others + " have this account_id and differ in " + differ)
+    reason = reason.mask(differ.isna() & reason.isna() & (group["position"] != first), "the same as row " + first.astype("str"))
     rejection = frame["rejection"].where(~twice, reason.reindex(frame.index)).astype("str")
     return frame.assign(rejection=rejection, plain=frame["plain"] & ~twice)
+
+
+def _unlike(group: pd.DataFrame) -> pd.Series:
+    """By account id, the columns in which the rows of that id differ, by name; ids whose rows are equal are not in it."""
+    found = []
+    accepted = group[group["rejection"].isna()]
+    for name in ACCOUNT_COLUMNS:
+        several = accepted.drop_duplicates(["account_id", name])["account_id"]
+        ids = several[several.duplicated()].unique()
+        found.append(pd.Series(name, index=ids, dtype="str"))
+    broken = group.drop_duplicates(["account_id", "rejection"])["account_id"]
+    found.append(pd.Series(UNREADABLE, index=broken[broken.duplicated()].unique(), dtype="str"))
+    return pd.concat(found).groupby(level=0, sort=False).agg(", ".join).astype("str")

@@ -17,7 +17,7 @@ from migrate.delivery import Waiting, waiting
 from migrate.ledger import outbox, runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import change, exemption, letter, letter_event
+from migrate.ledger.schema import account, change, exemption, letter, letter_event
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
 from migrate.report.burndown import Forecast, Point
@@ -63,7 +63,10 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The campaign's latest run as it recorded itself; `completed` is false while, or if, its reports were not written."""
+    """The campaign's latest run as it recorded itself; `completed` is false while, or if, its reports were not written.
+
+    `directory_as_of` is the instant of which the directory spoke; `rejections`, `advice` and `caveats` are what was noticed of its read.
+    """
 
     run_id: str
     as_of: datetime
@@ -73,13 +76,28 @@ class LastRun:
     standing: dict[str, int]
     outcomes: dict[str, int]
     evidence: str | None
+    directory_as_of: datetime
+    rejections: list[dict[str, Any]]
+    advice: list[str]
+    caveats: list[str]
 
     @classmethod
     def of(cls, run: Run) -> LastRun:
         """What a recorded run says of itself."""
         counts = run.counts
         return cls(
-            run.run_id, run.as_of, run.state == "completed", run.read, run.rejected, counts["standing"], counts["outcomes"], run.evidence
+            run.run_id,
+            run.as_of,
+            run.state == "completed",
+            run.read,
+            run.rejected,
+            counts["standing"],
+            counts["outcomes"],
+            run.evidence,
+            run.directory_read_at,
+            counts.get("rejections", []),
+            counts.get("advice", []),
+            counts.get("caveats", []),
         )
 
 
@@ -87,8 +105,10 @@ class LastRun:
 class Status:
     """A campaign at an instant. `stage` is the one that counts now, `next_stage` the first that has not begun.
 
+    `last_completed_at` is when a run last came to its end, reports written, and None if none ever did.
     `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts` and
     `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait.
+    `rejected_known` are the accounts whose row the last run rejected: they stand as recorded before.
     `open_changes` await their confirmation, `unsaid_changes` were given up.
     """
 
@@ -102,11 +122,13 @@ class Status:
     stage: Stage | None
     next_stage: Stage | None
     last_run: LastRun | None
+    last_completed_at: datetime | None
     accounts: Parts | None
     burn_down: tuple[Point, ...]
     forecast: Forecast | None
     outbox: dict[str, int]
     waiting: Waiting
+    rejected_known: int
     open_changes: int
     unsaid_changes: int
     exemptions: tuple[Expiry, ...]
@@ -139,11 +161,13 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         stage=due(planned, now),
         next_stage=upcoming(planned, now),
         last_run=LastRun.of(run) if run else None,
+        last_completed_at=runs.completed_at(connection, campaign_id, now),
         accounts=Parts.of(run.counts["standing"], frozenset(_terms(run).compliant)) if run else None,
         burn_down=tuple(line),
         forecast=burndown.forecast(line, campaign.cutoff_date) if campaign.days_left(now) > 0 else None,
         outbox=outbox.counts(connection, campaign_id),
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
+        rejected_known=_rejected(connection, campaign_id),
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
@@ -169,9 +193,11 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat().replace("+00:00", "Z"),
         "campaign": _terms(run).campaign,
+        "directory_as_of": run.directory_read_at.isoformat().replace("+00:00", "Z"),
         "read": run.read,
         "rejected": run.rejected,
         "letters": letters | {"queued": int(connection.execute(waiting).scalar_one())},
+        "stale": 0,
         **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", "image", LAST_EVENT)},
     }
 
@@ -185,6 +211,12 @@ def _burn_down(connection: sa.Connection, run: Run | None) -> list[Point]:
         return []
     terms = _terms(run)
     return burndown.points(Recall(connection, run, terms, run.as_of).days(), terms)
+
+
+def _rejected(connection: sa.Connection, campaign_id: int | None) -> int:
+    a = account.c
+    there = sa.and_(a.campaign_id == campaign_id, a.outcome == "rejected", a.gone_at.is_(None))
+    return int(connection.execute(sa.select(sa.func.count()).select_from(account).where(there)).scalar_one())
 
 
 def _changes(connection: sa.Connection, campaign_id: int | None, state: str) -> int:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import is_hypothesis_test
 
 pytest_plugins = ["peers", "spreadsheet", "disks"]
+
+# The same examples every time, so that a test that failed fails again and one that passed passes; `make soak` draws new ones.
+hypothesis.settings.register_profile("same", derandomize=True, database=None)
+hypothesis.settings.register_profile("new", derandomize=False, max_examples=500, print_blob=True)
+hypothesis.settings.load_profile("new" if os.environ.get("MIGRATE_NEW_EXAMPLES") else "same")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever draws examples is a `property`."""
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("property")
 
 
 def _stays_here(family: int, address: Any) -> bool:

@@ -99,6 +99,12 @@ USERS = 'table = "users"'
     ("line", "instead", "said"),
     [
         ("organization", "organisation", "[campaign] organisation: is no setting; did you mean organization?"),
+        (
+            "[mail]",
+            "[ledger]\nkeep_days = 1095\n[mail]",
+            "[ledger] keep_days: had no effect and is gone: delete it.",
+        ),
+        (USERS, f"{USERS}\npath = 'users.csv'", '[directory] path: belongs to kind = "csv": delete it.'),
         ("[mail]\n", "[mial]\n", "[mial]: is no table of the configuration; did you mean [mail]?"),
         ("= 2023-08-01", '= "2023-08-01"', "[campaign] opens: is '2023-08-01', which is text; write the date without quotes"),
         ("= 2023-08-01", "= 2025-01-01", "[campaign]: opens (2025-01-01) must lie before cutoff (2024-02-01)."),
@@ -127,6 +133,16 @@ USERS = 'table = "users"'
 def test_an_error_names_the_key_what_was_found_and_what_would_do(tmp_path: Path, line: str, instead: str, said: str) -> None:
     assert line in SMALL
     assert f"config.toml, {said}" in refusal(tmp_path, SMALL.replace(line, instead, 1))
+
+
+@pytest.mark.parametrize("kind", DIRECTORIES)
+def test_a_key_of_another_kind_of_directory_is_told_to_belong_there(tmp_path: Path, kind: str) -> None:
+    own = set(settings_model(kind).model_fields)
+    for other in set(DIRECTORIES) - {kind}:
+        for key in set(settings_model(other).model_fields) - own:
+            told = refusal(tmp_path, re.sub(r'kind = "sql"\nurl = .*\ntable = .*\n', f'kind = "{kind}"\n{key} = "x"\n', SMALL))
+            assert re.search(rf'\[directory\] {key}:? belongs to kind = .*"{other}".*: delete it', told)
+            assert f"{key} is no setting" not in told
 
 
 def test_a_misspelling_is_told_instead_of_the_missing_key_it_explains(tmp_path: Path) -> None:

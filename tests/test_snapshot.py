@@ -66,13 +66,22 @@ def test_equal_rows_with_one_id_count_once() -> None:
 def test_differing_rows_with_one_id_count_not_at_all() -> None:
     accepted, rejected = walk(rows(person("a", "sms"), person("b"), person("a", "totp")), 2)
     assert accepted == ["b"]
-    assert rejected == [(1, "rows 1, 3 have this account_id and differ"), (3, "rows 1, 3 have this account_id and differ")]
+    assert rejected == [(n, "rows 1, 3 have this account_id and differ in methods") for n in (1, 3)]
+
+
+def test_rows_of_one_id_say_in_which_columns_they_differ() -> None:
+    others = [person("b", username="x", email="b@example.com"), person("b", email=None, department="Sales", given_name="Bea")]
+    _, rejected = walk(rows(person("a"), person("a"), person("a", "totp"), *others), 2)
+    assert [reason for position, reason in rejected if position < 4] == ["rows 1, 2, 3 have this account_id and differ in methods"] * 3
+    differ = "rows 4, 5 have this account_id and differ in username, email, given_name, department"
+    assert [reason for position, reason in rejected if position > 3] == [differ] * 2
 
 
 def test_a_row_that_is_no_account_spoils_a_good_one_with_its_id() -> None:
     accepted, rejected = walk(rows(person("a"), person("a", rejection="enabled: 'maybe' is neither yes nor no")), 2)
     assert accepted == []
-    assert rejected == [(1, "rows 1, 2 have this account_id and differ"), (2, "enabled: 'maybe' is neither yes nor no")]
+    differ = "rows 1, 2 have this account_id and differ in whether they are accounts"
+    assert rejected == [(1, differ), (2, "enabled: 'maybe' is neither yes nor no")]
 
 
 def test_many_rows_of_one_id_stay_in_one_range() -> None:

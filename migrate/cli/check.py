@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from migrate.cli.console import Console, Json, Quiet, Style
-from migrate.errors import DirectoryError, LedgerError, MigrateError
+from migrate.errors import GuardError, LedgerError, MigrateError
 
 if TYPE_CHECKING:
     from migrate.config import Config
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 State = Literal["ok", "warning", "wrong"]
 
 _STYLES: Final[dict[State, Style]] = {"ok": "green", "warning": "yellow", "wrong": "red"}
-_FIRST: Final = (2, 3, 6)
+_FIRST: Final = (2, 3, 4, 6)
 """Of several exit codes, the first that applies (design §15)."""
+_OF_THE_READ: Final = ("read", "rejected", "rejected_known", "rejections", "advice", "caveats", "directory_as_of")
+"""What the JSON of a check repeats of the directory's read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,23 @@ class Finding:
     state: State
     said: str
     exit_code: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        """An entry of `checks` in JSON."""
+        return {"part": self.part, "state": self.state, "said": self.said, "exit_code": self.exit_code}
 
 
-def check(ctx: typer.Context, as_json: Json = False, quiet: Quiet = False) -> int:
+def check(
+    ctx: typer.Context,
+    first_rows: Annotated[bool, typer.Option("--quick", help="Look at the first rows of the directory, not at all of it.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
     """Validate configuration, templates, directory, ledger, reports folder and mail server; change nothing that matters."""
     console = Console(json=as_json, quiet=quiet)
     findings = []
-    for finding in _findings(ctx.obj.config):
+    for finding in _findings(ctx.obj.config, quick=first_rows):
         tell = console.say if finding.state == "ok" else console.need
         tell(f"{finding.part:<13}  {finding.state:<7}  {finding.said}", _STYLES[finding.state])
         findings.append(finding)
@@ -46,30 +59,52 @@ def check(ctx: typer.Context, as_json: Json = False, quiet: Quiet = False) -> in
     code = next((first for first in _FIRST if first in codes), max(codes, default=0))
     if code == 0:
         console.say("Next: `migrate dry-run` shows what a run would do.")
-    console.result({"ok": code == 0, "exit_code": code, "checks": [asdict(finding) for finding in findings]})
+    read = {name: fact for finding in findings for name, fact in finding.facts.items() if name in _OF_THE_READ}
+    console.result({"ok": code == 0, "exit_code": code, "checks": [finding.told() for finding in findings]} | read)
     return code
 
 
-def _findings(load: Callable[[], Config]) -> Iterator[Finding]:
+def _findings(load: Callable[[], Config], *, quick: bool) -> Iterator[Finding]:
     try:
         config = load()
     except MigrateError as error:
         yield _wrong("configuration", error)
         return
-    yield Finding("configuration", "ok", str(config.path))
+    yield from _configuration(config)
     yield from _schedule(config)
-    for part, tried in _PARTS.items():
+    for part, tried in (_PARTS | {"directory": partial(_directory, quick=quick)}).items():
         try:
             said = list(tried(config))
         except MigrateError as error:
             yield _wrong(part, error)
         else:
-            yield Finding(part, "ok", said[0])
-            yield from (Finding(part, "warning", warning) for warning in said[1:])
+            for number, each in enumerate(said):
+                yield each if isinstance(each, Finding) else Finding(part, "warning" if number else "ok", each)
 
 
 def _wrong(part: str, error: MigrateError) -> Finding:
     return Finding(part, "wrong", str(error), error.exit_code)
+
+
+def _configuration(config: Config) -> Iterator[Finding]:
+    from migrate.config.placeholders import untouched
+    from migrate.schedule import due, stages, upcoming
+
+    yield Finding("configuration", "ok", str(config.path))
+    if still := untouched(config):
+        advice = "Change what is not yours; where a value is right as it is, take the word EDIT out of its line."
+        yield Finding("configuration", "warning", f"As in the example: {', '.join(still)}. {advice}")
+    now, campaign = datetime.now(UTC), config.campaign
+    if (ago := -campaign.days_left(now)) > 0:
+        planned = stages(campaign, config.schedule)
+        stage, following = due(planned, now), upcoming(planned, now)
+        left = (
+            f"the next stage is {following.name} on {following.on}"
+            if following
+            else "no stage is left to come"
+            + (f"; whoever must still move is told of {stage.name} ({stage.on})" if stage else ", and nobody is reminded")
+        )
+        yield Finding("configuration", "warning", f"[campaign] cutoff: the cutoff was {ago:,} day{'' if ago == 1 else 's'} ago; {left}.")
 
 
 def _schedule(config: Config) -> Iterator[Finding]:
@@ -86,24 +121,27 @@ def _schedule(config: Config) -> Iterator[Finding]:
 
 
 def _templates(config: Config) -> Iterator[str]:
-    letters = sum(1 for _ in config.composer().try_all())
-    yield f"{letters} sample letters composed"
+    from migrate.mail.overrides import LANGUAGE
+
+    composer = config.composer()
+    letters, files = sum(1 for _ in composer.try_all()), composer.files
+    own = files.own()
+    of_yours = f", with {len(own)} of your files in {config.mail.templates}: {', '.join(own) or 'none'}" if config.mail.templates else ""
+    yield f"{letters} sample letters composed{of_yours}"
+    for path, meant in files.astray():
+        yield f"{path} is not used" + (f": letters are made from {meant}." if meant else ".")
+    if composer.language != LANGUAGE and (ours := files.unchanged()):
+        yield f"written in {composer.language!r} by you, and still with these of ours, which are English: {', '.join(ours)}."
 
 
-def _directory(config: Config) -> Iterator[str]:
-    from migrate.directory import Tally, open_directory, read
+def _directory(config: Config, *, quick: bool) -> Iterator[Finding]:
+    from migrate.cli.directory import look
 
-    directory, tally = open_directory(config.directory), Tally()
-    with closing(read(directory, language=config.campaign.language, tally=tally)) as frames:  # type: ignore[type-var]
-        next(frames, None)
-    if not tally.rows:
-        raise DirectoryError(f"{directory.describe()} has no rows.", where="[directory]", hint="A run refuses an empty directory.")
-    yield f"{directory.describe()}: the first {tally.rows:,} rows were read"
-    if tally.rejected:
-        yield f"{tally.rejected:,} of these rows are no accounts; a run lists them with the reason in rejected.csv."
-    if tally.unknown_words:
-        words = ", ".join(f"{word!r} ({count:,})" for word, count in tally.unknown_words.most_common(5))
-        yield f"method words nobody knows: {words}. Say what they mean under [directory.methods]; until then they count as 'other'."
+    found = look(config, quick=quick)
+    wrong = bool(found.stops)
+    yield Finding("directory", "wrong" if wrong else "ok", found.said, GuardError.exit_code if wrong else 0, found.facts)
+    yield from (Finding("directory", "wrong", stop, GuardError.exit_code) for stop in found.stops)
+    yield from (Finding("directory", "warning", warning) for warning in found.warnings)
 
 
 def _ledger(config: Config) -> Iterator[str]:
@@ -142,11 +180,11 @@ def _mail(config: Config) -> Iterator[str]:
         yield f"letters go into the folder {mail.maildir.path}; nothing is sent to people"
 
 
-_PARTS: Final[dict[str, Callable[[Config], Iterator[str]]]] = {
+_PARTS: Final[dict[str, Callable[[Config], Iterator[str | Finding]]]] = {
     "templates": _templates,
-    "directory": _directory,
+    "directory": partial(_directory, quick=False),
     "ledger": _ledger,
     "reports": _reports,
     "mail": _mail,
 }
-"""Part → a try that says what it found, then its warnings, or raises what is wrong."""
+"""Part → a try that says what it found, then its warnings (or gives findings of its own), or raises what is wrong."""

@@ -81,6 +81,11 @@ class Console:
             yield lambda done, total=None, now=None: bar.update(task, completed=done, total=total, description=now or what)
 
 
+def warn(text: str) -> None:
+    """A line on the error stream, for what no result depends on."""
+    print(_safe(text), file=sys.stderr)
+
+
 def on_terminal() -> bool:
     """True if standard output is a terminal that can draw."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +12,10 @@ import typer
 from migrate import memory
 from migrate.cli.console import Console, Json, Quiet
 from migrate.cli.instants import AsOf, instant
+from migrate.errors import GuardError
 
 if TYPE_CHECKING:
     from migrate.draft import Draft
-    from migrate.image import Whole
 
 _SHOWN = 20
 
@@ -23,7 +24,9 @@ def dry_run(
     ctx: typer.Context,
     as_of: AsOf = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the plan (default: dry-run-<as of> in the reports folder).")] = None,
-    account: Annotated[str | None, typer.Option(metavar="ID", help="Show what would become of one account.")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="WHO", help="Show what would become of one account: its id, username or address.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -31,7 +34,7 @@ def dry_run(
     memory.frugal()
     from migrate import review
     from migrate.cli.progress import watching
-    from migrate.cli.summary import foretell, tell
+    from migrate.cli.summary import foretell, tell, tell_stop
     from migrate.config.commands import command, typed
     from migrate.job import dry_run as dry_run_job
     from migrate.start import Options
@@ -39,33 +42,40 @@ def dry_run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
+    review.spare_reviewed(out or review.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
     with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, facts):
+        asked = None if account is None else review.accounts_of(made, whole, account)
         folder = out or review.place(config, made.rules.moment.now)
         written = review.write(made, whole, config, folder, datetime.now(UTC))
-        facts = facts | {"out": str(folder)}
+        facts = facts | {"out": str(folder)} | ({} if asked is None else {"accounts": asked})
         console.result(facts)
-        tell(console, facts, config)
-        _show(console, made, whole, account)
+        tell(console, facts, config, "Dry run")
+        if facts["stopped"]:
+            tell_stop(console, facts)
+        _show(console, made, asked)
         foretell(console, facts["would_queue"], config, made.rules.moment.now, waits=True)
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
-    if written.counts["reminders"]:
+    if written.counts["reminders"] and not facts["stopped"]:
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")
         console.say(command(config, f"run --plan {typed(folder)}").strip("`"))
-    return 0
+    for guard in facts["stopped"]:
+        print(f"Error: {guard}", file=sys.stderr)
+    return GuardError.exit_code if facts["stopped"] else 0
 
 
-def _show(console: Console, made: Draft, whole: Whole, account: str | None) -> None:
-    """The first letters of the plan, or all that would become of one account."""
+def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> None:
+    """The first letters of the plan, or all that would become of the accounts that were asked about."""
     from migrate import review
 
-    if account is not None:
-        for rows in review.outcome_rows(made, whole):
-            for row in rows[rows["account_id"] == account].itertuples(index=False):
-                console.say(f"{row.account_id}: {row.standing}, {row.outcome} ({row.outcome_reason}).")
+    for each in asked or ():
+        words = [each["standing"], each["outcome"]] if each["standing"] else [each["outcome"]]
+        reason = f" ({each['outcome_reason']})" if each["outcome_reason"] else ""
+        console.say(f"{each['account_id']}: {', '.join(words)}{reason}.")
+    ids = None if asked is None else {each["account_id"] for each in asked}
     shown: list[tuple[Any, ...]] = []
     total = 0
     for rows in review.plan_rows(made):
-        mine = rows if account is None else rows[rows["account_id"] == account]
+        mine = rows if ids is None else rows[rows["account_id"].isin(ids)]
         total += len(mine)
         shown += mine[["account_id", "to", "kind", "occasion", "standing"]].head(_SHOWN - len(shown)).itertuples(index=False, name=None)
     held = " (held unless the plan is approved: more than [safety] max_messages)" if made.held else ""

@@ -81,6 +81,8 @@ def _standing(console: Console, found: Explained, campaign: CampaignSettings) ->
     console.say()
     if gone:
         console.say(f"Gone from the directory since {_at(gone, campaign)}; what follows was true before.", "yellow")
+    if found.rejected:
+        console.say(f"Its row was rejected in the last run: {_line(found.rejected)}; what is shown is what was recorded before.", "yellow")
     verdict = "compliant" if found.compliant else "not compliant" if found.standing not in _out_of_scope() else "out of scope"
     console.say(
         f"Standing: {found.standing} ({verdict}) since {_at(found.standing_since, campaign)}.", "green" if found.compliant else None

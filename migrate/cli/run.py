@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from migrate import memory
-from migrate.cli.console import Console, Json, Quiet
+from migrate.cli.console import Console, Json, Quiet, warn
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from migrate.job import Result
+    from migrate.job import Result, Stopped
 
 
 def run(
@@ -42,6 +42,7 @@ def run(
     gc.set_threshold(50_000, 20, 100)
     memory.frugal()
     from migrate.cli.progress import watching
+    from migrate.monitoring import reported
     from migrate.start import Options, started
 
     if as_baseline and not accept_directory:
@@ -56,12 +57,18 @@ def run(
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
     options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver)
-    with watching(console, config, options.as_of) as watch, started(config, options) as start:
-        # It brings pandas, which takes its time to load: the directory is read meanwhile.
-        from migrate.job import go_on
+    with reported(config.monitoring, "run", warn) as ended:
+        with watching(console, config, options.as_of) as watch, started(config, options) as start:
+            # It brings pandas, which takes its time to load: the directory is read meanwhile.
+            from migrate.job import Stopped, go_on
 
-        gc.freeze()  # what is imported stays to the end
-        result = go_on(start, watch)
+            gc.freeze()  # what is imported stays to the end
+            try:
+                result = go_on(start, watch)
+            except Stopped as stopped:
+                _tell_stop(console, stopped, config)
+                raise
+        ended(result.exit_code, result.facts)
     console.result(result.facts)
     _tell(console, result, config)
     return result.exit_code
@@ -77,10 +84,26 @@ def _login() -> str:
         return f"user {os.getuid()}"
 
 
+def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
+    """What the run would have been; the guard's own paragraph is the error."""
+    from migrate.cli.summary import tell, tell_stop
+
+    facts = stopped.facts
+    console.result(facts)
+    tell(console, facts, config, "Stopped run")
+    tell_stop(console, facts)
+    told = (
+        f"What it would have done, letter by letter and row by row: {facts['out']}" if facts["out"] else "Its folder could not be written."
+    )
+    console.need(told)
+    for error in stopped.more:
+        print(f"Error: {error}", file=sys.stderr)
+
+
 def _tell(console: Console, result: Result, config: Any) -> None:
     from migrate.cli.summary import tell, tell_waiting
 
-    tell(console, result.facts, config)
+    tell(console, result.facts, config, f"Run {result.facts['run_id']}")
     if plan := result.facts.get("plan"):
         console.say(
             f"Plan approved by {plan['approved_by']}: {plan['approved']:,} reminders in it, {plan['struck_out']:,} struck out for good."
@@ -92,7 +115,8 @@ def _tell(console: Console, result: Result, config: Any) -> None:
         f"Letters: {letters['sent']:,} sent, {letters['queued']:,} queued, {letters['withdrawn']:,} withdrawn, "
         f"{letters['failed']:,} failed, {letters['uncertain']:,} uncertain."
     )
-    tell_waiting(console, result.facts["waiting"], config.campaign)
+    # A stale directory keeps letters back whatever the hours.
+    tell_waiting(console, result.facts["waiting"] | ({"until": None} if result.facts["stale"] else {}), config.campaign)
     if result.facts["evidence"]:
         console.say(f"Reports: {result.facts['evidence']}")
     if letters["failed"] or letters["uncertain"]:

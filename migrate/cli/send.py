@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrate.cli.console import Console, Json, Quiet
+from migrate.cli.console import Console, Json, Quiet, warn
 from migrate.cli.instants import AsOf, instant
+
+if TYPE_CHECKING:
+    from migrate.delivery import Delivered, Waiting
 
 
 def send(
@@ -25,14 +28,19 @@ def send(
     from migrate.cli.progress import watching
     from migrate.cli.summary import tell_waiting
     from migrate.job import send as send_job
+    from migrate.monitoring import reported
 
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
-    with watching(console, config, moment) as watch:
-        delivered, now, waiting = send_job(config, moment, watch, processes=workers, until_empty=until_empty)
-    counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": now["queued"]}
-    console.result({"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale, "waiting": waiting.facts()})
+    with reported(config.monitoring, "send", warn) as ended:
+        with watching(console, config, moment) as watch:
+            delivered, now, waiting = send_job(config, moment, watch, processes=workers, until_empty=until_empty)
+        counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": now["queued"]}
+        facts = {"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale, "waiting": waiting.facts()}
+        code = _exit_code(delivered, waiting)
+        ended(code, facts)
+    console.result(facts)
     console.say(", ".join(f"{count:,} {word}" for word, count in counts.items()) + ".")
     if delivered.stale:
         console.need(
@@ -44,6 +52,10 @@ def send(
     tell_waiting(console, waiting.facts() | ({"until": None} if delivered.stale else {}), config.campaign)
     if delivered.stopped:
         print(f"Error: {delivered.stopped}", file=sys.stderr)
+    return code
+
+
+def _exit_code(delivered: Delivered, waiting: Waiting) -> int:
     if delivered.signal:
         return 128 + delivered.signal
     if delivered.stopped:

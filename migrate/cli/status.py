@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from migrate.cli.console import Console, Json, on_terminal
 from migrate.cli.instants import AsOf, instant
+from migrate.errors import ConfigError, OverdueError
 
 if TYPE_CHECKING:
     from migrate.campaign import CampaignSettings
@@ -19,15 +21,26 @@ if TYPE_CHECKING:
     from migrate.status import Parts, Status
 
 _BAR: Final = 50
+_SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})\s*(?P<unit>[mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+_LOOK: Final = "Look whether cron starts `migrate run`, and what it mailed; type `migrate run --quiet` to see what stops it."
 _DAYS: Final = 14
 """How many days the chart on a terminal has at most."""
 
 
-def status(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> None:
+def status(
+    ctx: typer.Context,
+    as_of: AsOf = None,
+    max_age: Annotated[
+        str | None, typer.Option("--max-age", metavar="TIME", help="Exit 7 if no run has completed within 26h (or 2d, 90m).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """The campaign at a glance: bar, burn-down, forecast, outbox, last run."""
     from migrate.ledger.engine import Ledger
     from migrate.status import status as look
 
+    limit = _span(max_age)
     config = ctx.obj.config()
     console = Console(json=as_json)
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
@@ -36,8 +49,45 @@ def status(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> Non
     console.result(found.facts())
     _days(console, found)
     _accounts(console, found, config.campaign)
+    _late(console, found, config.safety.stale_hours)
     _burn_down(console, found)
     _waiting(console, found, config.campaign)
+    if limit is not None:
+        _in_time(found, limit)
+
+
+def _span(text: str | None) -> timedelta | None:
+    """A length of time as it is typed: 26h, 2d or 90m. Raises ConfigError for anything else."""
+    if text is None:
+        return None
+    if not (found := _SPAN.fullmatch(text.strip())):
+        raise ConfigError(f"{text!r} is no length of time.", where="--max-age", hint="Type one such as 26h, 2d or 90m.")
+    return timedelta(**{_UNITS[found["unit"]]: int(found["number"])})
+
+
+def _in_time(found: Status, limit: timedelta) -> None:
+    """Raises OverdueError unless a run completed within the limit."""
+    done = found.last_completed_at
+    if done is None:
+        raise OverdueError(f"no run of {found.campaign} has completed yet.", hint=_LOOK)
+    if found.now - done > limit:
+        when = f"the last one that did was {_long(found.now - done)} ago, on {done:%Y-%m-%d %H:%M} UTC"
+        raise OverdueError(f"no run of {found.campaign} has completed within {_long(limit)}: {when}.", hint=_LOOK)
+
+
+def _late(console: Console, found: Status, stale_hours: int) -> None:
+    if found.last_run and found.now - found.last_run.as_of > timedelta(hours=stale_hours):
+        ago = f"{_long(found.now - found.last_run.as_of)} ago"
+        limit = f"[safety] stale_hours = {stale_hours}"
+        console.need(f"The last run was {ago}, more than {limit}: reminders wait until `migrate run` reads the directory again.", "yellow")
+
+
+def _long(span: timedelta) -> str:
+    """A length of time in the largest unit that says it well."""
+    minutes = round(span.total_seconds() / 60)
+    return (
+        _many(minutes, "minute") if minutes < 120 else _many(minutes // 60, "hour") if minutes < 72 * 60 else _many(minutes // 1440, "day")
+    )
 
 
 def _days(console: Console, found: Status) -> None:
@@ -51,6 +101,8 @@ def _days(console: Console, found: Status) -> None:
 
 
 def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> None:
+    from migrate.cli.summary import tell_noticed
+
     run, parts = found.last_run, found.accounts
     if run is None or parts is None:
         console.say("There has been no run yet. `migrate dry-run` shows what the first one would do.")
@@ -58,6 +110,8 @@ def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> No
     console.say()
     when = f"{run.as_of.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}"
     console.say(f"Run {run.run_id} as of {when}: {run.read:,} rows read, {run.rejected:,} rejected.")
+    noticed = {"rejections": run.rejections, "advice": run.advice, "rejected_known": found.rejected_known}
+    tell_noticed(console, noticed | {"caveats": run.caveats})
     if on_terminal() and parts.total:
         console.say(_bar(parts))
     rows = (("compliant", parts.compliant), ("not compliant", parts.not_compliant), ("out of scope", parts.out_of_scope))

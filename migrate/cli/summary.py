@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from migrate.cli.console import Console
+from migrate.cli.console import Console, masked
 
 if TYPE_CHECKING:
     from migrate.campaign import CampaignSettings
     from migrate.config import Config
 
+_ADDRESSES: Final = ("username", "email", "notification_emails", "manager_email")
 
-def tell(console: Console, facts: Mapping[str, Any], config: Config) -> None:
-    """Prints what was read, where people stand, what changed, and what became of every row."""
+
+def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) -> None:
+    """Prints under a name what was read, where people stand, what changed, and what became of every row."""
     campaign = config.campaign
     now = datetime.fromisoformat(facts["as_of"])
     left = campaign.days_left(now)
@@ -25,18 +27,70 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config) -> None:
         if left == 0
         else f"{-left} days after the cutoff"
     )
-    name = f"Run {facts['run_id']}" if "run_id" in facts else "Dry run"
     console.say(f"{name} of {facts['campaign']} as of {now.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}, {days}.")
     console.say(f"Read {facts['read']:,} rows: {facts['read'] - facts['rejected']:,} accounts, {facts['rejected']:,} rejected.")
     for title, subject in (("Standing", "standing"), ("Change", "changes"), ("Outcome", "outcomes")):
         if counts := facts[subject]:
             console.say()
             console.table([title, "Accounts" if subject != "outcomes" else "Rows"], _sorted(counts))
+    tell_noticed(console, facts)
     for word, count in _sorted(facts["unknown_words"]):
         console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
     for column, count in _sorted(facts["unreadable_instants"]):
         console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
+    if stale := too_old(datetime.fromisoformat(facts["directory_as_of"]), now, config):
+        console.need(f"{stale}: reminders wait until a fresh one is read. Confirmations go out.", "yellow")
     console.say()
+
+
+def tell_noticed(console: Console, facts: Mapping[str, Any]) -> None:
+    """Prints why rows were rejected and what is behind it (for a person, if there is something to mend or a known account among them), and
+    what makes the answer of the directory weaker."""
+    from migrate.rejections import lines
+
+    if facts["rejections"] or facts["advice"]:
+        console.say()
+    needed = facts["advice"] or facts["rejected_known"] or facts.get("stopped")
+    for line in lines(facts["rejections"]):
+        (console.need if needed else console.say)(f"Rejected: {line}.", "yellow")
+    for advice in facts["advice"]:
+        console.need(advice, "yellow")
+    if known := facts["rejected_known"]:
+        console.need(f"{still_recorded(known)}.", "yellow")
+    for caveat in facts["caveats"]:
+        console.need(f"Caveat: {caveat}.", "yellow")
+
+
+def still_recorded(known: int) -> str:
+    """What becomes of so many known accounts whose row was rejected, without the full stop."""
+    who = "1 known account was rejected: it stays" if known == 1 else f"{known:,} known accounts were rejected: they stay"
+    return f"{who} as recorded, neither gone nor changed"
+
+
+def too_old(speaks_of: datetime, now: datetime, config: Config) -> str | None:
+    """How old the data of a directory is, if that is too old to remind anybody by; without what follows."""
+    age = now - speaks_of
+    if age < timedelta(hours=config.safety.stale_hours):
+        return None
+    old = f"{age.days} days" if age.days > 1 else f"{age // timedelta(hours=1)} hours"
+    return f"The directory is {old} old (it speaks of {speaks_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z})"
+
+
+def tell_stop(console: Console, facts: Mapping[str, Any]) -> None:
+    """Prints what a stopped run would have changed, by column, and some accounts before and after."""
+    if columns := facts["changed_columns"]:
+        console.need("Columns that differ from what is recorded: " + ", ".join(f"{name} ({n:,})" for name, n in _sorted(columns)) + ".")
+    for each in facts["examples"]:
+        before, after = each["before"], each["after"]
+        unlike = [f"{name}: {_shown(name, before[name])} → {_shown(name, after[name]) if after else 'gone'}" for name in before]
+        console.need(f"Such as {each['account_id']}, {each['change']}: {'; '.join(unlike)}")
+
+
+def _shown(name: str, value: str | None) -> str:
+    """A value of an example: addresses masked, for what is printed ends up in mails and logs."""
+    if not value:
+        return "nothing"
+    return ", ".join(masked(each) for each in value.split(", ")) if name in _ADDRESSES else value
 
 
 def foretell(console: Console, letters: int, config: Config, now: datetime, *, waits: bool) -> None:

@@ -13,7 +13,7 @@ Two rules hold for every table:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,9 @@ from migrate.config.rehearsal import rehearsed
 from migrate.directory import DirectorySettings, table_model
 from migrate.errors import ConfigError
 from migrate.ledger.settings import LedgerSettings
+from migrate.mail.overrides import no_texts
 from migrate.mail.settings import MailSettings
+from migrate.monitoring.settings import MonitoringSettings
 from migrate.report.settings import ReportsSettings
 from migrate.safety import SafetySettings
 from migrate.schedule import ScheduleSettings
@@ -47,6 +49,7 @@ TABLES: dict[str, type[Settings]] = {
     "safety": SafetySettings,
     "ledger": LedgerSettings,
     "reports": ReportsSettings,
+    "monitoring": MonitoringSettings,
 }
 """Table → model, in the order of the file. `[directory]` has the model of its `kind`."""
 
@@ -71,6 +74,7 @@ class Config:
     safety: SafetySettings
     ledger: LedgerSettings
     reports: ReportsSettings
+    monitoring: MonitoringSettings
     digest: str
     settings: Mapping[str, str]
 
@@ -95,6 +99,8 @@ def load(path: Path) -> Config:
             tables[name] = model.model_validate(raw.get(name, {}))
         except ValidationError as error:
             found += complaints(name, model, error, raw.get(name, {}), references)
+    if {"campaign", "mail"} <= tables.keys():
+        found += _unwritten(tables["campaign"].language, anchored(tables["mail"], base).templates, references)
     if found:
         raise paragraph(str(path), found)
     whole = {name: anchored(table, base) for name, table in tables.items()}
@@ -124,6 +130,13 @@ def _idle(at: Key, raw: dict[str, Any]) -> bool:
         case ("mail", "maildir" | "smtp" as transport, _), {**mail}:
             return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
     return False
+
+
+def _unwritten(language: str, templates: Path | None, references: References) -> Iterator[Complaint]:
+    """A language that mails cannot be written in."""
+    at: Key = ("campaign", "language")
+    if said := no_texts(language, templates):
+        yield misfit(at, f"is {references.hidden.get(at) or repr(language)}, which {said}")
 
 
 def _models(raw: dict[str, Any], references: References, found: list[Complaint]) -> dict[str, type[BaseModel]]:

@@ -8,16 +8,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from migrate.config.references import Key, References
+from migrate.directory import DirectorySettings, settings_model
+from migrate.directory.registry import DIRECTORIES
 from migrate.errors import ConfigError
 
 _UNKNOWN, _WRONG, _MISSING = range(3)
 """In this order they are told: a misspelt key explains the missing one after it."""
+
+_GONE: Final[dict[Key, str]] = {("ledger", "keep_days"): "had no effect and is gone: delete it"}
+"""Settings that there were once → what to do with a line that still sets one."""
 
 _SECRET_WORDS = ("password", "secret", "token", "url", "key", "credential")
 
@@ -94,7 +99,12 @@ def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references
     if kind == "missing":
         return Complaint(_MISSING, where(at), "is missing", at)
     if kind == "extra_forbidden":
-        keys = _keys(_model_at(model, at[1:-1]))
+        if at in _GONE:
+            return Complaint(_UNKNOWN, where(at), _GONE[at])
+        owner = _model_at(model, at[1:-1])
+        if kinds := _kinds_with(str(at[-1]), owner):
+            return Complaint(_UNKNOWN, where(at), f"belongs to kind = {' or '.join(kinds)}: delete it")
+        keys = _keys(owner)
         meant = near(str(at[-1]), keys)
         advice = f"did you mean {meant}?" if meant else f"the settings of this table are {', '.join(keys)}"
         return Complaint(_UNKNOWN, where(at), f"is no setting; {advice}", (*at[:-1], meant) if meant else ())
@@ -107,6 +117,13 @@ def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references
     if kind == "value_error" and found is not None and found in what:
         found = None
     return Complaint(_WRONG, where(at), _said_of(found, what) if found else what)
+
+
+def _kinds_with(key: str, owner: type[BaseModel] | None) -> list[str]:
+    """The other kinds of directory, in quotes, that have a setting of this name, if it was found in the settings of a kind."""
+    if owner is None or not issubclass(owner, DirectorySettings):
+        return []
+    return [f'"{kind}"' for kind in DIRECTORIES if key in _keys(settings_model(kind))]
 
 
 def _said_of(found: str, what: str) -> str:

@@ -1,16 +1,24 @@
-"""Which of a table's columns is which of ours: `[directory.columns]`, `[directory.method_columns]`, or our own name."""
+"""Which of a table's columns is which of ours: `[directory.columns]`, `[directory.method_columns]`, or our own name.
+
+And, for a file whose header does not fit, which other line of it would.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 from migrate.accounts import ACCOUNT_COLUMNS
 from migrate.directory.interface import METHOD_PREFIX, DirectorySettings
 from migrate.directory.profiles import BESIDE, Profile, form, profile
 from migrate.errors import DirectoryError
+
+OPENING: Final = 50
+"""How many lines of a file, or rows of each sheet, are tried when the header does not fit."""
 
 _LOOSE = re.compile(r"[\s_-]+")
 _SHOWN = 12
@@ -128,3 +136,57 @@ def _last_resorts(known: Profile, present: Sequence[str], found: dict[str, int],
         if ours not in found and (index := _aliased(names, present, source, f"[{table}.columns] {ours}")) is not None:
             more |= {ours: index, RESORT + ours: index}
     return more
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A line or row that may be the header: where it is (`line 3`), the settings that say so, and the names in it."""
+
+    place: str
+    settings: dict[str, int | str]
+    names: Sequence[Any]
+
+    @property
+    def filled(self) -> list[str]:
+        return [text for name in self.names if name is not None and (text := str(name).strip())]
+
+    @property
+    def written(self) -> str:
+        """Its settings as they are typed."""
+        return " and ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in self.settings.items())
+
+
+def names_of(header: Iterable[Any]) -> list[str]:
+    """The names in a header as text."""
+    return ["" if name is None else str(name).strip() for name in header]
+
+
+def misplaced(
+    settings: DirectorySettings, error: DirectoryError, names: Sequence[str], candidates: Iterable[Candidate], *, place: str, source: str
+) -> DirectoryError:
+    """`error`, which `locate` raised of the header at `place`; or one that names the candidate that fits and how to say so.
+
+    A title has one field, a header three or more: if none fits, and what was taken for a header is a title, the first of the widest
+    candidates is named for a look beside the error itself.
+    """
+    widest: Candidate | None = None
+    for candidate in candidates:
+        try:
+            locate(settings, names_of(candidate.names), source=source)
+        except DirectoryError:
+            filled = candidate.filled
+            # Records have addresses, and the same word in two fields; headers have neither.
+            likely = len(filled) > 2 and len(set(filled)) == len(filled) and not any("@" in name for name in filled)
+            if likely and len(filled) > len(widest.filled if widest else []):
+                widest = candidate
+        else:
+            return DirectoryError(
+                f"{place} of {source} is no header that fits, but {candidate.place} is." if names else error.what,
+                where=f"[directory] {next(iter(candidate.settings))}",
+                hint=f"Write {candidate.written}.",
+            )
+    if widest is None or sum(map(bool, names)) > 1:
+        return error
+    listed = ", ".join(widest.filled[:_SHOWN]) + ", …" * (len(widest.filled) > _SHOWN)
+    hint = f"{error.hint or ''} If its header is {widest.place} ({listed}), write {widest.written} in [directory] first.".lstrip()
+    return DirectoryError(error.what, where=error.where, hint=hint)

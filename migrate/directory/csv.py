@@ -5,44 +5,41 @@ Text files are read as text throughout: "NA" is a surname and "007" no number. P
 
 from __future__ import annotations
 
-import csv
 import gzip
-import re
 import zlib
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder, lookup
+from codecs import lookup
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
-from migrate.directory.columns import locate
+from migrate.directory.columns import locate, misplaced, names_of
 from migrate.directory.interface import Directory, DirectorySettings
+from migrate.directory.textfile import TextFile
 from migrate.errors import DirectoryError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PATH: Final = "[directory] path"
-DELIMITERS: Final = ",;\t|"
-FIELD_CHARACTERS: Final = 1 << 20
-"""A field longer than this is a quotation mark that nobody closed, not a value."""
+    from migrate.directory.sheets import Workbook
 
-_BOMS: Final = ((BOM_UTF8, "utf-8-sig"), (BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16"))
+PATH: Final = "[directory] path"
 
 
 class CsvSettings(DirectorySettings):
-    """`[directory]` with `kind = "csv"`. `delimiter` is found out and `encoding` is UTF-8 (or what a byte order mark says) by default;
-    `sheet` is the first one of a workbook by default."""
+    """`[directory]` with `kind = "csv"`. By default `delimiter` is found out, `encoding` is what the file's beginning shows, `sheet` is
+    the first one of a workbook, and `header`, the number of the header's line or row, is that of the first that is not blank."""
 
     kind: Literal["csv"] = "csv"
     path: str = Field(min_length=1)
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     encoding: str | None = None
     sheet: str | None = None
+    header: int | None = Field(None, ge=1)
 
     @field_validator("encoding")
     @classmethod
@@ -64,11 +61,13 @@ class CsvDirectory(Directory):
     chunk_rows: ClassVar[int] = 25_000
 
     settings: CsvSettings
+    _caveats: tuple[str, ...] = ()
 
     def describe(self) -> str:
         return f"the file {self.settings.path}"
 
     def frames(self) -> Iterator[pd.DataFrame]:
+        self._caveats = ()
         path = Path(self.settings.path)
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "does not exist"
@@ -81,108 +80,66 @@ class CsvDirectory(Directory):
 
                     yield from parquet_frames(path, self.settings, self.chunk_rows)
                 case ".xlsx" | ".xlsm":
-                    from migrate.directory.sheets import xlsx_records
+                    from migrate.directory.sheets import Workbook
 
-                    yield from self._frames(xlsx_records(path, self.settings.sheet))
+                    yield from self._frames(Workbook(path, self.settings.sheet, self.settings.header), spreadsheet=True)
                 case ".xls" | ".ods":
                     raise DirectoryError(f"{path} is in a format that cannot be read.", where=PATH, hint="Save it as .xlsx or .csv.")
                 case _:
-                    yield from self._frames(self._records(path))
+                    yield from self._frames(TextFile(path, self.settings), spreadsheet=False)
 
-    def _records(self, path: Path) -> Iterator[list[str]]:
-        """The file's records, the header first."""
-        csv.field_size_limit(FIELD_CHARACTERS)
-        with _bytes(path) as raw:
-            encoding = self.settings.encoding or "utf-8"
-            start = raw.read(4)
-            encoding = next((found for bom, found in _BOMS if start.startswith(bom)), encoding)
-        with _bytes(path) as raw, TextIOWrapper(raw, encoding=encoding, newline="") as text:
-            try:
-                delimiter = self.settings.delimiter or ("\t" if ".tsv" in path.suffixes else _sniffed(text))
-                records = csv.reader(text, delimiter=delimiter, strict=True)
-                yield from (record for record in records if record)
-            except UnicodeError as error:
-                line = _undecodable_line(path, encoding)
-                raise DirectoryError(
-                    f"line {line} of {path} is not {encoding}.",
-                    where="[directory] encoding",
-                    hint='Name the file\'s encoding there; Excel for Windows writes "cp1252".',
-                ) from error
-            except csv.Error as error:
-                raise DirectoryError(
-                    f"{path} cannot be taken apart near line {records.line_num} ({error}): a quotation mark is not closed or not doubled, "
-                    "or the file was cut off.",
-                    where=PATH,
-                    hint="Export it again, or name its delimiter in [directory] delimiter.",
-                ) from error
+    def caveats(self) -> tuple[str, ...]:
+        """What was read otherwise than it stands there, a sentence each; complete once `frames` is exhausted."""
+        return self._caveats
 
-    def _frames(self, records: Iterator[list[Any]]) -> Iterator[pd.DataFrame]:
+    def as_of(self) -> datetime | None:
+        """The UTC instant at which the file was last modified, which is the moment it speaks of; None if that cannot be told."""
+        try:
+            return datetime.fromtimestamp(Path(self.settings.path).stat().st_mtime, UTC)
+        except (OSError, OverflowError, ValueError):
+            return None
+
+    def _frames(self, source: TextFile | Workbook, *, spreadsheet: bool) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
+        from migrate.directory import artefacts
         from migrate.directory.text import column
 
-        header = next(records, None)
-        if header is None:
-            raise DirectoryError(f"{self.settings.path} is empty; not even a header is there.", where=PATH, hint="Export it again.")
-        names = [str(name if name is not None else "").strip() for name in header]
-        found = locate(self.settings, names, source=self.settings.path)
+        records: Iterator[list[Any]] = source.records()
+        names, found = self._header(source, records)
+        id_at, width = found["account_id"], len(names)
+        trailing = False
         position = 0
         while chunk := list(islice(records, self.chunk_rows)):
-            reasons = [None if len(record) == len(names) else _ragged(len(record), len(names)) for record in chunk]
-            for record, reason in zip(chunk, reasons, strict=True):
-                if reason is not None:
-                    _square(record, len(names), found["account_id"])
+            if position == 0 and (trailing := artefacts.surplus(chunk, width)):
+                name = Path(self.settings.path).name
+                self._caveats = (f"every row of {name} has one empty field more than the header: it was read without it",)
+            if trailing:
+                for record in chunk:
+                    if len(record) == width + 1 and record[-1] in ("", None):
+                        record.pop()
+            reasons = dict(artefacts.squared(chunk, width, id_at, position + 1))
             columns = list(zip(*chunk, strict=True))
             frame = pd.DataFrame({name: column(columns[i]) for name, i in found.items()})
-            frame["rejection"] = pd.Series(reasons, dtype="str")
+            artefacts.judge(frame, reasons, chunk, names, id_at, position + 1, spreadsheet=spreadsheet)
+            frame["rejection"] = pd.Series(reasons, index=range(len(frame)), dtype="str")
             frame["position"] = range(position + 1, position + len(frame) + 1)
             position += len(frame)
             yield frame
 
-
-def _ragged(fields: int, expected: int) -> str:
-    return f"{fields} fields where the header has {expected}"
-
-
-def _square(record: list[Any], fields: int, id_at: int) -> None:
-    """Make a ragged record as long as the header.
-
-    Which field is which is no longer certain: in a record with a field too many, only a first field is still what it seems.
-    """
-    if len(record) > fields:
-        kept = record[0] if id_at == 0 else ""
-        record[:] = [""] * fields
-        record[id_at] = kept
-    else:
-        record.extend([""] * (fields - len(record)))
-
-
-def _bytes(path: Path) -> IO[bytes]:
-    if path.suffix.casefold() == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _sniffed(text: TextIOWrapper) -> str:
-    """The delimiter that takes the header apart into the most names."""
-    header = next((line for line in iter(text.readline, "") if line.strip()), "")
-    text.seek(0)
-    bare = re.sub(r'"[^"]*"', "", header)
-    return max(DELIMITERS, key=bare.count)
-
-
-def _undecodable_line(path: Path, encoding: str) -> int:
-    """The number of the first line with bytes that are not in the encoding."""
-    decoder, line = getincrementaldecoder(encoding)(), 1
-    with _bytes(path) as raw:
-        while block := raw.read(1 << 16):
-            try:
-                line += decoder.decode(block).count("\n")
-            except UnicodeDecodeError as error:
-                return line + error.object[: error.start].decode(encoding, "replace").count("\n")
-            except UnicodeError:  # what UTF-16 says of a file without a byte order mark
-                return line
-    return line
+    def _header(self, source: TextFile | Workbook, records: Iterator[list[Any]]) -> tuple[list[str], dict[str, int]]:
+        """The names in the header, and which of them are ours."""
+        path = self.settings.path
+        header = next(records, None)
+        names = names_of(header or ())
+        try:
+            if header is None and self.settings.header is not None:
+                raise DirectoryError(f"{path} has no {source.header}.", where="[directory] header", hint="Correct it, or take it away.")
+            if header is None:
+                raise DirectoryError(f"{path} is empty; not even a header is there.", where=PATH, hint="Export it again.")
+            return names, locate(self.settings, names, source=path)
+        except DirectoryError as error:
+            raise misplaced(self.settings, error, names, source.candidates(), place=source.header, source=path) from None
 
 
 @contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
-from migrate.directory.columns import locate
+from migrate.directory.artefacts import HOLLOW
+from migrate.directory.columns import OPENING, Candidate, locate
 from migrate.directory.interface import DirectorySettings, near
 from migrate.errors import DirectoryError
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PATH = "[directory] path"
+_NOWHERE: Final = (1 << 30, 0)
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 
 
 def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> Iterator[pd.DataFrame]:
@@ -42,34 +47,129 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
         raise DirectoryError(f"{path} is no complete Parquet file ({said}).", where=_PATH, hint="Copy or export it again.") from error
 
 
-def xlsx_records(path: Path, sheet: str | None) -> Iterator[list[Any]]:
-    """The records of a sheet, the header first; wholly empty rows, which spreadsheets leave behind, are no records."""
-    try:
-        from openpyxl import load_workbook  # type: ignore[import-untyped]
-        from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
-    except ImportError as error:
-        hint = "Install it: pip install 'sms-migrate[xlsx]'"
-        raise DirectoryError("reading a workbook needs openpyxl.", where=_PATH, hint=hint) from error
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
+class Workbook:
+    """A sheet of an XLSX workbook."""
+
+    def __init__(self, path: Path, sheet: str | None, header: int | None) -> None:
+        self._path = path
+        self._sheet = sheet
+        self._row = header
+        self.header = f"row {header or 1}"
+        """Where the header was looked for."""
+
+    def records(self) -> Iterator[list[Any]]:
+        """The sheet's records, the header first; wholly empty rows, which spreadsheets leave behind, are no records.
+
+        A cell whose formula has no stored value is `HOLLOW`.
+        """
+        with self._opened() as book:
+            sheet = self._chosen(book)
+            fields = 0
+            for number, record in self._rows(sheet):
+                if not fields and self._row is not None and number != self._row:
+                    if number < self._row:
+                        continue
+                    record = [""]  # the header was said to be in an empty row; the next row that holds something is not it
+                if not fields:
+                    fields = len(record)
+                    self.header = f"row {self._row or number} of the sheet {sheet.title!r}"
+                # A sheet stores no empty cells at the end of a row: a short row is whole.
+                yield record + [None] * (fields - len(record))
+
+    def candidates(self) -> Iterator[Candidate]:
+        """What each of the first rows would be as a header, first of the sheet that is read, then of the others."""
+        with self._opened() as book:
+            chosen = self._chosen(book)
+            for sheet in (chosen, *(each for each in book.worksheets if each.title != chosen.title)):
+                said: dict[str, int | str] = {} if sheet.title == chosen.title else {"sheet": sheet.title}
+                sheet.reset_dimensions()
+                for number, row in enumerate(sheet.iter_rows(max_row=OPENING, values_only=True), start=1):
+                    if any(value is not None for value in row):
+                        at: dict[str, int | str] = {"header": number} if number > 1 or not said or self._row is not None else {}
+                        yield Candidate(f"row {number} of the sheet {sheet.title!r}", said | at, row)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         try:
-            if sheet is not None and sheet not in book.sheetnames:
-                raise DirectoryError(f"{path} has no sheet {sheet!r}; {near(sheet, book.sheetnames)}", where="[directory] sheet")
-            yield from _filled(book[sheet] if sheet is not None else book.worksheets[0])
-        finally:
-            book.close()
-    except (BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, zlib.error) as error:
-        hint = "Save it again as .xlsx, without a password."
-        raise DirectoryError(f"{path} is no complete workbook ({error}).", where=_PATH, hint=hint) from error
+            from openpyxl import load_workbook  # type: ignore[import-untyped]
+            from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
+        except ImportError as error:
+            hint = "Install it: pip install 'sms-migrate[xlsx]'"
+            raise DirectoryError("reading a workbook needs openpyxl.", where=_PATH, hint=hint) from error
+        try:
+            book = load_workbook(self._path, read_only=True, data_only=True)
+            try:
+                yield book
+            finally:
+                book.close()
+        except (BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, zlib.error) as error:
+            hint = "Save it again as .xlsx, without a password."
+            raise DirectoryError(f"{self._path} is no complete workbook ({error}).", where=_PATH, hint=hint) from error
+
+    def _chosen(self, book: Any) -> Any:
+        if self._sheet is not None and self._sheet not in book.sheetnames:
+            raise DirectoryError(
+                f"{self._path} has no sheet {self._sheet!r}; {near(self._sheet, book.sheetnames)}", where="[directory] sheet"
+            )
+        return book[self._sheet] if self._sheet is not None else book.worksheets[0]
+
+    def _rows(self, sheet: Any) -> Iterator[tuple[int, list[Any]]]:
+        """The rows that are not wholly empty, with their numbers."""
+        sheet.reset_dimensions()  # what a file says of its own size is not always so, and rows beyond it would be left out
+        hollow = _hollow(self._path, sheet._worksheet_path)  # noqa: SLF001 - it has no other name for its part of the archive
+        row_at, at = next(hollow, _NOWHERE)
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            record = list(row)
+            while row_at <= number:
+                if row_at == number:
+                    record.extend([None] * (at - len(record)))
+                    record[at - 1] = HOLLOW
+                row_at, at = next(hollow, _NOWHERE)
+            while record and record[-1] is None:
+                record.pop()
+            if record:
+                yield number, record
 
 
-def _filled(sheet: Any) -> Iterator[list[Any]]:
-    fields = 0
-    for row in sheet.iter_rows(values_only=True):
-        record = list(row)
-        while record and record[-1] is None:
-            record.pop()
-        if record:
-            fields = fields or len(record)
-            # A sheet stores no empty cells at the end of a row: a short row is whole.
-            yield record + [None] * (fields - len(record))
+def _hollow(path: Path, part: str) -> Iterator[tuple[int, int]]:
+    """Row and column of each formula without a stored value, in the sheet's order, which openpyxl does not tell from empty cells.
+
+    A program that writes workbooks without calculating leaves them. A text of no characters is a value: `t="str"` with an empty `v`.
+    """
+    from openpyxl.utils.cell import coordinate_to_tuple  # type: ignore[import-untyped]
+    from openpyxl.xml.functions import iterparse  # type: ignore[import-untyped]
+
+    with ZipFile(path) as archive:
+        with archive.open(part) as raw:
+            if not _has_formulas(raw):
+                return
+        with archive.open(part) as raw:
+            number = 0
+            data = None
+            for event, element in iterparse(raw, events=("start", "end")):
+                tag = _local(element)
+                if event == "start":
+                    data = element if tag == "sheetData" else data
+                elif tag == "row" and data is not None:
+                    number = int(float(element.get("r", number + 1)))
+                    for column, cell in enumerate(element, start=1):
+                        if len(cell) and _local(cell[0]) == "f" and not _stored(cell):  # a cell's formula comes before its value
+                            yield number, coordinate_to_tuple(cell.get("r"))[1] if cell.get("r") else column
+                    data.clear()
+
+
+def _local(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _stored(cell: Any) -> bool:
+    return any(_local(each) == "v" and (each.text or cell.get("t") == "str") for each in cell)
+
+
+def _has_formulas(raw: IO[bytes]) -> bool:
+    end = b""
+    while block := raw.read(1 << 18):
+        if _FORMULA.search(end + block):
+            return True
+        end = block[-40:]
+    return False

@@ -41,6 +41,7 @@ _CUTOFF: Final = {
 class Explained:
     """One account. `account` has what the directory says of it (phone masked); `why` is the rule that gave its standing, in words.
 
+    `rejected` is why its row was rejected in the last run, if it was: everything else is then as it was recorded before.
     `letter` is the one whose reference was asked for. `next` is None if no reminder comes; `next_why` says why none does, or what may
     still be in its way.
     """
@@ -55,6 +56,7 @@ class Explained:
     migrated_at: datetime | None
     outcome: str | None
     outcome_reason: str | None
+    rejected: str | None
     exemption: InForce | None
     pause: InForce | None
     changes: tuple[Change, ...]
@@ -98,6 +100,7 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
         migrated_at=row["migrated_at"],
         outcome=row["outcome"],
         outcome_reason=row["outcome_reason"],
+        rejected=row["outcome_reason"] if row["outcome"] == "rejected" and row["gone_at"] is None else None,
         exemption=exempt,
         pause=paused,
         changes=changes(connection, campaign_id, account_id),

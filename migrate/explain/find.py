@@ -41,12 +41,26 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> tuple[str, 
             f"{asked!r} belongs or belonged to {len(matches):,} accounts: {shown}{more}.",
             hint=f"Type one id, as in `migrate explain {shlex.quote(matches[0])}`." if matches[0].isprintable() else None,
         )
+    if reason := _rejected(connection, campaign_id, asked):
+        raise ConfigError(
+            f"the row of {asked!r} was rejected in the last run, and nothing is known of it from before: {reason}.",
+            hint="`migrate check` says what to do about rejected rows.",
+        )
     if len(as_typed(asked)) == LENGTH and set(as_typed(asked)) <= set(ALPHABET):
         raise ConfigError(
             f"there is no letter {as_typed(asked)}, and no account of that name. A mail that carries this reference is not genuine.",
             hint="Compare it with the mail once more, character by character.",
         )
     raise ConfigError(f"no account matches {asked!r}.", hint="Type an account id, a username, an address or the reference of a letter.")
+
+
+def _rejected(connection: sa.Connection, campaign_id: int, account_id: str) -> str | None:
+    """Why the last run rejected the row of an id that no run has accepted."""
+    r, run = schema.rejection.c, schema.run.c
+    last = sa.select(sa.func.max(run.seq)).where(run.campaign_id == campaign_id).scalar_subquery()
+    wanted = sa.select(r.rejection).where(r.run_seq == last, r.account_id == account_id).order_by(r.position).limit(1)
+    found = connection.execute(wanted).scalar()
+    return None if found is None else str(found)
 
 
 def elsewhere(found: sa.RowMapping) -> ConfigError:

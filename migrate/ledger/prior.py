@@ -44,6 +44,13 @@ class Prior:
             sa.select(*(a[name] for name in RECORD_COLUMNS)).where(*self._within(a, low, high)).order_by(a.account_id), RECORD_COLUMNS
         )
 
+    def these(self, ids: Sequence[str]) -> pd.DataFrame:
+        """`RECORD_COLUMNS` of some accounts, whatever became of them."""
+        a = schema.account.c
+        wanted = sa.select(*(a[name] for name in RECORD_COLUMNS)).where(a.campaign_id == self.campaign_id)
+        found = [self._fetch(wanted.where(a.account_id.in_(some)), RECORD_COLUMNS) for some in batches(ids, _ASKED)]
+        return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
+
     def known(self) -> int:
         """How many accounts the last accepted read had."""
         a = schema.account.c

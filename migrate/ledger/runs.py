@@ -100,6 +100,14 @@ def last(connection: sa.Connection, campaign_id: int | None, *, completed: bool 
     return _latest(connection, campaign_id, *where)
 
 
+def completed_at(connection: sa.Connection, campaign_id: int | None, now: datetime) -> datetime | None:
+    """When a run last came to its end, of those that were made for `now` or an earlier instant: a clock far ahead completes nothing."""
+    r = schema.run.c
+    latest = sa.select(sa.func.max(r.finished_at)).where(r.campaign_id == campaign_id, r.state == "completed", r.as_of <= now)
+    found: datetime | None = connection.execute(latest).scalar_one()
+    return found
+
+
 def last_completed_between(connection: sa.Connection, campaign_id: int | None, begins: datetime, ends: datetime) -> Run | None:
     """The latest completed run whose `as_of` lies in `[begins, ends)`, such as a calendar day of the campaign."""
     as_of = schema.run.c.as_of

@@ -1,4 +1,4 @@
-"""`[ledger]`: where the ledger lives and how long it remembers."""
+"""`[ledger]`: where the ledger lives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ class LedgerSettings(Settings):
     folder for what the next run need not look at again; without one (default: beside a SQLite file) every run looks at everything."""
 
     url: str = Field("sqlite:///migrate.db", min_length=1, repr=False)
-    keep_days: int = Field(1095, ge=1)
     image: Path | None = None
 
     @property

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import pandas as pd
 
-_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ATOM: Final = r"[A-Za-z0-9!$%&'*+/=?^_`{|}~-]+"
+"""Without `#`, which may be in an address and hardly ever is: such an address gets a closer look."""
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ORDINARY: Final = rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
 """What nearly every address looks like. Such an address needs its lengths looked at and nothing else."""
@@ -16,6 +17,9 @@ _ORDINARY_RE: Final = re.compile(_ORDINARY)
 _LONG_LABEL: Final = r"@.*[^.@]{64}"
 _LONG_LOCAL: Final = r"^[^@]{65}"
 _LONG_RE: Final = re.compile(rf"{_LONG_LABEL}|{_LONG_LOCAL}")
+
+_GUEST: Final = re.compile(r"#ext#.*@", re.IGNORECASE | re.DOTALL)
+"""Entra ID's sign-in name of somebody invited from elsewhere: `name_example.org#EXT#@tenant.onmicrosoft.com`."""
 
 LONGEST: Final = 254
 """Octets of an address, RFC 5321 §4.5.3.1.3 (a path of 256 with its angle brackets)."""
@@ -51,6 +55,8 @@ def _closer_look(address: str) -> str | None:
         return "it has a control character or a line break in it"
     if len(address.encode("utf-8", "surrogatepass")) > LONGEST:
         return f"it is longer than {LONGEST} characters"
+    if _GUEST.search(address):
+        return "it is a guest's sign-in name, which no mailbox has"
     if not address.startswith('"'):
         if any(character.isspace() for character in address):
             return "it has a space in it"

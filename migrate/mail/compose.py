@@ -22,12 +22,12 @@ from migrate.mail.facts import Facts, clean, cleaned, label, one
 from migrate.mail.kinds import KINDS
 from migrate.mail.letters import Letter, assemble
 from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
+from migrate.mail.overrides import LANGUAGE, PARTS, written_in
 from migrate.mail.sample import samples
 from migrate.mail.settings import MailSettings
 from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missing, slot, steady
-from migrate.mail.templates import PARTS, Sources, compiled, environment, trees
+from migrate.mail.templates import Sources, compiled, environment, trees
 
-LANGUAGE: Final = "en"
 _BY_PHONE: Final = {"sms": ("text message",), "voice": ("phone call",), "phone": ("text message", "phone call")}
 _UNDEFINED: Final = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
 _LONGEST_USERNAME: Final = 254
@@ -50,6 +50,7 @@ class Composer:
 
     `sources` are the texts of all templates in use, by name, and under `settings` the values of the configuration that a letter shows
     or is sent with (no secrets); `digest` is their SHA-256. Equal digests and equal arguments give equal letters.
+    `files` tells which template came from where, and `language` is what letters are written in.
     With `redirect_to`, in a rehearsal, every letter goes to that address. It says what it would say to the person, whose address the
     subject names.
     """
@@ -57,14 +58,15 @@ class Composer:
     def __init__(self, mail: MailSettings, campaign: CampaignSettings, redirect_to: str | None = None) -> None:
         self._campaign = campaign
         self.redirect_to = redirect_to
-        self._files = Sources(mail.templates)
-        text, html = environment(self._files, html=False), environment(self._files, html=True)
+        self.files = Sources(mail.templates)
+        self.language = written_in(campaign.language)
+        text, html = environment(self.files, html=False), environment(self.files, html=True)
         self._templates: dict[str, tuple[jinja2.Template, ...]] = {}
         self._alike: dict[str, bool] = {}  # whether letters of a kind differ in their persons' values alone
         for kind in KINDS:
             of_kind = [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS]
-            self._templates[kind] = tuple(compiled(env, self._files, name) for env, name in of_kind)
-            read = {name: tree for env, part in of_kind for name, tree in trees(env, self._files, part).items()}
+            self._templates[kind] = tuple(compiled(env, self.files, name) for env, name in of_kind)
+            read = {name: tree for env, part in of_kind for name, tree in trees(env, self.files, part).items()}
             self._alike[kind] = redirect_to is None and only_prints(read.values())
         self._skeletons: dict[Hashable, Skeleton | None] = {}
         self._campaign_words = _campaign_words(campaign)
@@ -73,7 +75,9 @@ class Composer:
         settings = {"mail": _mail_values(mail), "campaign": {**self._campaign_words, "timezone": campaign.timezone}}
         if redirect_to:
             settings["safety"] = {"redirect_to": redirect_to}
-        used = {**self._files.texts, "settings": json.dumps(settings, sort_keys=True)}
+        if self.language != LANGUAGE:
+            settings["campaign"]["language"] = self.language
+        used = {**self.files.texts, "settings": json.dumps(settings, sort_keys=True)}
         self.sources = dict(sorted(used.items()))
         self.digest = hashlib.sha256(json.dumps(self.sources).encode()).hexdigest()
 
@@ -117,7 +121,7 @@ class Composer:
             subject=subject,
             text=filled.text,
             html=filled.html,
-            language=LANGUAGE,
+            language=self.language,
             reference=reference,
             message=message,
             needs_smtputf8=not address.isascii(),
@@ -134,7 +138,7 @@ class Composer:
             "X-Migrate-Kind": kind,
             "X-Migrate-Occasion": occasion,
             "X-Migrate-Reference": reference,
-            "Content-Language": LANGUAGE,
+            "Content-Language": self.language,
         }
 
     def _skeleton(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> Skeleton | None:
@@ -165,9 +169,11 @@ class Composer:
 
         Also raises for a file in the operator's folder that no letter uses: most likely its name is misspelt, and ours would be sent.
         """
-        if unused := [name for name in self._files.overriding() if name not in self._files.texts]:
-            path = self._files.path(unused[0])
-            raise TemplateError("no letter uses this template", where=str(path), hint=f"The kinds are {', '.join(KINDS)}.")
+        if unused := self.files.misspelt():
+            path, meant = unused[0]
+            others = f" Nor is any of these used: {', '.join(str(other) for other, _ in unused[1:])}." if unused[1:] else ""
+            hint = f"Letters are made from {meant}." if meant else f"The kinds are {', '.join(KINDS)}."
+            raise TemplateError("no letter uses this template.", where=str(path), hint=hint + others)
         for kind in KINDS:
             for sample in samples(kind, self._campaign):
                 try:
@@ -192,7 +198,7 @@ class Composer:
         otherwise = [one(method) for method in facts.methods if method not in _BY_PHONE and method != "backup_code"]
         return {
             "kind": kind,
-            "language": LANGUAGE,
+            "language": self.language,
             "campaign": self._campaign_words,
             "account": {
                 **{name: person[name] for name in OF_ACCOUNT},
@@ -237,7 +243,7 @@ class Composer:
     def _one_line(self, subject: str, name: str) -> str:
         if subject and subject.isprintable():
             return subject
-        where = str(self._files.path(name))
+        where = str(self.files.path(name))
         if not subject:
             raise UnrenderableError("the subject is empty", where=where, variable="subject")
         if any(unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") for character in subject):

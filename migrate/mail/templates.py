@@ -21,9 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from migrate.errors import TemplateError
 from migrate.mail.facts import listed
-from migrate.resources import resource
+from migrate.mail.overrides import astray, mail_folder, shipped
 
-PARTS: Final = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 STYLE: Final = "_frame/style.css"
 
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -35,8 +34,8 @@ class Sources:
     """Where a template's text comes from; remembers every text it gave, by name, and its syntax tree once it was asked for."""
 
     def __init__(self, override: Path | None) -> None:
-        ours = resource("templates") / "mail"
-        self._folders = (ours,) if override is None else (_mail_folder(override), ours)
+        self._override = override
+        self._folders = (shipped(),) if override is None else (_mail_folder(override), shipped())
         self.texts: dict[str, str] = {}
         self._trees: dict[str, nodes.Template] = {}
 
@@ -66,19 +65,31 @@ class Sources:
             self._trees[name] = env.parse(self.texts[name], name, str(self.path(name)))
         return self._trees[name]
 
-    def overriding(self) -> tuple[str, ...]:
-        """The names of the templates in the operator's folder, whether or not anything uses them."""
-        if len(self._folders) == 1:
-            return ()
-        folder = self._folders[0]
-        return tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.j2")))
+    def own(self) -> tuple[str, ...]:
+        """The names of the texts that came from the operator's folder."""
+        given = {name: self.path(name) for name in sorted(self.texts)}
+        return tuple(name for name, path in given.items() if path and path == self._folders[0] / name) if self._override else ()
+
+    def unchanged(self) -> tuple[str, ...]:
+        """The names of the templates that say what ours say, be they ours or a copy."""
+        ours = {name: shipped() / name for name in sorted(self.texts) if name.endswith(".j2")}
+        return tuple(name for name, path in ours.items() if path.is_file() and path.read_text(encoding="utf-8") == self.texts[name])
+
+    def astray(self) -> tuple[tuple[Path, Path | None], ...]:
+        """The files in the operator's folder that gave no text, each with the path at which one would, if its name tells."""
+        return tuple(astray(self._override, self.texts)) if self._override else ()
+
+    def misspelt(self) -> tuple[tuple[Path, Path | None], ...]:
+        """Those of them that lie among the mails as templates, by a name that none of ours has."""
+        home = self._folders[0]
+        among = [each for each in self.astray() if each[0].suffix == ".j2" and each[0].is_relative_to(home)]
+        return tuple(each for each in among if not (shipped() / each[0].relative_to(home)).is_file())
 
 
 def _mail_folder(override: Path) -> Path:
     if not override.is_dir():
         raise TemplateError(f"{override} is no folder", where="[mail] templates", hint="`migrate init --templates` writes one.")
-    # A copy of the whole `templates/` holds the mails one level down.
-    return override / "mail" if (override / "mail").is_dir() else override
+    return mail_folder(override)
 
 
 class _Loader(jinja2.BaseLoader):

@@ -34,6 +34,7 @@ def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: 
             "read_at": instant(run.directory_read_at),
             "rows": run.read,
             "rejected": run.rejected,
+            "caveats": list(run.counts.get("caveats", ())),
         },
         "configuration_digest": run.config_digest,
         "templates_digest": run.mail_digest,

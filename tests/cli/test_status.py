@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import sqlite3
 import sys
 from datetime import date, timedelta
 from pathlib import Path
@@ -119,6 +121,73 @@ def test_after_the_cutoff_it_speaks_of_the_past(campaign: Campaign, capsys: pyte
     assert "text messages worked until" in out
     assert "the cutoff was 1 day ago" in out
     assert "Forecast" not in out
+
+
+def aged(campaign: Campaign, capsys: pytest.CaptureFixture[str], max_age: str, as_of: str) -> tuple[int, str]:
+    code = main(["--config", str(campaign.path), "status", "--max-age", max_age, "--as-of", as_of])
+    captured = capsys.readouterr()
+    assert "Letters: " in captured.out, "the status is told all the same"
+    return code, captured.err
+
+
+@pytest.mark.parametrize("max_age", ["26h", "2d", "1560m", " 26 h "])
+def test_a_run_that_completed_in_time_is_exit_0(campaign: Campaign, capsys: pytest.CaptureFixture[str], max_age: str) -> None:
+    assert aged(campaign, capsys, max_age, "2024-01-13T07:00") == (0, "")
+
+
+@pytest.mark.parametrize(("max_age", "limit"), [("24h", "24 hours"), ("1d", "24 hours"), ("90m", "90 minutes")])
+def test_a_run_that_completed_longer_ago_is_exit_7(
+    campaign: Campaign, capsys: pytest.CaptureFixture[str], max_age: str, limit: str
+) -> None:
+    code, err = aged(campaign, capsys, max_age, "2024-01-13T07:00")
+    assert code == 7
+    assert f"no run of sms-retirement has completed within {limit}: the last one that did was 25 hours ago, on 2024-01-12 14:00 UTC." in err
+
+
+def test_a_run_that_did_not_complete_does_not_count(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect(campaign.ledger) as ledger:
+        ledger.execute("UPDATE run SET state = 'recorded', finished_at = NULL WHERE run_id = 'r00002'")
+    ledger.close()
+    code, err = aged(campaign, capsys, "26h", "2024-01-13T07:00")
+    assert (code, "11 days ago, on 2024-01-02" in err) == (7, True)
+
+
+def test_no_run_at_all_is_exit_7(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, err = aged(Campaign(tmp_path), capsys, "26h", "2024-01-13T07:00")
+    assert code == 7
+    assert "no run of sms-retirement has completed yet." in err
+
+
+def test_the_guides_line_for_cron_is_one_that_can_be_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^[0-9* ]+cd \S+ && \.venv/bin/migrate --config config\.toml (status .*) > /dev/null$", guide, re.MULTILINE)
+    assert main(["--config", str(Campaign(tmp_path).path), *line.split()]) == 7
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_run_by_a_clock_far_ahead_is_none_that_completed_in_time(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    assert aged(campaign, capsys, "2d", "2024-01-03T07:00") == (0, "")
+    code, err = aged(campaign, capsys, "2d", "2024-01-11T07:00")
+    assert (code, "9 days ago, on 2024-01-02" in err) == (7, True)
+    assert aged(campaign, capsys, "2d", "2024-01-12T06:00") == (0, ""), "the very instant for which it was made"
+
+
+def test_json_and_the_exit_code_come_together(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", str(campaign.path), "status", "--max-age", "1h", "--as-of", "2024-01-13T07:00", "--json"]) == 7
+    assert json.loads(capsys.readouterr().out)["last_completed_at"].startswith("2024-01-12T14:00:")
+
+
+@pytest.mark.parametrize("text", ["26", "h", "-1h", "1w", "1.5h", "tomorrow", ""])
+def test_what_is_no_length_of_time_is_one_sentence(campaign: Campaign, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert main(["--config", str(campaign.path), "status", "--max-age", text]) == 2
+    assert capsys.readouterr().err == f"Error: --max-age: {text!r} is no length of time. Type one such as 26h, 2d or 90m.\n"
+
+
+def test_a_week_without_a_run_is_said_and_a_day_is_not(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "The last run was 7 days ago, more than [safety] stale_hours = 36"
+    for as_of, there in (("2024-01-13T17:59", False), ("2024-01-19T06:00", True)):
+        assert main(["--config", str(campaign.path), "status", "--as-of", as_of]) == 0
+        assert (said in capsys.readouterr().out) is there
 
 
 def test_a_bad_instant_is_one_sentence(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:

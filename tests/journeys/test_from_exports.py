@@ -117,6 +117,7 @@ def test_entra_registration_details_and_users() -> None:
         "sms_only": 150, "sms_default": 150, "sms_fallback": 150, "no_second_step": 150, "inactive": 300, "migrated": 2100,
     }  # fmt: skip
     assert ran["letters"]["sent"] == 300
+    assert any("300 accounts have no row in" in caveat and "(0 of them enabled)" in caveat for caveat in ran["caveats"])
     assert {row["email"] for row in accounts()} >= {"mail0@contoso.com", "mail2999@contoso.com"}
 
 
@@ -170,6 +171,8 @@ def test_gam_users_of_whom_nobody_is_called_compliant() -> None:
     assert ran["standing"]["unknown"] == 300
     assert ran["letters"]["sent"] == 300
     assert {row["account_id"] for row in accounts() if row["compliant"] == "true"} == set()
+    assert any("text messages cannot be told" in caveat for caveat in ran["caveats"])
+    assert "text messages cannot be told" in done("check").out
 
 
 QUERIES = {

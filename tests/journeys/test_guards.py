@@ -71,7 +71,10 @@ def old(told_once: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> O
 
 
 def refused(office: Office, faulty: Faulty, *more: str) -> Done:
-    """A run and a dry run on that directory: both stop with one paragraph, and nothing is recorded, sent or reported."""
+    """A run and a dry run on that directory: both end with one paragraph, and nothing is recorded or sent.
+
+    The run leaves the folder of a dry run, which is taken away again.
+    """
     before, remembered = office.fingerprints(), office.remembered()
     reports = sorted(path.name for path in (office.folder / "reports").iterdir())
     says, accepted = REFUSED[faulty]
@@ -81,7 +84,11 @@ def refused(office: Office, faulty: Faulty, *more: str) -> Done:
         (line,) = done.err.splitlines()
         assert line.startswith(f"Error: {says} Nothing was recorded and nothing sent.")
         assert ("--accept-directory" in line) is accepted
-        assert done.out == ""
+        assert "rows: " in done.out
+    stopped = office.folder / "reports" / "stopped-2024-01-03"
+    assert {"plan.csv", "outcomes.csv", "rejected.csv", "previews"} <= {path.name for path in stopped.iterdir()}
+    shutil.rmtree(stopped)
+    shutil.rmtree(office.folder / "reports" / "dry-run-2024-01-03")
     assert office.remembered() == remembered
     assert {name: digest for name, digest in office.fingerprints().items() if "migrate.db" not in name} == {
         name: digest for name, digest in before.items() if "migrate.db" not in name

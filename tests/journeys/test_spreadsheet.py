@@ -177,6 +177,9 @@ def test_an_id_that_the_spreadsheet_rewrote_is_refused_by_name_and_the_way_round
         assert f"account_id was {account_id!r}, is " in said
     assert "'007'" not in said, "what lost nothing is not complained of"
     assert "`migrate dry-run` for a new file and open that one with every column as text" in said
+    assert "--out" in said
+    assert "is not written over" in office.migrate("dry-run", "--as-of", T30).err
+    plan.parent.rename(office.folder / "spoilt")
     planned(office)
     spreadsheet.review(plan, delete=[notices["plain"]], detect=detect, columns=AS_TEXT, saving=saved(separator=";"))
     done = applied(office)

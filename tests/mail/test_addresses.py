@@ -9,7 +9,7 @@ from migrate.mail.addresses import problem, problems, wire
 
 GOOD = [
     "maria@example.com", "o'brien+2fa@mail.example.co.uk", "x@y-z.test", '"john doe"@example.com', '"a@b"@example.com',
-    "jürgen@example.com",
+    "jürgen@example.com", "room#5@example.com", "ext@example.com", "a#ext@example.com",
     "maria@exämple.com", "用户@例え.jp", "a@xn--exmple-cua.com", f"{'a' * 64}@example.com",
 ]  # fmt: skip
 BAD = {
@@ -21,6 +21,10 @@ BAD = {
     "maria@example.com\nBcc: all@example.com": "it has a control character or a line break in it",
     "maria\x00@example.com": "it has a control character or a line break in it",
     f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}.com": "it is longer than 254 characters",
+    "name_example.org#EXT#@example.onmicrosoft.com": "it is a guest's sign-in name, which no mailbox has",
+    "maria#ext#x@example.com": "it is a guest's sign-in name, which no mailbox has",
+    '"maria #Ext#"@example.com': "it is a guest's sign-in name, which no mailbox has",
+    "jürgen_exämple.org#EXT#@exämple.com": "it is a guest's sign-in name, which no mailbox has",
     "@example.com": "there must be something before the @-sign",
 }
 
@@ -59,7 +63,13 @@ def test_an_empty_column_has_no_problems() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.text(alphabet="aB1@. -_é\n\"'", max_size=12) | st.from_regex(r"[a-c1.+]{1,8}@[a-c.-]{1,5}\.(com|é)", fullmatch=True)))
+@given(
+    st.lists(
+        st.text(alphabet="aB1@. -_é\n\"'#", max_size=12)
+        | st.from_regex(r"[a-c1.+]{1,8}@[a-c.-]{1,5}\.(com|é)", fullmatch=True)
+        | st.from_regex(r"[a-c1.]{0,3}#(ext|EXT|Ex)#[a-c]{0,2}@[a-c]{1,5}\.com", fullmatch=True)
+    )
+)
 def test_the_fast_way_and_the_slow_way_agree(addresses: list[str]) -> None:
     found = problems(pd.Series(addresses, dtype="str"))
     assert [None if pd.isna(reason) else reason for reason in found] == [problem(address) for address in addresses]

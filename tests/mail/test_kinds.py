@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from migrate.mail.kinds import KINDS
-from migrate.mail.templates import PARTS
+from migrate.mail.overrides import PARTS
 from migrate.resources import resource
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from mail.post import campaign, compose, mail
@@ -10,13 +11,19 @@ from mail.post import campaign, compose, mail
 from migrate.mail.compose import Composer, _person
 from migrate.mail.kinds import KINDS
 from migrate.mail.sample import samples
+from migrate.resources import resource
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "write-mail.md").read_text(encoding="utf-8")
 
 
+def chapter(name: str) -> str:
+    return GUIDE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
 def test_the_guide_names_every_kind_and_every_value_and_no_other(composer: Composer) -> None:
     kinds, values = (
-        re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for section in re.split(r"^## ", GUIDE, flags=re.MULTILINE)[1:4:2]
+        re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+        for section in (chapter(name) for name in ("The kinds", "What a template can ask for"))
     )
     assert [re.findall(r"`(\w+)`", row)[0] for row in kinds] == list(KINDS)
     sample = samples("change_confirmation", campaign())[0]
@@ -37,9 +44,11 @@ def test_the_summary_of_each_kind_is_the_one_in_the_code() -> None:
 
 
 def test_the_example_makes_a_letter(tmp_path: Path) -> None:
-    example = re.search(r"```jinja\n(.*?)```", GUIDE, re.DOTALL)
-    assert example
-    (tmp_path / "reminder").mkdir()
-    (tmp_path / "reminder" / "body.txt.j2").write_text(example[1])
-    text = compose(by=Composer(mail(templates=tmp_path), campaign())).text
+    example = re.search(r"`([\w./]+)`, a reminder.*?```jinja\n(.*?)```", chapter("An example"), re.DOTALL)
+    setting = re.search(r'^templates = "(\w+)"$', GUIDE, re.MULTILINE)
+    assert example and setting
+    # Beside the full set that `init --templates` writes, the file must be the one that counts.
+    shutil.copytree(resource("templates") / "mail", tmp_path / setting[1] / "mail")
+    (tmp_path / example[1]).write_text(example[2])
+    text = compose(by=Composer(mail(templates=tmp_path / setting[1]), campaign())).text
     assert "You have 14 days left." in text and "7. Enter the code that the app shows." in text

@@ -1,0 +1,203 @@
+"""What `migrate check` finds in the directory: all of it is read and decided on as a run would, without an effect."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from migrate.errors import ConfigError, GuardError, LedgerError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from migrate.config import Config
+    from migrate.directory import DirectorySettings
+
+_MANY: Final = 20
+"""From so many accounts on, shares say something."""
+_FEW: Final = 0.05
+"""A report's refresh: the instants are so few of the accounts that have one, or half of them are the same three."""
+_DISTINCT: Final = 100_000
+"""So many different instants are not few, whatever the number of accounts."""
+_LATELY: Final = timedelta(hours=1)
+_TOGETHER: Final = timedelta(hours=48)
+
+_OPPOSITES: Final = re.compile(
+    "(?<!un)(?<!not)(?<!non)(?:suspended|disabled|lockedout|locked|blocked|blockcredential|deprovisioned|inactive|archived|deactivated|"
+    "terminated|revoked|deleted|expired|barred|banned|frozen)"
+)
+"""In the name of a column without case, spaces and underscores: it says the opposite of `enabled`."""
+_REFRESHED: Final = re.compile(
+    "(?:last)?(?:updated|refreshed?|exported|generated|synced|sync|extracted|imported|reported)(?:date|time|datetime|at|on|utc)*"
+    "|(?:report|export|refresh|snapshot|extract|import|generation)(?:date|time|datetime|at|on|utc|refreshdate)+|asof(?:date|time)?"
+)
+"""The whole of such a name: it says when a report was made, not when a method changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the directory gives. `facts` are those of a dry run; `stops` the guards that would stop a run; `warnings` a paragraph each."""
+
+    said: str
+    stops: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def look(config: Config, *, quick: bool) -> Found:
+    """Reads the directory, whole unless `quick`. Raises DirectoryError if it cannot be read.
+
+    Where something else than the directory keeps a run from deciding, its own part says so, and the first rows are all that is read.
+    """
+    if quick:
+        return _first_rows(config)
+    try:
+        return _whole(config)
+    except (ConfigError, LedgerError):
+        found = _first_rows(config)
+        found.warnings.append("no more than these rows were looked at, for what is wrong elsewhere stops a run before it decides.")
+        return found
+
+
+def _whole(config: Config) -> Found:
+    from datetime import UTC, datetime
+
+    from migrate.cli.summary import still_recorded, too_old
+    from migrate.directory import open_directory
+    from migrate.job import dry_run
+
+    described, seen = open_directory(config.directory).describe(), _Seen()
+    with dry_run(config) as (_, whole, facts):
+        for records in whole.records.frames():
+            seen.add(records[records["gone_at"].isna() & (records["outcome"] != "rejected")])
+    accepted = facts["read"] - facts["rejected"]
+    speaks_of = datetime.fromisoformat(facts["directory_as_of"])
+    said = f"{described}: {facts['read']:,} rows were read, {accepted:,} accounts and {facts['rejected']:,} rejected"
+    if (now := datetime.now(UTC)) - speaks_of >= _LATELY:
+        said += f"; it speaks of {speaks_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}"
+    if not facts["read"]:
+        said = f"{described} has no rows"
+    warnings = list(_noticed(facts))
+    if facts["rejected_known"]:
+        warnings.append(f"{still_recorded(facts['rejected_known'])}.")
+    if old := too_old(speaks_of, now, config):
+        warnings.append(f"{old}: reminders wait until a fresh one is read.")
+    return Found(said, facts["stopped"], warnings + list(seen.warnings(config.directory)), facts)
+
+
+def _first_rows(config: Config) -> Found:
+    from migrate.directory import Tally, open_directory, read
+    from migrate.rejections import Verdict
+
+    directory, tally, verdict = open_directory(config.directory), Tally(), Verdict()
+    with closing(read(directory, language=config.campaign.language, tally=tally)) as frames:  # type: ignore[type-var]
+        frame = next(frames, None)
+    if frame is None or not tally.rows:
+        return Found(f"{directory.describe()} has no rows", ["[directory]: a run refuses a directory without rows."])
+    verdict.add(frame[frame["rejection"].notna()])
+    facts = {
+        "rejections": [reason.facts() for reason in verdict.reasons()],
+        "advice": verdict.advice(config.directory, tally.lost_lists),
+        "unknown_words": tally.unknown_words,
+        "unreadable_instants": tally.unreadable_instants,
+        "caveats": [],
+    }
+    said = f"{directory.describe()}: the first {tally.rows:,} rows were read, and {tally.rejected:,} of them are no accounts"
+    stops = [str(GuardError("not one of these rows is an account.", where="[directory]"))] if tally.rejected == tally.rows else []
+    return Found(said, stops, list(_noticed(facts)), facts)
+
+
+def _noticed(facts: Mapping[str, Any]) -> Iterator[str]:
+    from migrate.rejections import lines
+
+    for line in lines(facts["rejections"]):
+        yield f"rejected: {line}."
+    yield from facts["advice"]
+    if unknown := facts["unknown_words"]:
+        ordered = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
+        words = ", ".join(f"{word!r} ({count:,})" for word, count in ordered)
+        yield f"method words nobody knows: {words}. Say what they mean under [directory.methods]; until then they count as 'other'."
+    for column, count in facts["unreadable_instants"].items():
+        yield f"{count:,} instants in {column} cannot be read and count as missing."
+    for caveat in facts["caveats"]:
+        yield f"{caveat}."
+
+
+class _Seen:
+    """What is counted of the accounts, to see whether a column says what it is read as."""
+
+    def __init__(self) -> None:
+        self.accounts = 0
+        self.disabled = 0
+        self.guests = 0
+        self.changed = 0
+        self._minutes: Counter[int] = Counter()
+        self._days: Counter[int] = Counter()
+
+    def add(self, records: pd.DataFrame) -> None:
+        """Adds accounts (`migrate.accounts.RECORD_COLUMNS`)."""
+        self.accounts += len(records)
+        self.disabled += int((~records["enabled"]).sum())
+        self.guests += int(records["email"].str.contains("#EXT#", case=False, regex=False).fillna(False).sum())
+        changed = records["methods_changed_at"].dropna()
+        self.changed += len(changed)
+        for counter, unit in ((self._minutes, "min"), (self._days, "h")):
+            if len(counter) < _DISTINCT:
+                counter.update(changed.dt.floor(unit).astype("int64").tolist())
+
+    def warnings(self, settings: DirectorySettings) -> Iterator[str]:
+        yield from self._enabled(settings)
+        yield from self._changed_at(settings)
+        if self.guests:
+            some = "1 address has" if self.guests == 1 else f"{self.guests:,} addresses have"
+            yield (
+                f"{some} `#EXT#` in it: that is a guest's sign-in name and no mail address. Read email from a column that has "
+                "their address, such as mail."
+            )
+
+    def _enabled(self, settings: DirectorySettings) -> Iterator[str]:
+        column = settings.columns.get("enabled")
+        theirs = column.theirs if column else "enabled"
+        told = column is not None and bool(column.opposite or column.yes or column.no)
+        inverted = f'`enabled = {{ not = "{theirs}" }}` under [directory.columns]'
+        if column and not told and _OPPOSITES.search(_letters(theirs)):
+            opposite = f'enabled is read from "{theirs}", which sounds like the opposite'
+            yield f"{opposite}: if yes there means that an account cannot sign in, write {inverted}."
+        elif self.accounts >= _MANY and self.disabled > self.accounts / 2:
+            way = f"if {theirs} says the opposite, write {inverted}" if not told else "look whether its words are the right way round"
+            yield f"{self.disabled:,} of {self.accounts:,} accounts come out as disabled, and nobody reminds those: {way}."
+
+    def _changed_at(self, settings: DirectorySettings) -> Iterator[str]:
+        column = settings.columns.get("methods_changed_at")
+        theirs = column.theirs if column else "methods_changed_at"
+        every = (
+            "Every refresh would be mailed to people as a change of theirs; leave methods_changed_at away, or read it from a column that "
+            "says when a method changed."
+        )
+        if column and _REFRESHED.fullmatch(_letters(theirs)):
+            yield f'methods_changed_at is read from "{theirs}", which sounds like the time at which a report was refreshed. {every}'
+        elif self.changed >= _MANY and (why := self._refreshed()):
+            yield f'methods_changed_at is read from "{theirs}", and {why}: that looks like the refresh of a report. {every}'
+
+    def _refreshed(self) -> str | None:
+        """What makes the instants look like those of a report."""
+        commonest = sum(count for _, count in self._minutes.most_common(3))
+        if len(self._minutes) <= _FEW * self.changed or commonest >= self.changed / 2:
+            shared = "1 instant" if len(self._minutes) == 1 else f"{min(3, len(self._minutes))} instants"
+            return f"{commonest:,} of {self.changed:,} accounts share {shared} of it"
+        hours = sorted(self._days)
+        newest = hours[-1] if hours else 0
+        lately = sum(count for hour, count in self._days.items() if newest - hour <= _TOGETHER // timedelta(microseconds=1))
+        if lately >= 0.9 * self.changed:
+            return f"{lately:,} of {self.changed:,} accounts have an instant of the same two days"
+        return None
+
+
+def _letters(name: str) -> str:
+    """A name without case and joints: `is_suspended`, `isSuspended` and `Is Suspended` are one."""
+    return re.sub("[^a-z]", "", name.lower())

@@ -1,0 +1,57 @@
+"""Settings that are still as `migrate init` wrote them, on lines that say EDIT. The example file itself tells which those are."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from migrate.config.complaints import where
+from migrate.config.references import Key
+from migrate.resources import resource
+
+if TYPE_CHECKING:
+    from migrate.config import Config
+
+_TABLE: Final = re.compile(r"\[([\w.]+)\]")
+_SETTING: Final = re.compile(r"(\w+) = ")
+_MARK: Final = re.compile(r"#.*\bEDIT\b")
+_NOBODYS: Final = "example"
+"""Names that have this in them are nobody's (RFC 2606)."""
+
+
+def untouched(config: Config) -> list[str]:
+    """`[table] key` of each setting that has the example's value on a line that the example marks EDIT.
+
+    Where the value may be right after all it counts only as long as its line is still marked in the configuration, too. A reference to a
+    secret is what the example asks for, and the mail server's settings are of no account while letters go into a folder.
+    """
+    example = resource("config.example.toml").read_text(encoding="utf-8")
+    mine = config.path.read_text(encoding="utf-8-sig")
+    still = set(_marked(mine))
+    found = []
+    for at in _marked(example):
+        value = _value(tomllib.loads(mine), at)
+        idle = at[:2] == ("mail", "smtp") and config.mail.transport != "smtp"
+        if idle or value is None or isinstance(value, dict) or value != _value(tomllib.loads(example), at):
+            continue
+        if at in still or _NOBODYS in str(value).lower():
+            found.append(where(at))
+    return found
+
+
+def _marked(text: str) -> Iterator[Key]:
+    table: tuple[str, ...] = ()
+    for line in text.splitlines():
+        if header := _TABLE.match(line):
+            table = tuple(header[1].split("."))
+        elif (setting := _SETTING.match(line)) and _MARK.search(line):
+            yield (*table, setting[1])
+
+
+def _value(tables: dict[str, Any], at: Key) -> Any:
+    value: Any = tables
+    for part in at:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,163 @@
+"""Text files of the `csv` directory: their encoding, the lines before the header, the delimiter, and the records."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, getincrementaldecoder
+from collections.abc import Iterator
+from io import TextIOWrapper
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Final, Protocol, cast
+
+from migrate.directory.columns import OPENING, Candidate
+from migrate.errors import DirectoryError
+
+DELIMITERS: Final = ",;\t|"
+FIELD_CHARACTERS: Final = 1 << 20
+"""A field longer than this is a quotation mark that nobody closed, not a value."""
+
+# The mark of UTF-32 begins with that of UTF-16.
+_MARKS: Final = (
+    (BOM_UTF8, "utf-8-sig"),
+    (BOM_UTF32_LE, "utf-32"),
+    (BOM_UTF32_BE, "utf-32"),
+    (BOM_UTF16_LE, "utf-16"),
+    (BOM_UTF16_BE, "utf-16"),
+)
+_START: Final = 64
+_TYPE = re.compile(r"\"?#TYPE\s", re.IGNORECASE)
+_SEP = re.compile(r"\"?sep=(\\t|\t|[^\w\s\"])?\"?[,;|\t ]*[\r\n]*", re.IGNORECASE)
+
+
+class Given(Protocol):
+    """The settings that say how a text file is read; None is found out."""
+
+    delimiter: str | None
+    encoding: str | None
+    header: int | None
+
+
+class TextFile:
+    """A text file with a header and a record a line, gzipped if its name ends in `.gz`."""
+
+    def __init__(self, path: Path, given: Given) -> None:
+        self._path = path
+        self._given = given
+        self.header = f"line {given.header or 1}"
+        """Where the header was looked for."""
+
+    def records(self) -> Iterator[list[str]]:
+        """The file's records, the header first; nothing if there is no header."""
+        csv.field_size_limit(FIELD_CHARACTERS)
+        encoding = self._encoding()
+        before = 0
+        with _bytes(self._path) as raw, TextIOWrapper(raw, encoding=encoding, newline="") as text:
+            try:
+                header, before, separator = self._start(text)
+                if header is None:
+                    return
+                self.header = f"line {before + 1}"
+                if self._given.header and not header.strip("\r\n"):
+                    yield [""]  # the header was said to be here; the next line that holds something is not it
+                records = csv.reader(chain([header], text), delimiter=self._delimiter(header, separator), strict=True)
+                yield from filter(None, records)
+            except UnicodeError as error:
+                line = _undecodable_line(self._path, encoding)
+                raise DirectoryError(
+                    f"line {line} of {self._path} is not {encoding}.",
+                    where="[directory] encoding",
+                    hint='Name the file\'s encoding there; Excel for Windows writes "cp1252".',
+                ) from error
+            except csv.Error as error:
+                raise DirectoryError(
+                    f"{self._path} cannot be taken apart near line {before + records.line_num} ({error}): a quotation mark is not closed "
+                    "or not doubled, or the file was cut off.",
+                    where="[directory] path",
+                    hint="Export it again, or name its delimiter in [directory] delimiter.",
+                ) from error
+
+    def candidates(self) -> Iterator[Candidate]:
+        """What each of the first lines would be as a header."""
+        with _bytes(self._path) as raw, TextIOWrapper(raw, encoding=self._encoding(), errors="replace", newline="") as text:
+            lines = list(islice(text, OPENING))
+        separator = _separator(lines[0]) if lines else None
+        for at, line in enumerate(lines):
+            if line.strip():
+                try:
+                    names = next(csv.reader(lines[at:], delimiter=self._delimiter(line, separator), strict=True))
+                except csv.Error:
+                    continue
+                yield Candidate(f"line {at + 1}", {"header": at + 1}, names)
+
+    def _encoding(self) -> str:
+        """A byte order mark is no guess and comes first; what is set comes before a guess."""
+        with _bytes(self._path) as raw:
+            start = raw.read(_START)
+        marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
+        return marked or self._given.encoding or _unmarked(start)
+
+    def _start(self, text: TextIOWrapper) -> tuple[str | None, int, str | None]:
+        """The line of the header, the number of lines before it, and the delimiter that a `sep=` line among them names."""
+        separator = None
+        for before, line in enumerate(text):
+            if before == 0:
+                line = line.removeprefix("\ufeff")
+            if self._given.header is not None:
+                if before == self._given.header - 1:
+                    return line, before, separator
+                if before == 0:
+                    separator = _separator(line)
+            elif line.strip() and not _TYPE.match(line):
+                if not _SEP.fullmatch(line):
+                    return line, before, separator
+                separator = _separator(line)
+        return None, 0, None
+
+    def _delimiter(self, header: str, separator: str | None) -> str:
+        return self._given.delimiter or separator or ("\t" if ".tsv" in self._path.suffixes else _sniffed(header))
+
+
+def _bytes(path: Path) -> IO[bytes]:
+    if path.suffix.casefold() == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _unmarked(start: bytes) -> str:
+    """The encoding of a file without a byte order mark: every other byte of a header in UTF-16 is NUL."""
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    many = max(2, len(start) // 8)
+    if odd >= many and odd > 4 * even:
+        return "utf-16-le"
+    if even >= many and even > 4 * odd:
+        return "utf-16-be"
+    return "utf-8"
+
+
+def _separator(line: str) -> str | None:
+    """The delimiter that a line such as `sep=;`, which Excel reads and writes, names."""
+    found = _SEP.fullmatch(line)
+    return found[1].replace("\\t", "\t") if found and found[1] else None
+
+
+def _sniffed(header: str) -> str:
+    """The delimiter that takes the header apart into the most names."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(DELIMITERS, key=bare.count)
+
+
+def _undecodable_line(path: Path, encoding: str) -> int:
+    """The number of the first line with bytes that are not in the encoding."""
+    decoder, line = getincrementaldecoder(encoding)(), 1
+    with _bytes(path) as raw:
+        while block := raw.read(1 << 16):
+            try:
+                line += decoder.decode(block).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].decode(encoding, "replace").count("\n")
+            except UnicodeError:  # what UTF-16 says of a file without a byte order mark
+                return line
+    return line
