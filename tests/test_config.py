@@ -19,7 +19,8 @@ from pydantic_core import PydanticUndefined
 from migrate.config import TABLES, load
 from migrate.config.anchors import sqlite_url
 from migrate.config.complaints import _model_at
-from migrate.directory import settings_model
+from migrate.directory import DirectorySettings, settings_model
+from migrate.directory.joined import JoinSettings
 from migrate.directory.registry import DIRECTORIES
 from migrate.errors import ConfigError
 
@@ -323,6 +324,7 @@ def models() -> Iterator[tuple[str, type[BaseModel]]]:
     """Every table of the file with each model it may have."""
     for table, model in TABLES.items():
         yield from [(table, settings_model(kind)) for kind in DIRECTORIES] if table == "directory" else [(table, model)]
+    yield "directory.join", JoinSettings
 
 
 def leaves(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, Any]]:
@@ -341,7 +343,7 @@ def named_in_example() -> set[tuple[str, str]]:
     """Every (table, key) that the example sets, or shows in a comment."""
     found, table = set(), ""
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
-        if header := re.match(r"\[([\w.]+)\]", line):
+        if header := re.match(r"(?:# )?\[\[?([\w.]+)\]", line):
             table = header[1]
             parent, _, name = table.rpartition(".")
             found.add((parent, name))
@@ -353,7 +355,9 @@ def named_in_example() -> set[tuple[str, str]]:
 def test_the_example_names_every_setting_and_no_other() -> None:
     real = {(table, key) for name, model in models() for table, key, _ in leaves(name, model)}
     named = named_in_example()
-    open_tables = {"directory.columns", "directory.methods", "directory.method_columns"}
+    open_tables = {"directory.columns", "directory.methods", "directory.method_columns", "directory.join.columns"}
+    real -= {("directory.join", key) for key in DirectorySettings.model_fields}  # those of its kind, which stand above
+    real |= {("directory.join", key) for key in ("kind", "path", "columns")}
     assert real - named == set()
     tables = {
         (table.rpartition(".")[0], table.rpartition(".")[2])
@@ -395,15 +399,74 @@ def test_the_example_loads_as_it_is() -> None:
 
 def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATE_SMTP_PASSWORD", "x")
-    text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^# (\w+ = |\[)", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = text.replace('kind = "sql"', 'kind = "csv"').replace('transport = "maildir"', 'transport = "smtp"')
     text = re.sub(r"^(url|table|query|key) = .*\(sql\).*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^methods = .*\n", "", text, flags=re.MULTILINE)
+    text = text.replace('profile = "entra-users"', 'profile = "keycloak-users"')
+    text = re.sub(r"^methods = \"mfa_methods\".*\n", "", text, flags=re.MULTILINE)
     config = load(written(tmp_path, text))
     assert config.campaign.support_phone == "+1 555 0100"
-    assert {ours: column.theirs for ours, column in config.directory.columns.items()} == {
-        "account_id": "id",
-        "email": "mail",
-        "enabled": "status",
-        "account_type": "kind",
-    }
+    columns = config.directory.columns
+    assert {ours: column.theirs for ours, column in columns.items()} == {
+        "account_id": "id", "email": "mail", "enabled": "status", "account_type": "kind",
+    }  # fmt: skip
+    assert columns["enabled"].yes == ("ACTIVE",)
+    [join] = config.directory.join
+    assert isinstance(join, JoinSettings)
+    assert (join.kind, join.on, join.missing) == ("csv", "username", "unknown")
+    assert join.path == str(tmp_path / "registration.csv")  # type: ignore[attr-defined]
+
+
+JOINED = (
+    SMALL.split("[directory]")[0]
+    + """[directory]
+kind = "csv"
+path = "users.csv"
+[[directory.join]]
+kind = "sql"
+url = { env = "FACTORS" }
+table = "factors"
+on = "username"
+[[directory.join]]
+kind = "csv"
+path = "export/people.csv"
+on = "email"
+[mail]
+from = "security@example.com"
+"""
+)
+
+
+def test_joined_sources_are_anchored_and_their_secrets_stay_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = set()
+    for password in ("hunter2", "hunter3"):
+        monkeypatch.setenv("FACTORS", f"postgresql://reader:{password}@db/factors")
+        config = load(written(tmp_path, JOINED))
+        digests.add(config.digest)
+        assert "hunter" not in repr(config.directory) + str(config.settings)
+    assert len(digests) == 1
+    first, second = config.directory.join
+    assert second.path == str(tmp_path / "export/people.csv")  # type: ignore[attr-defined]
+    monkeypatch.setenv("FACTORS", "sqlite:///factors.db")
+    first, _ = load(written(tmp_path, JOINED)).directory.join
+    assert first.url.get_secret_value() == f"sqlite:///{tmp_path}/factors.db"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ('on = "username"\n', "", "[directory.join] on, item 1: is missing."),
+        ('on = "email"', 'on = "mail"', "[directory.join] on, item 2: is 'mail': it should be 'account_id', 'username' or 'email'."),
+        ('path = "export/people.csv"', 'pth = "x"', "[directory.join] pth, item 2: is no setting; did you mean path?"),
+        ('kind = "csv"\npath = "export', 'kind = "cvs"\npath = "export', "[directory.join] kind: 'cvs' is no kind of directory"),
+        ('kind = "csv"\npath = "export', 'path = "export', "[directory.join] kind, item 2: is missing."),
+        ('on = "email"', 'on = "email"\nprofile = "okta"', "[directory.join] profile, item 2: 'okta' is no profile"),
+        ('table = "factors"', 'table = ["hunter2"]', "[directory.join] table, item 1: is ['hunter2']"),
+    ],
+)
+def test_an_error_in_a_join_names_it(tmp_path: Path, line: str, instead: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACTORS", "postgresql://reader:secret@db/factors")
+    assert line in JOINED
+    told = refusal(tmp_path, JOINED.replace(line, instead, 1))
+    assert said in told
+    assert "secret" not in told

@@ -1,4 +1,5 @@
-"""`migrate init`: a commented configuration to start from, and the mail templates if wanted; nothing is ever overwritten."""
+"""`migrate init`: a commented configuration to start from, filled in from exports if there are some, and the mail templates if wanted;
+nothing is ever overwritten."""
 
 from __future__ import annotations
 
@@ -16,7 +17,19 @@ from migrate.resources import resource
 
 def init(
     ctx: typer.Context,
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]", help="A second export, after --from FILE.", show_default=False)
+    ] = None,
     templates: Annotated[bool, typer.Option("--templates", help="Also write the mail templates, to change them.")] = False,
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from", metavar="FILE", help="An export to read: its columns and words are filled in. Two are joined.", show_default=False
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", metavar="KIND", help="Write only what this kind of directory needs.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a commented config.toml here; never overwrites."""
@@ -28,26 +41,82 @@ def init(
         raise ConfigError(
             f"{there[-1]} is there already and was left as it is.", hint="Move it away, or choose another place with --config."
         )
+    said: tuple[str, ...] = ()
     if config not in there:
-        _write_config(config)
+        text, said = _text(config, [*(exports or ()), *(more or ())], kind, after_from=bool(exports))
+        _write_config(config, text)
     if templates:
         _copy_templates(folder)
     written = [str(path) for path in wanted if path not in there]
+    for line in said:
+        console.say(line)
     console.say(f"Wrote {' and '.join(written)}." + (f" {config} was there already and was left as it is." if there else ""))
     console.say(f"Next: change the lines marked EDIT, then type `migrate{_option(config)} check`.")
-    console.result({"written": written, "kept": [str(path) for path in there]})
+    console.result({"written": written, "kept": [str(path) for path in there]} | ({"said": said} if said else {}))
+
+
+def _text(config: Path, files: list[Path], kind: str | None, *, after_from: bool) -> tuple[str, tuple[str, ...]]:
+    """The configuration to write, and what is to be said about it."""
+    whole = resource("config.example.toml").read_text(encoding="utf-8")
+    if files:
+        from migrate.cli.exports import directory_of
+
+        if not after_from:
+            raise ConfigError(f"{files[0]} is no option.", where="init", hint=f"Read an export with: migrate init --from {files[0]}")
+        if len(files) > 2:
+            raise ConfigError(
+                f"there are {len(files)} files; two can be joined.", where="--from", hint="Name the others by hand in config.toml."
+            )
+        if kind not in (None, "csv"):
+            raise ConfigError(f"an export is read by kind csv, not by {kind}.", where="--kind", hint="Leave --kind away.")
+        found = directory_of(files, config.parent)
+        return _with_directory(whole, found.text), found.said
+    return (whole if kind is None else _of_kind(whole, kind)), ()
+
+
+def _with_directory(whole: str, directory: str) -> str:
+    """The example with another `[directory]`."""
+    before, rest = whole.split("[directory] ", 1)
+    return before + directory + "[policy]" + rest.split("[policy]", 1)[1]
+
+
+def _of_kind(whole: str, kind: str) -> str:
+    """The example without the settings that belong to another kind of directory."""
+    from migrate.directory import kinds, settings_model
+    from migrate.directory.interface import DirectorySettings
+
+    own = settings_model(kind).model_fields
+    others = {name for each in kinds() for name in settings_model(each).model_fields} - set(own)
+    required = {name for name, field in own.items() if field.is_required()} - set(DirectorySettings.model_fields)
+    before, rest = whole.split("[directory] ", 1)
+    table, after = rest.split("[directory.columns]", 1)
+    lines = []
+    for line in table.splitlines(keepends=True):
+        key = line.removeprefix("# ").split(" ")[0]
+        if key == "kind":
+            lines.append(f'kind = "{kind}"\n')
+        elif key in required:
+            lines.append(_set(line, kind) if line.startswith("# ") else line)
+        elif key not in others:
+            lines.append(line)
+    return before + "[directory] " + "".join(lines) + "[directory.columns]" + after
 
 
 def _option(config: Path) -> str:
     return "" if config == Path("config.toml") or os.environ.get("MIGRATE_CONFIG") == str(config) else f" --config {config}"
 
 
-def _write_config(path: Path) -> None:
+def _set(line: str, kind: str) -> str:
+    """A commented setting as one that is set, and is to be looked at."""
+    setting, comment = line.removeprefix("# ").split("# ", 1)
+    return setting.rstrip().ljust(41) + "# " + comment.replace(f"({kind}) ", f"EDIT ({kind}): ", 1)
+
+
+def _write_config(path: Path, text: str) -> None:
     """Readable by its owner alone, since a password may end up in it."""
-    text = resource("config.example.toml").read_bytes()
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text)
+            file.write(text.encode())
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}.", where=str(path)) from error
 

@@ -25,7 +25,7 @@ from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
 from migrate.config.references import Key, References
 from migrate.config.rehearsal import rehearsed
-from migrate.directory import DirectorySettings, settings_model
+from migrate.directory import DirectorySettings, table_model
 from migrate.errors import ConfigError
 from migrate.ledger.settings import LedgerSettings
 from migrate.mail.overrides import no_texts
@@ -144,13 +144,14 @@ def _models(raw: dict[str, Any], references: References, found: list[Complaint])
     models: dict[str, type[BaseModel]] = dict(TABLES)
     directory = raw.get("directory", {})
     kind = directory.get("kind") if isinstance(directory, dict) else None
-    if ("directory", "kind") in references.broken:
+    if any(at[0] == "directory" and at[-1] == "kind" for at in references.broken):
         del models["directory"]
         return models
     try:
-        models["directory"] = settings_model(kind) if isinstance(kind, str) else _KindSettings
+        models["directory"] = table_model(directory) if isinstance(kind, str) else _KindSettings
     except ConfigError as error:
-        found.append(misfit(("directory", "kind"), error.what.rstrip(".")))
+        at: Key = ("directory", "join", "kind") if error.where == "[directory.join] kind" else ("directory", "kind")
+        found.append(misfit(at, error.what.rstrip(".")))
         del models["directory"]
     return models
 

@@ -19,13 +19,15 @@ _URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
 
 def anchored(settings: Model, base: Path) -> Model:
     """The same settings with every relative path (type `Path`, or called `path`), and every SQLite file in a `url`,
-    made absolute from `base`."""
+    made absolute from `base`; so in the tables of a list."""
     return settings.model_copy(update={name: _anchored(name, getattr(settings, name), base) for name in type(settings).model_fields})
 
 
 def _anchored(name: str, value: Any, base: Path) -> Any:
     if isinstance(value, BaseModel):
         return anchored(value, base)
+    if isinstance(value, tuple):
+        return tuple(_anchored("", each, base) for each in value)
     if isinstance(value, Path):
         return base / value
     if name == "path" and isinstance(value, str):

@@ -180,11 +180,21 @@ def _types(annotation: Any) -> set[Any]:
     return set() if get_origin(annotation) is Literal else {annotation}
 
 
+def _listed_models(annotation: Any) -> tuple[Any, ...]:
+    """The models of a list of tables, one an item."""
+    return get_args(annotation) if get_origin(annotation) is tuple and Ellipsis not in get_args(annotation) else ()
+
+
 def _model_at(model: type[BaseModel], at: Key) -> type[BaseModel] | None:
     """The model of a nested table, or None where the keys are the reader's own words."""
     current: type[BaseModel] | None = model
+    several: tuple[Any, ...] = ()
     for part in at:
+        if isinstance(part, int):
+            current = several[part] if part < len(several) else None
+            continue
         field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None) if current else None
+        several = _listed_models(field.annotation) if field else ()
         nested = _types(field.annotation) if field else set()
         current = next((t for t in nested if isinstance(t, type) and issubclass(t, BaseModel)), None)
     return current

@@ -6,6 +6,6 @@ place where a source's values become ours, `testing` is the harness every direct
 """
 
 from migrate.directory.interface import Directory, DirectorySettings, Tally, read
-from migrate.directory.registry import kinds, mapping_digest, open_directory, settings_model
+from migrate.directory.registry import kinds, mapping_digest, open_directory, settings_model, table_model
 
-__all__ = ["Directory", "DirectorySettings", "Tally", "kinds", "mapping_digest", "open_directory", "read", "settings_model"]
+__all__ = ["Directory", "DirectorySettings", "Tally", "kinds", "mapping_digest", "open_directory", "read", "settings_model", "table_model"]

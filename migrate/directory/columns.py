@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from migrate.accounts import ACCOUNT_COLUMNS
-from migrate.directory.interface import METHOD_PREFIX, REQUIRED, DirectorySettings
+from migrate.directory.interface import METHOD_PREFIX, DirectorySettings
+from migrate.directory.profiles import BESIDE, Profile, form, profile
 from migrate.errors import DirectoryError
 
 OPENING: Final = 50
@@ -22,14 +23,17 @@ OPENING: Final = 50
 _LOOSE = re.compile(r"[\s_-]+")
 _SHOWN = 12
 
+RESORT: Final = f"{BESIDE}resort."
+"""A raw column `beside.resort.<ours>` says that our column is only what the profile has for want of anything better."""
+
 
 def _loose(name: str) -> str:
     return _LOOSE.sub("", name).casefold()
 
 
 def _find(wanted: str, present: Sequence[str], source: str, where: str) -> int | None:
-    for form in (str, _loose):
-        hits = [i for i, name in enumerate(present) if form(name) == form(wanted)]
+    for alike in (str, _loose):
+        hits = [i for i, name in enumerate(present) if alike(name) == alike(wanted)]
         if len(hits) == 1:
             return hits[0]
         if hits:
@@ -54,29 +58,84 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
     """Raw column name (one of ours, or `methods.<word>`) → index into `present`, the names a table has.
 
     A name fits exactly, or else whatever its case, spaces, hyphens and underscores. A column of ours that is not mapped is found
-    under our own name, or left out; `source` names the table in a `DirectoryError` about one that is missing or there twice.
+    by the profile, or under our own name, or left out; `source` names the table in a `DirectoryError` about one that is missing or there
+    twice. With a profile there may be columns `beside.<name>`, for its `finish`.
     """
+    settings.met(present)
     found: dict[str, int] = {}
-    mapped = {ours: (column.theirs, f"[directory.columns] {ours}") for ours, column in settings.columns.items()}
-    mapped |= {METHOD_PREFIX + word: (theirs, f"[directory.method_columns] {word}") for word, theirs in settings.method_columns.items()}
+    table = settings.heading
+    mapped = {ours: (column.theirs, f"[{table}.columns] {ours}") for ours, column in settings.columns.items()}
+    mapped |= {METHOD_PREFIX + word: (theirs, f"[{table}.method_columns] {word}") for word, theirs in settings.method_columns.items()}
     for raw, (theirs, where) in mapped.items():
         index = _find(theirs, present, source, where)
         if index is None:
             raise DirectoryError(f"{source} has no column {theirs!r}.", where=where, hint=_has(theirs, present))
         found[raw] = index
+    known = profile(settings.profile) if settings.profile else None
+    if known is not None:
+        found |= _by_profile(known, settings, present, found, source)
     for ours in ACCOUNT_COLUMNS:
         if ours in found or (ours == "methods" and settings.method_columns):
             continue
-        index = _find(ours, present, source, f"[directory.columns] {ours}")
+        index = _find(ours, present, source, f"[{table}.columns] {ours}")
         if index is not None:
             found[ours] = index
-        elif ours in REQUIRED:
+    if known is not None:
+        found |= _last_resorts(known, present, found, source, table)
+    for ours in settings.needed:
+        if ours not in found and not (ours == "methods" and _methods_made(known, found)):
             raise DirectoryError(
                 f"{source} has no column {ours!r}, and none is named for it. {_has(ours, present)}",
-                where="[directory.columns]",
-                hint=f'Name theirs there: {ours} = "…"{", or a column a method in [directory.method_columns]" * (ours == "methods")}.',
+                where=f"[{table}.columns]",
+                hint=f'Name theirs there: {ours} = "…"{f", or a column a method in [{table}.method_columns]" * (ours == "methods")}'
+                f"{f', or join {known.join}' if known is not None and known.join else ''}.",
             )
-    return found
+    # A joined source may have no id: what it is joined on stands for it.
+    return found if "account_id" in found else found | {"account_id": found[settings.needed[0]]}
+
+
+def _methods_made(known: Profile | None, found: Iterable[str]) -> bool:
+    """True if methods come from columns of another kind than one of words."""
+    made = {BESIDE + name for name in known.makes_methods} if known is not None else set()
+    return any(raw.startswith(METHOD_PREFIX) or raw in made for raw in found)
+
+
+def _aliased(names: Sequence[str], present: Sequence[str], source: str, where: str) -> int | None:
+    """The column that has the first of the names that is there."""
+    forms = [form(name) for name in present]
+    for name in names:
+        hits = [i for i, each in enumerate(forms) if each == form(name)]
+        if len(hits) > 1:
+            hits = [i for i in hits if present[i] == name] or hits
+        if len(hits) > 1:
+            raise DirectoryError(
+                f"{source} has {len(hits)} columns called {name!r}, so which is meant cannot be told.",
+                where=where,
+                hint="Name the right one there, or give each column a name of its own in the source.",
+            )
+        if hits:
+            return hits[0]
+    return None
+
+
+def _by_profile(known: Profile, settings: DirectorySettings, present: Sequence[str], found: dict[str, int], source: str) -> dict[str, int]:
+    """What the profile finds besides what is named in the configuration."""
+    methods_named = "methods" in found or bool(settings.method_columns)
+    wanted = {ours: names for ours, names in known.aliases.items() if ours not in found and not (ours == "methods" and methods_named)}
+    if not methods_named:
+        wanted |= {METHOD_PREFIX + word: names for word, names in known.method_columns.items()}
+    wanted |= {BESIDE + name: names for name, names in known.beside.items()}
+    hits = {raw: _aliased(names, present, source, f"[{settings.heading}.columns] {raw}") for raw, names in wanted.items()}
+    return {raw: index for raw, index in hits.items() if index is not None}
+
+
+def _last_resorts(known: Profile, present: Sequence[str], found: dict[str, int], source: str, table: str) -> dict[str, int]:
+    """Columns that stand in for ours where there is nothing better, under their own name and under `RESORT`."""
+    more: dict[str, int] = {}
+    for ours, (names, _) in known.resorts.items():
+        if ours not in found and (index := _aliased(names, present, source, f"[{table}.columns] {ours}")) is not None:
+            more |= {ours: index, RESORT + ours: index}
+    return more
 
 
 @dataclass(frozen=True, slots=True)

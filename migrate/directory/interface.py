@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, field_validator, model_validator
 
 from migrate.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
 from migrate.directory.meanings import Meanings
+from migrate.directory.profiles import PROFILES
 from migrate.directory.vocabulary import NO_STEP
 from migrate.directory.words import COMMON, MethodWords, spelling
 from migrate.settings import Settings
@@ -86,14 +87,37 @@ class DirectorySettings(Settings):
 
     `columns`: our column → theirs. `methods`: their method word → ours, or `none` for a word that is no second step.
     `method_columns`: method word → a column that says yes or no, instead of one column of words.
-    `rows`: what a row of the source is: an account, or one method of an account (rows of one id are united).
+    `rows`: what a row of the source is: an account, or one method of an account (rows of one id are united);
+    if it is not set, as the profile has it, or else an account.
+    `profile`: the known export that the source is; it finds columns and knows words, and whatever is set beside it wins.
+    `join`: further sources, `[[directory.join]]`; `registry.table_model` makes the models of a file's own.
     """
 
+    heading: ClassVar[str] = "directory"
+    """The table of the configuration that these settings are, for errors."""
+
     kind: str
-    rows: Literal["accounts", "methods"] = "accounts"
+    profile: str | None = None
+    rows: Literal["accounts", "methods"] | None = None
+    join: tuple[InstanceOf[Settings], ...] = ()
     columns: dict[str, Column] = Field(default_factory=dict)
     methods: dict[str, str] = Field(default_factory=dict)
     method_columns: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Our columns that the source must have: what it lacks, a join may bring."""
+        return ("account_id",) if self.join else REQUIRED
+
+    def met(self, header: Sequence[str]) -> None:
+        """Hears the names of the source's columns before any of them is looked for; settings that only want to know them raise."""
+
+    @field_validator("profile")
+    @classmethod
+    def _known_profile(cls, profile: str | None) -> str | None:
+        if profile is not None and profile not in PROFILES:
+            raise ValueError(f"{profile!r} is no profile; {_near(profile, PROFILES)}")
+        return profile
 
     @field_validator("columns")
     @classmethod
@@ -139,6 +163,8 @@ class Directory(ABC):
     Settings: ClassVar[type[DirectorySettings]]
     words: ClassVar[Mapping[str, str]] = {}
     """The directory's own method words → ours, added to the common ones of `migrate.directory.words`."""
+    in_source_order: bool = True
+    """False if `frames` hands the rows over in another order than the source's, so that their positions go up and down."""
 
     def __init__(self, settings: DirectorySettings) -> None:
         self.settings = settings

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Any, Final
+
+from pydantic import ConfigDict, create_model
 
 from migrate.directory.interface import Directory, DirectorySettings, near
-from migrate.directory.words import MethodWords, spelling
+from migrate.directory.joined import JoinedDirectory, JoinSettings
+from migrate.directory.profiled import ProfiledDirectory, united, words_of
+from migrate.directory.united import UnitedDirectory
+from migrate.directory.words import spelling
 from migrate.errors import ConfigError
 
 GROUP: Final = "migrate.directories"
@@ -49,13 +57,57 @@ def directory_class(kind: str) -> type[Directory]:
 
 
 def settings_model(kind: str) -> type[DirectorySettings]:
-    """The settings model of the whole `[directory]` table of a kind."""
+    """The settings model of the `[directory]` table of a kind, without joins."""
     return directory_class(kind).Settings
 
 
+def table_model(table: Mapping[str, Any]) -> type[DirectorySettings]:
+    """The settings model of a whole `[directory]` table as it stands in a file: that of its kind, with those of its joins in their order.
+
+    `ConfigError` for a kind that there is not; `where` of it is that of the table. A join without a kind is left to the model to miss.
+    """
+    model = settings_model(table["kind"])
+    joins = table.get("join")
+    if not isinstance(joins, list) or not joins:
+        return model
+    each: Any = tuple(_join_model(join.get("kind") if isinstance(join, dict) else None) for join in joins)
+    made: type[DirectorySettings] = create_model(model.__name__, __base__=model, join=(tuple[each], ()))
+    return made
+
+
+class _Kindless(JoinSettings):
+    """Stands in while the kind of a join is missing or no text, so that this is what gets said."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _join_model(kind: object) -> type[JoinSettings]:
+    """The settings model of a join of a kind: that of the kind, and what joins have."""
+    if not isinstance(kind, str):
+        return _Kindless
+    try:
+        model = settings_model(kind)
+    except ConfigError as error:
+        raise ConfigError(error.what, where="[directory.join] kind", hint=error.hint) from error
+    bases: Any = (JoinSettings, model)
+    required: Any = (model.model_fields["kind"].annotation, ...)
+    made: type[JoinSettings] = create_model(f"{model.__name__}Join", __base__=bases, kind=required)
+    return made
+
+
 def open_directory(settings: DirectorySettings) -> Directory:
-    """The directory that the settings describe; nothing is connected to or read yet."""
-    return directory_class(settings.kind)(settings)
+    """The directory that the settings describe, joins and profiles included; nothing is connected to or read yet."""
+    joins = [each for each in settings.join if isinstance(each, JoinSettings)]
+    source = _opened(settings, "account_id")
+    return JoinedDirectory(source, [(each, _opened(each, each.on)) for each in joins]) if joins else source
+
+
+def _opened(settings: DirectorySettings, by: str) -> Directory:
+    """One source, as its kind, its profile and its rows have it."""
+    source = directory_class(settings.kind)(settings)
+    if settings.profile is not None:
+        source = ProfiledDirectory(source)
+    return UnitedDirectory(source, by) if united(settings) else source
 
 
 def mapping_digest(settings: DirectorySettings) -> str:
@@ -63,6 +115,17 @@ def mapping_digest(settings: DirectorySettings) -> str:
 
     When it differs from the one recorded with an account, a difference in methods is `reclassified` (design §6).
     """
-    words = MethodWords(directory_class(settings.kind).words, settings.methods)
+    whole = [_mapping(settings), *(_mapping(join) for join in settings.join if isinstance(join, JoinSettings))]
+    if len(whole) == 1:
+        return whole[0]
+    told = [[join.on, join.missing, sorted(join.named)] for join in settings.join if isinstance(join, JoinSettings)]
+    return sha256(json.dumps([whole, told]).encode()).hexdigest()[:12]
+
+
+def _mapping(settings: DirectorySettings) -> str:
+    """The digest of one source."""
+    words = words_of(directory_class(settings.kind).words, settings)
     columns = {spelling(word): column for word, column in settings.method_columns.items()}
-    return words.digest(columns or (settings.columns["methods"].theirs if "methods" in settings.columns else "methods"))
+    named = columns or (settings.columns["methods"].theirs if "methods" in settings.columns else "methods")
+    rows = ["methods"] if united(settings) else []
+    return words.digest(named, *rows, *([settings.profile] if settings.profile else []))

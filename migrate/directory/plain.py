@@ -1,0 +1,134 @@
+"""Raw frames as text in our own words, so that rows of one source, or of several, can be put together.
+
+What the words of a source mean is settled here, by that source; what is read afterwards is read in the common way. Nothing that a
+source says is lost on it: a word nobody knows stays as it was spelt, and what cannot be read rejects its row with the usual reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from migrate.accounts import words_of
+from migrate.directory import values
+from migrate.directory.interface import METHOD_PREFIX, YES_NO
+from migrate.directory.meanings import Meanings
+from migrate.directory.text import as_text, factorized, identifiers, list_text, mapped, taken, trimmed
+from migrate.directory.words import MethodWords, Reading
+
+METHOD_COLUMNS: Final = ("methods", "default_method", "last_used_method")
+KEPT: Final = {"account_id": identifiers, "notification_emails": list_text, "groups": list_text, "may_enrol": list_text}
+"""Columns whose text is not trimmed: an id is kept byte for byte, and a list's marks may look like blanks."""
+POSITION: Final = "position"
+REJECTION: Final = "rejection"
+
+
+def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
+    """A raw frame as columns of text, besides `position`: methods as a JSON array of words, yes/no as `yes` and `no`, types as ours.
+
+    Blank is missing. `methods.<word>` columns are taken into `methods`.
+    """
+    raw = raw.reset_index(drop=True)
+    reasons = raw[REJECTION].astype("str") if REJECTION in raw else pd.Series(np.nan, index=raw.index, dtype="str")
+    found: dict[str, pd.Series] = {}
+    words: list[pd.Series] = []
+    for name in raw.columns:
+        if name in (POSITION, REJECTION):
+            continue
+        if name.startswith(METHOD_PREFIX):
+            word = name.removeprefix(METHOD_PREFIX)
+            said, reasons = _read(raw[name], word, values.yes_or_no, reasons)
+            words.append(pd.Series(listed([word_text(meanings.methods, word)]), index=raw.index, dtype="str").where(said == "yes"))
+        elif name in METHOD_COLUMNS:
+            text, reasons = _method_words(list_text(raw[name]), name, meanings.methods, reasons)
+            if name == "methods":
+                words.append(text)
+            else:
+                found[name] = text
+        elif name in YES_NO:
+            found[name], reasons = _read(raw[name], name, partial(meanings.says_yes, name), reasons)
+        elif name == "account_type":
+            found[name], reasons = _read(as_text(raw[name]), name, meanings.account_type, reasons)
+        elif name in KEPT:
+            text = KEPT[name](raw[name])
+            found[name] = text.mask(trimmed(text).isna())
+        else:
+            found[name] = trimmed(as_text(raw[name]))
+    if words:
+        found["methods"] = words[0] if len(words) == 1 else _put_together(words)
+    return pd.DataFrame(found | {POSITION: raw[POSITION].astype("int64"), REJECTION: reasons}, index=raw.index)
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as the text of a list, which any reader of lists takes apart into the same words; the order they came in is left behind."""
+    return json.dumps(sorted(set(words)), ensure_ascii=False)
+
+
+def word_text(known: MethodWords, word: str) -> str:
+    """Our word for one of theirs, or theirs."""
+    return known.method(word) or word
+
+
+def united(texts: Iterable[str]) -> str:
+    """Several texts of `listed` as one."""
+    return listed(word for text in texts for word in json.loads(text))
+
+
+def joined_reasons(reasons: pd.Series, more: pd.Series) -> pd.Series:
+    """The reasons of each row, and further ones after them."""
+    both = reasons + "; " + more
+    return reasons.fillna(more).mask(both.notna(), both).astype("str")
+
+
+def _put_together(words: list[pd.Series]) -> pd.Series:
+    rows = zip(*words, strict=True)
+    return pd.Series([united(text for text in row if isinstance(text, str)) for row in rows], index=words[0].index, dtype="str")
+
+
+def _read(series: pd.Series, name: str, each: Callable[[Any], bool | str | None], reasons: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """What `each` makes of the distinct values, and the reasons with those of the values that it refuses."""
+    codes, distinct = factorized(series)
+    found: list[str | None] = []
+    refused: list[str | None] = []
+    for value in distinct:
+        try:
+            said = each(value)
+            found.append({True: "yes", False: "no"}[said] if isinstance(said, bool) else said)
+            refused.append(None)
+        except ValueError as error:
+            found.append(None)
+            refused.append(f"{name}: '{values.harmless(values.plain(value))}' {error}")
+    return _spread(found, codes, series), _with(refused, codes, series, reasons)
+
+
+def _method_words(text: pd.Series, name: str, known: MethodWords, reasons: pd.Series) -> tuple[pd.Series, pd.Series]:
+    codes, distinct = factorized(text)
+    readings = [known.read(each) for each in distinct]
+    if name != "methods":  # one method that cannot be read is one that nobody knows, as it is spelt
+        return mapped(text, lambda each: listed(_words(known.read(each), each))), reasons
+    refused = [
+        f"{name}: '{values.harmless(each)}' {reading.unreadable}" if reading.unreadable else None
+        for each, reading in zip(distinct, readings, strict=True)
+    ]
+    found = [listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
+    return _spread(found, codes, text), _with(refused, codes, text, reasons)
+
+
+def _words(reading: Reading, text: str) -> tuple[str, ...]:
+    if reading.unreadable:
+        return (text,)
+    ours = words_of(reading.methods)
+    return (*(word for word in ours if word != "other" or not reading.unknown), *reading.unknown)
+
+
+def _spread(found: list[str | None] | list[str], codes: np.ndarray, like: pd.Series) -> pd.Series:
+    return pd.Series(taken(found, codes, None), index=like.index, dtype="str")
+
+
+def _with(refused: list[str | None], codes: np.ndarray, like: pd.Series, reasons: pd.Series) -> pd.Series:
+    return joined_reasons(reasons, _spread(refused, codes, like)) if any(refused) else reasons

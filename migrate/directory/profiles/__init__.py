@@ -1,0 +1,37 @@
+"""Known exports by name: `profile = "…"` of a `[directory]` or a `[[directory.join]]`, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Final
+
+from migrate.directory.profiles.interface import BESIDE, Profile, form
+
+PROFILES: Final[dict[str, str]] = {
+    "entra-registration": "entra:REGISTRATION",
+    "entra-users": "entra:USERS",
+    "okta-mfa-usage": "okta:MFA_USAGE",
+    "google-users": "google:USERS",
+    "gam-users": "google:GAM",
+    "duo-users": "duo:USERS",
+    "aws-credential-report": "aws:CREDENTIAL_REPORT",
+    "privacyidea-tokens": "privacyidea:TOKENS",
+    "keycloak-users": "keycloak:USERS",
+}
+
+
+def profile(name: str) -> Profile:
+    """The profile of a name of `PROFILES`."""
+    module, constant = PROFILES[name].split(":")
+    found: Profile = getattr(import_module(f"{__name__}.{module}"), constant)
+    return found
+
+
+def recognised(header: Iterable[str]) -> Profile | None:
+    """The export that a header is of, if it is a known one."""
+    header = list(header)
+    return next((found for found in map(profile, PROFILES) if found.fits(header)), None)
+
+
+__all__ = ["BESIDE", "PROFILES", "Profile", "form", "profile", "recognised"]

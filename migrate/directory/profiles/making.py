@@ -1,0 +1,48 @@
+"""Columns that a profile makes from several of theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from migrate.directory.text import as_text, mapped, trimmed
+from migrate.directory.values import yes_or_no
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def said(series: pd.Series) -> pd.Series:
+    """A yes/no column as `yes`, `no`, missing, or, where it is neither, as it is: whoever reads it then says so."""
+
+    def each(value: object) -> str | None:
+        try:
+            found = yes_or_no(value)
+        except ValueError:
+            return str(value)
+        return None if found is None else "yes" if found else "no"
+
+    return mapped(series, each)
+
+
+def either(frame: pd.DataFrame, *names: str) -> pd.Series | None:
+    """`yes` where any of the columns that are there says yes, what cannot be read where one cannot, else `no`; None without any column."""
+    found: pd.Series | None = None
+    for name in names:
+        if name not in frame:
+            continue
+        here = said(frame[name])
+        if found is None:
+            found = here
+        else:
+            odd = here.notna() & ~here.isin(["yes", "no"])
+            found = found.mask((here == "yes") & found.isin(["no"]) | found.isna() | odd, here)
+    return found
+
+
+def joined_names(frame: pd.DataFrame, given: str, family: str) -> pd.DataFrame:
+    """With `display_name` from the given and the family name, where there is none."""
+    if "display_name" in frame or given not in frame or family not in frame:
+        return frame
+    parts = (trimmed(as_text(frame[name])).fillna("") for name in (given, family))
+    first, last = parts
+    return frame.assign(display_name=trimmed(first + " " + last))

@@ -1,0 +1,156 @@
+"""A source with a row a method: rows of one id are united (design §4, `rows = "methods"`).
+
+The rows are sorted outside of memory, so that those of one id meet wherever they stood; accounts come out in order of id. Nothing but the
+positions depends on the order of the rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from migrate.directory.interface import Directory
+from migrate.directory.meanings import Meanings
+from migrate.directory.words import MethodWords
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANGE: Final = 16384
+"""Rows that are united together, about."""
+
+LATEST: Final = ("last_used_at", "methods_changed_at")
+"""Instants of which an account has the latest of its rows."""
+
+COMMON: Final = Meanings(MethodWords({}, {}))
+"""How what `plain` writes is read."""
+
+
+class UnitedDirectory(Directory):
+    """Another directory, whose rows are methods, as accounts. `by` is the column of ours that says whose a row is: the id, without another
+    word, or an address or a name, whose case does not count."""
+
+    in_source_order = False
+
+    def __init__(self, source: Directory, by: str = "account_id") -> None:
+        super().__init__(source.settings)
+        self.kind = source.kind  # type: ignore[misc]  # of its own, as its source has it
+        self._source = source.long_way()
+        self._by = by
+
+    def describe(self) -> str:
+        return self._source.describe()
+
+    def as_of(self) -> datetime | None:
+        return self._source.as_of()
+
+    def caveats(self) -> tuple[str, ...]:
+        return self._source.caveats()
+
+    def meanings(self) -> Meanings:
+        return COMMON
+
+    @property
+    def source(self) -> Directory:
+        """The directory whose rows these are."""
+        return self._source
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        from migrate.directory.plain import in_our_words
+        from migrate.directory.sorting import Keyed, key_of
+        from migrate.spill import scratch_folder
+
+        meanings = self._source.meanings()
+        with scratch_folder() as folder:
+            rows = Keyed(folder / "methods.arrow")
+            for raw in self._source.frames():
+                frame = in_our_words(raw, meanings)
+                key = key_of(frame, self._by)
+                if key.isna().any():
+                    yield _with_last_used(frame[key.isna()])
+                rows.append(frame[key.notna()], key[key.notna()])
+            rows.close()
+            for frame in rows.ranges(RANGE):
+                yield _united(frame, self._by)
+
+
+def _united(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Rows in order of key and position, as accounts; rows that contradict each other stay apart, each with the reason."""
+    import pandas as pd
+
+    from migrate.directory.sorting import KEY, contradictions
+
+    # Whoever has several spellings of a name, or is told apart by an address, does not contradict himself.
+    same = {name for name in rows.columns if by != "account_id" and (name == "account_id" or _is_key(rows, name))}
+    agreeing = [name for name in rows.columns if name not in {KEY, by, "methods", "position", "rejection", *LATEST, *same}]
+    refused = contradictions(rows, agreeing, f"have this {by}")
+    rows = _with_last_used(rows)
+    # A frame without rows would take over those of what it is assigned.
+    kept, apart = rows[refused.isna()], rows[refused.notna()].assign(rejection=refused[refused.notna()])
+    several = kept[KEY].duplicated(keep=False)
+    parts = [kept[~several], _merged(kept[several], "last_used_method" not in agreeing), apart]
+    whole = pd.concat([part for part in parts if len(part)]).sort_values([KEY, "position"], kind="stable")
+    return _single_last_used(whole.drop(columns=KEY), "last_used_method" not in agreeing)
+
+
+def _is_key(rows: pd.DataFrame, name: str) -> bool:
+    """True for a column that says the same as the key, but for its case."""
+    from migrate.directory.sorting import KEY
+
+    return name not in (KEY, "position") and bool((rows[name].str.casefold() == rows[KEY]).all())
+
+
+def _with_last_used(rows: pd.DataFrame) -> pd.DataFrame:
+    """With `last_used_method`, if it can be told: what a row that was used says."""
+    if "last_used_method" in rows or not {"last_used_at", "methods"} <= set(rows):
+        return rows
+    step = rows["methods"].notna() & (rows["methods"] != "[]") & rows["last_used_at"].notna()
+    return rows.assign(last_used_method=rows["methods"].where(step))
+
+
+def _single_last_used(rows: pd.DataFrame, made: bool) -> pd.DataFrame:
+    """Two methods that were used at the same moment are as good as none."""
+    if not made or "last_used_method" not in rows:
+        return rows
+    one = rows["last_used_method"].map(lambda text: len(json.loads(text)) == 1, na_action="ignore")
+    return rows.assign(last_used_method=rows["last_used_method"].where(one.eq(True)))
+
+
+def _merged(rows: pd.DataFrame, last_used_made: bool) -> pd.DataFrame:
+    """Several rows a key that agree, as one each."""
+    from migrate.directory.plain import united
+    from migrate.directory.sorting import KEY
+
+    found = rows.groupby(KEY, sort=False).first()
+    if "methods" in rows:
+        found["methods"] = _told(rows, "methods").groupby(KEY, sort=False)["methods"].agg(united)
+    for name in LATEST:
+        if name in rows:
+            found[name] = _latest(rows, name)
+    if last_used_made and "last_used_method" in rows:
+        used = _told(rows, "last_used_method")
+        last = used[_instant(used["last_used_at"]) == _instant(used[KEY].map(_latest(used, "last_used_at")))]
+        found["last_used_method"] = last.groupby(KEY, sort=False)["last_used_method"].agg(united)
+    return found.reset_index()[list(rows)].astype(rows.dtypes.to_dict())
+
+
+def _told(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows that say something there."""
+    return rows[rows[name].notna()]
+
+
+def _instant(text: pd.Series) -> pd.Series:
+    from migrate.directory.instants import instants
+
+    return instants(text)[0]
+
+
+def _latest(rows: pd.DataFrame, name: str) -> pd.Series:
+    """The latest instant of each key; where none can be read, what a row says, to be counted."""
+    from migrate.directory.sorting import KEY
+
+    here = _told(rows, name)
+    ordered = here.assign(when=_instant(here[name])).sort_values([KEY, "when", name], na_position="first", kind="stable")
+    return ordered.drop_duplicates(KEY, keep="last").set_index(KEY)[name]
