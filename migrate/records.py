@@ -85,10 +85,15 @@ def differs(record: pd.DataFrame, prior: pd.DataFrame, known: pd.Series) -> pd.S
     """True where the ledger has no such row, or one that differs in any column."""
     different = ~known.to_numpy(bool)
     for name in RECORD_COLUMNS:
-        new, old = record[name].array, prior[name].array
-        absent, lacked = pd.isna(new), pd.isna(old)
-        unlike = new != old
-        if isinstance(unlike, pd.arrays.BooleanArray):
-            unlike = unlike.to_numpy(bool, na_value=False)
-        different |= (absent != lacked) | (~absent & ~lacked & np.asarray(unlike, dtype=bool))
+        different |= unlike(record[name], prior[name])
     return pd.Series(different, index=record.index)
+
+
+def unlike(new: pd.Series, old: pd.Series) -> np.ndarray:
+    """True where two aligned columns of records differ; a missing value is like a missing one."""
+    absent, lacked = new.isna().to_numpy(), old.isna().to_numpy()
+    other = new.array != old.array
+    if isinstance(other, pd.arrays.BooleanArray):
+        other = other.to_numpy(bool, na_value=False)
+    found: np.ndarray = (absent != lacked) | (~absent & ~lacked & np.asarray(other, dtype=bool))
+    return found

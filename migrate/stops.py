@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, words_of
+from migrate.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform, words_of
 from migrate.draft import Draft
 from migrate.ledger.prior import Prior
+from migrate.records import unlike
 from migrate.words import CHANGES
 
 EXAMPLES: Final = 10
@@ -48,13 +49,13 @@ def difference(made: Draft, prior: Prior) -> Difference:
     chosen = dict(_chosen(made))
     now: dict[str, dict[str, Any]] = {}
     for table in made.records.tables():
-        records = table.to_pandas()
+        records = conform(table.to_pandas(), {**RECORD_COLUMNS, "differs": "bool"})
         there = records[records["differs"] & records["gone_at"].isna()].set_index("account_id")
         before = prior.these(there.index.tolist())
         before = before[before["gone_at"].isna()].set_index("account_id")
         there = there.loc[before.index]
         for name in READ:
-            columns[name] += int(_unlike(there[name], before[name]).sum())
+            columns[name] += int(unlike(there[name], before[name]).sum())
         now |= _by_id(there[there.index.isin(chosen)])
     recorded = _by_id(prior.these(list(chosen)).set_index("account_id"))
     examples = [_example(each, word, recorded[each], now.get(each)) for each, word in chosen.items() if each in recorded]
@@ -87,12 +88,6 @@ def _example(account_id: str, change: str, before: dict[str, Any], after: dict[s
     told = [(name, _text(name, before[name]), _text(name, after[name])) for name in ("methods", *READ)]
     unlike = {name: (old, new) for name, old, new in told if old != new or name == "methods"}
     return Example(account_id, change, {name: old for name, (old, _) in unlike.items()}, {name: new for name, (_, new) in unlike.items()})
-
-
-def _unlike(new: pd.Series, old: pd.Series) -> np.ndarray:
-    absent, lacked = new.isna().to_numpy(), old.isna().to_numpy()
-    unlike: np.ndarray = (absent != lacked) | (~absent & ~lacked & np.asarray(new.array != old.array, dtype=bool))
-    return unlike
 
 
 def _text(name: str, value: Any) -> str | None:
