@@ -135,8 +135,21 @@ def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
     rows = np.arange(len(ids))
     rows[pc.drop_null(place).to_numpy()] = len(ids) + np.flatnonzero(known)
     new = np.flatnonzero(~known)
+    if not len(new):
+        return _replaced(before, decided, place, rows)
     where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in theirs.take(new).to_pylist()]
     return pa.concat_tables([before, decided]).combine_chunks().take(np.insert(rows, where, len(ids) + new))
+
+
+def _replaced(before: pa.Table, decided: pa.Table, place: pa.Array, rows: np.ndarray) -> pa.Table:
+    """`before` with other records at some places; `rows` picks from both, end to end. Columns in which nothing differs stay as they are:
+    they are most of them, and a copy of a column costs as much as all of its rows."""
+    was = before.take(place)
+    columns = [
+        column if new.equals(old) else pa.chunked_array([*column.chunks, *new.chunks]).combine_chunks().take(rows)
+        for column, new, old in zip(before.columns, decided.columns, was.columns, strict=True)
+    ]
+    return pa.table(columns, schema=before.schema)
 
 
 def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
