@@ -62,9 +62,10 @@ class Draft:
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
 
     `missing` counts known accounts without an accepted row, of the `known` of the last read, `rejected_known` those of them whose row was
-    rejected; `mailed_changes` accounts with a change that is confirmed by mail; `not_certain` counts by standing the accounts with a second
-    step that nobody knows by name, and `defaults_not_registered` those whose default is no method of theirs; `reminders` the letters other
-    than confirmations; `written_to` accounts with a letter. `samples` keeps one letter a kind and language.
+    rejected; `mailed_changes` accounts with a change that is confirmed by mail. `standings` counts accounts by standing, those too whose
+    row was rejected, as they are recorded; `not_certain` those of them with a second step that nobody knows by name;
+    `defaults_not_registered` accounts whose default is no method of theirs; `reminders` the letters other than confirmations;
+    `written_to` accounts with a letter. `samples` keeps one letter a kind and language.
     """
 
     rules: Rules
@@ -290,6 +291,9 @@ def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime
         before = recorded.loc[kept.index]
         differs = records.differs(kept, before, pd.Series(True, index=kept.index))
         made.records.append(kept.assign(plain=False, differs=differs))
+        # They stand where they stood: left out, they would look like people who have moved.
+        made.standings.update(_count(kept["standing"]))
+        made.not_certain.update(_count(kept.loc[~kept["certain"].astype("bool"), "standing"]))
     made.rejected_known += len(kept)
     return len(gone) + len(kept)
 

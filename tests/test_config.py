@@ -408,7 +408,7 @@ def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_p
     assert config.campaign.support_phone == "+1 555 0100"
     columns = config.directory.columns
     assert {ours: column.theirs for ours, column in columns.items()} == {
-        "account_id": "id", "email": "mail", "enabled": "status", "account_type": "kind",
+        "account_id": "id", "email": "mail", "enabled": "status", "account_type": "kind", "methods_changed_at": "changed_at",
     }  # fmt: skip
     assert columns["enabled"].yes == ("ACTIVE",)
     [join] = config.directory.join

@@ -100,8 +100,8 @@ def test_types_of_account_that_nobody_knows_are_named_too() -> None:
 
 
 def test_lists_that_the_export_lost_are_named_though_no_row_was_rejected() -> None:
-    assert Verdict().advice(DirectorySettings(kind="csv"), {"methods": 12}) == [
-        "12 lists were lost by the export in methods (`System.Object[]`): join the items into one text before exporting."
+    assert Verdict().advice(DirectorySettings(kind="csv"), {"groups": 12}) == [
+        "12 lists were lost by the export in groups (`System.Object[]`): join the items into one text before exporting."
     ]
 
 

@@ -174,7 +174,7 @@ class _Seen:
 
     def _changed_at(self, settings: DirectorySettings) -> Iterator[str]:
         column = settings.columns.get("methods_changed_at")
-        theirs = column.theirs if column else "methods_changed_at"
+        theirs = column.theirs if column else ""
         every = (
             "Every refresh would be mailed to people as a change of theirs; leave methods_changed_at away, or read it from a column that "
             "says when a method changed."
@@ -182,7 +182,9 @@ class _Seen:
         if column and _REFRESHED.fullmatch(_letters(theirs)):
             yield f'methods_changed_at is read from "{theirs}", which sounds like the time at which a report was refreshed. {every}'
         elif self.changed >= _MANY and (why := self._refreshed()):
-            yield f'methods_changed_at is read from "{theirs}", and {why}: that looks like the refresh of a report. {every}'
+            # A column that a profile or a join found has a name that the configuration does not say.
+            where = f'methods_changed_at is read from "{theirs}", and' if column else "methods_changed_at:"
+            yield f"{where} {why}: that looks like the refresh of a report. {every}"
 
     def _refreshed(self) -> str | None:
         """What makes the instants look like those of a report."""

@@ -44,8 +44,9 @@ def send(
     console.say(", ".join(f"{count:,} {word}" for word, count in counts.items()) + ".")
     if delivered.stale:
         console.need(
-            f"The directory was last read more than {config.safety.stale_hours} hours ago, so {delivered.stale:,} "
-            f"{'letter waits' if delivered.stale == 1 else 'letters wait'}: `migrate run` reads it again. Confirmations went out.",
+            f"What was last read of the directory is more than {config.safety.stale_hours} hours old, so {delivered.stale:,} "
+            f"{'letter waits' if delivered.stale == 1 else 'letters wait'}: `migrate run` reads it again, and an export must be made anew "
+            "first. Confirmations went out.",
             "yellow",
         )
     # A stale directory keeps letters back whatever the hours.

@@ -456,7 +456,7 @@ def test_a_stale_directory_reminds_nobody_and_confirmations_go_out(ada: Office) 
     ada.run(T30, "--no-send")
     done = ada.migrate("send", "--as-of", "2024-01-03T18:01")
     assert done.code == 0
-    assert "last read more than 36 hours ago, so 1 letter waits: `migrate run` reads it again." in done.out
+    assert "What was last read of the directory is more than 36 hours old, so 1 letter waits: `migrate run` reads it again" in done.out
     assert ada.told() == [("bob@example.com", "change-1")]
     assert ada.migrate("send", "--json", "--as-of", "2024-01-03T18:02").facts["stale"] == 1
     ada.run("2024-01-03T19:00")

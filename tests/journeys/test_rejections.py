@@ -167,6 +167,11 @@ def test_a_known_account_whose_row_is_rejected_is_neither_gone_nor_changed_and_e
     assert WORDS.format(4) in looked.out
     facts = hundred.migrate("status", "--json", "--as-of", T29).facts
     assert (facts["rejected_known"], facts["last_run"]["rejections"][0]["rows"]) == (4, 4)
+    assert (facts["accounts"]["not_compliant"], facts["last_run"]["standing"]) == (PEOPLE, {"sms_only": PEOPLE})
+    assert [point["count"] for point in facts["burn_down"]] == [PEOPLE, PEOPLE], "nobody has moved"
+    (total,) = [row for row in hundred.report("summary") if row["standing"] == "(total)"]
+    assert total["count"] == str(PEOPLE)
+    assert hundred.migrate("ledger", "check").code == 0
     told = hundred.migrate("explain", "u099", "--as-of", T29)
     reason = "enabled: 'PASSWORD_EXPIRED' is neither yes nor no"
     assert f"Its row was rejected in the last run: {reason}; what is shown is what was recorded before." in told.out

@@ -24,9 +24,11 @@ def _last_counts(connection: sa.Connection) -> Iterator[str]:
     newest = sa.select(sa.func.max(run.c.seq)).group_by(run.c.campaign_id)
     for this in connection.execute(sa.select(run).where(run.c.seq.in_(newest)).order_by(run.c.seq)):
         said = json.loads(this.counts)
-        read = (account.c.campaign_id == this.campaign_id, account.c.gone_at.is_(None), account.c.outcome != "rejected")
-        for subject, column in (("outcomes", account.c.outcome), ("standing", account.c.standing)):
-            counted = connection.execute(sa.select(column, sa.func.count()).where(*read).group_by(column))
+        there = sa.and_(account.c.campaign_id == this.campaign_id, account.c.gone_at.is_(None))
+        # A known account whose row was rejected still stands somewhere; its outcome is among those of the rejected rows.
+        accepted = sa.and_(there, account.c.outcome != "rejected")
+        for subject, column, counting in (("outcomes", account.c.outcome, accepted), ("standing", account.c.standing, there)):
+            counted = connection.execute(sa.select(column, sa.func.count()).where(counting).group_by(column))
             found = {str(word): int(number) for word, number in counted}
             wanted = {word: number for word, number in said.get(subject, {}).items() if word != "rejected" and number}
             if found != wanted:
