@@ -30,7 +30,9 @@ def something_there(read: int, accepted: int) -> GuardError | None:
     return GuardError(
         f"of {read:,} rows read from the directory not one is an account. {_NOTHING_DONE}",
         where="[directory]",
-        hint="Type `migrate check` to see what the directory gives.",
+        hint="Mend the source or the configuration: the reasons say what each row lacks."
+        if read
+        else "An empty directory is never believed: look at the source.",
     )
 
 

@@ -104,7 +104,7 @@ def test_a_later_read_whose_every_row_is_rejected_leaves_everybody_as_recorded(h
     spoil(hundred, PEOPLE)
     facts = stopped_by(hundred, "[directory]: of 100 rows read from the directory not one is an account.", 100, "--accept-directory")
     assert facts["rejected_known"] == 100
-    assert facts["stopped"][0].endswith("Type `migrate check` to see what the directory gives.")
+    assert facts["stopped"][0].endswith("the reasons say what each row lacks.")
     assert len(facts["stopped"]) == 1
 
 
