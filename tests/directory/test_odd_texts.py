@@ -1,0 +1,111 @@
+"""Texts as people and programs mangle them, through a file: lists in quotes, cut-off words, a no behind a word, what an export lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from directory.conftest import csv_directory, write_csv
+
+from migrate.accounts import words_of
+from migrate.directory.testing import read_all
+
+
+def read(folder: Path, text: str, column: str = "methods", **settings: object) -> tuple[tuple[str, ...], list[str], str | None]:
+    """The methods, the unknown words and the rejection of an account with this text."""
+    row = {"account_id": "a", "email": "a@example.com", "methods": "", column: text}
+    write_csv(folder / "users.csv", [row])
+    rows, tally = read_all(csv_directory(folder / "users.csv", **settings))
+    reason = rows["rejection"].iloc[0]
+    return words_of(int(rows["methods"].iloc[0])), list(tally.unknown_words), reason if isinstance(reason, str) else None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"sms","totp"',
+        '"sms"; "totp"',
+        "'sms', 'totp'",
+        "'sms, totp'",
+        '"[""sms"",""totp""]"',
+        '"{sms,totp}"',
+        "('sms', 'totp')",
+        "(sms totp)",
+        "[0:1]={sms,totp}",
+        "sms，totp",
+        "sms、totp",
+        "sms；totp",
+        "sms<br>totp",
+        "sms<br/>totp<br/>",
+        "• sms\n• totp",
+        "sms\u200b;totp\u200b",
+        "ｓｍｓ ＴＯＴＰ",
+        "sms,\\N,totp",
+    ],
+)
+def test_a_list_is_the_same_list_however_it_is_quoted_and_separated(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == (("sms", "totp"), [], None)
+
+
+@pytest.mark.parametrize("text", ["\\N", "<null>", "(null)", "nil", "undefined", "()", "'[]'", '"[]"', "--", "—", "[NULL]", '[null, ""]'])
+def test_what_stands_for_null_is_no_method(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == ((), [], None)
+
+
+@pytest.mark.parametrize("text", ["Passkey (FIDO2", "Microsoft Authenticator (push", "Authenticator app (", "passkey ..", "totp…"])
+def test_a_word_that_was_cut_off_inside_its_brackets_is_one_unknown_word(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == (("other",), [text], None)
+    assert read(tmp_path, f"sms, {text}") == (("sms", "other"), [text], None)
+
+
+@pytest.mark.parametrize("text", ["TOTP: -", "totp -", "totp (-)", "TOTP –", "passkey: —", "Authenticator app -", "totp −"])
+def test_a_dash_behind_a_word_is_a_no(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == (("other",), [text], None)
+    assert read(tmp_path, f"sms; {text}") == (("sms", "other"), [text], None)
+
+
+NEGATIONS = ["revoked", "Expired", "pending activation", "not activated", "deaktiviert", "désactivé", "nein", "inactivo", "wyłączone"]
+
+
+@pytest.mark.parametrize("no", NEGATIONS)
+@pytest.mark.parametrize("methods", [{}, {"again": "none"}], ids=["built in", "configured"])
+def test_a_no_in_any_language_beside_a_method_is_never_that_method(tmp_path: Path, no: str, methods: dict[str, str]) -> None:
+    configured = {no: "none"} if methods else {}
+    for text in (f"TOTP, {no}", f"TOTP {no}", f"{no}: totp", f"{no};totp"):
+        assert read(tmp_path, text, methods=configured)[0] == ("other",), text
+
+
+def test_a_no_in_a_row_of_its_own_stays_with_its_word_when_rows_are_united(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    write_csv(path, [{"account_id": "a", "email": "a@example.com", "methods": text} for text in ("sms", "TOTP, disabled", "passkey...")])
+    rows, tally = read_all(csv_directory(path, rows="methods"))
+    assert words_of(int(rows["methods"].iloc[0])) == ("sms", "other")
+    assert dict(tally.unknown_words) == {"TOTP, disabled": 1, "passkey...": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Deserialized.System.Object[]",
+        "[Ljava.lang.String;@1b2c3d",
+        "java.util.ArrayList@5f2c",
+        "<map object at 0x7f0011aa>",
+        "ARRAY(0x55d0)",
+        "#<Array:0x0000>",
+        "Microsoft.Exchange.Data.MultiValuedProperty`1[System.String]",
+    ],
+)
+@pytest.mark.parametrize("column", ["methods", "groups", "notification_emails", "may_enrol", "default_method"])
+def test_what_any_language_prints_for_a_list_is_a_lost_list(tmp_path: Path, text: str, column: str) -> None:
+    write_csv(tmp_path / "users.csv", [{"account_id": "a", "email": "a@example.com", "methods": "", column: text}])
+    rows, tally = read_all(csv_directory(tmp_path / "users.csv"))
+    assert tally.unknown_words == {}
+    if column == "methods":
+        assert "lost" in str(rows["rejection"].iloc[0])
+    else:
+        assert dict(tally.lost_lists) == {column: 1}
+
+
+def test_the_types_of_graph_are_words_with_and_without_their_mark(tmp_path: Path) -> None:
+    text = "microsoft.graph.phoneAuthenticationMethod #microsoft.graph.passwordAuthenticationMethod"
+    assert read(tmp_path, text) == (("phone",), [], None)
