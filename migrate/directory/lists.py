@@ -26,6 +26,9 @@ NULLS: Final = frozenset({
 })  # fmt: skip
 """Items that stand for nothing, in lower case."""
 
+_EMPTY: Final = NULLS & {"none", "<none>", "(none)", "[]", "{}", "()"}
+"""Those of them that say that there is nothing, and not that it is not known."""
+
 _BLANKS: Final = " \t\r\n\f\v\xa0\ufeff"
 _SEPARATORS: Final = re.compile("[,;|\r\n\v\f\x85\u2028\u2029，；｜、،؛]|<br */?>")
 _BULLET: Final = re.compile(r"[•◦▪‣●]\s+")
@@ -81,6 +84,12 @@ def items(text: str) -> Items:
                 return _listed(inner)
             text = text if "(" in inner else inner
     return _kept(_SEPARATORS.split(text), exact=False)
+
+
+def missing(text: str) -> bool:
+    """True for a text that stands for null, unlike one of an empty list."""
+    word = text.strip(_BLANKS).casefold()
+    return word in NULLS and word not in _EMPTY
 
 
 def split(text: str) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from directory.conftest import csv_directory, write_csv
 
-from migrate.accounts import words_of
+from migrate.accounts import methods_of, words_of
+from migrate.directory import open_directory, table_model
 from migrate.directory.testing import read_all
 
 
@@ -109,3 +110,59 @@ def test_what_any_language_prints_for_a_list_is_a_lost_list(tmp_path: Path, text
 def test_the_types_of_graph_are_words_with_and_without_their_mark(tmp_path: Path) -> None:
     text = "microsoft.graph.phoneAuthenticationMethod #microsoft.graph.passwordAuthenticationMethod"
     assert read(tmp_path, text) == (("phone",), [], None)
+
+
+ROWS = [{"account_id": "a", "email": "a@example.com"}]
+
+
+def one(folder: Path, **settings: object) -> dict[str, object]:
+    rows, _ = read_all(csv_directory(folder / "users.csv", **settings))
+    assert rows["rejection"].dropna().tolist() == []
+    assert len(rows) == 1
+    return {str(name): None if isinstance(value, float) else value for name, value in rows.iloc[0].items()}
+
+
+@pytest.mark.parametrize("rows", ["accounts", "methods"])
+def test_a_null_of_what_may_be_registered_is_not_known_and_an_empty_list_is_nothing(tmp_path: Path, rows: str) -> None:
+    said = {
+        "NULL": None,
+        "nan": None,
+        "\\N": None,
+        "n/a": None,
+        "-": None,
+        "": None,
+        "none": "",
+        "[]": "",
+        "{}": "",
+        "{NULL}": "",
+        "sms": "sms",
+    }
+    for text, may_enrol in said.items():
+        write_csv(tmp_path / "users.csv", [ROWS[0] | {"methods": "sms", "may_enrol": text}])
+        assert one(tmp_path, rows=rows)["may_enrol"] == may_enrol, text
+
+
+def test_what_may_be_registered_is_read_in_the_words_of_its_source_when_rows_are_united_or_joined(tmp_path: Path) -> None:
+    words = {"App X": "totp"}
+    more = [{"methods": "sms", "may_enrol": "App X;sms"}, {"methods": "App X", "may_enrol": '["sms", "App X"]'}]
+    write_csv(tmp_path / "users.csv", [ROWS[0] | each for each in more])
+    united = one(tmp_path, rows="methods", methods=words)
+    assert (united["methods"], united["may_enrol"]) == (methods_of(("sms", "totp")), "sms,totp")
+    write_csv(tmp_path / "second.csv", [{"email": "A@example.com"} | more[0]])
+    write_csv(tmp_path / "users.csv", ROWS)
+    table = {"kind": "csv", "path": str(tmp_path / "second.csv"), "on": "email", "methods": words}
+    join = {"kind": "csv", "path": str(tmp_path / "users.csv"), "join": [table]}
+    rows, _ = read_all(open_directory(table_model(join).model_validate(join)))
+    assert rows["may_enrol"].tolist() == ["sms,totp"]
+
+
+def test_rows_that_hold_the_same_lists_in_another_order_or_no_default_agree(tmp_path: Path) -> None:
+    lists = [
+        {"groups": "g1,g2", "notification_emails": "p@x.example q@x.example"},
+        {"groups": "{g2,g1}", "notification_emails": "{q@x.example,p@x.example}"},
+    ]
+    first, second = {"methods": "sms", "default_method": "sms"} | lists[0], {"methods": "totp", "default_method": ""} | lists[1]
+    write_csv(tmp_path / "users.csv", [ROWS[0] | first, ROWS[0] | second, ROWS[0] | second | {"default_method": "Text message"}])
+    found = one(tmp_path, rows="methods")
+    assert (found["groups"], found["notification_emails"]) == ("g1\ng2", "p@x.example\nq@x.example")
+    assert (found["methods"], found["default_method"]) == (methods_of(("sms", "totp")), "sms")
