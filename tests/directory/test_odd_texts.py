@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from directory.conftest import csv_directory, write_csv
 
@@ -166,3 +167,13 @@ def test_rows_that_hold_the_same_lists_in_another_order_or_no_default_agree(tmp_
     found = one(tmp_path, rows="methods")
     assert (found["groups"], found["notification_emails"]) == ("g1\ng2", "p@x.example\nq@x.example")
     assert (found["methods"], found["default_method"]) == (methods_of(("sms", "totp")), "sms")
+
+
+@pytest.mark.parametrize("rows", ["accounts", "methods"])
+@pytest.mark.parametrize("null", ["NULL", "nan", "None", "n/a", "\\N", "<NA>", ""])
+def test_what_programs_write_for_null_is_no_value_of_a_yes_or_no_or_a_type(tmp_path: Path, null: str, rows: str) -> None:
+    said = {"enabled": null, "in_policy": null, "account_type": null, "privileged": null}
+    write_csv(tmp_path / "users.csv", [ROWS[0] | {"methods": "sms"} | said])
+    found = one(tmp_path, rows=rows)
+    assert (found["enabled"], found["privileged"], found["account_type"]) == (True, False, "person")
+    assert pd.isna(found["in_policy"])
