@@ -157,15 +157,16 @@ def certain(methods: pd.Series) -> pd.Series:
 
 def destination(accounts: pd.DataFrame, policy: PolicySettings) -> pd.Series:
     """Whether each account can move at all, a word of `DESTINATIONS`: `yes` if an accepted method is registered or may be, `no` if the
-    source lets it register none, `unknown` if nobody says what it may register."""
+    source lets it register none, `unknown` if nobody says what it may register, or in words that nobody knows."""
     import numpy as np
     import pandas as pd
 
     there = has_any(accounts["methods"], policy.accepted_bits)
     told = accounts["may_enrol"].notna()
     if told.any():
-        may = has_any(methods_bits(accounts["may_enrol"].fillna("")), policy.accepted_bits)
-        words = np.select([there | may, told], ["yes", "no"], default="unknown")
+        listed = methods_bits(accounts["may_enrol"].fillna(""))
+        may, unnamed = has_any(listed, policy.accepted_bits), has_any(listed, UNCERTAIN)
+        words = np.select([there | may, told & ~unnamed], ["yes", "no"], default="unknown")
     else:
         words = np.where(there, "yes", "unknown")
     return pd.Series(words, index=accounts.index, dtype="str")

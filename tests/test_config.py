@@ -470,3 +470,16 @@ def test_an_error_in_a_join_names_it(tmp_path: Path, line: str, instead: str, sa
     told = refusal(tmp_path, JOINED.replace(line, instead, 1))
     assert said in told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('enabled = { colum = "status" }', "[directory.columns.enabled] colum: is no setting; did you mean column?"),
+        ("enabled = 3", "[directory.columns] enabled: is 3: should be the name of their column, or a table"),
+    ],
+)
+def test_a_column_that_is_given_wrongly_is_told_with_what_it_may_be(tmp_path: Path, line: str, says: str) -> None:
+    text = SMALL + f"\n[directory.columns]\n{line}\n"
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load(written(tmp_path, text))

@@ -206,7 +206,8 @@ def test_whoever_is_compliant_has_a_destination_and_a_strict_policy_makes_nobody
         assert leads == "yes"
         assert standing == standing_of(account)
         assert not (strict and {"unknown", "other"} & methods)
-    assert (leads == "unknown") == (may_enrol is None and not set(policy.accepted) & methods)
+    named = may_enrol is not None and not may_enrol & {"unknown", "other"}
+    assert (leads == "unknown") == (not named and not set(policy.accepted) & (methods | (may_enrol or set())))
     assert certain(accounts(account)["methods"]).tolist() == [not {"unknown", "other"} & methods]
 
 

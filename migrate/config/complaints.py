@@ -185,16 +185,27 @@ def _listed_models(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) is tuple and Ellipsis not in get_args(annotation) else ()
 
 
+def _named_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a table of tables that are named by the reader, one a name."""
+    values = get_args(annotation)[1:] if get_origin(annotation) is dict else ()
+    return next((t for value in values for t in _types(value) if isinstance(t, type) and issubclass(t, BaseModel)), None)
+
+
 def _model_at(model: type[BaseModel], at: Key) -> type[BaseModel] | None:
     """The model of a nested table, or None where the keys are the reader's own words."""
     current: type[BaseModel] | None = model
     several: tuple[Any, ...] = ()
+    named: type[BaseModel] | None = None
     for part in at:
         if isinstance(part, int):
             current = several[part] if part < len(several) else None
             continue
+        if named is not None:
+            current, named = named, None
+            continue
         field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None) if current else None
         several = _listed_models(field.annotation) if field else ()
+        named = _named_model(field.annotation) if field else None
         nested = _types(field.annotation) if field else set()
         current = next((t for t in nested if isinstance(t, type) and issubclass(t, BaseModel)), None)
     return current

@@ -75,6 +75,8 @@ class ColumnSettings(Settings):
 
 
 def _column(value: object) -> object:
+    if not isinstance(value, (str, dict, ColumnSettings)):
+        raise ValueError('should be the name of their column, or a table such as { column = "theirs" }')
     return {"column": value} if isinstance(value, str) else value
 
 

@@ -6,8 +6,9 @@ accounts come out in the order of the last join's key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from migrate.directory.interface import REQUIRED, Directory, DirectorySettings
 from migrate.directory.meanings import Meanings
 from migrate.directory.profiled import ProfiledDirectory
 from migrate.directory.united import COMMON, RANGE, UnitedDirectory
-from migrate.errors import DirectoryError
+from migrate.errors import ConfigError, DirectoryError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 NAMED: Final = 10
 """How many people a caveat names."""
+
+_TABLE: Final = re.compile(r"^\[directory(?=[.\]])(?!\.join)")
 
 KEEP: Final = frozenset({"account_id", "position", "rejection"})
 """What a join never brings."""
@@ -46,9 +49,9 @@ class JoinSettings(DirectorySettings):
     def needed(self) -> tuple[str, ...]:
         return (self.on,)
 
-    @field_validator("join")
+    @field_validator("join", mode="before")
     @classmethod
-    def _one_level(cls, join: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _one_level(cls, join: Any) -> Any:
         if join:
             raise ValueError("a joined source has no joins; write [[directory.join]] once more instead")
         return join
@@ -232,6 +235,15 @@ def _only(source: Directory, resorts: set[str]) -> None:
         found.resorts = tuple(ours for ours in found.resorts if ours in resorts)
 
 
+@contextmanager
+def of_the_join() -> Iterator[None]:
+    """What a source says of its settings, said of the table in which they are."""
+    try:
+        yield
+    except (ConfigError, DirectoryError) as error:
+        raise type(error)(error.what, where=_TABLE.sub("[directory.join", error.where or ""), hint=error.hint) from error
+
+
 def _read(path: Path, settings: JoinSettings, source: Directory) -> _Join:
     """A further source, read to the end and sorted by its key."""
     from migrate.directory.plain import in_our_words
@@ -240,13 +252,14 @@ def _read(path: Path, settings: JoinSettings, source: Directory) -> _Join:
 
     join = _Join(settings, source, Keyed(path))
     meanings = source.meanings()
-    for raw in source.frames():
-        frame = in_our_words(raw, meanings)
-        key = trimmed(key_of(frame, settings.on))
-        there = key.notna()
-        join.nameless += int((~there).sum())
-        join.unreadable += int(frame.loc[there, "rejection"].notna().sum())
-        join.rows.append(frame[there], key[there])
+    with of_the_join():
+        for raw in source.frames():
+            frame = in_our_words(raw, meanings)
+            key = trimmed(key_of(frame, settings.on))
+            there = key.notna()
+            join.nameless += int((~there).sum())
+            join.unreadable += int(frame.loc[there, "rejection"].notna().sum())
+            join.rows.append(frame[there], key[there])
     join.rows.close()
     if not join.rows.rows:
         hint = f"Export it again, or correct [directory.join.columns] {settings.on}."

@@ -20,21 +20,35 @@ LOST: Final = "is what an export writes in place of a list that it lost: join th
 
 _NO_WORDS: Final = "is a list of something else than words"
 
-NULLS: Final = frozenset({"", "null", "nan", "none", "nat", "<na>", "n/a", "#n/a", "-"})
+NULLS: Final = frozenset({
+    "", "null", "nan", "none", "nat", "nil", "undefined", "<na>", "<null>", "<none>", "(null)", "(none)", "[null]", "\\n", "n/a", "#n/a",
+    "[]", "{}", "()", "-", "--", "---", "–", "—",
+})  # fmt: skip
 """Items that stand for nothing, in lower case."""
 
+_EMPTY: Final = NULLS & {"none", "<none>", "(none)", "[]", "{}", "()"}
+"""Those of them that say that there is nothing, and not that it is not known."""
+
 _BLANKS: Final = " \t\r\n\f\v\xa0\ufeff"
-_SEPARATORS: Final = re.compile("[,;|\r\n\v\f\x85\u2028\u2029]")
+_SEPARATORS: Final = re.compile("[,;|\r\n\v\f\x85\u2028\u2029，；｜、،؛]|<br */?>")
+_BULLET: Final = re.compile(r"[•◦▪‣●]\s+")
+_BOUNDS: Final = re.compile(r"(?:\[-?\d+:-?\d+\])+=(?=\{)")
+"""What PostgreSQL writes before an array that does not begin at 1."""
 _NESTED: Final = re.compile(r"[\[\]{}]")
 _QUOTED: Final = re.compile(r"""(?:[ubUB]?)(?:"((?:[^"\\]|\\.|"")*)"|'((?:[^'\\]|\\.|'')*)')\s*""", re.DOTALL)
+_IN_QUOTES: Final = re.compile(r"""\"((?:[^\"]|\"\")*)\"|'([^']*)'""")
+"""A text that is in quotes as a whole, and not one whose first and last item are."""
 _ESCAPED: Final = re.compile(r"""\\(.)|""|''""", re.DOTALL)
 _CALL: Final = re.compile(r"(?:array|frozenset|set|tuple|list|deque)\((.*?)(?:,\s*(?:dtype|maxlen)=[^()]*)?\)", re.DOTALL)
 _OBJECT: Final = (
-    r"(?:(?:system\.|microsoft\.(?:online|graph|open|azure|powershell|activedirectory|management)\.)[\w.`+]+(?:\[[^\]]*\])*"
-    r"|\[object \w+\]|@\{[^}]*\}|array)"
+    r"(?:(?!microsoft\.graph\.\w*authenticationmethod\b)"
+    r"(?:deserialized\.)?(?:system\.|microsoft\.(?:online|graph|open|azure|powershell|activedirectory|management|exchange)\.)"
+    r"[\w.`+]+(?:\[[^\]]*\])*"
+    r"|\[object \w+\]|@\{[^}]*\}|array"
+    r"|\[L[\w.$]+;@[0-9a-f]+|java\.[\w.$]+@[0-9a-f]+|<[^<>]* at 0x[0-9a-f]+>|array\(0x[0-9a-f]+\)|#<array:0x[^>]*>)"
 )
 _LOST: Final = re.compile(rf"{_OBJECT}(?:[\s,;|]+{_OBJECT})*", re.IGNORECASE)
-"""What PowerShell and JavaScript print for objects in place of what they hold."""
+"""What PowerShell, JavaScript, Java, Python, Perl and Ruby print for objects in place of what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,9 @@ def items(text: str) -> Items:
     """The items of a list in any of its forms, in order, each as often as it is there."""
     if LIST_SEPARATOR in text:
         return _kept(text.split(LIST_SEPARATOR), exact=True)
-    text = text.strip(_BLANKS)
+    text = _BOUNDS.sub("", text.strip(_BLANKS))
+    if (quoted := _IN_QUOTES.fullmatch(text)) is not None:
+        text = (quoted[1] if quoted[1] is not None else quoted[2]).replace('""', '"').strip(_BLANKS)
     if _LOST.fullmatch(text):
         return Items(unreadable=LOST, lost=True)
     if (call := _CALL.fullmatch(text)) and (not call[1].strip() or call[1].lstrip()[0] in "[{('\""):
@@ -62,11 +78,18 @@ def items(text: str) -> Items:
             return _array(text, "]")
         case "{":
             return _array(text, "}")
-        case "(" if text.endswith(")") and "," in text:
-            return _listed(text[1:-1])
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1]
+        case "(" if text.endswith(")"):
+            inner = text[1:-1].strip(_BLANKS)
+            if inner[:1] in ("'", '"') or ("," in inner and inner.find(")") >= inner.find("(")):
+                return _listed(inner)
+            text = text if "(" in inner else inner
     return _kept(_SEPARATORS.split(text), exact=False)
+
+
+def missing(text: str) -> bool:
+    """True for a text that stands for null, unlike one of an empty list."""
+    word = text.strip(_BLANKS).casefold()
+    return word in NULLS and word not in _EMPTY
 
 
 def split(text: str) -> list[str]:
@@ -76,6 +99,8 @@ def split(text: str) -> list[str]:
 
 def _bare(piece: str) -> str:
     piece = piece.strip(_BLANKS)
+    if bullet := _BULLET.match(piece):
+        piece = piece[bullet.end() :]
     return piece[1:-1].strip(_BLANKS) if len(piece) > 1 and piece[0] == piece[-1] and piece[0] in "\"'" else piece
 
 

@@ -14,16 +14,16 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from migrate.accounts import words_of
-from migrate.directory import values
+from migrate.accounts import ADDRESS_SEPARATOR, words_of
+from migrate.directory import lists, values
 from migrate.directory.interface import METHOD_PREFIX, YES_NO
 from migrate.directory.meanings import Meanings
 from migrate.directory.text import as_text, factorized, identifiers, list_text, mapped, taken, trimmed
 from migrate.directory.words import MethodWords, Reading
 
 METHOD_COLUMNS: Final = ("methods", "default_method", "last_used_method")
-KEPT: Final = {"account_id": identifiers, "notification_emails": list_text, "groups": list_text, "may_enrol": list_text}
-"""Columns whose text is not trimmed: an id is kept byte for byte, and a list's marks may look like blanks."""
+LISTS: Final = {"notification_emails": values.addresses, "groups": values.names}
+"""Columns of lists that are no methods: how each is read."""
 POSITION: Final = "position"
 REJECTION: Final = "rejection"
 
@@ -54,8 +54,12 @@ def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
             found[name], reasons = _read(raw[name], name, partial(meanings.says_yes, name), reasons)
         elif name == "account_type":
             found[name], reasons = _read(as_text(raw[name]), name, meanings.account_type, reasons)
-        elif name in KEPT:
-            text = KEPT[name](raw[name])
+        elif name == "may_enrol":
+            found[name] = mapped(trimmed(list_text(raw[name])), partial(_may_enrol, meanings.methods))
+        elif name in LISTS:
+            found[name] = mapped(trimmed(list_text(raw[name])), partial(_items, LISTS[name]))
+        elif name == "account_id":
+            text = identifiers(raw[name])
             found[name] = text.mask(trimmed(text).isna())
         else:
             found[name] = trimmed(as_text(raw[name]))
@@ -110,13 +114,30 @@ def _method_words(text: pd.Series, name: str, known: MethodWords, reasons: pd.Se
     codes, distinct = factorized(text)
     readings = [known.read(each) for each in distinct]
     if name != "methods":  # one method that cannot be read is one that nobody knows, as it is spelt
-        return mapped(text, lambda each: listed(_words(known.read(each), each))), reasons
+        return mapped(text, lambda each: listed(words) if (words := _words(known.read(each), each)) else None), reasons
     refused = [
         f"{name}: '{values.harmless(each)}' {reading.unreadable}" if reading.unreadable else None
         for each, reading in zip(distinct, readings, strict=True)
     ]
     found = [listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
     return _spread(found, codes, text), _with(refused, codes, text, reasons)
+
+
+def _may_enrol(known: MethodWords, text: str) -> str | None:
+    """A list that cannot be read stays as it is: that it is lost is counted later. An empty one is no missing one: it allows nothing."""
+    reading = known.read(text)
+    if reading.unreadable:
+        return text
+    return None if lists.missing(text) else listed(_words(reading, text))
+
+
+def _items(each: Callable[[str], str], text: str) -> str | None:
+    """The items in an order of their own, for no two rows need have them in the same; what was lost stays, to be counted."""
+    try:
+        found = each(text)
+    except values.LostListError:
+        return text
+    return listed(found.split(ADDRESS_SEPARATOR)) if found else None
 
 
 def _words(reading: Reading, text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, create_model
 
 from migrate.directory.interface import Directory, DirectorySettings, near
-from migrate.directory.joined import JoinedDirectory, JoinSettings
+from migrate.directory.joined import JoinedDirectory, JoinSettings, of_the_join
 from migrate.directory.profiled import ProfiledDirectory, united, words_of
 from migrate.directory.united import UnitedDirectory
 from migrate.directory.words import spelling
@@ -99,7 +99,9 @@ def open_directory(settings: DirectorySettings) -> Directory:
     """The directory that the settings describe, joins and profiles included; nothing is connected to or read yet."""
     joins = [each for each in settings.join if isinstance(each, JoinSettings)]
     source = _opened(settings, "account_id")
-    return JoinedDirectory(source, [(each, _opened(each, each.on)) for each in joins]) if joins else source
+    with of_the_join():
+        further = [(each, _opened(each, each.on)) for each in joins]
+    return JoinedDirectory(source, further) if joins else source
 
 
 def _opened(settings: DirectorySettings, by: str) -> Directory:

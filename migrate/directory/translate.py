@@ -19,6 +19,7 @@ from migrate.accounts import METHODS, conform, methods_of, words_of
 from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
+from migrate.directory.lists import missing
 from migrate.directory.text import (
     as_text,
     cleaned,
@@ -220,7 +221,10 @@ class Translator:
         readings = [self._words.read(text) for text in distinct]
         self._lost("may_enrol", taken([reading.unreadable is not None for reading in readings], codes, False).astype(bool))
         unknown.append(_Unknown(codes, readings))
-        words = [None if reading.unreadable else ",".join(words_of(reading.methods)) for reading in readings]
+        words = [
+            None if reading.unreadable or missing(text) else ",".join(words_of(reading.methods))
+            for reading, text in zip(readings, distinct, strict=True)
+        ]
         return pd.Series(taken(words, codes, None), index=raw.index).astype("str")
 
     def _one_method(self, raw: pd.DataFrame, name: str, unknown: list[_Unknown]) -> pd.Series:

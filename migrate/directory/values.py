@@ -95,15 +95,20 @@ def yes_or_no(value: object) -> bool | None:
         return True
     if word in _NO:
         return False
-    if not word:
+    if not word or _null(word):
         return None
     raise ValueError("is neither yes nor no")
+
+
+def _null(word: str) -> bool:
+    """True for a text that programs write for null."""
+    return word.casefold() == "none" or lists.missing(word)
 
 
 def flag(value: object, bit: int) -> bool | None:
     """Whether a bit of a whole number is set; None for no value."""
     word = plain(value).strip()
-    if not word:
+    if not word or _null(word):
         return None
     if not word.isascii() or not word.removeprefix("-").isdigit():
         raise ValueError("is no whole number of flags")
@@ -112,9 +117,9 @@ def flag(value: object, bit: int) -> bool | None:
 
 def account_type(text: str) -> str | None:
     """One of `ACCOUNT_TYPES`; None for no value."""
-    word = re.sub(r"[\s-]+", "_", text.strip().casefold())
-    if not word:
+    if not text.strip() or _null(text.strip()):
         return None
+    word = re.sub(r"[\s-]+", "_", text.strip().casefold())
     if word not in _ACCOUNT_TYPES:
         raise ValueError(f"is no type of account ({', '.join(ACCOUNT_TYPES)})")
     return _ACCOUNT_TYPES[word]

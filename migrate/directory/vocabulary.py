@@ -48,7 +48,14 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
 YES: Final = ("enabled", "on", "active", "yes", "true", "registered", "enrolled", "enforced")
 """Words that say that there is a second step, and not which: alone they are `unknown`, and beside a method they add nothing."""
 
-NO: Final = ("no", "off", "false", "disabled", "inactive", "null", "n/a", "-", "not registered", "not enrolled", "not set up")
+NO: Final = (
+    "no", "off", "false", "disabled", "inactive", "null", "n/a", "-", "not registered", "not enrolled", "not set up", "not enabled",
+    "not active", "not activated", "not configured", "deactivated", "unregistered", "unenrolled", "pending", "pending activation",
+    "expired", "revoked", "removed", "deleted", "suspended", "blocked", "locked",
+    "nein", "aus", "deaktiviert", "inaktiv", "gesperrt", "nicht registriert", "non", "désactivé", "inactif", "désactivée", "no activo",
+    "desactivado", "inactivo", "disattivato", "disabilitato", "inattivo", "não", "desativado", "inativo", "nee", "uitgeschakeld",
+    "inactief", "nie", "wyłączone", "nieaktywne",
+)  # fmt: skip
 """Words that say that there is none. Beside a method nobody can tell what they say of it, so the whole is one unknown word."""
 
 _GRAPH_TYPES: Final = {

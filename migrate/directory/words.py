@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
+from unicodedata import normalize
 
 from migrate.accounts import METHODS, methods_of
 from migrate.directory import lists
@@ -22,14 +23,16 @@ from migrate.directory.vocabulary import ALIASES, NO, NO_STEP, ONLY_THERE, VENDO
 RULES: Final = 2
 """Raised whenever `MethodWords.read` takes the same text apart differently: recorded methods are then `reclassified`, not mailed."""
 
-_JOINTS: Final = re.compile(r"[\s_\-‐‑–.:/()]+")
+_JOINTS: Final = re.compile(r"[\s_\-‐‑–.:/()\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+"""The marks that join words, and characters that nobody sees."""
 _CUT_OFF: Final = re.compile(r"\.\.|…")
 """Where a table was too narrow for a word (PowerShell and psql write `...` or `…`)."""
+_DASHES: Final = frozenset("-‐‑–—−")
 
 
 def spelling(word: str) -> str:
     """The form under which a word is looked up: in lower case, without spaces and the marks that join words."""
-    return _JOINTS.sub("", word).casefold() or word.strip()
+    return _JOINTS.sub("", word if word.isascii() else normalize("NFKC", word)).casefold() or word.strip()
 
 
 def _spelt(words: Mapping[str, Iterable[str]]) -> dict[str, str]:
@@ -38,6 +41,7 @@ def _spelt(words: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 _NO: Final = frozenset(map(spelling, NO))
 _YES: Final = frozenset(map(spelling, YES))
+_FIRST_FACTORS: Final = frozenset(spelling(word) for each in (ALIASES, *VENDORS.values()) for word in each.get(NO_STEP, ()))
 
 COMMON: Final[dict[str, str]] = {
     **{word: ours for name, each in VENDORS.items() for word, ours in _spelt(each).items()
@@ -80,7 +84,6 @@ class MethodWords:
         own = {**builtin, **configured}
         self._known = COMMON | {spelling(word): ours for word, ours in builtin.items()}
         self._known |= {spelling(word): ours for word, ours in configured.items()}
-        self._first_factors = {spelling(word) for word in ALIASES[NO_STEP]}
         self._longest = max(LONGEST, *(len(word.split()) for word in own)) if own else LONGEST
         self._read: dict[str, Reading] = {}
 
@@ -91,7 +94,9 @@ class MethodWords:
 
     def method(self, word: str) -> str | None:
         """Our word for one of theirs, `NO_STEP`, or None if nobody knows it, as also one that was cut off."""
-        return None if _CUT_OFF.search(word) else self._known.get(spelling(word))
+        if _CUT_OFF.search(word) or word.count("(") > word.count(")") or _dashed(word):
+            return None
+        return self._known.get(spelling(word))
 
     def read(self, text: str) -> Reading:
         """The methods that a text names: a list in any form that `lists.items` reads, its words also between spaces.
@@ -121,7 +126,7 @@ class MethodWords:
         """An item of a list with marks of its own: a word as it stands, unless it is itself a list of known words."""
         if self.method(item) is None:
             parts = lists.split(item)
-            if len(parts) > 1 and all(self.method(part) is not None for part in parts):
+            if len(parts) > 1 and all(self.method(part) is not None and not self._says_no(part) for part in parts):
                 return parts
         return [item]
 
@@ -129,10 +134,12 @@ class MethodWords:
         if self.method(piece) is not None:
             return [piece]
         tokens, parts = piece.split(), []
+        if tokens and _joint(tokens[-1]):
+            return [piece]
         while tokens:
             for length in range(min(self._longest, len(tokens)), 0, -1):
                 if (ours := self.method(phrase := " ".join(tokens[:length]))) is not None:
-                    if ours == NO_STEP and not _joint(phrase) and spelling(phrase) not in self._first_factors:
+                    if ours == NO_STEP and not _joint(phrase) and spelling(phrase) not in _FIRST_FACTORS:
                         return [piece]
                     parts.append(phrase)
                     del tokens[:length]
@@ -152,6 +159,14 @@ class MethodWords:
             elif ours != NO_STEP:
                 methods.add(ours)
         return Reading(methods_of(frozenset(methods)), tuple(dict.fromkeys(unknown)))
+
+
+def _dashed(word: str) -> bool:
+    """True for a word with a dash behind it, where what is said of it stands: `TOTP: -` is a no."""
+    end = len(word)
+    while end and not word[end - 1].isalnum():
+        end -= 1
+    return end > 0 and not _DASHES.isdisjoint(word[end:])
 
 
 def _joint(phrase: str) -> bool:

@@ -19,7 +19,7 @@ from migrate.accounts import words_of
 from migrate.directory import Directory, mapping_digest, open_directory, table_model
 from migrate.directory.csv import CsvDirectory
 from migrate.directory.testing import assert_contract, assert_unreadable, comparable, read_all
-from migrate.errors import ConfigError
+from migrate.errors import ConfigError, MigrateError
 
 
 def opened(**table: Any) -> Directory:
@@ -294,3 +294,19 @@ def test_a_join_is_what_pandas_calls_a_left_merge(users: list[Any], others: list
     assert comparable(found)["department"].fillna("").tolist() == [
         dict(zip(left["account_id"], left["department"], strict=True))[each] for each in found["account_id"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"kind": "csv", "path": "nowhere.csv"}, "[directory.join] path"),
+        ({"kind": "sql", "url": "postgresq://u:hunter2@127.0.0.1:1/db", "table": "u"}, "[directory.join] url"),
+        ({"kind": "sql", "url": "postgresql://u:hunter2@127.0.0.1:1/db", "table": "u"}, "[directory.join]"),
+    ],
+)
+def test_what_is_wrong_with_a_joined_source_names_its_table_and_never_its_password(wrong: dict[str, str], where: str) -> None:
+    people = written("people.csv", "account_id,email\na,a@x.example\n")
+    with pytest.raises(MigrateError) as error:
+        read_all(opened(path=people, join=[wrong | {"on": "email"}]))
+    assert error.value.where == where
+    assert "hunter2" not in str(error.value)

@@ -82,7 +82,8 @@ def test_no_text_breaks_the_reader_and_unknown_words_are_always_other(text: str)
     assert reading.unreadable is None or reading.methods == 0
 
 
-WORDS = st.text(st.characters(exclude_characters=",;|[]{}()\"'@\x1f", exclude_categories=["Zs", "Zl", "Zp", "Cc", "Cs"]), min_size=1)
+MARKS = ",;|，；｜、،؛<[]{}()\"'@\x1f"
+WORDS = st.text(st.characters(exclude_characters=MARKS, exclude_categories=["Zs", "Zl", "Zp", "Cc", "Cs"]), min_size=1)
 
 
 @given(st.lists(WORDS, min_size=1))
@@ -121,7 +122,7 @@ def test_a_word_that_was_cut_off_is_never_the_word_it_begins_with(end: str) -> N
 @given(st.sampled_from(EVERY_WORD), st.randoms())
 def test_how_a_word_is_spelt_does_not_change_what_it_means(word: str, random: Any) -> None:
     parts = word.replace("#", "# ").split()
-    joint = random.choice([" ", "-", "_", ".", ":", "/", "  ", " (", ") "])
+    joint = random.choice([" ", "-", "_", ".", ":", "/", "  ", ") ("])
     shape = random.choice([str.upper, str.lower, str.title, str.swapcase])
     camel = parts[0].lower() + "".join(part[:1].upper() + part[1:] for part in parts[1:])
     for told in (shape(word), joint.join(parts), shape(joint.join(parts)), camel):

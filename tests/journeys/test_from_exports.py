@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -217,3 +219,24 @@ def test_a_postgresql_query_with_an_array(form: str, postgres_url: str) -> None:
     assert later["rejected"] == 0
     assert later["letters"]["sent"] == 1
     assert Counter(row["standing"] for row in accounts())["no_second_step"] == 151
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_a_change_in_the_joined_file_alone_is_seen_and_confirmed(image: bool) -> None:
+    export("people.csv", "account_id,email", ((f"p{n}", f"p{n}@example.com") for n in range(50)))
+    export("factors.csv", "email,methods", ((f"P{n}@example.com", "sms;totp") for n in range(50)))
+    done("init", "--kind", "csv")
+    text = Path("config.toml").read_text(encoding="utf-8")
+    source = '[directory]\nkind = "csv"\npath = "people.csv"\n[[directory.join]]\nkind = "csv"\npath = "factors.csv"\non = "email"\n\n'
+    text = re.sub(r"^\[directory\].*?(?=^\[(?!directory)|\Z)", source, text, flags=re.MULTILINE | re.DOTALL)
+    Path("config.toml").write_text(text, encoding="utf-8")
+    edited()
+    assert done("run", "--json", "--as-of", T30).facts["standing"]["sms_fallback"] == 50
+    export("factors.csv", "email,methods", ((f"P{n}@example.com", "totp" if n == 7 else "sms;totp") for n in range(50)))
+    if not image:
+        for path in Path().glob("*.image*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    ran = done("run", "--json", "--as-of", "2024-01-03T06:00").facts
+    assert ran["changes"] == {"sms_removed": 1}
+    assert ran["letters"]["sent"] == 1
+    assert [row["account_id"] for row in accounts() if row["standing"] == "migrated"] == ["p7"]
