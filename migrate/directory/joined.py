@@ -78,6 +78,8 @@ class _Join:
     names: list[str] = field(default_factory=list)
     over: tuple[str, ...] = ()
     fills: tuple[str, ...] = ()
+    unused: bool = False
+    """Both sources have methods, and nobody says that those of this one count."""
 
     def decide(self, columns: Sequence[str], resorts: set[str]) -> None:
         """Which columns the join brings to accounts that have some: those that it is named for win, others fill what is missing.
@@ -93,6 +95,8 @@ class _Join:
                 over.append(name)
             elif name not in columns or not (name == "methods" or name in own):
                 fills.append(name)
+            elif name == "methods":
+                self.unused = True
         self.over, self.fills = tuple(over), tuple(fills)
         resorts -= set(over)
         _only(self.source, set(fills))
@@ -140,6 +144,8 @@ class _Join:
             means = "an unknown second step" if self.settings.missing == "unknown" else "no second step"
             brings = "methods" in (*self.over, *self.fills)
             yield f"{said}, which counts as {means}: [directory.join] missing" if brings else said
+        if self.unused:
+            yield f"the methods of {here} are not used, for {first} has methods: if these are the right ones, name them in [directory.join.columns]"
         if self.nameless:
             yield f"{counted(self.nameless, 'row', 'rows')} of {here} without {on} left out"
         if self.unreadable:

@@ -198,6 +198,17 @@ def test_a_column_that_is_only_found_fills_what_the_first_source_lacks(joined: A
     assert emails["1"] == "ann@other.example"
 
 
+def test_methods_that_both_have_and_nobody_chose_between_are_said_to_be_left_aside() -> None:
+    written("users.csv", "account_id,username,email,methods\na,ada,ada@x.example,sms\n")
+    join = {"kind": "csv", "path": written("others.csv", "username,methods\nada,totp\n"), "on": "username"}
+    said = "the methods of the file others.csv are not used, for the file users.csv has methods"
+    for columns, expected in (({}, "sms"), ({"methods": "methods"}, "totp")):
+        directory = opened(path="users.csv", join=[join | {"columns": columns}])
+        found, _ = read_all(directory)
+        assert methods(found) == {"a": (expected,)}
+        assert any(caveat.startswith(said) for caveat in directory.caveats()) == (expected == "sms")
+
+
 def test_rows_of_the_second_source_that_contradict_each_other_reject_the_account(joined: Any) -> None:
     written("factors.csv", "who,factor\nann,sms\nAnn,sms\nbob,sms\nbob,totp\ncid,sms,surplus\n")
     found = read(**joined()).set_index("account_id")
