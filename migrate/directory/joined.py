@@ -145,7 +145,8 @@ class _Join:
             brings = "methods" in (*self.over, *self.fills)
             yield f"{said}, which counts as {means}: [directory.join] missing" if brings else said
         if self.unused:
-            yield f"the methods of {here} are not used, for {first} has methods: if these are the right ones, name them in [directory.join.columns]"
+            hint = "if these are the right ones, name them in [directory.join.columns]"
+            yield f"the methods of {here} are not used, for {first} has methods: {hint}"
         if self.nameless:
             yield f"{counted(self.nameless, 'row', 'rows')} of {here} without {on} left out"
         if self.unreadable:
