@@ -68,6 +68,7 @@ class _Join:
     rows: Keyed
     nameless: int = 0
     unreadable: int = 0
+    unread: str = ""
     without: int = 0
     without_enabled: int = 0
     shared: int = 0
@@ -140,7 +141,8 @@ class _Join:
         if self.nameless:
             yield f"{counted(self.nameless, 'row', 'rows')} of {here} without {on} left out"
         if self.unreadable:
-            yield f"{counted(self.unreadable, 'row', 'rows')} of {here} cannot be read; whose {on} they have is rejected"
+            rows = counted(self.unreadable, "row", "rows")
+            yield f"{rows} of {here} cannot be read, and accounts with their {on} are rejected; such as {self.unread}"
         if self.shared:
             yield f"{counted(self.shared, 'account', 'accounts')} of {first} with the {on} of another account share its row of {here}"
 
@@ -245,7 +247,10 @@ def _read(path: Path, settings: JoinSettings, source: Directory) -> _Join:
         key = trimmed(key_of(frame, settings.on))
         there = key.notna()
         join.nameless += int((~there).sum())
-        join.unreadable += int(frame.loc[there, "rejection"].notna().sum())
+        broken = frame[there & frame["rejection"].notna()]
+        join.unreadable += len(broken)
+        if len(broken) and not join.unread:
+            join.unread = f"row {broken['position'].iloc[0]}: {broken['rejection'].iloc[0]}"
         join.rows.append(frame[there], key[there])
     join.rows.close()
     if not join.rows.rows:

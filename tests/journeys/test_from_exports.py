@@ -175,6 +175,64 @@ def test_gam_users_of_whom_nobody_is_called_compliant() -> None:
     assert "text messages cannot be told" in done("check").out
 
 
+FEW = range(40)
+
+
+def warnings() -> list[str]:
+    """What `migrate check` warns of in the directory."""
+    return [each["said"] for each in called("check", "--json").facts["checks"] if (each["part"], each["state"]) == ("directory", "warning")]
+
+
+def test_a_source_that_names_no_second_step_says_that_nobody_would_be_reminded_and_what_to_write() -> None:
+    export(
+        "gam.csv",
+        "primaryEmail,id,name.givenName,name.familyName,suspended,isEnrolledIn2Sv",
+        ((f"p{n}@example.com", f"1{n:020}", "Ada", "L", "False", str(n > 9)) for n in FEW),
+    )
+    done("init", "--from", "gam.csv")
+    (left_out,) = [said for said in warnings() if "nobody reminds those" in said]
+    assert left_out.startswith("30 accounts have a second step that the directory does not name")
+    assert 'write `remind = ["sms_only", "sms_default", "unknown"]` under [policy]' in left_out
+    assert left_out in done("dry-run", "--as-of", T30).out
+    edited({'remind = ["sms_only", "sms_default"]': 'remind = ["sms_only", "sms_default", "unknown"]'})
+    assert not [said for said in warnings() if "nobody reminds" in said]
+    assert done("dry-run", "--as-of", T30, "--json").facts["outcomes"]["queued"] == 30
+
+
+def test_a_dry_run_warns_of_a_column_that_is_read_the_wrong_way_round() -> None:
+    export("staff.csv", "id,mail,methods,suspended", ((n, f"p{n}@example.com", "sms", "yes" if n == 7 else "no") for n in FEW))
+    done("init", "--from", "staff.csv")
+    edited({'enabled = { not = "suspended" }': 'enabled = "suspended"'})
+    assert 'enabled is read from "suspended", which sounds like the opposite' in done("dry-run", "--as-of", T30).out
+
+
+def test_rows_that_a_joined_export_lost_are_said_with_what_to_type_and_blame_no_other_column() -> None:
+    export(
+        "users.csv",
+        "id,userPrincipalName,displayName,mail,accountEnabled,userType",
+        ((f"a{n}", f"p{n}@x.example", "Ada", f"p{n}@x.example", str(n < 10), "Member") for n in FEW),
+    )
+    export(
+        "registration.csv", "id,userPrincipalName,methodsRegistered", ((f"a{n}", f"p{n}@x.example", "System.Object[]") for n in range(10))
+    )
+    done("init", "--from", "users.csv", "registration.csv")
+    said = "\n".join(warnings())
+    assert "10 lists were lost by the export in methods" in said
+    assert "$_.MethodsRegistered -join ';'" in said
+    assert "such as row 1: methods: 'System.Object[]' is what an export writes" in said
+    assert 'not = "enabled"' not in said
+
+
+def test_a_joined_source_of_a_row_a_method_is_told_what_to_set() -> None:
+    export("staff.csv", "id,login,mail", ((n, f"p{n}", f"p{n}@example.com") for n in FEW))
+    export("factors.csv", "login,method", ((f"p{n}", factor) for n in FEW for factor in ("sms", "totp")))
+    done("init", "--from", "staff.csv", "factors.csv")
+    edited({'rows = "methods"': 'rows = "accounts"'})
+    assert '40 accounts have several rows in a joined source that differ in `methods` alone: set `rows = "methods"` under its ' in (
+        "\n".join(warnings())
+    )
+
+
 QUERIES = {
     "text": "array_agg(f.type)::text",
     "json": "json_agg(f.type)",
