@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,17 @@ def test_a_joined_source_of_a_row_a_method_is_told_what_to_set() -> None:
     assert '40 accounts have several rows in a joined source that differ in `methods` alone: set `rows = "methods"` under its ' in (
         "\n".join(warnings())
     )
+
+
+def test_status_says_that_reminders_wait_for_a_fresher_export() -> None:
+    export("staff.csv", "id,mail,methods", ((n, f"p{n}@example.com", "sms") for n in FEW))
+    done("init", "--from", "staff.csv")
+    long_ago = datetime(2023, 12, 13, 6, tzinfo=UTC).timestamp()
+    os.utime("staff.csv", (long_ago, long_ago))
+    edited()
+    assert done("run", "--as-of", T30, "--json").facts["letters"]["sent"] == 0
+    said = "The directory is 20 days old (it speaks of 2023-12-13 06:00 UTC): reminders wait until `migrate run` reads a fresh one."
+    assert said in done("status", "--as-of", T30).out
 
 
 QUERIES = {
