@@ -45,6 +45,7 @@ def directory_of(paths: Sequence[Path], base: Path) -> Found:
     lines += _source(first, base)
     key = _on(first, others[0]) if others else None
     lines += _columns(first, "directory.columns", first.columns | ({key.ours: key.first} if key and key.first else {}))
+    lines += _method_columns(first, "directory.method_columns")
     if key:
         lines += _join(first, others[0], key, base)
     return Found("\n".join([*lines, "", ""]), tuple(_said(exports, key)))
@@ -72,6 +73,12 @@ def _columns(export: Export, table: str, columns: dict[str, str]) -> Iterator[st
         yield from (f"{ours} = {_named(export, ours, theirs)}{_EDIT}" for ours, theirs in columns.items())
 
 
+def _method_columns(export: Export, table: str) -> Iterator[str]:
+    if export.method_columns:
+        yield f"\n[{table}]".ljust(_WIDE + 1) + "# our method = their yes/no column"
+        yield from (f"{ours} = {_quoted(theirs)}{_EDIT}" for ours, theirs in export.method_columns.items())
+
+
 def _named(export: Export, ours: str, theirs: str) -> str:
     """A column as `[directory.columns]` has it, with its words of yes and no."""
     if ours != "enabled" or not (export.opposite or export.yes or export.no):
@@ -96,6 +103,7 @@ def _join(first: Export, second: Export, key: Key, base: Path) -> Iterator[str]:
     named = second.columns | ({key.ours: key.second} if key.second else {})
     columns = {ours: theirs for ours, theirs in named.items() if ours == key.ours or (ours in wanted and not first.has(ours))}
     yield from _columns(second, "directory.join.columns", columns)
+    yield from _method_columns(second, "directory.join.method_columns")
 
 
 def _on(first: Export, second: Export) -> Key:

@@ -16,6 +16,7 @@ from migrate.directory.profiles import PROFILES, Profile, form, recognised
 from migrate.directory.sheets import Workbook
 from migrate.directory.textfile import TextFile
 from migrate.directory.values import yes_or_no
+from migrate.directory.words import MethodWords
 from migrate.errors import ConfigError, DirectoryError
 
 GUESSES: Final[dict[str, tuple[str, ...]]] = {
@@ -56,6 +57,12 @@ OPPOSITES: Final = re.compile(
 )
 """In the name of a column without case, spaces and underscores: it says the opposite of `enabled`."""
 
+_PHONES: Final = ("sms", "voice", "phone")
+_TOLD: Final = (*_PHONES, "totp", "push", "passkey", "hardware_otp", "certificate", "email_otp", "backup_code")
+"""Methods that a column may be called after; `unknown` and `external` are as often said of an account."""
+_SAYS: Final = re.compile(r"(?i)\b(?:has|is|uses)[\s_-]+|[\s_-]+(?:enabled|registered|enrolled|active|set ?up)\b")
+"""What stands around a method in the name of a column that says yes or no to it."""
+
 _KEYS: Final[tuple[Literal["account_id", "username", "email"], ...]] = ("account_id", "username", "email")
 _ENOUGH: Final = 0.5
 """Two columns hold the same if so much of the shorter one stands in the other."""
@@ -80,7 +87,7 @@ class Export:
     """A file with its header; `known` is the export it is, `columns` are those guessed where it is none: ours → theirs.
 
     `settings` are what it takes to read the file, `records` its first ones. `opposite`: the column for `enabled` says the opposite;
-    `yes` and `no`: its words.
+    `yes` and `no`: its words. `method_columns`: method → a column that says yes or no to it.
     """
 
     path: Path
@@ -92,11 +99,12 @@ class Export:
     opposite: bool = False
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
+    method_columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def methods(self) -> bool:
         """True if it says which second step somebody has, or that there is one."""
-        return self.known.brings_methods if self.known else "methods" in self.columns
+        return self.known.brings_methods if self.known else "methods" in self.columns or bool(self.method_columns)
 
     @property
     def people(self) -> bool:
@@ -106,7 +114,7 @@ class Export:
     @property
     def unread(self) -> tuple[str, ...]:
         """The names of columns that nothing is read from."""
-        return tuple(name for name in self.header if name and name not in self.columns.values())
+        return tuple(name for name in self.header if name and name not in {*self.columns.values(), *self.method_columns.values()})
 
     def has(self, ours: str) -> bool:
         """True if a column of ours is there, not merely for want of anything better."""
@@ -157,7 +165,8 @@ def look_at(path: Path) -> Export:
     shown = ""
     for settings, header, records in _openings(path):
         known = recognised(header)
-        if known is not None:
+        # Whose column `sms` a profile does not read would be called compliant by the one that it reads.
+        if known is not None and not _method_columns(header, records, known):
             return Export(path, header, known, settings=settings, records=records)
         guessed = _guessed(path, header, settings, records)
         if guessed is not None:
@@ -239,13 +248,29 @@ def _guessed(path: Path, header: tuple[str, ...], settings: dict[str, str | int]
         columns["enabled"], opposite = theirs, True
     if "account_id" not in columns and (stand_in := columns.get("username") or columns.get("email")):
         columns = {"account_id": stand_in} | columns
-    if "account_id" not in columns or len(columns) < 2:
+    said = {} if "methods" in columns else _method_columns(header, records)
+    if "account_id" not in columns or len(columns) + len(said) < 2:
         return None
     words = sorted({str(value).strip() for value in _values(header, records, columns.get("enabled"), folded=False)})
     yes, no = (tuple(word for word in words if word.casefold() in known) for known in (_YES, _NO))
     if "methods" in columns and _rows_are_methods(header, records, columns):
         settings = settings | {"rows": "methods"}
-    return Export(path, header, None, columns, settings, records, opposite, yes, no)
+    return Export(path, header, None, columns, settings, records, opposite, yes, no, said)
+
+
+def _method_columns(header: Sequence[str], records: Sequence[Sequence[Any]], known: Profile | None = None) -> dict[str, str]:
+    """Method → the first column that is called like it and says yes or no; of a known export, those of telephones it does not read."""
+    read: set[str] = set()
+    if known is not None:
+        read = {form(name) for table in (known.aliases, known.method_columns, known.beside) for names in table.values() for name in names}
+    words, found = MethodWords({}, {}), dict[str, str]()
+    for name in header:
+        word = words.method(_SAYS.sub(" ", re.sub("(?<=[a-z])(?=[A-Z])", " ", name)).strip())
+        if word is not None and word in (_PHONES if known else _TOLD) and word not in found and form(name) not in read:
+            with suppress(ValueError):
+                if {yes_or_no(value) for value in _values(header, records, name)} - {None}:
+                    found[word] = name
+    return found
 
 
 def _opposite(header: Sequence[str], records: Sequence[Sequence[Any]]) -> str | None:

@@ -202,6 +202,18 @@ def test_ids_that_stand_in_several_rows_are_read_as_a_row_a_method(here: Path) -
     assert directory_from("factors.csv").rows == "methods"
 
 
+def test_a_column_a_method_is_guessed_by_its_name_and_its_yes_and_no(here: Path) -> None:
+    rows = "1,a@x.example,yes,no,+41 44 000 00 00,no\n2,b@x.example,no,yes,,yes\n"
+    (here / "staff.csv").write_text("id,mail,SMS enabled,hasAuthenticatorApp,Mobile,external\n" + rows)
+    assert directory_from("staff.csv").method_columns == {"sms": "SMS enabled", "totp": "hasAuthenticatorApp"}
+
+
+def test_a_list_of_logins_and_factors_is_not_taken_for_oktas(here: Path) -> None:
+    (here / "factors.csv").write_text("login,mail,factor\nann,a@x.example,sms\nbob,b@x.example,totp\n")
+    found = directory_from("factors.csv")
+    assert (found.profile, found.columns["methods"].theirs) == (None, "factor")
+
+
 @pytest.mark.parametrize(
     ("files", "arguments", "said"),
     [

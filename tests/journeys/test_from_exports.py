@@ -221,7 +221,7 @@ def test_rows_that_a_joined_export_lost_are_said_with_what_to_type_and_blame_no_
     said = "\n".join(warnings())
     assert "10 lists were lost by the export in methods" in said
     assert "$_.MethodsRegistered -join ';'" in said
-    assert "such as row 1: methods: 'System.Object[]' is what an export writes" in said
+    assert "cannot be read, and no account" not in said
     assert 'not = "enabled"' not in said
 
 
@@ -244,6 +244,25 @@ def test_status_says_that_reminders_wait_for_a_fresher_export() -> None:
     assert done("run", "--as-of", T30, "--json").facts["letters"]["sent"] == 0
     said = "The directory is 20 days old (it speaks of 2023-12-13 06:00 UTC): reminders wait until `migrate run` reads a fresh one."
     assert said in done("status", "--as-of", T30).out
+
+
+def test_a_line_of_totals_in_a_joined_source_is_named_and_nobody_is_rejected_for_it() -> None:
+    export("staff.csv", "id,login,mail", ((n, f"p{n}", f"p{n}@example.com") for n in FEW))
+    export("factors.csv", "login,method", [*((f"p{n}", "sms") for n in FEW), ("Total users: 40", "")])
+    done("init", "--from", "staff.csv", "factors.csv")
+    (said,) = warnings()
+    assert "cannot be read, and no account of the file" in said
+    assert "such as row 41: 'Total users: 40' is a line of totals, no account" in said
+    assert done("dry-run", "--json").facts["rejected"] == 0
+
+
+def test_a_file_that_looks_like_a_known_export_but_has_a_column_for_text_messages_is_read_by_that_too() -> None:
+    rows = [("1", "ann", "ann@x.example", "true", "true", "true"), ("2", "bob", "bob@x.example", "true", "false", "true")]
+    export("users.csv", "id,username,email,enabled,has_sms,totp", rows)
+    said = done("init", "--from", "users.csv").out
+    assert "is no export that is known" in said
+    assert "[directory.method_columns]" in Path("config.toml").read_text(encoding="utf-8")
+    assert standings(done("dry-run", "--json").facts) == {"sms_fallback": 1, "migrated": 1}
 
 
 QUERIES = {
