@@ -98,6 +98,12 @@ def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
     yield from seen.warnings(config.directory)
     if left_out := seen.unreminded(config.policy.remind):
         yield left_out
+    if seen.fallback >= _MANY and not seen.defaults and "sms_fallback" in config.policy.compliant:
+        yield (
+            f"nothing says which method anybody is asked for first: {seen.fallback:,} accounts that have a retired method beside an "
+            "accepted one count as compliant (sms_fallback), whichever of the two they use. Name the column of default_method, or of "
+            "last_used_method, under [directory.columns]; or write `strict_fallback = true` under [policy]."
+        )
 
 
 def _first_rows(config: Config) -> Found:
@@ -152,6 +158,8 @@ class _Seen:
         self.rows = rows
         self.accounts = 0
         self.standings: Counter[str] = Counter()
+        self.fallback = 0
+        self.defaults = 0
         self.disabled = 0
         self.guests = 0
         self.changed = 0
@@ -162,6 +170,8 @@ class _Seen:
         """Adds accounts (`migrate.accounts.RECORD_COLUMNS`)."""
         self.accounts += len(records)
         self.standings.update(records["standing"].tolist())
+        self.fallback += int((records["standing"] == "sms_fallback").sum())
+        self.defaults += int((records["default_method"].notna() | records["last_used_method"].notna()).sum())
         self.disabled += int((~records["enabled"]).sum())
         self.guests += int(records["email"].str.contains("#EXT#", case=False, regex=False).fillna(False).sum())
         changed = records["methods_changed_at"].dropna()

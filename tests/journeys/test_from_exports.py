@@ -265,6 +265,21 @@ def test_a_file_that_looks_like_a_known_export_but_has_a_column_for_text_message
     assert standings(done("dry-run", "--json").facts) == {"sms_fallback": 1, "migrated": 1}
 
 
+def test_the_default_of_the_portals_export_is_read_and_without_one_it_is_said_that_nobody_knows_it() -> None:
+    header = "User principal name,Name,Methods registered,Default multifactor authentication method"
+    both = "Mobile phone, Microsoft Authenticator app"
+    export("registration.csv", header, ((f"p{n}@x.example", "A", both, "SMS" if n < 9 else "Microsoft Authenticator app") for n in FEW))
+    done("init", "--from", "registration.csv")
+    assert standings(done("dry-run", "--json").facts) == {"sms_default": 9, "sms_fallback": 31}
+    assert not [said for said in warnings() if "asked for first" in said]
+    export("registration.csv", "User principal name,Name,Methods registered", ((f"p{n}@x.example", "A", both) for n in FEW))
+    assert standings(done("dry-run", "--json").facts) == {"sms_fallback": 40}
+    (said,) = [said for said in warnings() if "asked for first" in said]
+    assert said.startswith("nothing says which method anybody is asked for first: 40 accounts")
+    edited({"strict_fallback = false": "strict_fallback = true"})
+    assert not [said for said in warnings() if "asked for first" in said]
+
+
 QUERIES = {
     "text": "array_agg(f.type)::text",
     "json": "json_agg(f.type)",
