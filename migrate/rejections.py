@@ -33,7 +33,8 @@ _WORDS: Final = 20
 
 _QUOTED: Final = r"'.*?'( is |; |, |$)"
 _NUMBERS: Final = r"\b[0-9][0-9.,]*\b(?:, [0-9]+\b)*"
-_SEVERAL: Final = re.compile(r"rows .* have this account_id and differ in (?P<columns>.*)")
+_SEVERAL: Final = re.compile(r"rows [0-9, …]*(?P<joined>of .* )?have this (?:account_id|username|email) and differ in (?P<columns>.*)")
+_LOST: Final = re.compile(r"(?P<column>\w+): '.*?' is what an export writes in place of a list that it lost")
 _TWICE: Final = "the same as row "
 _FIELDS: Final = re.compile(r"(?P<has>[0-9]+) fields where the header has (?P<expected>[0-9]+)")
 _YES_OR_NO: Final = re.compile(r"(?P<ours>\w+): '(?P<word>.*?)' is neither yes nor no")
@@ -67,16 +68,19 @@ class Reason:
 class Verdict:
     """What there is to say of the rejected rows that were added, of `rows` in all.
 
-    `split` are accounts whose rows differ in the methods alone, `doubled` rows that are equal to another, `long` rows with one field too
-    many; `words` the words of yes/no columns that nobody knows, `types` those of account_type.
+    `split` are accounts whose rows differ in the methods alone, `split_there` those whose rows in a joined source do; `doubled` are
+    rows that are equal to another, `long` rows with one field too many; `words` the words of yes/no columns that nobody knows, `types`
+    those of account_type; `lost` the lists that the export lost, by column.
     """
 
     rows: int = 0
     split: int = 0
+    split_there: int = 0
     doubled: int = 0
     long: int = 0
     words: dict[str, Counter[str]] = field(default_factory=dict)
     types: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
     _reasons: dict[str, Reason] = field(default_factory=dict)
 
     def add(self, rejected: pd.DataFrame) -> None:
@@ -95,8 +99,9 @@ class Verdict:
             for reason in dict.fromkeys(patterns[text]):
                 self._count(reason, rows, found)
             self._look_at(text, rows)
-        methods_alone = texts.map({text: _differ_in(text) == "methods" for text in patterns}).astype("bool")
-        self.split += int(rejected.loc[methods_alone, "account_id"].nunique())
+        alone = texts.map({text: _methods_alone(text) for text in patterns})
+        self.split += int(rejected.loc[alone == "here", "account_id"].nunique())
+        self.split_there += int(rejected.loc[alone == "there", "account_id"].nunique())
 
     def _count(self, reason: str, rows: int, example: Example) -> None:
         if reason not in self._reasons and len(self._reasons) >= _REASONS:
@@ -115,6 +120,8 @@ class Verdict:
                 _tally(self.words.setdefault(found["ours"], Counter()), found["word"], rows)
         for found in _TYPE.finditer(text):
             _tally(self.types, found["word"], rows)
+        for column in {found["column"] for found in _LOST.finditer(text)}:
+            self.lost[column] += rows
 
     def reasons(self) -> list[Reason]:
         """The commonest reasons first. A row that has several counts under each."""
@@ -122,12 +129,15 @@ class Verdict:
 
     def advice(self, settings: DirectorySettings, lost: Mapping[str, int]) -> list[str]:
         """What is behind the rejections and what to do, a paragraph each; `lost` are the lists that the export lost, by column."""
-        return [*self._told(settings), *(_lost(column, count) for column, count in lost.items())]
+        # A list that was made text before it got here, as in a join, is known by its row's reason alone.
+        both = {column: max(lost.get(column, 0), self.lost[column]) for column in (*lost, *self.lost)}
+        return [*self._told(settings), *(_lost(column, count) for column, count in both.items())]
 
     def _told(self, settings: DirectorySettings) -> Iterator[str]:
-        if self.split:
-            who = "1 account has" if self.split == 1 else f"{self.split:,} accounts have"
-            yield f'{who} several rows that differ in `methods` alone: set `rows = "methods"` under [directory].'
+        for count, where, table in ((self.split, "", "[directory]"), (self.split_there, " in a joined source", "its [[directory.join]]")):
+            if count:
+                who = "1 account has" if count == 1 else f"{count:,} accounts have"
+                yield f'{who} several rows{where} that differ in `methods` alone: set `rows = "methods"` under {table}.'
         if self.doubled:
             yield (
                 f"{_rows(self.doubled)} equal to another row of the same id: a join or an export that doubles rows. One of each counts; "
@@ -161,9 +171,12 @@ def _patterns(texts: list[str]) -> list[list[str]]:
     return [text.split("; ") for text in plain.to_pylist()]
 
 
-def _differ_in(text: str) -> str | None:
+def _methods_alone(text: str) -> str:
+    """`here`, or `there` for a joined source, if a rejection is that rows differ in the methods alone."""
     found = _SEVERAL.fullmatch(text)
-    return found["columns"] if found else None
+    if found is None or found["columns"] != "methods":
+        return ""
+    return "there" if found["joined"] else "here"
 
 
 def _tally(words: Counter[str], word: str, rows: int) -> None:
@@ -182,7 +195,10 @@ def _rows(count: int, one: str = "is", many: str = "are") -> str:
 
 def _lost(column: str, count: int) -> str:
     lists = "1 list was" if count == 1 else f"{count:,} lists were"
-    return f"{lists} lost by the export in {column} (`System.Object[]`): join the items into one text before exporting."
+    return (
+        f"{lists} lost by the export in {column} (`System.Object[]`): join the items into one text before exporting, in PowerShell with "
+        "`Select-Object *, @{n='Methods'; e={$_.MethodsRegistered -join ';'}}`."
+    )
 
 
 def lines(rejections: list[dict[str, Any]]) -> Iterator[str]:

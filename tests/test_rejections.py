@@ -100,9 +100,11 @@ def test_types_of_account_that_nobody_knows_are_named_too() -> None:
 
 
 def test_lists_that_the_export_lost_are_named_though_no_row_was_rejected() -> None:
-    assert Verdict().advice(DirectorySettings(kind="csv"), {"groups": 12}) == [
-        "12 lists were lost by the export in groups (`System.Object[]`): join the items into one text before exporting."
-    ]
+    (advice,) = Verdict().advice(DirectorySettings(kind="csv"), {"groups": 12})
+    assert advice == (
+        "12 lists were lost by the export in groups (`System.Object[]`): join the items into one text before exporting, in "
+        "PowerShell with `Select-Object *, @{n='Methods'; e={$_.MethodsRegistered -join ';'}}`."
+    )
 
 
 def test_a_word_of_one_method_column_is_no_yes_or_no_of_ours() -> None:

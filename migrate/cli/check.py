@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from migrate.cli.console import Console, Json, Quiet, Style
+from migrate.cli.console import Console, Json, Quiet, Style, on_terminal
 from migrate.errors import GuardError, LedgerError, MigrateError
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def check(
     findings = []
     for finding in _findings(ctx.obj.config, quick=first_rows):
         tell = console.say if finding.state == "ok" else console.need
-        tell(f"{finding.part:<13}  {finding.state:<7}  {finding.said}", _STYLES[finding.state])
+        tell(_laid_out(f"{finding.part:<13}  {finding.state:<7}  ", finding.said), _STYLES[finding.state])
         findings.append(finding)
     codes = {finding.exit_code for finding in findings} - {0}
     code = next((first for first in _FIRST if first in codes), max(codes, default=0))
@@ -62,6 +64,15 @@ def check(
     read = {name: fact for finding in findings for name, fact in finding.facts.items() if name in _OF_THE_READ}
     console.result({"ok": code == 0, "exit_code": code, "checks": [finding.told() for finding in findings]} | read)
     return code
+
+
+def _laid_out(before: str, said: str) -> str:
+    """One line, for whoever searches it; on a terminal that is too narrow for it, several under each other."""
+    width = shutil.get_terminal_size().columns
+    if not on_terminal() or width < 2 * len(before):
+        return before + said
+    lines = textwrap.wrap(said, width - len(before) - 1, break_long_words=False, break_on_hyphens=False)
+    return before + f"\n{' ' * len(before)}".join(lines)
 
 
 def _findings(load: Callable[[], Config], *, quick: bool) -> Iterator[Finding]:

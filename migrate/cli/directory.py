@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from migrate.cli.guesses import OPPOSITES, letters
 from migrate.errors import ConfigError, GuardError, LedgerError
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from migrate.config import Config
     from migrate.directory import DirectorySettings
+    from migrate.directory.interface import ColumnSettings
+    from migrate.image.records import Whole
 
 _MANY: Final = 20
 """From so many accounts on, shares say something."""
@@ -27,11 +30,6 @@ _DISTINCT: Final = 100_000
 _LATELY: Final = timedelta(hours=1)
 _TOGETHER: Final = timedelta(hours=48)
 
-_OPPOSITES: Final = re.compile(
-    "(?<!un)(?<!not)(?<!non)(?:suspended|disabled|lockedout|locked|blocked|blockcredential|deprovisioned|inactive|archived|deactivated|"
-    "terminated|revoked|deleted|expired|barred|banned|frozen)"
-)
-"""In the name of a column without case, spaces and underscores: it says the opposite of `enabled`."""
 _REFRESHED: Final = re.compile(
     "(?:last)?(?:updated|refreshed?|exported|generated|synced|sync|extracted|imported|reported)(?:date|time|datetime|at|on|utc)*"
     "|(?:report|export|refresh|snapshot|extract|import|generation)(?:date|time|datetime|at|on|utc|refreshdate)+|asof(?:date|time)?"
@@ -71,10 +69,9 @@ def _whole(config: Config) -> Found:
     from migrate.directory import open_directory
     from migrate.job import dry_run
 
-    described, seen = open_directory(config.directory).describe(), _Seen()
+    described = open_directory(config.directory).describe()
     with dry_run(config) as (_, whole, facts):
-        for records in whole.records.frames():
-            seen.add(records[records["gone_at"].isna() & (records["outcome"] != "rejected")])
+        doubts = list(doubtful(whole, config, facts["read"]))
     accepted = facts["read"] - facts["rejected"]
     speaks_of = datetime.fromisoformat(facts["directory_as_of"])
     said = f"{described}: {facts['read']:,} rows were read, {accepted:,} accounts and {facts['rejected']:,} rejected"
@@ -87,7 +84,26 @@ def _whole(config: Config) -> Found:
         warnings.append(f"{still_recorded(facts['rejected_known'])}.")
     if old := too_old(speaks_of, now, config):
         warnings.append(f"{old}: reminders wait until a fresh one is read.")
-    return Found(said, facts["stopped"], warnings + list(seen.warnings(config.directory)), facts)
+    return Found(said, facts["stopped"], warnings + doubts, facts)
+
+
+def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
+    """What makes it doubtful that a column says what it is read as, and that those are reminded who should be, a paragraph each.
+
+    `rows` is how many were read.
+    """
+    seen = _Seen(rows)
+    for records in whole.records.frames():
+        seen.add(records[records["gone_at"].isna() & (records["outcome"] != "rejected")])
+    yield from seen.warnings(config.directory)
+    if left_out := seen.unreminded(config.policy.remind):
+        yield left_out
+    if seen.fallback >= _MANY and not seen.defaults and "sms_fallback" in config.policy.compliant:
+        yield (
+            f"nothing says which method anybody is asked for first: {seen.fallback:,} accounts that have a retired method beside an "
+            "accepted one count as compliant (sms_fallback), whichever of the two they use. Name the column of default_method, or of "
+            "last_used_method, under [directory.columns]; or write `strict_fallback = true` under [policy]."
+        )
 
 
 def _first_rows(config: Config) -> Found:
@@ -128,11 +144,22 @@ def _noticed(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{caveat}."
 
 
+def _named(ours: str, settings: DirectorySettings) -> tuple[ColumnSettings | None, bool]:
+    """The column that the configuration names for ours, the last source first, as a join wins; and whether a profile may have found it."""
+    sources = cast("list[DirectorySettings]", [*reversed(settings.join), settings])
+    column = next((source.columns[ours] for source in sources if ours in source.columns), None)
+    return column, column is None and any(source.profile for source in sources)
+
+
 class _Seen:
     """What is counted of the accounts, to see whether a column says what it is read as."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
         self.accounts = 0
+        self.standings: Counter[str] = Counter()
+        self.fallback = 0
+        self.defaults = 0
         self.disabled = 0
         self.guests = 0
         self.changed = 0
@@ -142,6 +169,9 @@ class _Seen:
     def add(self, records: pd.DataFrame) -> None:
         """Adds accounts (`migrate.accounts.RECORD_COLUMNS`)."""
         self.accounts += len(records)
+        self.standings.update(records["standing"].tolist())
+        self.fallback += int((records["standing"] == "sms_fallback").sum())
+        self.defaults += int((records["default_method"].notna() | records["last_used_method"].notna()).sum())
         self.disabled += int((~records["enabled"]).sum())
         self.guests += int(records["email"].str.contains("#EXT#", case=False, regex=False).fillna(False).sum())
         changed = records["methods_changed_at"].dropna()
@@ -160,26 +190,38 @@ class _Seen:
                 "their address, such as mail."
             )
 
+    def unreminded(self, remind: Collection[str]) -> str | None:
+        """That more people have a second step that nobody can name than are reminded, and how to remind them."""
+        unknown, reminded = self.standings["unknown"], sum(self.standings[each] for each in remind)
+        if "unknown" in remind or unknown < _MANY or unknown <= reminded:
+            return None
+        written = ", ".join(f'"{each}"' for each in (*remind, "unknown"))
+        return (
+            f"{unknown:,} accounts have a second step that the directory does not name, and nobody reminds those; {reminded:,} stand where "
+            f"people are reminded. To remind them as well, write `remind = [{written}]` under [policy]; or join a source that names it."
+        )
+
     def _enabled(self, settings: DirectorySettings) -> Iterator[str]:
-        column = settings.columns.get("enabled")
+        column, known = _named("enabled", settings)
         theirs = column.theirs if column else "enabled"
         told = column is not None and bool(column.opposite or column.yes or column.no)
         inverted = f'`enabled = {{ not = "{theirs}" }}` under [directory.columns]'
-        if column and not told and _OPPOSITES.search(_letters(theirs)):
+        if column and not told and OPPOSITES.search(letters(theirs)):
             opposite = f'enabled is read from "{theirs}", which sounds like the opposite'
             yield f"{opposite}: if yes there means that an account cannot sign in, write {inverted}."
-        elif self.accounts >= _MANY and self.disabled > self.accounts / 2:
-            way = f"if {theirs} says the opposite, write {inverted}" if not told else "look whether its words are the right way round"
+        elif self.accounts >= max(_MANY, self.rows / 2) and self.disabled > self.accounts / 2:
+            turned = "look whether its words are the right way round"
+            way = turned if told or known else f"if {theirs} says the opposite, write {inverted}"
             yield f"{self.disabled:,} of {self.accounts:,} accounts come out as disabled, and nobody reminds those: {way}."
 
     def _changed_at(self, settings: DirectorySettings) -> Iterator[str]:
-        column = settings.columns.get("methods_changed_at")
+        column, _ = _named("methods_changed_at", settings)
         theirs = column.theirs if column else ""
         every = (
             "Every refresh would be mailed to people as a change of theirs; leave methods_changed_at away, or read it from a column that "
             "says when a method changed."
         )
-        if column and _REFRESHED.fullmatch(_letters(theirs)):
+        if column and _REFRESHED.fullmatch(letters(theirs)):
             yield f'methods_changed_at is read from "{theirs}", which sounds like the time at which a report was refreshed. {every}'
         elif self.changed >= _MANY and (why := self._refreshed()):
             # A column that a profile or a join found has a name that the configuration does not say.
@@ -198,8 +240,3 @@ class _Seen:
         if lately >= 0.9 * self.changed:
             return f"{lately:,} of {self.changed:,} accounts have an instant of the same two days"
         return None
-
-
-def _letters(name: str) -> str:
-    """A name without case and joints: `is_suspended`, `isSuspended` and `Is Suspended` are one."""
-    return re.sub("[^a-z]", "", name.lower())

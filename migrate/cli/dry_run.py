@@ -33,6 +33,7 @@ def dry_run(
     """The same as run without any effect: who would get what, and why."""
     memory.frugal()
     from migrate import review
+    from migrate.cli.directory import doubtful
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell, tell_stop
     from migrate.config.commands import command, typed
@@ -50,6 +51,8 @@ def dry_run(
         facts = facts | {"out": str(folder)} | ({} if asked is None else {"accounts": asked})
         console.result(facts)
         tell(console, facts, config, "Dry run")
+        for doubt in doubtful(whole, config, facts["read"]):
+            console.need(doubt, "yellow")
         if facts["stopped"]:
             tell_stop(console, facts)
         _show(console, made, asked)

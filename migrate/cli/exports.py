@@ -3,99 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from migrate.directory.csv import CsvDirectory, CsvSettings
-from migrate.directory.profiles import PROFILES, Profile, form, profile, recognised
+from migrate.cli.guesses import Export, Key, look_at, shared_values
+from migrate.directory.profiles import PROFILES, profile
 from migrate.errors import ConfigError
-
-GUESSES: Final[dict[str, tuple[str, ...]]] = {
-    "account_id": ("account_id", "id", "user_id", "object_id", "employee_id", "employee_number", "uid", "guid", "sam_account_name", "key"),
-    "username": ("username", "user_name", "login", "user_principal_name", "upn", "user", "account", "sam_account_name"),
-    "email": ("email", "mail", "e_mail", "email_address", "e_mail_address", "primary_email", "work_email"),
-    "display_name": ("display_name", "name", "full_name"),
-    "given_name": ("given_name", "first_name", "firstname"),
-    "locale": ("locale", "language", "preferred_language"),
-    "department": ("department", "dept", "division"),
-    "manager_email": ("manager_email", "manager_mail"),
-    "enabled": ("enabled", "active", "account_enabled", "status", "state", "account_status"),
-    "account_type": ("account_type", "user_type"),
-    "methods": ("methods", "mfa_methods", "factors", "methods_registered", "mfa", "mfa_factor", "second_factor", "authentication_methods"),
-    "default_method": ("default_method", "default_mfa_method", "preferred_method"),
-}
-"""Our column → what it is often called in an export that is no known one."""
 
 _EDIT: Final = "    # EDIT: a guess"
 _WIDE: Final = 41
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A file with its header; `known` is the export it is, `columns` are those guessed where it is none: ours → theirs."""
-
-    path: Path
-    header: tuple[str, ...]
-    known: Profile | None
-    columns: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def methods(self) -> bool:
-        """True if it says which second step somebody has, or that there is one."""
-        return self.known.brings_methods if self.known else "methods" in self.columns
-
-    @property
-    def people(self) -> bool:
-        """True if it can say who exists."""
-        return self.known.people if self.known else "account_id" in self.columns
-
-    def has(self, ours: str) -> bool:
-        """True if a column of ours is there, not merely for want of anything better."""
-        if self.known is None:
-            return ours in self.columns
-        present = {form(name) for name in self.header}
-        return any(form(name) in present for name in self.known.aliases.get(ours, (ours,)))
-
-
-class _Met(Exception):  # noqa: N818 - it is no error: the header is all that was wanted
-    """The header of a file."""
-
-
-class _Header(CsvSettings):
-    def met(self, header: Sequence[str]) -> None:
-        raise _Met(*header)
-
-
-def header_of(path: Path) -> tuple[str, ...]:
-    """The header of a file in any form that kind csv reads. Raises DirectoryError."""
-    try:
-        next(CsvDirectory(_Header.model_validate({"path": str(path)})).frames(), None)
-    except _Met as met:
-        return met.args
-    return ()
-
-
-def look_at(path: Path) -> Export:
-    """The export in a file. Raises ConfigError if it is none that can be used, DirectoryError if it cannot be read."""
-    header = tuple(header_of(path))
-    known = recognised(header)
-    if known is not None:
-        return Export(path, header, known)
-    present = {form(name): name for name in reversed(header)}
-    columns = {
-        ours: found for ours, names in GUESSES.items() if (found := next((present[form(n)] for n in names if form(n) in present), None))
-    }
-    if "account_id" not in columns and (stand_in := columns.get("username") or columns.get("email")):
-        columns = {"account_id": stand_in} | columns
-    if "account_id" not in columns or len(columns) < 2:
-        shown = ", ".join(header[:12]) + ", …" * (len(header) > 12)
-        raise ConfigError(
-            f"is no known export, and has no columns that could be used. It has {shown or 'no header'}. Known are {', '.join(PROFILES)}.",
-            where=str(path),
-            hint='Write its columns into the file of `migrate init --kind csv`, under [directory.columns] (docs/connect.md, "Columns").',
-        )
-    return Export(path, header, None, columns)
+_WHY: Final = {
+    "encoding": "EDIT: a guess, for it is not UTF-8; what Excel for Windows writes",
+    "sheet": "the sheet that fits",
+    "header": "the line or row that holds the names of the columns",
+    "rows": "EDIT: a guess: ids stand in several rows, a method in each",
+}
+"""What is said of a setting that was found out."""
+_WHO_SIGNS_IN: Final = ' If one of them says who cannot sign in any more, name it, or they are mailed too: enabled = { not = "…" }.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +43,12 @@ def directory_of(paths: Sequence[Path], base: Path) -> Found:
         )
     lines = ["[directory]                              # where accounts are read from; it is never written to"]
     lines += _source(first, base)
-    lines += _columns(first, "directory.columns", first.columns)
-    for second in others:
-        lines += _join(first, second, base)
-    return Found("\n".join([*lines, "", ""]), tuple(_said(exports)))
+    key = _on(first, others[0]) if others else None
+    lines += _columns(first, "directory.columns", first.columns | ({key.ours: key.first} if key and key.first else {}))
+    lines += _method_columns(first, "directory.method_columns")
+    if key:
+        lines += _join(first, others[0], key, base)
+    return Found("\n".join([*lines, "", ""]), tuple(_said(exports, key)))
 
 
 def _who_exists(export: Export) -> tuple[bool, bool, bool]:
@@ -136,20 +63,36 @@ def _source(export: Export, base: Path) -> Iterator[str]:
     yield _setting("path", str(shown), "a relative path starts at the folder of this file")
     if export.known is not None:
         yield _setting("profile", export.known.name, export.known.what)
+    for key, value in export.settings.items():
+        yield _setting(key, value, _WHY[key])
 
 
 def _columns(export: Export, table: str, columns: dict[str, str]) -> Iterator[str]:
     if export.known is None and columns:
         yield f"\n[{table}]".ljust(_WIDE + 1) + "# our column = theirs"
-        yield from (f"{ours} = {_quoted(theirs)}{_EDIT}" for ours, theirs in columns.items())
+        yield from (f"{ours} = {_named(export, ours, theirs)}{_EDIT}" for ours, theirs in columns.items())
 
 
-def _join(first: Export, second: Export, base: Path) -> Iterator[str]:
-    on = _on(first, second)
+def _method_columns(export: Export, table: str) -> Iterator[str]:
+    if export.method_columns:
+        yield f"\n[{table}]".ljust(_WIDE + 1) + "# our method = their yes/no column"
+        yield from (f"{ours} = {_quoted(theirs)}{_EDIT}" for ours, theirs in export.method_columns.items())
+
+
+def _named(export: Export, ours: str, theirs: str) -> str:
+    """A column as `[directory.columns]` has it, with its words of yes and no."""
+    if ours != "enabled" or not (export.opposite or export.yes or export.no):
+        return _quoted(theirs)
+    if export.opposite:
+        return f"{{ not = {_quoted(theirs)} }}"
+    return f"{{ column = {_quoted(theirs)}, yes = {_quoted(list(export.yes))}, no = {_quoted(list(export.no))} }}"
+
+
+def _join(first: Export, second: Export, key: Key, base: Path) -> Iterator[str]:
     absent = second.known.absent if second.known else "unknown"
     yield "\n[[directory.join]]                       # a second source; the first one says who exists"
     yield from _source(second, base)
-    yield _setting("on", on, "the column that both have")
+    yield _setting("on", key.ours, "the column that both have")
     if second.methods:
         yield _setting("missing", absent, 'methods of an account that it has no row for: "unknown", or "none"')
     wanted = (
@@ -157,26 +100,37 @@ def _join(first: Export, second: Export, base: Path) -> Iterator[str]:
         if second.methods
         else {"email", "display_name", "given_name", "locale", "department", "manager_email"}
     )
-    columns = {ours: theirs for ours, theirs in second.columns.items() if ours == on or (ours in wanted and not first.has(ours))}
+    named = second.columns | ({key.ours: key.second} if key.second else {})
+    columns = {ours: theirs for ours, theirs in named.items() if ours == key.ours or (ours in wanted and not first.has(ours))}
     yield from _columns(second, "directory.join.columns", columns)
+    yield from _method_columns(second, "directory.join.method_columns")
 
 
-def _on(first: Export, second: Export) -> Literal["account_id", "username", "email"]:
-    """What two exports are joined on: the best that both have."""
-    for ours in ("account_id", "username", "email"):
-        if first.has(ours) and second.has(ours) and (ours != "account_id" or (first.known and second.known)):
-            return ours
-    raise ConfigError(
-        f"{first.path} and {second.path} have no column in common by which people could be told.",
-        where="--from",
-        hint="Export the id, the username or the address in both.",
-    )
+def _on(first: Export, second: Export) -> Key:
+    """What two exports are joined on: the best that both have by name, or the columns that hold the same values."""
+    named = [
+        Key(ours, None, None)
+        for ours in ("account_id", "username", "email")
+        if first.has(ours) and second.has(ours) and (ours != "account_id" or (first.known and second.known))
+    ]
+    meets = next((key for key in named if first.valued(key.ours) & second.valued(key.ours)), None)
+    found = meets or shared_values(first, second) or next(iter(named), None)
+    if found is None:
+        raise ConfigError(
+            f"{first.path} and {second.path} have no column in common by which people could be told.",
+            where="--from",
+            hint="Export the id, the username or the address in both, spelt alike.",
+        )
+    return found
 
 
-def _said(exports: Sequence[Export]) -> Iterator[str]:
+def _said(exports: Sequence[Export], key: Key | None) -> Iterator[str]:
     for export in exports:
         if export.known is None:
             yield f"{export.path} is no export that is known; its columns were guessed. Look at the lines marked EDIT."
+            if left := [name for name in export.unread if key is None or name not in (key.first, key.second)]:
+                ask = "" if export.has("enabled") or export is not exports[0] else _WHO_SIGNS_IN
+                yield f"  Not read: {', '.join(left)}.{ask}"
             continue
         yield f"{export.path} is: {export.known.what}."
         yield from (f"  It tells: {sentence}" for sentence in export.known.tells)
@@ -190,12 +144,12 @@ def _said(exports: Sequence[Export]) -> Iterator[str]:
         yield f"To be complete it needs {known[0].join}: `migrate init --from FILE FILE`."
 
 
-def _setting(key: str, value: str, comment: str) -> str:
+def _setting(key: str, value: str | int, comment: str) -> str:
     return f"{key} = {_quoted(value)}".ljust(_WIDE) + f"# {comment}"
 
 
-def _quoted(text: str) -> str:
-    """A text as TOML has it; a path's backslashes and a header's quotation marks included."""
+def _quoted(text: str | int | list[str]) -> str:
+    """A value as TOML has it; a path's backslashes and a header's quotation marks included."""
     import json
 
     return json.dumps(text, ensure_ascii=False)

@@ -16,6 +16,7 @@ from migrate.errors import ConfigError, OverdueError
 
 if TYPE_CHECKING:
     from migrate.campaign import CampaignSettings
+    from migrate.config import Config
     from migrate.report.burndown import Point
     from migrate.schedule import Stage
     from migrate.status import Parts, Status
@@ -49,7 +50,7 @@ def status(
     console.result(found.facts())
     _days(console, found)
     _accounts(console, found, config.campaign)
-    _late(console, found, config.safety.stale_hours)
+    _late(console, found, config)
     _burn_down(console, found)
     _waiting(console, found, config.campaign)
     if limit is not None:
@@ -75,11 +76,17 @@ def _in_time(found: Status, limit: timedelta) -> None:
         raise OverdueError(f"no run of {found.campaign} has completed within {_long(limit)}: {when}.", hint=_LOOK)
 
 
-def _late(console: Console, found: Status, stale_hours: int) -> None:
-    if found.last_run and found.now - found.last_run.as_of > timedelta(hours=stale_hours):
+def _late(console: Console, found: Status, config: Config) -> None:
+    from migrate.cli.summary import too_old
+
+    if found.last_run is None:
+        return
+    if found.now - found.last_run.as_of > timedelta(hours=config.safety.stale_hours):
         ago = f"{_long(found.now - found.last_run.as_of)} ago"
-        limit = f"[safety] stale_hours = {stale_hours}"
+        limit = f"[safety] stale_hours = {config.safety.stale_hours}"
         console.need(f"The last run was {ago}, more than {limit}: reminders wait until `migrate run` reads the directory again.", "yellow")
+    elif old := too_old(found.last_run.directory_as_of, found.now, config):
+        console.need(f"{old}: reminders wait until `migrate run` reads a fresh one.", "yellow")
 
 
 def _long(span: timedelta) -> str:

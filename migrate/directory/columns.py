@@ -50,6 +50,10 @@ def _has(wanted: str, present: Sequence[str]) -> str:
     hits = [alike[form] for form in get_close_matches(_loose(wanted), list(alike), n=3, cutoff=0.6)]
     if hits:
         return f"Did you mean {' or '.join(repr(hit) for hit in hits)}?"
+    return _all_of(present)
+
+
+def _all_of(present: Sequence[str]) -> str:
     more = ", …" if len(present) > _SHOWN else ""
     return f"It has {', '.join(present[:_SHOWN])}{more}."
 
@@ -82,14 +86,17 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
             found[ours] = index
     if known is not None:
         found |= _last_resorts(known, present, found, source, table)
-    for ours in settings.needed:
-        if ours not in found and not (ours == "methods" and _methods_made(known, found)):
-            raise DirectoryError(
-                f"{source} has no column {ours!r}, and none is named for it. {_has(ours, present)}",
-                where=f"[{table}.columns]",
-                hint=f'Name theirs there: {ours} = "…"{f", or a column a method in [{table}.method_columns]" * (ours == "methods")}'
-                f"{f', or join {known.join}' if known is not None and known.join else ''}.",
-            )
+    missing = [ours for ours in settings.needed if ours not in found and not (ours == "methods" and _methods_made(known, found))]
+    if missing:
+        what = f"no column {missing[0]!r}, and none is named for it" if len(missing) == 1 else f"none of the columns {', '.join(missing)}"
+        near = _has(missing[0], present) if len(missing) == 1 else _all_of(present)
+        typed = " and ".join(f'{ours} = "…"' for ours in missing)
+        raise DirectoryError(
+            f"{source} has {what}. {near}",
+            where=f"[{table}.columns]",
+            hint=f"Name theirs there: {typed}{f', or a column a method in [{table}.method_columns]' * ('methods' in missing)}"
+            f"{f', or join {known.join}' if known is not None and known.join else ''}.",
+        )
     # A joined source may have no id: what it is joined on stands for it.
     return found if "account_id" in found else found | {"account_id": found[settings.needed[0]]}
 

@@ -71,6 +71,7 @@ class _Join:
     rows: Keyed
     nameless: int = 0
     unreadable: int = 0
+    unread: str = ""
     without: int = 0
     without_enabled: int = 0
     shared: int = 0
@@ -122,10 +123,14 @@ class _Join:
         return good.set_index(KEY)[brought], refused
 
     def unmatched(self, rows: pd.DataFrame) -> None:
-        """Counts people that only this source has."""
+        """Counts people that only this source has, and rows that cannot be read; such a row of an account is a reason to reject it."""
         from migrate.directory.sorting import KEY
         from migrate.directory.values import harmless
 
+        broken = rows[rows["rejection"].notna()]
+        self.unreadable += len(broken)
+        if len(broken) and not self.unread:
+            self.unread = f"row {broken['position'].iloc[0]}: {harmless(broken['rejection'].iloc[0], 200)}"
         people = rows[rows["rejection"].isna()].drop_duplicates(KEY)
         self.only_here += len(people)
         named = people[self.settings.on] if self.settings.on in people else people[KEY]
@@ -150,7 +155,8 @@ class _Join:
         if self.nameless:
             yield f"{counted(self.nameless, 'row', 'rows')} of {here} without {on} left out"
         if self.unreadable:
-            yield f"{counted(self.unreadable, 'row', 'rows')} of {here} cannot be read; whose {on} they have is rejected"
+            rows = counted(self.unreadable, "row", "rows")
+            yield f"{rows} of {here} cannot be read, and no account of {first} has their {on}: such as {self.unread}"
         if self.shared:
             yield f"{counted(self.shared, 'account', 'accounts')} of {first} with the {on} of another account share its row of {here}"
 
@@ -265,7 +271,6 @@ def _read(path: Path, settings: JoinSettings, source: Directory) -> _Join:
             key = trimmed(key_of(frame, settings.on))
             there = key.notna()
             join.nameless += int((~there).sum())
-            join.unreadable += int(frame.loc[there, "rejection"].notna().sum())
             join.rows.append(frame[there], key[there])
     join.rows.close()
     if not join.rows.rows:

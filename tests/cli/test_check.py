@@ -350,3 +350,29 @@ def test_a_mail_server_that_is_not_there_is_exit_6_and_gives_way_to_3(
         assert parts["mail"][0]["state"] == "wrong"
         (here / "directory.db").unlink()
         assert checked(capsys)[0] == 3
+
+
+def test_every_column_that_is_missing_is_named_at_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect(here / "directory.db") as connection:
+        connection.execute("create table people (id integer primary key, mail text, mfa text)")
+    connection.close()
+    edit('table = "users"', 'table = "people"')
+    code, parts = checked(capsys)
+    assert code == 3
+    assert parts["directory"][0]["said"] == (
+        "[directory.columns]: the table people has none of the columns account_id, email, methods. It has id, mail, mfa. Name theirs "
+        'there: account_id = "…" and email = "…" and methods = "…", or a column a method in [directory.method_columns].'
+    )
+
+
+def test_on_a_narrow_terminal_what_is_said_stays_beside_its_part(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("migrate.cli.check.on_terminal", lambda: True)
+    assert main(["check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = [line.startswith("schedule ") for line in lines].index(True)
+    assert len(lines[at]) < 80
+    assert lines[at + 1].startswith(" " * 24)

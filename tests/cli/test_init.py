@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
 from migrate.cli import main
 from migrate.config import load
@@ -128,6 +131,87 @@ def test_an_unknown_export_is_guessed_and_marked(here: Path, capsys: pytest.Capt
         "email": "E-Mail",
         "methods": "Factors",
     }
+
+
+def directory_from(*files: str) -> Any:
+    """The `[directory]` that `init --from` makes of some files, after `check` has found it right."""
+    assert main(["init", "--from", *files]) == 0
+    assert main(["check"]) == 0
+    return load(Path("config.toml")).directory
+
+
+def test_titles_above_the_header_and_another_encoding_are_found_out_and_written(here: Path) -> None:
+    text = "Benutzer der Firma\r\nStand: heute\r\nID;E-Mail;Name;Methods\r\n1;a@x.example;Jörg;sms\r\n"
+    (here / "staff.csv").write_bytes(text.encode("cp1252"))
+    found = directory_from("staff.csv")
+    assert (found.header, found.encoding, found.columns["methods"].theirs) == (3, "cp1252", "Methods")
+
+
+def test_a_known_export_below_titles_on_another_sheet_of_a_workbook_is_found(here: Path) -> None:
+    book = Workbook()
+    book.active.append(["please check by Friday"])
+    sheet = book.create_sheet("Report")
+    for row in (["User registration details"], [], *csv.reader(REGISTRATION.splitlines())):
+        sheet.append(row)
+    book.save(here / "report.xlsx")
+    found = directory_from("report.xlsx")
+    assert (found.profile, found.sheet, found.header) == ("entra-registration", "Report", 3)
+
+
+def test_a_join_is_found_by_the_values_that_both_have(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "hr.csv").write_text("Employee ID,Work Email,Login\n1,Ann@x.example,ann\n2,bob@x.example,bob\n", encoding="utf-8")
+    factors = "Ann,ann@x.example,SMS Authentication,,\nBob,bob@x.example,Okta Verify Push,,\n"
+    header = "User,Login,MFA Factor,Last Enrolled_ISO8601,Last Used_ISO8601\n"
+    (here / "usage.csv").write_text(header + factors, encoding="utf-8")
+    found = directory_from("usage.csv", "hr.csv")
+    assert found.columns["username"].theirs == "Work Email"
+    assert found.join[0].on == "username"
+    assert "no row in" not in capsys.readouterr().out
+
+
+def test_numbers_that_both_files_have_do_not_join_them(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "hr.csv").write_text("id,mail\n1,ann@x.example\n2,bob@x.example\n", encoding="utf-8")
+    (here / "factors.csv").write_text("id,factor\n1,sms\n2,totp\n", encoding="utf-8")
+    assert main(["init", "--from", "hr.csv", "factors.csv"]) == 2
+    assert "no column in common" in capsys.readouterr().err
+
+
+def test_a_column_that_says_who_is_suspended_is_not_passed_over(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "staff.csv").write_text("id,mail,methods,Is suspended,team\n1,a@x.example,sms,no,red\n2,b@x.example,sms,yes,red\n")
+    found = directory_from("staff.csv")
+    assert found.columns["enabled"].opposite == "Is suspended"
+    assert "Not read: team." in capsys.readouterr().out
+    assert main(["dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["standing"] == {"inactive": 1, "sms_only": 1}
+
+
+def test_what_is_not_read_is_named_where_nothing_says_who_can_sign_in(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "staff.csv").write_text("id,mail,methods,left on\n1,a@x.example,sms,2024-01-01\n2,b@x.example,sms,\n")
+    assert "enabled" not in directory_from("staff.csv").columns
+    assert "Not read: left on. If one of them says who cannot sign in any more" in capsys.readouterr().out
+
+
+def test_words_of_a_status_that_leave_no_doubt_are_written_and_others_are_left_to_a_person(here: Path) -> None:
+    (here / "staff.csv").write_text("id,mail,methods,Status\n1,a@x.example,sms,Active\n2,b@x.example,sms,Terminated\n3,,,On leave\n")
+    enabled = directory_from("staff.csv").columns["enabled"]
+    assert (enabled.theirs, enabled.yes, enabled.no) == ("Status", ("Active",), ("Terminated",))
+
+
+def test_ids_that_stand_in_several_rows_are_read_as_a_row_a_method(here: Path) -> None:
+    (here / "factors.csv").write_text("id,mail,factor\n1,a@x.example,sms\n1,a@x.example,totp\n2,b@x.example,sms\n")
+    assert directory_from("factors.csv").rows == "methods"
+
+
+def test_a_column_a_method_is_guessed_by_its_name_and_its_yes_and_no(here: Path) -> None:
+    rows = "1,a@x.example,yes,no,+41 44 000 00 00,no\n2,b@x.example,no,yes,,yes\n"
+    (here / "staff.csv").write_text("id,mail,SMS enabled,hasAuthenticatorApp,Mobile,external\n" + rows)
+    assert directory_from("staff.csv").method_columns == {"sms": "SMS enabled", "totp": "hasAuthenticatorApp"}
+
+
+def test_a_list_of_logins_and_factors_is_not_taken_for_oktas(here: Path) -> None:
+    (here / "factors.csv").write_text("login,mail,factor\nann,a@x.example,sms\nbob,b@x.example,totp\n")
+    found = directory_from("factors.csv")
+    assert (found.profile, found.columns["methods"].theirs) == (None, "factor")
 
 
 @pytest.mark.parametrize(

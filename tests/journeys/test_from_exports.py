@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +177,109 @@ def test_gam_users_of_whom_nobody_is_called_compliant() -> None:
     assert {row["account_id"] for row in accounts() if row["compliant"] == "true"} == set()
     assert any("text messages cannot be told" in caveat for caveat in ran["caveats"])
     assert "text messages cannot be told" in done("check").out
+
+
+FEW = range(40)
+
+
+def warnings() -> list[str]:
+    """What `migrate check` warns of in the directory."""
+    return [each["said"] for each in called("check", "--json").facts["checks"] if (each["part"], each["state"]) == ("directory", "warning")]
+
+
+def test_a_source_that_names_no_second_step_says_that_nobody_would_be_reminded_and_what_to_write() -> None:
+    export(
+        "gam.csv",
+        "primaryEmail,id,name.givenName,name.familyName,suspended,isEnrolledIn2Sv",
+        ((f"p{n}@example.com", f"1{n:020}", "Ada", "L", "False", str(n > 9)) for n in FEW),
+    )
+    done("init", "--from", "gam.csv")
+    (left_out,) = [said for said in warnings() if "nobody reminds those" in said]
+    assert left_out.startswith("30 accounts have a second step that the directory does not name")
+    assert 'write `remind = ["sms_only", "sms_default", "unknown"]` under [policy]' in left_out
+    assert left_out in done("dry-run", "--as-of", T30).out
+    edited({'remind = ["sms_only", "sms_default"]': 'remind = ["sms_only", "sms_default", "unknown"]'})
+    assert not [said for said in warnings() if "nobody reminds" in said]
+    assert done("dry-run", "--as-of", T30, "--json").facts["outcomes"]["queued"] == 30
+
+
+def test_a_dry_run_warns_of_a_column_that_is_read_the_wrong_way_round() -> None:
+    export("staff.csv", "id,mail,methods,suspended", ((n, f"p{n}@example.com", "sms", "yes" if n == 7 else "no") for n in FEW))
+    done("init", "--from", "staff.csv")
+    edited({'enabled = { not = "suspended" }': 'enabled = "suspended"'})
+    assert 'enabled is read from "suspended", which sounds like the opposite' in done("dry-run", "--as-of", T30).out
+
+
+def test_rows_that_a_joined_export_lost_are_said_with_what_to_type_and_blame_no_other_column() -> None:
+    export(
+        "users.csv",
+        "id,userPrincipalName,displayName,mail,accountEnabled,userType",
+        ((f"a{n}", f"p{n}@x.example", "Ada", f"p{n}@x.example", str(n < 10), "Member") for n in FEW),
+    )
+    export(
+        "registration.csv", "id,userPrincipalName,methodsRegistered", ((f"a{n}", f"p{n}@x.example", "System.Object[]") for n in range(10))
+    )
+    done("init", "--from", "users.csv", "registration.csv")
+    said = "\n".join(warnings())
+    assert "10 lists were lost by the export in methods" in said
+    assert "$_.MethodsRegistered -join ';'" in said
+    assert "cannot be read, and no account" not in said
+    assert 'not = "enabled"' not in said
+
+
+def test_a_joined_source_of_a_row_a_method_is_told_what_to_set() -> None:
+    export("staff.csv", "id,login,mail", ((n, f"p{n}", f"p{n}@example.com") for n in FEW))
+    export("factors.csv", "login,method", ((f"p{n}", factor) for n in FEW for factor in ("sms", "totp")))
+    done("init", "--from", "staff.csv", "factors.csv")
+    edited({'rows = "methods"': 'rows = "accounts"'})
+    assert '40 accounts have several rows in a joined source that differ in `methods` alone: set `rows = "methods"` under its ' in (
+        "\n".join(warnings())
+    )
+
+
+def test_status_says_that_reminders_wait_for_a_fresher_export() -> None:
+    export("staff.csv", "id,mail,methods", ((n, f"p{n}@example.com", "sms") for n in FEW))
+    done("init", "--from", "staff.csv")
+    long_ago = datetime(2023, 12, 13, 6, tzinfo=UTC).timestamp()
+    os.utime("staff.csv", (long_ago, long_ago))
+    edited()
+    assert done("run", "--as-of", T30, "--json").facts["letters"]["sent"] == 0
+    said = "The directory is 20 days old (it speaks of 2023-12-13 06:00 UTC): reminders wait until `migrate run` reads a fresh one."
+    assert said in done("status", "--as-of", T30).out
+
+
+def test_a_line_of_totals_in_a_joined_source_is_named_and_nobody_is_rejected_for_it() -> None:
+    export("staff.csv", "id,login,mail", ((n, f"p{n}", f"p{n}@example.com") for n in FEW))
+    export("factors.csv", "login,method", [*((f"p{n}", "sms") for n in FEW), ("Total users: 40", "")])
+    done("init", "--from", "staff.csv", "factors.csv")
+    (said,) = warnings()
+    assert "cannot be read, and no account of the file" in said
+    assert "such as row 41: 'Total users: 40' is a line of totals, no account" in said
+    assert done("dry-run", "--json").facts["rejected"] == 0
+
+
+def test_a_file_that_looks_like_a_known_export_but_has_a_column_for_text_messages_is_read_by_that_too() -> None:
+    rows = [("1", "ann", "ann@x.example", "true", "true", "true"), ("2", "bob", "bob@x.example", "true", "false", "true")]
+    export("users.csv", "id,username,email,enabled,has_sms,totp", rows)
+    said = done("init", "--from", "users.csv").out
+    assert "is no export that is known" in said
+    assert "[directory.method_columns]" in Path("config.toml").read_text(encoding="utf-8")
+    assert standings(done("dry-run", "--json").facts) == {"sms_fallback": 1, "migrated": 1}
+
+
+def test_the_default_of_the_portals_export_is_read_and_without_one_it_is_said_that_nobody_knows_it() -> None:
+    header = "User principal name,Name,Methods registered,Default multifactor authentication method"
+    both = "Mobile phone, Microsoft Authenticator app"
+    export("registration.csv", header, ((f"p{n}@x.example", "A", both, "SMS" if n < 9 else "Microsoft Authenticator app") for n in FEW))
+    done("init", "--from", "registration.csv")
+    assert standings(done("dry-run", "--json").facts) == {"sms_default": 9, "sms_fallback": 31}
+    assert not [said for said in warnings() if "asked for first" in said]
+    export("registration.csv", "User principal name,Name,Methods registered", ((f"p{n}@x.example", "A", both) for n in FEW))
+    assert standings(done("dry-run", "--json").facts) == {"sms_fallback": 40}
+    (said,) = [said for said in warnings() if "asked for first" in said]
+    assert said.startswith("nothing says which method anybody is asked for first: 40 accounts")
+    edited({"strict_fallback = false": "strict_fallback = true"})
+    assert not [said for said in warnings() if "asked for first" in said]
 
 
 QUERIES = {

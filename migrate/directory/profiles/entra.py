@@ -80,7 +80,10 @@ REGISTRATION = Profile(
     beside={
         "system_on": ("isSystemPreferredAuthenticationMethodEnabled", "System preferred authentication method enabled"),
         "system": ("systemPreferredAuthenticationMethods", "System preferred authentication methods", "System preferred method"),
-        "preferred": ("userPreferredMethodForSecondaryAuthentication", "defaultMfaMethod", "Default method", "User preferred method"),
+        "preferred": (
+            "userPreferredMethodForSecondaryAuthentication", "defaultMfaMethod", "Default multifactor authentication method",
+            "Default multi-factor authentication method", "Default authentication method", "Default method", "User preferred method",
+        ),
     },
     vendor="entra",
     types={"member": "person", "guest": "guest"},

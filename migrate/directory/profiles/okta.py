@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOGIN: Final = ("Login", "User login", "Username")
+_USED: Final = ("Last Used_ISO8601", "Last Used", "Last Used ISO8601")
+_ENROLLED: Final = ("Last Enrolled_ISO8601", "Last Enrolled", "Last Enrolled ISO8601")
 _STATUS: Final = BESIDE + "status"
 
 
@@ -33,7 +35,7 @@ def _second_steps(frame: pd.DataFrame, words: MethodWords) -> pd.DataFrame:
 MFA_USAGE = Profile(
     name="okta-mfa-usage",
     what='Okta, report "MFA Usage": a row a factor',
-    signs=(_LOGIN, ("MFA Factor", "Factor")),
+    signs=(_LOGIN, ("MFA Factor", "Factor"), ("MFA Factor", *_USED, *_ENROLLED)),
     tells=("Each factor of a person, text messages told from apps.", "When each factor was enrolled and used last."),
     cannot=(
         "People without any factor: they are not in the report, so that the list of people must come from elsewhere.",
@@ -46,8 +48,8 @@ MFA_USAGE = Profile(
         "email": ("Email", "Primary email"),
         "display_name": ("User", "User name", "Name"),
         "methods": ("MFA Factor", "Factor", "Factor type"),
-        "last_used_at": ("Last Used_ISO8601", "Last Used", "Last Used ISO8601"),
-        "methods_changed_at": ("Last Enrolled_ISO8601", "Last Enrolled", "Last Enrolled ISO8601"),
+        "last_used_at": _USED,
+        "methods_changed_at": _ENROLLED,
     },
     resorts={
         "account_id": (_LOGIN, told_apart_by("login")),

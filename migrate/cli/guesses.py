@@ -1,0 +1,306 @@
+"""What an export looks like to `migrate init --from`: which known one it is, or what its columns seem to hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from migrate.directory.columns import names_of
+from migrate.directory.csv import CsvDirectory, CsvSettings
+from migrate.directory.profiles import PROFILES, Profile, form, recognised
+from migrate.directory.sheets import Workbook
+from migrate.directory.textfile import TextFile
+from migrate.directory.values import yes_or_no
+from migrate.directory.words import MethodWords
+from migrate.errors import ConfigError, DirectoryError
+
+GUESSES: Final[dict[str, tuple[str, ...]]] = {
+    "account_id": (
+        "account_id", "id", "user_id", "object_id", "employee_id", "employee_number", "uid", "guid", "sam_account_name", "key",
+        "personalnummer",
+    ),
+    "username": ("username", "user_name", "login", "user_principal_name", "upn", "user", "account", "sam_account_name"),
+    "email": ("email", "mail", "e_mail", "email_address", "e_mail_address", "primary_email", "work_email", "mailadresse"),
+    "display_name": ("display_name", "name", "full_name"),
+    "given_name": ("given_name", "first_name", "firstname", "vorname"),
+    "locale": ("locale", "language", "preferred_language", "sprache"),
+    "department": ("department", "dept", "division", "abteilung"),
+    "manager_email": ("manager_email", "manager_mail"),
+    "enabled": ("enabled", "active", "account_enabled", "status", "state", "account_status", "employment_status", "user_status"),
+    "account_type": ("account_type", "user_type"),
+    "methods": (
+        "methods", "mfa_methods", "factors", "methods_registered", "mfa", "mfa_factor", "second_factor", "authentication_methods", "factor",
+        "method", "mfa_method", "factor_type", "mfa_type", "authentication_method", "auth_method", "auth_methods",
+    ),
+    "default_method": ("default_method", "default_mfa_method", "preferred_method"),
+}  # fmt: skip
+"""Our column → what it is often called in an export that is no known one."""
+
+SAMPLE: Final = 20_000
+"""How many records are looked at."""
+
+_YES: Final = frozenset({"active", "aktiv", "actif", "activo", "attivo", "actief", "aktywny", "current", "employed"})
+_NO: Final = frozenset({
+    "inactive", "inaktiv", "inactif", "inactivo", "suspended", "deprovisioned", "deactivated", "terminated", "ausgetreten", "gesperrt",
+    "locked", "blocked", "deleted", "left",
+})  # fmt: skip
+"""Words of a status that leave no doubt; every other one is left to a person, and its rows are rejected until then."""
+
+OPPOSITES: Final = re.compile(
+    "(?<!un)(?<!not)(?<!non)(?:suspended|disabled|lockedout|locked|blocked|blockcredential|deprovisioned|inactive|archived|deactivated|"
+    "terminated|revoked|deleted|expired|barred|banned|frozen)"
+)
+"""In the name of a column without case, spaces and underscores: it says the opposite of `enabled`."""
+
+_PHONES: Final = ("sms", "voice", "phone")
+_TOLD: Final = (*_PHONES, "totp", "push", "passkey", "hardware_otp", "certificate", "email_otp", "backup_code")
+"""Methods that a column may be called after; `unknown` and `external` are as often said of an account."""
+_SAYS: Final = re.compile(r"(?i)\b(?:has|is|uses)[\s_-]+|[\s_-]+(?:enabled|registered|enrolled|active|set ?up)\b")
+"""What stands around a method in the name of a column that says yes or no to it."""
+
+_KEYS: Final[tuple[Literal["account_id", "username", "email"], ...]] = ("account_id", "username", "email")
+_ENOUGH: Final = 0.5
+"""Two columns hold the same if so much of the shorter one stands in the other."""
+
+
+def letters(name: str) -> str:
+    """A name without case and joints: `is_suspended`, `isSuspended` and `Is Suspended` are one."""
+    return re.sub("[^a-z]", "", name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What two exports are joined on: our column, and theirs in each where the name alone does not find it."""
+
+    ours: Literal["account_id", "username", "email"]
+    first: str | None
+    second: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file with its header; `known` is the export it is, `columns` are those guessed where it is none: ours → theirs.
+
+    `settings` are what it takes to read the file, `records` its first ones. `opposite`: the column for `enabled` says the opposite;
+    `yes` and `no`: its words. `method_columns`: method → a column that says yes or no to it.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    known: Profile | None
+    columns: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str | int] = field(default_factory=dict)
+    records: Sequence[Sequence[Any]] = ()
+    opposite: bool = False
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
+    method_columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> bool:
+        """True if it says which second step somebody has, or that there is one."""
+        return self.known.brings_methods if self.known else "methods" in self.columns or bool(self.method_columns)
+
+    @property
+    def people(self) -> bool:
+        """True if it can say who exists."""
+        return self.known.people if self.known else "account_id" in self.columns
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The names of columns that nothing is read from."""
+        return tuple(name for name in self.header if name and name not in {*self.columns.values(), *self.method_columns.values()})
+
+    def has(self, ours: str) -> bool:
+        """True if a column of ours is there, not merely for want of anything better."""
+        return self.theirs(ours) is not None
+
+    def theirs(self, ours: str) -> str | None:
+        """What a column of ours is called there."""
+        if self.known is None:
+            return self.columns.get(ours)
+        present = {form(name): name for name in reversed(self.header)}
+        return next((present[form(name)] for name in self.known.aliases.get(ours, (ours,)) if form(name) in present), None)
+
+    def values(self, theirs: str | None) -> frozenset[str]:
+        """The values of a column in lower case."""
+        return frozenset(_values(self.header, self.records, theirs)) if theirs is not None else frozenset()
+
+    def valued(self, ours: str) -> frozenset[str]:
+        """The values of a column of ours in lower case."""
+        return self.values(self.theirs(ours))
+
+
+def shared_values(first: Export, second: Export) -> Key | None:
+    """The columns of two exports that hold the same, if one of them is what a known export, or a guess, tells people by.
+
+    Numbers are left out: they count something else in the other file as often as not.
+    """
+    best, found = 0.0, None
+    for ours in _KEYS:
+        for here, there in ((first, second), (second, first)):
+            mine = _texts(here.valued(ours))
+            if there.known is not None or not mine:
+                continue
+            own = None if here.known is not None else here.theirs(ours)
+            for name in filter(None, dict.fromkeys(there.header)):
+                other = _texts(there.values(name))
+                share = len(mine & other) / min(len(mine), len(other)) if other and len(mine & other) >= min(2, len(mine)) else 0.0
+                if share >= _ENOUGH and share > best:
+                    best, found = share, Key(ours, own, name) if here is first else Key(ours, name, own)
+    return found
+
+
+def _texts(values: frozenset[str]) -> frozenset[str]:
+    return frozenset(value for value in values if not value.isdecimal())
+
+
+def look_at(path: Path) -> Export:
+    """The export in a file. Raises ConfigError if it is none that can be used, DirectoryError if it cannot be read."""
+    shown = ""
+    for settings, header, records in _openings(path):
+        known = recognised(header)
+        # Whose column `sms` a profile does not read would be called compliant by the one that it reads.
+        if known is not None and not _method_columns(header, records, known):
+            return Export(path, header, known, settings=settings, records=records)
+        guessed = _guessed(path, header, settings, records)
+        if guessed is not None:
+            return guessed
+        shown = shown or ", ".join(header[:12]) + ", …" * (len(header) > 12)
+    raise ConfigError(
+        f"is no known export, and has no columns that could be used. It has {shown or 'no header'}. Known are {', '.join(PROFILES)}.",
+        where=str(path),
+        hint='Write its columns into the file of `migrate init --kind csv`, under [directory.columns] (docs/connect.md, "Columns").',
+    )
+
+
+class _Met(Exception):  # noqa: N818 - it is no error: the header is all that was wanted
+    """The header of a file."""
+
+
+class _Header(CsvSettings):
+    def met(self, header: Sequence[str]) -> None:
+        raise _Met(*header)
+
+
+_Opening = tuple[dict[str, str | int], tuple[str, ...], list[Sequence[Any]]]
+
+
+def _openings(path: Path) -> Iterator[_Opening]:
+    """The ways in which a file may begin: settings, header and first records; as it stands first, then with each line as the header."""
+    if path.suffix.casefold() in (".parquet", ".xls", ".ods") or not path.is_file():
+        yield {}, _header_of(path, {}), []
+        return
+    encoding = _encoding(path)
+    yield _opening(path, encoding)
+    for candidate in _source(path, encoding).candidates():
+        yield _opening(path, encoding | candidate.settings)
+
+
+def _opening(path: Path, settings: dict[str, str | int]) -> _Opening:
+    header = _header_of(path, settings)
+    records: list[Sequence[Any]] = []
+    with suppress(DirectoryError):  # `migrate check` says what is wrong further down
+        records += islice(_source(path, settings).records(), 1, SAMPLE)
+    return settings, header, records
+
+
+def _header_of(path: Path, settings: Mapping[str, str | int]) -> tuple[str, ...]:
+    try:
+        next(CsvDirectory(_Header.model_validate({"path": str(path), **settings})).frames(), None)
+    except _Met as met:
+        return tuple(met.args)
+    return ()
+
+
+def _source(path: Path, settings: Mapping[str, str | int]) -> TextFile | Workbook:
+    given = CsvSettings.model_validate({"path": str(path), **settings})
+    return Workbook(path, given.sheet, given.header) if path.suffix.casefold() in (".xlsx", ".xlsm") else TextFile(path, given)
+
+
+def _encoding(path: Path) -> dict[str, str | int]:
+    """The encoding to set: none, or that of Excel for Windows if the file's own is not what is found out."""
+    for settings in ({}, {"encoding": "cp1252"}):
+        try:
+            for _ in islice(_source(path, settings).records(), SAMPLE):
+                pass
+        except DirectoryError as error:
+            if error.where != "[directory] encoding":
+                break
+        else:
+            return dict(settings)
+    return {}
+
+
+def _guessed(path: Path, header: tuple[str, ...], settings: dict[str, str | int], records: list[Sequence[Any]]) -> Export | None:
+    """An export that is no known one, if enough of its columns can be guessed."""
+    present = {form(name): name for name in reversed(header)}
+    columns = {
+        ours: found for ours, names in GUESSES.items() if (found := next((present[form(n)] for n in names if form(n) in present), None))
+    }
+    opposite = False
+    if "enabled" not in columns and (theirs := _opposite(header, records)):
+        columns["enabled"], opposite = theirs, True
+    if "account_id" not in columns and (stand_in := columns.get("username") or columns.get("email")):
+        columns = {"account_id": stand_in} | columns
+    said = {} if "methods" in columns else _method_columns(header, records)
+    if "account_id" not in columns or len(columns) + len(said) < 2:
+        return None
+    words = sorted({str(value).strip() for value in _values(header, records, columns.get("enabled"), folded=False)})
+    yes, no = (tuple(word for word in words if word.casefold() in known) for known in (_YES, _NO))
+    if "methods" in columns and _rows_are_methods(header, records, columns):
+        settings = settings | {"rows": "methods"}
+    return Export(path, header, None, columns, settings, records, opposite, yes, no, said)
+
+
+def _method_columns(header: Sequence[str], records: Sequence[Sequence[Any]], known: Profile | None = None) -> dict[str, str]:
+    """Method → the first column that is called like it and says yes or no; of a known export, those of telephones it does not read."""
+    read: set[str] = set()
+    if known is not None:
+        read = {form(name) for table in (known.aliases, known.method_columns, known.beside) for names in table.values() for name in names}
+    words, found = MethodWords({}, {}), dict[str, str]()
+    for name in header:
+        word = words.method(_SAYS.sub(" ", re.sub("(?<=[a-z])(?=[A-Z])", " ", name)).strip())
+        if word is not None and word in (_PHONES if known else _TOLD) and word not in found and form(name) not in read:
+            with suppress(ValueError):
+                if {yes_or_no(value) for value in _values(header, records, name)} - {None}:
+                    found[word] = name
+    return found
+
+
+def _opposite(header: Sequence[str], records: Sequence[Sequence[Any]]) -> str | None:
+    """The column that says with yes and no who cannot sign in."""
+    for name in header:
+        if OPPOSITES.search(letters(name)):
+            try:
+                said = {yes_or_no(value) for value in _values(header, records, name)}
+            except ValueError:
+                continue
+            if said - {None}:
+                return name
+    return None
+
+
+def _rows_are_methods(header: Sequence[str], records: Sequence[Sequence[Any]], columns: Mapping[str, str]) -> bool:
+    """True if ids stand in several rows, each with another method."""
+    seen: dict[str, set[str]] = {}
+    at, methods = header.index(columns["account_id"]), header.index(columns["methods"])
+    for record in records:
+        if len(record) == len(header) and record[at] not in (None, ""):
+            seen.setdefault(str(record[at]).strip(), set()).add(str(record[methods]))
+    return sum(len(each) > 1 for each in seen.values()) > len(seen) / 20
+
+
+def _values(header: Sequence[str], records: Sequence[Sequence[Any]], name: str | None, *, folded: bool = True) -> Iterator[str]:
+    """The values of a column that are there, in lower case if `folded`."""
+    if name is None:
+        return
+    at = names_of(header).index(name)
+    for record in records:
+        if at < len(record) and record[at] not in (None, "") and (text := str(record[at]).strip()):
+            yield text.casefold() if folded else text
