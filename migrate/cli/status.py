@@ -119,6 +119,7 @@ def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> No
     console.say(f"Run {run.run_id} as of {when}: {run.read:,} rows read, {run.rejected:,} rejected.")
     noticed = {"rejections": run.rejections, "advice": run.advice, "rejected_known": found.rejected_known}
     tell_noticed(console, noticed | {"caveats": run.caveats})
+    console.say()
     if on_terminal() and parts.total:
         console.say(_bar(parts))
     rows = (("compliant", parts.compliant), ("not compliant", parts.not_compliant), ("out of scope", parts.out_of_scope))

@@ -39,7 +39,8 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
     for word, count in _sorted(facts["unknown_words"]):
         console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
     if count := facts["defaults_not_registered"]:
-        console.say(f"Default methods that are not registered: {count:,}. They are ignored where accounts stand.", "yellow")
+        whose = "1 account has a default method that is" if count == 1 else f"{count:,} accounts have a default method that is"
+        console.say(f"{whose} not registered: it is taken for none.", "yellow")
     for column, count in _sorted(facts["unreadable_instants"]):
         console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
     if stale := too_old(datetime.fromisoformat(facts["directory_as_of"]), now, config):
@@ -52,7 +53,7 @@ def tell_noticed(console: Console, facts: Mapping[str, Any]) -> None:
     what makes the answer of the directory weaker."""
     from migrate.rejections import lines
 
-    if facts["rejections"] or facts["advice"]:
+    if any(facts[of] for of in ("rejections", "advice", "rejected_known", "caveats")):
         console.say()
     needed = facts["advice"] or facts["rejected_known"] or facts.get("stopped")
     for line in lines(facts["rejections"]):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
+from zoneinfo import ZoneInfo
 
 from migrate.report import burndown
 from migrate.report.chronicle import Chronicle
@@ -110,7 +111,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
         terms=terms,
         run=run,
         as_of=instant(run.as_of),
-        read_at=instant(run.directory_read_at),
+        read_at=f"{run.directory_read_at.astimezone(ZoneInfo(terms.timezone)):%Y-%m-%d %H:%M %Z}",
         caveats=run.counts.get("caveats", ()),
         evidence_at=instant(chronicle.evidence_at),
         cutoff=cutoff,

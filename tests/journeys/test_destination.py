@@ -93,7 +93,7 @@ def test_a_dry_run_says_it_too_and_a_summary_counts_what_is_not_certain_and_defa
     assert done.code == 0
     assert "no_destination     2\n" in done.out
     assert "Compliant: 2, of which 1 not certain (a second step nobody knows by name).\n" in done.out
-    assert "Default methods that are not registered: 1. They are ignored where accounts stand.\n" in done.out
+    assert "1 account has a default method that is not registered: it is taken for none.\n" in done.out
     facts = office.migrate("dry-run", "--json", "--as-of", T30).facts
     assert (facts["not_certain"], facts["defaults_not_registered"]) == ({"migrated": 1}, 1)
     run = office.run(T30)
