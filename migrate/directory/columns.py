@@ -15,6 +15,7 @@ from typing import Any, Final
 from migrate.accounts import ACCOUNT_COLUMNS
 from migrate.directory.interface import METHOD_PREFIX, DirectorySettings
 from migrate.directory.profiles import BESIDE, Profile, form, profile
+from migrate.directory.values import harmless
 from migrate.errors import DirectoryError
 
 OPENING: Final = 50
@@ -55,7 +56,7 @@ def _has(wanted: str, present: Sequence[str]) -> str:
 
 def _all_of(present: Sequence[str]) -> str:
     more = ", …" if len(present) > _SHOWN else ""
-    return f"It has {', '.join(present[:_SHOWN])}{more}."
+    return f"It has {', '.join(map(harmless, present[:_SHOWN]))}{more}."
 
 
 def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) -> dict[str, int]:
@@ -194,6 +195,6 @@ def misplaced(
             )
     if widest is None or sum(map(bool, names)) > 1:
         return error
-    listed = ", ".join(widest.filled[:_SHOWN]) + ", …" * (len(widest.filled) > _SHOWN)
+    listed = ", ".join(map(harmless, widest.filled[:_SHOWN])) + ", …" * (len(widest.filled) > _SHOWN)
     hint = f"{error.hint or ''} If its header is {widest.place} ({listed}), write {widest.written} in [directory] first.".lstrip()
     return DirectoryError(error.what, where=error.where, hint=hint)

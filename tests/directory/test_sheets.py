@@ -109,7 +109,7 @@ def test_for_an_empty_sheet_the_one_that_fits_is_told(book: Book) -> None:
 
 def test_where_no_row_fits_a_title_is_told_from_what_may_be_the_header(book: Book) -> None:
     error = assert_unreadable(lambda: book({"About": [["Report"]], "Users": [["Id", "Mail", "Factors"], ADA]}))
-    assert "no column 'account_id'" in error.what
+    assert "none of the columns account_id, email, methods" in error.what
     assert "If its header is row 1 of the sheet 'Users' (Id, Mail, Factors), write sheet = \"Users\"" in (error.hint or "")
 
 
