@@ -209,7 +209,8 @@ class Sender:
         shared.watch(1)
         if receipt.about_server:
             self.done.postponed += 1
-        if error := shared.trouble.hear(this.letter_id, this.address, receipt, now, aside(this, receipt, now)):
+        until = now if receipt.verdict == "sent" else aside(this, receipt, now)
+        if error := shared.trouble.hear(this.letter_id, this.address, receipt, now, until):
             shared.stop.ask(error)
 
     def _announced(self, now: datetime) -> Letter | None:

@@ -148,7 +148,10 @@ class Claims:
     def refused_lately(self) -> list[str]:
         """What the server said to the letters that it refused for its own sake or ours since it last took one."""
         refused = sa.select(letter.c.claimed_at, letter.c.reply).where(
-            letter.c.campaign_id == self.campaign_id, letter.c.state == "queued", letter.c.reason == SERVER_REFUSED
+            letter.c.campaign_id == self.campaign_id,
+            letter.c.state == "queued",
+            letter.c.not_before.is_not(None),  # which the index knows: hardly a letter is looked at for its reason
+            letter.c.reason == SERVER_REFUSED,
         )
         taken = sa.select(sa.func.max(letter.c.claimed_at, type_=UtcInstant)).where(
             letter.c.campaign_id == self.campaign_id, letter.c.state == "sent"
