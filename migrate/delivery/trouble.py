@@ -69,7 +69,8 @@ class Trouble:
             about = receipt.refusal
             if about and about.alone:
                 return None
-            self._last = receipt
+            if receipt.about_server or not self._ours:
+                self._last = receipt
             self._refused.add(address)
             if receipt.about_server:
                 self._ours.add(address)
