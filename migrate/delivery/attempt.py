@@ -12,24 +12,29 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 
 from migrate.delivery.stop import Stop
 from migrate.ledger.claims import Bounce, ClaimedLetter, Settlement, Verdict
+from migrate.ledger.states import SERVER_REFUSED
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
 from migrate.mail.letters import Letter
+from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Connection, Receipt
 
 TRIES: Final = 8
 """How often a letter is tried, over all runs, before it has failed."""
 FIRST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_PAUSE: Final = timedelta(hours=24)
+ASIDE: Final = timedelta(minutes=90)
+"""A letter refused for good, but not for its own sake, lets others go first at the next hourly start: one of them may be taken."""
+LONGEST_ASIDE: Final = timedelta(hours=6)
 UNRENDERABLE: Final = "unrenderable"
 GIVEN_UP: Final = "tries_used_up"
 
 
 class Attempt(NamedTuple):
-    """What is to be settled about a letter, and the receipt if a mail server was asked."""
+    """What is to be settled about a letter, and the receipt."""
 
     settlement: Settlement
-    receipt: Receipt | None = None
+    receipt: Receipt
 
 
 def attempt(
@@ -49,6 +54,9 @@ def attempt(
     if _broke(receipt):
         receipts = chain([receipt], (connection.send(letter) for _ in count()))
         receipt = retrying(next, receipts)
+    if receipt.bad_address and composer.redirect_to is not None:
+        # In a rehearsal the server spoke of the one address that all letters go to, and not of the account's.
+        receipt = receipt._replace(refusal=Refusal("letter"))
     return Attempt(_settlement(claimed, receipt, letter, composer, now, bounce_days), receipt)
 
 
@@ -99,18 +107,25 @@ def _settlement(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, bounce_days: int
 ) -> Settlement:
     settled = partial(Settlement, reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
+    if receipt.about_server:
+        return settled("released", reason=SERVER_REFUSED, not_before=aside(claimed, receipt, now))
     match receipt.verdict:
         case "sent":
             return settled("sent")
         case "permanent":
-            # In a rehearsal the server spoke of another address than the account's.
-            theirs = receipt.bad_address and composer.redirect_to is None
-            bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if theirs else None
+            bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if receipt.bad_address else None
             return settled(_at_last(claimed), reason=receipt.code, bounce=bounce)
         case "uncertain":
             return settled("uncertain")
         case "temporary":
             return _again(claimed, receipt, letter, composer, now)
+
+
+def aside(claimed: ClaimedLetter, receipt: Receipt, now: datetime) -> datetime:
+    """Until when a letter waits that was refused for the server's sake or ours: the longer the older it is, and never past its end."""
+    least = ASIDE if receipt.verdict == "permanent" else FIRST_PAUSE
+    pause = min(max((now - claimed.queued_at) / 4, least), LONGEST_ASIDE)
+    return now + (min(pause, (claimed.ends - now) / 2) if claimed.ends else pause)
 
 
 def _at_last(claimed: ClaimedLetter) -> Verdict:

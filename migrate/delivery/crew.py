@@ -50,6 +50,7 @@ def deliver(
     tries at a letter whose connection broke; tests pass one that does not wait. `watch` hears of each letter done, in any thread.
     """
     stop = stop or Stop()
+    trouble = Trouble(claims.refused_lately())
     desk = Desk(claims, clock, stale_at=stale_at, hours=hours, stop=stop)
     shared = Round(
         claims=claims,
@@ -59,7 +60,7 @@ def deliver(
         pace=pace,
         clock=clock,
         stop=stop,
-        trouble=Trouble(),
+        trouble=trouble,
         watch=watch,
         retrying=retrying or quickly(stop),
         processor=Processor(number) if connections > 1 else None,
@@ -69,18 +70,37 @@ def deliver(
     with stop.on_signals():
         total = Delivered(uncertain=desk.sweep())
         desk.trade([], 0)
-        now = clock()
-        ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
-        senders = connections if until_empty else min(connections, ready)
-        ended = _all(senders, lambda: Sender(shared).work())
+        for senders, probe in ((1, True), (connections, False)):
+            if probe == trouble.probing and not stop.asked and total.stopped is None:
+                now = clock()
+                ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
+                total += _sent(shared, senders if until_empty else min(senders, ready), probe=probe)
+        if not stop.asked and total.stopped is None:
+            total.stopped = trouble.at_last()
+        total.stopped = stop.error or total.stopped
+        total += _put_back(shared)
+    total.signal = stop.signal
+    return total
+
+
+def _sent(shared: Round, senders: int, *, probe: bool) -> Delivered:
+    shared.trouble.stand(senders)
+    ended = _all(senders, lambda: Sender(shared, probe=probe).work())
     errors = [done.stopped for done in ended if done.stopped]
+    total = Delivered()
     for done in ended:
         done.stopped = None
         total += done
     # A connection that could not be had, or was lost, is no matter while another one emptied the outbox.
-    total.stopped = stop.error or (errors[0] if errors and len(errors) == len(ended) else None)
-    total.signal = stop.signal
+    total.stopped = errors[0] if errors and len(errors) == len(ended) else None
     return total
+
+
+def _put_back(shared: Round) -> Delivered:
+    """What the delivery is to count otherwise: letters that failed are queued again if the server refused everybody alike."""
+    failed = shared.trouble.failed if shared.trouble.error else {}
+    back = shared.desk.put_back(list(failed), max(failed.values())) if failed else 0
+    return Delivered(failed=-back, postponed=back)
 
 
 def _all(senders: int, work: Callable[[], Delivered]) -> list[Delivered]:

@@ -104,6 +104,10 @@ class Desk:
 
         return int(self._retrying(once))
 
+    def put_back(self, letters: Sequence[int], not_before: datetime) -> int:
+        """How many of the letters (ids) that had failed are queued again, because the server refused everybody alike."""
+        return int(self._retrying(lambda: len(self._claims.put_back(letters, self._clock(), not_before))))
+
     def _serve(self) -> None:
         with self._queueing:
             visits, self._waiting = self._waiting, []

@@ -10,7 +10,7 @@ from typing import Final
 
 from tenacity import Retrying
 
-from migrate.delivery.attempt import attempt, composed, unrenderable
+from migrate.delivery.attempt import aside, attempt, composed, unrenderable
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk, Settled
 from migrate.delivery.pace import Pace
@@ -56,9 +56,10 @@ class Round:
 
 @dataclass(slots=True)
 class Sender:
-    """One connection with its letters in hand, and what it has done so far."""
+    """One connection with its letters in hand, and what it has done so far. With `probe` it ends once the server has taken a letter."""
 
     round: Round
+    probe: bool = False
     done: Delivered = field(default_factory=Delivered)
     _hand: list[ClaimedLetter] = field(default_factory=list)
     _settled: list[Settled] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Sender:
     _come: int = 0
     _trading: float = 0.0
     _sending: float = 0.0
+    _closed: bool = False
 
     def work(self) -> Delivered:
         """Claims only once its connection stands, so that an unreachable server leaves every letter queued.
@@ -75,7 +77,7 @@ class Sender:
         """
         try:
             with self.round.transport.connect() as connection:
-                while not self.round.stop.asked and self._next(connection.at_once):
+                while self._goes_on() and self._next(1 if self.probe else connection.at_once):
                     self._send_hand(connection)
         except MailServerError as error:
             # Whoever was asked to end gave up on the server for that.
@@ -92,7 +94,14 @@ class Sender:
             self._trade(0)
             raise
         self._trade(0)
+        if not self._closed:
+            self.round.trouble.leave()
         return self.done
+
+    def _goes_on(self) -> bool:
+        if self.round.stop.asked or self._closed:
+            return False
+        return not self.probe or self.round.trouble.probing
 
     def _next(self, at_once: int) -> bool:
         """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
@@ -189,9 +198,19 @@ class Sender:
         tried = attempt(
             this, letter, self._announced(now), connection, shared.composer, now, bounce_days=shared.bounce_days, retrying=shared.retrying
         )
+        receipt = tried.receipt
+        if receipt.refusal and receipt.refusal.limited and shared.trouble.may_close(this.letter_id):
+            # The server wants fewer connections: another one takes this letter.
+            self._closed = True
+            self._settle(Settlement("released", reply=receipt.reply))
+            self._release()
+            return
         self._settle(tried.settlement)
         shared.watch(1)
-        if tried.receipt and (error := shared.trouble.hear(this.address, tried.receipt, now)):
+        if receipt.about_server:
+            self.done.postponed += 1
+        until = now if receipt.verdict == "sent" else aside(this, receipt, now)
+        if error := shared.trouble.hear(this.letter_id, this.address, receipt, now, until):
             shared.stop.ask(error)
 
     def _announced(self, now: datetime) -> Letter | None:

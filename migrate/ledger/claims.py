@@ -20,7 +20,7 @@ from migrate.ledger.listed import BACKENDS, among, ids
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UNSETTLED, UtcInstant, bounce, indexed, letter, notice
-from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, LetterState
+from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, SERVER_REFUSED, LetterState
 from migrate.words import CONFIRMATION
 
 _S = TypeVar("_S", sa.Select[Any], sa.Update)
@@ -135,6 +135,31 @@ class Claims:
         with self.ledger.begin() as connection:
             row = {"campaign_id": self.campaign_id, "address": address, "hard": True, "code": code, "seen_at": now, "until": until}
             connection.execute(sa.insert(bounce).values(row))
+
+    def put_back(self, letters: Sequence[int], now: datetime, not_before: datetime) -> list[int]:
+        """Queue failed letters (ids) again that were refused for the server's sake; that try does not count. The ids of those put back."""
+        values = {"attempts": letter.c.attempts - 1, "settled_at": None, "not_before": not_before}
+
+        def back(connection: sa.Connection) -> list[int]:
+            return move(connection, letters, "failed", "queued", at=now, actor=self.owner, reason=SERVER_REFUSED, values=values)
+
+        return self.ledger.write(back)
+
+    def refused_lately(self) -> list[str]:
+        """What the server said to the letters that it refused for its own sake or ours since it last took one."""
+        refused = sa.select(letter.c.claimed_at, letter.c.reply).where(
+            letter.c.campaign_id == self.campaign_id,
+            letter.c.state == "queued",
+            letter.c.not_before.is_not(None),  # which the index knows: hardly a letter is looked at for its reason
+            letter.c.reason == SERVER_REFUSED,
+        )
+        taken = sa.select(sa.func.max(letter.c.claimed_at, type_=UtcInstant)).where(
+            letter.c.campaign_id == self.campaign_id, letter.c.state == "sent"
+        )
+        with self.ledger.read() as connection:
+            found = connection.execute(refused).all()
+            last = connection.execute(taken).scalar() if found else None
+        return [reply or "" for claimed_at, reply in found if last is None or claimed_at >= last]
 
     def waiting(self, now: datetime, *, only_confirmations: bool = False) -> int:
         """How many letters may be sent now."""

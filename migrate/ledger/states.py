@@ -19,14 +19,14 @@ TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
     ("queued", "sending"): "claimed, committed before SMTP is spoken to",
     ("queued", "withdrawn"): "pointless before it was claimed",
     ("sending", "sent"): "the server accepted it",
-    ("sending", "queued"): "temporary failure, or a break before the final dot",
+    ("sending", "queued"): "temporary failure, a refusal that is about the server or us, or a break before the final dot",
     ("sending", "failed"): "refused for good, or tries used up",
     ("sending", "uncertain"): (
         "a break after the final dot may have been sent, or the lease expired; or a confirmation that was uncertain before "
         "was refused when it was said again"
     ),
     ("sending", "withdrawn"): "found pointless while composing",
-    ("failed", "queued"): "a person's resend",
+    ("failed", "queued"): "a person's resend; or the server refused everybody alike",
     ("uncertain", "sent"): "a person found that it arrived",
     ("uncertain", "queued"): "a person's resend; a change_confirmation by itself, once",
     ("withdrawn", "queued"): "due again; never if a reviewer withdrew it",
@@ -38,6 +38,8 @@ REVIEWER: Final = "reviewer"
 
 PAST_CUTOFF: Final = "past_cutoff"
 LEASE_EXPIRED: Final = "lease_expired"
+SERVER_REFUSED: Final = "server_refused"
+"""The reason with which a letter is back in the queue that was refused for the server's sake or ours, not for its own."""
 RESENT: Final = "resent"
 """The reason with which an uncertain confirmation goes back into the queue by itself."""
 

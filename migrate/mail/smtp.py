@@ -35,8 +35,9 @@ from migrate.errors import ConfigError, MailServerError
 from migrate.mail.dialling import dialled
 from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
 from migrate.mail.letters import Letter
+from migrate.mail.refusals import BEFORE_RCPT, OURS_ALONE, Phase, enhanced_status, refusal
 from migrate.mail.settings import MailSettings, SmtpSettings
-from migrate.mail.transport import Receipt, Verdict, enhanced_code, one_line
+from migrate.mail.transport import Receipt, Verdict, one_line
 
 _GO_AHEAD: Final = 354
 _CLOSING: Final = 421
@@ -48,8 +49,6 @@ _DOT_FIRST: Final = re.compile(rb"\n\.")
 """Which few letters have; to find none takes half as long as to replace none."""
 _GOODBYE: Final = 5.0
 """Seconds that QUIT may take: all letters are settled by then."""
-_REFUSED_ADDRESSES: Final = ("5.1.", "5.2.1")
-"""Enhanced codes that in answer to RCPT speak of the address itself: bad destination (5.1.x), mailbox disabled (5.2.1)."""
 
 
 class SmtpTransport:
@@ -97,12 +96,12 @@ class SmtpConnection:
             return self._transact(letter, then)
         except _ClosedWhileIdleError:
             if not was_used:
-                return _broken("the server closed it")
+                return _broken("the server closed it")._replace(refusal=BEFORE_RCPT)
         self._open()
         try:
             return self._transact(letter, then)
         except _ClosedWhileIdleError:
-            return _broken("the server closed it")
+            return _broken("the server closed it")._replace(refusal=BEFORE_RCPT)
 
     def close(self) -> None:
         """Say goodbye; a server that does not answer changes nothing any more. One that waits for an announced letter would not hear it."""
@@ -133,7 +132,8 @@ class SmtpConnection:
         server = self._server
         assert server is not None
         if not server.takes(letter):
-            return Receipt("permanent", "the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)")
+            words = "the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)"
+            return Receipt("permanent", words, refusal=OURS_ALONE)
         try:
             if refused := self._introduce(server, letter):
                 return refused
@@ -163,15 +163,18 @@ class SmtpConnection:
         if len(others) == 2 and others[1].code == _GO_AHEAD and (mail.refuses or others[0].refuses):
             self._drop()  # it waits for the data of a letter that it has refused
         if mail.refuses:
-            return self._refused(mail)
+            return self._refused(mail, letter, "mail")
         rcpt, *others = others
         if rcpt.refuses:
-            return self._refused(rcpt, of_address=True)
+            return self._refused(rcpt, letter, "rcpt")
         (data,) = others
-        return None if data.code == _GO_AHEAD else self._refused(data)
+        return None if data.code == _GO_AHEAD else self._refused(data, letter, "data")
 
-    def _refused(self, reply: Reply, *, of_address: bool = False) -> Receipt:
-        receipt = _receipt("permanent" if 500 <= reply.code < 600 else "temporary", reply, of_address=of_address)
+    def _refused(self, reply: Reply, letter: Letter, phase: Phase) -> Receipt:
+        receipt = _receipt("permanent" if 500 <= reply.code < 600 else "temporary", reply)
+        if 400 <= reply.code < 600:
+            about = refusal(phase, reply.code, reply.text.decode("utf-8", "replace"), sender=letter.envelope_from, to=letter.to)
+            receipt = receipt._replace(refusal=about)
         # Neither a refusal nor a go-ahead: the conversation is out of step, and later answers would be taken for the wrong question.
         out_of_step = not 400 <= reply.code < 600
         if reply.code == _CLOSING or out_of_step:
@@ -198,7 +201,7 @@ class SmtpConnection:
         if not 400 <= reply.code < 600:
             self._drop()
             return _receipt("uncertain", reply)
-        return self._refused(reply)
+        return self._refused(reply, letter, "end")
 
     def _reset(self) -> None:
         if self._server is None:
@@ -221,12 +224,11 @@ def _broken(why: str) -> Receipt:
     return Receipt("temporary", one_line(f"the connection broke before the letter was handed over: {why}"), bad_connection=True)
 
 
-def _receipt(verdict: Verdict, reply: Reply, *, of_address: bool = False) -> Receipt:
+def _receipt(verdict: Verdict, reply: Reply) -> Receipt:
     code, words = reply.code, one_line(reply.text)
-    enhanced = enhanced_code(words)
-    bad_address = verdict == "permanent" and of_address and enhanced is not None and enhanced.startswith(_REFUSED_ADDRESSES)
+    enhanced = enhanced_status(code, reply.text.decode("utf-8", "replace"))
     bad_connection = verdict == "temporary" and code == _CLOSING
-    return Receipt(verdict, one_line(f"{code} {words}") if code > 0 else words, enhanced, bad_address, bad_connection)
+    return Receipt(verdict, one_line(f"{code} {words}") if code > 0 else words, enhanced, bad_connection)
 
 
 def _dot_stuffed(message: bytes) -> bytes:

@@ -9,19 +9,18 @@ all, whoever it is for; what is said about one letter is its receipt.
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Final, Literal, NamedTuple, Protocol
 
 from migrate.mail.letters import Letter
+from migrate.mail.refusals import Refusal
 from migrate.mail.settings import MailSettings
 
 Verdict = Literal["sent", "temporary", "permanent", "uncertain"]
 
 LONGEST_REPLY: Final = 300
-_ENHANCED: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 
 
 class Receipt(NamedTuple):
@@ -29,15 +28,25 @@ class Receipt(NamedTuple):
 
     `sent`: it took the letter. `temporary`: it did not, and trying again may help. `permanent`: it never will. `uncertain`: it may have
     taken it; whether it did cannot be known. `reply` is its last words, one line; `code` the enhanced status (RFC 3463) if it gave one;
-    `bad_address` is true if it refused the very address as unknown or disabled; `bad_connection` if what failed was the connection, so that
-    the letter may go over another one at once.
+    `bad_connection` is true if what failed was the connection, so that the letter may go over another one at once; `refusal` is what a
+    refusal is about, None where nothing was said or the letter was taken.
     """
 
     verdict: Verdict
     reply: str
     code: str | None = None
-    bad_address: bool = False
     bad_connection: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def about_server(self) -> bool:
+        """Whether what was refused is neither the letter nor its recipient: the letter was not tried."""
+        return self.refusal is not None and self.refusal.about == "server"
+
+    @property
+    def bad_address(self) -> bool:
+        """Whether the very address was refused, as unknown or disabled."""
+        return self.refusal is not None and self.refusal.about == "recipient"
 
 
 class Connection(Protocol):
@@ -86,9 +95,3 @@ def one_line(reply: bytes | str) -> str:
         return text.strip()
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 10 * LONGEST_REPLY]).split())
     return line if len(line) <= LONGEST_REPLY else line[: LONGEST_REPLY - 1] + "…"
-
-
-def enhanced_code(reply: str) -> str | None:
-    """The enhanced status code in a reply, such as '5.1.1'."""
-    found = _ENHANCED.search(reply)
-    return found[1] if found else None

@@ -15,12 +15,15 @@ from migrate.delivery import Delivered, deliver
 from migrate.delivery.attempt import _as_it_is, _broke
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
+from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Receipt
 
 AT_ONCE = Retrying(retry=retry_if_result(_broke), stop=stop_after_attempt(3), wait=wait_none(), retry_error_callback=_as_it_is)
 TAKEN = Receipt("sent", "250 ok")
 LATER = Receipt("temporary", "451 4.7.1 later", "4.7.1")
-NEVER = Receipt("permanent", "554 5.7.1 no", "5.7.1")
+NEVER = Receipt("permanent", "554 5.6.0 no", "5.6.0", refusal=Refusal("letter"))
+DEAD = Receipt("permanent", "550 5.1.1 who", "5.1.1", refusal=Refusal("recipient", alone=True))
+NOT_OURS = Receipt("permanent", "554 5.7.1 relay denied", "5.7.1", refusal=Refusal("server"))
 BROKEN = Receipt("temporary", "the connection broke", bad_connection=True)
 
 Answer = Callable[[Letter], Receipt]

@@ -8,22 +8,24 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from delivery.post_office import BROKEN, LATER, NEVER, TAKEN, PostOffice, delivered, in_turn, queue, states
+from delivery.post_office import BROKEN, DEAD, LATER, NEVER, NOT_OURS, TAKEN, PostOffice, delivered, in_turn, queue, states
 from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA, campaign, mail
 
 from migrate.delivery import Stop
 from migrate.delivery.attempt import TRIES
-from migrate.delivery.trouble import REFUSALS
+from migrate.delivery.trouble import STREAK
 from migrate.errors import MailServerError
 from migrate.hours import Hours
 from migrate.ledger import schema
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
+from migrate.mail.refusals import OURS_ALONE, Refusal
 from migrate.mail.transport import Receipt
 
 
@@ -70,20 +72,131 @@ def test_a_letter_that_was_put_off_too_often_has_failed(scene: Scene, composer: 
     assert (row.state, row.reason, row.attempts) == ("failed", "tries_used_up", TRIES)
 
 
-def test_a_server_that_refuses_everybody_ends_the_delivery_and_the_rest_stays_queued(scene: Scene, composer: Composer) -> None:
+@pytest.mark.parametrize("answer", [NOT_OURS, NEVER])
+def test_a_server_that_refuses_everybody_ends_the_delivery_and_every_letter_stays_queued(
+    answer: Receipt, scene: Scene, composer: Composer
+) -> None:
     queue(scene, 50)
-    done = delivered(scene, composer, PostOffice(lambda _: NEVER))
+    office = PostOffice(lambda _: answer)
+    done = delivered(scene, composer, office)
     assert isinstance(done.stopped, MailServerError)
-    assert "554 5.7.1 no" in str(done.stopped)
-    assert states(scene) == {"failed": REFUSALS, "queued": 50 - REFUSALS}
+    assert answer.reply in str(done.stopped)
+    assert (len(office.sent), done.failed, done.postponed) == (STREAK, 0, STREAK)
+    assert states(scene) == {"queued": 50}
+    tried = [row for row in scene.letters().values() if row.reply]
+    assert {(row.reason, row.reply, row.attempts) for row in tried} == {("server_refused", answer.reply, 0)}
+    assert all(row.not_before > NOW and row.settled_at is None for row in tried)
+
+
+@pytest.mark.parametrize("answer", [NOT_OURS, NEVER])
+def test_the_next_delivery_tries_one_letter_before_it_goes_on_with_the_others(answer: Receipt, scene: Scene, composer: Composer) -> None:
+    queue(scene, 50)
+    delivered(scene, composer, PostOffice(lambda _: answer))
+    office = PostOffice(lambda _: answer)
+    for hour in range(1, 4):
+        done = delivered(scene, composer, office, clock=lambda hour=hour: NOW + timedelta(hours=hour), connections=4)
+        assert answer.reply in str(done.stopped)
+        assert (len(office.sent), office.connections) == (hour, hour)
+    assert states(scene) == {"queued": 50}
+    office = PostOffice()
+    done = delivered(scene, composer, office, clock=lambda: NOW + timedelta(days=1), connections=4)
+    assert (done.sent, done.stopped, office.connections) == (50, None, 5)
+    assert set(Counter(office.sent).values()) == {1}
+    assert {row.attempts for row in scene.letters().values()} == {1}
+
+
+def test_after_a_letter_was_taken_nothing_is_probed_any_more(scene: Scene, composer: Composer) -> None:
+    queue(scene, 3 * STREAK)
+    seconds = count()
+    office = PostOffice(in_turn(*[NOT_OURS] * (STREAK - 1), TAKEN, *[NOT_OURS] * 3))
+    delivered(scene, composer, office, clock=lambda: NOW + timedelta(seconds=next(seconds)))
+    assert states(scene) == {"sent": 2 * STREAK + 1 - 3, "queued": STREAK + 2}
+    office = PostOffice()
+    delivered(scene, composer, office, clock=lambda: NOW + timedelta(days=1), connections=2)
+    assert office.connections == 2
+
+
+def test_dead_addresses_say_nothing_about_the_server_not_even_while_it_is_probed(scene: Scene, composer: Composer) -> None:
+    queue(scene, 280)
+    dead = {f"u{n:03}@example.com" for n in range(250)}
+    office = PostOffice(lambda letter: DEAD if letter.to in dead else TAKEN)
+    done = delivered(scene, composer, office)
+    assert (done.sent, done.failed, done.stopped) == (30, 250, None)
+    with scene.ledger.read() as connection:
+        assert {row.address for row in connection.execute(sa.select(schema.bounce))} == dead
+
+
+def test_what_we_cannot_say_to_a_server_says_nothing_about_it(scene: Scene, composer: Composer) -> None:
+    queue(scene, 30)
+    own = Receipt("permanent", "it has no SMTPUTF8", refusal=OURS_ALONE)
+    done = delivered(scene, composer, PostOffice(in_turn(*[own] * 25)))
+    assert (done.sent, done.failed, done.stopped) == (5, 25, None)
+
+
+def test_full_mailboxes_one_after_another_fail_and_open_nothing(scene: Scene, composer: Composer) -> None:
+    queue(scene, 30)
+    full = Receipt("permanent", "552 5.2.2 mailbox full", "5.2.2", refusal=Refusal("letter", alone=True))
+    done = delivered(scene, composer, PostOffice(in_turn(*[full] * 25)))
+    assert (done.sent, done.failed, done.stopped) == (5, 25, None)
+    with scene.ledger.read() as connection:
+        assert connection.execute(sa.select(schema.bounce)).all() == []
+
+
+def test_letters_refused_with_words_of_their_own_fail(scene: Scene, composer: Composer) -> None:
+    queue(scene, 19)
+    words = iter(("no pictures", "no links", "too long") * 9)
+    done = delivered(scene, composer, PostOffice(lambda _: NEVER._replace(reply=f"554 5.6.0 {next(words)}")))
+    assert (done.failed, done.stopped) == (19, None)
+
+
+def test_the_same_words_with_each_ones_address_and_number_in_them_are_the_same(scene: Scene, composer: Composer) -> None:
+    queue(scene, 19)
+    numbers = iter(range(19))
+    office = PostOffice(lambda letter: NEVER._replace(reply=f"550 {letter.to}: refused by a rule (id 4Tx9{next(numbers)})"))
+    done = delivered(scene, composer, office)
+    assert (done.failed, len(office.sent)) == (0, STREAK)
+    assert done.stopped is not None
+
+
+@pytest.mark.parametrize("people", [1, 8])
+def test_a_few_people_whom_the_server_refuses_for_its_own_sake_are_an_error_too(people: int, scene: Scene, composer: Composer) -> None:
+    queue(scene, people)
+    done = delivered(scene, composer, PostOffice(lambda _: NOT_OURS))
+    assert "relay denied" in str(done.stopped)
+    assert states(scene) == {"queued": people}
+
+
+def test_the_error_names_our_sender_if_that_was_refused(scene: Scene, composer: Composer) -> None:
+    queue(scene, 1)
+    refused = NOT_OURS._replace(refusal=Refusal("server", sender="security@example.com"))
+    done = delivered(scene, composer, PostOffice(lambda _: refused))
+    assert "refuses our sender's address security@example.com, and no recipient's; it said: 554 5.7.1 relay denied." in str(done.stopped)
+
+
+def test_a_connection_that_is_limited_closes_and_the_others_take_its_letter(scene: Scene, composer: Composer) -> None:
+    queue(scene, 60)
+    limited = Receipt("temporary", "432 4.3.2 Concurrent connections limit exceeded", "4.3.2", refusal=Refusal("server", limited=True))
+
+    class Narrow(PostOffice):
+        @contextmanager
+        def connect(self):  # type: ignore[no-untyped-def]
+            with self.turn:
+                self.connections += 1
+                yields = self if self.connections == 3 else PostOffice(lambda _: time.sleep(0.01) or limited)  # type: ignore[func-returns-value]
+            yield yields
+
+    office = Narrow(lambda _: time.sleep(0.01) or TAKEN)  # type: ignore[func-returns-value]
+    done = delivered(scene, composer, office, connections=3)
+    assert (done.sent, done.stopped) == (60, None)
+    assert {row.attempts for row in scene.letters().values()} == {1}
 
 
 def test_one_letter_taken_in_between_shows_that_the_server_works(scene: Scene, composer: Composer) -> None:
-    queue(scene, 3 * REFUSALS)
-    pattern = ([NEVER] * (REFUSALS - 1) + [TAKEN]) * 3
+    queue(scene, 3 * STREAK)
+    pattern = ([NEVER] * (STREAK - 1) + [TAKEN]) * 3
     done = delivered(scene, composer, PostOffice(in_turn(*pattern)))
     assert done.stopped is None
-    assert (done.sent, done.failed) == (3, 3 * (REFUSALS - 1))
+    assert (done.sent, done.failed) == (3, 3 * (STREAK - 1))
 
 
 def test_a_domain_that_puts_off_letter_after_letter_is_left_alone_for_a_moment(scene: Scene, composer: Composer) -> None:
@@ -233,7 +346,7 @@ def test_until_empty_does_not_wait_for_what_lies_beyond_reach(scene: Scene, comp
 
 def test_an_address_that_is_called_unknown_is_written_down_with_its_letter(scene: Scene, composer: Composer) -> None:
     queue(scene, 1)
-    delivered(scene, composer, PostOffice(lambda _: Receipt("permanent", "550 5.1.1 who", "5.1.1", bad_address=True)))
+    delivered(scene, composer, PostOffice(lambda _: DEAD))
     with scene.ledger.read() as connection:
         (row,) = connection.execute(sa.select(schema.bounce))
     assert (row.address, row.code, row.until) == ("u000@example.com", "5.1.1", NOW + timedelta(days=90))
@@ -241,7 +354,7 @@ def test_an_address_that_is_called_unknown_is_written_down_with_its_letter(scene
 
 def test_a_dead_address_that_mail_was_redirected_to_is_not_the_accounts(scene: Scene) -> None:
     queue(scene, 1)
-    office = PostOffice(lambda _: Receipt("permanent", "550 5.1.1 who", "5.1.1", bad_address=True))
+    office = PostOffice(lambda _: DEAD)
     delivered(scene, Composer(mail(), campaign(), "desk@example.com"), office)
     assert office.sent == ["desk@example.com"]
     with scene.ledger.read() as connection:

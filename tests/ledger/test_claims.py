@@ -16,6 +16,7 @@ from migrate.ledger import schema
 from migrate.ledger.claims import Bounce, Settlement, Swept
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.ledger.exceptions import Grant, Kind, grant, remove
+from migrate.ledger.states import SERVER_REFUSED
 
 HOUR = timedelta(hours=1)
 
@@ -321,3 +322,29 @@ def test_of_two_claims_of_one_letter_settled_together_only_the_one_that_holds_co
     row = scene.only()
     assert (row.state, row.reply, row.attempts) == ("sent", "250 yes", 1)
     assert scene.events()[-2:] == [(row.id, "queued", "sending"), (row.id, "sending", "sent")]
+
+
+def test_failed_letters_that_are_put_back_keep_their_history_and_lose_the_try(scene: Scene) -> None:
+    scene.queue(queue_row("u1"), queue_row("u2"))
+    for account_id in ("u1", "u2"):
+        held = scene.claimed()
+        scene.worker().settle(held, Settlement("failed", reply=f"554 no {account_id}"), NOW)
+    first, second = scene.letters().values()
+    assert scene.worker().put_back([first.id], NOW + MINUTE, NOW + 90 * MINUTE) == [first.id]
+    assert scene.worker().put_back([first.id], NOW + MINUTE, NOW + 90 * MINUTE) == []
+    back, other = scene.letters().values()
+    assert (back.state, back.reason, back.reply, back.attempts, back.settled_at) == ("queued", SERVER_REFUSED, "554 no u1", 0, None)
+    assert back.not_before == NOW + 90 * MINUTE
+    assert other == second
+    assert scene.events()[-1] == (first.id, "failed", "queued")
+
+
+def test_what_the_server_refused_is_remembered_until_it_takes_a_letter(scene: Scene) -> None:
+    scene.queue(*(queue_row(f"u{n}") for n in range(4)))
+    refused = Settlement("released", reason=SERVER_REFUSED, reply="550 5.7.1 no", not_before=NOW + 90 * MINUTE)
+    assert scene.worker().refused_lately() == []
+    for settlement, minute in ((Settlement("sent"), 0), (refused, 1), (refused, 2)):
+        scene.worker().settle(scene.claimed(now=NOW + minute * MINUTE), settlement, NOW + minute * MINUTE)
+    assert scene.worker().refused_lately() == ["550 5.7.1 no"] * 2
+    scene.worker().settle(scene.claimed(now=NOW + 3 * MINUTE), Settlement("sent"), NOW + 3 * MINUTE)
+    assert scene.worker().refused_lately() == []

@@ -12,6 +12,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_none
 from migrate.errors import MailServerError
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
+from migrate.mail.refusals import Refusal
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.smtp import SmtpTransport, _worth_another_try
 from migrate.mail.transport import Receipt, open_transport
@@ -56,7 +57,9 @@ def test_one_connection_carries_many_letters(letter: Letter) -> None:
 @pytest.mark.parametrize("verb", ["mail", "rcpt", "data", "dot"])
 def test_a_4xx_answer_is_temporary_and_the_connection_goes_on(verb: str, letter: Letter) -> None:
     with ScriptedSmtp(**{verb: ["451 4.7.1 greylisted"]}) as server, transport(server.port).connect() as connection:
-        assert connection.send(letter) == Receipt("temporary", "451 4.7.1 greylisted", "4.7.1")
+        receipt = connection.send(letter)
+        assert receipt[:4] == ("temporary", "451 4.7.1 greylisted", "4.7.1", False)
+        assert receipt.refusal == Refusal("server" if verb == "mail" else "letter")
         assert connection.send(letter).verdict == "sent"
     assert server.connections == 1 and server.commands.count("RSET") == 1
 
@@ -64,7 +67,9 @@ def test_a_4xx_answer_is_temporary_and_the_connection_goes_on(verb: str, letter:
 @pytest.mark.parametrize("verb", ["mail", "rcpt", "data", "dot"])
 def test_a_5xx_answer_is_permanent_and_the_connection_goes_on(verb: str, letter: Letter) -> None:
     with ScriptedSmtp(**{verb: ["554 5.7.1 refused"]}) as server, transport(server.port).connect() as connection:
-        assert connection.send(letter) == Receipt("permanent", "554 5.7.1 refused", "5.7.1")
+        receipt = connection.send(letter)
+        assert receipt[:4] == ("permanent", "554 5.7.1 refused", "5.7.1", False)
+        assert receipt.refusal == Refusal("server")
         assert connection.send(letter).verdict == "sent"
     assert server.connections == 1
 
@@ -77,6 +82,12 @@ def test_a_5xx_answer_is_permanent_and_the_connection_goes_on(verb: str, letter:
         ("rcpt", "550 5.2.1 mailbox disabled", True),
         ("rcpt", "552 5.2.2 mailbox full", False),
         ("rcpt", "550 5.7.1 relaying denied", False),
+        ("rcpt", "550 5.1.0 <security@example.com>: Sender address rejected: User unknown in local recipient table", False),
+        ("rcpt", "550 5.1.1 <security@example.com>: Sender address rejected: User unknown in local recipient table", False),
+        ("rcpt", "550 5.1.8 Access denied, bad outbound sender", False),
+        ("rcpt", "550 rejected because 10.5.1.20 is in a black list", False),
+        ("rcpt", "550-5.1.1 The email account that you tried to reach\r\n550-5.1.1 does not exist.\r\n550 5.1.1 gsmtp", True),
+        ("data", "550 5.1.1 no such user", False),
         ("rcpt", "550 no such user", False),
         ("rcpt", "450 4.1.1 try later", False),
         ("mail", "550 5.1.8 bad sender", False),
@@ -119,7 +130,8 @@ def test_a_server_that_stops_answering_before_the_data_is_temporary(letter: Lett
 @pytest.mark.parametrize("verb", ["rcpt", "data", "dot"])
 def test_421_is_temporary_and_the_next_letter_goes_over_a_new_connection(verb: str, letter: Letter) -> None:
     with ScriptedSmtp(**{verb: [("421 4.3.2 closing", DROP)]}) as server, transport(server.port).connect() as connection:
-        assert connection.send(letter) == Receipt("temporary", "421 4.3.2 closing", "4.3.2", bad_connection=True)
+        limited = Refusal("server", limited=True)
+        assert connection.send(letter) == Receipt("temporary", "421 4.3.2 closing", "4.3.2", bad_connection=True, refusal=limited)
         assert connection.send(letter).verdict == "sent"
     assert server.connections == 2
 

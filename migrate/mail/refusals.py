@@ -1,0 +1,103 @@
+"""What a mail server's refusal is about: the recipient, the server or us, or the letter (design §11).
+
+It is decided here and nowhere else, by where the refusal came and by its enhanced status code (RFC 3463), which is read only where RFC 2034
+puts it: directly behind the reply code. `docs/refusals.md` has the table; marks, tries and the stop of a delivery follow from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, NamedTuple
+
+About = Literal["recipient", "server", "letter"]
+Phase = Literal["mail", "rcpt", "data", "end"]
+"""The command that was refused; `end` is the end of the data. Everything before RCPT is `mail`."""
+
+_STATUS: Final = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?=\s|$)")
+_NO_SUCH_ADDRESS: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.1"})
+"""No such mailbox, host or syntax, moved, null MX (RFC 7505), mailbox disabled: in answer to RCPT a 5xx with one of them is final."""
+_FULL: Final = "2.2"
+_OURS: Final = frozenset({"1.0", "1.7", "1.8", "3.1", "3.2", "3.5", "4.5"})
+"""The sender's address or domain, and a mail system that is full, closed, wrongly set up or congested."""
+_OUR_SENDER: Final = frozenset({"1.7", "1.8"})
+_POLICY: Final = re.compile(r"7\.\d+")
+_POLICY_BUSY: Final = re.compile(r"7\.(?:0|[5-9]\d\d)")
+"""As a 4xx: 4.7.0 and Exchange Online's 4.7.500 and above slow a sender down. Others (4.7.1: greylisting) put a letter off."""
+_LIMIT: Final = frozenset({"3.2", "4.5"})
+_CLOSING: Final = 421
+_TOO_MUCH: Final = re.compile(
+    r"SubmissionQuotaExceeded|sending (?:limit|quota|rate)|submission (?:limit|quota|rate)|relay limit|daily message quota|"
+    r"throttling failure",
+    re.IGNORECASE,
+)
+"""What is said of a limit on what *we* send, for servers that say it with a code for something else or with none."""
+_UNKNOWN: Final = re.compile(
+    r"(?:no such|unknown|invalid) (?:user|recipient|mailbox|address)|unrouteable address|"
+    r"(?:user|recipient|mailbox|address) (?:is )?(?:unknown|not found|does not exist)|recipient address rejected: access denied",
+    re.IGNORECASE,
+)
+"""What is answered to RCPT for an address that does not exist without a status that says so: Exim gives none, Exchange Online 5.4.1."""
+_SENDER: Final = re.compile(
+    r"\bsender (?:address )?(?:rejected|blocked|verify|verification|denied|refused)|\bbad (?:outbound )?sender\b", re.IGNORECASE
+)
+
+
+class Refusal(NamedTuple):
+    """What a refusal is about.
+
+    `limited`: the connection is one too many, or too busy, and the others may go on. `alone`: it says nothing about the server, however
+    many addresses it is said of. `sender`: our address, if that is what was refused.
+    """
+
+    about: About
+    limited: bool = False
+    alone: bool = False
+    sender: str = ""
+
+
+OURS_ALONE: Final = Refusal("letter", alone=True)
+"""A letter that we cannot put to this server: the server was never asked."""
+BEFORE_RCPT: Final = Refusal("server")
+
+
+def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refusal:
+    """What the answer `code` with its lines `text` (without the code) to a command about a letter from `sender` to `to` is about."""
+    status = enhanced_status(code, text)
+    what = status.partition(".")[2] if status else ""
+    permanent = 500 <= code < 600
+    limited = code == _CLOSING or (not permanent and (what in _LIMIT or bool(_POLICY_BUSY.fullmatch(what))))
+    refused = sender if _names_sender(text, what, sender, to) else ""
+    if phase == "mail":
+        return Refusal("server", limited=limited, sender=refused)
+    if limited or (refused and phase != "end"):
+        return Refusal("server", limited=limited, sender=refused)
+    if what in _OURS or (permanent and _POLICY.fullmatch(what)) or _TOO_MUCH.search(text):
+        return Refusal("server", sender=refused)
+    if what in _NO_SUCH_ADDRESS:
+        return Refusal("recipient" if permanent and phase == "rcpt" else "letter", alone=True)
+    unknown = phase == "rcpt" and _UNKNOWN.search(text) is not None
+    return Refusal("letter", alone=what == _FULL or unknown)
+
+
+def enhanced_status(code: int, text: str) -> str | None:
+    """The enhanced status code, such as '5.1.1', of a reply: directly behind the code of one of its lines, and of the same class."""
+    for line in text.splitlines():
+        if (found := _STATUS.match(line)) and found[1] == str(code)[:1]:
+            return found[0]
+    return None
+
+
+def wording(reply: str, address: str) -> str:
+    """A reply without what differs from letter to letter: the address, numbers, and the names of messages in a server's queue."""
+    local, _, domain = address.lower().rpartition("@")
+    words = reply.lower()
+    for own in (address.lower(), domain, local):
+        words = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", "…", words) if own else words
+    return " ".join("…" if any(c.isdigit() for c in word) else word for word in words.split())
+
+
+def _names_sender(text: str, what: str, sender: str, to: str) -> bool:
+    if what in _OUR_SENDER or (_SENDER.search(text) and to.lower() not in text.lower()):
+        return True
+    same = sender.lower() == to.lower()
+    return not same and re.search(rf"(?<![\w.+-]){re.escape(sender.lower())}(?![\w.-]*\w)", text.lower()) is not None
