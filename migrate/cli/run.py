@@ -104,6 +104,12 @@ def _tell(console: Console, result: Result, config: Any) -> None:
     from migrate.cli.summary import tell, tell_waiting
 
     tell(console, result.facts, config, f"Run {result.facts['run_id']}")
+    accounts, inactive = result.facts["read"] - result.facts["rejected"], result.facts["standing"].get("inactive", 0)
+    if inactive > config.safety.guard_floor and inactive > accounts / 2:
+        console.need(
+            f"{inactive:,} of {accounts:,} accounts cannot sign in, and nobody reminds those: `migrate check` says how `enabled` is read.",
+            "yellow",
+        )
     if plan := result.facts.get("plan"):
         console.say(
             f"Plan approved by {plan['approved_by']}: {plan['approved']:,} reminders in it, {plan['struck_out']:,} struck out for good."

@@ -249,6 +249,8 @@ def test_enabled_read_from_its_opposite_is_warned_of_by_name(office: Office, nam
     # What a run makes of it: nobody can sign in, so nobody is reminded.
     assert office.migrate("run", "--as-of", T30, "--json").facts["outcomes"] == {"inactive": 30}
     assert office.mails() == []
+    again = office.migrate("run", "--as-of", T30, "--quiet")
+    assert again.out.startswith("30 of 30 accounts cannot sign in, and nobody reminds those: `migrate check` says how `enabled` is read.")
     config.write_text(config.read_text().replace(f'enabled = "{name}"', f'enabled = {{ not = "{name}" }}'))
     assert [state for state, _ in said_of_the_directory(checked(office))] == ["ok"]
     assert office.migrate("run", "--as-of", T30, "--json").facts["outcomes"] == {"queued": 30}
