@@ -33,7 +33,7 @@ def writable(base: Path) -> None:
     with _explained(base, "run again"):
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".check.tmp-", dir=base) as probe:
-            renamed = Path(probe).with_suffix(".renamed")
+            renamed = Path(f"{probe}.renamed")  # a name of its own: several runs may try at the same moment
             (Path(probe) / "file").write_bytes(b"\0" * 4096)
             Path(probe).rename(renamed)
             renamed.rename(probe)

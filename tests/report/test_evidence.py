@@ -3,6 +3,7 @@ import hashlib
 import json
 import resource
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -226,6 +227,13 @@ def test_a_file_in_place_of_the_report_folder_is_explained(chronicle: FrameChron
         assert caught.value.where == "[reports] dir"
         assert "\n" not in str(caught.value)
     assert csv_only.dir.read_text() == "not a folder"
+
+
+def test_runs_that_try_the_folder_at_the_same_moment_are_not_in_each_others_way(csv_only: ReportsSettings) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for tried in [pool.submit(folder.writable, csv_only.dir) for _ in range(400)]:
+            tried.result()
+    assert list(csv_only.dir.iterdir()) == []
 
 
 def test_looking_whether_reports_can_be_written_makes_the_folder_and_leaves_nothing_in_it(csv_only: ReportsSettings) -> None:
