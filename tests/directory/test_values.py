@@ -37,7 +37,7 @@ def test_nothing_is_neither(value: Any) -> None:
 def test_whatever_is_not_clearly_yes_or_no_is_refused(value: Any) -> None:
     word = values.plain(value).strip().casefold()
     bits = isinstance(value, bytes) and set(value) <= {0, 1}
-    if word in values._YES | values._NO | {""} or bits:
+    if word in values._YES | values._NO | {""} or bits or values._null(word):
         assert values.yes_or_no(value) in (True, False, None)
     else:
         with pytest.raises(ValueError, match="neither yes nor no"):
