@@ -85,7 +85,8 @@ class _Join:
     def decide(self, columns: Sequence[str], resorts: set[str]) -> None:
         """Which columns the join brings to accounts that have some: those that it is named for win, others fill what is missing.
 
-        `resorts` are columns that the accounts have for want of anything better; those that are had better now are taken out of it.
+        `resorts` are columns that the accounts have only from a last resort of a profile, such as an address from a sign-in name. The join
+        replaces them if it has the real column, and they are then removed from `resorts`.
         """
         own = set(_resorts(self.source))
         over, fills = [], []
@@ -242,7 +243,7 @@ def _resorts(source: Directory) -> tuple[str, ...]:
 
 
 def _only(source: Directory, resorts: set[str]) -> None:
-    """Lets a source say of no other column than these that it has it for want of anything better."""
+    """Restricts the caveats of a source about last resorts to these columns: the others are not used."""
     found = source.source if isinstance(source, UnitedDirectory) else source
     if isinstance(found, ProfiledDirectory):
         found.resorts = tuple(ours for ours in found.resorts if ours in resorts)

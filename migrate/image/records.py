@@ -142,8 +142,10 @@ def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
 
 
 def _replaced(before: pa.Table, decided: pa.Table, place: pa.Array, rows: np.ndarray) -> pa.Table:
-    """`before` with other records at some places; `rows` picks from both, end to end. Columns in which nothing differs stay as they are:
-    they are most of them, and a copy of a column costs as much as all of its rows."""
+    """`before` with the `decided` records in `place` of those of the same ids; `rows` are indices into both tables, one after the other.
+
+    A column in which no record differs is kept without a copy. Most columns are such, and a copy costs as much as all rows of a column.
+    """
     was = before.take(place)
     columns = [
         column if new.equals(old) else pa.chunked_array([*column.chunks, *new.chunks]).combine_chunks().take(rows)
