@@ -36,6 +36,8 @@ SCHEMA: Final = _DECIDED.append(_DIGEST)
 """`RECORD_COLUMNS`; whether the account's row in the image may stand for it at the next read (`plain`); and a `digest` of the account as it
 was read."""
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+_READ_OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
+"""One thread decompresses a batch: its columns are small, and handing them to a pool of threads costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Records:
             return SCHEMA.empty_table()
         here = []
         with pa.OSFile(str(self.path)) as file:
-            reader = pa.ipc.open_file(file)
+            reader = pa.ipc.open_file(file, options=_READ_OPTIONS)
             for i, (first, end) in enumerate(zip(self.firsts, [*self.firsts[1:], None], strict=True)):
                 if (high is None or first < high) and (low is None or end is None or low < end):
                     # Most bounds are where a batch begins: there is nothing to look for then.
@@ -70,7 +72,7 @@ class Records:
 
     def batches(self, columns: Sequence[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
         """All records, or only some columns of them, in order of id."""
-        options = pa.ipc.IpcReadOptions(included_fields=[SCHEMA.get_field_index(name) for name in columns])
+        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=[SCHEMA.get_field_index(name) for name in columns])
         if self.firsts:
             with pa.OSFile(str(self.path)) as file:
                 reader = pa.ipc.open_file(file, options=options)

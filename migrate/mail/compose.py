@@ -61,13 +61,11 @@ class Composer:
         self.files = Sources(mail.templates)
         self.language = written_in(campaign.language)
         text, html = environment(self.files, html=False), environment(self.files, html=True)
-        self._templates: dict[str, tuple[jinja2.Template, ...]] = {}
-        self._alike: dict[str, bool] = {}  # whether letters of a kind differ in their persons' values alone
-        for kind in KINDS:
-            of_kind = [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS]
-            self._templates[kind] = tuple(compiled(env, self.files, name) for env, name in of_kind)
-            read = {name: tree for env, part in of_kind for name, tree in trees(env, self.files, part).items()}
-            self._alike[kind] = redirect_to is None and only_prints(read.values())
+        self._parts = {kind: [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS] for kind in KINDS}
+        self._templates: dict[str, tuple[jinja2.Template, ...]] = {
+            kind: tuple(compiled(env, self.files, name) for env, name in parts) for kind, parts in self._parts.items()
+        }
+        self._alike: dict[str, bool] = {}
         self._skeletons: dict[Hashable, Skeleton | None] = {}
         self._campaign_words = _campaign_words(campaign)
         self._from, self._envelope_from = mail.sender_header, mail.envelope_address
@@ -100,7 +98,7 @@ class Composer:
         """
         cutoff = cutoff or self._campaign.cutoff_at
         address, person = _one_address(to), _person(facts, to, reference)
-        skeleton = self._skeleton(kind, facts, person, now, cutoff) if self._alike[kind] and fits(person) else None
+        skeleton = self._skeleton(kind, facts, person, now, cutoff) if self._is_alike(kind) and fits(person) else None
         if skeleton is None:
             context = self._context(kind, facts, person, now, cutoff)
             written, text, html = (self._render(template, context) for template in self._templates[kind])
@@ -140,6 +138,13 @@ class Composer:
             "X-Migrate-Reference": reference,
             "Content-Language": self.language,
         }
+
+    def _is_alike(self, kind: str) -> bool:
+        """Whether letters of a kind differ in their persons' values alone; found out when the first of them is composed."""
+        if kind not in self._alike:
+            read = {name: tree for env, part in self._parts[kind] for name, tree in trees(env, self.files, part).items()}
+            self._alike[kind] = self.redirect_to is None and only_prints(read.values())
+        return self._alike[kind]
 
     def _skeleton(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> Skeleton | None:
         """The skeleton of all letters that agree in everything but their persons' values; None if it cannot be written."""
