@@ -268,7 +268,7 @@ def test_the_configuration_itself_may_have_a_byte_order_mark_and_not_another_enc
 )
 @pytest.mark.parametrize("key", ["organization", "product"])
 def test_the_words_of_a_campaign_are_on_one_line(tmp_path: Path, key: str, words: str) -> None:
-    told = refusal(tmp_path, re.sub(rf'{key} = ".*"', f'{key} = "{words}"', SMALL))
+    told = refusal(tmp_path, re.sub(rf'{key} = ".*"', lambda _: f'{key} = "{words}"', SMALL))
     assert f"[campaign] {key}: " in told
     assert "has a line break or a control character in it; write it on one line" in told
 

@@ -18,6 +18,8 @@ from migrate.mail.addresses import problem, wire
 LINE: Final = 78
 """Characters that a header's line should have at most, RFC 5322 §2.1.1."""
 
+_ENCODED_LINE: Final = 74
+"""What `email.header` must be told so that no encoded word is longer than 75 characters (RFC 2047 §2): it makes them one longer."""
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 """A name that needs no quotation marks."""
 _BRACKETS: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
@@ -131,7 +133,7 @@ def encode_mailbox(who: Mailbox, header: str) -> str:
         return address
     phrase = who.name if _ATOMS.fullmatch(who.name) else _between_marks(who.name)
     if not who.name.isascii() or "=?" in who.name or len(phrase) > room:
-        phrase = Header(who.name, "utf-8", header_name=header).encode(linesep="\r\n")
+        phrase = _encoded(who.name, header)
     *_, last = f"{header}: {phrase}".split("\r\n")
     between = " " if len(f"{last} <{address}>") <= LINE else "\r\n "
     return f"{phrase}{between}<{address}>"
@@ -147,4 +149,9 @@ def encode_subject(subject: str) -> str:
         # A word longer than a line has no place to fold at, nor has a line of blanks.
         if len(f"Subject: {first}") <= LINE and all(len(line) <= LINE and line.strip() for line in (first, *others)):
             return folded
-    return Header(subject, "utf-8", header_name="Subject").encode(linesep="\r\n")
+    return _encoded(subject, "Subject")
+
+
+def _encoded(text: str, header: str) -> str:
+    """A text in encoded words, a line each, which cut no character in two (RFC 2047 §5)."""
+    return Header(text, "utf-8", maxlinelen=_ENCODED_LINE, header_name=header).encode(linesep="\r\n")
