@@ -18,8 +18,8 @@ from migrate.mail.addresses import problem, wire
 LINE: Final = 78
 """Characters that a header's line should have at most, RFC 5322 §2.1.1."""
 
-_ENCODED_LINE: Final = 74
-"""What `email.header` must be told so that no encoded word is longer than 75 characters (RFC 2047 §2): it makes them one longer."""
+_ENCODED_LINE: Final = 76
+"""Characters of a line with an encoded word in it, which may have 75 of them, RFC 2047 §2."""
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 """A name that needs no quotation marks."""
 _BRACKETS: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
@@ -128,14 +128,14 @@ def checked_mailbox(text: str) -> str:
 def encode_mailbox(who: Mailbox, header: str) -> str:
     """A mailbox as the value of the header of that name, folded: an internationalised domain in its ASCII form, the name as it is, in
     quotation marks, or encoded (RFC 2047), whatever is the first that can hold it."""
-    address, room = wire(who.address), LINE - len(f"{header}: ")
+    address, longest = wire(who.address), LINE
     if not who.name:
         return address
     phrase = who.name if _ATOMS.fullmatch(who.name) else _between_marks(who.name)
-    if not who.name.isascii() or "=?" in who.name or len(phrase) > room:
-        phrase = _encoded(who.name, header)
+    if not who.name.isascii() or "=?" in who.name or len(f"{header}: {phrase}") > LINE:
+        phrase, longest = _encoded(who.name, header), _ENCODED_LINE
     *_, last = f"{header}: {phrase}".split("\r\n")
-    between = " " if len(f"{last} <{address}>") <= LINE else "\r\n "
+    between = " " if len(f"{last} <{address}>") <= longest else "\r\n "
     return f"{phrase}{between}<{address}>"
 
 

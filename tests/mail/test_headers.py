@@ -52,13 +52,14 @@ def read(header: str, name: str = "From") -> tuple[Mailbox, Message]:
 
 
 def keeps_its_lengths(header: str, name: str) -> None:
-    """Lines of at most 78 characters, but for a word that cannot be shorter; encoded words of at most 75, each whole (RFC 2047 §2, §5)."""
+    """Lines of at most 78 characters, 76 with an encoded word, but for an address that cannot be shorter; encoded words of at most 75,
+    each whole (RFC 2047 §2, §5)."""
     first, *others = f"{name}: {header}".split("\r\n")
     assert first.removeprefix(f"{name}:").strip()
     assert all(line.startswith(" ") and line.strip() for line in others)
     for line in (first, *others):
         assert len(line) <= LINE or re.fullmatch(r"( |\w[\w-]*: )\S+", line), line
-        assert len(line) <= 998
+        assert len(line) <= (76 if "=?utf-8?" in line else 998)
     if header.isascii():
         words = WORD.findall(header)
         assert header.count("=?utf-8?") == len(words)
