@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from migrate.settings import Settings
+from migrate.settings import OneLine, Settings
 
 AtCutoff = Literal["loses_second_step", "locked_out", "must_re_enrol"]
 
@@ -45,15 +45,15 @@ class CampaignSettings(Settings):
     """`[campaign]`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    organization: str = Field(min_length=1)
-    product: str = Field(min_length=1)
+    organization: OneLine
+    product: OneLine
     opens: Annotated[date, BeforeValidator(_toml_date)]
     cutoff: Annotated[datetime, BeforeValidator(_toml_moment)]
     timezone: Annotated[str, BeforeValidator(_known_zone)] = "UTC"
     at_cutoff: AtCutoff = "loses_second_step"
-    settings_path: tuple[str, ...] = Field(("Profile and Settings", "Password and Security", "2-Step Verification"), min_length=1)
-    support_email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
-    support_phone: str | None = None
+    settings_path: tuple[OneLine, ...] = Field(("Profile and Settings", "Password and Security", "2-Step Verification"), min_length=1)
+    support_email: OneLine = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    support_phone: OneLine | None = None
     language: str = "en"
 
     @model_validator(mode="after")

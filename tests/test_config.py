@@ -197,6 +197,86 @@ def test_a_password_that_would_be_used_must_be_there(tmp_path: Path) -> None:
     assert "[mail.smtp] password: needs the environment variable" in refusal(tmp_path, SMALL + "transport = 'smtp'\n" + SMTP)
 
 
+@pytest.mark.parametrize("content", ["pass Ä€ word ", "\ufeffpass Ä€ word ", "pass Ä€ word \r\n", "\ufeffpass Ä€ word \n\n"])
+def test_a_secret_is_without_a_byte_order_mark_and_line_breaks_at_its_end_and_keeps_its_blanks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (tmp_path / "password").write_bytes(content.encode())
+    monkeypatch.setenv("PASSWORD", content)
+    for reference in ('{ file = "password" }', '{ env = "PASSWORD" }'):
+        smtp = load(written(tmp_path, SMALL + "transport = 'smtp'\n" + SMTP.replace('{ env = "NOT_SET_ANYWHERE" }', reference))).mail.smtp
+        assert smtp is not None
+        assert smtp.password is not None
+        assert smtp.password.get_secret_value() == "pass Ä€ word "
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", "\r\n", "  \n", "\ufeff\n\n"])
+def test_an_empty_secret_is_refused_with_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    (tmp_path / "password").write_bytes(content.encode())
+    monkeypatch.setenv("PASSWORD", content)
+    for reference, said in {
+        '{ file = "password" }': f"needs the file {tmp_path / 'password'}, which is empty; write the value into it.",
+        '{ env = "PASSWORD" }': "needs the environment variable PASSWORD, which is empty; set it to the value.",
+        '""': "is empty; write the value, or { env",
+        '"  "': "is empty; write the value, or { env",
+    }.items():
+        text = SMALL + "transport = 'smtp'\n" + SMTP.replace('{ env = "NOT_SET_ANYWHERE" }', reference)
+        assert f"[mail.smtp] password: {said}" in refusal(tmp_path, text)
+
+
+def test_an_empty_secret_that_nobody_would_use_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOT_SET_ANYWHERE", "")
+    assert load(written(tmp_path, SMALL + SMTP)).mail.transport == "maildir"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("hunter2-Ä".encode("latin-1"), "which is not UTF-8 text (line 1). Save it as UTF-8."),
+        ("hunter2-Ä".encode("utf-16"), "which is UTF-16 and not UTF-8 text. Save it as UTF-8."),
+        ("hunter2-Ä".encode("utf-32"), "which is UTF-32 and not UTF-8 text. Save it as UTF-8."),
+        ("hunter2".encode("utf-16-le"), "which is not UTF-8 text: there are null bytes in it, as in UTF-16. Save it as UTF-8."),
+        (b"\x80\x02hunter2\x00", "which is not UTF-8 text (line 1). Save it as UTF-8."),
+    ],
+)
+def test_a_secret_in_a_file_of_another_encoding_is_refused_and_not_shown(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "password").write_bytes(content)
+    text = SMALL + "transport = 'smtp'\n" + SMTP.replace('{ env = "NOT_SET_ANYWHERE" }', '{ file = "password" }')
+    told = refusal(tmp_path, text)
+    assert f"[mail.smtp] password: needs the file {tmp_path / 'password'}, {said}" in told
+    assert "unter" not in told
+    assert "h\0u" not in told
+
+
+def test_a_variable_that_is_not_utf8_is_refused_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOT_SET_ANYWHERE", "hunter2\udcff")
+    told = refusal(tmp_path, SMALL + "transport = 'smtp'\n" + SMTP)
+    assert "[mail.smtp] password: needs the environment variable NOT_SET_ANYWHERE, which is not UTF-8 text. Set it in UTF-8." in told
+    assert "unter" not in told
+
+
+def test_the_configuration_itself_may_have_a_byte_order_mark_and_not_another_encoding(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(SMALL, encoding="utf-8-sig", newline="\r\n")
+    assert load(tmp_path / "config.toml").digest == load(written(tmp_path, SMALL)).digest
+    (tmp_path / "config.toml").write_text(SMALL, encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"config\.toml: is UTF-16 and not UTF-8 text\. Save it as UTF-8\."):
+        load(tmp_path / "config.toml")
+
+
+@pytest.mark.parametrize(
+    "words", ["Example\\nBcc: x@example.org", "Example\\u0000", "Example\\u2028Corp", "Example\\r", "Example\\u001b[2J"]
+)
+@pytest.mark.parametrize("key", ["organization", "product"])
+def test_the_words_of_a_campaign_are_on_one_line(tmp_path: Path, key: str, words: str) -> None:
+    told = refusal(tmp_path, re.sub(rf'{key} = ".*"', lambda _: f'{key} = "{words}"', SMALL))
+    assert f"[campaign] {key}: " in told
+    assert "has a line break or a control character in it; write it on one line" in told
+
+
+def test_a_campaign_s_words_that_are_only_blanks_are_refused(tmp_path: Path) -> None:
+    assert "[campaign] organization: is '  ', which has nothing in it" in refusal(tmp_path, SMALL.replace('"Example Corp"', '"  "'))
+
+
 def test_no_secret_is_repeated_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_ZONE", "hunter2-zone")
     text = (
@@ -266,7 +346,7 @@ def test_the_digest_tells_nothing_of_a_password(tmp_path: Path, monkeypatch: pyt
     texts = [SMALL.replace("sqlite:///directory.db", f"postgresql://u:{password}@h/d") for password in ("one", "two")]
     assert len({load(written(tmp_path, text + SMTP)).digest for text in texts}) == 1
     digests = set()
-    for password in ("one", "", "two"):
+    for password in ("one", "two"):
         monkeypatch.setenv("NOT_SET_ANYWHERE", password)
         digests.add(
             load(written(tmp_path, SMALL + 'transport = "smtp"\n[ledger]\nurl = "postgresql://u:' + password + 'x@h/d"\n' + SMTP)).digest

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from migrate import texts
 from migrate.campaign import CampaignSettings
 from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
@@ -111,11 +112,11 @@ def load(path: Path) -> Config:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = texts.read(path)
     except FileNotFoundError:
         raise ConfigError("there is no such configuration file.", where=str(path), hint=_NO_FILE_HINT) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"is not UTF-8 text (byte {error.start}). Save it as UTF-8.", where=str(path)) from None
+    except texts.NotTextError as error:
+        raise ConfigError(f"{error}.", where=str(path)) from None
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror}).", where=str(path), hint=_NO_FILE_HINT) from None
     try:
@@ -127,7 +128,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 def _idle(at: Key, raw: dict[str, Any]) -> bool:
     """True for what only the transport that is not chosen would use: its password may be missing while letters go into a folder."""
     match at, raw.get("mail"):
-        case ("mail", "maildir" | "smtp" as transport, _), {**mail}:
+        case ("mail", "maildir" | "smtp" as transport, *_), {**mail}:
             return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
     return False
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from migrate import texts
 from migrate.config.complaints import where
 from migrate.config.references import Key
 from migrate.resources import resource
@@ -28,7 +29,7 @@ def untouched(config: Config) -> list[str]:
     secret is what the example asks for, and the mail server's settings are of no account while letters go into a folder.
     """
     example = resource("config.example.toml").read_text(encoding="utf-8")
-    mine = config.path.read_text(encoding="utf-8-sig")
+    mine = texts.read(config.path)
     still = set(_marked(mine))
     found = []
     for at in _marked(example):

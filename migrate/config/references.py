@@ -6,13 +6,18 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from migrate import texts
 
 Key = tuple[str | int, ...]
 """Where a value stands in the file: `("mail", "smtp", "password")`."""
 
 OPEN_TABLES = frozenset({"columns", "methods", "method_columns"})
 """Tables whose keys are the reader's own words, so that a lone `env` or `file` in them is a word and no reference."""
+
+_NOTHING: Final = "-"
+"""What a broken reference is replaced by; it is seen by nobody, for the reference is complained about or nothing uses it."""
 
 
 @dataclass
@@ -24,7 +29,11 @@ class References:
     values: set[str] = field(default_factory=set)
 
     def resolve(self, value: Any, base: Path, at: Key = ()) -> Any:
-        """The same tables with every reference replaced by its text; a file is read relative to `base`, its last line break dropped."""
+        """The same tables with every reference replaced by its text; a file is read relative to `base`.
+
+        A byte order mark and the line breaks at the end are no part of the text, blanks are. One that leads nowhere, or to no more than
+        blanks, is broken, and replaced by what any text may be.
+        """
         if isinstance(value, list):
             return [self.resolve(item, base, (*at, i)) for i, item in enumerate(value)]
         if not isinstance(value, dict):
@@ -37,22 +46,29 @@ class References:
     def _read(self, source: str, name: Any, base: Path, at: Key) -> str:
         if not isinstance(name, str) or not name:
             self.broken[at] = f'names no {"variable" if source == "env" else "file"}; write {{ {source} = "…" }}'
-            return ""
-        self.hidden[at] = f"the value of ${name}" if source == "env" else f"the content of {name}"
+            return _NOTHING
+        from_env = source == "env"
+        self.hidden[at] = f"the value of ${name}" if from_env else f"the content of {name}"
+        place = f"the environment variable {name}" if from_env else f"the file {base / name}"
         text = ""
         try:
-            text = os.environ[name] if source == "env" else (base / name).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            text = texts.value(os.environ[name]) if from_env else texts.read_value(base / name)
         except KeyError:
-            self.broken[at] = f"needs the environment variable {name}, which is not set"
-        except UnicodeDecodeError:
-            self.broken[at] = f"needs the file {base / name}, which is not UTF-8 text"
+            self.broken[at] = f"needs {place}, which is not set"
+        except texts.NotTextError as error:
+            self.broken[at] = f"needs {place}, which {error}"
         except (OSError, ValueError) as error:
-            self.broken[at] = f"needs the file {base / name}, which cannot be read ({getattr(error, 'strerror', None) or error})"
+            self.broken[at] = f"needs {place}, which cannot be read ({getattr(error, 'strerror', None) or error})"
+        else:
+            if not text.strip():
+                self.broken[at] = f"needs {place}, which is empty; {'set it to the value' if from_env else 'write the value into it'}"
+        if at in self.broken:
+            return _NOTHING
         self.values.add(text)
         return text
 
     def spare(self, idle: Iterable[Key]) -> None:
-        """A reference that leads nowhere and that nothing would use is an empty text, and no matter."""
+        """A reference that leads nowhere and that nothing would use is no matter."""
         for at in [at for at in idle if at in self.broken]:
             del self.broken[at]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from migrate import texts
 from migrate.errors import ConfigError
 
 COLUMNS: Final = ("account_id", "until", "owner", "reason")
@@ -32,12 +33,13 @@ def read(path: Path) -> list[Line]:
     Raises ConfigError if it cannot be read, or a column is missing.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(_lines(path, file.read()))
+        return list(_lines(path, texts.decoded(path.read_bytes())))
+    except texts.NotTextError as error:
+        raise ConfigError(f"{error}.", where=str(path)) from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}.", where=str(path), hint="Name the CSV file to import.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError("is no CSV file in UTF-8.", where=str(path), hint="Save it as CSV with that encoding.") from error
+    except csv.Error as error:
+        raise ConfigError("is no CSV file.", where=str(path), hint="Save it as CSV.") from error
 
 
 def _lines(path: Path, text: str) -> Iterator[Line]:

@@ -7,13 +7,13 @@ import hashlib
 import json
 import re
 import traceback
-import unicodedata
 from collections.abc import Hashable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
 import jinja2
 
+from migrate import texts
 from migrate.campaign import CampaignSettings
 from migrate.errors import MigrateError, TemplateError
 from migrate.mail.addresses import wire
@@ -69,7 +69,7 @@ class Composer:
         self._skeletons: dict[Hashable, Skeleton | None] = {}
         self._campaign_words = _campaign_words(campaign)
         self._from, self._envelope_from = mail.sender_header, mail.envelope_address
-        self._reply_to = {"Reply-To": wire(mail.reply_to)} if mail.reply_to else {}
+        self._reply_to = {"Reply-To": mail.reply_to_header} if mail.reply_to_header else {}
         settings = {"mail": _mail_values(mail), "campaign": {**self._campaign_words, "timezone": campaign.timezone}}
         if redirect_to:
             settings["safety"] = {"redirect_to": redirect_to}
@@ -246,14 +246,12 @@ class Composer:
             raise UnrenderableError(f"{type(error).__name__}: {error}", where=_place(error, template)) from error
 
     def _one_line(self, subject: str, name: str) -> str:
-        if subject and subject.isprintable():
+        if subject and texts.is_one_line(subject):
             return subject
         where = str(self.files.path(name))
         if not subject:
             raise UnrenderableError("the subject is empty", where=where, variable="subject")
-        if any(unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") for character in subject):
-            raise UnrenderableError("the subject has a line break or a control character in it", where=where, variable="subject")
-        return subject
+        raise UnrenderableError("the subject has a line break or a control character in it", where=where, variable="subject")
 
 
 def _person(facts: Facts, to: str, reference: str) -> Person:

@@ -11,10 +11,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.header import Header
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import Final
+
+from migrate.mail.headers import encode_subject
 
 LONGEST_LINE: Final = 998
 """Octets of a line without its CRLF, RFC 5322 §2.1.1."""
@@ -45,7 +46,7 @@ def message_id(*parts: str, domain: str) -> str:
 
 
 def assemble(headers: dict[str, str], *, subject: str, text: str, html: str, message_id: str, date: datetime) -> bytes:
-    """The whole message. `headers` hold one line each and are written in their order, before those that every letter has."""
+    """The whole message. `headers` are written as they are (folded with CRLF) in their order, before those that every letter has."""
     laid_out = lay_out(
         headers,
         subject=encode_subject(subject),
@@ -80,7 +81,8 @@ def lay_out(headers: dict[str, str], *, subject: str, date: str, message_id: str
         f"Date: {date}",
         f"Message-ID: {message_id}",
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative; boundary="{boundary}"',
+        "Content-Type: multipart/alternative;",
+        f' boundary="{boundary}"',
         "",
         f"--{boundary}",
         parts[0],
@@ -90,14 +92,6 @@ def lay_out(headers: dict[str, str], *, subject: str, date: str, message_id: str
         "",
     ]
     return "\r\n".join(lines)
-
-
-def encode_subject(subject: str) -> str:
-    """A subject as its header's value: itself if short and ASCII, else folded and encoded (RFC 2047)."""
-    if subject.isascii() and "=?" not in subject and len(subject) <= 69:
-        return subject
-    charset = "us-ascii" if subject.isascii() and "=?" not in subject else "utf-8"
-    return Header(subject, charset, header_name="Subject").encode(linesep="\r\n")
 
 
 def as_it_is(body: str) -> bool:

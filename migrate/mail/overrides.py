@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from migrate import texts
 from migrate.mail.kinds import KINDS
 from migrate.resources import resource
 
@@ -59,9 +60,11 @@ def no_texts(language: str, override: Path | None) -> str | None:
 
 
 def _own(path: Path, ours: Path) -> bool:
-    """Whether a file is there and does not merely repeat ours."""
+    """Whether a file is there and does not merely repeat ours, however an editor has saved it."""
     try:
-        return path.read_bytes() != ours.read_bytes()
+        return texts.read(path) != texts.read(ours)
+    except texts.NotTextError:
+        return True  # which whoever reads it to make letters will say
     except OSError:
         return False
 

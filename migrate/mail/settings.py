@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from email.utils import formataddr, parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from migrate.mail.addresses import problem, wire
+from migrate.mail.addresses import wire
+from migrate.mail.headers import checked_address, checked_mailbox, encode_mailbox, mailbox
 from migrate.mail.providers import PROVIDERS
 from migrate.settings import Settings
 
@@ -21,27 +21,6 @@ _SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
 def _rate(value: str) -> str:
     if not _RATE.fullmatch(value):
         raise ValueError(f"{value!r} is no rate; write letters per time, such as '10/s', '600/min' or '3600/h'")
-    return value
-
-
-def _address(value: str) -> str:
-    if reason := problem(value):
-        raise ValueError(f"{value!r} is no mail address: {reason}")
-    return value
-
-
-def _sender(value: str) -> str:
-    _address(value)
-    if not wire(value).isascii():
-        raise ValueError(f"{value!r} has letters outside ASCII before the @, which few mail servers take as a sender")
-    return value
-
-
-def _mailbox(value: str) -> str:
-    address = parseaddr(value)[1]
-    if not address or any(ord(character) < 32 for character in value):
-        raise ValueError(f"{value!r} is no sender; write 'Name <address>' or an address alone")
-    _sender(address)
     return value
 
 
@@ -110,9 +89,9 @@ class MailSettings(Settings):
     An address that a server called unknown or disabled is not mailed again for `bounce_days`.
     """
 
-    sender: Annotated[str, AfterValidator(_mailbox)] = Field(alias="from")
-    envelope_from: Annotated[str, AfterValidator(_sender)] | None = None
-    reply_to: Annotated[str, AfterValidator(_sender)] | None = None
+    sender: Annotated[str, AfterValidator(checked_mailbox)] = Field(alias="from")
+    envelope_from: Annotated[str, AfterValidator(checked_address)] | None = None
+    reply_to: Annotated[str, AfterValidator(checked_mailbox)] | None = None
     transport: Literal["maildir", "smtp"] = "maildir"
     templates: Path | None = None
     bounce_days: int = Field(90, ge=1)
@@ -128,7 +107,7 @@ class MailSettings(Settings):
     @property
     def sender_address(self) -> str:
         """The address of `from` as it travels: an internationalised domain in its ASCII form."""
-        return wire(parseaddr(self.sender)[1])
+        return wire(mailbox(self.sender).address)
 
     @property
     def sender_domain(self) -> str:
@@ -136,8 +115,13 @@ class MailSettings(Settings):
 
     @property
     def sender_header(self) -> str:
-        """`from` as a header's value: the name encoded where it must be (RFC 2047)."""
-        return formataddr((parseaddr(self.sender)[0], self.sender_address))
+        """`from` as the From header's value: the name quoted or encoded where it must be."""
+        return encode_mailbox(mailbox(self.sender), "From")
+
+    @property
+    def reply_to_header(self) -> str | None:
+        """`reply_to` as the Reply-To header's value; None if answers go to the sender."""
+        return encode_mailbox(mailbox(self.reply_to), "Reply-To") if self.reply_to else None
 
     @property
     def envelope_address(self) -> str:

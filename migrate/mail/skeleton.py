@@ -16,13 +16,13 @@ from typing import Final, Self
 
 import markupsafe
 
+from migrate.mail.headers import encode_subject
 from migrate.mail.letters import (
     LONGEST_LINE,
     as_it_is,
     as_it_is_part,
     boundary_of,
     date_text,
-    encode_subject,
     lay_out,
     quoted,
     quoted_lines,

@@ -19,6 +19,7 @@ import jinja2
 from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from migrate import texts
 from migrate.errors import TemplateError
 from migrate.mail.facts import listed
 from migrate.mail.overrides import astray, mail_folder, shipped
@@ -53,8 +54,10 @@ class Sources:
                 f"template {name} is missing", where=str(self._folders[0]), hint="`migrate init --templates` writes a full set."
             )
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeError) as error:
+            text = texts.read(path)
+        except texts.NotTextError as error:
+            raise TemplateError(f"{error}.", where=str(path)) from None
+        except OSError as error:
             raise TemplateError(f"cannot be read: {error}", where=str(path)) from error
         self.texts[name] = text
         return text
@@ -73,7 +76,7 @@ class Sources:
     def unchanged(self) -> tuple[str, ...]:
         """The names of the templates that say what ours say, be they ours or a copy."""
         ours = {name: shipped() / name for name in sorted(self.texts) if name.endswith(".j2")}
-        return tuple(name for name, path in ours.items() if path.is_file() and path.read_text(encoding="utf-8") == self.texts[name])
+        return tuple(name for name, path in ours.items() if path.is_file() and texts.read(path) == self.texts[name])
 
     def astray(self) -> tuple[tuple[Path, Path | None], ...]:
         """The files in the operator's folder that gave no text, each with the path at which one would, if its name tells."""

@@ -376,3 +376,19 @@ def test_on_a_narrow_terminal_what_is_said_stays_beside_its_part(
     at = [line.startswith("schedule ") for line in lines].index(True)
     assert len(lines[at]) < 80
     assert lines[at + 1].startswith(" " * 24)
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff\r\n"])
+def test_an_empty_password_is_refused_by_every_command_with_its_file_and_what_to_do(
+    here: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (here / "smtp.password").write_text(content, encoding="utf-8")
+    edit('transport = "maildir"', 'transport = "smtp"')
+    edit('{ env = "MIGRATE_SMTP_PASSWORD" }', '{ file = "smtp.password" }')
+    said = f"[mail.smtp] password: needs the file {here / 'smtp.password'}, which is empty; write the value into it."
+    code, parts = checked(capsys)
+    assert (code, [finding["state"] for finding in parts["configuration"]]) == (2, ["wrong"])
+    assert said in parts["configuration"][0]["said"]
+    for command in ("run", "send", "dry-run", "status", "preview reminder"):
+        assert main(command.split()) == 2
+        assert said in capsys.readouterr().err

@@ -42,9 +42,16 @@ def test_missing_columns_are_named(tmp_path: Path, text: str) -> None:
         read(written(tmp_path, text))
 
 
-@pytest.mark.parametrize(("text", "encoding"), [(HEADER + "ä,2024-01-01,Jo,x\n", "latin-1"), (HEADER + 'a,"b"c,Jo,x\n', "utf-8")])
-def test_what_is_no_csv_file_is_refused(tmp_path: Path, text: str, encoding: str) -> None:
-    with pytest.raises(ConfigError, match="is no CSV file in UTF-8"):
+@pytest.mark.parametrize(
+    ("text", "encoding", "said"),
+    [
+        (HEADER + "ä,2024-01-01,Jo,x\n", "latin-1", r"is not UTF-8 text \(line 2\)\. Save it as UTF-8\."),
+        (HEADER + "ä,2024-01-01,Jo,x\n", "utf-16", r"is UTF-16 and not UTF-8 text\. Save it as UTF-8\."),
+        (HEADER + 'a,"b"c,Jo,x\n', "utf-8", "is no CSV file"),
+    ],
+)
+def test_what_is_no_csv_file_is_refused(tmp_path: Path, text: str, encoding: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
         read(written(tmp_path, text, encoding))
 
 

@@ -47,6 +47,9 @@ def writing(composer: Composer) -> Composer:
 
 FILLS, WRITES = Composer(mail(), campaign()), writing(Composer(mail(), campaign()))
 FRENCH = {"organization": "Société Générale", "product": "Compte d'été"}
+LONG = {"from": f"Υπηρεσία, {'Ψηφιακής Ασφάλειας ' * 8}(IT) <noreply@example.com>", "reply_to": "Help, Desk <help@bücher.example>"}
+GREEK = {"organization": "Υπηρεσία Ψηφιακής Ασφάλειας " * 8, "product": "λογαριασμός 🔐" * 9}
+FILLS_GREEK, WRITES_GREEK = Composer(mail(**LONG), campaign(**GREEK)), writing(Composer(mail(**LONG), campaign(**GREEK)))
 FILLS_FRENCH, WRITES_FRENCH = Composer(mail(), campaign(**FRENCH)), writing(Composer(mail(), campaign(**FRENCH)))
 
 
@@ -73,6 +76,7 @@ def test_a_letter_that_is_filled_in_is_the_one_that_would_be_written(facts: Fact
     how = {"kind": kind, "to": to, "occasion": occasion, "now": NOW + timedelta(days=days)}
     assert outcome(FILLS, facts, **how) == outcome(WRITES, facts, **how)
     assert outcome(FILLS_FRENCH, facts, **how) == outcome(WRITES_FRENCH, facts, **how)
+    assert outcome(FILLS_GREEK, facts, **how) == outcome(WRITES_GREEK, facts, **how)
 
 
 def test_people_who_differ_in_nothing_else_share_one_rendering() -> None:

@@ -7,6 +7,8 @@ from mail.post import campaign, compose, mail, part
 
 from migrate.errors import TemplateError
 from migrate.mail.compose import Composer, UnrenderableError
+from migrate.mail.kinds import KINDS
+from migrate.mail.overrides import no_texts, shipped
 from migrate.mail.templates import inline
 
 CSS = "p { color: #111 } .care { color: red } @media print { p { color: #000 !important } }"
@@ -70,10 +72,42 @@ def test_a_template_reaches_no_file_outside_its_folders(folder: Path) -> None:
             own(folder)
 
 
-def test_a_template_that_is_not_utf8_is_told(folder: Path) -> None:
-    (folder / "reminder" / "subject.txt.j2").write_bytes("für".encode("latin-1"))
-    with pytest.raises(TemplateError, match="cannot be read"):
+@pytest.mark.parametrize("name", ["reminder/subject.txt.j2", "reminder/body.html.j2", "_frame/words.j2", "_frame/style.css"])
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("latin-1", r"is not UTF-8 text \(line 1\)"),
+        ("utf-16", "is UTF-16 and not UTF-8 text"),
+        ("utf-16-le", "null bytes in it, as in UTF-16"),
+    ],
+)
+def test_a_template_in_another_encoding_is_named_with_what_to_do(folder: Path, name: str, encoding: str, said: str) -> None:
+    (folder / "_frame").mkdir()
+    (folder / name).write_bytes(("for" if encoding == "utf-16-le" else "für").encode(encoding))
+    with pytest.raises(TemplateError, match=f"{said}.*Save it as UTF-8") as caught:
         own(folder)
+    assert caught.value.where == str(folder / name)
+
+
+def test_a_byte_order_mark_is_no_part_of_any_template(folder: Path, composer: Composer) -> None:
+    for path in shipped().rglob("*.*"):
+        copy = folder / path.relative_to(shipped())
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig", newline="\r\n")
+    marked = own(folder)
+    assert len(marked.files.own()) == len(marked.files.texts)
+    for kind in KINDS:
+        letters = [[letter for of, letter in each.try_all() if of == kind] for each in (marked, composer)]
+        assert letters[0] == letters[1]
+    assert set(marked.files.unchanged()) == {name for name in marked.files.texts if name.endswith(".j2")}
+
+
+def test_our_texts_that_an_editor_saved_with_a_byte_order_mark_are_no_texts_in_another_language(folder: Path) -> None:
+    for path in shipped().rglob("*.j2"):
+        copy = folder / path.relative_to(shipped())
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert "not there, or still ours" in (no_texts("de", folder) or "")
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,157 @@
+"""Headers that people read: whom a letter is from, and its subject (RFC 5322 §3.4, RFC 2047).
+
+A sender is written as people write one, `Example, Inc. <security@example.com>`: the name is what stands before the brackets, comma and
+colon included, and gets the quotation marks that a header needs. What could mean something else (two addresses, a group, words behind
+the brackets) is refused: to guess would lose words or an address without a word.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from email.header import Header
+from typing import Final, NamedTuple
+
+from migrate import texts
+from migrate.mail.addresses import problem, wire
+
+LINE: Final = 78
+"""Characters that a header's line should have at most, RFC 5322 §2.1.1."""
+
+_ENCODED_LINE: Final = 76
+"""Characters of a line with an encoded word in it, which may have 75 of them, RFC 2047 §2."""
+_ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+"""A name that needs no quotation marks."""
+_BRACKETS: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
+_QUOTED: Final = re.compile(r'"(?P<name>(?:[^"\\]|\\.)*)"(?P<rest>.*)')
+_ENCODED: Final = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=")
+_ADDRESS: Final = re.compile(r"[^\s<>,;:()\[\]\"@]+@[^\s<>,;:()\[\]\"@]+")
+"""What looks like an address in a text."""
+
+
+class Mailbox(NamedTuple):
+    """Somebody mail is from or goes to. `name` is what people read, on one line, perhaps empty."""
+
+    name: str
+    address: str
+
+
+def mailbox(text: str) -> Mailbox:
+    """`Name <address>`, or an address alone, taken apart. Raises ValueError, with what to write instead, if it is anything else."""
+    given = text.strip()
+    if not texts.is_one_line(given):
+        raise ValueError(f"{text!r} has a line break or a control character in it; write 'Name <address>' on one line")
+    if not problem(given):
+        return Mailbox("", given)
+    quoted = _QUOTED.fullmatch(given)
+    found = _BRACKETS.fullmatch(quoted["rest"].lstrip() if quoted else given)
+    if found is None or (quoted and found["name"]):
+        raise _unclear(text)
+    if quoted:
+        name = re.sub(r"\\(.)", r"\1", quoted["name"])
+    else:
+        name = found["name"]
+        _unambiguous(name, text)
+    address = found["address"].strip()
+    if reason := problem(address):
+        raise ValueError(f"{text!r} is no sender: {address!r} is no mail address: {reason}")
+    return Mailbox(re.sub(" +", " ", name.strip(" ")), address)
+
+
+def _unambiguous(name: str, text: str) -> None:
+    """Refuses a name without quotation marks around it that may mean more than a name."""
+    if '"' in name:
+        raise _unclear(text)
+    if _ENCODED.search(name):
+        raise ValueError(f"{text!r} has a name that is encoded already (=?…?=); write the name as people read it")
+    if _ADDRESS.search(name):
+        raise _several(text)
+
+
+def _several(text: str) -> ValueError:
+    return ValueError(
+        f"{text!r} has more than one address; letters come from one: write 'Name <address>'"
+        " (an address that is part of the name goes between quotation marks)"
+    )
+
+
+def _unclear(text: str) -> ValueError:
+    """Why a text is no sender, and what was probably meant."""
+    found = _ADDRESS.findall(text)
+    if len(found) > 1:
+        return _several(text)
+    if not found:
+        return ValueError(f"{text!r} is no sender; write 'Name <address>' or an address alone")
+    before, _, after = text.partition(found[0])
+    name = " ".join([*before.rstrip(" <").split(), *after.lstrip(" >").rstrip(" ;").split()])
+    if name.startswith("(") and name.endswith(")"):
+        name = name[1:-1]
+    if not name:
+        return ValueError(f"{text!r} is no sender; write '{found[0]}' alone")
+    if '"' not in name:
+        instead = f'"{name}"' if "<" in name or ">" in name else name.removesuffix(":")
+        return ValueError(f"{text!r} is no sender; write {_typed(f'{instead} <{found[0]}>')}")
+    without = re.sub(r'[\\"]', "", name) + f" <{found[0]}>"
+    return ValueError(
+        f"{text!r} has quotation marks that are not around the whole name; write {_typed(without)},"
+        f" or, for a name with such marks in it, {_typed(f'{_between_marks(name)} <{found[0]}>')}"
+    )
+
+
+def _typed(text: str) -> str:
+    """A text as it is typed into the configuration."""
+    return json.dumps(text, ensure_ascii=False) if "'" in text else f"'{text}'"
+
+
+def _between_marks(name: str) -> str:
+    """A name as a quoted string (RFC 5322 §3.2.4)."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+
+
+def checked_address(text: str) -> str:
+    """An address alone that letters can come from. Raises ValueError, with what to write instead."""
+    if reason := problem(text):
+        found = _ADDRESS.findall(text)
+        instead = f"; write the address alone: {found[0]!r}" if len(found) == 1 and found[0] != text else ""
+        raise ValueError(f"{text!r} is no mail address: {reason}{instead}")
+    if not wire(text).isascii():
+        raise ValueError(f"{text!r} has letters outside ASCII before the @, which few mail servers take as a sender")
+    return text
+
+
+def checked_mailbox(text: str) -> str:
+    """A text that is a `mailbox` whose address letters can come from, as it was written. Raises ValueError, with what to write instead."""
+    checked_address(mailbox(text).address)
+    return text
+
+
+def encode_mailbox(who: Mailbox, header: str) -> str:
+    """A mailbox as the value of the header of that name, folded: an internationalised domain in its ASCII form, the name as it is, in
+    quotation marks, or encoded (RFC 2047), whatever is the first that can hold it."""
+    address, longest = wire(who.address), LINE
+    if not who.name:
+        return address
+    phrase = who.name if _ATOMS.fullmatch(who.name) else _between_marks(who.name)
+    if not who.name.isascii() or "=?" in who.name or len(f"{header}: {phrase}") > LINE:
+        phrase, longest = _encoded(who.name, header), _ENCODED_LINE
+    *_, last = f"{header}: {phrase}".split("\r\n")
+    between = " " if len(f"{last} <{address}>") <= longest else "\r\n "
+    return f"{phrase}{between}<{address}>"
+
+
+def encode_subject(subject: str) -> str:
+    """A subject as its header's value: itself if short and ASCII, else folded, and encoded (RFC 2047) if it has to be."""
+    if subject.isascii() and "=?" not in subject:
+        if len(f"Subject: {subject}") <= LINE:
+            return subject
+        folded = Header(subject, "us-ascii", header_name="Subject").encode(linesep="\r\n")
+        first, *others = folded.split("\r\n")
+        # A word longer than a line has no place to fold at, nor has a line of blanks.
+        if len(f"Subject: {first}") <= LINE and all(len(line) <= LINE and line.strip() for line in (first, *others)):
+            return folded
+    return _encoded(subject, "Subject")
+
+
+def _encoded(text: str, header: str) -> str:
+    """A text in encoded words, a line each, which cut no character in two (RFC 2047 §5)."""
+    return Header(text, "utf-8", maxlinelen=_ENCODED_LINE, header_name=header).encode(linesep="\r\n")

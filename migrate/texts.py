@@ -1,0 +1,72 @@
+"""Texts that an operator writes: files and variables, as editors and shells leave them.
+
+Everything of an operator's that is read as text is read here, so that a byte order mark is nowhere taken for a letter, and a file in
+another encoding is refused in the same words everywhere.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from pathlib import Path
+from typing import Final
+
+_MARK: Final = "\ufeff"
+# The mark of UTF-32 begins with that of UTF-16.
+_OTHERS: Final = (
+    (BOM_UTF32_LE, "UTF-32"),
+    (BOM_UTF32_BE, "UTF-32"),
+    (BOM_UTF16_LE, "UTF-16"),
+    (BOM_UTF16_BE, "UTF-16"),
+)
+
+
+_NO_LINE: Final = ("Cc", "Zl", "Zp", "Cs")
+"""Categories of characters that one line of text has none of: controls, separators of lines, halves of characters."""
+
+
+class NotTextError(ValueError):
+    """Bytes are no UTF-8 text. The message is the end of a sentence and says nothing of the content."""
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a text has neither a line break nor a control character in it, so that it can stand in a header."""
+    return text.isprintable() or not any(unicodedata.category(character) in _NO_LINE for character in text)
+
+
+def decoded(content: bytes) -> str:
+    """UTF-8 bytes as text, without a byte order mark; line ends stay. Raises NotTextError for any other encoding."""
+    if other := next((name for mark, name in _OTHERS if content.startswith(mark)), None):
+        raise NotTextError(f"is {other} and not UTF-8 text. Save it as UTF-8")
+    content = content.removeprefix(BOM_UTF8)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise NotTextError(f"is not UTF-8 text (line {line}). Save it as UTF-8") from None
+    if "\0" in text:
+        # UTF-16 without a mark is valid UTF-8 as long as it is English.
+        raise NotTextError("is not UTF-8 text: there are null bytes in it, as in UTF-16. Save it as UTF-8")
+    return text
+
+
+def read(path: Path) -> str:
+    """The text of a file, without a byte order mark, each line end as LF. Raises NotTextError and OSError."""
+    return decoded(path.read_bytes()).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_value(path: Path) -> str:
+    """The one value that a file holds: all its text but the mark and the line breaks at the end. Raises NotTextError and OSError."""
+    return value(decoded(path.read_bytes()))
+
+
+def value(text: str) -> str:
+    """A value without a byte order mark before it and line breaks behind it; blanks belong to it.
+
+    Raises NotTextError if it came from bytes that are not UTF-8 (a variable of the environment).
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotTextError("is not UTF-8 text. Set it in UTF-8") from None
+    return text.removeprefix(_MARK).rstrip("\r\n")
