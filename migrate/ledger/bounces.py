@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -123,18 +123,27 @@ def reminded(
             yield [(id_, email) for id_, email in some if folded is None or email.lower() in folded]
 
 
+class _Row(NamedTuple):
+    id: int
+    address: str
+    seen_at: datetime
+    until: datetime
+    code: str
+    reply: str | None
+
+
 def _in_force(
     connection: sa.Connection, campaign_id: int, now: datetime, since: datetime | None, addresses: Collection[str] | None
-) -> list[sa.Row[Any]]:
+) -> list[_Row]:
+    """Marks in force, the first made first."""
     b = bounce.c
     mine = [b.campaign_id == campaign_id, b.hard, b.until > now, b.cleared_at.is_(None)]
     mine += [] if since is None else [b.seen_at >= since]
-    wanted = sa.select(b.id, b.address, b.seen_at, b.until, b.code, b.reply).where(*mine)
-    if addresses is None:
-        return list(connection.execute(wanted.order_by(b.seen_at, b.id)))
-    folded = {address.lower() for address in addresses}
-    rows: list[sa.Row[Any]] = [row for part in _named(b.address, addresses) for row in connection.execute(wanted.where(part))]
-    return sorted((row for row in rows if row.address.lower() in folded), key=lambda row: (row.seen_at, row.id))
+    wanted = sa.select(*(b[name] for name in _Row._fields)).where(*mine)
+    parts = [wanted] if addresses is None else [wanted.where(part) for part in _named(b.address, addresses)]
+    found = [_Row._make(row) for part in parts for row in connection.execute(part)]
+    folded = None if addresses is None else {address.lower() for address in addresses}
+    return sorted((row for row in found if folded is None or row.address.lower() in folded), key=lambda row: (row.seen_at, row.id))
 
 
 def _named(column: sa.Column[Any], addresses: Collection[str]) -> Iterator[sa.ColumnElement[bool]]:
