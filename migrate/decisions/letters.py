@@ -15,7 +15,7 @@ from migrate.errors import GuardError, LedgerError
 from migrate.explain.find import elsewhere
 from migrate.ledger import again, bounces, exceptions, outbox
 from migrate.ledger.again import Candidate, Other
-from migrate.ledger.moves import FRESH, move
+from migrate.ledger.moves import BATCH, FRESH, move
 from migrate.ledger.references import as_typed
 from migrate.ledger.states import PAST_CUTOFF, LetterState
 from migrate.standing import OUT_OF_SCOPE
@@ -106,7 +106,7 @@ def resend(decider: Decider, reference: str, reason: str) -> Decided:
     found = _found(decider, reference)
     # A letter that cannot be sent again at all is left to `outbox.decide`.
     if found is not None and found["state"] in ("failed", "uncertain"):
-        _, left = _sift(decider, [again.one(decider.connection, found["id"])])
+        _, left = _sift(decider, [again.one(decider.connection, found["id"])], found["state"])
         if left:
             raise LedgerError(
                 f"letter {as_typed(reference)} would be pointless: {left[0].says}; nothing was changed.",
@@ -122,8 +122,10 @@ def choose(decider: Decider, wanted: Wanted) -> Chosen:
 
     Of several reminders to one account only the newest goes: older stages are never sent late.
     """
-    ids = again.found(decider.connection, decider.campaign_id, wanted.state, reply=wanted.reply, kind=wanted.kind, since=wanted.since)
-    return _chosen(decider, ids, wanted.state)
+    candidates = again.found(
+        decider.connection, decider.campaign_id, wanted.state, reply=wanted.reply, kind=wanted.kind, since=wanted.since
+    )
+    return _chosen(decider, candidates, wanted.state)
 
 
 def within(chosen: Chosen, most: int, count: int | None) -> None:
@@ -144,7 +146,7 @@ def resend_all(decider: Decider, letters: Collection[int], state: LetterState, r
     Whoever decides so says that their addresses take mail.
     """
     said = words(reason, "--reason")
-    chosen = _chosen(decider, letters, state)
+    chosen = _chosen(decider, again.found(decider.connection, decider.campaign_id, state, among=letters), state)
     by_id = {each.letter_id: each for each in chosen.going}
     moved = move(
         decider.connection, sorted(by_id), state, "queued", at=decider.now, actor=decider.by, reason=said, values=FRESH
@@ -190,18 +192,18 @@ def _found(decider: Decider, reference: str) -> sa.RowMapping | None:
     return found
 
 
-def _chosen(decider: Decider, ids: Collection[int], state: LetterState) -> Chosen:
-    going, left = _sift(decider, again.those(decider.connection, ids, state))
+def _chosen(decider: Decider, candidates: Sequence[Candidate], state: LetterState) -> Chosen:
+    going, left = _sift(decider, candidates, state)
     counts = Counter(why.word for why in left)
     return Chosen(state, tuple(going), dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))))
 
 
-def _sift(decider: Decider, candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Pointless]]:
+def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState) -> tuple[list[Candidate], list[Pointless]]:
     """Those that may be said again, in order of id; and why the others should not be."""
     accounts = {each.account_id for each in candidates}
     excused = _excused(decider, accounts)
     standing: dict[tuple[str, int], list[Other]] = defaultdict(list)
-    for other in again.others(decider.connection, decider.campaign_id, accounts):
+    for other in again.others(decider.connection, decider.campaign_id, state, accounts):
         standing[other.account_id, other.tenure].append(other)
     going: list[Candidate] = []
     left: list[Pointless] = []
@@ -228,7 +230,9 @@ def _excused(decider: Decider, accounts: Collection[str]) -> dict[str, Pointless
     kinds: tuple[tuple[exceptions.Kind, str], ...] = (("pause", "has its mail paused"), ("exemption", "is exempt"))
     for kind, what in kinds:
         longest: dict[str, date] = {}
-        for grant in exceptions.granted(decider.connection, kind, decider.campaign_id, accounts):
+        # People grant few: of many accounts one question finds all of them.
+        asked = accounts if len(accounts) <= BATCH else None
+        for grant in exceptions.granted(decider.connection, kind, decider.campaign_id, asked):
             if grant.until >= decider.today:
                 longest[grant.account_id] = grant.until  # in the order of their last days
         found |= {id_: Pointless(exceptions.OUTCOME[kind], f"its account {what} until {until}") for id_, until in longest.items()}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from migrate.ledger.moves import batches
+from migrate.ledger.moves import BATCH
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import ENDED, UNSETTLED, account, indexed, letter, notice
 from migrate.ledger.states import LetterState
@@ -64,12 +64,6 @@ def one(connection: sa.Connection, letter_id: int) -> Candidate:
     return Candidate._make(connection.execute(_WHOLE.where(letter.c.id == letter_id)).one())
 
 
-def those(connection: sa.Connection, letters: Collection[int], state: LetterState) -> list[Candidate]:
-    """Those of some letters (ids) that are in a state."""
-    parts = (_WHOLE.where(letter.c.id.in_(some), letter.c.state == state) for some in batches(sorted(letters)))
-    return [Candidate._make(row) for part in parts for row in connection.execute(part)]
-
-
 def found(
     connection: sa.Connection,
     campaign_id: int,
@@ -78,29 +72,36 @@ def found(
     reply: str | None = None,
     kind: str | None = None,
     since: datetime | None = None,
-) -> list[int]:
-    """Ids of the letters of a campaign that got into a state, at or after an instant: of a kind, and with words in the server's last
-    reply, whatever their case and the blanks between them."""
+    among: Collection[int] | None = None,
+) -> list[Candidate]:
+    """The letters of a campaign that got into a state, at or after an instant: of a kind, and with words in the server's last reply,
+    whatever their case and the blanks between them; with `among` only those of these ids."""
     mine = [letter.c.campaign_id == campaign_id, indexed(ENDED if state in ENDED else UNSETTLED), letter.c.state == state]
     mine += [] if kind is None else [letter.c.kind == kind]
     mine += [] if since is None else [letter.c.settled_at >= since]
-    wanted = sa.select(letter.c.id, letter.c.reply).where(*mine).order_by(letter.c.id)
-    rows = connection.execute(wanted)
+    rows = map(Candidate._make, connection.execute(_WHOLE.where(*mine).order_by(letter.c.id)).all())
     # Not by the database: each folds other letters than the next one.
-    words = None if reply is None else _folded(reply)
-    return [id_ for id_, said in rows if words is None or words in _folded(said or "")]
+    words, these = None if reply is None else _folded(reply), None if among is None else frozenset(among)
+    return [row for row in rows if (these is None or row.letter_id in these) and (words is None or words in _folded(row.reply or ""))]
 
 
-def others(connection: sa.Connection, campaign_id: int, accounts: Iterable[str]) -> list[Other]:
-    """The reminders of some accounts that stand, in order of id."""
+def others(connection: sa.Connection, campaign_id: int, state: LetterState, accounts: Collection[str]) -> list[Other]:
+    """The reminders that stand of some accounts, each of which has a letter in a state; in order of id."""
     columns = (letter.c.id, letter.c.notice_id, letter.c.account_id, notice.c.tenure, letter.c.occasion, letter.c.address, letter.c.state)
     wanted = (
         sa.select(*columns)
         .select_from(letter.join(notice, letter.c.notice_id == notice.c.id))
         .where(letter.c.campaign_id == campaign_id, letter.c.kind != CONFIRMATION, letter.c.state.in_(_STANDS))
     )
-    parts = (through(wanted.where(letter.c.account_id.in_(ids)), letter, "ix_letter_account") for ids in batches(sorted(set(accounts))))
-    return sorted(Other._make(row) for part in parts for row in connection.execute(part))
+    if len(accounts) <= BATCH:
+        wanted = through(wanted.where(letter.c.account_id.in_(sorted(accounts))), letter, "ix_letter_account")
+    else:
+        theirs = letter.alias()
+        wanted = wanted.where(
+            letter.c.account_id.in_(sa.select(theirs.c.account_id).where(theirs.c.campaign_id == campaign_id, theirs.c.state == state))
+        )
+    rows = map(Other._make, connection.execute(wanted).all())
+    return sorted(row for row in rows if row.account_id in accounts)
 
 
 def _folded(text: str) -> str:

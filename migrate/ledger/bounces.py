@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from migrate.ledger.listed import among, ids
 from migrate.ledger.moves import BATCH, batches
 from migrate.ledger.schema import account, bounce
 from migrate.standing import OUT_OF_SCOPE
@@ -50,13 +51,7 @@ def marked(
 
     With `since` only by the marks made at or after that instant; with `addresses` only those of them that are named.
     """
-    found: dict[str, Mark] = {}
-    for row in _in_force(connection, campaign_id, now, since, addresses):
-        key = row.address.lower()
-        before = found.get(key)
-        first, last = (before.since, max(before.until, row.until)) if before else (row.seen_at, row.until)
-        found[key] = Mark(before.address if before else row.address, first, last, row.code, row.reply)
-    return list(found.values())
+    return _summed(_in_force(connection, campaign_id, now, since, addresses))
 
 
 def clear(
@@ -70,13 +65,12 @@ def clear(
     addresses: Collection[str] | None = None,
 ) -> list[Mark]:
     """The addresses take mail after all, and are mailed again: what `marked` says of them until now."""
-    done = marked(connection, campaign_id, now, since=since, addresses=addresses)
-    if done:
-        rows = [row.id for row in _in_force(connection, campaign_id, now, since, addresses)]
-        for some in batches(rows):
-            these = sa.update(bounce).where(bounce.c.id.in_(some))
-            connection.execute(these.values(cleared_at=now, cleared_by=by, cleared_reason=reason))
-    return done
+    rows = _in_force(connection, campaign_id, now, since, addresses)
+    backend = connection.dialect.name
+    these = sa.update(bounce).where(among(backend, bounce.c.id)).values(cleared_at=now, cleared_by=by, cleared_reason=reason)
+    for some in batches([row.id for row in rows]):
+        connection.execute(these, ids(backend, some))
+    return _summed(rows)
 
 
 def cleared(connection: sa.Connection, campaign_id: int, addresses: Collection[str]) -> list[Cleared]:
@@ -86,7 +80,7 @@ def cleared(connection: sa.Connection, campaign_id: int, addresses: Collection[s
     wanted = sa.select(b.address, b.cleared_at, b.cleared_by, b.cleared_reason).where(
         b.campaign_id == campaign_id, b.cleared_at.is_not(None)
     )
-    rows = [row for part in _named(b.address, addresses) for row in connection.execute(wanted.where(part))]
+    rows = connection.execute(wanted).all()
     mine = {Cleared(row.address, row.cleared_at, row.cleared_by, row.cleared_reason) for row in rows if row.address.lower() in folded}
     return sorted(mine, key=lambda each: (each.at, each.address))
 
@@ -95,13 +89,9 @@ def holders(connection: sa.Connection, campaign_id: int, addresses: Collection[s
     """`account_id` and primary address of everybody in the directory who has one of the addresses."""
     a = account.c
     folded = {address.lower() for address in addresses}
-    wanted = sa.select(a.account_id, a.email).where(a.campaign_id == campaign_id, a.gone_at.is_(None))
-    return [
-        (row.account_id, row.email)
-        for part in _named(a.email, addresses)
-        for row in connection.execute(wanted.where(part))
-        if row.email.lower() in folded
-    ]
+    there = (a.campaign_id == campaign_id, a.gone_at.is_(None), _maybe(a.email, addresses))
+    found = connection.execute(sa.select(a.account_id, a.email).where(*there), execution_options={"yield_per": _CHUNK})
+    return [(row.account_id, row.email) for row in found if row.email.lower() in folded]
 
 
 def reminded(
@@ -116,11 +106,11 @@ def reminded(
     carried_over = sa.and_(a.reminded, sa.not_(a.compliant), a.standing.not_in(sorted(OUT_OF_SCOPE)))
     theirs = (a.campaign_id == campaign_id, a.gone_at.is_(None), sa.or_(a.standing.in_(sorted(remind)), carried_over))
     wanted = sa.select(a.account_id, a.email).where(*theirs).order_by(a.account_id)
+    if addresses is not None:
+        wanted = wanted.where(_maybe(a.email, addresses))
     folded = None if addresses is None else {address.lower() for address in addresses}
-    for part in [sa.true()] if addresses is None else _named(a.email, addresses):
-        rows = connection.execute(wanted.where(part), execution_options={"yield_per": _CHUNK})
-        for some in rows.partitions():
-            yield [(id_, email) for id_, email in some if folded is None or email.lower() in folded]
+    for some in connection.execute(wanted, execution_options={"yield_per": _CHUNK}).partitions():
+        yield [(id_, email) for id_, email in some if folded is None or email.lower() in folded]
 
 
 class _Row(NamedTuple):
@@ -135,22 +125,30 @@ class _Row(NamedTuple):
 def _in_force(
     connection: sa.Connection, campaign_id: int, now: datetime, since: datetime | None, addresses: Collection[str] | None
 ) -> list[_Row]:
-    """Marks in force, the first made first."""
+    """Marks in force, the first made first. All are read and compared here: a database may fold ASCII alone."""
     b = bounce.c
     mine = [b.campaign_id == campaign_id, b.hard, b.until > now, b.cleared_at.is_(None)]
     mine += [] if since is None else [b.seen_at >= since]
-    wanted = sa.select(*(b[name] for name in _Row._fields)).where(*mine)
-    parts = [wanted] if addresses is None else [wanted.where(part) for part in _named(b.address, addresses)]
-    found = [_Row._make(row) for part in parts for row in connection.execute(part)]
+    wanted = sa.select(*(b[name] for name in _Row._fields)).where(*mine).order_by(b.seen_at, b.id)
     folded = None if addresses is None else {address.lower() for address in addresses}
-    return sorted((row for row in found if folded is None or row.address.lower() in folded), key=lambda row: (row.seen_at, row.id))
+    found = map(_Row._make, connection.execute(wanted).all())
+    return [row for row in found if folded is None or row.address.lower() in folded]
 
 
-def _named(column: sa.Column[Any], addresses: Collection[str]) -> Iterator[sa.ColumnElement[bool]]:
-    """Conditions that between them find every row with one of the addresses, once, and a few more: a database may fold ASCII alone."""
-    spelt: dict[str, set[str]] = {}
-    for address in addresses:
-        spelt.setdefault(address.lower(), set()).add(address)
-    for some in batches(sorted(spelt), BATCH // 2):
-        exactly = sorted(set().union(*(spelt[folded] for folded in some)))
-        yield sa.or_(column.in_(exactly), sa.func.lower(column).in_(some))
+def _summed(rows: Sequence[_Row]) -> list[Mark]:
+    found: dict[str, Mark] = {}
+    for row in rows:
+        before = found.get(row.address.lower())
+        address, since, until = (
+            (before.address, before.since, max(before.until, row.until)) if before else (row.address, row.seen_at, row.until)
+        )
+        found[row.address.lower()] = Mark(address, since, until, row.code, row.reply)
+    return list(found.values())
+
+
+def _maybe(column: sa.Column[Any], addresses: Collection[str]) -> sa.ColumnElement[bool]:
+    """True for every row with one of the addresses, however it is spelt, and for more rows where the database cannot tell."""
+    folded = sorted({address.lower() for address in addresses})
+    if len(folded) > BATCH or not all(address.isascii() for address in folded):
+        return column.is_not(None)
+    return sa.func.lower(column).in_(folded)
