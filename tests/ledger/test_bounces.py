@@ -77,6 +77,8 @@ def test_who_is_reminded_is_found_by_standing_and_by_address(scene: Scene, addre
 
 def test_letters_are_found_by_the_words_of_the_server_whatever_their_case(scene: Scene) -> None:
     scene.queue(queue_row("a1"), queue_row("a2"), confirmation("a3"), queue_row("a4"))
+    with scene.ledger.begin() as connection:
+        record.accounts(connection, scene.campaign_id, scene.run_seq, recorded(*(person(f"a{n}") for n in range(1, 5))))
     for reply in ("550 Straße gesperrt", "550 STRASSE\n gesperrt", "450 100% full", None):
         claimed = scene.claimed()
         scene.worker().settle(claimed, Settlement("failed", reply=reply, bounce=Bounce("5.1.1", NOW + DAY)), NOW + MINUTE)
