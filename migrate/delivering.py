@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from migrate.addressing import bounced
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting
 from migrate.ledger import outbox, runs
@@ -94,6 +95,14 @@ def waiting_until(config: Config, ledger: Ledger, campaign_id: int, now: datetim
     """Which letters wait, and until when."""
     with ledger.read() as connection:
         return waiting(connection, campaign_id, config.schedule.hours(config.campaign.zone), now)
+
+
+def unreachable_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> dict[str, int]:
+    """`unreachable` in the object of `migrate run --json`: how many reminded accounts cannot be mailed since their address `bounced`, and
+    how many may be before a person must look (`allowed`)."""
+    with ledger.read() as connection:
+        count = bounced(connection, campaign_id, config.policy.remind, config.safety.allowed_domains, now)
+    return {"bounced": count, "allowed": config.safety.guard_floor}
 
 
 def letters_of(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:

@@ -65,7 +65,9 @@ class Result:
         codes = [error.exit_code for error in self.stopped]
         if 4 in codes or 6 in codes:
             return min(codes)
-        return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] else 0
+        cut_off = self.facts["unreachable"]["bounced"] > self.facts["unreachable"]["allowed"]
+        needs_a_person = letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] or cut_off
+        return _SOME_LETTERS_FAILED if needs_a_person else 0
 
 
 class Stopped(GuardError):  # noqa: N818 - what happened to a run, like `Result`
@@ -131,7 +133,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
         delivered = deliver_waiting(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, told, config, now)
         facts |= told_of(approved) | {"letters": letters_of(ledger, recorded, delivered, sender), "stale": delivered.stale}
-        facts |= {"waiting": None, "evidence": None}
+        facts |= {"waiting": None, "unreachable": None, "evidence": None}
         try:
             with already_done(facts):
                 patience = HURRY if delivered.signal else PATIENCE

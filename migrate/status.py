@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from migrate.addressing import Unreachable, unreachable
 from migrate.config import Config
 from migrate.delivery import Waiting, waiting
 from migrate.ledger import outbox, runs
@@ -112,6 +113,7 @@ class Status:
     `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts` and
     `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait.
     `rejected_known` are the accounts whose row the last run rejected: they stand as recorded before.
+    `unreachable` are the accounts to be reminded whose address cannot be mailed.
     `open_changes` await their confirmation, `unsaid_changes` were given up.
     """
 
@@ -131,6 +133,7 @@ class Status:
     forecast: Forecast | None
     outbox: dict[str, int]
     waiting: Waiting
+    unreachable: Unreachable
     rejected_known: int
     open_changes: int
     unsaid_changes: int
@@ -140,7 +143,8 @@ class Status:
         """The object of `migrate status --json`."""
         stage = {name: _stage(found) for name, found in (("stage", self.stage), ("next_stage", self.next_stage))}
         accounts = {"accounts": asdict(self.accounts) | {"total": self.accounts.total}} if self.accounts else {}
-        return asdict(self) | stage | {"waiting": self.waiting.facts()} | accounts
+        unreached = {"unreachable": self.unreachable.facts()}
+        return asdict(self) | stage | {"waiting": self.waiting.facts()} | unreached | accounts
 
 
 def _stage(found: Stage | None) -> dict[str, Any] | None:
@@ -170,6 +174,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         forecast=burndown.forecast(line, campaign.cutoff_date) if campaign.days_left(now) > 0 else None,
         outbox=outbox.counts(connection, campaign_id),
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
+        unreachable=_unreachable(connection, campaign_id, config, now),
         rejected_known=_rejected(connection, campaign_id),
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
@@ -214,6 +219,12 @@ def _burn_down(connection: sa.Connection, run: Run | None) -> list[Point]:
         return []
     terms = _terms(run)
     return burndown.points(Recall(connection, run, terms, run.as_of).days(), terms)
+
+
+def _unreachable(connection: sa.Connection, campaign_id: int | None, config: Config, now: datetime) -> Unreachable:
+    if campaign_id is None:
+        return Unreachable()
+    return unreachable(connection, campaign_id, config.policy.remind, config.safety.allowed_domains, now)
 
 
 def _rejected(connection: sa.Connection, campaign_id: int | None) -> int:

@@ -22,16 +22,19 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for 
 
 
 @contextmanager
-def deciding(config: Config, by: str | None, as_of: str | None) -> Iterator[Decider]:
-    """Who decides, in one transaction: what was decided is committed at the end, and nothing of it if an error is raised."""
+def deciding(config: Config, by: str | None, as_of: str | None, *, looking: bool = False) -> Iterator[Decider]:
+    """Who decides, in one transaction: what was decided is committed at the end, and nothing of it if an error is raised.
+
+    Whoever is only `looking` at what a decision would do holds nobody up, and can change nothing.
+    """
     from migrate.decisions import Decider
     from migrate.ledger.engine import Ledger
     from migrate.start import no_time_travel
 
     moment = instant(as_of, config.campaign)
-    with Ledger.open(config.ledger, create=False) as ledger:
+    with Ledger.open_readonly(config.ledger) if looking else Ledger.open(config.ledger, create=False) as ledger:
         no_time_travel(config, ledger, moment)
-        with ledger.begin() as connection:
+        with ledger.read() if looking else ledger.begin() as connection:
             yield Decider.of(connection, config.campaign, _login() if by is None else by, (moment or datetime.now(UTC)).astimezone(UTC))
 
 

@@ -17,8 +17,8 @@ AsOf = Annotated[
 ]
 
 
-def instant(text: str | None, campaign: CampaignSettings) -> datetime | None:
-    """The instant that was typed. Without an offset it is the campaign's wall clock; a date alone is its midnight.
+def instant(text: str | None, campaign: CampaignSettings, where: str = "--as-of") -> datetime | None:
+    """The instant that was typed for an option (`where`). Without an offset it is the campaign's wall clock; a date alone is its midnight.
 
     Raises ConfigError for anything else.
     """
@@ -27,5 +27,5 @@ def instant(text: str | None, campaign: CampaignSettings) -> datetime | None:
     try:
         found = datetime.combine(date.fromisoformat(text), time()) if len(text) <= len("2024-01-31") else datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"{text!r} is no instant.", where="--as-of", hint="Type one such as 2024-01-31 or 2024-01-31T09:00.") from None
+        raise ConfigError(f"{text!r} is no instant.", where=where, hint="Type one such as 2024-01-31 or 2024-01-31T09:00.") from None
     return found if found.tzinfo else found.replace(tzinfo=campaign.zone)

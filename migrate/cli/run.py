@@ -101,7 +101,7 @@ def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
 
 
 def _tell(console: Console, result: Result, config: Any) -> None:
-    from migrate.cli.summary import tell, tell_waiting
+    from migrate.cli.summary import tell, tell_unreachable, tell_waiting
 
     tell(console, result.facts, config, f"Run {result.facts['run_id']}")
     accounts, inactive = result.facts["read"] - result.facts["rejected"], result.facts["standing"].get("inactive", 0)
@@ -129,5 +129,6 @@ def _tell(console: Console, result: Result, config: Any) -> None:
         console.need(
             f"{letters['failed']:,} letters failed and {letters['uncertain']:,} are uncertain: see notices.csv of the reports.", "yellow"
         )
+    tell_unreachable(console, result.facts["unreachable"], config)
     for error in result.stopped:
         print(f"Error: {error}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from migrate.cli.console import Console, Json, on_terminal
+from migrate.cli.console import Console, Json, masked, on_terminal
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError, OverdueError
 
@@ -25,6 +25,14 @@ _BAR: Final = 50
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})\s*(?P<unit>[mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _LOOK: Final = "Look whether cron starts `migrate run`, and what it mailed; type `migrate run --quiet` to see what stops it."
+_SHOWN: Final = 10
+"""How many of the accounts that cannot be reached are shown."""
+_TO_MEND: Final = {
+    "no_address": "give them one in the directory",
+    "bad_address": "mend it in the directory",
+    "domain_not_allowed": "[safety] allowed_domains lists the domains that are mailed",
+}
+"""What to do about an address that cannot be mailed, by outcome."""
 _DAYS: Final = 14
 """How many days the chart on a terminal has at most."""
 
@@ -52,7 +60,7 @@ def status(
     _accounts(console, found, config.campaign)
     _late(console, found, config)
     _burn_down(console, found)
-    _waiting(console, found, config.campaign)
+    _waiting(console, found, config)
     if limit is not None:
         _in_time(found, limit)
 
@@ -149,12 +157,13 @@ def _burn_down(console: Console, found: Status) -> None:
         console.say(f"Forecast for the cutoff, along a straight line: {found.forecast.left:,} not compliant{done}.")
 
 
-def _waiting(console: Console, found: Status, campaign: CampaignSettings) -> None:
+def _waiting(console: Console, found: Status, config: Config) -> None:
     from migrate.cli.summary import tell_waiting
 
     console.say()
     console.say("Letters: " + ", ".join(f"{count:,} {state}" for state, count in found.outbox.items()) + ".")
-    tell_waiting(console, found.waiting.facts(), campaign)
+    tell_waiting(console, found.waiting.facts(), config.campaign)
+    _unreachable(console, found, config)
     if found.open_changes:
         console.say(f"{_many(found.open_changes, 'change')} not confirmed yet: every run tries again.", "yellow")
     if found.unsaid_changes:
@@ -164,6 +173,26 @@ def _waiting(console: Console, found: Status, campaign: CampaignSettings) -> Non
         console.need(
             f"The exemption of {each.account_id} {when}; ask {' '.join(each.owner.split())}.", "red" if each.days < 0 else "yellow"
         )
+
+
+def _unreachable(console: Console, found: Status, config: Config) -> None:
+    """Who of those to be reminded cannot be, and what to type next."""
+    from migrate.config.commands import command
+
+    counts, bounced = found.unreachable.counts, found.unreachable.counts.get("bounced", 0)
+    if not counts:
+        return
+    each = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
+    console.say(f"Accounts to be reminded that cannot be reached: {each}.", "red" if bounced > config.safety.guard_floor else "yellow")
+    shown = found.unreachable.accounts[:_SHOWN]
+    rows = [(" ".join(one.account_id.split()), masked(one.email) if one.email else None, one.outcome, one.reason) for one in shown]
+    console.table(["Account", "Address", "Why", "More"], rows)
+    if bounced:
+        listed = command(config, "bounces list")
+        console.say(f"bounced: {listed} shows what the mail server said; `migrate bounces clear ADDRESS` if it takes mail after all.")
+    for outcome in counts:
+        if outcome in _TO_MEND:
+            console.say(f"{outcome}: {_TO_MEND[outcome]}.")
 
 
 def _many(count: int, what: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from migrate.cli.console import Console, masked
+from migrate.config.commands import command
 
 if TYPE_CHECKING:
     from migrate.campaign import CampaignSettings
@@ -129,6 +130,24 @@ def tell_waiting(console: Console, waiting: Mapping[str, Any], campaign: Campaig
             "hours, as often as they take; notices.csv of the reports lists what waits.",
             "yellow",
         )
+
+
+def tell_unreachable(console: Console, unreachable: Mapping[str, int], config: Config) -> None:
+    """Prints how many reminded accounts cannot be mailed since their address bounced; `unreachable` is that of `migrate run --json`. More
+    than may be need a person."""
+    count, allowed = unreachable["bounced"], unreachable["allowed"]
+    if not count:
+        return
+    who = "1 reminded account cannot be reached: its" if count == 1 else f"{count:,} reminded accounts cannot be reached: their"
+    listed = command(config, "bounces list")
+    if count > allowed:
+        console.need(
+            f"{who} address bounced. That is more than [safety] guard_floor = {allowed:,}: {listed} shows what the mail server said of "
+            "each. If it was wrong, `migrate bounces clear` takes the marks back.",
+            "red",
+        )
+    else:
+        console.say(f"{who} address bounced; {listed} shows what the mail server said.", "yellow")
 
 
 def _letters(count: int, one: str, many: str) -> str:

@@ -1,10 +1,15 @@
-"""What people decide: on letters nobody else can decide on, and exceptions for accounts (design §9, §12).
+"""What people decide: on letters nobody else can decide on, on addresses that count as dead, and exceptions for accounts (design §9, §11,
+§12).
 
 Each decision has somebody who made it and a reason, and is written down in the transaction that acts on it.
 """
 
+from migrate.decisions.addresses import Dead, Revived, dead, revive
 from migrate.decisions.decider import Decider
 from migrate.decisions.exceptions import Granted, Imported, Listed, Removed, add, import_all, listed, remove
-from migrate.decisions.letters import Decided, resend, settle
+from migrate.decisions.letters import Chosen, Decided, Resent, Wanted, choose, resend, resend_all, settle, within
 
-__all__ = ["Decided", "Decider", "Granted", "Imported", "Listed", "Removed", "add", "import_all", "listed", "remove", "resend", "settle"]
+__all__ = [
+    "Chosen", "Dead", "Decided", "Decider", "Granted", "Imported", "Listed", "Removed", "Resent", "Revived", "Wanted", "add", "choose",
+    "dead", "import_all", "listed", "remove", "resend", "resend_all", "revive", "settle", "within",
+]  # fmt: skip

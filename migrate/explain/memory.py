@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate.ledger import exceptions, schema
+from migrate.ledger import bounces, exceptions, schema
 from migrate.ledger.states import RESENT, LetterState
 
 _DECIDED: Final = {("failed", "queued"): "resend", ("uncertain", "queued"): "resend", ("uncertain", "sent"): "settle"}
@@ -66,10 +66,10 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided, and when: `resend`, `settle`, `exempt`, `pause`, `exempt remove` or `pause remove`.
+    """What a person decided, and when: `resend`, `settle`, `exempt`, `pause`, `exempt remove`, `pause remove` or `bounces clear`.
 
-    `about` is the reference of the letter, or the last day of the exception; `owner` answers for an exception. Who took one back, and why,
-    is None where that was before the ledger kept it.
+    `about` is the reference of the letter, the last day of the exception, or the address; `owner` answers for an exception. Who took one
+    back or cleared an address, and why, is None where that was before the ledger kept it.
     """
 
     at: datetime
@@ -137,7 +137,19 @@ def decisions(connection: sa.Connection, campaign_id: int, account_id: str) -> t
                 found.append(Decision(each.created_at, each.created_by, word, about, each.reason, each.owner))
                 if each.removed_at:
                     found.append(Decision(each.removed_at, each.removed_by, f"{word} remove", about, each.removed_reason, each.owner))
+    found += [
+        Decision(each.at, each.by, "bounces clear", each.address, each.reason)
+        for each in bounces.cleared(connection, campaign_id, _addresses(connection, campaign_id, account_id))
+    ]
     return tuple(sorted(found, key=lambda decision: decision.at))
+
+
+def _addresses(connection: sa.Connection, campaign_id: int, account_id: str) -> set[str]:
+    """The primary address of the account, and every address that was written to about it."""
+    a, to = schema.account.c, schema.letter.c
+    now = sa.select(a.email).where(a.campaign_id == campaign_id, a.account_id == account_id, a.email.is_not(None))
+    then = sa.select(to.address).where(to.campaign_id == campaign_id, to.account_id == account_id)
+    return {address for part in (now, then) for address in connection.execute(part).scalars()}
 
 
 def _notice(row: dict[str, Any]) -> Notice:

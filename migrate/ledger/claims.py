@@ -257,7 +257,7 @@ class Claims:
         held = move_each(connection, steps, at=now, actor=self.owner)
         # What a server says of an address holds, whoever settled the letter.
         learnt = [
-            {"address": claimed.address, "code": settlement.bounce.code, "until": settlement.bounce.until}
+            {"address": claimed.address, "code": settlement.bounce.code, "until": settlement.bounce.until, "reply": settlement.reply}
             for claimed, settlement in settled
             if settlement.bounce
         ]

@@ -436,11 +436,18 @@ bounce = sa.Table(
     sa.Column("address", _exact(320), nullable=False),
     sa.Column("hard", sa.Boolean, nullable=False),
     sa.Column("code", _Text, nullable=False),
+    sa.Column("reply", _Text),
     sa.Column("seen_at", UtcInstant, nullable=False),
     sa.Column("until", UtcInstant, nullable=False),
     sa.Column("cleared_at", UtcInstant),
+    sa.Column("cleared_by", _Text),
+    sa.Column("cleared_reason", _Text),
     sa.Index("ix_bounce_address", "campaign_id", "address"),
 )
+"""A mail server called an address dead: its status code, and its words (null where they were not kept).
+
+A row is never changed but for the three columns that say when, by whom and why a person cleared it.
+"""
 
 plan = sa.Table(
     "plan",
