@@ -52,7 +52,7 @@ def status(
     _accounts(console, found, config.campaign)
     _late(console, found, config)
     _burn_down(console, found)
-    _waiting(console, found, config.campaign)
+    _waiting(console, found, config)
     if limit is not None:
         _in_time(found, limit)
 
@@ -149,12 +149,12 @@ def _burn_down(console: Console, found: Status) -> None:
         console.say(f"Forecast for the cutoff, along a straight line: {found.forecast.left:,} not compliant{done}.")
 
 
-def _waiting(console: Console, found: Status, campaign: CampaignSettings) -> None:
+def _waiting(console: Console, found: Status, config: Config) -> None:
     from migrate.cli.summary import tell_waiting
 
     console.say()
     console.say("Letters: " + ", ".join(f"{count:,} {state}" for state, count in found.outbox.items()) + ".")
-    tell_waiting(console, found.waiting.facts(), campaign)
+    tell_waiting(console, {"waiting": found.waiting.facts(), "delivery": found.delivery.facts()}, config, found.now)
     if found.open_changes:
         console.say(f"{_many(found.open_changes, 'change')} not confirmed yet: every run tries again.", "yellow")
     if found.unsaid_changes:
