@@ -136,7 +136,7 @@ def tell_waiting(console: Console, facts: Mapping[str, Any], config: Config, now
         foretell(console, delivery["letters"], datetime.fromisoformat(delivery["done_at"]), config, now)
     if waiting["too_long"]:
         mend = (
-            f"{limit} ([mail.smtp] rate) are too few for them: ask the provider for more, or spread people over waves and stages."
+            f"{limit} ([mail.smtp] rate) are too few for them: ask the provider for more, or begin stages earlier ([schedule] days_before)."
             if used_up
             else "`migrate send` must run inside the send hours, as often as they take; notices.csv of the reports lists what waits."
         )

@@ -95,6 +95,7 @@ def test_the_day_s_letters_go_to_confirmations_first(office: Office) -> None:
     assert states[("change_confirmation", "queued")] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--until-empty",), ("--workers", "3"), ("--workers", "3", "--until-empty")])
 def test_no_way_to_send_goes_beyond_the_day_or_sits_until_the_next(office: Office, arguments: tuple[str, ...]) -> None:
     hired(office, 100)
@@ -151,6 +152,7 @@ def test_a_day_is_that_of_the_real_clock_whatever_as_of_says(office: Office) -> 
     assert timedelta(0) <= datetime.fromtimestamp(minute / 1e6, UTC) - now.replace(second=0, microsecond=0) <= timedelta(minutes=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["postgres", "mariadb"])
 def test_on_a_server_processes_share_the_day(office: Office, database: str, request: pytest.FixtureRequest) -> None:
     office.ledger = request.getfixturevalue(f"{database}_url")
