@@ -128,7 +128,6 @@ def test_260_people_and_a_quota_of_40_a_day_by_the_documented_cron_lines(what: s
     first = date(2024, 1, 2)
     if what == "confirmations":
         office.run(f"{first - timedelta(days=1)}T06:30", "--no-send")
-        assert office.report("accounts")[0]["outcome"] in ("nothing_due", "queued")
         for n in range(260):
             office.change(f"u{n:03}", mfa="totp")
     got: Counter[str] = Counter()
