@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+
+import sqlalchemy as sa
 
 from migrate.addressing import bounced
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, Pace, Stop, Waiting, deliver, waiting
-from migrate.ledger import outbox, runs
+from migrate.delivery import Clock, Delivered, Forecast, RateLimiter, Stop, Waiting, deliver, waiting
+from migrate.ledger import outbox, rates, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
 from migrate.ledger.runs import Run
@@ -19,7 +21,7 @@ from migrate.mail.transport import open_transport
 
 Watch = Callable[[str, int], None]
 """Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
-wait (`queued`)."""
+wait (`queued`), and when they will have gone if that is foretold (`done_at`, seconds since 1970)."""
 
 _LEASE: Final = timedelta(minutes=5)
 _ANSWERS: Final = 12
@@ -58,12 +60,18 @@ def deliver_waiting(
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, lease, config.campaign.zone)
         now = clock()
-        watch("queued", claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now)))
+        ready = claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now))
+        watch("queued", ready)
+        with hurried.read() as connection:
+            # What may go outside the hours is confirmations, which do not wait.
+            foretold = forecast_of(config, connection, ready, now, waits=hours.open_at(now))
+        if foretold.done_at:
+            watch("done_at", int(foretold.done_at.timestamp()))
         delivered = deliver(
             claims,
             composer,
             open_transport(config.mail, stop.event),
-            Pace(hurried, f"{smtp.host}:{smtp.port}", smtp.letters_per_second, stop=stop) if smtp else None,
+            _limiter(config, hurried, smtp, clock, stop) if smtp else None,
             clock,
             bounce_days=config.mail.bounce_days,
             stale_at=stale_at,
@@ -78,6 +86,24 @@ def deliver_waiting(
         with ledger.read() as connection:
             delivered.stale = outbox.reminders_waiting(connection, campaign_id)
     return delivered
+
+
+def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Stop) -> RateLimiter:
+    """The rate limiter of the mail server. Its clock is the real one; where days are only played through, those of the run count."""
+    day_clock = clock if config.safety.allow_time_travel else None
+    return RateLimiter(ledger, smtp.server, smtp.rates, day_clock=day_clock, stop=stop)
+
+
+def forecast_of(config: Config, connection: sa.Connection, letters: int, now: datetime, *, waits: bool = True) -> Forecast:
+    """When so many letters will have gone, from an instant on; inside the send hours if they wait for them. Of a Maildir nothing is
+    foretold: it takes no time."""
+    smtp = smtp_of(config)
+    if smtp is None:
+        return Forecast(letters)
+    hours = config.schedule.hours(config.campaign.zone) if waits else None
+    now = now.astimezone(UTC)
+    sent = rates.sent_lately(connection, smtp.server, now) if smtp.rates.per_day is not None else []
+    return Forecast.of(letters, smtp.rates, now, hours, sent)
 
 
 def smtp_of(config: Config) -> SmtpSettings | None:
@@ -103,6 +129,12 @@ def unreachable_of(config: Config, ledger: Ledger, campaign_id: int, now: dateti
     with ledger.read() as connection:
         count = bounced(connection, campaign_id, config.policy.remind, config.safety.allowed_domains, now)
     return {"bounced": count, "allowed": config.safety.guard_floor}
+
+
+def delivery_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Forecast:
+    """When what is queued will have gone."""
+    with ledger.read() as connection:
+        return forecast_of(config, connection, outbox.queued(connection, campaign_id), now)
 
 
 def letters_of(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:

@@ -22,13 +22,24 @@ from migrate import approval, guards, image, review, status, stops
 from migrate.addressing import judge
 from migrate.ahead import meanwhile
 from migrate.config import Config
-from migrate.delivering import HURRY, Watch, deliver_waiting, letters_of, outbox_of, smtp_of, unwatched, waiting_until
-from migrate.delivery import Clock, Delivered, Stop, Waiting, workers
+from migrate.delivering import (
+    HURRY,
+    Watch,
+    deliver_waiting,
+    delivery_of,
+    forecast_of,
+    letters_of,
+    outbox_of,
+    smtp_of,
+    unwatched,
+    waiting_until,
+)
+from migrate.delivery import Clock, Delivered, Forecast, Stop, Waiting, workers
 from migrate.directory import mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError, ReportError
 from migrate.image import Image, Records, Whole
-from migrate.ledger import runs
+from migrate.ledger import outbox, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import worker
 from migrate.ledger.prior import Prior
@@ -127,13 +138,13 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                 try:
                     made, told, stopped, kept, recorded = ledger.write(decide)
                 except _Refused as refused:
-                    raise _stopped(refused, read, config, now, clock, scratch) from None
+                    raise _stopped(refused, read, config, ledger, now, clock, scratch) from None
             recorded, records = _identified(config, ledger, recorded, kept)
         sender = worker()
         delivered = deliver_waiting(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, told, config, now)
         facts |= told_of(approved) | {"letters": letters_of(ledger, recorded, delivered, sender), "stale": delivered.stale}
-        facts |= {"waiting": None, "unreachable": None, "evidence": None}
+        facts |= {"waiting": None, "delivery": None, "unreachable": None, "evidence": None}
         try:
             with already_done(facts):
                 patience = HURRY if delivered.signal else PATIENCE
@@ -168,13 +179,15 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
             _held(made, config)
             told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
             whole = read.whole(made, scratch)
-        yield made, whole, _foretold(made, told, config, now, refused, difference)
+        facts = _foretold(made, told, config, now, refused, difference)
+        yield made, whole, facts | {"delivery": _delivery_with(made, config, ledger, now).facts()}
 
 
 def send(
     config: Config, as_of: datetime | None = None, watch: Watch = unwatched, *, processes: int = 1, until_empty: bool = False
-) -> tuple[Delivered, dict[str, int], Waiting]:
-    """Only delivers what is queued. What was done; how many letters are in each state afterwards, and until when they wait.
+) -> tuple[Delivered, dict[str, int], Waiting, Forecast]:
+    """Only delivers what is queued. What was done; how many letters are in each state afterwards, until when they wait, and when they will
+    have gone.
 
     Several processes share the connections of the configuration, each with at least one of its own.
     """
@@ -190,14 +203,16 @@ def send(
         with ledger.read() as connection:
             campaign_id = Prior(connection, config.campaign.name).campaign_id
         if campaign_id is None:
-            return Delivered(), outbox_of(ledger, None), Waiting()
+            return Delivered(), outbox_of(ledger, None), Waiting(), Forecast()
         clock = clock_from(as_of)
         if processes == 1:
             composer = config.composer()
             delivered = deliver_waiting(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
         else:
             delivered = workers(processes, send_beside, config, campaign_id, as_of, processes, until_empty)
-        return delivered, outbox_of(ledger, campaign_id), waiting_until(config, ledger, campaign_id, clock())
+        now = clock()
+        waiting = waiting_until(config, ledger, campaign_id, now)
+        return delivered, outbox_of(ledger, campaign_id), waiting, delivery_of(config, ledger, campaign_id, now)
 
 
 def send_beside(
@@ -304,11 +319,21 @@ def _rules(config: Config, composer: Composer, connection: sa.Connection, now: d
     )
 
 
-def _stopped(refused: _Refused, read: Read, config: Config, now: datetime, clock: Clock, scratch: Path) -> Stopped:
+def _delivery_with(made: Draft, config: Config, ledger: Ledger, now: datetime) -> Forecast:
+    """When the letters of a draft and those that wait already will have gone."""
+    with ledger.read() as connection:
+        campaign_id = Prior(connection, config.campaign.name).campaign_id
+        waiting = outbox.queued(connection, campaign_id) if campaign_id else 0
+        letters = waiting + sum(len(rows) for rows in made.queued()) - sum(len(rows) for rows in made.pointless())
+        return forecast_of(config, connection, letters, now)
+
+
+def _stopped(refused: _Refused, read: Read, config: Config, ledger: Ledger, now: datetime, clock: Clock, scratch: Path) -> Stopped:
     """The error of a run that a guard stopped, with what it would have been: as facts, and as the folder of a dry run."""
     made, out = refused.made, review.place_of_stop(config, now)
     _held(made, config)
     facts = _foretold(made, refused.facts, config, now, refused.guards, refused.difference) | {"out": str(out)}
+    facts |= {"delivery": _delivery_with(made, config, ledger, now).facts()}
     try:
         review.write(made, read.whole(made, scratch), config, out, clock())
     except (OSError, ReportError):  # the guard's word matters more than the folder

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
 
 from migrate.config import Config
-from migrate.delivering import unreachable_of, waiting_until
+from migrate.delivering import delivery_of, unreachable_of, waiting_until
 from migrate.delivery import Clock
 from migrate.errors import LockedError, ReportError
 from migrate.image import Records
@@ -49,6 +49,7 @@ def write_reports(
     at = max(clock(), recorded.started_at)
     facts["waiting"] = waiting_until(config, ledger, recorded.campaign_id, at).facts()
     facts["unreachable"] = unreachable_of(config, ledger, recorded.campaign_id, at)
+    facts["delivery"] = delivery_of(config, ledger, recorded.campaign_id, at).facts()
     terms = Terms.of(config.campaign, config.schedule, config.policy)
     with reporting(config, ledger, patience):
         if not recorded.directory_fingerprint:
@@ -60,7 +61,7 @@ def write_reports(
         facts["evidence"] = str(written.folder) if written else None
 
         def complete(connection: sa.Connection) -> None:
-            known = {name: facts[name] for name in ("letters", "stale", "waiting", "unreachable")} | {LAST_EVENT: last_event}
+            known = {name: facts[name] for name in ("letters", "stale", "waiting", "delivery", "unreachable")} | {LAST_EVENT: last_event}
             runs.count(connection, recorded.seq, {**recorded.counts, **known})
             runs.complete(
                 connection,

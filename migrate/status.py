@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from migrate.addressing import Unreachable, unreachable
 from migrate.config import Config
+from migrate.delivering import forecast_of
+from migrate.delivery import Forecast as Delivery
 from migrate.delivery import Waiting, waiting
 from migrate.ledger import outbox, runs
 from migrate.ledger.prior import Prior
@@ -111,7 +113,8 @@ class Status:
 
     `last_completed_at` is when a run last came to its end, reports written, and None if none ever did.
     `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts` and
-    `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait.
+    `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait, `delivery`
+    when they will have gone.
     `rejected_known` are the accounts whose row the last run rejected: they stand as recorded before.
     `unreachable` are the accounts to be reminded whose address cannot be mailed.
     `open_changes` await their confirmation, `unsaid_changes` were given up.
@@ -134,6 +137,7 @@ class Status:
     outbox: dict[str, int]
     waiting: Waiting
     unreachable: Unreachable
+    delivery: Delivery
     rejected_known: int
     open_changes: int
     unsaid_changes: int
@@ -143,8 +147,8 @@ class Status:
         """The object of `migrate status --json`."""
         stage = {name: _stage(found) for name, found in (("stage", self.stage), ("next_stage", self.next_stage))}
         accounts = {"accounts": asdict(self.accounts) | {"total": self.accounts.total}} if self.accounts else {}
-        unreached = {"unreachable": self.unreachable.facts()}
-        return asdict(self) | stage | {"waiting": self.waiting.facts()} | unreached | accounts
+        further = {"waiting": self.waiting.facts(), "delivery": self.delivery.facts(), "unreachable": self.unreachable.facts()}
+        return asdict(self) | stage | further | accounts
 
 
 def _stage(found: Stage | None) -> dict[str, Any] | None:
@@ -175,6 +179,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         outbox=outbox.counts(connection, campaign_id),
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
         unreachable=_unreachable(connection, campaign_id, config, now),
+        delivery=forecast_of(config, connection, outbox.queued(connection, campaign_id) if campaign_id else 0, now),
         rejected_known=_rejected(connection, campaign_id),
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),

@@ -56,7 +56,9 @@ def dry_run(
         if facts["stopped"]:
             tell_stop(console, facts)
         _show(console, made, asked)
-        foretell(console, facts["would_queue"], config, made.rules.moment.now, waits=True)
+        if (delivery := facts["delivery"])["done_at"]:
+            done = datetime.fromisoformat(delivery["done_at"])
+            foretell(console, delivery["letters"], done, config, made.rules.moment.now, waiting=delivery["letters"] - facts["would_queue"])
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
     if written.counts["reminders"] and not facts["stopped"]:
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")

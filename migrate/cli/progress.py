@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from migrate.cli.console import Console
@@ -40,11 +40,9 @@ def watching(console: Console, config: Config, as_of: datetime | None) -> Iterat
         def watch(name: str, more: int) -> None:
             with turn:
                 done[name] += more
-            if name == "queued":
-                now = clock()
-                # What may go outside the hours is confirmations, which do not wait.
-                foretell(console, more, config, now, waits=config.schedule.hours(config.campaign.zone).open_at(now))
-            else:
+            if name == "done_at":
+                foretell(console, done["queued"], datetime.fromtimestamp(more, UTC), config, clock())
+            elif name != "queued":
                 step(done[name], done["queued"] if name == "deliver" else None, _WORDS[name])
 
         yield watch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,7 +123,9 @@ def _tell(console: Console, result: Result, config: Any) -> None:
         f"{letters['failed']:,} failed, {letters['uncertain']:,} uncertain."
     )
     # A stale directory keeps letters back whatever the hours.
-    tell_waiting(console, result.facts["waiting"] | ({"until": None} if result.facts["stale"] else {}), config.campaign)
+    waiting = result.facts["waiting"] | ({"until": None} if result.facts["stale"] else {})
+    now = datetime.fromisoformat(result.facts["as_of"])
+    tell_waiting(console, result.facts | {"waiting": waiting}, config, now, goes_on=not result.stopped and not result.facts["stale"])
     if result.facts["evidence"]:
         console.say(f"Reports: {result.facts['evidence']}")
     if letters["failed"] or letters["uncertain"]:

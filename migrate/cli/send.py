@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,9 +36,10 @@ def send(
     moment = instant(as_of, config.campaign)
     with reported(config.monitoring, "send", warn) as ended:
         with watching(console, config, moment) as watch:
-            delivered, now, waiting = send_job(config, moment, watch, processes=workers, until_empty=until_empty)
-        counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": now["queued"]}
-        facts = {"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale, "waiting": waiting.facts()}
+            delivered, outbox, waiting, delivery = send_job(config, moment, watch, processes=workers, until_empty=until_empty)
+        counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": outbox["queued"]}
+        facts = {"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale}
+        facts |= {"waiting": waiting.facts(), "delivery": delivery.facts()}
         code = _exit_code(delivered, waiting)
         ended(code, facts)
     console.result(facts)
@@ -50,7 +52,8 @@ def send(
             "yellow",
         )
     # A stale directory keeps letters back whatever the hours.
-    tell_waiting(console, waiting.facts() | ({"until": None} if delivered.stale else {}), config.campaign)
+    told = facts | {"waiting": waiting.facts() | ({"until": None} if delivered.stale else {})}
+    tell_waiting(console, told, config, moment or datetime.now(UTC), goes_on=not delivered.stopped and not delivered.stale)
     if delivered.stopped:
         print(f"Error: {delivered.stopped}", file=sys.stderr)
     return code

@@ -162,7 +162,7 @@ def _waiting(console: Console, found: Status, config: Config) -> None:
 
     console.say()
     console.say("Letters: " + ", ".join(f"{count:,} {state}" for state, count in found.outbox.items()) + ".")
-    tell_waiting(console, found.waiting.facts(), config.campaign)
+    tell_waiting(console, {"waiting": found.waiting.facts(), "delivery": found.delivery.facts()}, config, found.now)
     _unreachable(console, found, config)
     if found.open_changes:
         console.say(f"{_many(found.open_changes, 'change')} not confirmed yet: every run tries again.", "yellow")

@@ -10,7 +10,6 @@ from migrate.cli.console import Console, masked
 from migrate.config.commands import command
 
 if TYPE_CHECKING:
-    from migrate.campaign import CampaignSettings
     from migrate.config import Config
 
 _ADDRESSES: Final = ("username", "email", "notification_emails", "manager_email")
@@ -105,31 +104,44 @@ def tell_compliant(console: Console, compliant: int, not_certain: int) -> None:
         console.say(f"Compliant: {compliant:,}, of which {not_certain:,} not certain (a second step nobody knows by name).", "yellow")
 
 
-def foretell(console: Console, letters: int, config: Config, now: datetime, *, waits: bool) -> None:
-    """Prints when so many letters will have gone from an instant on, at the rate of the mail server; inside the send hours if they wait
-    for them."""
-    from migrate.delivery import forecast
+def foretell(console: Console, letters: int, done: datetime, config: Config, now: datetime, *, waiting: int = 0) -> None:
+    """Prints when so many letters will have gone at the rates of the mail server (`migrate.delivery.Forecast`); so many of them are
+    `waiting` already, where others are meant."""
+    assert config.mail.smtp is not None  # nothing else is foretold
+    done, now = (instant.astimezone(config.campaign.zone) for instant in (done, now))
+    when = f"about {done:%H:%M}" if done.date() == now.date() else f"on {_day(done, now)}"
+    among = f", {waiting:,} that wait already among them," if waiting > 0 else ""
+    console.say(f"{letters:,} letter{'' if letters == 1 else 's'}{among} at {config.mail.smtp.rates.words}: done {when}.")
 
-    smtp = config.mail.smtp if config.mail.transport == "smtp" else None
-    if not smtp or not letters:
-        return
-    zone = config.campaign.zone
+
+def _day(day: datetime, now: datetime) -> str:
+    """A day as it is said: Thursday, 3 December; with the year if that is another one than now."""
+    return f"{day:%A}, {day.day} {day:%B}" + (f" {day.year}" if day.year != now.year else "")
+
+
+def tell_waiting(console: Console, facts: Mapping[str, Any], config: Config, now: datetime, *, goes_on: bool = True) -> None:
+    """Prints until when letters wait, when they will have gone if the delivery `goes_on`, and that some have waited too long; `facts` has
+    `waiting` and `delivery` as `migrate run --json` does."""
+    waiting, delivery, zone = facts["waiting"], facts["delivery"], config.campaign.zone
     now = now.astimezone(zone)
-    done = forecast(letters, smtp.letters_per_second, now, config.schedule.hours(zone) if waits else None).astimezone(zone)
-    console.say(f"{letters:,} letters at {smtp.rate}: done about {done:{'%H:%M' if done.date() == now.date() else '%Y-%m-%d %H:%M'}}.")
-
-
-def tell_waiting(console: Console, waiting: Mapping[str, Any], campaign: CampaignSettings) -> None:
-    """Prints until when letters wait, and that some have waited too long; `waiting` is that of `migrate run --json`."""
     if waiting["until"]:
-        until = datetime.fromisoformat(waiting["until"]).astimezone(campaign.zone)
+        until = datetime.fromisoformat(waiting["until"]).astimezone(zone)
         console.say(f"{_letters(waiting['reminders'], 'waits', 'wait')} for the send hours, until {until:%A %Y-%m-%d %H:%M %Z}.")
+    limit = f"the mail server's {delivery['per_day']:,} a day" if delivery["per_day"] else ""
+    used_up = delivery["until"] and delivery["letters"]
+    if used_up:
+        until = datetime.fromisoformat(delivery["until"]).astimezone(zone)
+        when = f"{until:%H:%M}" if until.date() == now.date() else f"{_day(until, now)}, {until:%H:%M}"
+        console.say(f"{limit.capitalize()} are used until {when}; {_letters(delivery['letters'], 'waits', 'wait')}.")
+    if goes_on and delivery["done_at"]:
+        foretell(console, delivery["letters"], datetime.fromisoformat(delivery["done_at"]), config, now)
     if waiting["too_long"]:
-        console.need(
-            f"{_letters(waiting['too_long'], 'has', 'have')} waited through a whole send day: `migrate send` must run inside the send "
-            "hours, as often as they take; notices.csv of the reports lists what waits.",
-            "yellow",
+        mend = (
+            f"{limit} ([mail.smtp] rate) are too few for them: ask the provider for more, or begin stages earlier ([schedule] days_before)."
+            if used_up
+            else "`migrate send` must run inside the send hours, as often as they take; notices.csv of the reports lists what waits."
         )
+        console.need(f"{_letters(waiting['too_long'], 'has', 'have')} waited through a whole send day: {mend}", "yellow")
 
 
 def tell_unreachable(console: Console, unreachable: Mapping[str, int], config: Config) -> None:

@@ -4,18 +4,18 @@ A letter is `sending` in the ledger, committed, before the transport is spoken t
 a letter is never sent twice for not knowing: it becomes `uncertain`, and a person is shown it.
 
 `deliver` is the whole of it for one process: as many senders as there are connections, each with one letter in hand or, where the ledger
-is slower than the mail server, a few, at one `Desk` that claims and settles for all of them, at one `Pace` that all processes of a ledger
-share. `workers` is several processes at once.
+is slower than the mail server, a few, at one `Desk` that claims and settles for all of them, with one `RateLimiter`, whose rates all
+processes of a ledger share. `workers` is several processes at once.
 """
 
 from __future__ import annotations
 
 from migrate.delivery.crew import deliver
 from migrate.delivery.delivered import Clock, Delivered, Watch
-from migrate.delivery.forecast import forecast
-from migrate.delivery.pace import Pace
+from migrate.delivery.forecast import Forecast, forecast
+from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.stop import Stop
 from migrate.delivery.waiting import Waiting, waiting
 from migrate.delivery.workers import workers
 
-__all__ = ["Clock", "Delivered", "Pace", "Stop", "Waiting", "Watch", "deliver", "forecast", "waiting", "workers"]
+__all__ = ["Clock", "Delivered", "Forecast", "RateLimiter", "Stop", "Waiting", "Watch", "deliver", "forecast", "waiting", "workers"]

@@ -14,8 +14,8 @@ from tenacity import Retrying
 from migrate.delivery.attempt import quickly
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk
-from migrate.delivery.pace import Pace
 from migrate.delivery.processor import Processor
+from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.sender import Round, Sender
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
@@ -29,7 +29,7 @@ def deliver(
     claims: Claims,
     composer: Composer,
     transport: Transport,
-    pace: Pace | None,
+    limiter: RateLimiter | None,
     clock: Clock,
     *,
     bounce_days: int,
@@ -57,7 +57,7 @@ def deliver(
         desk=desk,
         composer=composer,
         transport=transport,
-        pace=pace,
+        limiter=limiter,
         clock=clock,
         stop=stop,
         trouble=trouble,
@@ -74,11 +74,15 @@ def deliver(
             if probe == trouble.probing and not stop.asked and total.stopped is None:
                 now = clock()
                 ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
+                if ready and shared.used_up:
+                    break
                 total += _sent(shared, senders if until_empty else min(senders, ready), probe=probe)
         if not stop.asked and total.stopped is None:
             total.stopped = trouble.at_last()
         total.stopped = stop.error or total.stopped
         total += _put_back(shared)
+        if limiter is not None:
+            limiter.close()
     total.signal = stop.signal
     return total
 

@@ -1,20 +1,74 @@
-"""When a delivery will be done, foretold when it begins."""
+"""When what waits will have gone, foretold from the rates, the send hours and what went in the last day."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from migrate.hours import Hours
+from migrate.ledger.rates import DAY, MINUTE, Sent, minute_of, room_at
+from migrate.mail.rates import Rates
+
+FARTHEST: Final = timedelta(days=3660)
+"""Nothing is foretold beyond ten years."""
+_NONE: Final = 1e-6
+"""So small a part of a letter is none."""
 
 
-def forecast(letters: int, per_second: float, at: datetime, hours: Hours | None = None) -> datetime:
-    """When the last of so many letters will have gone, at this rate from `at` on, and only inside the `hours` if there are any (UTC)."""
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """So many `letters` wait, and will have gone at `done_at` (UTC), if the delivery is started often enough: None if none wait, or not
+    within ten years. If the `per_day` letters of a day are used up, `until` is when the next may go (UTC), and else None."""
+
+    letters: int = 0
+    done_at: datetime | None = None
+    per_day: int | None = None
+    until: datetime | None = None
+
+    @classmethod
+    def of(cls, letters: int, rates: Rates, at: datetime, hours: Hours | None = None, sent: Sequence[Sent] = ()) -> Forecast:
+        """What is foretold at an instant of letters that go only inside the `hours`, if there are any; `sent` is what went before."""
+        done = forecast(letters, rates, at, hours, sent) if letters else None
+        until = room_at(sent, rates.per_day) if rates.per_day is not None else None
+        return cls(letters, done, rates.per_day, until if until is not None and until > at else None)
+
+    def facts(self) -> dict[str, Any]:
+        """`delivery` in the objects of `run`, `send`, `dry-run` and `status` with `--json`."""
+        return asdict(self) | {name: _iso(getattr(self, name)) for name in ("done_at", "until")}
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z") if instant else None
+
+
+def forecast(letters: int, rates: Rates, at: datetime, hours: Hours | None = None, sent: Sequence[Sent] = ()) -> datetime | None:
+    """When the last of so many letters will have gone (UTC), from `at` on; None if that is not within ten years."""
     at = at.astimezone(UTC)  # where a clock changes its hours are no measure
-    left = timedelta(seconds=letters / per_second)
-    while hours is not None:
-        window = hours.next_window(at)
-        at = max(at, window.opens)
-        if at + left <= window.closes:
-            break
-        left, at = left - (window.closes - at), window.closes
-    return at + left
+    end, left = at + FARTHEST, float(letters)
+    counted: deque[tuple[datetime, float]] = deque(sent)
+    used = float(sum(number for _, number in sent))
+    while at < end:
+        closes = end
+        if hours is not None:
+            window = hours.next_window(at)
+            at, closes = max(at, window.opens), window.closes
+        room = left
+        if rates.per_day is not None:
+            while counted and counted[0][0] + MINUTE + DAY <= at:
+                used -= counted.popleft()[1]
+            room = min(left, rates.per_day - used)
+            if room < _NONE:
+                at = counted[0][0] + MINUTE + DAY
+                continue
+            closes = min(closes, minute_of(at) + MINUTE)  # letters are counted by the minute
+        fit = (closes - at).total_seconds() * rates.per_second
+        goes = min(room, fit)
+        if goes >= left - _NONE:
+            return at + timedelta(seconds=left / rates.per_second)
+        left, used = left - goes, used + goes
+        counted.append((minute_of(at), goes))
+        at = closes if goes == fit else at + timedelta(seconds=goes / rates.per_second)
+    return None

@@ -13,18 +13,21 @@ from tenacity import Retrying
 from migrate.delivery.attempt import aside, attempt, composed, unrenderable
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk, Settled
-from migrate.delivery.pace import Pace
 from migrate.delivery.processor import Processor
+from migrate.delivery.rate_limiter import Counted, RateLimiter
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
 from migrate.errors import LedgerError, MailServerError
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
+from migrate.ledger.schema import EPOCH
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.letters import Letter
 from migrate.mail.transport import Connection, Transport
 
 REACH: Final = timedelta(hours=1)
-"""How far ahead `until_empty` looks for letters that are to be tried again."""
+"""How far ahead `until_empty` looks for letters that are to be tried again, and for room in the day's limit."""
+SHORT: Final = timedelta(minutes=5)
+"""How long any delivery waits for room in the day's limit: a daily run may begin a moment earlier than the day before."""
 _LOOK_AGAIN: Final = 1.0
 _SHARE: Final = 4
 """How many times the wait for a commit a hand of letters may last."""
@@ -36,14 +39,14 @@ _SOON: Final = 1.0
 class Round:
     """What the senders of one process share.
 
-    `pace` None is as fast as it goes, `processor` None anywhere; `until_empty` waits for letters to be tried again.
+    `limiter` None is as fast as it goes, `processor` None anywhere; `until_empty` waits for letters to be tried again.
     """
 
     claims: Claims
     desk: Desk
     composer: Composer
     transport: Transport
-    pace: Pace | None
+    limiter: RateLimiter | None
     clock: Clock
     stop: Stop
     trouble: Trouble
@@ -52,6 +55,12 @@ class Round:
     processor: Processor | None
     bounce_days: int
     until_empty: bool
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the day's letters are used up for so long that the rest is left to a later delivery."""
+        patience = REACH if self.until_empty else SHORT
+        return self.limiter is not None and self.limiter.seconds_until_room() > patience.total_seconds()
 
 
 @dataclass(slots=True)
@@ -66,6 +75,7 @@ class Sender:
     _written: dict[int, Letter | UnrenderableError] = field(default_factory=dict)
     _slots: deque[datetime] = field(default_factory=deque)
     _come: int = 0
+    _counted: Counted = field(default_factory=lambda: Counted(1, EPOCH))
     _trading: float = 0.0
     _sending: float = 0.0
     _closed: bool = False
@@ -109,8 +119,8 @@ class Sender:
             self.round.processor.keep()
         while not self.round.stop.asked:
             wanted = self._wanted(at_once)
-            if self.round.pace:
-                wanted = self._due(self.round.pace, wanted)
+            if self.round.limiter:
+                wanted = self._due(self.round.limiter, wanted)
                 if not self._slots:
                     continue
             if self._seconds_left() > _SOON:
@@ -118,10 +128,14 @@ class Sender:
                 self.round.stop.wait(self._seconds_left())
                 continue
             start = time.perf_counter()
-            self._hand = self._trade(wanted)
+            self._hand = self._claim(wanted)
             self._trading = time.perf_counter() - start
             if self._hand:
                 return True
+            if not self._counted.letters and self.round.used_up:
+                return False
+            if self._waits_for_room():
+                continue
             if not self._more_to_come():
                 return False
             self.round.stop.wait(_LOOK_AGAIN)
@@ -134,14 +148,14 @@ class Sender:
         """
         return min(at_once, 1 + int(_SHARE * self._trading / self._sending)) if self._sending else 1
 
-    def _due(self, pace: Pace, wanted: int) -> int:
+    def _due(self, limiter: RateLimiter, wanted: int) -> int:
         """For how many of the letters wanted, one at least, there are slots whose time has come; there is none if it is asked to end."""
         while True:
-            while self._come < len(self._slots) and not pace.seconds_until(self._slots[self._come]):
+            while self._come < len(self._slots) and not limiter.seconds_until(self._slots[self._come]):
                 self._come += 1
             if self._slots and (len(self._slots) >= wanted or self._come < len(self._slots)):
                 break
-            slot = pace.take()
+            slot = limiter.take()
             if slot is None:
                 break
             self._slots.append(slot)
@@ -149,12 +163,32 @@ class Sender:
 
     def _seconds_left(self) -> float:
         """Until the time of the next letter in hand has come."""
-        return self.round.pace.seconds_until(self._slots[0]) if self.round.pace and self._slots and not self._come else 0.0
+        return self.round.limiter.seconds_until(self._slots[0]) if self.round.limiter and self._slots and not self._come else 0.0
 
     def _use_slot(self) -> None:
         if self._slots:
             self._slots.popleft()
             self._come = max(0, self._come - 1)
+
+    def _claim(self, wanted: int) -> list[ClaimedLetter]:
+        """Up to so many letters, counted among the day's; nothing but the letters that were sent is settled if these are used up."""
+        limiter = self.round.limiter
+        if limiter is None:
+            return self._trade(wanted)
+        self._counted = limiter.count(wanted)
+        given = self._trade(self._counted.letters)
+        limiter.give_back(self._counted.letters - len(given), self._counted.minute)
+        return given
+
+    def _waits_for_room(self) -> bool:
+        """Waits until the day has room again, if that is what letters wait for."""
+        limiter, now = self.round.limiter, self.round.clock()
+        if limiter is None or self._counted.letters:
+            return False
+        if not self.round.claims.waiting(now, only_confirmations=self.round.desk.only_confirmations(now)):
+            return False
+        self.round.stop.wait(limiter.seconds_until_room())
+        return True
 
     def _trade(self, wanted: int) -> list[ClaimedLetter]:
         given = self.round.desk.trade(self._settled, wanted)
@@ -234,6 +268,8 @@ class Sender:
     def _settle(self, settlement: Settlement) -> None:
         self._settled.append((self._hand.pop(0), settlement))
         self.done.count(settlement.verdict)
+        if self.round.limiter and settlement.verdict not in ("sent", "uncertain"):
+            self.round.limiter.give_back(1, self._counted.minute)
 
     def _unwritten(self, error: LedgerError) -> LedgerError:
         """The error, with how many letters of this sender it leaves in doubt."""

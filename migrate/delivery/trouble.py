@@ -21,6 +21,9 @@ REFUSALS: Final = 20
 """So many different addresses in a row without one letter taken, and the trouble is the server's or ours, not theirs."""
 STREAK: Final = 10
 """So many are enough if the server speaks of itself or of us, or says the same to all."""
+LATELY: Final = STREAK // 2
+"""So many of a delivery before are enough to try one letter first: those under way over other connections when the server took its last
+one do not count as refused since."""
 ALIKE_AT_LAST: Final = 5
 """So many refused with the same words are enough if the delivery has ended and none was taken."""
 DEFERRALS: Final = 5
@@ -48,7 +51,7 @@ class Trouble:
         self._limited: set[int] = set()
         self._put_off: Counter[str] = Counter()
         self._left_alone: dict[str, datetime] = {}
-        self._lately = lately if len(lately) >= STREAK else ()
+        self._lately = lately if len(lately) >= LATELY else ()
         self.failed: dict[int, datetime] = {}
         self.error: MailServerError | None = None
 

@@ -484,10 +484,20 @@ run_lock = sa.Table(
     _one_of("purpose", PURPOSES),
 )
 
-pace = sa.Table(
-    "pace",
+rate_slot = sa.Table(
+    "rate_slot",
     metadata,
     sa.Column("server", _exact(300), primary_key=True),
     sa.Column("next_at", UtcInstant, nullable=False),
 )
 """When the next letter may go to a mail server (`host:port`), of all campaigns and workers of this ledger; on the real clock."""
+
+rate_count = sa.Table(
+    "rate_count",
+    metadata,
+    sa.Column("server", _exact(300), nullable=False),
+    sa.Column("minute", UtcInstant, nullable=False),
+    sa.Column("letters", sa.Integer, nullable=False),
+    sa.PrimaryKeyConstraint("server", "minute"),
+)
+"""How many letters went to a mail server in the minute that begins at `minute`, kept for a day, where a day has a limit."""

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+# Each limit with its source; all read on 2026-11-28. A day is the last 24 hours with all of them.
 PROVIDERS: Final[Mapping[str, Mapping[str, Any]]] = {
-    # Three connections and 30 messages a minute for a mailbox, besides 10,000 recipients a day:
-    # https://learn.microsoft.com/en-us/exchange/troubleshoot/send-emails/smtp-submission-improvements
-    "exchange_online": {"host": "smtp.office365.com", "port": 587, "security": "starttls", "rate": "30/min", "connections": 3},
-    # No rate is published; beyond its peak it answers 450 4.2.1, and letters wait. 10,000 messages a day for a sending user:
+    # 30 messages a minute and 10,000 recipients in 24 hours for a mailbox:
+    # https://learn.microsoft.com/en-us/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits
+    # and three connections: https://learn.microsoft.com/en-us/exchange/troubleshoot/send-emails/smtp-submission-improvements
+    "exchange_online": {
+        "host": "smtp.office365.com", "port": 587, "security": "starttls", "rate": ("30/min", "10000/day"), "connections": 3,
+    },
+    # To recipients inside the organisation alone, with no limit on messages or recipients; the rate is ours:
+    # https://learn.microsoft.com/en-us/exchange/mail-flow-best-practices/high-volume-mails-m365
+    "exchange_hve": {"host": "smtp.hve.mx.microsoft", "port": 587, "security": "starttls", "rate": ("10/s",), "connections": 4},
+    # 10,000 messages in 24 hours for a sending user. No rate is published; beyond its peak it answers 450 4.2.1, and letters wait:
     # https://support.google.com/a/answer/2956491
-    "google_relay": {"host": "smtp-relay.gmail.com", "port": 587, "security": "starttls", "rate": "10/s", "connections": 4},
-    # A new account out of the sandbox starts at 14 letters a second; the host depends on the region:
+    "google_relay": {
+        "host": "smtp-relay.gmail.com", "port": 587, "security": "starttls", "rate": ("10/s", "10000/day"), "connections": 4,
+    },
+    # Published are 1 a second and 200 in 24 hours for the sandbox, from which only verified addresses can be mailed; what an account has
+    # outside of it is its own (console, account dashboard), and usually begins with the numbers here. The host depends on the region:
     # https://docs.aws.amazon.com/ses/latest/dg/quotas.html
-    "ses": {"port": 587, "security": "starttls", "rate": "14/s", "connections": 10},
-}
+    "ses": {"port": 587, "security": "starttls", "rate": ("14/s", "50000/day"), "connections": 10},
+}  # fmt: skip
 """Provider → the settings of `[mail.smtp]` that it implies."""

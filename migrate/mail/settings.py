@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from migrate.mail.addresses import wire
 from migrate.mail.headers import checked_address, checked_mailbox, encode_mailbox, mailbox
 from migrate.mail.providers import PROVIDERS
+from migrate.mail.rates import USUAL, Rates, checked
 from migrate.settings import Settings
 
-_RATE: Final = re.compile(r"(?P<letters>[1-9][0-9]{0,6})/(?P<unit>s|min|h)")
-_SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
 
-
-def _rate(value: str) -> str:
-    if not _RATE.fullmatch(value):
-        raise ValueError(f"{value!r} is no rate; write letters per time, such as '10/s', '600/min' or '3600/h'")
-    return value
+def _listed(value: Any) -> Any:
+    """One rate is a list of one."""
+    return [value] if isinstance(value, str) else value
 
 
 class MaildirSettings(Settings):
@@ -31,9 +27,10 @@ class MaildirSettings(Settings):
 
 
 class SmtpSettings(Settings):
-    """`[mail.smtp]`. `timeout` is seconds for each answer of the server; `provider` sets what is not set here."""
+    """`[mail.smtp]`. `timeout` is seconds for each answer of the server; `provider` sets what is not set here; of several `rate` the
+    narrowest holds."""
 
-    provider: Literal["exchange_online", "google_relay", "ses"] | None = None
+    provider: Literal["exchange_online", "exchange_hve", "google_relay", "ses"] | None = None
     host: str = Field(min_length=1)
     port: int = Field(587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
@@ -42,7 +39,7 @@ class SmtpSettings(Settings):
     password: SecretStr | None = None
     ca_file: Path | None = None
     timeout: float = Field(60, gt=0, le=3600)
-    rate: Annotated[str, AfterValidator(_rate)] = "10/s"
+    rate: Annotated[tuple[Annotated[str, AfterValidator(checked)], ...], Field(min_length=1), BeforeValidator(_listed)] = (USUAL,)
     connections: int = Field(4, ge=1, le=100)
 
     @model_validator(mode="before")
@@ -68,10 +65,14 @@ class SmtpSettings(Settings):
         return self
 
     @property
-    def letters_per_second(self) -> float:
-        found = _RATE.fullmatch(self.rate)
-        assert found  # validated
-        return int(found["letters"]) / _SECONDS[found["unit"]]
+    def rates(self) -> Rates:
+        """The narrowest of `rate`."""
+        return Rates.of(self.rate)
+
+    @property
+    def server(self) -> str:
+        """The name under which the ledger counts what goes to this server."""
+        return f"{self.host}:{self.port}"
 
 
 def _is_loopback(host: str) -> bool:

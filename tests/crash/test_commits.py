@@ -1,4 +1,4 @@
-"""A whole `run` killed at every commit it makes, on each database: the lock, the record, the pace, claims, settlements, the end."""
+"""A whole `run` killed at every commit it makes, on each database: the lock, the record, the rate limiter, claims, settlements, the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Four senders at one outbox, two of them killed midway: no letter twice, none forgotten, and one pace for all."""
+"""Four senders at one outbox, two of them killed midway: no letter twice, none forgotten, and one rate for all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def assert_each_once(office: Office, server: ScriptedSmtp, people: int) -> str:
     return f"{people} letters, {len(got)} accepted by the server, none twice; {states.count('sent')} sent, {uncertain} uncertain"
 
 
-def assert_the_pace_was_kept(arrived: list[float], slow: float, fast: float) -> str:
+def assert_the_rate_was_kept(arrived: list[float], slow: float, fast: float) -> str:
     """Neither slower nor faster than these shares of the rate."""
     found = (len(arrived) - 1) / (max(arrived) - min(arrived))
     assert slow <= found / RATE <= fast
@@ -77,7 +77,7 @@ def test_four_senders_two_of_them_killed_midway(
             sender.kill()
         said = [sender.communicate(timeout=100) for sender in senders]
         assert [sender.returncode for sender in senders] == [0, -signal.SIGKILL, 0, -signal.SIGKILL], said
-        paced = assert_the_pace_was_kept(arrived, slow, fast)
+        paced = assert_the_rate_was_kept(arrived, slow, fast)
         request.node.user_properties.append(("counted", f"{database}: {assert_each_once(office, server, RATE * seconds)}; {paced}"))
 
 

@@ -63,9 +63,9 @@ def queue(scene: Scene, count: int, domain: str = "example.com") -> None:
 
 
 def delivered(scene: Scene, composer: Composer, office: PostOffice, **options: Any) -> Delivered:
-    usual: dict[str, Any] = {"pace": None, "clock": lambda: NOW, "bounce_days": 90, "retrying": AT_ONCE}
+    usual: dict[str, Any] = {"limiter": None, "clock": lambda: NOW, "bounce_days": 90, "retrying": AT_ONCE}
     usual |= options
-    return deliver(scene.worker("w"), composer, office, usual.pop("pace"), usual.pop("clock"), **usual)
+    return deliver(scene.worker("w"), composer, office, usual.pop("limiter"), usual.pop("clock"), **usual)
 
 
 def states(scene: Scene) -> dict[str, int]:

@@ -9,13 +9,14 @@ from delivery.post_office import AT_ONCE, LATER, NEVER, TAKEN, PostOffice, deliv
 from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA
 
-from migrate.delivery import Pace, Stop
+from migrate.delivery import RateLimiter, Stop
 from migrate.delivery.desk import Desk
 from migrate.delivery.processor import Processor
 from migrate.delivery.sender import Round, Sender
 from migrate.delivery.trouble import Trouble
 from migrate.mail.compose import Composer
 from migrate.mail.letters import Letter
+from migrate.mail.rates import Rates
 from migrate.mail.transport import Receipt
 
 
@@ -39,11 +40,11 @@ def many_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sender, "_wanted", lambda self, at_once: at_once)
 
 
-def sender(scene: Scene, composer: Composer, office: PostOffice, pace: Pace | None = None) -> Sender:
+def sender(scene: Scene, composer: Composer, office: PostOffice, limiter: RateLimiter | None = None) -> Sender:
     desk = Desk(scene.worker(), lambda: NOW)
     return Sender(
         Round(
-            claims=scene.worker(), desk=desk, composer=composer, transport=office, pace=pace, clock=lambda: NOW, stop=Stop(),
+            claims=scene.worker(), desk=desk, composer=composer, transport=office, limiter=limiter, clock=lambda: NOW, stop=Stop(),
             trouble=Trouble(), watch=lambda _: None, retrying=AT_ONCE, processor=Processor(), bounce_days=90, until_empty=False,
         )
     )  # fmt: skip
@@ -108,12 +109,12 @@ def test_there_is_one_letter_in_hand_unless_a_commit_takes_longer_than_several(s
 
 def test_no_more_letters_are_taken_in_hand_than_there_are_slots_that_have_come(scene: Scene, composer: Composer) -> None:
     now = [NOW]
-    pace = Pace(scene.ledger, "mail.example:25", 10, clock=lambda: now[0])
-    this = sender(scene, composer, Announcing(), pace)
-    assert this._due(pace, 16) == 1
+    limiter = RateLimiter(scene.ledger, "mail.example:25", Rates.of(["10/s"]), clock=lambda: now[0])
+    this = sender(scene, composer, Announcing(), limiter)
+    assert this._due(limiter, 16) == 1
     now[0] = NOW + timedelta(seconds=0.35)
-    assert this._due(pace, 16) == 4
-    assert this._due(pace, 2) == 2
+    assert this._due(limiter, 16) == 4
+    assert this._due(limiter, 2) == 2
     assert len(this._slots) == 5
 
 
@@ -132,8 +133,8 @@ def test_a_letter_is_never_sent_before_its_slot_however_many_are_in_hand(
     sent_at: list[datetime] = []
     office = Announcing()
     office.answer = lambda _: sent_at.append(now[0]) or TAKEN  # type: ignore[func-returns-value]
-    pace = Pace(scene.ledger, "mail.example:25", 20, clock=lambda: now[0])
-    assert delivered(scene, composer, office, pace=pace).sent == 12
+    limiter = RateLimiter(scene.ledger, "mail.example:25", Rates.of(["20/s"]), clock=lambda: now[0])
+    assert delivered(scene, composer, office, limiter=limiter).sent == 12
     assert all(at >= NOW + n * timedelta(seconds=1 / 20) for n, at in enumerate(sent_at))
     assert sent_at[-1] <= NOW + timedelta(seconds=1)
 

@@ -15,7 +15,7 @@ from mail.scripted_smtp import ScriptedSmtp
 from office import Office, body
 
 from migrate import job, start
-from migrate.delivery import pace
+from migrate.delivery import rate_limiter
 from migrate.ledger import lock
 
 HOUR = timedelta(hours=1)
@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine, clock_from = Machine(), start.clock_from
     for part in (job, start):
         monkeypatch.setattr(part, "clock_from", lambda as_of: clock_from(as_of) if as_of else machine)
-    for part in (lock, pace):
+    for part in (lock, rate_limiter):
         monkeypatch.setattr(part, "_now", machine)
     return machine
 

@@ -12,7 +12,7 @@ from crash.doomed import start
 from crash.killer import wait_until
 from office import Office
 
-from migrate.ledger.schema import account, letter, pace
+from migrate.ledger.schema import account, letter, rate_slot
 
 _WAITING = {
     "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
@@ -36,7 +36,7 @@ def test_a_run_that_a_deadlock_broke_off_records_all_the_same(database: str, off
     office.write()
     with books(office) as other:
         # What a server has done most work for survives.
-        other.execute(sa.insert(pace), [{"server": f"s{n}", "next_at": datetime(2024, 1, 1, tzinfo=UTC)} for n in range(500)])
+        other.execute(sa.insert(rate_slot), [{"server": f"s{n}", "next_at": datetime(2024, 1, 1, tzinfo=UTC)} for n in range(500)])
         anns = sa.select(account.c.email).where(account.c.account_id == "ann").scalar_subquery()
         other.execute(sa.update(letter).where(letter.c.address == anns).values(reference=letter.c.reference))
         process = start(office.folder, "run", "--as-of", "2024-01-03T06:00", "--json")

@@ -152,7 +152,7 @@ def test_a_provider_that_is_known_needs_no_host(tmp_path: Path) -> None:
     hired(office, 90)
     office.write()
     done = office.migrate("dry-run", "--as-of", T30)
-    assert "90 letters at 30/min: done about " in done.out
+    assert "90 letters at 30/min and 10,000/day: done about " in done.out
 
 
 def test_a_run_that_is_terminated_while_it_reads_leaves_nothing_behind(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM while a delivery waits for a mail server, for the pace, for the ledger: it ends at once, with nothing uncertain."""
+"""SIGTERM while a delivery waits for a mail server, for the rate limiter, for the ledger: it ends at once, with nothing uncertain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from journeys.test_two_runs import nobody_reads
 from mail.scripted_smtp import DROP, HANG, ScriptedSmtp
 from office import Office
 
-from migrate.ledger.schema import pace
+from migrate.ledger.schema import rate_slot
 
 SOON = 6.0
 """Seconds: two looks at the ledger, the reports of a run, and a busy machine. What is waited for here would take a minute and more."""
@@ -75,7 +75,7 @@ def test_while_nobody_listens_where_the_server_should_be(office: Office) -> None
     assert_ends_soon(office, process)
 
 
-def test_while_the_pace_is_kept(office: Office) -> None:
+def test_while_the_rate_is_kept(office: Office) -> None:
     hired(office, 8)
     with ScriptedSmtp() as server:
         by_smtp(office, server.port, rate="1/min")
@@ -86,14 +86,14 @@ def test_while_the_pace_is_kept(office: Office) -> None:
 
 @contextmanager
 def locked(office: Office) -> Iterator[None]:
-    """Somebody holds what a delivery has to write: on SQLite the file, on a server the pace."""
+    """Somebody holds what a delivery has to write: on SQLite the file, on a server the rate's row."""
     if office.ledger.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(office.folder / "migrate.db", isolation_level=None, timeout=30)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
     else:
         with books(office) as other:
-            other.execute(sa.select(pace).with_for_update())
+            other.execute(sa.select(rate_slot).with_for_update())
             yield
 
 

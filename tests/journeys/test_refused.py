@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import email
+import socket
 import sqlite3
 from collections import Counter
+from datetime import date, timedelta
 
 import pytest
 from crash.killer import taken
@@ -89,6 +92,119 @@ def test_a_block_of_dead_accounts_keeps_no_living_one_from_a_letter(office: Offi
     assert (facts["letters"]["sent"], facts["letters"]["failed"], facts["letters"]["queued"]) == (30, 250, 0)
     assert {row["account_id"] for row in office.report("notices") if row["state"] == "sent"} == {f"u{n}" for n in range(250, 280)}
     assert marked(office) == 250
+
+
+class PerAddress(ScriptedSmtp):
+    """Answers RCPT by who it is for; to one connection at a time."""
+
+    def __init__(self, dead: str, says: str) -> None:
+        super().__init__()
+        self._dead, self._says = dead, says
+
+    def _answer(self, line: socket.socket, verb: str) -> bool:
+        if verb == "rcpt" and f"<{self._dead}" in self.lines[-1]:
+            line.sendall(self._says.encode() + b"\r\n")
+            return False
+        return super()._answer(line, verb)
+
+
+def day_of_cron(office: Office, day: date) -> list[int]:
+    """A day as docs/operate.md has cron live it: a run at 06:30, `send` each hour from 9 to 17, a look at noon; their exit codes."""
+    codes = [office.migrate("run", "--quiet", "--as-of", f"{day}T06:30").code]
+    for hour in range(9, 18):
+        codes.append(office.migrate("send", "--quiet", "--as-of", f"{day}T{hour:02}:00").code)
+        if hour == 12:
+            assert office.migrate("status", "--max-age", "26h", "--as-of", f"{day}T12:00").code == 0
+    return codes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("what", "said", "connections"),
+    [("reminders", QUOTA[0], 4), ("reminders", QUOTA[1], 1), ("confirmations", QUOTA[0], 4), ("confirmations", QUOTA[1], 1)],
+)
+def test_260_people_and_a_quota_of_40_a_day_by_the_documented_cron_lines(what: str, said: str, connections: int, office: Office) -> None:
+    hired(office, 260)
+    first = date(2024, 1, 2)
+    if what == "confirmations":
+        office.run(f"{first - timedelta(days=1)}T06:30", "--no-send")
+        for n in range(260):
+            office.change(f"u{n:03}", mfa="totp")
+    got: Counter[str] = Counter()
+    for days in range(10):
+        day = first + timedelta(days=days)
+        with ScriptedSmtp(dot=[*["250 2.0.0 queued"] * 40, *[said] * 2000]) as server:
+            by_smtp(office, server.port, connections=connections)
+            office.safety += "\nmax_changes = 1.0"
+            office.write()
+            codes = day_of_cron(office, day)
+            taken_by, refused = taken_at(server, 40)
+        got += taken_by
+        over = sum(got.values()) < 260
+        assert set(codes) == ({6} if over else set(codes) & {0, 6}), (day, codes)
+        # One streak when the quota is reached, and one letter for each start after it.
+        assert refused <= 10 + connections + 9 * over, (day, refused)
+        assert marked(office) == 0
+        assert {state for state, _ in attempts(office) if state != "withdrawn"} <= {"sent", "queued"}
+    assert (len(got), set(got.values())) == (260, {1})
+    assert attempts(office)["sent", 1] == 260
+    assert office.migrate("ledger", "check").code == 0
+
+
+def taken_at(server: ScriptedSmtp, quota: int) -> tuple[Counter[str], int]:
+    """Who got a letter within the quota, and how many were refused beyond it."""
+    refused = max(0, len(server.messages) - quota)
+    del server.messages[quota:]
+    return taken(server), refused
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("says", "days_before"),
+    [("550 5.1.1 no such user", [30, 14, 7, 3, 1]), ("550 Unrouteable address", [30, 3, 1]), ("450 4.1.1 unknown local recipient", [1])],
+)
+def test_30_living_people_behind_250_dead_accounts_get_every_stage_on_its_day(says: str, days_before: list[int], office: Office) -> None:
+    for n in range(250):
+        office.hire(f"dead{n:03}", "sms")
+    for n in range(30):
+        office.hire(f"living{n:02}", "sms")
+    office.more = f"[schedule]\ndays_before = {days_before}\ndays_after = [0]"
+    for before in [*days_before, 0]:
+        day, stage = date(2024, 2, 1) - timedelta(days=before), f"T-{before}" if before else "T+0"
+        with PerAddress("dead", says) as server:
+            by_smtp(office, server.port, connections=1)
+            office.write()
+            day_of_cron(office, day)
+            letters = [email.message_from_bytes(message) for message in server.messages]
+        told = Counter(letter["To"] for letter in letters if letter["X-Migrate-Occasion"] == stage)
+        assert (len(letters), len(told), set(told.values())) == (30, 30, {1}), stage
+        assert all(to.startswith("living") for to in told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "kind", "stage"), [(date(2024, 1, 2), "reminder", "T-30"), (date(2024, 1, 28), "final_reminder", "T-3")])
+def test_a_sender_refused_for_three_days_and_then_mended_by_the_documented_cron_lines(
+    first: date, kind: str, stage: str, office: Office
+) -> None:
+    hired(office, 60)
+    office.more = "[schedule]\ndays_before = [30, 3]\ndays_after = []"
+    got: Counter[str] = Counter()
+    for days in range(5):
+        refused = days < 3
+        with ScriptedSmtp(**({"rcpt": SENDER} if refused else {})) as server:
+            by_smtp(office, server.port)
+            office.write()
+            codes = day_of_cron(office, first + timedelta(days=days))
+            if not refused:
+                got += Counter(email.message_from_bytes(message)["To"] for message in server.messages)
+        assert marked(office) == 0
+        assert not refused or set(codes) == {6}
+        assert {state for state, tries in attempts(office) if tries == (0 if state == "queued" else 1)} <= {"queued", "sent", "withdrawn"}
+    assert (len(got), set(got.values())) == (60, {1})
+    assert {row["last_notice"] for row in office.report("accounts")} == {f"{kind} {stage}"}
+    assert {row["last_notice_state"] for row in office.report("accounts")} == {"sent"}
 
 
 def test_connections_that_are_one_too_many_close_and_no_letter_loses_a_try(office: Office) -> None:

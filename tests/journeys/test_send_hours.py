@@ -220,4 +220,4 @@ def test_a_dry_run_foretells_along_the_hours(office: Office) -> None:
     office.write()
     said = office.migrate("dry-run", "--as-of", "2024-01-05T17:00").out
     # An hour is left on Friday for 60 of the 121 letters.
-    assert "121 letters at 1/min: done about 2024-01-08 09:01." in said
+    assert "121 letters at 1/min: done on Monday, 8 January." in said

@@ -7,6 +7,7 @@ from mail.post import mail
 from pydantic import ValidationError
 
 from migrate.mail.providers import PROVIDERS
+from migrate.mail.rates import Rates
 from migrate.mail.settings import SmtpSettings
 
 
@@ -41,10 +42,27 @@ def test_a_sender_that_is_no_mailbox_is_refused(sender: str) -> None:
 
 @pytest.mark.parametrize(("rate", "per_second"), [("10/s", 10.0), ("600/min", 10.0), ("1800/h", 0.5)])
 def test_a_rate_is_letters_in_a_time(rate: str, per_second: float) -> None:
-    assert smtp(rate=rate).letters_per_second == per_second
+    assert smtp(rate=rate).rates == Rates(per_second, None, f"{int(rate.split('/')[0]):,}/{rate.split('/')[1]}")
 
 
-@pytest.mark.parametrize("rate", ["10", "0/s", "10/day", "-1/s", "ten/s", "1.5/s"])
+@pytest.mark.parametrize(
+    ("rate", "narrowest"),
+    [
+        (["30/min", "10000/day"], Rates(0.5, 10_000, "30/min and 10,000/day")),
+        (["10/s", "3600/h", "2000/day", "500/day"], Rates(1, 500, "10/s and 3,600/h and 2,000/day and 500/day")),
+        ("40/day", Rates(10, 40, "40/day")),
+    ],
+)
+def test_of_several_rates_the_narrowest_holds(rate: str | list[str], narrowest: Rates) -> None:
+    assert smtp(rate=rate).rates == narrowest
+
+
+def test_no_rate_at_all_is_refused() -> None:
+    with pytest.raises(ValidationError, match="rate"):
+        smtp(rate=[])
+
+
+@pytest.mark.parametrize("rate", ["10", "0/s", "0/day", "10/days", "-1/s", "ten/s", "1.5/s"])
 def test_a_rate_that_is_none_says_how_to_write_one(rate: str) -> None:
     with pytest.raises(ValidationError, match="'600/min'"):
         smtp(rate=rate)
@@ -89,15 +107,28 @@ def test_the_password_shows_neither_in_the_settings_nor_in_their_errors() -> Non
 def test_a_provider_sets_what_is_not_set(provider: str) -> None:
     theirs = dict(PROVIDERS[provider])
     made = SmtpSettings.model_validate({"provider": provider, "host": "relay.example.com", "rate": "7/s"})
-    assert (made.host, made.rate) == ("relay.example.com", "7/s")
+    assert (made.host, made.rate) == ("relay.example.com", ("7/s",))
     assert (made.port, made.security, made.connections) == (theirs["port"], theirs["security"], theirs["connections"])
 
 
 def test_every_provider_that_may_be_named_is_known_and_its_values_are_settings() -> None:
     named = get_args(get_args(SmtpSettings.model_fields["provider"].annotation)[0])
     assert set(named) == set(PROVIDERS)
-    assert SmtpSettings.model_validate({"provider": "exchange_online"}).letters_per_second == 0.5
     assert {key for values in PROVIDERS.values() for key in values} <= set(SmtpSettings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("provider", "host", "per_second", "per_day"),
+    [
+        ("exchange_online", "smtp.office365.com", 0.5, 10_000),
+        ("exchange_hve", "smtp.hve.mx.microsoft", 10, None),
+        ("google_relay", "smtp-relay.gmail.com", 10, 10_000),
+        ("ses", "email-smtp.eu-west-1.amazonaws.com", 14, 50_000),
+    ],
+)
+def test_a_provider_has_its_documented_limits(provider: str, host: str, per_second: float, per_day: int | None) -> None:
+    made = SmtpSettings.model_validate({"provider": provider} | ({"host": host} if provider == "ses" else {}))
+    assert (made.host, made.port, made.rates.per_second, made.rates.per_day) == (host, 587, per_second, per_day)
 
 
 def test_a_provider_nobody_knows_is_refused() -> None:
