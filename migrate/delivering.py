@@ -57,7 +57,9 @@ def deliver_waiting(
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, lease, config.campaign.zone)
         now = clock()
-        watch("queued", claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now)))
+        closed_until = hours.closed_until(now)
+        only_confirmations, ending_by = now >= stale_at or closed_until is not None, None if now >= stale_at else closed_until
+        watch("queued", claims.waiting(now, only_confirmations=only_confirmations, ending_by=ending_by))
         delivered = deliver(
             claims,
             composer,
@@ -73,8 +75,9 @@ def deliver_waiting(
             number=number,
             watch=lambda more: watch("deliver", more),
         )
-    if clock() >= stale_at:
-        with ledger.read() as connection:
+    with ledger.read() as connection:
+        delivered.too_late = outbox.too_late(connection, (sender,), now)
+        if clock() >= stale_at:
             delivered.stale = outbox.reminders_waiting(connection, campaign_id)
     return delivered
 
@@ -108,3 +111,9 @@ def letters_of(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str)
         "withdrawn": withdrawn,
         "queued": queued,
     }
+
+
+def too_late_in(ledger: Ledger, recorded: Run, sender: str) -> int:
+    """How many letters this run, and its delivery, withdrew past their end that had never been tried."""
+    with ledger.read() as connection:
+        return outbox.too_late(connection, (recorded.run_id, sender), recorded.started_at)

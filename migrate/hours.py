@@ -52,6 +52,17 @@ class Hours:
         """Whether letters may go at an instant."""
         return self.next_window(now).opens <= now
 
+    def closed_until(self, now: datetime) -> datetime | None:
+        """Until when letters wait at an instant (UTC); None inside the hours. A letter that ends by then waits for nothing: late at night
+        beats never (design §7)."""
+        window = self.next_window(now)
+        return window.opens if now < window.opens else None
+
+    def waits(self, now: datetime, ends: datetime | None) -> bool:
+        """Whether a letter that is too late at `ends` (None: never) waits for the hours at an instant."""
+        opens = self.closed_until(now)
+        return opens is not None and (ends is None or opens < ends)
+
     def next_open(self, now: datetime) -> datetime:
         """The first instant from now on at which letters may go (UTC)."""
         return max(self.next_window(now).opens, now.astimezone(UTC))

@@ -22,7 +22,7 @@ from migrate import approval, guards, image, review, status, stops
 from migrate.addressing import judge
 from migrate.ahead import meanwhile
 from migrate.config import Config
-from migrate.delivering import HURRY, Watch, deliver_waiting, letters_of, outbox_of, smtp_of, unwatched, waiting_until
+from migrate.delivering import HURRY, Watch, deliver_waiting, letters_of, outbox_of, smtp_of, too_late_in, unwatched, waiting_until
 from migrate.delivery import Clock, Delivered, Stop, Waiting, workers
 from migrate.directory import mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
@@ -65,7 +65,8 @@ class Result:
         codes = [error.exit_code for error in self.stopped]
         if 4 in codes or 6 in codes:
             return min(codes)
-        return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] else 0
+        missed = self.facts["waiting"]["too_long"] or self.facts["too_late"]
+        return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or missed else 0
 
 
 class Stopped(GuardError):  # noqa: N818 - what happened to a run, like `Result`
@@ -131,6 +132,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
         delivered = deliver_waiting(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, told, config, now)
         facts |= told_of(approved) | {"letters": letters_of(ledger, recorded, delivered, sender), "stale": delivered.stale}
+        facts |= {"outside_hours": delivered.outside_hours, "too_late": too_late_in(ledger, recorded, sender)}
         facts |= {"waiting": None, "evidence": None}
         try:
             with already_done(facts):

@@ -59,7 +59,7 @@ def write_reports(
         facts["evidence"] = str(written.folder) if written else None
 
         def complete(connection: sa.Connection) -> None:
-            known = {name: facts[name] for name in ("letters", "stale", "waiting")} | {LAST_EVENT: last_event}
+            known = {name: facts[name] for name in ("letters", "stale", "outside_hours", "too_late", "waiting")} | {LAST_EVENT: last_event}
             runs.count(connection, recorded.seq, {**recorded.counts, **known})
             runs.complete(
                 connection,

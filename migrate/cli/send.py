@@ -26,7 +26,7 @@ def send(
 ) -> int:
     """Only deliver what is queued."""
     from migrate.cli.progress import watching
-    from migrate.cli.summary import tell_waiting
+    from migrate.cli.summary import tell_ended, tell_waiting
     from migrate.job import send as send_job
     from migrate.monitoring import reported
 
@@ -37,7 +37,8 @@ def send(
         with watching(console, config, moment) as watch:
             delivered, now, waiting = send_job(config, moment, watch, processes=workers, until_empty=until_empty)
         counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": now["queued"]}
-        facts = {"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale, "waiting": waiting.facts()}
+        facts = {"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale}
+        facts |= {"outside_hours": delivered.outside_hours, "too_late": delivered.too_late, "waiting": waiting.facts()}
         code = _exit_code(delivered, waiting)
         ended(code, facts)
     console.result(facts)
@@ -50,6 +51,7 @@ def send(
             "yellow",
         )
     # A stale directory keeps letters back whatever the hours.
+    tell_ended(console, facts)
     tell_waiting(console, waiting.facts() | ({"until": None} if delivered.stale else {}), config.campaign)
     if delivered.stopped:
         print(f"Error: {delivered.stopped}", file=sys.stderr)
@@ -61,4 +63,4 @@ def _exit_code(delivered: Delivered, waiting: Waiting) -> int:
         return 128 + delivered.signal
     if delivered.stopped:
         return delivered.stopped.exit_code
-    return 5 if delivered.failed or delivered.uncertain or waiting.too_long else 0
+    return 5 if delivered.failed or delivered.uncertain or delivered.too_late or waiting.too_long else 0

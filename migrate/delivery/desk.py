@@ -75,8 +75,18 @@ class Desk:
 
     def only_confirmations(self, now: datetime) -> bool:
         """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
-        stale = self._stale_at is not None and now >= self._stale_at
-        return stale or (self._hours is not None and not self._hours.open_at(now))
+        return self._stale(now) or self._closed_until(now) is not None
+
+    def ending_by(self, now: datetime) -> datetime | None:
+        """Until when letters wait for the send hours: those that end by then go all the same. None while they wait for nothing, or for
+        a fresh read."""
+        return None if self._stale(now) else self._closed_until(now)
+
+    def _stale(self, now: datetime) -> bool:
+        return self._stale_at is not None and now >= self._stale_at
+
+    def _closed_until(self, now: datetime) -> datetime | None:
+        return self._hours.closed_until(now) if self._hours else None
 
     def trade(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         """Settle letters and be given up to so many others, all committed; fewer or none if no more may be sent now.
@@ -124,12 +134,12 @@ class Desk:
 
     def _commit(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         now = self._clock()
-        alone = self.only_confirmations(now)
+        alone, ending_by = self.only_confirmations(now), self.ending_by(now)
 
         def once() -> list[ClaimedLetter]:
             if self._stop.asked and not settled:
                 return []
             still_wanted = 0 if self._stop.asked else wanted
-            return self._claims.settle_and_claim(settled, now, still_wanted, only_confirmations=alone)[0]
+            return self._claims.settle_and_claim(settled, now, still_wanted, only_confirmations=alone, ending_by=ending_by)[0]
 
         return list(self._retrying(once))

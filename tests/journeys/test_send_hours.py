@@ -134,7 +134,9 @@ def test_explain_names_the_first_day_on_which_a_letter_can_go(office: Office) ->
     assert next_on("2024-01-05T18:00") == {"stage": "T-30", "on": "2024-01-08"}
     # By the morning after, the newer stage is due.
     assert next_on("2024-01-24T18:00") == {"stage": "T-7", "on": "2024-01-25"}
-    assert next_on("2024-01-31T18:00") == {"stage": "T+0", "on": "2024-02-01"}
+    # The hours begin again only after the cutoff: it would go at once.
+    assert next_on("2024-01-31T18:00") == {"stage": "T-1", "on": "2024-01-31"}
+    assert next_on("2024-02-01T00:00") == {"stage": "T+0", "on": "2024-02-01"}
 
 
 def test_a_letter_that_waited_through_a_send_day_is_exit_5_until_it_goes(office: Office) -> None:
