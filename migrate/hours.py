@@ -15,6 +15,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 WHOLE_DAY: Final = 24 * 60
+_WEEK: Final = 7
 _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -35,6 +36,11 @@ class Hours:
     begins: int
     ends: int
     zone: ZoneInfo
+
+    @property
+    def always(self) -> bool:
+        """Whether letters may go at any time."""
+        return len(self.days) == _WEEK and (self.begins, self.ends) == (0, WHOLE_DAY)
 
     def sends_on(self, day: date) -> bool:
         """Whether letters may go on a calendar day."""

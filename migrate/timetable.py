@@ -35,8 +35,10 @@ _VALUE: Final = r"(?:\*|\d+(?:-\d+)?|[a-z]{3}(?:-[a-z]{3})?)(?:/\d+)?"
 _FIELD: Final = re.compile(rf"{_VALUE}(?:,{_VALUE})*", re.IGNORECASE)
 _SETTING: Final = re.compile(r"\w+\s*=")
 _CRON_TZ: Final = re.compile(r"CRON_TZ\s*=\s*(\S*)\s*")
-_USUAL: Final = 6 * 60 + 30
 _COMMANDS: Final = ("run", "send")
+_FIELDS: Final = 5
+_WRITE: Final = "write five fields as in '30 6 * * mon-fri'"
+_USUAL: Final = 6 * 60 + 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ class Line:
 class Fate:
     """What would become of a stage: when it is sent (UTC), and how many days after its own; or None, and why it is `lost`.
 
-    `no_run`: none comes while it counts; `too_soon`: less than the minimum gap after the stage before; `newer_stage`: its letter waits until
-    the next stage takes its place; `past_cutoff`: until the cutoff; `waits`: nothing sends it. `outside_hours`: no window was left.
+    `no_run`: none comes while it counts; `too_soon`: less than the minimum gap after the stage before; `newer_stage`: its letter waits
+    until the next stage takes its place; `past_cutoff`: until the cutoff; `waits`: nothing sends it. `outside_hours`: no window was left.
     """
 
     stage: Stage
@@ -74,8 +76,8 @@ class Fate:
 
 
 def lines_of(text: str, zone: ZoneInfo) -> tuple[Line, ...]:
-    """The lines in the text of a crontab that start `migrate run` or `migrate send`, by the clock of the host's `zone`; by that of `CRON_TZ`
-    where it stands above them, or in front of one.
+    """The lines in the text of a crontab that start `migrate run` or `migrate send`, by the clock of the host's `zone`; by that of
+    `CRON_TZ` where it stands above them, or in front of one.
 
     A line without a command is a run. Comments, other settings and other commands are passed over. ValueError says what no cron takes.
     """
@@ -90,9 +92,8 @@ def lines_of(text: str, zone: ZoneInfo) -> tuple[Line, ...]:
                 zone = here
                 continue
         times, command = _divided(line)
-        name, delivers = _started(command)
-        if name:
-            found.append(Line(times, here, reads=name == "run", delivers=delivers))
+        if started := _started(command):
+            found.append(Line(_checked(times), here, reads="run" in started, delivers="send" in started or "--no-send" not in command))
     return tuple(found)
 
 
@@ -104,40 +105,51 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _divided(line: str) -> tuple[str, str]:
-    """The five fields of a line, and the command behind them."""
+    """The times of a line, and the command behind them."""
     if line.startswith("@"):
         word, _, command = line.partition(" ")
-        if word.lower() not in _NICKNAMES:
-            raise ValueError(f"{word} names no time of day; write five fields, as in '30 6 * * *'")
-        return _NICKNAMES[word.lower()], command
+        return word, command
     fields = line.split(None, 5)
-    times = " ".join(fields[:5])
-    if len(fields) < 5:
-        raise ValueError(f"{times!r} has {len(fields)} of the five fields: minute, hour, day of the month, month, day of the week")
-    if wrong := next((each for each in fields[:5] if not _FIELD.fullmatch(each)), None):
-        raise ValueError(f"{wrong!r} in {times!r} is no field of a crontab; five of them are written as in '30 6 * * mon-fri'")
+    return " ".join(fields[:5]), fields[5] if len(fields) > 5 else ""
+
+
+def _checked(times: str) -> str:
+    """The times as five fields; ValueError if no cron takes them."""
+    if times.startswith("@"):
+        if times.lower() not in _NICKNAMES:
+            raise ValueError(f"{times} names no time of day; {_WRITE}")
+        return _NICKNAMES[times.lower()]
+    fields = times.split()
+    if len(fields) < _FIELDS:
+        raise ValueError(f"{times!r} has {len(fields)} of the five fields minute, hour, day of the month, month, day of the week; {_WRITE}")
+    if wrong := next((each for each in fields if not _FIELD.fullmatch(each)), None):
+        raise ValueError(f"{wrong!r} in {times!r} is no field of a crontab; {_WRITE}")
     try:
         CronSim(times, datetime.now(UTC))
     except CronSimError as error:
-        raise ValueError(
-            f"{times!r}: {str(error).lower()}; the fields are minute, hour, day of the month, month, day of the week"
-        ) from None
-    return times, fields[5] if len(fields) > 5 else ""
+        raise ValueError(f"{times!r} has a {str(error).lower()}; {_WRITE}") from None
+    return times
 
 
-def _started(command: str) -> tuple[str | None, bool]:
-    """Which of our commands a line starts, `run` or `send`, and whether that delivers."""
-    if not command.strip():
-        return "run", True
+def _started(command: str) -> set[str]:
+    """Which of our commands a line starts, by the first word of one behind each `migrate`, or by the word alone."""
+
     try:
-        words = shlex.split(command, comments=False)
-    except ValueError:
+        lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+        lexer.whitespace_split, lexer.commenters = True, ""
+        words = list(lexer) or ["run"]
+    except ValueError:  # a quote that belongs to a larger command
         words = command.split()
-    ours = [number for number, word in enumerate(words) if PurePath(word).name == "migrate"]
-    if "&&" in words or ";" in words or ours:
-        words = words[ours[-1] + 1 :] if ours else []
-    name = next((word for word in words if word in _COMMANDS), None)
-    return name, "--no-send" not in words
+    if words[0] in _COMMANDS:
+        return {words[0]}
+    started, ours = set(), False
+    for word in words:
+        if PurePath(word).name == "migrate":
+            ours = True
+        elif ours and word in _COMMANDS:
+            started.add(word)
+            ours = False
+    return started
 
 
 def proposed(campaign: CampaignSettings, schedule: ScheduleSettings) -> Line:
@@ -155,7 +167,9 @@ def follow(
     Nothing but confirmations is delivered once the directory was read longer than `stale` ago. Stages of days before are taken as sent.
     """
     planned = stages(campaign, schedule)
-    begins = campaign.instant(max(campaign.today(now), min(campaign.opens, *(stage.on for stage in planned))))
+    if not planned:
+        return ()
+    begins = campaign.instant(max(campaign.today(now), campaign.opens))
     person = _Person(campaign, schedule, stale, planned, begins)
     at = begins - timedelta(minutes=1)
     while (following := _next(lines, at, person)) and following <= planned[-1].begins + AFTER:

@@ -50,13 +50,9 @@ def check(
     ctx: typer.Context,
     cron: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="LINE", help="A line of the crontab: say when each stage would go, and what would be late or lost. Repeatable."
-        ),
+        typer.Option(metavar="LINE", help="A line of the crontab, or all of it: say what would be late or lost. Repeatable."),
     ] = None,
-    zone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="With --cron: the zone of cron's clock (default: this machine's).")
-    ] = None,
+    zone: Annotated[str | None, typer.Option(metavar="ZONE", help="With --cron: the zone of its clock (default: this machine's).")] = None,
     first_rows: Annotated[bool, typer.Option("--quick", help="Look at the first rows of the directory, not at all of it.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,11 +20,11 @@ _LOCALTIME: Final = Path("/etc/localtime")
 _ZONES: Final = "zoneinfo/"
 _SAMPLE: Final = "30 6 * * *"
 _LOST: Final = {
-    "no_run": "no run comes while it counts",
-    "too_soon": "it comes too soon after the stage before, by [schedule] min_gap_days",
-    "newer_stage": "its letters wait until the next stage takes their place",
-    "past_cutoff": "its letters wait until the cutoff has come",
-    "waits": "nothing sends its letters",
+    "no_run": "no run comes while the stage counts",
+    "too_soon": "the stage before was sent less than [schedule] min_gap_days ago",
+    "newer_stage": "nothing sends the letters until the next stage takes their place",
+    "past_cutoff": "nothing sends the letters until the cutoff",
+    "waits": "nothing sends the letters",
 }
 
 
@@ -73,13 +72,10 @@ def lines_in(typed: Sequence[str], host: ZoneInfo) -> tuple[Line, ...]:
 
 def of_another_clock(config: Config, now: datetime) -> Iterator[str]:
     """A doubt if letters wait for send hours, and cron goes by another clock than they do."""
-    from migrate.schedule import ScheduleSettings
-
-    campaign, schedule, host = config.campaign, config.schedule, zone_of_host(None)
-    always, year = ScheduleSettings(), [now + timedelta(days=30 * month) for month in range(13)]
-    if (schedule.send_days, schedule.send_hours) != (always.send_days, always.send_hours) and any(
-        each.astimezone(host).utcoffset() != each.astimezone(campaign.zone).utcoffset() for each in year
-    ):
+    campaign, host = config.campaign, zone_of_host(None)
+    year = [now + timedelta(days=30 * month) for month in range(13)]
+    apart = any(each.astimezone(host).utcoffset() != each.astimezone(campaign.zone).utcoffset() for each in year)
+    if apart and not config.schedule.hours(campaign.zone).always:
         yield (
             f"cron's clock here is that of {_name(host)}, and [schedule] send_hours go by {campaign.timezone}: "
             f'`migrate check --cron "$(crontab -l)"` says whether every stage then goes on its day.'
@@ -87,41 +83,49 @@ def of_another_clock(config: Config, now: datetime) -> Iterator[str]:
 
 
 def judged(lines: Sequence[Line], config: Config, now: datetime) -> Iterator[Said]:
-    """What the lines make of every stage that is still to come: the facts and one word with the first, then what is wrong with them."""
+    """What the lines make of the stages that are still to come; the facts are with the first word."""
     from migrate.timetable import follow, proposed
 
     campaign, schedule, stale = config.campaign, config.schedule, timedelta(hours=config.safety.stale_hours)
     fates = follow(lines, campaign, schedule, stale, now)
-    facts = {"cron": [_told(fate) for fate in fates]}
-    good = [fate for fate in fates if fate.on_its_day]
-    written = ", ".join(f"{shlex.quote(line.times)} ({_name(line.zone)}) {'run' if line.reads else 'send'}" for line in lines)
-    yield Said("ok", f"{len(good)} of {len(fates)} stages that are still to come go on their day, by {written}", facts)
-    zone = campaign.zone
+    facts: dict[str, Any] = {"cron": [_told(fate) for fate in fates]}
+    by = ", ".join(f"{line.times!r} {'run' if line.reads else 'send'} ({_name(line.zone)})" for line in lines)
+    wrong = list(_amiss(fates, campaign.zone))
+    if not wrong:
+        yield Said("ok", f"{'every stage goes on its day' if fates else 'no stage is still to come'}, by {by}", facts)
+        return
+    for state, words in wrong:
+        yield Said(state, words, facts)
+        facts = {}
+    line = proposed(campaign, schedule)
+    better = _well(follow([line], campaign, schedule, stale, now))
+    if better > _well(fates):
+        them = "every stage goes" if better == len(fates) else f"{better} of {len(fates)} stages go"
+        yield Said(
+            "warning",
+            f"these lines are {by}. Write `CRON_TZ={campaign.timezone}` on a line of its own, and `{line.times}` before `migrate run` "
+            f"below it: then {them} on the day, inside the send hours. `man 5 crontab` says whether your cron knows CRON_TZ.",
+            facts,
+        )
+
+
+def _amiss(fates: Sequence[Fate], zone: ZoneInfo) -> Iterator[tuple[Literal["warning", "wrong"], str]]:
+    """Which stages are lost, late, or go outside the hours, and when."""
 
     def at(fate: Fate) -> str:
-        assert fate.sent_at is not None  # asked of what is sent
-        return f"{fate.sent_at.astimezone(zone):%A %Y-%m-%d %H:%M %Z}"
+        return f"{fate.sent_at.astimezone(zone):%A %Y-%m-%d %H:%M %Z}" if fate.sent_at else ""
 
-    lost = [f"{fate.stage.name} ({fate.stage.on}): {_LOST[fate.lost]}" for fate in fates if fate.lost]
-    late = [f"{fate.stage.name} by {_days(fate.days_late)} ({at(fate)})" for fate in fates if fate.days_late]
-    outside = [f"{fate.stage.name} ({at(fate)})" for fate in fates if fate.outside_hours]
-    if lost:
-        yield Said("wrong", f"lost: {'; '.join(lost)}.", {})
-    if late:
-        yield Said("warning", f"late: {', '.join(late)}.", {})
-    if outside:
-        yield Said("warning", f"outside the send hours, for none are left before the cutoff: {', '.join(outside)}.", {})
-    if lost or late or outside:
-        line = proposed(campaign, schedule)
-        better = [fate for fate in follow([line], campaign, schedule, stale, now) if fate.on_its_day and not fate.outside_hours]
-        if len(better) > sum(not fate.outside_hours for fate in good):
-            them = "every stage" if len(better) == len(fates) else f"{len(better)} of {len(fates)} stages"
-            yield Said(
-                "warning",
-                f"write `CRON_TZ={campaign.timezone}` on a line of the crontab, and `{line.times}` before `migrate run` below it: "
-                f"{them} would go on the day, inside the send hours. `man 5 crontab` says whether your cron knows CRON_TZ.",
-                {},
-            )
+    for lost, why in _LOST.items():
+        if those := [f"{fate.stage.name} ({fate.stage.on})" for fate in fates if fate.lost == lost]:
+            yield "wrong", f"lost: {', '.join(those)}; {why}."
+    if late := [f"{fate.stage.name} by {_days(fate.days_late)} ({at(fate)})" for fate in fates if fate.days_late]:
+        yield "warning", f"late: {', '.join(late)}."
+    if outside := [f"{fate.stage.name} ({at(fate)})" for fate in fates if fate.outside_hours]:
+        yield "warning", f"outside the send hours, for none are left before the cutoff: {', '.join(outside)}."
+
+
+def _well(fates: Sequence[Fate]) -> int:
+    return sum(fate.on_its_day and not fate.outside_hours for fate in fates)
 
 
 def _told(fate: Fate) -> dict[str, Any]:
