@@ -57,7 +57,8 @@ def dry_run(
             tell_stop(console, facts)
         _show(console, made, asked)
         now, stage, hours = made.rules.moment.now, made.rules.moment.stage, config.schedule.hours(config.campaign.zone)
-        foretell(console, facts["would_queue"], config, now, waits=hours.waits(now, stage.ends if stage else None))
+        shut = now if hours.closed_until(now) else hours.next_window(now).closes
+        foretell(console, facts["would_queue"], config, now, waits=hours.waits(shut, stage.ends if stage else None))
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
     if written.counts["reminders"] and not facts["stopped"]:
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")

@@ -223,3 +223,12 @@ def test_a_dry_run_foretells_along_the_hours(office: Office) -> None:
     said = office.migrate("dry-run", "--as-of", "2024-01-05T17:00").out
     # An hour is left on Friday for 60 of the 121 letters.
     assert "121 letters at 1/min: done about 2024-01-08 09:01." in said
+
+
+def test_a_dry_run_on_the_last_day_foretells_past_the_hours(office: Office) -> None:
+    for n in range(120):
+        office.hire(f"u{n:03}", "sms")
+    by_smtp(office, 9, rate="1/min")
+    office.write()
+    for as_of, done in (("2024-01-31T17:00", "19:01"), ("2024-01-31T19:00", "21:01")):
+        assert f"121 letters at 1/min: done about {done}." in office.migrate("dry-run", "--as-of", as_of).out
