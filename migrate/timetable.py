@@ -107,8 +107,8 @@ def _zone(name: str) -> ZoneInfo:
 def _divided(line: str) -> tuple[str, str]:
     """The times of a line, and the command behind them."""
     if line.startswith("@"):
-        word, _, command = line.partition(" ")
-        return word, command
+        word, *command = line.split(None, 1)
+        return word, "".join(command)
     fields = line.split(None, 5)
     return " ".join(fields[:5]), fields[5] if len(fields) > 5 else ""
 

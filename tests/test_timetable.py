@@ -59,6 +59,7 @@ def test_a_line_is_read_with_its_zone_and_the_command_that_it_starts() -> None:
         ("30 6 * * *", ["run"]),
         ("30 6 * * * run", ["run"]),
         ("0 9-17/2 * jan-mar mon,wed send", ["send"]),
+        ("@DAILY\tmigrate run", ["run"]),
         ("@daily root cd /srv/migrate && /usr/bin/flock -n lock .venv/bin/migrate --config c.toml run -q", ["run"]),
         ("5 7 * * 1-5 docker run --rm image migrate send --workers 2", ["send"]),
         ("5 7 * * 7 python -m migrate run; python -m migrate send", ["run"]),

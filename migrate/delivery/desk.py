@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from migrate.delivery.delivered import Clock
 from migrate.delivery.stop import Stop
 from migrate.errors import LedgerError
-from migrate.hours import Hours
+from migrate.hours import Hours, Window
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 
 Settled = tuple[ClaimedLetter, Settlement]
@@ -67,6 +67,7 @@ class Desk:
     ) -> None:
         self._claims, self._clock = claims, clock
         self._stale_at, self._hours = stale_at, hours
+        self._open: Window | None = None
         self._stop = stop or Stop()
         self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
@@ -86,7 +87,12 @@ class Desk:
         return self._stale_at is not None and now >= self._stale_at
 
     def _closed_until(self, now: datetime) -> datetime | None:
-        return self._hours.closed_until(now) if self._hours else None
+        if self._hours is None or (self._open and self._open.opens <= now < self._open.closes):
+            return None
+        opens = self._hours.closed_until(now)
+        # Kept while it lasts: to work it out takes a good part of what a letter does.
+        self._open = None if opens else self._hours.next_window(now)
+        return opens
 
     def trade(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         """Settle letters and be given up to so many others, all committed; fewer or none if no more may be sent now.
