@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from migrate.cli import crontab
 from migrate.cli.crontab import lines_in, zone_of_host
 from migrate.errors import ConfigError
 
-TOKYO = next(path for root in ("/usr/share/zoneinfo", "/usr/lib/zoneinfo") if (path := Path(root, "Asia", "Tokyo")).exists())
+TOKYO = Path(str(files("tzdata") / "zoneinfo" / "Asia" / "Tokyo"))
 
 
 @pytest.fixture
