@@ -60,11 +60,13 @@ def deliver_waiting(
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, lease, config.campaign.zone)
         now = clock()
-        ready = claims.waiting(now, only_confirmations=now >= stale_at or not hours.open_at(now))
+        closed_until = hours.closed_until(now)
+        only_confirmations, ending_by = now >= stale_at or closed_until is not None, None if now >= stale_at else closed_until
+        ready = claims.waiting(now, only_confirmations=only_confirmations, ending_by=ending_by)
         watch("queued", ready)
         with hurried.read() as connection:
-            # What may go outside the hours is confirmations, which do not wait.
-            foretold = forecast_of(config, connection, ready, now, waits=hours.open_at(now))
+            # What may go outside the hours does not wait for them.
+            foretold = forecast_of(config, connection, ready, now, waits=closed_until is None)
         if foretold.done_at:
             watch("done_at", int(foretold.done_at.timestamp()))
         delivered = deliver(
@@ -82,8 +84,9 @@ def deliver_waiting(
             number=number,
             watch=lambda more: watch("deliver", more),
         )
-    if clock() >= stale_at:
-        with ledger.read() as connection:
+    with ledger.read() as connection:
+        delivered.too_late = outbox.too_late(connection, (sender,), now)
+        if clock() >= stale_at:
             delivered.stale = outbox.reminders_waiting(connection, campaign_id)
     return delivered
 
@@ -96,14 +99,20 @@ def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, s
 
 def forecast_of(config: Config, connection: sa.Connection, letters: int, now: datetime, *, waits: bool = True) -> Forecast:
     """When so many letters will have gone, from an instant on; inside the send hours if they wait for them. Of a Maildir nothing is
-    foretold: it takes no time."""
+    foretold: it takes no time.
+
+    Letters that a closed window would keep past the cutoff go at night (`Hours.waits`).
+    """
     smtp = smtp_of(config)
     if smtp is None:
         return Forecast(letters)
-    hours = config.schedule.hours(config.campaign.zone) if waits else None
     now = now.astimezone(UTC)
+    hours = config.schedule.hours(config.campaign.zone)
+    shut = now if hours.closed_until(now) else hours.next_window(now).closes
+    ends = config.campaign.cutoff_at if now < config.campaign.cutoff_at else None
+    kept = hours if waits and hours.waits(shut, ends) else None
     sent = rates.sent_lately(connection, smtp.server, now) if smtp.rates.per_day is not None else []
-    return Forecast.of(letters, smtp.rates, now, hours, sent)
+    return Forecast.of(letters, smtp.rates, now, kept, sent)
 
 
 def smtp_of(config: Config) -> SmtpSettings | None:
@@ -149,3 +158,9 @@ def letters_of(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str)
         "withdrawn": withdrawn,
         "queued": queued,
     }
+
+
+def too_late_in(ledger: Ledger, recorded: Run, sender: str) -> int:
+    """How many letters this run, and its delivery, withdrew past their end that had never been tried."""
+    with ledger.read() as connection:
+        return outbox.too_late(connection, (recorded.run_id, sender), recorded.started_at)

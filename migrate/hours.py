@@ -15,6 +15,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 WHOLE_DAY: Final = 24 * 60
+_WEEK: Final = 7
 _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -36,6 +37,11 @@ class Hours:
     ends: int
     zone: ZoneInfo
 
+    @property
+    def always(self) -> bool:
+        """Whether letters may go at any time."""
+        return len(self.days) == _WEEK and (self.begins, self.ends) == (0, WHOLE_DAY)
+
     def sends_on(self, day: date) -> bool:
         """Whether letters may go on a calendar day."""
         return day.weekday() in self.days
@@ -51,6 +57,17 @@ class Hours:
     def open_at(self, now: datetime) -> bool:
         """Whether letters may go at an instant."""
         return self.next_window(now).opens <= now
+
+    def closed_until(self, now: datetime) -> datetime | None:
+        """Until when letters wait at an instant (UTC); None inside the hours. A letter that ends by then waits for nothing: late at night
+        beats never (design §7)."""
+        window = self.next_window(now)
+        return window.opens if now < window.opens else None
+
+    def waits(self, now: datetime, ends: datetime | None) -> bool:
+        """Whether a letter that is too late at `ends` (None: never) waits for the hours at an instant."""
+        opens = self.closed_until(now)
+        return opens is not None and (ends is None or opens < ends)
 
     def next_open(self, now: datetime) -> datetime:
         """The first instant from now on at which letters may go (UTC)."""

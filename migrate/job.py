@@ -31,6 +31,7 @@ from migrate.delivering import (
     letters_of,
     outbox_of,
     smtp_of,
+    too_late_in,
     unwatched,
     waiting_until,
 )
@@ -77,8 +78,8 @@ class Result:
         if 4 in codes or 6 in codes:
             return min(codes)
         cut_off = self.facts["unreachable"]["bounced"] > self.facts["unreachable"]["allowed"]
-        needs_a_person = letters["failed"] or letters["uncertain"] or self.facts["waiting"]["too_long"] or cut_off
-        return _SOME_LETTERS_FAILED if needs_a_person else 0
+        missed = self.facts["waiting"]["too_long"] or self.facts["too_late"]
+        return _SOME_LETTERS_FAILED if letters["failed"] or letters["uncertain"] or missed or cut_off else 0
 
 
 class Stopped(GuardError):  # noqa: N818 - what happened to a run, like `Result`
@@ -144,6 +145,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
         delivered = deliver_waiting(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
         facts = {"run_id": recorded.run_id} | _drafted(made, told, config, now)
         facts |= told_of(approved) | {"letters": letters_of(ledger, recorded, delivered, sender), "stale": delivered.stale}
+        facts |= {"outside_hours": delivered.outside_hours, "too_late": too_late_in(ledger, recorded, sender)}
         facts |= {"waiting": None, "delivery": None, "unreachable": None, "evidence": None}
         try:
             with already_done(facts):

@@ -19,7 +19,7 @@ from migrate.campaign import CampaignSettings
 from migrate.changes import Compared, addresses
 from migrate.schedule import Stage
 from migrate.standing import OUT_OF_SCOPE, PolicySettings
-from migrate.words import CONFIRMATION
+from migrate.words import CONFIRMATION, PAST_CUTOFF
 
 Judge = Callable[[pd.Series], pd.DataFrame]
 """Addresses → `outcome` ('' where it can be mailed, else no_address, bad_address, domain_not_allowed, bounced) and `reason`."""
@@ -39,8 +39,9 @@ WAITING_COLUMNS: Final[dict[str, str]] = {
     "tenure": "int32",
     "occasion": "str",
     "told_cutoff": "str",
+    "ends": "datetime64[us, UTC]",
 }
-"""Letters other than confirmations that are still queued."""
+"""Letters other than confirmations that are still queued; `ends` is when one is too late, missing if it never is."""
 LAST_TOLD_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "tenure": "int32", "last_told_at": "datetime64[us, UTC]"}
 """The instant of each account's last letter other than a confirmation, sent or uncertain."""
 OPEN_COLUMNS: Final[dict[str, str]] = {
@@ -173,7 +174,7 @@ def plan(
     return Planned(
         outcomes=pd.DataFrame({"outcome": outcome.astype("str"), "outcome_reason": reason.astype("str")}),
         reminders=_reminders(accounts[queued], compared.tenure, last_told, moment),
-        withdrawn=_withdrawn(compared, standing, reminded, stuck, queued, mailed.waiting),
+        withdrawn=_withdrawn(compared, standing, reminded, stuck, queued, mailed.waiting, moment.now),
     )
 
 
@@ -261,9 +262,16 @@ def _reminders(accounts: pd.DataFrame, tenure: pd.Series, last_told: pd.Series, 
 
 
 def _withdrawn(
-    compared: Compared, standing: pd.Series, reminded: pd.Series, stuck: pd.Series, queued: pd.Series, waiting: pd.DataFrame
+    compared: Compared,
+    standing: pd.Series,
+    reminded: pd.Series,
+    stuck: pd.Series,
+    queued: pd.Series,
+    waiting: pd.DataFrame,
+    now: datetime,
 ) -> pd.DataFrame:
-    """Queued letters that are pointless: the account is gone, another person, no longer reminded, cannot move, or gets a newer stage."""
+    """Queued letters that are pointless: the account is gone, another person, no longer reminded or cannot move; or the letter is past
+    its end, or gives way to a newer stage."""
     if waiting.empty:
         return pd.DataFrame({"letter_id": pd.Series(dtype="int64"), "reason": pd.Series(dtype="str")})
     here = pd.DataFrame(
@@ -285,6 +293,7 @@ def _withdrawn(
             (read & (both["tenure"] != both["now_tenure"]), "another_person", ""),
             (read & ~both["reminded"].fillna(False).astype(bool), both["standing"], ""),
             (read & both["stuck"].fillna(False).astype(bool), "no_destination", ""),
+            (both["ends"] <= pd.Timestamp(now), PAST_CUTOFF, ""),
             (read & both["queued"].fillna(False).astype(bool), "newer_stage", ""),
         ],
         both.index,

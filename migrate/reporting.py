@@ -61,7 +61,8 @@ def write_reports(
         facts["evidence"] = str(written.folder) if written else None
 
         def complete(connection: sa.Connection) -> None:
-            known = {name: facts[name] for name in ("letters", "stale", "waiting", "delivery", "unreachable")} | {LAST_EVENT: last_event}
+            names = ("letters", "stale", "outside_hours", "too_late", "waiting", "delivery", "unreachable")
+            known = {name: facts[name] for name in names} | {LAST_EVENT: last_event}
             runs.count(connection, recorded.seq, {**recorded.counts, **known})
             runs.complete(
                 connection,

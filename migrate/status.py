@@ -211,6 +211,8 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "rejected": run.rejected,
         "letters": letters | {"queued": int(connection.execute(waiting).scalar_one())},
         "stale": 0,
+        "outside_hours": 0,
+        "too_late": 0,
         **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", "image", LAST_EVENT)},
     }
 

@@ -22,3 +22,5 @@ OUTCOMES: Final = (
 
 CONFIRMATION: Final = "change_confirmation"
 """The kind of letter that confirms a change of methods."""
+PAST_CUTOFF: Final = "past_cutoff"
+"""The reason with which a letter is withdrawn that is too late."""

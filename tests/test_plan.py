@@ -77,8 +77,8 @@ def last_told(text: str) -> pd.DataFrame:
     return conform(pd.DataFrame([{"account_id": "a", "tenure": 1, "last_told_at": at(text)}]), LAST_TOLD_COLUMNS)
 
 
-def waiting(occasion: str = "T-60", tenure: int = 1) -> pd.DataFrame:
-    row = {"letter_id": 7, "account_id": "a", "tenure": tenure, "occasion": occasion, "told_cutoff": CUTOFF}
+def waiting(occasion: str = "T-60", tenure: int = 1, ends: datetime | None = CAMPAIGN.cutoff_at) -> pd.DataFrame:
+    row = {"letter_id": 7, "account_id": "a", "tenure": tenure, "occasion": occasion, "told_cutoff": CUTOFF, "ends": ends}
     return conform(pd.DataFrame([row]), WAITING_COLUMNS)
 
 
@@ -227,6 +227,15 @@ def test_a_waiting_letter_is_withdrawn_when_its_account_is_no_longer_reminded(ac
 def test_a_waiting_letter_is_withdrawn_for_a_newer_stage_only_when_that_is_queued() -> None:
     assert planned([person("a")], waiting=waiting()).withdrawn.to_numpy().tolist() == [[7, "newer_stage"]]
     assert planned([person("a")], waiting=waiting(), paused={"a": "2024-01-05"}).withdrawn.empty
+
+
+def test_a_waiting_letter_past_its_end_is_withdrawn_as_that_and_not_for_the_newer_stage() -> None:
+    after = {"now": CAMPAIGN.cutoff_at, "waiting": waiting("T-1")}
+    assert planned([person("a")], **after).withdrawn.to_numpy().tolist() == [[7, "past_cutoff"]]
+    assert planned([person("a")], **after, paused={"a": "2024-02-05"}).withdrawn.to_numpy().tolist() == [[7, "past_cutoff"]]
+    assert planned([person("a", "totp")], **after).withdrawn.to_numpy().tolist() == [[7, "migrated"]]
+    later = {"now": CAMPAIGN.cutoff_at + timedelta(days=14), "waiting": waiting("T+0", ends=None)}
+    assert planned([person("a")], **later).withdrawn.to_numpy().tolist() == [[7, "newer_stage"]]
 
 
 def test_a_waiting_letter_of_somebody_gone_or_replaced_is_withdrawn() -> None:

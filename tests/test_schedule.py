@@ -87,6 +87,25 @@ def test_a_day_that_daylight_saving_shortens_is_still_one_day() -> None:
     assert last.ends - last.begins == timedelta(hours=23)
 
 
+def test_on_a_day_whose_midnight_does_not_exist_stages_begin_when_the_day_does() -> None:
+    """Cairo's clocks go from 00:00 to 01:00 on Friday 24 April 2026, which is 22:00 in UTC."""
+    begins = at("2026-04-23 22:00")
+    there = {"timezone": "Africa/Cairo", "opens": date(2026, 4, 1), "cutoff": datetime(2026, 4, 24)}
+    of = stages(CAMPAIGN.model_copy(update=there), ScheduleSettings(days_before=(1,), days_after=(0,)))
+    assert [(stage.name, stage.begins, stage.ends) for stage in of[1:]] == [
+        ("T-1", at("2026-04-22 22:00"), begins),
+        ("T+0", begins, None),
+    ]
+    opening = CAMPAIGN.model_copy(update=there | {"opens": date(2026, 4, 24), "cutoff": datetime(2026, 5, 24)})
+    found = stages(opening, ScheduleSettings(days_before=(29,)))
+    assert [(stage.name, stage.on, stage.begins) for stage in found][:2] == [
+        ("opens", date(2026, 4, 24), begins),
+        ("T-29", date(2026, 4, 25), at("2026-04-24 21:00")),
+    ]
+    assert due(found, begins - timedelta(seconds=1)) is None
+    assert due(found, begins) == found[0]
+
+
 @given(st.datetimes(min_value=datetime(2023, 1, 1), max_value=datetime(2025, 1, 1)))
 def test_what_is_due_never_goes_back_and_never_lies_ahead(moment: datetime) -> None:
     now = moment.replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from migrate.cli.console import Console, Json, Quiet, Style, on_terminal
-from migrate.errors import GuardError, LedgerError, MigrateError
+from migrate.cli.crontab import judged, lines_in, of_another_clock, zone_of_host
+from migrate.errors import ConfigError, GuardError, LedgerError, MigrateError
 
 if TYPE_CHECKING:
     from migrate.config import Config
+    from migrate.timetable import Line
 
 State = Literal["ok", "warning", "wrong"]
 
 _STYLES: Final[dict[State, Style]] = {"ok": "green", "warning": "yellow", "wrong": "red"}
 _FIRST: Final = (2, 3, 4, 6)
 """Of several exit codes, the first that applies (design §15)."""
-_OF_THE_READ: Final = ("read", "rejected", "rejected_known", "rejections", "advice", "caveats", "directory_as_of")
-"""What the JSON of a check repeats of the directory's read."""
+_REPEATED: Final = ("read", "rejected", "rejected_known", "rejections", "advice", "caveats", "directory_as_of", "cron")
+"""What the JSON of a check repeats of the directory's read, and what becomes of each stage by the lines of a crontab."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,22 @@ class Finding:
 
 def check(
     ctx: typer.Context,
+    cron: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LINE", help="A line of the crontab, or all of it: say what would be late or lost. Repeatable."),
+    ] = None,
+    zone: Annotated[str | None, typer.Option(metavar="ZONE", help="With --cron: the zone of its clock (default: this machine's).")] = None,
     first_rows: Annotated[bool, typer.Option("--quick", help="Look at the first rows of the directory, not at all of it.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Validate configuration, templates, directory, ledger, reports folder and mail server; change nothing that matters."""
+    if zone and not cron:
+        raise ConfigError("goes with --cron.", where="--zone", hint="Type `migrate check --cron '30 6 * * *' --zone UTC`.")
+    lines = lines_in(cron, zone_of_host(zone)) if cron else ()
     console = Console(json=as_json, quiet=quiet)
     findings = []
-    for finding in _findings(ctx.obj.config, quick=first_rows):
+    for finding in _findings(ctx.obj.config, lines, quick=first_rows):
         tell = console.say if finding.state == "ok" else console.need
         tell(_laid_out(f"{finding.part:<13}  {finding.state:<7}  ", finding.said), _STYLES[finding.state])
         findings.append(finding)
@@ -61,7 +71,7 @@ def check(
     code = next((first for first in _FIRST if first in codes), max(codes, default=0))
     if code == 0:
         console.say("Next: `migrate dry-run` shows what a run would do.")
-    read = {name: fact for finding in findings for name, fact in finding.facts.items() if name in _OF_THE_READ}
+    read = {name: fact for finding in findings for name, fact in finding.facts.items() if name in _REPEATED}
     console.result({"ok": code == 0, "exit_code": code, "checks": [finding.told() for finding in findings]} | read)
     return code
 
@@ -75,7 +85,7 @@ def _laid_out(before: str, said: str) -> str:
     return before + f"\n{' ' * len(before)}".join(lines)
 
 
-def _findings(load: Callable[[], Config], *, quick: bool) -> Iterator[Finding]:
+def _findings(load: Callable[[], Config], lines: Sequence[Line], *, quick: bool) -> Iterator[Finding]:
     try:
         config = load()
     except MigrateError as error:
@@ -83,6 +93,7 @@ def _findings(load: Callable[[], Config], *, quick: bool) -> Iterator[Finding]:
         return
     yield from _configuration(config)
     yield from _schedule(config)
+    yield from _cron(config, lines)
     for part, tried in (_PARTS | {"directory": partial(_directory, quick=quick)}).items():
         try:
             said = list(tried(config))
@@ -129,6 +140,15 @@ def _schedule(config: Config) -> Iterator[Finding]:
     for stage in given_way(config.campaign, config.schedule):
         moved = "[schedule] send_days moves it to the day of another stage, or too far"
         yield Finding("schedule", "warning", f"{stage.name} ({stage.on}) is left out: {moved}.")
+
+
+def _cron(config: Config, lines: Sequence[Line]) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    if not lines:
+        yield from (Finding("cron", "warning", doubt) for doubt in of_another_clock(config, now))
+        return
+    for said in judged(lines, config, now):
+        yield Finding("cron", said.state, said.words, ConfigError.exit_code if said.state == "wrong" else 0, said.facts)
 
 
 def _templates(config: Config) -> Iterator[str]:

@@ -102,7 +102,7 @@ def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
 
 
 def _tell(console: Console, result: Result, config: Any) -> None:
-    from migrate.cli.summary import tell, tell_unreachable, tell_waiting
+    from migrate.cli.summary import tell, tell_ended, tell_unreachable, tell_waiting
 
     tell(console, result.facts, config, f"Run {result.facts['run_id']}")
     accounts, inactive = result.facts["read"] - result.facts["rejected"], result.facts["standing"].get("inactive", 0)
@@ -122,6 +122,7 @@ def _tell(console: Console, result: Result, config: Any) -> None:
         f"Letters: {letters['sent']:,} sent, {letters['queued']:,} queued, {letters['withdrawn']:,} withdrawn, "
         f"{letters['failed']:,} failed, {letters['uncertain']:,} uncertain."
     )
+    tell_ended(console, result.facts)
     # A stale directory keeps letters back whatever the hours.
     waiting = result.facts["waiting"] | ({"until": None} if result.facts["stale"] else {})
     now = datetime.fromisoformat(result.facts["as_of"])

@@ -27,7 +27,7 @@ def send(
 ) -> int:
     """Only deliver what is queued."""
     from migrate.cli.progress import watching
-    from migrate.cli.summary import tell_waiting
+    from migrate.cli.summary import tell_ended, tell_waiting
     from migrate.job import send as send_job
     from migrate.monitoring import reported
 
@@ -39,6 +39,7 @@ def send(
             delivered, outbox, waiting, delivery = send_job(config, moment, watch, processes=workers, until_empty=until_empty)
         counts = {"sent": delivered.sent, "failed": delivered.failed, "uncertain": delivered.uncertain, "queued": outbox["queued"]}
         facts = {"campaign": config.campaign.name, "letters": counts, "stale": delivered.stale}
+        facts |= {"outside_hours": delivered.outside_hours, "too_late": delivered.too_late}
         facts |= {"waiting": waiting.facts(), "delivery": delivery.facts()}
         code = _exit_code(delivered, waiting)
         ended(code, facts)
@@ -52,6 +53,7 @@ def send(
             "yellow",
         )
     # A stale directory keeps letters back whatever the hours.
+    tell_ended(console, facts)
     told = facts | {"waiting": waiting.facts() | ({"until": None} if delivered.stale else {})}
     tell_waiting(console, told, config, moment or datetime.now(UTC), goes_on=not delivered.stopped and not delivered.stale)
     if delivered.stopped:
@@ -64,4 +66,4 @@ def _exit_code(delivered: Delivered, waiting: Waiting) -> int:
         return 128 + delivered.signal
     if delivered.stopped:
         return delivered.stopped.exit_code
-    return 5 if delivered.failed or delivered.uncertain or waiting.too_long else 0
+    return 5 if delivered.failed or delivered.uncertain or delivered.too_late or waiting.too_long else 0

@@ -162,6 +162,18 @@ def tell_unreachable(console: Console, unreachable: Mapping[str, int], config: C
         console.say(f"{who} address bounced; {listed} shows what the mail server said.", "yellow")
 
 
+def tell_ended(console: Console, facts: Mapping[str, Any]) -> None:
+    """Prints how many letters went outside the send hours lest they end before the next ones, and how many ended before anybody tried."""
+    if outside := facts["outside_hours"]:
+        console.say(f"{_letters(outside, 'went', 'went')} outside the send hours: the next ones begin only after the cutoff.")
+    if too_late := facts["too_late"]:
+        console.need(
+            f"{_letters(too_late, 'was', 'were')} withdrawn: the cutoff came before any try. `migrate check --cron` says whether cron "
+            "starts `migrate run` and `migrate send` in time; notices.csv of the reports lists what was withdrawn.",
+            "yellow",
+        )
+
+
 def _letters(count: int, one: str, many: str) -> str:
     return f"{count:,} letter{f' {one}' if count == 1 else f's {many}'}"
 

@@ -17,9 +17,9 @@ from migrate.ledger import again, bounces, exceptions, outbox
 from migrate.ledger.again import Candidate, Other
 from migrate.ledger.moves import BATCH, FRESH, move
 from migrate.ledger.references import as_typed
-from migrate.ledger.states import PAST_CUTOFF, LetterState
+from migrate.ledger.states import LetterState
 from migrate.standing import OUT_OF_SCOPE
-from migrate.words import CONFIRMATION
+from migrate.words import CONFIRMATION, PAST_CUTOFF
 
 _MOVED: Final = "moved_meanwhile"
 

@@ -45,9 +45,10 @@ def deliver(
     """Sends what is queued and may go now, until nothing is left or no letter can be handed over at all.
 
     An address that the server calls unknown or disabled counts as bounced for `bounce_days`. With `until_empty` letters that are to be
-    tried again soon are waited for; from `stale_at` on, when the directory was read too long ago, and outside the `hours`, nothing but
-    confirmations goes out, and nothing else is waited for. `number` is which of several processes this is, from 0. `retrying` bounds the
-    tries at a letter whose connection broke; tests pass one that does not wait. `watch` hears of each letter done, in any thread.
+    tried again soon are waited for. From `stale_at` on, when the directory was read too long ago, nothing but confirmations goes out;
+    outside the `hours` only those and letters that end before the next opening; and nothing else is waited for. `number` is which of
+    several processes this is, from 0. `retrying` bounds the tries at a letter whose connection broke; tests pass one that does not wait.
+    `watch` hears of each letter done, in any thread.
     """
     stop = stop or Stop()
     trouble = Trouble(claims.refused_lately())
@@ -73,7 +74,7 @@ def deliver(
         for senders, probe in ((1, True), (connections, False)):
             if probe == trouble.probing and not stop.asked and total.stopped is None:
                 now = clock()
-                ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
+                ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now))
                 if ready and shared.used_up:
                     break
                 total += _sent(shared, senders if until_empty else min(senders, ready), probe=probe)

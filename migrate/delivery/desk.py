@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from migrate.delivery.delivered import Clock
 from migrate.delivery.stop import Stop
 from migrate.errors import LedgerError
-from migrate.hours import Hours
+from migrate.hours import Hours, Window
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 
 Settled = tuple[ClaimedLetter, Settlement]
@@ -67,6 +67,7 @@ class Desk:
     ) -> None:
         self._claims, self._clock = claims, clock
         self._stale_at, self._hours = stale_at, hours
+        self._open: Window | None = None
         self._stop = stop or Stop()
         self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
@@ -75,8 +76,23 @@ class Desk:
 
     def only_confirmations(self, now: datetime) -> bool:
         """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
-        stale = self._stale_at is not None and now >= self._stale_at
-        return stale or (self._hours is not None and not self._hours.open_at(now))
+        return self._stale(now) or self._closed_until(now) is not None
+
+    def ending_by(self, now: datetime) -> datetime | None:
+        """Until when letters wait for the send hours: those that end by then go all the same. None while they wait for nothing, or for
+        a fresh read."""
+        return None if self._stale(now) else self._closed_until(now)
+
+    def _stale(self, now: datetime) -> bool:
+        return self._stale_at is not None and now >= self._stale_at
+
+    def _closed_until(self, now: datetime) -> datetime | None:
+        if self._hours is None or (self._open and self._open.opens <= now < self._open.closes):
+            return None
+        opens = self._hours.closed_until(now)
+        # Kept while it lasts: to work it out takes a good part of what a letter does.
+        self._open = None if opens else self._hours.next_window(now)
+        return opens
 
     def trade(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         """Settle letters and be given up to so many others, all committed; fewer or none if no more may be sent now.
@@ -124,12 +140,12 @@ class Desk:
 
     def _commit(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
         now = self._clock()
-        alone = self.only_confirmations(now)
+        alone, ending_by = self.only_confirmations(now), self.ending_by(now)
 
         def once() -> list[ClaimedLetter]:
             if self._stop.asked and not settled:
                 return []
             still_wanted = 0 if self._stop.asked else wanted
-            return self._claims.settle_and_claim(settled, now, still_wanted, only_confirmations=alone)[0]
+            return self._claims.settle_and_claim(settled, now, still_wanted, only_confirmations=alone, ending_by=ending_by)[0]
 
         return list(self._retrying(once))

@@ -201,7 +201,8 @@ class Sender:
             return False
         now = self.round.clock()
         self.done.uncertain += self.round.desk.sweep()
-        at = self.round.claims.next_at(only_confirmations=self.round.desk.only_confirmations(now))
+        desk = self.round.desk
+        at = self.round.claims.next_at(only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now))
         return at is not None and at <= now + REACH
 
     def _send_hand(self, connection: Connection) -> None:
@@ -243,6 +244,8 @@ class Sender:
         shared.watch(1)
         if receipt.about_server:
             self.done.postponed += 1
+        if receipt.verdict == "sent" and this.ends is not None and shared.desk.ending_by(now) is not None:
+            self.done.outside_hours += 1
         until = now if receipt.verdict == "sent" else aside(this, receipt, now)
         if error := shared.trouble.hear(this.letter_id, this.address, receipt, now, until):
             shared.stop.ask(error)

@@ -14,7 +14,8 @@ from migrate.ledger import outbox
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`reminders` letters (any but confirmations) wait for the send hours, which begin again at `until` (UTC); 0 and None inside them.
+    """`reminders` letters (any but confirmations) wait for the send hours, which begin again at `until` (UTC); 0 and None inside them. A
+    letter that ends by then does not wait.
 
     `too_long` letters of every kind could have gone during a whole send day and are still queued: sending needs a person's look.
     """
@@ -31,9 +32,10 @@ class Waiting:
 
 def waiting(connection: sa.Connection, campaign_id: int, hours: Hours, now: datetime) -> Waiting:
     """What waits at an instant. A send day counts whole: the hours of a day from their beginning to their end, the letter queued before."""
-    reminders = 0 if hours.open_at(now) else outbox.reminders_waiting(connection, campaign_id)
+    opens = hours.closed_until(now)
+    reminders = outbox.reminders_waiting(connection, campaign_id, after=opens) if opens else 0
     return Waiting(
         reminders=reminders,
-        until=hours.next_open(now) if reminders else None,
+        until=opens if reminders else None,
         too_long=outbox.waiting_since(connection, campaign_id, hours.last_window(now).opens),
     )

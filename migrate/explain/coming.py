@@ -39,8 +39,9 @@ def coming(
     hours = config.schedule.hours(campaign.zone)
     for number, stage in enumerate(planned):
         later = planned[number + 1] if number + 1 < len(planned) else None
-        goes = hours.next_open(max(campaign.instant(max(stage.on, earliest)), stage.begins, now))
-        missed = (later is not None and later.begins <= goes) or (stage.ends is not None and stage.ends <= goes)
+        ready = max(campaign.instant(max(stage.on, earliest)), stage.begins, now)
+        goes = hours.next_open(ready) if hours.waits(ready, stage.ends) else ready
+        missed = (later is not None and later.begins <= goes) or (stage.ends is not None and stage.ends <= ready)
         if not missed and not any(_told(mine, newer.name, row["email"], config) for newer in planned[number:]):
             held = f"At the last run it could not be mailed: {row['outcome']}." if row["outcome"] in _UNMAILABLE else ""
             waits = f"Mail is paused until {paused.until} ({paused.owner}: {paused.reason})." if paused else ""

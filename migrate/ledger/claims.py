@@ -20,8 +20,8 @@ from migrate.ledger.listed import BACKENDS, among, ids
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import UNSETTLED, UtcInstant, bounce, indexed, letter, notice
-from migrate.ledger.states import LEASE_EXPIRED, PAST_CUTOFF, RESENT, SERVER_REFUSED, LetterState
-from migrate.words import CONFIRMATION
+from migrate.ledger.states import LEASE_EXPIRED, RESENT, SERVER_REFUSED, LetterState
+from migrate.words import CONFIRMATION, PAST_CUTOFF
 
 _S = TypeVar("_S", sa.Select[Any], sa.Update)
 
@@ -102,13 +102,15 @@ class Claims:
     lease: timedelta = timedelta(minutes=5)
     zone: tzinfo = UTC
 
-    def claim(self, now: datetime, limit: int = 1, *, only_confirmations: bool = False) -> list[ClaimedLetter]:
+    def claim(
+        self, now: datetime, limit: int = 1, *, only_confirmations: bool = False, ending_by: datetime | None = None
+    ) -> list[ClaimedLetter]:
         """The next letters, claimed and committed: confirmations first, then the accounts told least recently.
 
-        Letters past their end are withdrawn on the way, and reminders to accounts that were exempted or paused since they were queued.
-        An empty list: nothing may be sent now.
+        With `only_confirmations` no other letter goes but those that end by `ending_by`. Letters past their end are withdrawn on the
+        way, and reminders to accounts that were exempted or paused since they were queued. An empty list: nothing may be sent now.
         """
-        return self.ledger.write(lambda connection: self._claim(connection, now, limit, only_confirmations))
+        return self.ledger.write(lambda connection: self._claim(connection, now, limit, only_confirmations, ending_by))
 
     def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
         """Write down what became of a claimed letter. False if the lease was lost: then somebody else decided, and that stands."""
@@ -121,12 +123,13 @@ class Claims:
         limit: int = 1,
         *,
         only_confirmations: bool = False,
+        ending_by: datetime | None = None,
     ) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
         """Settle letters and claim the next ones in one commit; the new ones, and those of the old ones whose lease was lost."""
 
         def both(connection: sa.Connection) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
             lost = self._settle(connection, settled, now)
-            return self._claim(connection, now, limit, only_confirmations), lost
+            return self._claim(connection, now, limit, only_confirmations, ending_by), lost
 
         return self.ledger.write(both)
 
@@ -161,16 +164,16 @@ class Claims:
             last = connection.execute(taken).scalar() if found else None
         return [reply or "" for claimed_at, reply in found if last is None or claimed_at >= last]
 
-    def waiting(self, now: datetime, *, only_confirmations: bool = False) -> int:
+    def waiting(self, now: datetime, *, only_confirmations: bool = False, ending_by: datetime | None = None) -> int:
         """How many letters may be sent now."""
         with self.ledger.read() as connection:
-            due = _due(now, only_confirmations)
+            due = _due(now, only_confirmations, _bound(ending_by))
             counted = sa.select(sa.func.count()).where(letter.c.campaign_id == self.campaign_id, *due)
             return int(connection.execute(counted).scalar_one())
 
-    def next_at(self, *, only_confirmations: bool = False) -> datetime | None:
+    def next_at(self, *, only_confirmations: bool = False, ending_by: datetime | None = None) -> datetime | None:
         """When there may be something to do: the first letter's time to be tried again, or the end of a lease. None: nothing is left."""
-        wanted = [letter.c.kind == CONFIRMATION] if only_confirmations else []
+        wanted = _only(_bound(ending_by)) if only_confirmations else []
         again = (sa.and_(letter.c.state == "queued", *wanted), sa.func.coalesce(letter.c.not_before, 0))
         held = (_SENDING, letter.c.lease_until)
         with self.ledger.read() as connection:
@@ -198,7 +201,9 @@ class Claims:
         )
         return Swept(tuple(swept), tuple(requeued))
 
-    def _claim(self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool) -> list[ClaimedLetter]:
+    def _claim(
+        self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool, ending_by: datetime | None
+    ) -> list[ClaimedLetter]:
         here = {"campaign": self.campaign_id, "now": now}
         late = connection.execute(_LATE, here | {"limit": BATCH}).scalars().all()
         if late:
@@ -211,7 +216,8 @@ class Claims:
         lease_until = now + self.lease
         mine: list[ClaimedLetter] = []
         while wanted := limit - len(mine):
-            picked = _picked(connection, here | {"limit": wanted, "today": today}, only_confirmations=only_confirmations)
+            asked = here | {"limit": wanted, "today": today} | ({"ending_by": _bound(ending_by)} if only_confirmations else {})
+            picked = _picked(connection, asked, only_confirmations=only_confirmations)
             if spared := [(row[0], row[-1]) for row in picked if row[-1] is not None]:
                 self._spare(connection, spared, now)
             if going := [row for row in picked if row[-1] is None]:
@@ -267,13 +273,27 @@ class Claims:
         return [claimed for claimed, _ in settled if (claimed.letter_id, claimed.lease_until) not in held]
 
 
-def _due(now: datetime | sa.BindParameter[datetime], only_confirmations: bool = False) -> list[sa.ColumnElement[bool]]:
-    wanted = [letter.c.kind == CONFIRMATION] if only_confirmations else []
+_Instant = datetime | sa.BindParameter[datetime]
+
+
+def _due(now: _Instant, only_confirmations: bool, ending_by: _Instant) -> list[sa.ColumnElement[bool]]:
+    wanted = _only(ending_by) if only_confirmations else []
     return [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now), *wanted]
+
+
+def _only(ending_by: _Instant) -> list[sa.ColumnElement[bool]]:
+    """Confirmations, and letters that would end while they wait."""
+    return [sa.or_(letter.c.kind == CONFIRMATION, letter.c.ends <= ending_by)]
+
+
+def _bound(ending_by: datetime | None) -> datetime:
+    """`ending_by` for a statement: no letter ends by the epoch."""
+    return ending_by or datetime.fromtimestamp(0, UTC)
 
 
 # The statements of every claim, put together once: SQLAlchemy takes longer to write one than SQLite to run it.
 _NOW: Final = sa.bindparam("now", type_=UtcInstant)
+_ENDING_BY: Final = sa.bindparam("ending_by", type_=UtcInstant)
 _Column = sa.ColumnElement[Any]
 
 
@@ -306,7 +326,7 @@ def _holding(these: sa.ColumnElement[bool]) -> sa.Update:
 
 _ORDER: Final = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
 _NEXT: Final = {
-    (only, whole): _picking("ix_letter_claim", *_due(_NOW, only_confirmations=only), order=_ORDER, whole=whole)
+    (only, whole): _picking("ix_letter_claim", *_due(_NOW, only, _ENDING_BY), order=_ORDER, whole=whole)
     for only in (False, True)
     for whole in (False, True)
 }

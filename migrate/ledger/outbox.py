@@ -21,7 +21,7 @@ from migrate.ledger.moves import BATCH, FRESH, batches, move, record
 from migrate.ledger.references import as_typed, reference
 from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, notice, run
 from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
-from migrate.words import CONFIRMATION
+from migrate.words import CONFIRMATION, PAST_CUTOFF
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",
@@ -123,9 +123,10 @@ def withdraw_reminders(
     return move(connection, found, "queued", "withdrawn", at=now, actor=actor, reason=reason, values={"settled_at": now})
 
 
-def reminders_waiting(connection: sa.Connection, campaign_id: int) -> int:
-    """How many letters other than confirmations are queued."""
-    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION)
+def reminders_waiting(connection: sa.Connection, campaign_id: int, after: datetime | None = None) -> int:
+    """How many letters other than confirmations are queued, or how many of those that end after an instant, if ever."""
+    waiting = [letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION]
+    waiting += [] if after is None else [sa.or_(letter.c.ends.is_(None), letter.c.ends > after)]
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
@@ -182,6 +183,15 @@ def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: dateti
     """How many letters runs and workers withdrew at or after an instant."""
     event = letter_event.c
     wanted = sa.select(sa.func.count()).where(event.at >= since, event.to_state == "withdrawn", event.actor.in_(actors))
+    return int(connection.execute(wanted).scalar_one())
+
+
+def too_late(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:
+    """How many letters runs and workers withdrew past their end, at or after an instant, that had never been tried."""
+    event = letter_event.c
+    by_them = (event.at >= since, event.to_state == "withdrawn", event.reason == PAST_CUTOFF, event.actor.in_(actors))
+    joined = letter_event.join(letter, letter.c.id == event.letter_id)
+    wanted = sa.select(sa.func.count()).select_from(joined).where(*by_them, letter.c.attempts == 0)
     return int(connection.execute(wanted).scalar_one())
 
 

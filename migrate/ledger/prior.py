@@ -82,7 +82,7 @@ class Prior:
         counts = letter.state.in_(("sent", "uncertain", "queued"))
         wanted = sa.or_(letter.occasion.in_(occasions), sa.and_(letter.kind != CONFIRMATION, counts))
         columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
-        columns += [letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
+        columns += [letter.ends, letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
         found = self._fetch(sa.select(*columns).select_from(joined).where(*within, wanted), _MAILED_COLUMNS)
         reminders = found[found["kind"] != CONFIRMATION]

@@ -36,7 +36,6 @@ TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
 REVIEWER: Final = "reviewer"
 """The reason that keeps a withdrawn letter withdrawn for ever (design §13)."""
 
-PAST_CUTOFF: Final = "past_cutoff"
 LEASE_EXPIRED: Final = "lease_expired"
 SERVER_REFUSED: Final = "server_refused"
 """The reason with which a letter is back in the queue that was refused for the server's sake or ours, not for its own."""

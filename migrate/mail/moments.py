@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -67,9 +67,12 @@ class LastMoment:
 
 @lru_cache(maxsize=1024)
 def last_moment(cutoff: datetime, campaign: CampaignSettings, formats: Locale) -> LastMoment:
-    """The words for a cutoff (UTC instant). For one at 00:00 the last usable moment is the end of the day before."""
+    """The words for a cutoff (UTC instant). For one at the first moment of a day the last usable moment is the end of the day before.
+
+    That moment is 00:00, but where a clock skips midnight; and of two midnights on one day it is the first.
+    """
     local = cutoff.astimezone(campaign.zone)
-    if local.time() == time():
+    if campaign.instant(local.date()) == cutoff:
         before = (cutoff - timedelta(seconds=1)).astimezone(campaign.zone)
         date = format_date(before, "long", locale=formats)
         full = format_date(before, "full", locale=formats)

@@ -22,7 +22,7 @@ Ended = Callable[[int, Mapping[str, Any]], None]
 """Hears how a command ended: its exit code, and its facts."""
 
 _BUG: Final = 1
-_COUNTS: Final = ("run_id", "as_of", "read", "rejected", "standing", "changes", "outcomes", "letters", "stale")
+_COUNTS: Final = ("run_id", "as_of", "read", "rejected", "standing", "changes", "outcomes", "letters", "stale", "too_late")
 """What is told of a command's facts. Words that a directory spells, folders and names stay here."""
 
 

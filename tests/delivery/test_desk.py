@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from delivery.post_office import queue, states
@@ -10,6 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from migrate.delivery.desk import Desk
 from migrate.errors import LedgerError
+from migrate.hours import Hours
 from migrate.ledger.claims import Settlement
 from migrate.ledger.engine import Ledger, LedgerSettings
 
@@ -61,3 +64,15 @@ def test_a_ledger_that_stays_closed_ends_the_waiting_with_its_reason(scene: Scen
     desk = Desk(Scene(closed, scene.campaign_id, scene.run_seq).worker(), lambda: NOW, retrying=twice)
     with pytest.raises(LedgerError, match="read only"):
         desk.trade([], 1)
+
+
+def test_a_desk_knows_at_every_moment_until_when_the_hours_are_closed_though_the_clock_is_set_back(scene: Scene) -> None:
+    hours = Hours(frozenset(range(5)), 8 * 60, 18 * 60, ZoneInfo("UTC"))
+    desk = Desk(scene.worker(), lambda: NOW, hours=hours)
+    friday = datetime(2024, 1, 5, 7, 59, tzinfo=UTC)
+    for minutes in (0, 1, 300, 601, 1, 0, 600, 2 * 24 * 60, 3 * 24 * 60 + 1):
+        now = friday + timedelta(minutes=minutes)
+        assert desk.ending_by(now) == hours.closed_until(now)
+        assert desk.only_confirmations(now) == (not hours.open_at(now))
+    stale = Desk(scene.worker(), lambda: NOW, hours=hours, stale_at=friday)
+    assert (stale.only_confirmations(friday), stale.ending_by(friday)) == (True, None)

@@ -256,6 +256,25 @@ def test_a_cutoff_in_an_hour_that_comes_twice_or_never_is_one_instant_and_so_nam
     assert until in body(office.mails()[0])
 
 
+def test_on_a_cutoff_day_without_a_midnight_letters_name_the_day_before_and_the_stages_keep_their_days(office: Office) -> None:
+    """Cairo's clocks go from 00:00 to 01:00 on Friday 24 April 2026: the day begins at 22:00 in UTC."""
+    office.hire("ada", "sms")
+    set_cutoff(office, "2026-04-24T00:00:00", "Africa/Cairo")
+    for moment, occasions in (
+        ("2026-04-23T21:59:30+00:00", ["T-1"]),
+        ("2026-04-23T22:00:00+00:00", ["T-1", "T+0"]),
+    ):
+        assert office.migrate("run", "--as-of", moment).code == 0
+        assert [mail["X-Migrate-Occasion"] for mail in office.mails()] == occasions
+    reminder = body(office.mails()[0])
+    assert "the end of Thursday, 23 April 2026 (Eastern European Standard Time, UTC+02:00)" in reminder
+    assert "01:00" not in reminder
+    assert "24 April" not in reminder
+    status = office.migrate("status", "--json", "--as-of", "2026-04-23T21:00:00+00:00").facts
+    assert (status["days_left"], status["next_stage"]["on"]) == (1, "2026-04-24")
+    assert status["until"] == "the end of Thursday, 23 April 2026 (Eastern European Standard Time, UTC+02:00)"
+
+
 def test_send_hours_hold_on_both_nights(office: Office) -> None:
     office.more = '[schedule]\nsend_hours = "01:15-02:45"'
     for n, (before, inside) in enumerate(

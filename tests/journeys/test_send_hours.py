@@ -134,7 +134,9 @@ def test_explain_names_the_first_day_on_which_a_letter_can_go(office: Office) ->
     assert next_on("2024-01-05T18:00") == {"stage": "T-30", "on": "2024-01-08"}
     # By the morning after, the newer stage is due.
     assert next_on("2024-01-24T18:00") == {"stage": "T-7", "on": "2024-01-25"}
-    assert next_on("2024-01-31T18:00") == {"stage": "T+0", "on": "2024-02-01"}
+    # The hours begin again only after the cutoff: it would go at once.
+    assert next_on("2024-01-31T18:00") == {"stage": "T-1", "on": "2024-01-31"}
+    assert next_on("2024-02-01T00:00") == {"stage": "T+0", "on": "2024-02-01"}
 
 
 def test_a_letter_that_waited_through_a_send_day_is_exit_5_until_it_goes(office: Office) -> None:
@@ -221,3 +223,12 @@ def test_a_dry_run_foretells_along_the_hours(office: Office) -> None:
     said = office.migrate("dry-run", "--as-of", "2024-01-05T17:00").out
     # An hour is left on Friday for 60 of the 121 letters.
     assert "121 letters at 1/min: done on Monday, 8 January." in said
+
+
+def test_a_dry_run_on_the_last_day_foretells_past_the_hours(office: Office) -> None:
+    for n in range(120):
+        office.hire(f"u{n:03}", "sms")
+    by_smtp(office, 9, rate="1/min")
+    office.write()
+    for as_of, done in (("2024-01-31T17:00", "19:01"), ("2024-01-31T19:00", "21:01")):
+        assert f"121 letters at 1/min: done about {done}." in office.migrate("dry-run", "--as-of", as_of).out

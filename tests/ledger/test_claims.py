@@ -348,3 +348,32 @@ def test_what_the_server_refused_is_remembered_until_it_takes_a_letter(scene: Sc
     assert scene.worker().refused_lately() == ["550 5.7.1 no"] * 2
     scene.worker().settle(scene.claimed(now=NOW + 3 * MINUTE), Settlement("sent"), NOW + 3 * MINUTE)
     assert scene.worker().refused_lately() == []
+
+
+def test_outside_the_hours_a_letter_that_ends_before_they_begin_again_goes_and_the_others_wait(scene: Scene) -> None:
+    """Of letters that wait the one that ends last was told least recently, and would be next."""
+    opens = NOW + 60 * MINUTE
+    scene.queue(
+        queue_row("a1"),
+        queue_row("a2", ends=pd.NaT, occasion="T+0"),
+        queue_row("a3", ends=pd.Timestamp(opens), last_told_at=pd.Timestamp(NOW - 60 * MINUTE)),
+        queue_row("a4", ends=pd.Timestamp(opens + MINUTE)),
+        queue_row("a5", ends=pd.Timestamp(NOW + MINUTE), last_told_at=pd.Timestamp(NOW - 50 * MINUTE)),
+        confirmation("a6"),
+    )
+    worker = scene.worker()
+    closed = {"only_confirmations": True, "ending_by": opens}
+    assert (worker.waiting(NOW, **closed), worker.waiting(NOW, only_confirmations=True), worker.waiting(NOW)) == (3, 1, 6)
+    assert [letter.account_id for letter in worker.claim(NOW, 9, **closed)] == ["a6", "a3", "a5"]
+    assert worker.claim(NOW, 9, **closed) == []
+    assert [letter.account_id for letter in worker.claim(NOW, 9)] == ["a1", "a2", "a4"]
+
+
+def test_where_the_hours_are_waited_for_only_a_letter_that_ends_before_them_is_looked_for_again(scene: Scene) -> None:
+    opens = NOW + 60 * MINUTE
+    scene.queue(queue_row("a1"), queue_row("a2", ends=pd.Timestamp(opens)))
+    worker = scene.worker()
+    (first,) = worker.claim(NOW, 9, only_confirmations=True, ending_by=opens)
+    worker.settle(first, Settlement("temporary", not_before=NOW + 5 * MINUTE), NOW)
+    assert worker.next_at(only_confirmations=True, ending_by=opens) == NOW + 5 * MINUTE
+    assert worker.next_at(only_confirmations=True) is None

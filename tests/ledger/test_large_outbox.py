@@ -33,11 +33,14 @@ def test_nothing_that_a_worker_asks_looks_at_letters_that_are_done(scene: Scene)
     worker.settle_and_claim([(letter, Settlement("sent", reply="250 Ok")) for letter in hand[:4]], NOW, 4)
     worker.settle_and_claim([(hand[4], Settlement("temporary", not_before=NOW + 60 * MINUTE))], NOW, 0)
     assert worker.sweep(NOW + 60 * MINUTE).uncertain
-    for only in (False, True):
-        worker.waiting(NOW, only_confirmations=only)
-        worker.next_at(only_confirmations=only)
+    for only, ending_by in ((False, None), (True, None), (True, NOW + 60 * MINUTE)):
+        worker.waiting(NOW, only_confirmations=only, ending_by=ending_by)
+        worker.next_at(only_confirmations=only, ending_by=ending_by)
+    assert worker.claim(NOW, 1, only_confirmations=True, ending_by=NOW + 60 * MINUTE) == []
     with scene.ledger.read() as connection:
         counted = outbox.counts(connection, scene.campaign_id)
+        assert outbox.reminders_waiting(connection, scene.campaign_id, after=NOW) == counted["queued"]
+        assert outbox.too_late(connection, ["worker-1"], NOW) == 0
         assert outbox.queued(connection, scene.campaign_id) == counted["queued"]
     assert sum(counted.values()) == 32
     assert len(plans) > 10
