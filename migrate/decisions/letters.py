@@ -13,11 +13,10 @@ from migrate.explain.find import elsewhere
 from migrate.explain.memory import in_force
 from migrate.ledger import bounces, outbox, schema
 from migrate.ledger.references import as_typed
-from migrate.ledger.states import LetterState
+from migrate.ledger.states import STANDS, LetterState
 from migrate.standing import OUT_OF_SCOPE
 from migrate.words import CONFIRMATION
 
-_STANDS: Final = ("queued", "sending", "sent", "uncertain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def _overtaken(decider: Decider, found: sa.RowMapping) -> str | None:
         sa.select(newer.notice_id, newer.occasion, newer.address, newer.state)
         .select_from(schema.letter.join(schema.notice, newer.notice_id == notice.id))
         .where(newer.campaign_id == decider.campaign_id, newer.account_id == found["account_id"], notice.tenure == found["tenure"])
-        .where(newer.kind != CONFIRMATION, newer.state.in_(_STANDS))
+        .where(newer.kind != CONFIRMATION, newer.state.in_(STANDS))
         .where(newer.notice_id >= found["notice_id"], newer.id != found["id"])
         .order_by(newer.id.desc())
     )

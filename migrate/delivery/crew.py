@@ -69,12 +69,13 @@ def deliver(
     )
     with stop.on_signals():
         total = Delivered(uncertain=desk.sweep())
-        desk.trade([], 0)
+        desk.withdraw_late()
         for senders, probe in ((1, True), (connections, False)):
             if probe == trouble.probing and not stop.asked and total.stopped is None:
                 now = clock()
                 ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now))
                 total += _sent(shared, senders if until_empty else min(senders, ready), probe=probe)
+        desk.close()
         if not stop.asked and total.stopped is None:
             total.stopped = trouble.at_last()
         total.stopped = stop.error or total.stopped
