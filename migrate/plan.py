@@ -203,8 +203,8 @@ def _matched(ids: pd.Series, tenure: pd.Series, of: pd.DataFrame) -> pd.DataFram
 def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment: Moment) -> pd.Series:
     """Why the stage is not due again: the state of the letter that stands in its way, '' for none (design §7).
 
-    A letter in the way is of this stage or a newer one, and is queued, claimed, on its way, sent or uncertain, was withdrawn by a reviewer, or
-    failed at the address the account has.
+    A letter in the way is of this stage or a newer one, and is queued, claimed, on its way, sent or uncertain, was withdrawn by a
+    reviewer, or failed at the address the account has.
     """
     told = told[told["told_cutoff"] == moment.told_cutoff]
     if told.empty:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +16,6 @@ from migrate.ledger.references import as_typed
 from migrate.ledger.states import STANDS, LetterState
 from migrate.standing import OUT_OF_SCOPE
 from migrate.words import CONFIRMATION
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,9 @@ _LOW: Final = 5
 _KEPT: Final = timedelta(seconds=30)
 """How long letters are held that nobody begins with; then others may be more urgent, and another process idle."""
 _SEVERAL: Final = 32
-"""Exchanges of which the shortest tells what one takes: that the ledger was waited for at times is no reason to begin with more letters."""
+_FIRST: Final = 8
+"""Exchanges of which the shortest tells what one takes: that the ledger was waited for at times, or its statements had to be put together
+first, is no reason to begin with more letters."""
 
 
 @dataclass(eq=False, slots=True)
@@ -102,8 +104,8 @@ class Desk:
 
     @property
     def seconds(self) -> float:
-        """What the ledger takes for an exchange of each sender, one after the other."""
-        return len(self._places) * min(self._took, default=0.0)
+        """What the ledger takes for an exchange of each sender, one after the other; nothing until that is known."""
+        return len(self._places) * min(self._took) if len(self._took) >= _FIRST else 0.0
 
     def only_confirmations(self, now: datetime) -> bool:
         """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""

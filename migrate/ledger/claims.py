@@ -86,7 +86,7 @@ class Settlement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Ids of letters whose lease had expired, begun with and only claimed, and of confirmations that went back into the queue by themselves."""
+    """Ids of letters that became uncertain, of confirmations that went back into the queue by themselves, and of letters only claimed."""
 
     uncertain: tuple[int, ...]
     requeued: tuple[int, ...]
@@ -125,13 +125,13 @@ class Claims:
 
         Those are confirmations first, then the accounts told least recently. When letters are claimed, `ahead` more are. Letters past
         their end are withdrawn on the way, and reminders to accounts that were exempted or paused since they were queued. What is held
-        and not begun with stays claimed; with `ahead` None, or if it may not be sent now, it goes back into the queue. Nothing begun: nothing
-        may be sent now.
+        and not begun with stays claimed; with `ahead` None, or if it may not be sent now, it goes back into the queue. If nothing was begun
+        with, nothing may be sent now.
         """
         return self.ledger.write(lambda connection: self._exchange(connection, settled, now, wanted, list(held), ahead, only_confirmations))
 
     def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
-        """Write down what became of a letter that was begun with. False if the lease was lost: then somebody else decided, and that stands."""
+        """Write down what became of a letter. False if its lease was lost: then somebody else decided, and that stands."""
         return not self.ledger.write(lambda connection: self._settle(connection, [(claimed, settlement)], now))
 
     def bounced(self, address: str, code: str, now: datetime, until: datetime) -> None:

@@ -1,4 +1,4 @@
-"""A crash leaves no more letters in doubt than were being spoken of: counted at the server, and in the ledger after each kill (docs/states.md)."""
+"""A crash leaves no more letters in doubt than were being spoken of: counted at the server, and in the ledger after each kill."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PIPELINING = "250-scripted.example\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES"
 
 
 class Talk:
-    """Who talks to a server: each conversation is one connection's, and each has a thread of the server's. `pause` is what a letter takes."""
+    """Who talks to a server, each connection with a thread of its own. `pause` is what a letter takes."""
 
     def __init__(self, pause: float) -> None:
         self.pause = pause
@@ -133,9 +133,7 @@ def test_a_slow_server_has_one_letter_in_doubt_for_each_connection_that_talked_t
     record_property("counted", told)
 
 
-@pytest.mark.parametrize(
-    ("people", "kills"), [(800, 3), pytest.param(16_000, 20, marks=pytest.mark.soak)], ids=["some", "soak"]
-)
+@pytest.mark.parametrize(("people", "kills"), [(800, 3), pytest.param(16_000, 20, marks=pytest.mark.soak)], ids=["some", "soak"])
 def test_a_fast_server_has_one_burst_in_doubt_for_each_connection_and_not_what_was_claimed(
     people: int, kills: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

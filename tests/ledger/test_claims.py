@@ -16,6 +16,7 @@ from migrate.ledger import schema
 from migrate.ledger.claims import Bounce, Settlement, Swept
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.ledger.exceptions import Grant, Kind, grant, remove
+from migrate.ledger.outbox import withdraw_reminders
 from migrate.ledger.states import SERVER_REFUSED
 
 HOUR = timedelta(hours=1)
@@ -174,6 +175,55 @@ def test_the_letters_of_a_killed_worker_become_uncertain_after_their_lease(scene
     row = scene.only()
     assert (row.state, row.reason, row.attempts, row.owner) == ("uncertain", "lease_expired", 1, None)
     assert scene.worker().exchange([], claimed.lease_until + HOUR).begun == []
+
+
+def test_what_a_killed_worker_had_only_claimed_is_queued_again_as_it_was_after_its_lease(scene: Scene) -> None:
+    scene.queue(queue_row("a1"), queue_row("a2"))
+    refused = Settlement("released", reason=SERVER_REFUSED, reply="550 5.7.1 no", not_before=NOW)
+    scene.worker().settle(scene.claimed(), refused, NOW)
+    before = scene.letters()
+    held = scene.worker("killed").exchange([], NOW, 1, ahead=1).held
+    (claimed,) = (row for row in scene.letters().values() if row.state == "claimed")
+    assert (claimed.owner, claimed.lease_until, claimed.attempts) == ("killed", NOW + 5 * MINUTE, 0)
+    assert scene.worker().next_at() == claimed.lease_until
+    assert scene.worker("sweeper").sweep(claimed.lease_until - timedelta(microseconds=1)) == Swept((), ())
+    swept = scene.worker("sweeper").sweep(claimed.lease_until)
+    assert (len(swept.uncertain), swept.returned) == (1, (claimed.id,))
+    assert scene.letters()[claimed.address] == before[claimed.address]
+    assert scene.events()[-1] == (claimed.id, "claimed", "queued")
+    # The worker was not dead, only slow: it begins with nothing that was taken from it.
+    assert scene.worker("killed").exchange([], claimed.lease_until, 0, held=held).begun == []
+    assert scene.worker("other").exchange([], claimed.lease_until, 1).begun[0].letter_id == claimed.id
+    assert scene.worker("killed").exchange([], claimed.lease_until, 1, held=held, ahead=1).begun == []
+
+
+def test_letters_are_begun_with_from_what_is_held_and_only_then_from_the_queue(scene: Scene) -> None:
+    scene.queue(*(queue_row(f"a{n}") for n in range(9)))
+    worker = scene.worker()
+    begun, held, _ = worker.exchange([], NOW, 2, ahead=3)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a0", "a1"], ["a2", "a3", "a4"])
+    begun, held, _ = worker.exchange([(each, Settlement("sent")) for each in begun], NOW + MINUTE, 2, held=held, ahead=3)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a2", "a3"], ["a4"])
+    assert {each.lease_until for each in begun} == {NOW + 6 * MINUTE}
+    begun, held, _ = worker.exchange([], NOW + MINUTE, 2, held=held, ahead=1)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a4", "a5"], ["a6"])
+    assert worker.exchange([], NOW + MINUTE, 0, held=held) == ([], [], [])
+    assert [row.state for row in scene.letters().values()] == ["sent"] * 2 + ["sending"] * 4 + ["queued"] * 3
+
+
+def test_a_claimed_letter_that_was_withdrawn_or_came_past_its_end_is_not_begun_with(scene: Scene) -> None:
+    scene.queue(*(queue_row(f"a{n}") for n in range(4)), confirmation("b1"))
+    held = scene.worker().exchange([], NOW, 1, ahead=4).held
+    with scene.ledger.begin() as connection:
+        assert len(withdraw_reminders(connection, scene.campaign_id, ["a1", "a9"], NOW, actor="jo", reason="paused")) == 1
+    begun, held, _ = scene.worker().exchange([], NOW, 2, held=held, ahead=0)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a0", "a2"], ["a3"])
+    assert scene.worker().exchange([], CUTOFF, 1, held=held, ahead=0) == ([], [], [])
+    rows = scene.letters()
+    assert [(rows[f"a{n}@example.com"].state, rows[f"a{n}@example.com"].reason) for n in (1, 3)] == [
+        ("withdrawn", "paused"), ("withdrawn", "past_cutoff"),
+    ]  # fmt: skip
+    assert all((row.owner, row.lease_until) == (None, None) for row in rows.values() if row.state == "withdrawn")
 
 
 def test_an_uncertain_confirmation_goes_back_once_with_the_same_message_id(scene: Scene) -> None:

@@ -159,7 +159,9 @@ def test_a_letter_that_was_sending_before_there_were_claims_stays_so_and_the_nex
     others = [row for row in lived["letter_event"] if row["letter_id"] != last["id"]]
     its = [row for row in as_before_claims(lived["letter_event"]) if row["letter_id"] == last["id"]][:2]
     its[-1] = its[-1] | {"at": last["queued_at"]}
-    left_behind(url, "0006", lived | {"letter": [*letters[:-1], last | held | {"settled_at": None, "attempts": 0}], "letter_event": others + its})
+    left_behind(
+        url, "0006", lived | {"letter": [*letters[:-1], last | held | {"settled_at": None, "attempts": 0}], "letter_event": others + its}
+    )
     lt, event = schema.letter, schema.letter_event
     with Ledger.open(LedgerSettings(url=url), create=False) as ledger:
         with ledger.read() as connection:

@@ -69,7 +69,9 @@ def _leases(connection: sa.Connection) -> Iterator[str]:
     wrong = sa.or_(sa.and_(taken, ~sa.and_(*held)), sa.and_(~taken, sa.or_(*held)))
     found = sa.select(letter.c.reference, letter.c.state).where(wrong).order_by(letter.c.id)
     yield from rows(
-        connection, found, "letter {reference} is {state}; only a letter that is claimed or sending has an owner and a lease, and it has both"
+        connection,
+        found,
+        "letter {reference} is {state}; only a letter that is claimed or sending has an owner and a lease, and it has both",
     )
     last, joined = _with_last_event()
     begins, ends = (sa.type_coerce(column, sa.BigInteger) for column in (last.c.at, letter.c.lease_until))
@@ -94,7 +96,9 @@ def _attempts(connection: sa.Connection) -> Iterator[str]:
     tried = sa.select(letter.c.reference, letter.c.state, letter.c.attempts, claims.label("claims"))
     wrong = sa.or_(letter.c.attempts > claims, sa.and_(letter.c.state.in_(_TRIED), letter.c.attempts < 1))
     return rows(
-        connection, tried.where(wrong).order_by(letter.c.id), "letter {reference} is {state} after {attempts} tries, and was begun with {claims} times"
+        connection,
+        tried.where(wrong).order_by(letter.c.id),
+        "letter {reference} is {state} after {attempts} tries and {claims} claims",
     )
 
 
@@ -148,7 +152,7 @@ CHECKS: Final[dict[str, tuple[str, Check]]] = {
     "once": ("a notice that is no confirmation stands in one letter at most", _once),
     "cutoffs": ("whoever is reminded is told a cutoff", _cutoffs),
     "people": ("a notice is for somebody who has, or had, the account", _people),
-    "attempts": ("what was tried was begun with, and what was settled by trying was tried", _attempts),
+    "attempts": ("what was tried was claimed, and what was settled by trying was tried", _attempts),
     "leases": ("what is claimed or being sent, and nothing else, is held by a worker", _leases),
     "settled": ("what is settled, and nothing else, has the instant", _settled),
 }
