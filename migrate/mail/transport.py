@@ -21,7 +21,7 @@ from migrate.mail.settings import MailSettings
 Verdict = Literal["sent", "temporary", "permanent", "uncertain"]
 
 LONGEST_REPLY: Final = 300
-BURST: Final = 16
+BURST: Final = 32
 """Letters that may be said in one burst on a connection, each announced in the breath that ends the one before: where letters are taken
 faster than the ledger is written, so many are begun with in one commit, and in doubt if the process is killed."""
 
