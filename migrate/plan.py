@@ -55,7 +55,8 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
 }  # fmt: skip
 """A letter to be composed and queued; `row` is its account's index in the frame of accounts."""
 
-_STANDS: Final = ("queued", "sending", "sent", "uncertain")
+_WAITS: Final = ("queued", "claimed")
+_STANDS: Final = (*_WAITS, "sending", "sent", "uncertain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +204,8 @@ def _matched(ids: pd.Series, tenure: pd.Series, of: pd.DataFrame) -> pd.DataFram
 def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment: Moment) -> pd.Series:
     """Why the stage is not due again: the state of the letter that stands in its way, '' for none (design §7).
 
-    A letter in the way is of this stage or a newer one, and is queued, on its way, sent or uncertain, was withdrawn by a reviewer, or
-    failed at the address the account has.
+    A letter in the way is of this stage or a newer one, and is queued, claimed, on its way, sent or uncertain, was withdrawn by a
+    reviewer, or failed at the address the account has.
     """
     told = told[told["told_cutoff"] == moment.told_cutoff]
     if told.empty:
@@ -222,7 +223,7 @@ def _standing_letters(told: pd.DataFrame, stuck: pd.Series) -> pd.DataFrame:
     """`told` without the letters that wait for accounts which cannot obey them: those are withdrawn in this run."""
     if told.empty or stuck.empty:
         return told
-    return told[~((told["state"] == "queued") & told["account_id"].isin(stuck))]
+    return told[~(told["state"].isin(_WAITS) & told["account_id"].isin(stuck))]
 
 
 def _what_may_be_registered(may_enrol: pd.Series) -> pd.Series:

@@ -101,7 +101,7 @@ def test_before_the_opening_nothing_is_due() -> None:
     assert outcome(now=at("2023-07-01 12:00")) == ("nothing_due", "")
 
 
-@pytest.mark.parametrize("state", ["queued", "sending", "sent", "uncertain"])
+@pytest.mark.parametrize("state", ["queued", "claimed", "sending", "sent", "uncertain"])
 def test_a_stage_that_was_told_is_not_due_again(state: str) -> None:
     assert outcome(told=told(state)) == ("nothing_due", state)
 

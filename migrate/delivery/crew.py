@@ -52,7 +52,7 @@ def deliver(
     """
     stop = stop or Stop()
     trouble = Trouble(claims.refused_lately())
-    desk = Desk(claims, clock, stale_at=stale_at, hours=hours, stop=stop)
+    desk = Desk(claims, clock, stale_at=stale_at, hours=hours, stop=stop, limiter=limiter)
     shared = Round(
         claims=claims,
         desk=desk,
@@ -70,7 +70,7 @@ def deliver(
     )
     with stop.on_signals():
         total = Delivered(uncertain=desk.sweep())
-        desk.trade([], 0)
+        desk.withdraw_late()
         for senders, probe in ((1, True), (connections, False)):
             if probe == trouble.probing and not stop.asked and total.stopped is None:
                 now = clock()
@@ -78,6 +78,7 @@ def deliver(
                 if ready and shared.used_up:
                     break
                 total += _sent(shared, senders if until_empty else min(senders, ready), probe=probe)
+        desk.close()
         if not stop.asked and total.stopped is None:
             total.stopped = trouble.at_last()
         total.stopped = stop.error or total.stopped

@@ -1,57 +1,64 @@
 """The desk where senders hand in what became of their letters and are given the next.
 
 A commit that is safe against a power cut costs a write to the disk. So whoever comes while another is being served waits, and is then
-served together with all who wait: a commit for several letters, and each sender still holds only its own.
+served together with all who wait: a commit for several letters, and each sender still holds only its own. Who sees its hand run low
+leaves an order and goes on; it is served with whoever comes first.
+
+What a sender is given is `sending`, committed. The desk claims letters ahead of that, so that few commits have to look for them; those are
+`claimed`, and go back into the queue when nobody begins with them.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
+from tenacity import Retrying
 
 from migrate.delivery.delivered import Clock
-from migrate.delivery.stop import Stop
-from migrate.errors import LedgerError
+from migrate.delivery.rate_limiter import Counted, RateLimiter
+from migrate.delivery.stop import Stop, patiently
 from migrate.hours import Hours, Window
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
+from migrate.ledger.schema import EPOCH
 
 Settled = tuple[ClaimedLetter, Settlement]
 
-_PATIENCE: Final = 600
-"""Seconds that what is known of a letter is kept trying to be written down; a run that records a large directory may take minutes."""
+_AHEAD: Final = 4
+"""How many times what senders want at once is claimed at once, where they want more than one letter each."""
+_IN_HAND: Final = 2
+"""Letters in a sender's hand: the one that it says, and the one that is announced with it."""
+_LOW: Final = 5
+"""With what part of the letters left the desk is filled again, so that nobody waits for it."""
+_KEPT: Final = timedelta(seconds=30)
+"""How long letters are held that nobody begins with; then others may be more urgent, and another process idle."""
+_SEVERAL: Final = 32
+_FIRST: Final = 8
+"""Exchanges of which the shortest tells what one takes: that the ledger was waited for at times, or its statements had to be put together
+first, is no reason to begin with more letters."""
 
 
-def patiently(stop: Stop) -> Retrying:
-    """Tries again when the ledger cannot be written just now: another run is recording, or the disk is full and may be helped.
+@dataclass(eq=False, slots=True)
+class Place:
+    """A sender's place at the desk: its letters in `hand`, and how much `room` it makes for letters that are `sending`.
 
-    What is tried looks for itself whether it is still wanted: `stop` only cuts a pause short.
+    It holds two at most, the one that it says and the one that it announces; the rest of the room is for letters that whoever comes
+    first takes.
     """
-    return Retrying(
-        retry=retry_if_exception_type(LedgerError),
-        stop=stop_after_delay(_PATIENCE),
-        wait=wait_exponential(multiplier=0.1, max=1) + wait_random(0, 0.25),
-        sleep=stop.pause,
-        reraise=True,
-    )
 
-
-@dataclass(slots=True)
-class _Visit:
-    settled: Sequence[Settled]
-    wanted: int
-    given: list[ClaimedLetter] = field(default_factory=list)
-    error: Exception | None = None
-    served: bool = False
+    hand: list[ClaimedLetter] = field(default_factory=list)
+    room: int = 0
 
 
 class Desk:
     """One worker's claims, shared by its senders. Once `stop` was asked letters are settled and none is given any more.
 
+    What is begun with is counted among the letters of the `limiter`'s day.
     `retrying` bounds the tries at a ledger that cannot be written; tests do not wait.
     """
 
@@ -63,16 +70,32 @@ class Desk:
         stale_at: datetime | None = None,
         hours: Hours | None = None,
         stop: Stop | None = None,
+        limiter: RateLimiter | None = None,
         retrying: Retrying | None = None,
     ) -> None:
-        self._claims, self._clock = claims, clock
+        self._claims, self._clock, self._limiter = claims, clock, limiter
         self._stale_at, self._hours = stale_at, hours
         self._open: Window | None = None
         self._stop = stop or Stop()
         self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
-        self._queueing = threading.Lock()
-        self._waiting: list[_Visit] = []
+        self._moving = threading.Lock()  # a letter is always in one hand, on the desk, or settled, and counted once
+        self._places: list[Place] = []
+        self._begun: deque[ClaimedLetter] = deque()
+        self._settled: list[Settled] = []
+        self._error: Exception | None = None
+        self._held: list[ClaimedLetter] = []
+        self._held_since = datetime.min.replace(tzinfo=UTC)
+        self._took: deque[float] = deque(maxlen=_SEVERAL)
+        self._counted: dict[int, datetime] = {}
+        """Letters that are `sending`, and the minute in which each is counted."""
+        self.day_is_full = False
+        """Whether the day had no room when letters were last asked for."""
+
+    @property
+    def seconds(self) -> float:
+        """What the ledger takes for an exchange of each sender, one after the other; nothing until that is known."""
+        return len(self._places) * min(self._took) if len(self._took) >= _FIRST else 0.0
 
     def only_confirmations(self, now: datetime) -> bool:
         """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
@@ -94,20 +117,68 @@ class Desk:
         self._open = None if opens else self._hours.next_window(now)
         return opens
 
-    def trade(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
-        """Settle letters and be given up to so many others, all committed; fewer or none if no more may be sent now.
+    def place(self) -> Place:
+        """A place for one more sender."""
+        mine = Place()
+        with self._moving:
+            self._places.append(mine)
+        return mine
 
-        Raises LedgerError if the ledger could not be written for a long time. To settle twice does no harm: the second finds it done.
+    def leave(self, mine: Place) -> None:
+        """The sender of a place has ended, with nothing in hand."""
+        with self._moving:
+            self._places.remove(mine)
+
+    def settle(self, mine: Place, settlement: Settlement) -> ClaimedLetter:
+        """Take down what became of the first letter in hand; the letter. It is written with the next exchange."""
+        with self._moving:
+            done = mine.hand.pop(0)
+            self._settled.append((done, settlement))
+        self._tell_limiter(done, settlement)
+        return done
+
+    @property
+    def unwritten(self) -> Sequence[Settled]:
+        """What was settled and is not written down yet."""
+        return tuple(self._settled)
+
+    def fill(self, mine: Place) -> None:
+        """Fill a hand with letters that are `sending`, committed; none are given if no more may be sent now.
+
+        Raises LedgerError if the ledger could not be written for a long time.
         """
-        mine = _Visit(settled, wanted)
-        with self._queueing:
-            self._waiting.append(mine)
+        while not self._take(mine):
+            with self._turn:
+                if self._take(mine):  # another sender's exchange brought it
+                    break
+                if self._exchange():
+                    self._take(mine)
+                    break
+        if mine.hand and len(self._begun) < self._spare() // _LOW and self._turn.acquire(blocking=False):
+            try:
+                self._exchange()
+            finally:
+                self._turn.release()
+
+    def flush(self) -> None:
+        """Write down everything that was settled. Raises LedgerError as `fill` does.
+
+        To settle twice does no harm: the second finds it done.
+        """
         with self._turn:
-            if not mine.served:
-                self._serve()
-        if mine.error is not None:
-            raise mine.error
-        return mine.given
+            self._exchange()
+
+    def rest(self) -> None:
+        """Settle everything and put back what is claimed: nobody begins with it for a while."""
+        with self._turn:
+            self._exchange(closing=True)
+
+    def close(self) -> None:
+        """Put back into the queue what nobody has begun to say."""
+        with self._turn:
+            self._put_down()
+            if self._settled or self._held:
+                self._exchange(closing=True)
 
     def sweep(self) -> int:
         """How many letters of dead workers became uncertain for good; their confirmations are queued again."""
@@ -120,32 +191,98 @@ class Desk:
 
         return int(self._retrying(once))
 
+    def withdraw_late(self) -> None:
+        """Withdraw what has waited past its end."""
+        self._retrying(lambda: None if self._stop.asked else self._claims.withdraw_late(self._clock()))
+
     def put_back(self, letters: Sequence[int], not_before: datetime) -> int:
         """How many of the letters (ids) that had failed are queued again, because the server refused everybody alike."""
         return int(self._retrying(lambda: len(self._claims.put_back(letters, self._clock(), not_before))))
 
-    def _serve(self) -> None:
-        with self._queueing:
-            visits, self._waiting = self._waiting, []
-        try:
-            given = self._commit([one for visit in visits for one in visit.settled], sum(visit.wanted for visit in visits))
-        except Exception as error:  # noqa: BLE001 - whoever waited is told, whatever it is
-            for visit in visits:
-                visit.error = error
-                visit.served = True
-            return
-        for visit in visits:
-            visit.given, given = given[: visit.wanted], given[visit.wanted :]
-            visit.served = True
+    def _take(self, mine: Place) -> bool:
+        """Take letters from the desk in hand; whether there are any then."""
+        with self._moving:
+            while self._begun and len(mine.hand) < min(mine.room, _IN_HAND):
+                mine.hand.append(self._begun.popleft())
+            return bool(mine.hand)
 
-    def _commit(self, settled: Sequence[Settled], wanted: int) -> list[ClaimedLetter]:
+    def _spare(self) -> int:
+        """How many letters there is room for besides those in hand."""
+        return sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND)
+
+    def _put_down(self) -> None:
+        """Nothing will be said about the letters on the desk, so they go back as they were."""
+        with self._moving:
+            back = [(each, Settlement("released")) for each in self._begun]
+            self._settled += back
+            self._begun.clear()
+        for each, settlement in back:
+            self._tell_limiter(each, settlement)
+
+    def _tell_limiter(self, done: ClaimedLetter, settlement: Settlement) -> None:
+        """What the server did not take does not count among the day's."""
+        if self._limiter is not None:
+            minute = self._counted.pop(done.letter_id)
+            if settlement.verdict not in ("sent", "uncertain"):
+                self._limiter.give_back(1, minute)
+
+    def _count(self, wanted: int) -> Counted:
+        """How many of the letters wanted the day has room for."""
+        if self._limiter is None or not wanted:
+            return Counted(wanted, EPOCH)
+        counted = self._limiter.count(wanted)
+        self.day_is_full = not counted.letters
+        return counted
+
+    def _exchange(self, *, closing: bool = False) -> bool:
+        """Settle everything and fill everybody's room, in one commit; whether there were too few letters for that."""
+        if self._error is not None:
+            raise self._error
+        if self._stop.asked:
+            self._put_down()
+        with self._moving:
+            settled, self._settled = self._settled, []
+            room = [max(0, each.room - len(each.hand)) for each in self._places]
+            wanted = 0 if closing else max(0, sum(room) - len(self._begun))
+        try:
+            counted = self._count(wanted)
+            begun = self._commit(settled, counted.letters, _AHEAD * (wanted - sum(map(bool, room))), closing=closing)
+        except Exception as error:
+            self._error = error
+            with self._moving:
+                self._settled[:0] = settled
+            raise
+        with self._moving:
+            if self._limiter is not None:
+                self._limiter.give_back(counted.letters - len(begun), counted.minute)
+                self._counted |= dict.fromkeys((each.letter_id for each in begun), counted.minute)
+            self._begun.extend(begun)
+        return len(begun) < wanted or not wanted
+
+    def _commit(self, settled: Sequence[Settled], wanted: int, ahead: int, *, closing: bool) -> list[ClaimedLetter]:
         now = self._clock()
         alone, ending_by = self.only_confirmations(now), self.ending_by(now)
 
         def once() -> list[ClaimedLetter]:
-            if self._stop.asked and not settled:
+            ends = closing or self._stop.asked
+            if ends and not settled and not self._held:
                 return []
-            still_wanted = 0 if self._stop.asked else wanted
-            return self._claims.settle_and_claim(settled, now, still_wanted, only_confirmations=alone, ending_by=ending_by)[0]
+            start = time.perf_counter()
+            stays = not ends and (not self._held or now < self._held_since + _KEPT)
+            done = self._claims.exchange(
+                settled,
+                now,
+                0 if ends else wanted,
+                held=self._held,
+                ahead=max(0, ahead) if stays else None,
+                only_confirmations=alone,
+                ending_by=ending_by,
+            )
+            if done.held and (not self._held or done.held[-1] is not self._held[-1]):
+                self._held_since = now
+            self._held = done.held
+            if done.begun:
+                self._took.append(time.perf_counter() - start)
+            return done.begun
 
         return list(self._retrying(once))

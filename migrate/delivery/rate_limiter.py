@@ -8,8 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from migrate.delivery.desk import patiently
-from migrate.delivery.stop import Stop
+from migrate.delivery.stop import Stop, patiently
 from migrate.ledger import rates as kept
 from migrate.ledger.engine import Ledger
 from migrate.mail.rates import Rates

@@ -12,14 +12,13 @@ from tenacity import Retrying
 
 from migrate.delivery.attempt import aside, attempt, composed, unrenderable
 from migrate.delivery.delivered import Clock, Delivered, Watch
-from migrate.delivery.desk import Desk, Settled
+from migrate.delivery.desk import Desk, Place
 from migrate.delivery.processor import Processor
-from migrate.delivery.rate_limiter import Counted, RateLimiter
+from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
 from migrate.errors import LedgerError, MailServerError
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
-from migrate.ledger.schema import EPOCH
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.letters import Letter
 from migrate.mail.transport import Connection, Transport
@@ -30,9 +29,11 @@ SHORT: Final = timedelta(minutes=5)
 """How long any delivery waits for room in the day's limit: a daily run may begin a moment earlier than the day before."""
 _LOOK_AGAIN: Final = 1.0
 _SHARE: Final = 4
-"""How many times the wait for a commit a hand of letters may last."""
+"""How many times what an exchange with the ledger takes a hand of letters is to last."""
+_SMOOTH: Final = 0.3
+"""How much the last letter counts in what a letter takes."""
 _SOON: Final = 1.0
-"""Seconds that a letter may lie claimed before its slot comes; a longer wait is waited before it is claimed."""
+"""Seconds that a letter may be in hand before its slot comes; a longer wait is waited before it is begun with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +71,33 @@ class Sender:
     round: Round
     probe: bool = False
     done: Delivered = field(default_factory=Delivered)
-    _hand: list[ClaimedLetter] = field(default_factory=list)
-    _settled: list[Settled] = field(default_factory=list)
+    _place: Place = field(init=False)
     _written: dict[int, Letter | UnrenderableError] = field(default_factory=dict)
     _slots: deque[datetime] = field(default_factory=deque)
     _come: int = 0
-    _counted: Counted = field(default_factory=lambda: Counted(1, EPOCH))
-    _trading: float = 0.0
     _sending: float = 0.0
     _closed: bool = False
 
+    def __post_init__(self) -> None:
+        self._place = self.round.desk.place()
+
+    @property
+    def _hand(self) -> list[ClaimedLetter]:
+        return self._place.hand
+
     def work(self) -> Delivered:
-        """Claims only once its connection stands, so that an unreachable server leaves every letter queued.
+        """Begins with letters only once its connection stands, so that an unreachable server leaves every letter queued.
 
         On any other error than the mail server's the letter just tried stays `sending`: nobody knows what became of it.
         """
         try:
             with self.round.transport.connect() as connection:
-                while self._goes_on() and self._next(1 if self.probe else connection.at_once):
-                    self._send_hand(connection)
+                at_once = 1 if self.probe else connection.at_once
+                while self._goes_on() and self._next(at_once):
+                    self._send_hand(connection, at_once)
         except MailServerError as error:
             # Whoever was asked to end gave up on the server for that.
             self.done.stopped = None if self.round.stop.asked else error
-            self._release()
         except LedgerError as error:
             # It was tried for a long time already; what cannot be written down becomes uncertain.
             self.round.stop.ask()
@@ -100,10 +105,9 @@ class Sender:
         except BaseException:
             self.round.stop.ask()
             del self._hand[:1]
-            self._release()
-            self._trade(0)
+            self._end()
             raise
-        self._trade(0)
+        self._end()
         if not self._closed:
             self.round.trouble.leave()
         return self.done
@@ -117,36 +121,40 @@ class Sender:
         """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
         if self.round.processor:
             self.round.processor.keep()
-        while not self.round.stop.asked:
-            wanted = self._wanted(at_once)
+        while not self._hand and not self.round.stop.asked:
+            room = self._wanted(at_once)
             if self.round.limiter:
-                wanted = self._due(self.round.limiter, wanted)
+                room = self._due(self.round.limiter, room)
                 if not self._slots:
                     continue
             if self._seconds_left() > _SOON:
-                self._trade(0)
+                self._place.room = 0
+                self.round.desk.flush()
                 self.round.stop.wait(self._seconds_left())
                 continue
-            start = time.perf_counter()
-            self._hand = self._claim(wanted)
-            self._trading = time.perf_counter() - start
-            if self._hand:
-                return True
-            if not self._counted.letters and self.round.used_up:
-                return False
-            if self._waits_for_room():
-                continue
-            if not self._more_to_come():
-                return False
-            self.round.stop.wait(_LOOK_AGAIN)
-        return False
+            self._place.room = room
+            self.round.desk.fill(self._place)
+            if not self._hand:
+                self._place.room = 0
+                if self.round.desk.day_is_full and self.round.used_up:
+                    return False
+                if self._waits_for_room():
+                    continue
+                if not self._more_to_come():
+                    return False
+                self.round.stop.wait(_LOOK_AGAIN)
+        return bool(self._hand)
 
     def _wanted(self, at_once: int) -> int:
-        """How many letters to take in hand: no more than it takes for the ledger to be waited for less than for the mail server.
+        """How many letters may be `sending`: if this process is killed, all of them are uncertain.
 
-        If this process is killed, all of them are uncertain; so there is one, unless a commit takes longer than several letters.
+        So there is one where the mail server is what is waited for; two, of which one is announced, where the ledger takes nearly as long
+        as the server; and as many as keep both busy where it takes longer.
         """
-        return min(at_once, 1 + int(_SHARE * self._trading / self._sending)) if self._sending else 1
+        if not self._sending:
+            return 1
+        ratio = self.round.desk.seconds / self._sending
+        return min(at_once, 1 + int(_SHARE * ratio) if ratio >= 1 else 1 + round(ratio))
 
     def _due(self, limiter: RateLimiter, wanted: int) -> int:
         """For how many of the letters wanted, one at least, there are slots whose time has come; there is none if it is asked to end."""
@@ -170,30 +178,25 @@ class Sender:
             self._slots.popleft()
             self._come = max(0, self._come - 1)
 
-    def _claim(self, wanted: int) -> list[ClaimedLetter]:
-        """Up to so many letters, counted among the day's; nothing but the letters that were sent is settled if these are used up."""
-        limiter = self.round.limiter
-        if limiter is None:
-            return self._trade(wanted)
-        self._counted = limiter.count(wanted)
-        given = self._trade(self._counted.letters)
-        limiter.give_back(self._counted.letters - len(given), self._counted.minute)
-        return given
+    def _refill(self, at_once: int) -> None:
+        """Take the next letter in hand, so that it can be announced, unless nothing is left to be said first."""
+        room = self._wanted(at_once) if self._goes_on() else 0
+        if self.round.limiter and room > 1:
+            room = self._due(self.round.limiter, room)
+        self._place.room = room
+        if self._hand and room > 1:
+            self.round.desk.fill(self._place)
 
     def _waits_for_room(self) -> bool:
         """Waits until the day has room again, if that is what letters wait for."""
-        limiter, now = self.round.limiter, self.round.clock()
-        if limiter is None or self._counted.letters:
+        limiter, desk, now = self.round.limiter, self.round.desk, self.round.clock()
+        if limiter is None or not desk.day_is_full:
             return False
-        if not self.round.claims.waiting(now, only_confirmations=self.round.desk.only_confirmations(now)):
+        if not self.round.claims.waiting(now, only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now)):
             return False
+        desk.rest()
         self.round.stop.wait(limiter.seconds_until_room())
         return True
-
-    def _trade(self, wanted: int) -> list[ClaimedLetter]:
-        given = self.round.desk.trade(self._settled, wanted)
-        self._settled = []
-        return given
 
     def _more_to_come(self) -> bool:
         """Whether a letter will be queued again within reach; the leases of workers that died end meanwhile."""
@@ -205,14 +208,15 @@ class Sender:
         at = self.round.claims.next_at(only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now))
         return at is not None and at <= now + REACH
 
-    def _send_hand(self, connection: Connection) -> None:
-        letters, start = len(self._hand), time.perf_counter()
+    def _send_hand(self, connection: Connection, at_once: int) -> None:
         while self._hand:
             if left := self._seconds_left():
                 self.round.stop.wait(left)
+            start = time.perf_counter()
             self._send(connection)
-        self._sending = (time.perf_counter() - start) / letters
-        self._written.clear()
+            took = time.perf_counter() - start
+            self._sending += (took - self._sending) * _SMOOTH if self._sending else took
+            self._refill(at_once)
 
     def _send(self, connection: Connection) -> None:
         """Send the first letter in hand, or put it back if it is not to be sent now."""
@@ -269,14 +273,13 @@ class Sender:
         return found
 
     def _settle(self, settlement: Settlement) -> None:
-        self._settled.append((self._hand.pop(0), settlement))
+        done = self.round.desk.settle(self._place, settlement)
+        self._written.pop(done.letter_id, None)
         self.done.count(settlement.verdict)
-        if self.round.limiter and settlement.verdict not in ("sent", "uncertain"):
-            self.round.limiter.give_back(1, self._counted.minute)
 
     def _unwritten(self, error: LedgerError) -> LedgerError:
-        """The error, with how many letters of this sender it leaves in doubt."""
-        tried = sum(settlement.verdict != "released" for _, settlement in self._settled)
+        """The error, with how many letters it leaves in doubt."""
+        tried = sum(settlement.verdict != "released" for _, settlement in self.round.desk.unwritten)
         if not tried:
             return error
         some = f"{tried} letter{'s' if tried > 1 else ''}"
@@ -285,5 +288,12 @@ class Sender:
 
     def _release(self) -> None:
         """Nothing was said about the letters still in hand, so they go back as they were."""
+        self._place.room = 0
         while self._hand:
             self._settle(Settlement("released"))
+
+    def _end(self) -> None:
+        """Settle everything."""
+        self._release()
+        self.round.desk.flush()
+        self.round.desk.leave(self._place)

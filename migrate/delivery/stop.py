@@ -8,8 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
-from migrate.errors import MailServerError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
+
+from migrate.errors import LedgerError, MailServerError
 
 
 class Stop:
@@ -59,3 +62,21 @@ class Stop:
         self.signal = self.signal or number
         signal.signal(number, signal.SIG_DFL)
         self.event.set()
+
+
+_PATIENCE: Final = 600
+"""Seconds that what is known of a letter is kept trying to be written down; a run that records a large directory may take minutes."""
+
+
+def patiently(stop: Stop) -> Retrying:
+    """Tries again when the ledger cannot be written just now: another run is recording, or the disk is full and may be helped.
+
+    What is tried looks for itself whether it is still wanted: `stop` only cuts a pause short.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(LedgerError),
+        stop=stop_after_delay(_PATIENCE),
+        wait=wait_exponential(multiplier=0.1, max=1) + wait_random(0, 0.25),
+        sleep=stop.pause,
+        reraise=True,
+    )

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from migrate.config import Config
 from migrate.explain.memory import InForce, Notice
+from migrate.ledger.states import STANDS
 from migrate.schedule import stages
 from migrate.standing import OUT_OF_SCOPE, PolicySettings
 from migrate.words import CONFIRMATION
 
-_STANDS: Final = ("queued", "sending", "sent", "uncertain")
 _UNMAILABLE: Final = ("no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable")
 
 
@@ -82,7 +82,7 @@ def _told(mine: Sequence[Notice], stage: str, email: str | None, config: Config)
     """True if a letter of the stage stands in its way (design §7; the same rule as a run's plan)."""
     cutoff = config.campaign.cutoff_at
     return any(
-        each.state in _STANDS
+        each.state in STANDS
         or (each.state == "withdrawn" and each.reason == "reviewer")
         or (each.state == "failed" and each.to.lower() == (email or "").lower())
         for each in mine

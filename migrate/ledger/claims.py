@@ -1,8 +1,8 @@
 """Taking letters out of the outbox to send them: any number of workers on any number of hosts (design §9, §11).
 
-A claim is committed before SMTP is spoken to, and says who holds the letter and until when. A worker that dies leaves its letters
-`sending`; after their lease `sweep` makes them `uncertain`, for nobody can know whether the server took them. SQLite lets one writer
-in at a time; PostgreSQL and MariaDB skip what another worker is just claiming.
+A claim says who holds a letter and until when: it is `claimed`. Before a word about it is spoken it is made `sending`, committed. After the
+lease of a worker that died `sweep` makes what was `sending` `uncertain`, for nobody can know whether the server took it, and puts back
+into the queue what was only claimed. SQLite lets one writer in at a time; PostgreSQL and MariaDB skip what another worker is just claiming.
 """
 
 from __future__ import annotations
@@ -86,10 +86,19 @@ class Settlement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Ids of letters whose lease had expired, and of confirmations that went back into the queue by themselves."""
+    """Ids of letters that became uncertain, of confirmations that went back into the queue by themselves, and of letters only claimed."""
 
     uncertain: tuple[int, ...]
     requeued: tuple[int, ...]
+    returned: tuple[int, ...] = ()
+
+
+class Exchange(NamedTuple):
+    """Letters that are `sending` now, those that are `claimed` still, and those to be settled whose lease was lost."""
+
+    begun: list[ClaimedLetter]
+    held: list[ClaimedLetter]
+    lost: list[ClaimedLetter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,42 +111,40 @@ class Claims:
     lease: timedelta = timedelta(minutes=5)
     zone: tzinfo = UTC
 
-    def claim(
-        self, now: datetime, limit: int = 1, *, only_confirmations: bool = False, ending_by: datetime | None = None
-    ) -> list[ClaimedLetter]:
-        """The next letters, claimed and committed: confirmations first, then the accounts told least recently.
-
-        With `only_confirmations` no other letter goes but those that end by `ending_by`. Letters past their end are withdrawn on the
-        way, and reminders to accounts that were exempted or paused since they were queued. An empty list: nothing may be sent now.
-        """
-        return self.ledger.write(lambda connection: self._claim(connection, now, limit, only_confirmations, ending_by))
-
-    def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
-        """Write down what became of a claimed letter. False if the lease was lost: then somebody else decided, and that stands."""
-        return not self.ledger.write(lambda connection: self._settle(connection, [(claimed, settlement)], now))
-
-    def settle_and_claim(
+    def exchange(
         self,
         settled: Sequence[tuple[ClaimedLetter, Settlement]],
         now: datetime,
-        limit: int = 1,
+        wanted: int = 1,
         *,
+        held: Sequence[ClaimedLetter] = (),
+        ahead: int | None = None,
         only_confirmations: bool = False,
         ending_by: datetime | None = None,
-    ) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
-        """Settle letters and claim the next ones in one commit; the new ones, and those of the old ones whose lease was lost."""
+    ) -> Exchange:
+        """Settle letters and begin with others, in one commit: with those `held` (claimed before), then with the next ones in the queue.
 
-        def both(connection: sa.Connection) -> tuple[list[ClaimedLetter], list[ClaimedLetter]]:
-            lost = self._settle(connection, settled, now)
-            return self._claim(connection, now, limit, only_confirmations, ending_by), lost
+        Those are confirmations first, then the accounts told least recently. When letters are claimed, `ahead` more are. Letters past
+        their end are withdrawn on the way, and reminders to accounts that were exempted or paused since they were queued. What is held
+        and not begun with stays claimed; with `ahead` None, or if it may not be sent now, it goes back into the queue. If nothing was begun
+        with, nothing may be sent now. With `only_confirmations` no other letter goes but those that end by `ending_by`.
+        """
+        only = _bound(ending_by) if only_confirmations else None
+        return self.ledger.write(lambda connection: self._exchange(connection, settled, now, wanted, list(held), ahead, only))
 
-        return self.ledger.write(both)
+    def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
+        """Write down what became of a letter. False if its lease was lost: then somebody else decided, and that stands."""
+        return not self.ledger.write(lambda connection: self._settle(connection, [(claimed, settlement)], now))
 
     def bounced(self, address: str, code: str, now: datetime, until: datetime) -> None:
         """Write down that a mail server called an address unknown or disabled; it is not mailed before `until`."""
         with self.ledger.begin() as connection:
             row = {"campaign_id": self.campaign_id, "address": address, "hard": True, "code": code, "seen_at": now, "until": until}
             connection.execute(sa.insert(bounce).values(row))
+
+    def withdraw_late(self, now: datetime) -> None:
+        """Withdraw queued letters that are past their end; a claim does so too."""
+        self.ledger.write(lambda connection: self._withdraw_late(connection, now))
 
     def put_back(self, letters: Sequence[int], now: datetime, not_before: datetime) -> list[int]:
         """Queue failed letters (ids) again that were refused for the server's sake; that try does not count. The ids of those put back."""
@@ -175,15 +182,18 @@ class Claims:
         """When there may be something to do: the first letter's time to be tried again, or the end of a lease. None: nothing is left."""
         wanted = _only(_bound(ending_by)) if only_confirmations else []
         again = (sa.and_(letter.c.state == "queued", *wanted), sa.func.coalesce(letter.c.not_before, 0))
-        held = (_SENDING, letter.c.lease_until)
+        held = ((_held_as(state), letter.c.lease_until) for state in ("sending", "claimed"))
         with self.ledger.read() as connection:
             mine = letter.c.campaign_id == self.campaign_id
-            first = [sa.select(sa.func.min(at, type_=UtcInstant)).where(mine, state) for state, at in (again, held)]
+            first = [sa.select(sa.func.min(at, type_=UtcInstant)).where(mine, state) for state, at in (again, *held)]
             found = [connection.execute(query).scalar() for query in first]
         return min((instant for instant in found if instant is not None), default=None)
 
     def sweep(self, now: datetime) -> Swept:
-        """Expired leases become uncertain; an uncertain confirmation goes back into the queue by itself, once in its life."""
+        """Of letters whose lease has expired: those begun with become uncertain, those only claimed go back into the queue.
+
+        An uncertain confirmation goes back into the queue by itself, once in its life.
+        """
         return self.ledger.write(lambda connection: self._sweep(connection, now))
 
     def _sweep(self, connection: sa.Connection, now: datetime) -> Swept:
@@ -194,41 +204,103 @@ class Claims:
             connection, expired, "sending", "uncertain", at=now, actor=self.owner, reason=LEASE_EXPIRED,
             only=[letter.c.lease_until <= now], values=tried,
         )  # fmt: skip
+        unbegun = connection.execute(_UNBEGUN, here).scalars().all()
+        returned = self._return(connection, unbegun, now, reason=LEASE_EXPIRED, only=[letter.c.lease_until <= now])
         unsure = connection.execute(_UNSURE, here).scalars().all()
         back = {"resent": True, "not_before": None, "settled_at": None}
         requeued = move(
             connection, unsure, "uncertain", "queued", at=now, actor=self.owner, reason=RESENT, only=_RESENT_BY_ITSELF, values=back
         )
-        return Swept(tuple(swept), tuple(requeued))
+        return Swept(tuple(swept), tuple(requeued), tuple(returned))
 
-    def _claim(
-        self, connection: sa.Connection, now: datetime, limit: int, only_confirmations: bool, ending_by: datetime | None
-    ) -> list[ClaimedLetter]:
+    def _exchange(
+        self,
+        connection: sa.Connection,
+        settled: Sequence[tuple[ClaimedLetter, Settlement]],
+        now: datetime,
+        wanted: int,
+        held: list[ClaimedLetter],
+        ahead: int | None,
+        only: datetime | None,
+    ) -> Exchange:
+        """`exchange`; if not all may go, `only` is by when letters other than confirmations must end."""
+        lost = self._settle(connection, settled, now)
+        if only is not None:
+            waits = [each for each in held if each.kind != CONFIRMATION and (each.ends is None or each.ends > only)]
+            self._return(connection, [each.letter_id for each in waits], now)
+            held = [each for each in held if each not in waits]
+        begun: list[ClaimedLetter] = []
+        while len(begun) < wanted and held:
+            some = wanted - len(begun)
+            begun += self._begin(connection, held[:some], now)
+            held = held[some:]
+        if (left := wanted - len(begun)) > 0:
+            held = self._claim(connection, now, left + (ahead or 0), only)
+            begun += self._begin(connection, held[:left], now)
+            held = held[left:]
+        if ahead is None:
+            self._return(connection, [each.letter_id for each in held], now)
+            held = []
+        return Exchange(begun, held, lost)
+
+    def _claim(self, connection: sa.Connection, now: datetime, limit: int, only: datetime | None) -> list[ClaimedLetter]:
+        self._withdraw_late(connection, now)
         here = {"campaign": self.campaign_id, "now": now}
-        late = connection.execute(_LATE, here | {"limit": BATCH}).scalars().all()
-        if late:
-            move(
-                connection, late, "queued", "withdrawn", at=now, actor=self.owner, reason=PAST_CUTOFF, values={"settled_at": now}
-            )  # fmt: skip
-        if not limit:
-            return []
         today = now.astimezone(self.zone).date().isoformat()
         lease_until = now + self.lease
         mine: list[ClaimedLetter] = []
         while wanted := limit - len(mine):
-            asked = here | {"limit": wanted, "today": today} | ({"ending_by": _bound(ending_by)} if only_confirmations else {})
-            picked = _picked(connection, asked, only_confirmations=only_confirmations)
+            asked = here | {"limit": wanted, "today": today} | ({} if only is None else {"ending_by": only})
+            picked = _picked(connection, asked, only_confirmations=only is not None)
             if spared := [(row[0], row[-1]) for row in picked if row[-1] is not None]:
                 self._spare(connection, spared, now)
             if going := [row for row in picked if row[-1] is None]:
                 these = [row[0] for row in going]
-                held = {"new_owner": self.owner, "new_claimed_at": now, "new_lease_until": lease_until}
-                connection.execute(_HOLD[connection.dialect.name], ids(connection.dialect.name, these) | held)
-                record(connection, these, "queued", "sending", at=now, actor=self.owner)
+                backend = connection.dialect.name
+                connection.execute(_CLAIM[backend], ids(backend, these) | {"new_owner": self.owner, "new_lease_until": lease_until})
+                record(connection, these, "queued", "claimed", at=now, actor=self.owner)
                 mine += (ClaimedLetter._make((row[0], self.owner, lease_until, *row[1:-1])) for row in going)
             if not spared:
                 break
         return mine
+
+    def _withdraw_late(self, connection: sa.Connection, now: datetime) -> None:
+        late = connection.execute(_LATE, {"campaign": self.campaign_id, "now": now, "limit": BATCH}).scalars().all()
+        self._withdraw(connection, late, "queued", PAST_CUTOFF, now)
+
+    def _begin(self, connection: sa.Connection, held: Sequence[ClaimedLetter], now: datetime) -> list[ClaimedLetter]:
+        """Make claimed letters `sending`, with a lease from now on. Those past their end are withdrawn; others may have been meanwhile."""
+        late = [each.letter_id for each in held if each.ends is not None and each.ends <= now]
+        self._withdraw(connection, late, "claimed", PAST_CUTOFF, now)
+        these = [each.letter_id for each in held if each.letter_id not in late]
+        if not these:
+            return []
+        backend, lease_until = connection.dialect.name, now + self.lease
+        mine = ids(backend, these) | {"old_owner": self.owner, "new_lease_until": lease_until}
+        begun = connection.execute(_BEGIN[backend], mine | {"new_claimed_at": now}).rowcount
+        if begun < len(these):
+            there = set(connection.execute(_BEGUN[backend], mine).scalars())
+            these = [letter_id for letter_id in these if letter_id in there]
+        record(connection, these, "claimed", "sending", at=now, actor=self.owner)
+        ours = set(these)
+        return [each._replace(lease_until=lease_until) for each in held if each.letter_id in ours]
+
+    def _return(
+        self,
+        connection: sa.Connection,
+        letters: Sequence[int],
+        now: datetime,
+        reason: str | None = None,
+        only: Sequence[sa.ColumnElement[bool]] | None = None,
+    ) -> list[int]:
+        """Put claimed letters (ids) back into the queue as they were; our own, unless `only` says which."""
+        only = [letter.c.owner == self.owner] if only is None else only
+        as_it_was = IDLE | {"reason": letter.c.reason}
+        return move(connection, letters, "claimed", "queued", at=now, actor=self.owner, reason=reason, only=only, values=as_it_was)
+
+    def _withdraw(self, connection: sa.Connection, letters: Sequence[int], before: LetterState, reason: str, now: datetime) -> None:
+        settled = IDLE | {"settled_at": now}
+        move(connection, letters, before, "withdrawn", at=now, actor=self.owner, reason=reason, values=settled)
 
     def _spare(self, connection: sa.Connection, found: Sequence[tuple[int, str]], now: datetime) -> None:
         """Withdraw reminders (ids) to accounts with an exception in force, each with its outcome.
@@ -237,7 +309,7 @@ class Claims:
         """
         for outcome in sorted({why for _, why in found}):
             these = [letter_id for letter_id, why in found if why == outcome]
-            move(connection, these, "queued", "withdrawn", at=now, actor=self.owner, reason=outcome, values={"settled_at": now})
+            self._withdraw(connection, these, "queued", outcome, now)
 
     def _settle(self, connection: sa.Connection, settled: Sequence[tuple[ClaimedLetter, Settlement]], now: datetime) -> list[ClaimedLetter]:
         """Settle what is still held; the letters whose lease was lost."""
@@ -319,9 +391,25 @@ def _picking(index: str, *where: sa.ColumnElement[bool], order: Sequence[_Column
     return through(wanted, letter, index).with_for_update(skip_locked=True, of=letter if whole else None)
 
 
-def _holding(these: sa.ColumnElement[bool]) -> sa.Update:
-    held = {name: sa.bindparam(f"new_{name}", type_=letter.c[name].type) for name in (*_OF_CLAIM, "claimed_at")}
-    return sa.update(letter).where(these).values(state="sending", reason=None, **held)
+def _set(*names: str) -> dict[str, Any]:
+    return {name: sa.bindparam(f"new_{name}", type_=letter.c[name].type) for name in names}
+
+
+def _claiming(these: sa.ColumnElement[bool]) -> sa.Update:
+    return sa.update(letter).where(these).values(state="claimed", **_set(*_OF_CLAIM))
+
+
+_MINE: Final = letter.c.owner == sa.bindparam("old_owner", type_=letter.c.owner.type)
+
+
+def _beginning(these: sa.ColumnElement[bool]) -> sa.Update:
+    begun = _set("lease_until", "claimed_at")
+    return sa.update(letter).where(these, letter.c.state == "claimed", _MINE).values(state="sending", reason=None, **begun)
+
+
+def _begun(these: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    fresh = letter.c.lease_until == sa.bindparam("new_lease_until", type_=UtcInstant)
+    return sa.select(letter.c.id).where(these, letter.c.state == "sending", _MINE, fresh)
 
 
 _ORDER: Final = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
@@ -331,8 +419,14 @@ _NEXT: Final = {
     for whole in (False, True)
 }
 _LATE: Final = _picking("ix_letter_ends", letter.c.state == "queued", letter.c.ends <= _NOW)
-_SENDING: Final = sa.and_(indexed(UNSETTLED), letter.c.state == "sending")
-_EXPIRED: Final = _picking("ix_letter_unsettled", _SENDING, letter.c.lease_until <= _NOW)
+
+
+def _held_as(state: LetterState) -> sa.ColumnElement[bool]:
+    return sa.and_(indexed(UNSETTLED), letter.c.state == state)
+
+
+_EXPIRED: Final = _picking("ix_letter_unsettled", _held_as("sending"), letter.c.lease_until <= _NOW)
+_UNBEGUN: Final = _picking("ix_letter_unsettled", _held_as("claimed"), letter.c.lease_until <= _NOW)
 _RESENT_BY_ITSELF: Final = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
 _UNSURE: Final = _picking("ix_letter_unsettled", indexed(UNSETTLED), letter.c.state == "uncertain", *_RESENT_BY_ITSELF)
 
@@ -343,7 +437,9 @@ def _by_id(statement: Callable[[sa.ColumnElement[bool]], _S]) -> dict[str, _S]:
 
 
 _THESE_WHOLE: Final = _by_id(sa.select(*_WHOLE).select_from(_WITH_NOTICE).where)
-_HOLD: Final = _by_id(_holding)
+_CLAIM: Final = _by_id(_claiming)
+_BEGIN: Final = _by_id(_beginning)
+_BEGUN: Final = _by_id(_begun)
 _IN_ORDER: Final = sa.text("SET LOCAL enable_sort = off")
 
 

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 
 from migrate.errors import LedgerError
 from migrate.ledger.frames import rows
-from migrate.ledger.moves import BATCH, FRESH, batches, move, record
+from migrate.ledger.moves import BATCH, FRESH, IDLE, batches, move, record
 from migrate.ledger.references import as_typed, reference
 from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, notice, run
-from migrate.ledger.states import REVIEWER, STATES, LetterState, refuse
+from migrate.ledger.states import REVIEWER, STATES, WAITING, LetterState, refuse
 from migrate.words import CONFIRMATION, PAST_CUTOFF
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
@@ -91,24 +91,28 @@ def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: 
 
 
 def withdraw(connection: sa.Connection, letters: pd.DataFrame, now: datetime, *, actor: str, run_seq: int | None = None) -> list[int]:
-    """Withdraw letters (`letter_id`, `reason`) that are still queued; the ids of those that were.
+    """Withdraw letters (`letter_id`, `reason`) that are still queued or only claimed; the ids of those that were.
 
-    A letter that was claimed meanwhile is not withdrawn: it is being sent.
+    A letter with which a worker has begun meanwhile is not withdrawn: it is being sent.
     """
     done: list[int] = []
     for reason, ids in letters.groupby("reason", sort=False)["letter_id"]:
-        values = {"settled_at": now}
-        done += move(
-            connection,
-            [int(i) for i in ids],
-            "queued",
-            "withdrawn",
-            at=now,
-            actor=actor,
-            run_seq=run_seq,
-            reason=str(reason),
-            values=values,
-        )
+        done += _take_out(connection, [int(i) for i in ids], now, actor=actor, run_seq=run_seq, reason=str(reason))
+    return done
+
+
+def _take_out(
+    connection: sa.Connection, letters: Sequence[int], now: datetime, *, actor: str, reason: str, run_seq: int | None = None
+) -> list[int]:
+    """Withdraw letters (ids) of which no word was spoken yet; the ids of those that were withdrawn.
+
+    A worker that has claimed one of them finds that out when it is about to begin with it.
+    """
+    said: dict[str, Any] = {"at": now, "actor": actor, "run_seq": run_seq, "reason": reason}
+    done = move(connection, letters, "queued", "withdrawn", values={"settled_at": now}, **said)
+    if len(done) < len(letters):
+        others = sorted(set(letters).difference(done))
+        done += move(connection, others, "claimed", "withdrawn", values=IDLE | {"settled_at": now}, **said)
     return done
 
 
@@ -116,11 +120,11 @@ def withdraw_reminders(
     connection: sa.Connection, campaign_id: int, accounts: Collection[str], now: datetime, *, actor: str, reason: str
 ) -> list[int]:
     """Withdraw everything but confirmations that still waits for some accounts; the ids of those letters."""
-    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION)
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state.in_(WAITING), letter.c.kind != CONFIRMATION)
     wanted = sa.select(letter.c.id).where(*waiting).order_by(letter.c.id)
     parts = (wanted.where(letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
     found = [letter_id for part in parts for letter_id in connection.execute(part).scalars()]
-    return move(connection, found, "queued", "withdrawn", at=now, actor=actor, reason=reason, values={"settled_at": now})
+    return _take_out(connection, found, now, actor=actor, reason=reason)
 
 
 def reminders_waiting(connection: sa.Connection, campaign_id: int, after: datetime | None = None) -> int:

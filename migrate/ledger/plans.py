@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from migrate.ledger import schema
 from migrate.ledger.moves import batches
 from migrate.ledger.outbox import enqueue, withdraw
-from migrate.ledger.states import REVIEWER
+from migrate.ledger.states import REVIEWER, WAITING
 
 _KEY: Final = ["account_id", "tenure", "occasion", "told_cutoff"]
 
@@ -40,7 +40,7 @@ def strike(connection: sa.Connection, campaign_id: int, run_seq: int, actor: str
     )
     done: list[int] = []
     for ids in batches(letters["account_id"].tolist()):
-        these = queued.where(letter.campaign_id == campaign_id, letter.account_id.in_(ids), letter.state == "queued")
+        these = queued.where(letter.campaign_id == campaign_id, letter.account_id.in_(ids), letter.state.in_(WAITING))
         waiting = pd.DataFrame(connection.execute(these).all(), columns=["letter_id", *_KEY])
         struck = waiting.merge(letters[_KEY].drop_duplicates(), on=_KEY)
         done += withdraw(connection, struck[["letter_id"]].assign(reason=REVIEWER), now, actor=actor, run_seq=run_seq)

@@ -17,6 +17,7 @@ from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty
 from migrate.ledger import schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.moves import batches
+from migrate.ledger.states import WAITING
 from migrate.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
 from migrate.words import CONFIRMATION
 
@@ -79,7 +80,7 @@ class Prior:
 
     def _mailed(self, within: list[sa.ColumnElement[bool]], occasions: Sequence[str]) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
-        counts = letter.state.in_(("sent", "uncertain", "queued"))
+        counts = letter.state.in_(("sent", "uncertain", *WAITING))
         wanted = sa.or_(letter.occasion.in_(occasions), sa.and_(letter.kind != CONFIRMATION, counts))
         columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
         columns += [letter.ends, letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
@@ -91,7 +92,7 @@ class Prior:
         return Mailed(
             told=conform(found[found["occasion"].isin(occasions)], TOLD_COLUMNS),
             last_told=conform(last, LAST_TOLD_COLUMNS),
-            waiting=conform(reminders[reminders["state"] == "queued"], WAITING_COLUMNS),
+            waiting=conform(reminders[reminders["state"].isin(WAITING)], WAITING_COLUMNS),
         )
 
     def touched(self, settled: Sequence[str], for_good: Sequence[str]) -> list[str]:
@@ -104,12 +105,11 @@ class Prior:
             account.outcome.in_(settled),
             sa.and_(account.outcome == "nothing_due", sa.func.coalesce(account.outcome_reason, "").in_(for_good)),
         )
-        waits = (
-            sa.select(letter.account_id)
-            .select_from(schema.letter.join(schema.account, theirs))
-            .where(letter.campaign_id == self.campaign_id, letter.state == "queued", letter.kind != CONFIRMATION, done)
-        )
-        return list(self._connection.execute(sa.union(open_, waits)).scalars())
+        theirs_wait = sa.select(letter.account_id).select_from(schema.letter.join(schema.account, theirs))
+        theirs_wait = theirs_wait.where(letter.campaign_id == self.campaign_id, letter.kind != CONFIRMATION, done)
+        # By one index each, as `outbox.counts`.
+        waits = (theirs_wait.where(*which) for which in schema.WAITS)
+        return list(self._connection.execute(sa.union(open_, *waits)).scalars())
 
     def open_changes(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`OPEN_COLUMNS` of the mailed changes that have no confirmation yet."""

@@ -287,7 +287,7 @@ notice = sa.Table(
 )
 """A decision to tell one account one thing once. `facts` is JSON: what the letter says, as it was known when it was decided."""
 
-UNSETTLED: Final = ("sending", "uncertain")
+UNSETTLED: Final = ("claimed", "sending", "uncertain")
 ENDED: Final = ("sent", "failed", "withdrawn")
 
 
@@ -368,6 +368,7 @@ letter = sa.Table(
 * `last_told_at` is the epoch for an account that was never told: those told least recently go first, on every database alike.
 * `language`, `standing`, `days_left` and `facts` are null while the notice's own hold; a letter that was queued by a later decision
   than its notice (put back, or at a new address) carries those of that decision.
+* `owner` and `lease_until` are of a letter that is claimed or sending; `claimed_at` is when a worker last began with it.
 * `resent` is true once an uncertain confirmation went back into the queue by itself.
 """
 
@@ -379,6 +380,9 @@ def indexed(states: Sequence[str]) -> sa.ColumnElement[bool]:
     """
     return letter.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
 
+
+WAITS: Final = ((letter.c.state == "queued",), (indexed(UNSETTLED), letter.c.state == "claimed"))
+"""That no word of a letter was spoken yet, a condition for each index that knows it."""
 
 letter_event = sa.Table(
     "letter_event",

@@ -104,10 +104,11 @@ def patient(busy: timedelta) -> Callable[[sa.Connection], None]:
 
     def begin_patiently(connection: sa.Connection) -> None:
         if not connection.get_execution_options().get("migrate_writes"):
+            _wait(connection, busy)
             begin(connection)
             return
         until = time.monotonic() + busy.total_seconds()
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds(short)}")
+        _wait(connection, short)
         while True:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -115,10 +116,16 @@ def patient(busy: timedelta) -> Callable[[sa.Connection], None]:
                 if not is_busy(error) or time.monotonic() >= until:
                     raise
             else:
-                break
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds(busy)}")
+                break  # whoever writes waits for nobody any more
 
     return begin_patiently
+
+
+def _wait(connection: sa.Connection, busy: timedelta) -> None:
+    """How long the connection waits for another writer from now on; asked once, for a delivery writes hundreds of times a second."""
+    if connection.info.get("busy") != busy:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds(busy)}")
+        connection.info["busy"] = busy
 
 
 def milliseconds(duration: timedelta) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-LetterState = Literal["queued", "sending", "sent", "failed", "uncertain", "withdrawn"]
+LetterState = Literal["queued", "claimed", "sending", "sent", "failed", "uncertain", "withdrawn"]
 
 STATES: Final[dict[LetterState, str]] = {
     "queued": "planned, waiting",
-    "sending": "claimed; the next thing is SMTP",
+    "claimed": "held by a worker that has not begun with it",
+    "sending": "the next thing is SMTP",
     "sent": "the server accepted it",
     "failed": "the server will never accept it, or tries are used up",
     "uncertain": "nobody can know whether the server has it",
@@ -16,8 +17,11 @@ STATES: Final[dict[LetterState, str]] = {
 }
 
 TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
-    ("queued", "sending"): "claimed, committed before SMTP is spoken to",
+    ("queued", "claimed"): "a worker took it",
     ("queued", "withdrawn"): "pointless before it was claimed",
+    ("claimed", "sending"): "begun with, committed before a word about it is spoken",
+    ("claimed", "queued"): "the worker stopped, or its lease expired: nothing was said of it",
+    ("claimed", "withdrawn"): "pointless before it was begun with",
     ("sending", "sent"): "the server accepted it",
     ("sending", "queued"): "temporary failure, a refusal that is about the server or us, or a break before the final dot",
     ("sending", "failed"): "refused for good, or tries used up",
@@ -33,9 +37,16 @@ TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
 }
 """Every move a letter can make after it was queued, and when."""
 
+AS_BEFORE: Final[tuple[tuple[LetterState, LetterState], ...]] = (("queued", "sending"),)
+"""Moves that stand in the history of older ledgers and are made no more: a claim was once no state of its own."""
+
 REVIEWER: Final = "reviewer"
 """The reason that keeps a withdrawn letter withdrawn for ever (design §13)."""
 
+WAITING: Final = ("queued", "claimed")
+"""The states of a letter of which no word was spoken yet: whoever finds it pointless can still withdraw it."""
+STANDS: Final = (*WAITING, "sending", "sent", "uncertain")
+"""The states in which a letter stands in the way of another one like it (design §7)."""
 LEASE_EXPIRED: Final = "lease_expired"
 SERVER_REFUSED: Final = "server_refused"
 """The reason with which a letter is back in the queue that was refused for the server's sake or ours, not for its own."""

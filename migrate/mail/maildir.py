@@ -21,7 +21,7 @@ from typing import Final
 from migrate.errors import MailServerError
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings
-from migrate.mail.transport import Receipt
+from migrate.mail.transport import BURST, Receipt
 
 _WHERE: Final = "[mail.maildir] path"
 _deliveries = itertools.count()
@@ -31,7 +31,7 @@ _HOST: Final = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
 class MaildirTransport:
     """Delivers into the Maildir at `path`, which is made if it is not there."""
 
-    at_once: Final = 25
+    at_once: Final = BURST
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -37,14 +37,12 @@ from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError
 from migrate.mail.letters import Letter
 from migrate.mail.refusals import BEFORE_RCPT, OURS_ALONE, Phase, enhanced_status, refusal
 from migrate.mail.settings import MailSettings, SmtpSettings
-from migrate.mail.transport import Receipt, Verdict, one_line
+from migrate.mail.transport import BURST, Receipt, Verdict, one_line
 
 _GO_AHEAD: Final = 354
 _CLOSING: Final = 421
 _WANTS_SIGN_IN: Final = (530, 534, 535, 538)
 _END_OF_DATA: Final = b".\r\n"
-_IN_HAND: Final = 64
-"""Letters that a connection may have in hand to a server that takes them as fast as they are announced."""
 _DOT_FIRST: Final = re.compile(rb"\n\.")
 """Which few letters have; to find none takes half as long as to replace none."""
 _GOODBYE: Final = 5.0
@@ -88,7 +86,7 @@ class SmtpConnection:
     @property
     def at_once(self) -> int:
         """One letter, unless the server takes them so fast that one commit for each would be what it waits for."""
-        return _IN_HAND if self._server is not None and self._server.pipelines else 1
+        return BURST if self._server is not None and self._server.pipelines else 1
 
     def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
         was_used = self._used and self._server is not None

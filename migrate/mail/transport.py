@@ -21,6 +21,9 @@ from migrate.mail.settings import MailSettings
 Verdict = Literal["sent", "temporary", "permanent", "uncertain"]
 
 LONGEST_REPLY: Final = 300
+BURST: Final = 32
+"""Letters that may be said in one burst on a connection, each announced in the breath that ends the one before: where letters are taken
+faster than the ledger is written, so many are begun with in one commit, and in doubt if the process is killed."""
 
 
 class Receipt(NamedTuple):
@@ -52,7 +55,7 @@ class Receipt(NamedTuple):
 class Connection(Protocol):
     """A way to the mail server that is open.
 
-    `at_once` is how many letters may be taken in hand together, if that helps: if the process dies, so many may be left uncertain.
+    `at_once` is how many letters may be begun with together, if that helps (`BURST`, or one).
     """
 
     @property

@@ -210,7 +210,7 @@ REJECTED: Final = Table("rejected", "Rejected", {"position": "integer", "account
 
 TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, NOTICES, CHANGES, EXEMPTIONS, REJECTED)
 
-WAITING: Final = ("queued", "sending")
+WAITING: Final = ("queued", "claimed", "sending")
 
 
 def summary_table(counts: Counter[tuple[str, str]], not_certain: Counter[tuple[str, str]]) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def test_elsewhere_than_on_a_terminal_it_is_plain_numbers(campaign: Campaign, ca
     assert "compliant           1  25.0%\nnot compliant       2  50.0%\nout of scope        1  25.0%\n" in out
     assert "2024-01-02              3\n2024-01-12              2\n" in out
     assert "Forecast for the cutoff, along a straight line: 0 not compliant, none from 2024-02-01 on." in out
-    assert "Letters: 0 queued, 0 sending, 4 sent, 0 failed, 0 uncertain, 0 withdrawn." in out
+    assert "Letters: 0 queued, 0 claimed, 0 sending, 4 sent, 0 failed, 0 uncertain, 0 withdrawn." in out
     assert not set(out) & set("█░·\x1b")
 
 

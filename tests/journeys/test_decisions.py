@@ -27,7 +27,7 @@ def stuck(office: Office, verdict: Verdict, bounce: Bounce | None = None) -> str
     office.run(T30, "--no-send")
     with Ledger.open(LedgerSettings(url=f"sqlite:///{office.folder / 'migrate.db'}"), create=False) as ledger:
         worker = Claims(ledger, 1, "a-worker")
-        (letter,) = worker.claim(at("2024-01-02 15:00"))
+        (letter,) = worker.exchange([], at("2024-01-02 15:00")).begun
         worker.settle(letter, Settlement(verdict, reply="550 no", bounce=bounce), at("2024-01-02 15:01"))
     return letter.reference
 
@@ -343,7 +343,7 @@ def test_whoever_explains_an_account_sees_every_decision_on_it_with_who_when_and
     assert ada.migrate("resend", reference, "--reason", "mended", "--by", "kim", "--as-of", "2024-01-02T08:00").code == 0
     with Ledger.open(LedgerSettings(url=f"sqlite:///{ada.folder / 'migrate.db'}"), create=False) as ledger:
         worker = Claims(ledger, 1, "another-worker")
-        (letter,) = worker.claim(at("2024-01-02 16:30"))
+        (letter,) = worker.exchange([], at("2024-01-02 16:30")).begun
         worker.settle(letter, Settlement("uncertain"), at("2024-01-02 16:31"))
     assert ada.migrate("settle", reference, "--sent", "--reason", "arrived", "--by", "kim", "--as-of", "2024-01-02T09:00").code == 0
     exempted(ada, "2024-03-01", as_of="2024-01-02T10:00")
@@ -367,7 +367,7 @@ def test_a_confirmation_that_went_back_by_itself_is_nobodys_decision(ada: Office
     ada.run("2023-07-21T06:00", "--no-send")
     with Ledger.open(LedgerSettings(url=f"sqlite:///{ada.folder / 'migrate.db'}"), create=False) as ledger:
         worker = Claims(ledger, 1, "a-worker")
-        worker.claim(at("2023-07-21 15:00"))
+        worker.exchange([], at("2023-07-21 15:00"))
         assert len(worker.sweep(at("2023-07-21 16:00")).requeued) == 1
     assert ada.migrate("explain", "ada", "--json").facts["decisions"] == []
 

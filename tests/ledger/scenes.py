@@ -67,7 +67,7 @@ class Scene:
         return Claims(self.ledger, self.campaign_id, owner, lease)
 
     def claimed(self, owner: str = "worker-1", now: datetime = NOW) -> ClaimedLetter:
-        (letter,) = self.worker(owner).claim(now)
+        (letter,) = self.worker(owner).exchange([], now).begun
         return letter
 
     def letters(self) -> dict[str, Any]:

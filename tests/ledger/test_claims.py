@@ -16,12 +16,13 @@ from migrate.ledger import schema
 from migrate.ledger.claims import Bounce, Settlement, Swept
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.ledger.exceptions import Grant, Kind, grant, remove
+from migrate.ledger.outbox import withdraw_reminders
 from migrate.ledger.states import SERVER_REFUSED
 
 HOUR = timedelta(hours=1)
 
 
-def test_a_claim_is_committed_with_owner_and_lease_before_it_is_handed_out(scene: Scene) -> None:
+def test_a_letter_is_sending_with_owner_and_lease_before_it_is_handed_out(scene: Scene) -> None:
     scene.queue(queue_row("a1", facts='{"x": 1}'))
     claimed = scene.claimed("worker-7")
     row = scene.only()
@@ -35,7 +36,7 @@ def test_a_claim_is_committed_with_owner_and_lease_before_it_is_handed_out(scene
         CUTOFF,
         None,
     )
-    assert scene.events()[-1] == (row.id, "queued", "sending")
+    assert scene.events()[-2:] == [(row.id, "queued", "claimed"), (row.id, "claimed", "sending")]
 
 
 def test_confirmations_go_first_then_those_told_least_recently(scene: Scene) -> None:
@@ -45,21 +46,21 @@ def test_confirmations_go_first_then_those_told_least_recently(scene: Scene) -> 
         queue_row("never-told"),
     )
     scene.queue(confirmation("changed"), queue_row("never-told-2"), now=NOW + MINUTE)
-    order = [letter.account_id for letter in scene.worker().claim(NOW + MINUTE, limit=10)]
+    order = [letter.account_id for letter in scene.worker().exchange([], NOW + MINUTE, 10).begun]
     assert order == ["changed", "never-told", "never-told-2", "told-long-ago", "told-lately"]
 
 
 def test_a_letter_that_is_to_wait_waits(scene: Scene) -> None:
     scene.queue(queue_row("a1"))
     scene.worker().settle(scene.claimed(), Settlement("temporary", reply="451 try later", not_before=NOW + HOUR), NOW)
-    assert scene.worker().claim(NOW + HOUR - MINUTE) == []
-    (again,) = scene.worker().claim(NOW + HOUR)
+    assert scene.worker().exchange([], NOW + HOUR - MINUTE).begun == []
+    (again,) = scene.worker().exchange([], NOW + HOUR).begun
     assert again.attempts == 1
 
 
 def test_a_letter_past_its_end_is_withdrawn_at_the_next_claim(scene: Scene) -> None:
     scene.queue(queue_row("a1"), confirmation("a2"))
-    claimed = scene.worker().claim(CUTOFF, limit=5)
+    claimed = scene.worker().exchange([], CUTOFF, 5).begun
     assert [letter.account_id for letter in claimed] == ["a2"]
     row = scene.letters()["a1@example.com"]
     assert (row.state, row.reason, row.settled_at) == ("withdrawn", "past_cutoff", CUTOFF)
@@ -68,8 +69,8 @@ def test_a_letter_past_its_end_is_withdrawn_at_the_next_claim(scene: Scene) -> N
 
 def test_only_confirmations_go_out_when_nothing_else_may(scene: Scene) -> None:
     scene.queue(queue_row("a1"), confirmation("a2"))
-    assert [letter.account_id for letter in scene.worker().claim(NOW, limit=5, only_confirmations=True)] == ["a2"]
-    assert scene.worker().claim(NOW, limit=5, only_confirmations=True) == []
+    assert [letter.account_id for letter in scene.worker().exchange([], NOW, 5, only_confirmations=True).begun] == ["a2"]
+    assert scene.worker().exchange([], NOW, 5, only_confirmations=True).begun == []
 
 
 def granted(scene: Scene, kind: Kind, account_id: str, until: str) -> None:
@@ -86,7 +87,7 @@ def test_whoever_was_exempted_or_paused_since_is_spared_at_the_claim(scene: Scen
     granted(scene, "pause", "a4", "2024-03-01")
     with scene.ledger.begin() as connection:
         remove(connection, "pause", scene.campaign_id, "a4", NOW, by="jo", reason="is back")
-    taken = scene.worker().claim(NOW, limit=4)
+    taken = scene.worker().exchange([], NOW, 4).begun
     assert [(letter.account_id, letter.kind) for letter in taken] == [
         ("a1", "change_confirmation"), ("a3", "reminder"), ("a4", "reminder"), ("a5", "reminder"),
     ]  # fmt: skip
@@ -96,7 +97,7 @@ def test_whoever_was_exempted_or_paused_since_is_spared_at_the_claim(scene: Scen
         why = connection.execute(sa.select(event.letter_id, event.actor, event.reason).where(event.to_state == "withdrawn")).all()
     assert sorted(map(tuple, why)) == [(1, "worker-1", "paused"), (2, "worker-1", "exempt")]
     assert [(row.state, row.settled_at) for row in letters.values() if row.id in (1, 2)] == [("withdrawn", NOW)] * 2
-    assert (scene.worker().waiting(NOW), scene.worker().claim(NOW)) == (0, [])
+    assert (scene.worker().waiting(NOW), scene.worker().exchange([], NOW).begun) == (0, [])
 
 
 def test_the_last_day_of_a_pause_ends_where_the_campaigns_days_end(scene: Scene) -> None:
@@ -104,16 +105,16 @@ def test_the_last_day_of_a_pause_ends_where_the_campaigns_days_end(scene: Scene)
     granted(scene, "pause", "a1", "2024-01-02")
     nearly_over = datetime(2024, 1, 3, 7, 59, tzinfo=UTC)
     west = replace(scene.worker(), zone=ZoneInfo("America/Los_Angeles"))
-    assert [letter.account_id for letter in west.claim(nearly_over, limit=1)] == ["a2"]
+    assert [letter.account_id for letter in west.exchange([], nearly_over, 1).begun] == ["a2"]
     scene.queue(queue_row("a3"))
     granted(scene, "pause", "a3", "2024-01-02")
-    assert [letter.account_id for letter in west.claim(nearly_over + MINUTE, limit=1)] == ["a3"]
+    assert [letter.account_id for letter in west.exchange([], nearly_over + MINUTE, 1).begun] == ["a3"]
 
 
 def test_another_campaign_of_the_same_ledger_is_left_alone(scene: Scene) -> None:
     scene.queue(queue_row("a1"))
     other = Scene(scene.ledger, scene.campaign_id + 1, scene.run_seq)
-    assert other.worker().claim(NOW, limit=5) == []
+    assert other.worker().exchange([], NOW, 5).begun == []
 
 
 @pytest.mark.parametrize(
@@ -160,11 +161,10 @@ def test_an_old_claim_of_the_same_worker_does_not_settle_a_new_one(scene: Scene)
 def test_letters_are_settled_and_the_next_claimed_in_one_commit(scene: Scene) -> None:
     scene.queue(queue_row("a1"), queue_row("a2"))
     first = scene.claimed()
-    (second,), lost = scene.worker().settle_and_claim([(first, Settlement("sent"))], NOW + MINUTE)
+    (second,), _, lost = scene.worker().exchange([(first, Settlement("sent"))], NOW + MINUTE)
     assert (second.account_id, lost) == ("a2", [])
     assert [row.state for row in scene.letters().values()] == ["sent", "sending"]
-    _, lost = scene.worker().settle_and_claim([(first, Settlement("failed"))], NOW + MINUTE)
-    assert lost == [first]
+    assert scene.worker().exchange([(first, Settlement("failed"))], NOW + MINUTE).lost == [first]
 
 
 def test_the_letters_of_a_killed_worker_become_uncertain_after_their_lease(scene: Scene) -> None:
@@ -174,7 +174,56 @@ def test_the_letters_of_a_killed_worker_become_uncertain_after_their_lease(scene
     assert scene.worker("sweeper").sweep(claimed.lease_until).uncertain == (claimed.letter_id,)
     row = scene.only()
     assert (row.state, row.reason, row.attempts, row.owner) == ("uncertain", "lease_expired", 1, None)
-    assert scene.worker().claim(claimed.lease_until + HOUR) == []
+    assert scene.worker().exchange([], claimed.lease_until + HOUR).begun == []
+
+
+def test_what_a_killed_worker_had_only_claimed_is_queued_again_as_it_was_after_its_lease(scene: Scene) -> None:
+    scene.queue(queue_row("a1"), queue_row("a2"))
+    refused = Settlement("released", reason=SERVER_REFUSED, reply="550 5.7.1 no", not_before=NOW)
+    scene.worker().settle(scene.claimed(), refused, NOW)
+    before = scene.letters()
+    held = scene.worker("killed").exchange([], NOW, 1, ahead=1).held
+    (claimed,) = (row for row in scene.letters().values() if row.state == "claimed")
+    assert (claimed.owner, claimed.lease_until, claimed.attempts) == ("killed", NOW + 5 * MINUTE, 0)
+    assert scene.worker().next_at() == claimed.lease_until
+    assert scene.worker("sweeper").sweep(claimed.lease_until - timedelta(microseconds=1)) == Swept((), ())
+    swept = scene.worker("sweeper").sweep(claimed.lease_until)
+    assert (len(swept.uncertain), swept.returned) == (1, (claimed.id,))
+    assert scene.letters()[claimed.address] == before[claimed.address]
+    assert scene.events()[-1] == (claimed.id, "claimed", "queued")
+    # The worker was not dead, only slow: it begins with nothing that was taken from it.
+    assert scene.worker("killed").exchange([], claimed.lease_until, 0, held=held).begun == []
+    assert scene.worker("other").exchange([], claimed.lease_until, 1).begun[0].letter_id == claimed.id
+    assert scene.worker("killed").exchange([], claimed.lease_until, 1, held=held, ahead=1).begun == []
+
+
+def test_letters_are_begun_with_from_what_is_held_and_only_then_from_the_queue(scene: Scene) -> None:
+    scene.queue(*(queue_row(f"a{n}") for n in range(9)))
+    worker = scene.worker()
+    begun, held, _ = worker.exchange([], NOW, 2, ahead=3)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a0", "a1"], ["a2", "a3", "a4"])
+    begun, held, _ = worker.exchange([(each, Settlement("sent")) for each in begun], NOW + MINUTE, 2, held=held, ahead=3)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a2", "a3"], ["a4"])
+    assert {each.lease_until for each in begun} == {NOW + 6 * MINUTE}
+    begun, held, _ = worker.exchange([], NOW + MINUTE, 2, held=held, ahead=1)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a4", "a5"], ["a6"])
+    assert worker.exchange([], NOW + MINUTE, 0, held=held) == ([], [], [])
+    assert [row.state for row in scene.letters().values()] == ["sent"] * 2 + ["sending"] * 4 + ["queued"] * 3
+
+
+def test_a_claimed_letter_that_was_withdrawn_or_came_past_its_end_is_not_begun_with(scene: Scene) -> None:
+    scene.queue(*(queue_row(f"a{n}") for n in range(4)), confirmation("b1"))
+    held = scene.worker().exchange([], NOW, 1, ahead=4).held
+    with scene.ledger.begin() as connection:
+        assert len(withdraw_reminders(connection, scene.campaign_id, ["a1", "a9"], NOW, actor="jo", reason="paused")) == 1
+    begun, held, _ = scene.worker().exchange([], NOW, 2, held=held, ahead=0)
+    assert ([each.account_id for each in begun], [each.account_id for each in held]) == (["a0", "a2"], ["a3"])
+    assert scene.worker().exchange([], CUTOFF, 1, held=held, ahead=0) == ([], [], [])
+    rows = scene.letters()
+    assert [(rows[f"a{n}@example.com"].state, rows[f"a{n}@example.com"].reason) for n in (1, 3)] == [
+        ("withdrawn", "paused"), ("withdrawn", "past_cutoff"),
+    ]  # fmt: skip
+    assert all((row.owner, row.lease_until) == (None, None) for row in rows.values() if row.state == "withdrawn")
 
 
 def test_an_uncertain_confirmation_goes_back_once_with_the_same_message_id(scene: Scene) -> None:
@@ -190,7 +239,7 @@ def test_an_uncertain_confirmation_goes_back_once_with_the_same_message_id(scene
 
 def test_a_confirmation_settled_as_uncertain_goes_back_too(scene: Scene) -> None:
     scene.queue(confirmation("a1"), queue_row("a2"))
-    for letter in scene.worker().claim(NOW, limit=2):
+    for letter in scene.worker().exchange([], NOW, 2).begun:
         scene.worker().settle(letter, Settlement("uncertain", reason="broken_after_dot"), NOW)
     swept = scene.worker().sweep(NOW)
     assert (swept.uncertain, len(swept.requeued)) == ((), 1)
@@ -208,10 +257,10 @@ def test_workers_at_once_never_share_a_letter_and_leave_none(ledger_url: str, sc
         with Ledger.open(LedgerSettings(url=ledger_url), create=False) as own:
             worker = Scene(own, scene.campaign_id, scene.run_seq).worker(name)
             barrier.wait(30)
-            claimed = worker.claim(NOW, limit)
+            claimed = worker.exchange([], NOW, limit).begun
             while claimed:
                 taken.extend(letter.letter_id for letter in claimed)
-                claimed, lost = worker.settle_and_claim([(letter, Settlement("sent")) for letter in claimed], NOW, limit)
+                claimed, _, lost = worker.exchange([(letter, Settlement("sent")) for letter in claimed], NOW, limit)
                 assert not lost
 
     threads = [threading.Thread(target=work, args=(f"w{i}",)) for i in range(workers)]
@@ -232,8 +281,9 @@ def test_every_state_a_letter_ever_had_is_in_its_events(scene: Scene) -> None:
     worker.settle(scene.claimed(now=NOW + HOUR), Settlement("sent"), NOW + HOUR)
     steps = [(before, after) for _, before, after in scene.events()]
     assert steps == [
-        (None, "queued"), ("queued", "sending"), ("sending", "queued"), ("queued", "sending"), ("sending", "uncertain"),
-        ("uncertain", "queued"), ("queued", "sending"), ("sending", "sent"),
+        (None, "queued"), ("queued", "claimed"), ("claimed", "sending"), ("sending", "queued"), ("queued", "claimed"),
+        ("claimed", "sending"), ("sending", "uncertain"), ("uncertain", "queued"), ("queued", "claimed"), ("claimed", "sending"),
+        ("sending", "sent"),
     ]  # fmt: skip
 
 
@@ -242,7 +292,7 @@ def test_what_is_waiting_and_when_there_is_something_to_do_again(scene: Scene) -
     assert (worker.waiting(NOW), worker.next_at()) == (0, None)
     scene.queue(queue_row("a1"), queue_row("a2"))
     assert worker.waiting(NOW) == 2
-    first, second = worker.claim(NOW, limit=2)
+    first, second = worker.exchange([], NOW, 2).begun
     assert (worker.waiting(NOW), worker.next_at()) == (0, first.lease_until)
     worker.settle(first, Settlement("temporary", not_before=NOW + MINUTE), NOW)
     assert (worker.waiting(NOW), worker.waiting(NOW + MINUTE), worker.next_at()) == (0, 1, NOW + MINUTE)
@@ -256,7 +306,7 @@ def test_where_only_confirmations_may_go_nothing_else_is_waited_for(scene: Scene
     scene.queue(queue_row("a1"))
     assert (worker.waiting(NOW, only_confirmations=True), worker.next_at(only_confirmations=True)) == (0, None)
     scene.queue(confirmation("a2"))
-    (told,) = worker.claim(NOW, only_confirmations=True)
+    (told,) = worker.exchange([], NOW, only_confirmations=True).begun
     assert told.kind == "change_confirmation"
     worker.settle(told, Settlement("temporary", not_before=NOW + MINUTE), NOW)
     assert (worker.waiting(NOW + MINUTE, only_confirmations=True), worker.next_at(only_confirmations=True)) == (1, NOW + MINUTE)
@@ -286,7 +336,7 @@ def test_a_claim_sorts_no_outbox_that_the_database_knows_nothing_of_yet(scene: S
             asked.extend(row[0] for row in cursor.fetchall())
         return statement, parameters
 
-    assert len(scene.worker().claim(NOW, limit=3)) == 3
+    assert len(scene.worker().exchange([], NOW, 3).begun) == 3
     assert bool(asked) == (engine.dialect.name == "postgresql")
     assert not [line for line in asked if "Sort" in line]
 
@@ -305,8 +355,9 @@ def test_nothing_is_sorted_once_sorting_is_turned_off(scene: Scene) -> None:
         return statement, parameters
 
     worker = scene.worker()
-    hand, _ = worker.settle_and_claim([], NOW, 3)
-    worker.settle_and_claim([(letter, Settlement("sent", reply="250 Ok")) for letter in hand], NOW, 3)
+    hand, held, _ = worker.exchange([], NOW, 3, ahead=3)
+    worker.exchange([(letter, Settlement("sent", reply="250 Ok")) for letter in hand], NOW, 3, held=held, ahead=3)
+    worker.exchange([], NOW, 4, ahead=3)
     assert bool(plans) == (engine.dialect.name == "postgresql")
     assert not {statement: plan for statement, plan in plans.items() if "Sort" in plan}
 
@@ -317,11 +368,10 @@ def test_of_two_claims_of_one_letter_settled_together_only_the_one_that_holds_co
     scene.worker("worker-1").settle(stale, Settlement("released"), NOW)
     held = scene.claimed("worker-1", NOW + MINUTE)
     both = [(stale, Settlement("failed", reply="550 no")), (held, Settlement("sent", reply="250 yes"))]
-    _, lost = scene.worker("worker-1").settle_and_claim(both, NOW + MINUTE, 0)
-    assert lost == [stale]
+    assert scene.worker("worker-1").exchange(both, NOW + MINUTE, 0).lost == [stale]
     row = scene.only()
     assert (row.state, row.reply, row.attempts) == ("sent", "250 yes", 1)
-    assert scene.events()[-2:] == [(row.id, "queued", "sending"), (row.id, "sending", "sent")]
+    assert scene.events()[-2:] == [(row.id, "claimed", "sending"), (row.id, "sending", "sent")]
 
 
 def test_failed_letters_that_are_put_back_keep_their_history_and_lose_the_try(scene: Scene) -> None:

@@ -42,7 +42,7 @@ def lived(scene: Scene) -> Scene:
     scene.queue(*(queue_row(f"a{n}") for n in range(1, 6)), confirmation("a1"))
     worker = scene.worker()
     for verdict in ("sent", "failed", "uncertain", "temporary"):
-        (letter,) = worker.claim(NOW)
+        (letter,) = worker.exchange([], NOW).begun
         worker.settle(letter, Settlement(verdict), NOW)  # type: ignore[arg-type]
     scene.claimed("dies")
     worker.sweep(NOW + 6 * MINUTE)
@@ -103,7 +103,7 @@ CORRUPTIONS: dict[str, list[tuple[str, str]]] = {
         ("UPDATE letter SET attempts = 3 WHERE id = 5", r"letter \w{8} is queued after 3 tries and 0 claims"),
     ],
     "leases": [
-        ("UPDATE letter SET owner = 'x' WHERE id = 1", r"letter \w{8} is \w+; only a letter that is sending has an owner and a lease"),
+        ("UPDATE letter SET owner = 'x' WHERE id = 1", r"letter \w{8} is \w+; only a letter that is claimed or sending has an owner"),
     ],
     "settled": [
         ("UPDATE letter SET settled_at = NULL WHERE state = 'sent'", r"letter \w{8} is sent, and its settled_at says otherwise"),

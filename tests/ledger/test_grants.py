@@ -47,7 +47,7 @@ def test_an_account_is_known_by_its_very_id(scene: Scene) -> None:
 
 def test_reminders_that_wait_are_withdrawn_and_confirmations_are_not(scene: Scene) -> None:
     scene.queue(queue_row("a1"), queue_row("a2"), queue_row("a3"), confirmation("a1"))
-    (sent,) = (letter for letter in scene.worker().claim(NOW, 4) if letter.account_id == "a3")
+    (sent,) = (letter for letter in scene.worker().exchange([], NOW, 4).begun if letter.account_id == "a3")
     with scene.ledger.begin() as connection:
         connection.execute(sa.update(schema.letter).where(schema.letter.c.id != sent.letter_id).values(state="queued"))
         assert outbox.reminders_waiting(connection, scene.campaign_id) == 2

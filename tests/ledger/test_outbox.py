@@ -149,7 +149,7 @@ def test_counts_name_every_state(scene: Scene) -> None:
     _settle(scene, Settlement("sent"))
     with scene.ledger.read() as connection:
         assert counts(connection, scene.campaign_id) == {
-            "queued": 1, "sending": 0, "sent": 1, "failed": 0, "uncertain": 0, "withdrawn": 0,
+            "queued": 1, "claimed": 0, "sending": 0, "sent": 1, "failed": 0, "uncertain": 0, "withdrawn": 0,
         }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_what_another_campaign_mailed_is_not_remembered(scene: Scene) -> None:
     for campaign in (scene, other):
         campaign.queue(*(queue_row(account, message_id=f"<{account}-{campaign.campaign_id}@x>") for account in ("a1", "a2")))
         worker = campaign.worker()
-        (letter,) = worker.claim(NOW)
+        (letter,) = worker.exchange([], NOW).begun
         worker.settle(letter, Settlement("sent"), NOW)
     with scene.ledger.read() as connection:
         mailed = Prior(connection, "other").mailed(None, None, ("T-30",))
@@ -35,7 +35,7 @@ def test_what_another_campaign_mailed_is_not_remembered(scene: Scene) -> None:
 def test_what_was_mailed_outside_a_range_is_not_read(scene: Scene) -> None:
     scene.queue(*(queue_row(account) for account in ("a1", "a2", "a3", "b1", "b2", "b3")))
     worker = scene.worker()
-    for letter in worker.claim(NOW, limit=6):
+    for letter in worker.exchange([], NOW, 6).begun:
         if letter.account_id != "b3":
             worker.settle(letter, Settlement("temporary" if letter.account_id == "b2" else "sent"), NOW)
     with scene.ledger.read() as connection:

@@ -15,7 +15,8 @@ from migrate.ledger.states import STATES, TRANSITIONS, refuse
 
 DOC = Path(__file__).parents[2] / "docs" / "states.md"
 DESIGN = {
-    "queued": {"sending", "withdrawn"},
+    "queued": {"claimed", "withdrawn"},
+    "claimed": {"sending", "queued", "withdrawn"},
     "sending": {"sent", "queued", "failed", "uncertain", "withdrawn"},
     "sent": set(),
     "failed": {"queued"},

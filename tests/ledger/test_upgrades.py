@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from office import Office
 
 from migrate.ledger import consistency, revisions, schema
+from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger, LedgerSettings
 
 EARLIER = [script.revision for script in ScriptDirectory.from_config(revisions.config()).walk_revisions()][:0:-1]
@@ -31,6 +32,11 @@ Rows = dict[str, list[dict[str, Any]]]
 def what_is_known(row: dict[str, Any]) -> dict[str, Any]:
     """What an upgrade can tell of an account that was recorded before there were columns for it."""
     return {"groups": "", "destination": "unknown", "certain": not {"unknown", "other"} & set(row["methods"].split(","))}
+
+
+def as_before_claims(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events as they were written when a claim was no state of its own."""
+    return [row | {"from_state": "queued"} if row["from_state"] == "claimed" else row for row in rows if row["to_state"] != "claimed"]
 
 
 def rows_of(connection: sa.Connection) -> Rows:
@@ -84,6 +90,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 
 def left_behind(url: str, revision: str, lived: Rows) -> Rows:
     """Makes a ledger of an earlier revision, with as much of the rows as its tables have room for; what is in it then."""
+    if revision < "0009":
+        lived = lived | {"letter_event": as_before_claims(lived["letter_event"])}
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         made = revisions.config()
@@ -146,6 +154,37 @@ def test_a_ledger_of_before_destinations_says_of_its_accounts_what_their_methods
     assert {tuple(row[2:]) for row in found} == {("unknown", "", None, None)}
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres", "mariadb"])
+def test_a_letter_that_was_sending_before_there_were_claims_stays_so_and_the_next_one_can_be_claimed(
+    lived: Rows, database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url: Any = f"sqlite:///{tmp_path / 'migrate.db'}" if database == "sqlite" else request.getfixturevalue(f"{database}_url")
+    letters = sorted(lived["letter"], key=lambda row: row["id"])
+    last = letters[-1]
+    held = {"state": "sending", "owner": "dead", "lease_until": last["queued_at"] + 300_000_000, "claimed_at": last["queued_at"]}
+    others = [row for row in lived["letter_event"] if row["letter_id"] != last["id"]]
+    its = [row for row in as_before_claims(lived["letter_event"]) if row["letter_id"] == last["id"]][:2]
+    its[-1] = its[-1] | {"at": last["queued_at"]}
+    left_behind(
+        url, "0008", lived | {"letter": [*letters[:-1], last | held | {"settled_at": None, "attempts": 0}], "letter_event": others + its}
+    )
+    lt, event = schema.letter, schema.letter_event
+    with Ledger.open(LedgerSettings(url=url), create=False) as ledger:
+        with ledger.read() as connection:
+            now = dict(connection.execute(sa.select(lt).where(lt.c.id == last["id"])).mappings().one())
+            assert (now["state"], now["owner"]) == ("sending", "dead")
+            assert [each for each in consistency.check(connection) if each.wrong] == []
+            names = {index["name"] for table in (lt, event) for index in sa.inspect(connection).get_indexes(table.name)}
+            assert names >= {index.name for table in (lt, event) for index in table.indexes}
+        assert Claims(ledger, 1, "sweeper").next_at() == now["lease_until"]
+        with ledger.begin() as connection:
+            connection.execute(sa.update(lt).where(lt.c.id == last["id"]).values(state="claimed"))
+            values = {"id": 10**6, "letter_id": last["id"], "at": 1, "actor": "w", "from_state": "queued", "to_state": "claimed"}
+            connection.execute(sa.insert(event).values(values))
+        with pytest.raises(sa.exc.IntegrityError), ledger.begin() as connection:
+            connection.execute(sa.insert(event).values(values | {"id": 10**6 + 1, "letter_id": 10**6}))
+
+
 def test_a_day_before_the_upgrade_is_reported_as_it_was_and_the_run_after_it_goes_on(tmp_path: Path) -> None:
     office = Office(tmp_path / "office")
     office.more = '[policy]\nremind = ["sms_only"]'
@@ -175,4 +214,4 @@ def test_a_day_before_the_upgrade_is_reported_as_it_was_and_the_run_after_it_goe
 
 
 def test_there_is_a_ledger_of_every_earlier_revision_to_upgrade() -> None:
-    assert EARLIER == ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+    assert EARLIER == ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]

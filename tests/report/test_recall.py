@@ -118,7 +118,7 @@ def first_run(ledger: Ledger) -> runs.Run:
             plain = {**row, "created_at": row["created_at"].to_pydatetime()}
             connection.execute(sa.insert(schema.exemption).values(campaign_id=run.campaign_id, **plain))
     worker = Claims(ledger, run.campaign_id, "worker", timedelta(minutes=5))
-    (first,) = worker.claim(DAY_ONE + SECOND)
+    (first,) = worker.exchange([], DAY_ONE + SECOND).begun
     assert worker.settle(first, Settlement("sent", reply="250 Ok", subject="Text-message codes end", mail_digest="m"), DAY_ONE + 2 * SECOND)
     return run
 
@@ -126,7 +126,7 @@ def first_run(ledger: Ledger) -> runs.Run:
 def later_life(ledger: Ledger, run: runs.Run) -> runs.Run:
     """A day later everything is different, and `ann` is gone."""
     worker = Claims(ledger, run.campaign_id, "worker", timedelta(minutes=5))
-    (second,) = worker.claim(DAY_ONE + timedelta(hours=1))
+    (second,) = worker.exchange([], DAY_ONE + timedelta(hours=1)).begun
     refused = Settlement("failed", reply="550 5.1.1 unknown", subject="Text-message codes", mail_digest="m")
     assert worker.settle(second, refused, DAY_ONE + timedelta(hours=2))
     day_two = DAY_ONE + timedelta(days=1)

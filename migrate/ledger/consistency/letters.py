@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from migrate.ledger.consistency.database import Check, rows
 from migrate.ledger.references import reference
 from migrate.ledger.schema import account, campaign, letter, letter_event, notice
-from migrate.ledger.states import TRANSITIONS
+from migrate.ledger.states import AS_BEFORE, STANDS, TRANSITIONS
 from migrate.words import CONFIRMATION
 
 _SETTLED: Final = ("sent", "failed", "uncertain", "withdrawn")
 _TRIED: Final = ("sent", "failed", "uncertain")
-_STANDS: Final = ("queued", "sending", "sent", "uncertain")
+_HELD: Final = ("claimed", "sending")
 _OF_NOBODY: Final = ("manager_digest", "run_summary")
 """Notices to people who are no account (design §8)."""
 _SALTS: Final = 10
@@ -43,7 +43,7 @@ def _chain(connection: sa.Connection) -> Iterator[str]:
     previous = sa.func.lag(event.to_state).over(partition_by=event.letter_id, order_by=event.id).label("before")
     steps = sa.select(event.id, event.letter_id, event.from_state, event.to_state, previous).subquery()
     was, now, before = (sa.func.coalesce(steps.c[name], "nothing") for name in ("from_state", "to_state", "before"))
-    drawn = sa.or_(*(sa.and_(was == first, now == then) for first, then in (*TRANSITIONS, ("nothing", "queued"))))
+    drawn = sa.or_(*(sa.and_(was == first, now == then) for first, then in (*TRANSITIONS, *AS_BEFORE, ("nothing", "queued"))))
     named = (letter.c.reference, was.label("was"), now.label("now"), before.label("before"))
     broken = sa.select(steps.c.id, *named).select_from(steps.join(letter, letter.c.id == steps.c.letter_id))
     broken = broken.where(sa.or_(was != before, ~drawn)).order_by(steps.c.id)
@@ -65,14 +65,18 @@ def _silent(connection: sa.Connection) -> Iterator[str]:
 
 def _leases(connection: sa.Connection) -> Iterator[str]:
     held = (letter.c.owner.is_not(None), letter.c.lease_until.is_not(None))
-    wrong = sa.or_(sa.and_(letter.c.state == "sending", ~sa.and_(*held)), sa.and_(letter.c.state != "sending", sa.or_(*held)))
+    taken = letter.c.state.in_(_HELD)
+    wrong = sa.or_(sa.and_(taken, ~sa.and_(*held)), sa.and_(~taken, sa.or_(*held)))
     found = sa.select(letter.c.reference, letter.c.state).where(wrong).order_by(letter.c.id)
     yield from rows(
-        connection, found, "letter {reference} is {state}; only a letter that is sending has an owner and a lease, and it has both"
+        connection,
+        found,
+        "letter {reference} is {state}; only a letter that is claimed or sending has an owner and a lease, and it has both",
     )
-    begins, ends = (sa.type_coerce(column, sa.BigInteger) for column in (letter.c.claimed_at, letter.c.lease_until))
-    odd = sa.or_(begins.is_(None), ends < begins, ends - begins > _LONGEST_LEASE // timedelta(microseconds=1))
-    endless = sa.select(letter.c.reference).where(letter.c.state == "sending", ends.is_not(None), odd).order_by(letter.c.id)
+    last, joined = _with_last_event()
+    begins, ends = (sa.type_coerce(column, sa.BigInteger) for column in (last.c.at, letter.c.lease_until))
+    odd = sa.or_(ends < begins, ends - begins > _LONGEST_LEASE // timedelta(microseconds=1))
+    endless = sa.select(letter.c.reference).select_from(joined).where(taken, ends.is_not(None), odd).order_by(letter.c.id)
     yield from rows(connection, endless, "letter {reference} has a lease that does not end within a day of its claim")
 
 
@@ -92,7 +96,9 @@ def _attempts(connection: sa.Connection) -> Iterator[str]:
     tried = sa.select(letter.c.reference, letter.c.state, letter.c.attempts, claims.label("claims"))
     wrong = sa.or_(letter.c.attempts > claims, sa.and_(letter.c.state.in_(_TRIED), letter.c.attempts < 1))
     return rows(
-        connection, tried.where(wrong).order_by(letter.c.id), "letter {reference} is {state} after {attempts} tries and {claims} claims"
+        connection,
+        tried.where(wrong).order_by(letter.c.id),
+        "letter {reference} is {state} after {attempts} tries and {claims} claims",
     )
 
 
@@ -106,7 +112,7 @@ def _references(connection: sa.Connection) -> Iterator[str]:
 
 
 def _once(connection: sa.Connection) -> Iterator[str]:
-    stands = sa.and_(letter.c.notice_id == notice.c.id, letter.c.kind != CONFIRMATION, letter.c.state.in_(_STANDS))
+    stands = sa.and_(letter.c.notice_id == notice.c.id, letter.c.kind != CONFIRMATION, letter.c.state.in_(STANDS))
     of, number = (notice.c.id, notice.c.occasion, notice.c.account_id), sa.func.count(letter.c.id).label("number")
     several = sa.select(*of, number).select_from(notice.join(letter, stands)).group_by(*of)
     several = several.having(sa.func.count(letter.c.id) > 1).order_by(notice.c.id)
@@ -147,6 +153,6 @@ CHECKS: Final[dict[str, tuple[str, Check]]] = {
     "cutoffs": ("whoever is reminded is told a cutoff", _cutoffs),
     "people": ("a notice is for somebody who has, or had, the account", _people),
     "attempts": ("what was tried was claimed, and what was settled by trying was tried", _attempts),
-    "leases": ("what is being sent, and nothing else, is held by a worker", _leases),
+    "leases": ("what is claimed or being sent, and nothing else, is held by a worker", _leases),
     "settled": ("what is settled, and nothing else, has the instant", _settled),
 }
