@@ -127,7 +127,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 def _idle(at: Key, raw: dict[str, Any]) -> bool:
     """True for what only the transport that is not chosen would use: its password may be missing while letters go into a folder."""
     match at, raw.get("mail"):
-        case ("mail", "maildir" | "smtp" as transport, _), {**mail}:
+        case ("mail", "maildir" | "smtp" as transport, *_), {**mail}:
             return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
     return False
 
