@@ -111,7 +111,7 @@ class Dialogue:
             return _last_answer(error)
 
     def hello(self, name: str) -> Reply:
-        """Say who we are, in the old way to a server that does not know the new one; the answer, and what it offers is known if it is a yes."""
+        """Say who we are, in the old way to a server that does not know the new one; the answer. What the server offers is known then."""
         reply = self.ask(f"EHLO {name}")
         if 500 <= reply.code < 505:
             with contextlib.suppress(OSError):

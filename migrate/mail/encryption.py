@@ -128,7 +128,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, settings: SmtpSettings, cert
         expired = error.verify_code == _EXPIRED
         day = _day(certificate, "notAfter" if expired else "notBefore")
         said = f"it {'expired' if expired else 'is not valid yet; it begins'}{f' on {day}' if day else ''}{for_names}"
-        hint = f"Whoever runs {settings.host} must renew it; if host names another server than you mean, or this machine's clock is wrong, mend that"
+        hint = f"Whoever runs {settings.host} must renew it; look whether host is the server you mean, and this machine's clock right"
         return NotOpenedError(f"{what}{said}.", f"{hint}, {CHECK}.")
     if error.verify_code in _NO_AUTHORITY:
         issuer = _common_name(certificate, "issuer")
@@ -151,7 +151,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, settings: SmtpSettings, cert
 
 
 def _certificate(handshake: Handshake) -> dict[str, Any]:
-    """What a certificate that is not trusted says; Python takes one apart only if it trusts it, so it is trusted for that. Empty if not to be had."""
+    """What a certificate that is not trusted says; Python takes apart only what it trusts, so it is trusted for that. Empty if unknown."""
     try:
         with handshake(trusting_anybody()) as line:
             encoded = line.getpeercert(binary_form=True)

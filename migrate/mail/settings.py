@@ -59,7 +59,7 @@ class MaildirSettings(Settings):
 class SmtpSettings(Settings):
     """`[mail.smtp]`. `provider` sets what is not set here.
 
-    `timeout` is seconds for each answer of the server up to the data; the data and the answer to its end are waited for longer (`dialogue`).
+    `timeout` is seconds for each answer up to the data; the data and the answer to its end may take longer (`timeouts`).
     """
 
     provider: Literal["exchange_online", "google_relay", "ses"] | None = None

@@ -21,12 +21,12 @@ _UNKNOWN_MECHANISM: Final = 504
 _MECHANISMS: Final = ("PLAIN", "LOGIN", "CRAM-MD5")
 """Ways to sign in with a password, the best first. All of them go over TLS; CRAM-MD5 wants servers to keep passwords as they are."""
 _TOKENS: Final = ("XOAUTH2", "OAUTHBEARER")
-_NO_BASIC: Final = re.compile(r"basic auth|less secure app|application-specific password|modern auth|oauth", re.IGNORECASE)
+_NO_BASIC: Final = re.compile(r"basic auth|less secure app|modern auth|oauth", re.IGNORECASE)
 _SWITCHED_OFF: Final = re.compile(
     r"smtpclientauthentication is disabled|smtp_auth_disabled|client authentication is disabled", re.IGNORECASE
 )
 _EXPIRED: Final = re.compile(r"expired", re.IGNORECASE)
-_BY_TOKEN: Final = 'set sign_in = "xoauth2" in [mail.smtp], and [mail.smtp.oauth]'
+_USE_XOAUTH2: Final = 'set sign_in = "xoauth2" in [mail.smtp], and [mail.smtp.oauth]'
 
 
 class TokenRefusedError(Exception):
@@ -67,7 +67,11 @@ def _answered(talk: Dialogue, mechanism: str, user: str, password: str) -> Reply
     if reply.code != _GO_ON:
         return reply
     if mechanism == "CRAM-MD5":
-        return talk.ask(_encoded(f"{user} {hmac.digest(password.encode(), _decoded(reply.text), 'md5').hex()}"))
+        try:
+            challenge = _decoded(reply.text)
+        except ValueError:
+            return Reply(-1, b"what it sent to be signed (CRAM-MD5) is no base64")
+        return talk.ask(_encoded(f"{user} {hmac.digest(password.encode(), challenge, 'md5').hex()}"))
     reply = talk.ask(_encoded(user))
     return talk.ask(_encoded(password)) if reply.code == _GO_ON else reply
 
@@ -97,7 +101,7 @@ def _with_token(talk: Dialogue, settings: SmtpSettings, tokens: Tokens) -> None:
 def _no_way_in(offered: tuple[str, ...], *, token: bool = False) -> NotOpenedError:
     """A server that offers no way to sign in that the settings have something for."""
     if not offered:
-        hint = "Look at port and security (587 with 'starttls', 465 with 'tls'); if it wants nobody to sign in, take username and password away"
+        hint = "Look at port and security (587 with 'starttls', 465 with 'tls'); if nobody is to sign in, take username and password away"
         return NotOpenedError("the mail server offers no way to sign in on this port.", f"{hint}, {CHECK}.")
     listed = one_line(", ".join(offered))
     if token:
@@ -105,7 +109,7 @@ def _no_way_in(offered: tuple[str, ...], *, token: bool = False) -> NotOpenedErr
         return NotOpenedError(what, f'Set sign_in = "password" with username and password in [mail.smtp], or name another host, {CHECK}.')
     what = f"the mail server takes no password: it offers {listed} only."
     if any(name in _TOKENS for name in offered):
-        return NotOpenedError(what, f"It wants a token: {_BY_TOKEN}, {CHECK}.")
+        return NotOpenedError(what, f"It wants a token: {_USE_XOAUTH2}, {CHECK}.")
     return NotOpenedError(what, f"Passwords go by {', '.join(_MECHANISMS)}: whoever runs the server must offer one of them, {CHECK}.")
 
 
@@ -116,10 +120,11 @@ def _refused(reply: Reply, settings: SmtpSettings) -> NotOpenedError:
     if 400 <= reply.code < 500:
         return NotOpenedError(what, "It says so for now: what is left stays queued; `migrate send` tries again.", again=True)
     if _SWITCHED_OFF.search(text):
-        hint = f"SMTP sign-in is switched off: an administrator must enable it for {settings.user} (Set-CASMailbox -SmtpClientAuthenticationDisabled $false)"
+        command = "Set-CASMailbox -SmtpClientAuthenticationDisabled $false"
+        hint = f"SMTP sign-in is switched off: an administrator must enable it for {settings.user} ({command})"
         return NotOpenedError(what, f"{hint}, {CHECK}.")
     if settings.sign_in == "password" and (status_of(reply) == "5.7.30" or _NO_BASIC.search(text)):
-        return NotOpenedError(what, f"It no longer takes passwords: {_BY_TOKEN}, {CHECK}.")
+        return NotOpenedError(what, f"It no longer takes passwords: {_USE_XOAUTH2}, {CHECK}.")
     return NotOpenedError(what, f"Look at username and password, {CHECK}.")
 
 
@@ -132,13 +137,13 @@ def _token_refused(reply: Reply, reason: str, settings: SmtpSettings) -> NotOpen
         return _refused(reply, settings)
     if settings.oauth.provider == "google":
         hint = (
-            "Let an administrator delegate https://mail.google.com/ to the service account (Admin console, API controls), and let username be the"
-            " mailbox that subject names"
+            "Let an administrator delegate https://mail.google.com/ to the service account (Admin console, API controls), and let username"
+            " and subject be the same mailbox"
         )
     else:
         hint = (
-            "Give the application SMTP.SendAsApp with consent; in Exchange Online make its service principal, with the object id of the enterprise"
-            f" application, and let it use {settings.user} (Add-MailboxPermission); that takes up to two hours"
+            "Give the application SMTP.SendAsApp with consent; in Exchange Online make its service principal, with the object id of the"
+            f" enterprise application, and let it use {settings.user} (Add-MailboxPermission); that takes up to two hours"
         )
     return NotOpenedError(what, f"{hint}. Then type `migrate check`.")
 

@@ -16,7 +16,7 @@ from migrate.errors import ConfigError
 from migrate.mail.causes import CHECK
 from migrate.mail.oauth.settings import OAuthSettings
 from migrate.mail.oauth.tokens import Fetch, Token, TokenDeniedError
-from migrate.mail.oauth.web import Answer, NoAnswerError, post
+from migrate.mail.oauth.web import Answer, post
 from migrate.mail.settings import SmtpSettings
 
 SCOPE: Final = "https://mail.google.com/"
@@ -25,7 +25,7 @@ _ADVICE: Final = (
     (
         "unauthorized_client",
         "service_account",
-        f"Let an administrator delegate {SCOPE} to the service account's client id, in the Admin console under API controls, domain-wide delegation",
+        f"Let an administrator delegate {SCOPE} to the service account's client id (Admin console, API controls, domain-wide delegation)",
     ),
     ("invalid email or user id", "subject", "subject (or username) must be a mailbox of your own domain"),
     ("invalid jwt signature", "service_account", "The key is no longer the service account's: make a new one and write its JSON file"),
@@ -50,7 +50,7 @@ def _fetch(settings: OAuthSettings, subject: str) -> Token:
     # Where the key file says that tokens are had is not asked: the settings alone decide where the proof goes.
     told["token_uri"] = settings.token_url or _ENDPOINT
     try:
-        account = service_account.Credentials.from_service_account_info(told, scopes=[SCOPE], subject=subject)
+        account = service_account.Credentials.from_service_account_info(told, scopes=[SCOPE], subject=subject)  # type: ignore[no-untyped-call]
     except (ValueError, GoogleAuthError) as error:
         raise ConfigError(
             "the key of the service account cannot be used.",
@@ -61,18 +61,13 @@ def _fetch(settings: OAuthSettings, subject: str) -> Token:
         account.refresh(_Endpoint())
     except RefreshError as error:
         raise _denied(error) from None
-    if not account.token:
-        raise NoAnswerError("there is no token in it")
     # google-auth keeps instants in UTC without saying so.
     seconds = (account.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds() if account.expiry else 3600.0
     return Token(str(account.token), seconds)
 
 
-def _denied(error: RefreshError) -> TokenDeniedError | NoAnswerError:
-    told = error.args[1] if len(error.args) > 1 else None
-    if not isinstance(told, Mapping) or "error" not in told:
-        return NoAnswerError("it is no JSON")
-    words = f"{told['error']}: {told.get('error_description') or 'no reason'}"
+def _denied(error: RefreshError) -> TokenDeniedError:
+    words = str(error.args[0] if error.args else error)
     setting, hint = next(
         ((setting, hint) for sign, setting, hint in _ADVICE if sign in words.lower()),
         ("service_account", "Look at service_account and subject"),
@@ -86,13 +81,10 @@ class _Endpoint(transport.Request):
     def __call__(
         self,
         url: str,
-        method: str = "POST",
+        method: str = "POST",  # noqa: ARG002 - google-auth's signature
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002
         **_: Any,
     ) -> Answer:
-        answer = post(url, body, headers or {})
-        if answer.status_code == 429 or answer.status_code >= 500:
-            answer.raise_for_status()
-        return answer
+        return post(url, body, headers or {})

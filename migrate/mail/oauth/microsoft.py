@@ -11,20 +11,21 @@ from urllib.parse import urlencode, urlsplit
 
 import msal
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from migrate.errors import ConfigError
 from migrate.mail.causes import CHECK
 from migrate.mail.oauth.settings import OAuthSettings
 from migrate.mail.oauth.tokens import Fetch, Token, TokenDeniedError
-from migrate.mail.oauth.web import Answer, NoAnswerError, post
+from migrate.mail.oauth.web import Answer, post
 from migrate.mail.settings import SmtpSettings
 
 _HIGH_VOLUME: Final = ("smtp.hve.mx.microsoft", "smtp-hve.office365.com")
 _CLOUDS: Final = {
     "smtp.office365.us": ("login.microsoftonline.us", "https://outlook.office365.us/.default"),
     "smtp.partner.outlook.cn": ("login.partner.microsoftonline.cn", "https://partner.outlook.cn/.default"),
-} | {host: ("login.microsoftonline.com", "https://outlook.office.com/.default") for host in _HIGH_VOLUME}
+} | dict.fromkeys(_HIGH_VOLUME, ("login.microsoftonline.com", "https://outlook.office.com/.default"))
 _WORLDWIDE: Final = ("login.microsoftonline.com", "https://outlook.office365.com/.default")
 """Mail server → where its tokens are had, and what they are to be good for."""
 
@@ -37,18 +38,17 @@ _ADVICE: Final[Mapping[str, tuple[str, str]]] = {
         (
             ("90002", "900023", "900021", "50059"),
             "tenant",
-            "No such tenant is known: write the tenant's domain, such as contoso.onmicrosoft.com, or its id, as the Entra admin center shows it",
+            "No such tenant is known: write the tenant's domain, such as contoso.onmicrosoft.com, or its id",
         ),
         (
             ("700016",),
             "client_id",
-            "This tenant knows no such application: look at client_id and tenant; an application of another tenant needs an administrator's consent first",
+            "This tenant knows no such application: look at client_id and tenant; one of another tenant needs consent first",
         ),
         (
             ("65001", "65004", "500011", "650052", "650057", "501051", "7000229", "700022", "90094"),
             "client_id",
-            "The application may not do this yet: give it the application permission SMTP.SendAsApp of Office 365 Exchange Online, and let an"
-            " administrator grant consent",
+            "The application may not do this yet: give it SMTP.SendAsApp of Office 365 Exchange Online, and let an administrator consent",
         ),
         (("7000215",), "client_secret", "The secret is wrong: write the secret's value, and not its id; or make a new one"),
         (("7000222",), "client_secret", "The secret has expired: make a new one in the application's registration, and write its value"),
@@ -56,7 +56,7 @@ _ADVICE: Final[Mapping[str, tuple[str, str]]] = {
         (
             ("700027", "700023", "50012"),
             "certificate",
-            "The certificate is not the application's: upload its public part to the application's registration, and look whether it has expired",
+            "The certificate is not the application's: upload it (without its key) to the registration, and look whether it has expired",
         ),
         (("700024",), "certificate", "This machine's clock is not right, or the proof was too old: set the clock"),
         (
@@ -92,10 +92,7 @@ def _fetch(settings: OAuthSettings, host: str) -> Token:
         validate_authority=False,
         instance_discovery=False,
     )
-    try:
-        told: dict[str, Any] = application.acquire_token_for_client([scope])
-    except json.JSONDecodeError as error:
-        raise NoAnswerError("it is no JSON") from error
+    told: dict[str, Any] = application.acquire_token_for_client([scope])
     if "access_token" in told:
         return Token(str(told["access_token"]), float(told.get("expires_in", 3600)))
     raise _denied(told)
@@ -119,19 +116,15 @@ def _proof(settings: OAuthSettings) -> str | dict[str, Any]:
     assert settings.certificate is not None  # validated: one of the three
     pem = settings.certificate.get_secret_value()
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        if load_pem_private_key(pem.encode(), None).public_key() != certificate.public_key():
-            raise ValueError("the key is not that of the first certificate")
+        certificate, key = x509.load_pem_x509_certificate(pem.encode()), load_pem_private_key(pem.encode(), None)
+        if not isinstance(key, RSAPrivateKey) or key.public_key() != certificate.public_key():
+            raise ValueError
     except (ValueError, TypeError) as error:
-        said = (
-            "its key is encrypted"
-            if isinstance(error, TypeError)
-            else "its key and its first certificate do not go together, or are damaged"
-        )
+        said = "its key is encrypted" if isinstance(error, TypeError) else "its key is no RSA key, or not that of the first certificate"
         raise ConfigError(
             f"the certificate cannot be used: {said}.",
             where="[mail.smtp.oauth] certificate",
-            hint="It must be one PEM file with the private key, unencrypted, and the certificate that belongs to it.",
+            hint="It must be one PEM file with the private key, RSA and unencrypted, and the certificate that belongs to it.",
         ) from None
     return {"private_key": pem, "public_certificate": pem}
 
@@ -163,7 +156,4 @@ class _Endpoint:
     def post(self, _url: str, data: Any = None, headers: Mapping[str, str] | None = None, **_: Any) -> Answer:
         body = data if isinstance(data, (str, bytes)) else urlencode(data or {})
         form = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = post(self._url, body.encode() if isinstance(body, str) else body, {**form, **(headers or {})})
-        if answer.status_code == 429 or answer.status_code >= 500:
-            answer.raise_for_status()
-        return answer
+        return post(self._url, body.encode() if isinstance(body, str) else body, {**form, **(headers or {})})

@@ -76,7 +76,7 @@ def _token_url(value: str) -> str:
 
 
 class OAuthSettings(Settings):
-    """`[mail.smtp.oauth]`. `certificate` is the text of a PEM file with key and certificate, `service_account` that of Google's JSON file."""
+    """`[mail.smtp.oauth]`. `certificate` is the text of a PEM file with both its parts, `service_account` that of Google's JSON file."""
 
     provider: Literal["microsoft", "google"]
     tenant: Annotated[str, AfterValidator(_tenant)] | None = None
