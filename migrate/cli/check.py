@@ -192,7 +192,7 @@ def _mail(config: Config) -> Iterator[str]:
     by = "a token (XOAUTH2)" if smtp.oauth else "a password"
     yield f"{smtp.host} port {smtp.port} answers" + (f", and {smtp.user} signs in with {by}" if smtp.user else "")
     if smtp.helo is None and machine_name() is None:
-        yield "this machine has no full name, and greets with its address, which some servers refuse: set [mail.smtp] helo to its name in DNS."
+        yield "this machine has no full name and greets with its address, which some servers refuse: set [mail.smtp] helo to its name."
     if smtp.user and not smtp.oauth and smtp.host.lower().endswith(".office365.com"):
         yield 'Exchange Online stops taking passwords from the end of 2026: set [mail.smtp] sign_in = "xoauth2" (docs/mail-servers.md).'
 

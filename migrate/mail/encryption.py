@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
@@ -53,10 +54,24 @@ def trusting_anybody() -> ssl.SSLContext:
 
 
 def reached(settings: SmtpSettings, seconds: float) -> socket.socket:
-    """An open connection; the end of the data is a packet of its own on it, which Nagle's algorithm would hold back."""
-    line = socket.create_connection((settings.host.strip("[]"), settings.port), timeout=seconds)
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return line
+    """An open connection to the first address of the server that answers. Raises OSError."""
+    failed: OSError | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM):
+        line = socket.socket(family, kind, protocol)
+        line.settimeout(seconds)
+        try:
+            line.connect(address)
+        except ConnectionResetError:
+            return line  # the server answered, and hung up at once: what it said before can still be heard
+        except OSError as error:
+            failed = error
+            line.close()
+            continue
+        with contextlib.suppress(OSError):  # as above
+            # The end of the data is a packet of its own, which Nagle's algorithm would hold back.
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return line
+    raise failed or OSError("it has no address")
 
 
 def speaks_tls(settings: SmtpSettings) -> bool:

@@ -4,7 +4,7 @@
         …connect to server.port…
     assert server.commands == ["EHLO", "MAIL", "RCPT", …]
 
-Each of `connect`, `ehlo`, `starttls`, `auth`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer,
+Each of `connect`, `ehlo`, `helo`, `starttls`, `auth`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer,
 given every time, or a list of answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say
 nothing and keep the line open), something to call, or a tuple of these, done in order. `body` is what is done as soon as the first bytes
 of the data arrive.
@@ -39,6 +39,7 @@ Answer = Step | tuple[Step, ...]
 _USUAL: dict[str, Answer] = {
     "connect": "220 scripted.example ESMTP",
     "ehlo": "250-scripted.example\r\n250-SIZE 20000000\r\n250 ENHANCEDSTATUSCODES",
+    "helo": "250 scripted.example",
     "starttls": "220 2.0.0 go ahead",
     "auth": "235 2.7.0 welcome",
     "response": "235 2.7.0 welcome",
