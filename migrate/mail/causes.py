@@ -7,7 +7,7 @@ import socket
 from typing import Final, Literal
 
 from migrate.errors import MailServerError
-from migrate.mail.dialogue import Reply
+from migrate.mail.dialogue import HungUpError, Reply, SilentError
 from migrate.mail.refusals import enhanced_status
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import one_line
@@ -87,11 +87,18 @@ def unreachable(error: OSError, settings: SmtpSettings) -> NotOpenedError:
         what = f"the mail server cannot be reached: no address is known for {settings.host} ({one_line(str(error.strerror))})."
         return NotOpenedError(what, f"Look at host, {CHECK}; what is left stays queued.", again=True)
     if isinstance(error, TimeoutError):
-        what = f"the mail server cannot be reached: it did not answer within {settings.timeout:g} seconds."
+        step = f" to {error.to}" if isinstance(error, SilentError) else ""
+        what = f"the mail server cannot be reached: there was no answer{step} within {settings.timeout:g} seconds."
         hint = (
             f"Look at host, port and security; if it is that slow, set timeout (RFC 5321 asks for 300), {CHECK}; what is left stays queued."
         )
         return NotOpenedError(what, hint, again=True)
+    if isinstance(error, HungUpError):
+        return NotOpenedError(
+            f"the mail server hung up: {one_line(str(error))}.",
+            f"Look at host, port and security, {CHECK}; what is left stays queued.",
+            again=True,
+        )
     what = f"the mail server cannot be reached: {one_line(str(error)) or type(error).__name__}."
     return NotOpenedError(what, f"Look at host and port, {CHECK}; what is left stays queued.", again=True)
 

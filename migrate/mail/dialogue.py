@@ -16,6 +16,7 @@ from migrate.mail.transport import one_line
 
 _LONGEST_LINE: Final = 8192
 _AT_ONCE: Final = 65536
+_OPENING: Final = ("EHLO", "HELO", "STAR", "AUTH")
 _ANNOUNCED: Final = ("MAIL", "RCPT", "DATA")
 _LOOK_UP: Final = 0.25
 """Seconds until a wait notices that the delivery was asked to end."""
@@ -29,6 +30,14 @@ class HungUpError(OSError):
     def __init__(self, why: str, words: bytes = b"") -> None:
         super().__init__(f"{why}; it said: {one_line(words)}" if words.strip() else why)
         self.words = words
+
+
+class SilentError(TimeoutError):
+    """There was no answer in time to what was said, named by its first word."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__(f"there was no answer in time to {to}")
+        self.to = to
 
 
 class ClosedEarlyError(OSError):
@@ -97,10 +106,15 @@ class Dialogue:
 
     def ask(self, command: str) -> Reply:
         """A command of one line, and the answer: that of a server that hung up over it may have no end, or have come before the command."""
+        verb = command.partition(" ")[0] if command[:4] in _OPENING else "our sign-in"
         try:
             self.say(command.encode() + b"\r\n")
             return self.reply()
+        except TimeoutError as error:
+            raise SilentError(verb) from error
         except HungUpError as error:
+            if not error.words.strip():
+                raise HungUpError(f"{error}, in answer to {verb}") from error
             return _last_answer(error)
 
     def greeting(self, seconds: float) -> Reply:

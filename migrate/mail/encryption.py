@@ -127,7 +127,7 @@ def not_encrypted(error: OSError, settings: SmtpSettings, handshake: Handshake) 
     return NotOpenedError(
         f"no encrypted connection could be made: {one_line(reason or str(error))}.",
         f"security = 'tls' goes with port 465 and security = 'starttls' with port 587. Look at host and port, {CHECK}.",
-        again=not isinstance(error, ssl.SSLError),
+        again=not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError),
     )
 
 

@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from migrate.mail.causes import NotOpenedError, no_starttls, turned_away, unreachable
-from migrate.mail.dialogue import Dialogue, HungUpError, Reply
+from migrate.mail.dialogue import Dialogue, HungUpError, Reply, SilentError
 from migrate.mail.encryption import LOOK, begins_with_tls, not_encrypted, reached, speaks_tls, tls_context
 from migrate.mail.helo import default_helo
 from migrate.mail.oauth.tokens import Tokens
@@ -130,7 +130,10 @@ def _greeting(talk: Dialogue, settings: SmtpSettings, timeouts: Timeouts) -> Rep
             raise
     if speaks_tls(settings):
         raise begins_with_tls(settings)
-    return talk.greeting(max(0.0, timeouts.answer - (time.monotonic() - start)) or silence)
+    try:
+        return talk.greeting(max(silence, timeouts.answer - (time.monotonic() - start)))
+    except TimeoutError as error:
+        raise SilentError("our call (there is no greeting)") from error
 
 
 def _hello(talk: Dialogue, settings: SmtpSettings) -> None:

@@ -64,6 +64,21 @@ def test_the_last_words_of_a_server_that_turns_us_away_are_told(verb: str, answe
     assert "the mail server turned us away: it answered " + says in str(error)
 
 
+@pytest.mark.parametrize(
+    ("verb", "answer", "says"),
+    [
+        ("connect", DROP, "the mail server hung up: "),
+        ("ehlo", DROP, ", in answer to EHLO."),
+        ("connect", HANG, "there was no answer to our call (there is no greeting) within 0.4 seconds."),
+        ("ehlo", HANG, "there was no answer to EHLO within 0.4 seconds."),
+    ],
+)
+def test_a_server_that_says_nothing_is_told_by_the_step_it_stops_at(verb: str, answer: Answer, says: str) -> None:
+    with ScriptedSmtp(**{verb: answer}) as server:
+        error = refused(server, timeout=0.4)
+    assert says in str(error) and "host" in str(error)
+
+
 def test_a_server_that_minds_our_name_is_told_another_one() -> None:
     with ScriptedSmtp(ehlo="504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname", helo="504 no") as server:
         error = refused(server, helo="localhost")
