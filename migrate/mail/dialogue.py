@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from migrate.mail.letters import Letter
@@ -76,6 +75,7 @@ class Dialogue:
         self._extensions: dict[str, str] = {}
         self._patience: float | None = None
         self._given_up_at: float | None = None
+        self._sent = 0
         self._learn()
 
     def _learn(self) -> None:
@@ -151,43 +151,35 @@ class Dialogue:
     def say(self, words: bytes) -> None:
         """Send bytes as they are. Raises HungUpError, with what the server said before it hung up."""
         try:
-            self._push(memoryview(words), self._timeouts.answer)
+            self._push(words, self._timeouts.answer)
         except TimeoutError:
             raise
         except OSError as error:
             raise HungUpError(str(error), self._last_words()) from error
 
-    def _push(self, words: memoryview, seconds: float) -> None:
-        for _ in self._pushed(words, seconds):
-            pass
-
-    def _pushed(self, words: memoryview, seconds: float) -> Iterator[int]:
-        """Send it all within so many seconds; the count of bytes after each piece."""
-        sent, until = 0, time.monotonic() + seconds
-        while sent < len(words):
-            left = self._left(until)
-            self._patient(min(left, _LOOK_UP))
+    def _push(self, words: bytes, seconds: float) -> None:
+        """Send it all within so many seconds; `_sent` counts what was sent of it, whatever happens."""
+        self._sent, until = 0, self._begin(seconds)
+        while self._sent < len(words):
             try:
-                sent += self._socket.send(words[sent:])
+                self._sent += self._socket.send(memoryview(words)[self._sent :] if self._sent else words)
             except TimeoutError:
-                until = self._sooner(until)
-                continue
-            yield sent
+                until = self._goes_on(until)
+            else:
+                if self._sent < len(words):
+                    until = self._goes_on(until)
 
     def hand_over(self, data: bytes, end: bytes) -> None:
         """Send a letter's data and its end. Raises NotHandedOverError if the connection breaks before a byte of the end was sent."""
-        sent, both = 0, memoryview(data + end)
-        # What TLS has sent of a piece cannot be told, so there the end is a piece of its own.
-        pieces = [both] if self.pipelines and self._counts else [both[: len(data)], both[len(data) :]]
+        together = self.pipelines and self._counts
         try:
-            for piece in pieces:
-                before = sent
-                for more in self._pushed(piece, self._timeouts.data):
-                    sent = before + more
+            self._push(data + end if together else data, self._timeouts.data)
         except OSError as error:
-            if sent < len(data):
+            if not together or self._sent < len(data):
                 raise NotHandedOverError(str(error)) from error
             raise
+        if not together:
+            self._push(end, self._timeouts.data)
 
     def announcement(self, letter: Letter) -> bytes:
         """MAIL, RCPT and DATA in one."""
@@ -227,12 +219,15 @@ class Dialogue:
 
     def reply(self, seconds: float | None = None) -> Reply:
         """The next answer, as many lines as it has, within so many seconds. After a timeout it can be waited for again."""
-        until = time.monotonic() + (self._timeouts.answer if seconds is None else seconds)
+        until = self._begin(self._timeouts.answer if seconds is None else seconds)
         while True:
             line = self._line(until)
-            self._lines.append(line)
-            if not line[:3].isdigit() or line[3:4] != b"-":
-                lines, self._lines = self._lines, []
+            if line[3:4] == b"-" and line[:3].isdigit():
+                self._lines.append(line)
+            elif not self._lines:
+                return _reply([line])
+            else:
+                lines, self._lines = [*self._lines, line], []
                 return _reply(lines)
 
     def reply_to_end(self) -> Reply:
@@ -241,36 +236,38 @@ class Dialogue:
 
     def _line(self, until: float) -> bytes:
         while (end := self._heard.find(b"\n")) < 0 and len(self._heard) <= _LONGEST_LINE:
-            self._patient(min(self._left(until), _LOOK_UP))
             try:
                 more = self._socket.recv(_AT_ONCE)
             except TimeoutError:
-                until = self._sooner(until)
+                until = self._goes_on(until)
                 continue
             except OSError as error:
                 raise HungUpError(str(error), self._unfinished()) from error
             if not more:
                 raise HungUpError("the server closed the connection", self._unfinished())
             self._heard += more
+            if b"\n" not in more:
+                until = self._goes_on(until)
         line, self._heard = (self._heard[:end], self._heard[end + 1 :]) if end >= 0 else (self._heard, b"")
         if len(line) > _LONGEST_LINE:
             raise HungUpError("the server answered with a line that has no end")
         return line
 
-    def _left(self, until: float) -> float:
-        left = until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("there was no answer in time")
-        return left
+    def _begin(self, seconds: float) -> float:
+        """Until when something may take that is begun now, for so many seconds."""
+        self._given_up_at = None
+        self._patient(min(seconds, _LOOK_UP))
+        return time.monotonic() + seconds
 
-    def _sooner(self, until: float) -> float:
-        """Until when to wait, looked at again after a while in which nothing came."""
-        if not self._ended.is_set():
-            return until
-        asked = time.monotonic()
-        if self._given_up_at is None:
-            self._given_up_at = asked + self._timeouts.answer
-        return min(until, self._given_up_at)
+    def _goes_on(self, until: float) -> float:
+        """Until when to go on with what is not done yet. Raises TimeoutError once that is past."""
+        now = time.monotonic()
+        if self._ended.is_set():
+            self._given_up_at = self._given_up_at or now + self._timeouts.answer
+            until = min(until, self._given_up_at)
+        if now >= until:
+            raise TimeoutError("there was no answer in time")
+        return until
 
     def _patient(self, seconds: float) -> None:
         if seconds != self._patience:
@@ -284,8 +281,9 @@ class Dialogue:
     def _last_words(self) -> bytes:
         """What a server said before it stopped taking what it is told."""
         try:
+            until = self._begin(_LAST_WORDS)
             while True:
-                self._lines.append(self._line(time.monotonic() + _LAST_WORDS))
+                self._lines.append(self._line(until))
         except OSError:
             return self._unfinished()
 
@@ -311,4 +309,5 @@ def _last_answer(error: HungUpError) -> Reply:
 def _reply(lines: list[bytes]) -> Reply:
     """The answer of these lines; its code is that of the last one."""
     code = int(lines[-1][:3]) if lines[-1][:3].isdigit() else -1
-    return Reply(code, b"\n".join(line[4:].strip() if line[:3].isdigit() else line.strip() for line in lines))
+    texts = [line[4:].strip() if line[:3].isdigit() else line.strip() for line in lines]
+    return Reply(code, texts[0] if len(texts) == 1 else b"\n".join(texts))
