@@ -49,9 +49,11 @@ wheel: $(VENV)/.dev
 
 lock:
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 --upgrade \
-	  --extra postgres --extra mysql --extra xlsx --extra fast --extra bench --extra dev --group build pyproject.toml -o requirements-dev.lock
+	  --extra postgres --extra mysql --extra xlsx --extra fast --extra microsoft --extra google \
+	  --extra bench --extra dev --group build pyproject.toml -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 \
-	  --constraint requirements-dev.lock --extra postgres --extra mysql --extra xlsx --extra fast --group build pyproject.toml -o requirements.lock
+	  --constraint requirements-dev.lock --extra postgres --extra mysql --extra xlsx --extra fast --extra microsoft --extra google \
+	  --group build pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) dist build demo .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

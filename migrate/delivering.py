@@ -24,8 +24,7 @@ Watch = Callable[[str, int], None]
 wait (`queued`), and when they will have gone if that is foretold (`done_at`, seconds since 1970)."""
 
 _LEASE: Final = timedelta(minutes=5)
-_ANSWERS: Final = 12
-"""Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it: its lease outlasts them."""
+"""How long the lease of a letter outlasts the longest try at it."""
 HURRY: Final = timedelta(seconds=1)
 """How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
 
@@ -55,7 +54,7 @@ def deliver_waiting(
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
-    lease = _LEASE + timedelta(seconds=_ANSWERS * smtp.timeout if smtp else 0)
+    lease = _LEASE + timedelta(seconds=smtp.longest_try if smtp else 0)
     stop = stop or Stop()
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, lease, config.campaign.zone)

@@ -479,13 +479,18 @@ def test_the_example_loads_as_it_is() -> None:
 
 def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATE_SMTP_PASSWORD", "x")
+    monkeypatch.setenv("MIGRATE_SMTP_CLIENT_SECRET", "x")
     text = re.sub(r"^# (\w+ = |\[)", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = text.replace('kind = "sql"', 'kind = "csv"').replace('transport = "maildir"', 'transport = "smtp"')
     text = re.sub(r"^(url|table|query|key) = .*\(sql\).*\n", "", text, flags=re.MULTILINE)
+    text = text.replace('sign_in = "password"', 'sign_in = "xoauth2"')
+    text = re.sub(r"^(password|certificate|federated_token_file|service_account|subject) = .*\n", "", text, flags=re.MULTILINE)
     text = text.replace('profile = "entra-users"', 'profile = "keycloak-users"')
     text = re.sub(r"^methods = \"mfa_methods\".*\n", "", text, flags=re.MULTILINE)
     config = load(written(tmp_path, text))
     assert config.campaign.support_phone == "+1 555 0100"
+    assert config.mail.smtp is not None and config.mail.smtp.oauth is not None
+    assert (config.mail.smtp.helo, config.mail.smtp.oauth.tenant) == ("mail.example.com", "contoso.onmicrosoft.com")
     columns = config.directory.columns
     assert {ours: column.theirs for ours, column in columns.items()} == {
         "account_id": "id", "email": "mail", "enabled": "status", "account_type": "kind", "methods_changed_at": "changed_at",

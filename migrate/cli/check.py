@@ -200,15 +200,21 @@ def _reports(config: Config) -> Iterator[str]:
 
 
 def _mail(config: Config) -> Iterator[str]:
+    from migrate.mail.helo import machine_name
     from migrate.mail.transport import open_transport
 
     with open_transport(config.mail).connect():
         pass
-    mail = config.mail
-    if mail.transport == "smtp" and mail.smtp is not None:
-        yield f"{mail.smtp.host} port {mail.smtp.port} answers"
-    else:
-        yield f"letters go into the folder {mail.maildir.path}; nothing is sent to people"
+    smtp = config.mail.smtp if config.mail.transport == "smtp" else None
+    if smtp is None:
+        yield f"letters go into the folder {config.mail.maildir.path}; nothing is sent to people"
+        return
+    by = "a token (XOAUTH2)" if smtp.oauth else "a password"
+    yield f"{smtp.host} port {smtp.port} answers" + (f", and {smtp.user} signs in with {by}" if smtp.user else "")
+    if smtp.helo is None and machine_name() is None:
+        yield "this machine has no full name and greets with its address, which some servers refuse: set [mail.smtp] helo to its name."
+    if smtp.user and not smtp.oauth and smtp.host.lower().endswith(".office365.com"):
+        yield 'Exchange Online stops taking passwords from the end of 2026: set [mail.smtp] sign_in = "xoauth2" (docs/mail-servers.md).'
 
 
 _PARTS: Final[dict[str, Callable[[Config], Iterator[str | Finding]]]] = {

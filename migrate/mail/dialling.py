@@ -6,11 +6,10 @@ was said about, so whoever is asked to end need not wait. Python cannot break of
 
 from __future__ import annotations
 
-import smtplib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from migrate.errors import MailServerError
 
@@ -18,12 +17,22 @@ _LOOK_UP: Final = 0.05
 """Seconds until it is noticed that the end was asked for."""
 
 
-def dialled(dial: Callable[[], smtplib.SMTP], ended: threading.Event) -> smtplib.SMTP:
+class Line(Protocol):
+    """What is dialled."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+L = TypeVar("L", bound=Line)
+
+
+def dialled(dial: Callable[[], L], ended: threading.Event) -> L:
     """The connection that `dial` makes, in a thread of its own, or what it raises.
 
     Raises MailServerError as soon as `ended` is set; a connection that comes about later is closed.
     """
-    call: Future[smtplib.SMTP] = Future()
+    call: Future[L] = Future()
     if not ended.is_set():
         threading.Thread(target=_dial, args=(dial, call), name="dialling", daemon=True).start()
     while not ended.is_set():
@@ -39,7 +48,7 @@ def dialled(dial: Callable[[], smtplib.SMTP], ended: threading.Event) -> smtplib
     )
 
 
-def _dial(dial: Callable[[], smtplib.SMTP], call: Future[smtplib.SMTP]) -> None:
+def _dial(dial: Callable[[], L], call: Future[L]) -> None:
     try:
         server = dial()
     except BaseException as error:  # noqa: BLE001 - whoever waits for the call is told, whatever it is

@@ -1,17 +1,42 @@
-"""What is said to a mail server on a connection that smtplib has opened: commands and replies, several at once where it may (RFC 2920)."""
+"""What is said to a mail server: commands and replies, several at once where it may (RFC 2920), and how long each is waited for."""
 
 from __future__ import annotations
 
 import contextlib
-import smtplib
+import socket
 import ssl
+import threading
+import time
 from typing import Final, NamedTuple
 
 from migrate.mail.letters import Letter
+from migrate.mail.timeouts import Timeouts
+from migrate.mail.transport import one_line
 
 _LONGEST_LINE: Final = 8192
 _AT_ONCE: Final = 65536
+_OPENING: Final = ("EHLO", "HELO", "STAR", "AUTH")
 _ANNOUNCED: Final = ("MAIL", "RCPT", "DATA")
+_LOOK_UP: Final = 0.25
+"""Seconds until a wait notices that the delivery was asked to end."""
+_LAST_WORDS: Final = 0.5
+"""Seconds to listen to a server that does not take what it is told."""
+
+
+class HungUpError(OSError):
+    """The connection broke. `words` are what the server said last on it, unfinished or unasked; empty if it said nothing."""
+
+    def __init__(self, why: str, words: bytes = b"") -> None:
+        super().__init__(f"{why}; it said: {one_line(words)}" if words.strip() else why)
+        self.words = words
+
+
+class SilentError(TimeoutError):
+    """There was no answer in time to what was said, named by its first word."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__(f"there was no answer in time to {to}")
+        self.to = to
 
 
 class ClosedEarlyError(OSError):
@@ -35,39 +60,126 @@ class Reply(NamedTuple):
 
 
 class Dialogue:
-    """A conversation on an open connection. Every method raises OSError (smtplib's errors are such) when the connection breaks."""
+    """A conversation on an open connection. Every method raises OSError when the connection breaks or an answer does not come in time.
 
-    def __init__(self, server: smtplib.SMTP) -> None:
-        assert server.sock is not None
-        self._server, self._socket = server, server.sock
+    Once `ended` is set nothing is waited for longer than an answer may take.
+    """
+
+    def __init__(self, line: socket.socket, timeouts: Timeouts, ended: threading.Event | None = None) -> None:
+        self._socket = line
+        self._timeouts = timeouts
+        self._ended = ended or threading.Event()
         self._heard = b""
+        self._lines: list[bytes] = []
+        """What has come of an answer that goes on."""
+        self._extensions: dict[str, str] = {}
+        self._patience: float | None = None
+        self._given_up_at: float | None = None
+        self._sent = 0
+        self._learn()
+
+    def _learn(self) -> None:
         # What TLS has sent of a piece when it breaks cannot be told.
-        self._counts = not isinstance(server.sock, ssl.SSLSocket)
-        self.pipelines = server.has_extn("pipelining")
-        self._says_size = server.has_extn("size")
-        self._takes_utf8 = server.has_extn("smtputf8")
+        self._counts = not isinstance(self._socket, ssl.SSLSocket)
+        self.pipelines = self.offers("pipelining")
+        self._says_size = self.offers("size")
+        self._takes_utf8 = self.offers("smtputf8")
+
+    @property
+    def own_address(self) -> str:
+        """The address of this end of the connection."""
+        address: str = self._socket.getsockname()[0]
+        return address
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The ways to sign in that the server offers (RFC 4954), in its order."""
+        return tuple(dict.fromkeys(self._extensions.get("auth", "").upper().split()))
+
+    def offers(self, extension: str) -> bool:
+        """Whether the server named the extension in its answer to EHLO."""
+        return extension in self._extensions
 
     def takes(self, letter: Letter) -> bool:
         """Whether the server can be told the letter's address."""
         return self._takes_utf8 or not letter.needs_smtputf8
 
+    def ask(self, command: str) -> Reply:
+        """A command of one line, and the answer: that of a server that hung up over it may have no end, or have come before the command."""
+        verb = command.partition(" ")[0] if command[:4] in _OPENING else "our sign-in"
+        try:
+            self.say(command.encode() + b"\r\n")
+            return self.reply()
+        except TimeoutError as error:
+            raise SilentError(verb) from error
+        except HungUpError as error:
+            if not error.words.strip():
+                raise HungUpError(f"{error}, in answer to {verb}") from error
+            return _last_answer(error)
+
+    def greeting(self, seconds: float) -> Reply:
+        """The server's first words, within so many seconds; after a timeout they can be waited for again."""
+        try:
+            return self.reply(seconds)
+        except HungUpError as error:
+            return _last_answer(error)
+
+    def hello(self, name: str) -> Reply:
+        """Say who we are, in the old way to a server that does not know the new one; the answer. What the server offers is known then."""
+        reply = self.ask(f"EHLO {name}")
+        if 500 <= reply.code < 505:
+            with contextlib.suppress(OSError):
+                reply = self.ask(f"HELO {name}")
+            return reply
+        self._extensions = {}
+        for line in reply.text.decode("utf-8", "replace").splitlines()[1:]:
+            keyword, _, parameters = line.replace("=", " ", 1).partition(" ")
+            self._extensions[keyword.lower()] = f"{self._extensions.get(keyword.lower(), '')} {parameters}".strip()
+        self._learn()
+        return reply
+
+    def encrypt(self, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+        """Speak TLS from here on. Raises OSError; what the server said in the clear after its go-ahead would be an attacker's."""
+        if self._heard:
+            raise HungUpError("the server said more than its go-ahead before the encryption began", self._heard)
+        self._patient(self._timeouts.answer)
+        self._socket = line = context.wrap_socket(self._socket, server_hostname=host)
+        self._patience, self._extensions = None, {}
+        self._learn()
+        return line
+
     def say(self, words: bytes) -> None:
-        """Send bytes as they are."""
-        self._socket.sendall(words)
+        """Send bytes as they are. Raises HungUpError, with what the server said before it hung up."""
+        try:
+            self._push(words, self._timeouts.answer)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise HungUpError(str(error), self._last_words()) from error
+
+    def _push(self, words: bytes, seconds: float) -> None:
+        """Send it all within so many seconds; `_sent` counts what was sent of it, whatever happens."""
+        self._sent, until = 0, self._begin(seconds)
+        while self._sent < len(words):
+            try:
+                self._sent += self._socket.send(memoryview(words)[self._sent :] if self._sent else words)
+            except TimeoutError:
+                until = self._goes_on(until)
+            else:
+                if self._sent < len(words):
+                    until = self._goes_on(until)
 
     def hand_over(self, data: bytes, end: bytes) -> None:
         """Send a letter's data and its end. Raises NotHandedOverError if the connection breaks before a byte of the end was sent."""
-        sent, both = 0, memoryview(data + end)
+        together = self.pipelines and self._counts
         try:
-            if not (self.pipelines and self._counts):
-                self.say(data)
-                sent = len(data)
-            while sent < len(both):
-                sent += self._socket.send(both[sent:])
+            self._push(data + end if together else data, self._timeouts.data)
         except OSError as error:
-            if sent < len(data):
+            if not together or self._sent < len(data):
                 raise NotHandedOverError(str(error)) from error
             raise
+        if not together:
+            self._push(end, self._timeouts.data)
 
     def announcement(self, letter: Letter) -> bytes:
         """MAIL, RCPT and DATA in one."""
@@ -105,35 +217,97 @@ class Dialogue:
             raise ValueError("an address with a line break or a control character in it")
         return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
 
-    def reply(self) -> Reply:
-        """The next answer, as many lines as it has."""
-        texts: list[bytes] = []
+    def reply(self, seconds: float | None = None) -> Reply:
+        """The next answer, as many lines as it has, within so many seconds. After a timeout it can be waited for again."""
+        until = self._begin(self._timeouts.answer if seconds is None else seconds)
         while True:
-            line = self._line()
-            code = int(line[:3]) if line[:3].isdigit() else -1
-            text = line[4:].strip()
-            if code < 0 or line[3:4] != b"-":
-                return Reply(code, b"\n".join([*texts, text]) if texts else text)
-            texts.append(text)
+            line = self._line(until)
+            if line[3:4] == b"-" and line[:3].isdigit():
+                self._lines.append(line)
+            elif not self._lines:
+                return _reply([line])
+            else:
+                lines, self._lines = [*self._lines, line], []
+                return _reply(lines)
 
-    def _line(self) -> bytes:
+    def reply_to_end(self) -> Reply:
+        """The answer to the end of the data: if it does not come in time, nobody knows what became of the letter."""
+        return self.reply(self._timeouts.end)
+
+    def _line(self, until: float) -> bytes:
         while (end := self._heard.find(b"\n")) < 0 and len(self._heard) <= _LONGEST_LINE:
-            more = self._socket.recv(_AT_ONCE)
+            try:
+                more = self._socket.recv(_AT_ONCE)
+            except TimeoutError:
+                until = self._goes_on(until)
+                continue
+            except OSError as error:
+                raise HungUpError(str(error), self._unfinished()) from error
             if not more:
-                raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+                raise HungUpError("the server closed the connection", self._unfinished())
             self._heard += more
+            if b"\n" not in more:
+                until = self._goes_on(until)
         line, self._heard = (self._heard[:end], self._heard[end + 1 :]) if end >= 0 else (self._heard, b"")
         if len(line) > _LONGEST_LINE:
-            raise smtplib.SMTPResponseException(500, "Line too long.")
+            raise HungUpError("the server answered with a line that has no end")
         return line
+
+    def _begin(self, seconds: float) -> float:
+        """Until when something may take that is begun now, for so many seconds."""
+        self._given_up_at = None
+        self._patient(min(seconds, _LOOK_UP))
+        return time.monotonic() + seconds
+
+    def _goes_on(self, until: float) -> float:
+        """Until when to go on with what is not done yet. Raises TimeoutError once that is past."""
+        now = time.monotonic()
+        if self._ended.is_set():
+            self._given_up_at = self._given_up_at or now + self._timeouts.answer
+            until = min(until, self._given_up_at)
+        if now >= until:
+            raise TimeoutError("there was no answer in time")
+        return until
+
+    def _patient(self, seconds: float) -> None:
+        if seconds != self._patience:
+            self._socket.settimeout(seconds)
+            self._patience = seconds
+
+    def _unfinished(self) -> bytes:
+        """What the server has said of an answer that has no end."""
+        return b"\n".join(line.strip() for line in (*self._lines, self._heard))
+
+    def _last_words(self) -> bytes:
+        """What a server said before it stopped taking what it is told."""
+        try:
+            until = self._begin(_LAST_WORDS)
+            while True:
+                self._lines.append(self._line(until))
+        except OSError:
+            return self._unfinished()
 
     def quit(self, seconds: float) -> None:
         """Say goodbye, and wait so long for an answer."""
-        self._socket.settimeout(seconds)
+        self._timeouts = self._timeouts._replace(answer=seconds)
         self.say(b"QUIT\r\n")
         self.reply()
 
     def close(self) -> None:
         """Hang up."""
         with contextlib.suppress(OSError):
-            self._server.close()
+            self._socket.close()
+
+
+def _last_answer(error: HungUpError) -> Reply:
+    """The last words of a server that hung up, if they are an answer or anything but one; raises the error if there are none."""
+    if not error.words.strip():
+        raise error
+    return _reply(error.words.splitlines())
+
+
+def _reply(lines: list[bytes]) -> Reply:
+    """The answer of these lines; its code is that of the last one."""
+    code = int(lines[-1][:3]) if lines[-1][:3].isdigit() else -1
+    texts = [line[4:].strip() if line[:3].isdigit() else line.strip() for line in lines]
+    return Reply(code, texts[0] if len(texts) == 1 else b"\n".join(texts))

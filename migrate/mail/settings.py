@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from migrate.mail.addresses import wire
 from migrate.mail.headers import checked_address, checked_mailbox, encode_mailbox, mailbox
+from migrate.mail.helo import helo_name
+from migrate.mail.loopback import is_loopback
+from migrate.mail.oauth.settings import OAuthSettings
 from migrate.mail.providers import PROVIDERS
 from migrate.mail.rates import USUAL, Rates, checked
+from migrate.mail.timeouts import Timeouts
 from migrate.settings import Settings
+
+_ANSWERS: Final = 12
+"""Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it."""
 
 
 def _listed(value: Any) -> Any:
@@ -27,20 +33,25 @@ class MaildirSettings(Settings):
 
 
 class SmtpSettings(Settings):
-    """`[mail.smtp]`. `timeout` is seconds for each answer of the server; `provider` sets what is not set here; of several `rate` the
-    narrowest holds."""
+    """`[mail.smtp]`. `provider` sets what is not set here; of several `rate` the narrowest holds.
+
+    `timeout` is seconds for each answer up to the data; the data and the answer to its end may take longer (`timeouts`).
+    """
 
     provider: Literal["exchange_online", "exchange_hve", "google_relay", "ses"] | None = None
     host: str = Field(min_length=1)
     port: int = Field(587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
     allow_plaintext: bool = False
+    sign_in: Literal["password", "xoauth2"] = "password"
     username: str | None = None
     password: SecretStr | None = None
+    helo: Annotated[str, AfterValidator(helo_name)] | None = None
     ca_file: Path | None = None
     timeout: float = Field(60, gt=0, le=3600)
     rate: Annotated[tuple[Annotated[str, AfterValidator(checked)], ...], Field(min_length=1), BeforeValidator(_listed)] = (USUAL,)
     connections: int = Field(4, ge=1, le=100)
+    oauth: OAuthSettings | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -49,16 +60,29 @@ class SmtpSettings(Settings):
         return dict(PROVIDERS[name]) | values if isinstance(name, str) and name in PROVIDERS else values
 
     @model_validator(mode="after")
-    def _secrets_travel_encrypted(self) -> SmtpSettings:
-        if (self.username is None) != (self.password is None):
+    def _one_way_to_sign_in(self) -> SmtpSettings:
+        if self.sign_in == "xoauth2":
+            if self.oauth is None:
+                raise ValueError('sign_in = "xoauth2" needs a token: add [mail.smtp.oauth] with provider = "microsoft" or "google"')
+            if self.password is not None:
+                raise ValueError('password is not used with sign_in = "xoauth2"; take it away')
+            if self.user is None:
+                raise ValueError('username is missing; with sign_in = "xoauth2" it is the mailbox that letters are sent from')
+        elif self.oauth is not None:
+            raise ValueError('[mail.smtp.oauth] is used only with sign_in = "xoauth2"; set that, or take the table away')
+        elif (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "username"
             raise ValueError(f"{missing} is missing; set both username and password, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_travel_encrypted(self) -> SmtpSettings:
         if self.security == "none":
-            if self.username is not None:
-                raise ValueError(
-                    "security = 'none' would send the password in the clear; use 'starttls' or 'tls', or remove username and password"
-                )
-            if not self.allow_plaintext and not _is_loopback(self.host):
+            if self.user is not None:
+                secret = "token" if self.sign_in == "xoauth2" else "password"
+                away = "" if self.sign_in == "xoauth2" else ", or remove username and password"
+                raise ValueError(f"security = 'none' would send the {secret} in the clear; use 'starttls' or 'tls'{away}")
+            if not self.allow_plaintext and not is_loopback(self.host):
                 raise ValueError(
                     "security = 'none' is for a server on this machine only; use 'starttls' or 'tls', or set allow_plaintext = true"
                 )
@@ -74,14 +98,16 @@ class SmtpSettings(Settings):
         """The name under which the ledger counts what goes to this server."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def user(self) -> str | None:
+        """Who signs in, if anybody does: `username`, or the mailbox that a Google token is for."""
+        return self.username or (self.oauth.subject if self.oauth else None)
 
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    @property
+    def longest_try(self) -> float:
+        """Seconds that one try at a letter may take at most, with a connection made anew for it."""
+        waits = Timeouts.of(self.timeout)
+        return _ANSWERS * waits.answer + waits.data + waits.end
 
 
 class MailSettings(Settings):

@@ -1,8 +1,9 @@
-"""The `smtp` transport, on smtplib (design §11, RFC 5321).
+"""The `smtp` transport (design §11, RFC 5321).
 
 Everything turns on one boundary: the moment the end of the data (the line with the single dot) may have reached the server. A break
-before it cannot have delivered the letter, so it is `temporary`; a break after it may have, so it is `uncertain`. smtplib's own `data`
-sends body and dot together and cannot tell the two apart; so smtplib opens the connection, and letters are handed over by `dialogue`.
+before it cannot have delivered the letter, so it is `temporary`; a break after it may have, so it is `uncertain`. smtplib sends body and
+dot together and cannot tell the two apart, and it loses the last words of a server that hangs up; so `opening` makes the connection, and
+`dialogue` speaks on it.
 
 A server that takes several commands at once (PIPELINING, RFC 2920) is told of the next letter in the breath that ends this one, so that
 a letter costs one round trip. Of a letter that was only announced nothing was said yet: its data is sent after the server's go-ahead.
@@ -12,9 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import smtplib
-import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,12 +29,16 @@ from tenacity import (
     wait_random,
 )
 
-from migrate.errors import ConfigError, MailServerError
+from migrate.errors import MailServerError
+from migrate.mail.causes import NotOpenedError, wants_sign_in
 from migrate.mail.dialling import dialled
 from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
 from migrate.mail.letters import Letter
+from migrate.mail.oauth.tokens import Tokens, open_tokens
+from migrate.mail.opening import opened
 from migrate.mail.refusals import BEFORE_RCPT, OURS_ALONE, Phase, enhanced_status, refusal
 from migrate.mail.settings import MailSettings, SmtpSettings
+from migrate.mail.timeouts import Timeouts
 from migrate.mail.transport import BURST, Receipt, Verdict, one_line
 
 _GO_AHEAD: Final = 354
@@ -50,16 +52,30 @@ _GOODBYE: Final = 5.0
 
 
 class SmtpTransport:
-    """Connects to the server of `[mail.smtp]`. `retrying` bounds the tries at connecting; tests pass one that does not wait."""
+    """Connects to the server of `[mail.smtp]`; its connections share one token, if they sign in with one.
 
-    def __init__(self, settings: SmtpSettings, retrying: Retrying | None = None, ended: threading.Event | None = None) -> None:
+    `retrying` bounds the tries at connecting, `timeouts` the waits; tests pass shorter ones.
+    """
+
+    def __init__(
+        self,
+        settings: SmtpSettings,
+        retrying: Retrying | None = None,
+        ended: threading.Event | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
         self._settings = settings
         self._ended = ended or threading.Event()
         self._retrying = _patiently(self._ended) if retrying is None else retrying
+        self._timeouts = timeouts or Timeouts.of(settings.timeout)
+        self._turn = threading.Lock()
+        self._tokens: Tokens | None = None
 
     @contextmanager
     def connect(self) -> Iterator[SmtpConnection]:
-        connection = SmtpConnection(self._settings, self._retrying, self._ended)
+        with self._turn:
+            self._tokens = self._tokens or open_tokens(self._settings)
+        connection = SmtpConnection(self._settings, self._tokens, self._retrying, self._timeouts, self._ended)
         try:
             yield connection
         finally:
@@ -75,9 +91,11 @@ def open_smtp(settings: MailSettings, ended: threading.Event) -> SmtpTransport:
 class SmtpConnection:
     """One signed-in connection; opened again by itself when the server has closed it between two letters."""
 
-    def __init__(self, settings: SmtpSettings, retrying: Retrying, ended: threading.Event) -> None:
-        self._settings = settings
-        self._retrying, self._ended = retrying, ended
+    def __init__(
+        self, settings: SmtpSettings, tokens: Tokens | None, retrying: Retrying, timeouts: Timeouts, ended: threading.Event
+    ) -> None:
+        self._settings, self._tokens = settings, tokens
+        self._retrying, self._timeouts, self._ended = retrying, timeouts, ended
         self._server: Dialogue | None = None
         self._announced: Letter | None = None
         self._used = False
@@ -92,14 +110,14 @@ class SmtpConnection:
         was_used = self._used and self._server is not None
         try:
             return self._transact(letter, then)
-        except _ClosedWhileIdleError:
+        except _ClosedWhileIdleError as error:
             if not was_used:
-                return _broken("the server closed it")._replace(refusal=BEFORE_RCPT)
+                return _broken(str(error))._replace(refusal=BEFORE_RCPT)
         self._open()
         try:
             return self._transact(letter, then)
-        except _ClosedWhileIdleError:
-            return _broken("the server closed it")._replace(refusal=BEFORE_RCPT)
+        except _ClosedWhileIdleError as error:
+            return _broken(str(error))._replace(refusal=BEFORE_RCPT)
 
     def close(self) -> None:
         """Say goodbye; a server that does not answer changes nothing any more. One that waits for an announced letter would not hear it."""
@@ -111,9 +129,12 @@ class SmtpConnection:
     def _open(self) -> None:
         self._drop()
         try:
-            self._server = Dialogue(dialled(lambda: self._retrying(_connect, self._settings), self._ended))
-        except (OSError, smtplib.SMTPException) as error:
-            raise _unreachable(error, self._settings) from error
+            self._server = dialled(lambda: self._retrying(opened, self._settings, self._tokens, self._timeouts, self._ended), self._ended)
+        except NotOpenedError as error:
+            where = f"[mail.smtp] {self._settings.host} port {self._settings.port}"
+            raise MailServerError(
+                error.what, where=f"[mail.smtp.oauth] {error.setting}" if error.setting else where, hint=error.hint
+            ) from error
         self._used = False
 
     def _drop(self) -> None:
@@ -147,17 +168,15 @@ class SmtpConnection:
             mail, *others = server.introduce(letter, announced=announced)
         except ClosedEarlyError as error:
             self._drop()
-            raise _ClosedWhileIdleError from error
+            raise _ClosedWhileIdleError(str(error)) from error
         if mail.code == _CLOSING:
             self._drop()
-            raise _ClosedWhileIdleError
+            raise _ClosedWhileIdleError(f"{mail.code} {one_line(mail.text)}")
         if mail.code in _WANTS_SIGN_IN:
             self._drop()
-            raise MailServerError(
-                f"the mail server wants a sign-in first: {mail.code} {one_line(mail.text)}.",
-                where=f"[mail.smtp] {self._settings.host}",
-                hint="Set username and password in [mail.smtp], then type `migrate check`.",
-            )
+            if self._tokens and self._used:
+                raise _ClosedWhileIdleError(f"{mail.code} {one_line(mail.text)}")  # the token has run out: a new connection brings another
+            raise wants_sign_in(mail, self._settings)
         if len(others) == 2 and others[1].code == _GO_AHEAD and (mail.refuses or others[0].refuses):
             self._drop()  # it waits for the data of a letter that it has refused
         if mail.refuses:
@@ -186,7 +205,7 @@ class SmtpConnection:
         try:
             server.hand_over(_dot_stuffed(letter.message), _END_OF_DATA + (server.announcement(then) if then else b""))
             self._announced = then
-            reply = server.reply()
+            reply = server.reply_to_end()
         except NotHandedOverError as error:
             self._drop()
             return _broken(str(error))
@@ -215,7 +234,7 @@ class SmtpConnection:
 
 
 class _ClosedWhileIdleError(Exception):
-    """The server hung up before it answered MAIL: nothing of this letter was taken."""
+    """The server hung up before it answered MAIL, with these last words: nothing of this letter was taken."""
 
 
 def _broken(why: str) -> Receipt:
@@ -249,82 +268,4 @@ def _patiently(ended: threading.Event) -> Retrying:
 
 def _worth_another_try(error: BaseException) -> bool:
     """A server that is not there yet may come; a certificate or a password does not get better."""
-    if isinstance(error, ssl.SSLError):
-        return False
-    if isinstance(error, smtplib.SMTPConnectError):
-        return 400 <= error.smtp_code < 500
-    if isinstance(error, smtplib.SMTPServerDisconnected):
-        return True
-    return isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException)
-
-
-def _connect(settings: SmtpSettings) -> smtplib.SMTP:
-    """A greeted, encrypted and signed-in connection. There is no way from here to an unencrypted one unless `security` says so."""
-    server = _encrypted_from_the_start(settings) if settings.security == "tls" else _plain(settings)
-    try:
-        assert server.sock is not None
-        # The end of the data is a packet of its own; Nagle's algorithm would hold it back until the body is acknowledged.
-        server.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if settings.security == "starttls":
-            server.starttls(context=_tls(settings))
-        server.ehlo_or_helo_if_needed()
-        if settings.username is not None and settings.password is not None:
-            server.login(settings.username, settings.password.get_secret_value())
-    except BaseException:
-        server.close()
-        raise
-    return server
-
-
-def _plain(settings: SmtpSettings) -> smtplib.SMTP:
-    return smtplib.SMTP(settings.host.strip("[]"), settings.port, local_hostname=_own_name(), timeout=settings.timeout)
-
-
-def _encrypted_from_the_start(settings: SmtpSettings) -> smtplib.SMTP:
-    return smtplib.SMTP_SSL(
-        settings.host.strip("[]"), settings.port, local_hostname=_own_name(), timeout=settings.timeout, context=_tls(settings)
-    )
-
-
-def _tls(settings: SmtpSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.ca_file is not None:
-        try:
-            context.load_verify_locations(settings.ca_file)
-        except OSError as error:
-            raise ConfigError(
-                f"{settings.ca_file} cannot be used: {error.strerror or error}.",
-                where="[mail.smtp] ca_file",
-                hint="It must be a file of certificates in PEM form.",
-            ) from error
-    return context
-
-
-def _own_name() -> str:
-    """What EHLO says. The host's full name if it knows one; asking DNS for it could stall every connection."""
-    name = socket.gethostname()
-    return name if "." in name and name.isascii() else "[127.0.0.1]"
-
-
-def _unreachable(error: Exception, settings: SmtpSettings) -> MailServerError:
-    where = f"[mail.smtp] {settings.host} port {settings.port}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        what = f"the mail server's certificate is not trusted: {error.verify_message}."
-        hint = "Write the name that the certificate has as host, or set ca_file to the certificate of the authority that issued it."
-    elif isinstance(error, ssl.SSLError):
-        what = f"no encrypted connection could be made: {error.reason or error}."
-        hint = "security = 'tls' goes with port 465 and security = 'starttls' with port 587."
-    elif isinstance(error, smtplib.SMTPAuthenticationError):
-        what = f"the mail server does not accept the sign-in: {error.smtp_code} {one_line(error.smtp_error)}."
-        hint = "Look at username and password, then type `migrate check`."
-    elif isinstance(error, smtplib.SMTPNotSupportedError):
-        what = f"the mail server cannot do what is asked: {one_line(str(error)).rstrip('.')}."
-        hint = "Look at port and security: a password is only ever sent over TLS, and letters are never sent in the clear instead."
-    elif isinstance(error, smtplib.SMTPResponseException):
-        what = f"the mail server turned us away: {error.smtp_code} {one_line(error.smtp_error)}."
-        hint = "What is left stays queued; `migrate send` tries again."
-    else:
-        what = f"the mail server cannot be reached: {one_line(str(error)) or type(error).__name__}."
-        hint = "Look at host and port, then type `migrate check`; what is left stays queued."
-    return MailServerError(what, where=where, hint=hint)
+    return isinstance(error, NotOpenedError) and error.again

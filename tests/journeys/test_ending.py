@@ -67,6 +67,24 @@ def test_while_a_server_that_went_away_is_reconnected_to(office: Office, argumen
         assert_ends_soon(office, process, server)
 
 
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_while_the_server_takes_its_time_over_the_end_of_a_letter(office: Office, arguments: tuple[str, ...]) -> None:
+    """It may take ten minutes; whoever is asked to end waits no longer than for any other answer, and says what nobody can know."""
+    hired(office, 8)
+    with ScriptedSmtp(dot=HANG) as server:
+        by_smtp(office, server.port, timeout=1, connections=2)
+        process = command(office, arguments)
+        wait_until(lambda: len(server.messages) == 2)
+        time.sleep(1.5)
+        assert process.poll() is None, process.said
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM, process.said
+        assert time.monotonic() - asked < SOON
+    states = Counter(state for _, state in letters(office).values())
+    assert states == Counter(queued=6, uncertain=2)
+
+
 def test_while_nobody_listens_where_the_server_should_be(office: Office) -> None:
     hired(office, 8)
     by_smtp(office, 1)

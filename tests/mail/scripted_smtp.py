@@ -4,12 +4,13 @@
         …connect to server.port…
     assert server.commands == ["EHLO", "MAIL", "RCPT", …]
 
-Each of `connect`, `ehlo`, `starttls`, `auth`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer,
+Each of `connect`, `ehlo`, `helo`, `starttls`, `auth`, `mail`, `rcpt`, `data`, `body`, `dot`, `rset` and `quit` takes one answer,
 given every time, or a list of answers, given in turn before the usual one. An answer is a line of text, DROP (hang up), HANG (say
 nothing and keep the line open), something to call, or a tuple of these, done in order. `body` is what is done as soon as the first bytes
 of the data arrive.
 
-With `tls` it offers STARTTLS and a sign-in, and takes any password.
+With `tls` it offers STARTTLS and a sign-in, and takes any password; with `implicit` it speaks TLS from the first byte. After a 334 to
+`auth` the next line is a `response`, and whatever is called to answer either may look at `lines`.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ Answer = Step | tuple[Step, ...]
 _USUAL: dict[str, Answer] = {
     "connect": "220 scripted.example ESMTP",
     "ehlo": "250-scripted.example\r\n250-SIZE 20000000\r\n250 ENHANCEDSTATUSCODES",
+    "helo": "250 scripted.example",
     "starttls": "220 2.0.0 go ahead",
     "auth": "235 2.7.0 welcome",
+    "response": "235 2.7.0 welcome",
     "mail": "250 2.1.0 ok",
     "rcpt": "250 2.1.5 ok",
     "data": "354 go ahead",
@@ -54,9 +57,9 @@ _USUAL: dict[str, Answer] = {
 class ScriptedSmtp:
     """`commands` are the verbs heard, in order, and `lines` the whole of them; `messages` the data whose end arrived, dots doubled."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, **answers: Answer | list[Answer]) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, implicit: bool = False, **answers: Answer | list[Answer]) -> None:
         assert set(answers) <= set(_USUAL)
-        self._tls = tls
+        self._tls, self._implicit = tls, implicit
         if tls is not None:
             answers = {"ehlo": OFFERS} | answers
         self._scripts = {verb: self._script(answers.get(verb, usual), usual) for verb, usual in _USUAL.items()}
@@ -114,27 +117,35 @@ class ScriptedSmtp:
 
     def _converse(self, spoken: list[socket.socket]) -> None:
         line = spoken[-1]
+        if self._implicit:
+            line = self._encrypted(line, spoken)
         self._answer(line, "connect")
-        heard = b""
+        heard, responds = b"", False
         while chunk := line.recv(65536):
             heard += chunk
             while b"\r\n" in heard:
                 command, _, heard = heard.partition(b"\r\n")
-                verb = command.split(b" ")[0].split(b":")[0].decode().upper()
+                verb = "RESPONSE" if responds else command.split(b" ")[0].split(b":")[0].decode().upper()
                 self.commands.append(verb)
                 self.lines.append(command.decode())
-                went_ahead = self._answer(line, verb.lower())
+                said = self._answer(line, verb.lower())
+                responds = verb in ("AUTH", "RESPONSE") and said.startswith("334")
                 if verb == "STARTTLS" and self._tls is not None:
                     # Python leaves a socket open that it could not wrap because the other side is dead already.
                     if not line.recv(1, socket.MSG_PEEK):
                         return
-                    line = self._tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
-                    spoken.append(line)  # before the handshake, which a client that was killed breaks off
-                    line.do_handshake()
-                if verb == "DATA" and went_ahead:
+                    line = self._encrypted(line, spoken)
+                if verb == "DATA" and said.startswith("354"):
                     heard = self._take_message(line, heard)
                 if verb == "QUIT":
                     return
+
+    def _encrypted(self, line: socket.socket, spoken: list[socket.socket]) -> socket.socket:
+        assert self._tls is not None
+        encrypted = self._tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+        spoken.append(encrypted)  # before the handshake, which a client that was killed breaks off
+        encrypted.do_handshake()
+        return encrypted
 
     def _take_message(self, line: socket.socket, heard: bytes) -> bytes:
         heard = heard or line.recv(1)
@@ -150,22 +161,22 @@ class ScriptedSmtp:
         self._answer(line, "dot")
         return rest
 
-    def _answer(self, line: socket.socket, verb: str) -> bool:
+    def _answer(self, line: socket.socket, verb: str) -> str:
+        """Does the steps of an answer; the last that was said. What is called may return words to say."""
         with self._turn:
             answer = next(self._scripts[verb])
-        went_ahead = False
+        said = ""
         for step in answer if isinstance(answer, tuple) else (answer,):
             if step is DROP:
                 raise _DroppedError
             if step is HANG:
                 self._closing.wait()
                 raise _DroppedError
-            if isinstance(step, str):
-                line.sendall(step.encode("latin-1") + b"\r\n")
-                went_ahead = step.startswith("354")
-            else:
-                step()
-        return went_ahead
+            words = step if isinstance(step, str) else step()
+            if isinstance(words, str):
+                line.sendall(words.encode("latin-1") + b"\r\n")
+                said = words
+        return said
 
 
 class _DroppedError(Exception):

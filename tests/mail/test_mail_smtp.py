@@ -15,6 +15,7 @@ from migrate.mail.letters import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.smtp import SmtpTransport, _worth_another_try
+from migrate.mail.timeouts import Timeouts
 from migrate.mail.transport import Receipt, open_transport
 
 AT_ONCE = Retrying(stop=stop_after_attempt(3), wait=wait_none(), retry=retry_if_exception(_worth_another_try), reraise=True)
@@ -25,8 +26,9 @@ def letter(composer: Composer) -> Letter:
     return compose(by=composer)
 
 
-def transport(port: int, **changed: Any) -> SmtpTransport:
-    return SmtpTransport(SmtpSettings(**({"host": "127.0.0.1", "port": port, "security": "none", "timeout": 5} | changed)), AT_ONCE)
+def transport(port: int, timeouts: Timeouts | None = None, **changed: Any) -> SmtpTransport:
+    settings = SmtpSettings(**({"host": "127.0.0.1", "port": port, "security": "none", "timeout": 5} | changed))
+    return SmtpTransport(settings, AT_ONCE, timeouts=timeouts)
 
 
 def send(letter: Letter, **answers: Answer | list[Answer]) -> tuple[Receipt, ScriptedSmtp]:
@@ -116,7 +118,7 @@ def test_a_break_while_the_data_is_on_its_way_is_temporary(letter: Letter) -> No
     "ending", [DROP, HANG, "hello?", "999 what", "099 what", "354 go on", "250-and then", ("250-half", DROP), "2" * 9000]
 )
 def test_a_break_or_nonsense_after_the_end_of_the_data_is_uncertain(ending: Answer, letter: Letter) -> None:
-    with ScriptedSmtp(dot=ending) as server, transport(server.port, timeout=0.5).connect() as connection:
+    with ScriptedSmtp(dot=ending) as server, transport(server.port, Timeouts(5, 5, 0.5)).connect() as connection:
         receipt = connection.send(letter)
     assert receipt.verdict == "uncertain"
     assert server.messages == [letter.message]

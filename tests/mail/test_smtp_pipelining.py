@@ -14,6 +14,7 @@ from tenacity import Retrying, stop_after_attempt
 from migrate.mail.letters import Letter
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.smtp import SmtpTransport
+from migrate.mail.timeouts import Timeouts
 
 PIPELINING = "250-scripted.example\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES"
 FIRST, SECOND, THIRD = (compose(to=f"{name}@example.com") for name in ("first", "second", "third"))
@@ -24,8 +25,8 @@ def serving(**answers: Answer | list[Answer]) -> ScriptedSmtp:
 
 
 def transport(server: ScriptedSmtp, timeout: float = 5) -> SmtpTransport:
-    settings = SmtpSettings(host="127.0.0.1", port=server.port, security="none", timeout=timeout)
-    return SmtpTransport(settings, Retrying(stop=stop_after_attempt(1), reraise=True))
+    settings = SmtpSettings(host="127.0.0.1", port=server.port, security="none")
+    return SmtpTransport(settings, Retrying(stop=stop_after_attempt(1), reraise=True), timeouts=Timeouts(timeout, timeout, timeout))
 
 
 def until(true: Callable[[], bool]) -> None:

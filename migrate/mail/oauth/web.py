@@ -1,0 +1,94 @@
+"""One POST to a token endpoint. It carries what proves the application's identity, so it never follows a redirect to another address."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from migrate import __version__
+from migrate.mail.loopback import is_loopback
+
+_LONGEST: Final = 1_000_000
+_TIMEOUT: Final = 30.0
+"""Seconds for each step of the call."""
+
+
+class NoAnswerError(Exception):
+    """The token endpoint could not be reached, or what it answered is no token and no refusal. Trying again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a token endpoint answered, in the form in which msal and google-auth both look at it."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    data: bytes
+
+    @property
+    def status(self) -> int:
+        return self.status_code
+
+    @property
+    def text(self) -> str:
+        return self.data.decode("utf-8", "replace")
+
+    def raise_for_status(self) -> None:
+        """Raises NoAnswerError for anything but a yes."""
+        if self.status_code >= 400:
+            raise NoAnswerError(f"it answered {self.status_code}")
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is a token or a refusal (RFC 6749 §5), and nothing that passes."""
+        try:
+            told = json.loads(self.data)
+        except ValueError:
+            return False
+        if self.status_code == 429 or self.status_code >= 500 or not isinstance(told, dict):
+            return False
+        return "error" in told or ("access_token" in told and str(told.get("expires_in", 0)).isdigit())
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """A token or a refusal. Raises NoAnswerError if what comes is neither; none of its words has the body in it."""
+    answer = _answered(url, body, headers)
+    if not answer.tells:
+        raise NoAnswerError(f"it answered {answer.status_code}" if answer.status_code != 200 else "what it answered is no token")
+    return answer
+
+
+def _answered(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    told = {"User-Agent": f"migrate/{__version__}", "Accept": "application/json", **headers}
+    # The settings allow https, and http to this machine.
+    request = urllib.request.Request(url, body, told, method="POST")  # noqa: S310
+    try:
+        with _opener(url).open(request, timeout=_TIMEOUT) as answer:
+            return Answer(answer.status, dict(answer.headers), answer.read(_LONGEST))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, dict(error.headers), error.read(_LONGEST))
+    except (OSError, http.client.HTTPException) as error:
+        cause = error.reason if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception) else error
+        reason = "there was no answer in time" if isinstance(cause, TimeoutError) else getattr(cause, "strerror", None) or str(cause)
+        raise NoAnswerError(str(reason) or type(cause).__name__) from error
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """Calls the address itself, and follows nothing. What is meant for this machine is nothing that a proxy should see."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler({} if is_loopback(urlsplit(url).hostname or "") else None),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener

@@ -1,0 +1,150 @@
+"""From nothing to a connection that takes letters: connect, greeting, EHLO, STARTTLS, sign-in (RFC 5321, 3207, 4954; design §11).
+
+Whatever stops it becomes one NotOpenedError, with the server's last words and what to set. There is no way from here to an unencrypted
+connection unless `security` says so.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from typing import Final
+
+from migrate.mail.causes import NotOpenedError, no_starttls, turned_away, unreachable
+from migrate.mail.dialogue import Dialogue, HungUpError, Reply, SilentError
+from migrate.mail.encryption import LOOK, begins_with_tls, not_encrypted, reached, speaks_tls, tls_context
+from migrate.mail.helo import default_helo
+from migrate.mail.oauth.tokens import Tokens
+from migrate.mail.settings import SmtpSettings
+from migrate.mail.signin import TokenRefusedError, sign_in
+from migrate.mail.timeouts import Timeouts
+
+_SILENCE: Final = {465: 1.0}
+_USUAL_SILENCE: Final = 7.0
+"""Seconds without a greeting after which it is looked whether the port speaks TLS. Servers that greet late on purpose take up to six, and
+some turn away whoever says something before; 465 is the port of TLS."""
+_TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
+"""How an alert and a handshake begin (RFC 8446 §5.1)."""
+
+
+def opened(settings: SmtpSettings, tokens: Tokens | None, timeouts: Timeouts, ended: threading.Event | None = None) -> Dialogue:
+    """A greeted, encrypted and signed-in connection. Raises NotOpenedError, and ConfigError for what is wrong in the configuration.
+
+    A token that the server no longer takes is renewed once.
+    """
+    ended = ended or threading.Event()
+    try:
+        return _signed_in(settings, tokens, timeouts, ended)
+    except TokenRefusedError as refused:
+        if tokens is None or not (refused.renewable and tokens.renew(refused.token)):
+            raise refused.cause from refused
+    try:
+        return _signed_in(settings, tokens, timeouts, ended)
+    except TokenRefusedError as refused:
+        raise refused.cause from refused
+
+
+def _signed_in(settings: SmtpSettings, tokens: Tokens | None, timeouts: Timeouts, ended: threading.Event) -> Dialogue:
+    context = tls_context(settings) if settings.security != "none" else None
+    try:
+        talk = _encrypted(settings, context, timeouts, ended)
+        try:
+            sign_in(talk, settings, tokens)
+        except BaseException:
+            talk.close()
+            raise
+    except OSError as error:
+        raise unreachable(error, settings) from error
+    return talk
+
+
+def _encrypted(settings: SmtpSettings, context: ssl.SSLContext | None, timeouts: Timeouts, ended: threading.Event) -> Dialogue:
+    """A connection on which the server has answered EHLO, encrypted if there is a context."""
+    talk = _begun(settings, timeouts, ended)
+    try:
+        if context is not None:
+            try:
+                talk.encrypt(context, _host(settings))
+            except OSError as error:
+                raise not_encrypted(error, settings, lambda other: _looked_at(settings, other)) from error
+        if settings.security == "tls":
+            _greeted(talk, settings, timeouts)
+        if settings.security != "none":
+            _hello(talk, settings)
+    except BaseException:
+        talk.close()
+        raise
+    return talk
+
+
+def _begun(settings: SmtpSettings, timeouts: Timeouts, ended: threading.Event) -> Dialogue:
+    """A connection up to where the encryption begins, or on which EHLO was answered if there is none."""
+    talk = Dialogue(reached(settings, timeouts.answer), timeouts, ended)
+    if settings.security == "tls":
+        return talk
+    try:
+        _greeted(talk, settings, timeouts)
+        _hello(talk, settings)
+        if settings.security == "starttls":
+            if not talk.offers("starttls"):
+                raise no_starttls()
+            go_ahead = talk.ask("STARTTLS")
+            if go_ahead.refuses:
+                raise turned_away("STARTTLS", go_ahead, settings)
+    except BaseException:
+        talk.close()
+        raise
+    return talk
+
+
+def _looked_at(settings: SmtpSettings, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Another connection that is encrypted with another context, for a look at the certificate."""
+    talk = _begun(settings, Timeouts(LOOK, LOOK, LOOK), threading.Event())
+    try:
+        return talk.encrypt(context, _host(settings))
+    except BaseException:
+        talk.close()
+        raise
+
+
+def _greeted(talk: Dialogue, settings: SmtpSettings, timeouts: Timeouts) -> None:
+    greeting = _greeting(talk, settings, timeouts)
+    if greeting.refuses:
+        raise begins_with_tls(settings) if greeting.text.startswith(_TLS_RECORDS) else turned_away("greeting", greeting, settings)
+
+
+def _greeting(talk: Dialogue, settings: SmtpSettings, timeouts: Timeouts) -> Reply:
+    """The server's first words. If there are none for a while it may be waiting for TLS; if it is not, it is only slow."""
+    start = time.monotonic()
+    silence = min(_SILENCE.get(settings.port, _USUAL_SILENCE), timeouts.answer / 2)
+    try:
+        return talk.greeting(timeouts.answer if settings.security == "tls" else silence)
+    except HungUpError:
+        waited = time.monotonic() - start > silence / 2
+        if settings.security != "tls" and waited and speaks_tls(settings):
+            raise begins_with_tls(settings) from None
+        raise
+    except TimeoutError:
+        if settings.security == "tls":
+            raise
+    if speaks_tls(settings):
+        raise begins_with_tls(settings)
+    try:
+        return talk.greeting(max(silence, timeouts.answer - (time.monotonic() - start)))
+    except TimeoutError as error:
+        raise SilentError("our call (there is no greeting)") from error
+
+
+def _hello(talk: Dialogue, settings: SmtpSettings) -> None:
+    name = settings.helo or default_helo(talk.own_address)
+    reply = talk.hello(name)
+    if reply.refuses:
+        raise turned_away("EHLO", reply, settings, name)
+
+
+def _host(settings: SmtpSettings) -> str:
+    return settings.host.strip("[]")
+
+
+__all__ = ["NotOpenedError", "opened"]
