@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from migrate.errors import LedgerError
-from migrate.ledger import mysql, refusals, revisions, sqlite
+from migrate.ledger import mysql, postgresql, refusals, revisions, sqlite
 from migrate.ledger.refusals import EXTRAS, WHERE, driver_explained, is_broken_off, options_explained
 from migrate.ledger.schema import metadata
 from migrate.ledger.settings import LedgerSettings
@@ -225,18 +225,8 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
             mysql.configure(engine, busy)
             return engine
         engine = sa.create_engine(url, **options)
-        sa.event.listen(engine, "begin", _patient_postgres(busy))
+        postgresql.configure(engine, busy)
         return engine
-
-
-def _patient_postgres(busy: timedelta) -> Callable[[sa.Connection], None]:
-    """Of itself PostgreSQL waits for a lock as long as somebody holds it, be it a process that was stopped."""
-
-    def begin(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("migrate_writes"):
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, sqlite.milliseconds(busy))}")
-
-    return begin
 
 
 def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str | None, Path | None]:
