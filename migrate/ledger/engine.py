@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
@@ -171,7 +171,7 @@ class Ledger:
                 raise
             raise told from error
         except DBAPIError as error:
-            if not isinstance(error, OperationalError | sa.exc.DatabaseError) or isinstance(error, sa.exc.IntegrityError):
+            if isinstance(error, sa.exc.IntegrityError):
                 raise
             told = refusals.explained(error, self.described, self.engine.url)
             if told is None:
@@ -224,7 +224,7 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
             engine = sa.create_engine(url, connect_args=mysql.CONNECT, **options)
             mysql.configure(engine, busy)
             return engine
-        engine = sa.create_engine(url, **options)
+        engine = sa.create_engine(url, connect_args=postgresql.CONNECT, **options)
         postgresql.configure(engine, busy)
         return engine
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
+
+CONNECT: Final[dict[str, Any]] = {"client_encoding": "utf8"}
+"""What a URL may not change: a database of another encoding says itself what it cannot hold."""
 
 
 def configure(engine: sa.Engine, patience: timedelta) -> None:
