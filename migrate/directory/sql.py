@@ -106,6 +106,16 @@ def _url(text: str) -> sa.URL:
     return url
 
 
+@contextmanager
+def _options_told() -> Iterator[None]:
+    """PyMySQL says what it does not like about an option of a URL in Python's words, when the engine is made or when it connects."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, OSError) as error:
+        what = f"has an option that the driver does not take ({type(error).__name__})."
+        raise DirectoryError(what, where=URL, hint="Look at what follows the question mark.") from None
+
+
 class SqlDirectory(Directory):
     """Reads a table, a view or a query."""
 
@@ -171,7 +181,8 @@ class SqlDirectory(Directory):
             timeout = {"connect_timeout": 10} if backend in _EXTRAS and "connect_timeout" not in self._url.query else {}
             # A pooler may give the next read a session in which a statement of this one would still be prepared.
             unprepared = {"prepare_threshold": None} if self._url.drivername == "postgresql+psycopg" else {}
-            engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args=timeout | unprepared)
+            with _options_told():
+                engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args=timeout | unprepared)
         except ImportError as error:
             extra = _EXTRAS.get(backend)
             hint = f"Install it: pip install 'sms-migrate[{extra}]'" if extra else "Install the database's Python driver beside migrate."
@@ -224,12 +235,8 @@ class SqlDirectory(Directory):
         options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if backend in _EXTRAS else {}
         if backend == "postgresql":
             options["postgresql_readonly"] = True
-        try:
+        with _options_told():
             opened = retrying(engine.connect)
-        except (TypeError, ValueError, LookupError, AttributeError, OSError) as error:
-            # PyMySQL looks at the URL's options only now, and says what it does not like about one in Python's words.
-            what = f"has an option that the driver does not take ({type(error).__name__})."
-            raise DirectoryError(what, where=URL, hint="Look at what follows the question mark.") from None
         with opened as connection:
             connection = connection.execution_options(**options)
             if backend == "sqlite":

@@ -293,7 +293,6 @@ def test_an_option_that_the_driver_does_not_take_is_an_error_in_the_url(option: 
         ("SELECT * FROM users", "permission denied for table users", "Grant this account SELECT"),
         ("SELECT pg_sleep(5)::text AS account_id", "canceling statement due to statement timeout", "take longer"),
         ("SELECT nosuch FROM pg_class", 'column "nosuch" does not exist', "Correct [directory] query"),
-        ("SELECT pg_terminate_backend(pg_backend_pid())", "terminating connection due to administrator command", "Nothing was changed"),
     ],
 )
 def test_what_postgresql_refuses_comes_with_what_to_do(postgres_url: str, query: str, says: str, does: str) -> None:

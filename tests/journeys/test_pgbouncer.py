@@ -43,8 +43,8 @@ def test_a_directory_leaves_no_prepared_statement_to_whoever_gets_its_session_ne
     engine = sa.create_engine(pgbouncer_url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         connection.exec_driver_sql(
-            "CREATE VIEW users AS SELECT 'u' || n AS id, 'sms' AS mfa, 'a@example.com' AS mail, (SELECT count(*) FROM pg_prepared_statements)::text AS name "
-            "FROM generate_series(100, 399) n"
+            "CREATE VIEW users AS SELECT 'u' || n AS id, 'sms' AS mfa, 'a@example.com' AS mail, "
+            "(SELECT count(*) FROM pg_prepared_statements)::text AS name FROM generate_series(100, 399) n"
         )
     columns = {"account_id": "id", "methods": "mfa", "email": "mail", "display_name": "name"}
     for _ in range(2):
