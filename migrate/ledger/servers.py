@@ -78,6 +78,11 @@ _KINDS: Final = (
         frozenset({1969, 3024, 1317}),
     ),
     Kind(
+        "the pooler before {it} refuses what a ledger does: {said}",
+        "Look at its settings: a ledger needs pool_mode = transaction or session, and a connection for each worker.",
+        frozenset({"08P01"}),
+    ),
+    Kind(
         "{it} ended the connection: {said}",
         f"See that it runs. {_AGAIN}",
         frozenset({"08", "57", "58", "25P02", "25P03", "25P04"}),
@@ -143,12 +148,12 @@ def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | N
 
 
 def _said(cause: BaseException | None, number: int | None, url: sa.URL) -> str:
-    """The server's own words in a line, without the password and without what the statement held."""
+    """The server's own words in a line, without the password and without the statement."""
     words = str(cause if not number or cause is None else cause.args[-1]) or type(cause).__name__
     words = " ".join(words.partition("\nCONTEXT:")[0].partition("\nLINE ")[0].split())
     for secret in (url.password, *(value for name, value in url.query.items() if "pass" in name.casefold())):
         words = words.replace(secret, "…") if isinstance(secret, str) and secret else words
-    return words
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _has(codes: tuple[frozenset[str], frozenset[int]], state: str, number: int | None) -> bool:

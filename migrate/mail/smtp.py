@@ -155,10 +155,11 @@ class SmtpConnection:
             raise _ClosedWhileIdleError
         if mail.code in _WANTS_SIGN_IN:
             self._drop()
+            wants, setting = ("TLS", 'security = "starttls"') if b"STARTTLS" in mail.text else ("a sign-in", "username and password")
             raise MailServerError(
-                f"the mail server wants a sign-in first: {mail.code} {one_line(mail.text)}.",
+                f"the mail server wants {wants} first: {mail.code} {one_line(mail.text)}.",
                 where=f"[mail.smtp] {self._settings.host}",
-                hint="Set username and password in [mail.smtp], then type `migrate check`.",
+                hint=f"Set {setting} in [mail.smtp], then type `migrate check`.",
             )
         if len(others) == 2 and others[1].code == _GO_AHEAD and (mail.refuses or others[0].refuses):
             self._drop()  # it waits for the data of a letter that it has refused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -247,6 +247,7 @@ def test_a_sqlite_table_that_somebody_removed_is_named(tmp_path: Path) -> None:
         ({"max_client_conn": "1"}, {}, r"no more connections allowed \(max_client_conn\)"),
         ({}, {"options": "-c search_path=elsewhere"}, "unsupported startup parameter"),
         ({"query_wait_timeout": "1"}, {}, "query_wait_timeout"),
+        ({"pool_mode": "statement"}, {}, "refuses what a ledger does: transaction blocks not allowed in statement pooling mode"),
     ],
 )
 def test_what_pgbouncer_refuses_is_explained(
@@ -258,18 +259,18 @@ def test_what_pgbouncer_refuses_is_explained(
     with run_pgbouncer(installed, postgres_server, default_pool_size="1", **settings) as url:
         behind = sa.make_url(url).set(database=named(ledger_url), query=query).render_as_string(hide_password=False)
 
-        def held(then: Callable[[], None]) -> None:
-            engine = sa.create_engine(sa.make_url(behind).set(query={}), poolclass=sa.NullPool)
-            with engine.begin() as connection:
-                connection.exec_driver_sql("SELECT 1")
-                then()
-
         def opened() -> None:
             with pytest.raises(LedgerError, match=says) as told:
                 Ledger.open(LedgerSettings(url=behind), create=False)
             assert told.value.where == "[ledger] url"
 
-        held(opened)
+        if "pool_mode" in settings:
+            opened()
+            return
+        engine = sa.create_engine(sa.make_url(behind).set(query={}), poolclass=sa.NullPool)
+        with engine.begin() as holding:
+            holding.exec_driver_sql("SELECT 1")
+            opened()
 
 
 def test_a_server_that_took_a_lock_away_from_us_for_long_is_busy(ledger_url: str) -> None:

@@ -255,3 +255,10 @@ def test_an_address_outside_ascii_goes_to_servers_that_take_it_alone(
         assert (receipt.verdict, receipt.refusal) == ("permanent", OURS_ALONE)
         assert connection.send(compose(to="ada@example.org")).verdict == "sent"
         assert "jürgen" not in server.log()
+
+
+def test_postfix_that_wants_tls_first_is_told_from_one_that_wants_a_sign_in(postfix: Serving) -> None:
+    with postfix(smtpd_tls_security_level="encrypt") as server, transport(server.port).connect() as connection:
+        with pytest.raises(MailServerError, match=r"wants TLS first: 530 5\.7\.0 Must issue a STARTTLS command first") as told:
+            connection.send(compose(to="ada@example.org"))
+        assert 'Set security = "starttls"' in str(told.value)
