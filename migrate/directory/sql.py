@@ -41,6 +41,27 @@ _FOR_GOOD: Final = ("authentication", "denied", "does not exist", "unknown datab
 
 _AHEAD: Final = 8
 """Batches that are read before anybody asks for the first."""
+_HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...]] = (
+    ("Grant this account SELECT on what it is to read, then type: migrate check", ("42501",), (1044, 1142, 1143, 1370)),
+    ("Look at the user and the password in [directory] url, then type: migrate check", ("28",), (1045, 1698)),
+    ("Look at the database's name in [directory] url, then type: migrate check", ("3D000",), (1049,)),
+    ("Let this account's statements take longer, or read a table page by page with key.", ("57014",), (1317, 1969, 3024)),
+    ("Correct [directory] query, then type: migrate check", ("42",), (1054, 1064, 1146, 1305)),
+    (
+        "Nothing was changed. See that the database runs, then start the same again.",
+        ("08", "25P", "40", "53", "57"),
+        (1040, 1053, 1927, 2006, 2013),
+    ),
+)
+"""What to do, by how PostgreSQL's SQLSTATE begins and by MariaDB's number."""
+
+
+def _what_to_do(cause: BaseException) -> str:
+    state, number = getattr(cause, "sqlstate", None) or "", cause.args[0] if cause.args else None
+    for hint, states, numbers in _HINTS:
+        if (state and state.startswith(states)) or (isinstance(number, int) and number in numbers):
+            return hint
+    return "Try again with: migrate check"
 
 
 class SqlSettings(DirectorySettings):
@@ -83,6 +104,16 @@ def _url(text: str) -> sa.URL:
     except ImportError:
         pass  # a driver that is not installed is told when it is needed, with how to install it
     return url
+
+
+@contextmanager
+def _options_told() -> Iterator[None]:
+    """PyMySQL says what it does not like about an option of a URL in Python's words, when the engine is made or when it connects."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, OSError) as error:
+        what = f"has an option that the driver does not take ({type(error).__name__})."
+        raise DirectoryError(what, where=URL, hint="Look at what follows the question mark.") from None
 
 
 class SqlDirectory(Directory):
@@ -148,7 +179,10 @@ class SqlDirectory(Directory):
             if backend == "sqlite":
                 return sa.create_engine("sqlite://", creator=self._open_file, poolclass=sa.NullPool)
             timeout = {"connect_timeout": 10} if backend in _EXTRAS and "connect_timeout" not in self._url.query else {}
-            engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args=timeout)
+            # A pooler may give the next read a session in which a statement of this one would still be prepared.
+            unprepared = {"prepare_threshold": None} if self._url.drivername == "postgresql+psycopg" else {}
+            with _options_told():
+                engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args=timeout | unprepared)
         except ImportError as error:
             extra = _EXTRAS.get(backend)
             hint = f"Install it: pip install 'sms-migrate[{extra}]'" if extra else "Install the database's Python driver beside migrate."
@@ -201,7 +235,9 @@ class SqlDirectory(Directory):
         options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if backend in _EXTRAS else {}
         if backend == "postgresql":
             options["postgresql_readonly"] = True
-        with retrying(engine.connect) as connection:
+        with _options_told():
+            opened = retrying(engine.connect)
+        with opened as connection:
             connection = connection.execution_options(**options)
             if backend == "sqlite":
                 connection.exec_driver_sql("BEGIN")  # Python's driver opens no transaction for reading
@@ -222,7 +258,7 @@ class SqlDirectory(Directory):
             for secret in self._secrets():
                 said = said.replace(secret, "***")
             raise DirectoryError(
-                f"{self.describe()} could not be read completely: {said}.", where="[directory]", hint="Try again with: migrate check"
+                f"{self.describe()} could not be read completely: {said}.", where="[directory]", hint=_what_to_do(cause)
             ) from error
         except UnicodeDecodeError as error:
             raise DirectoryError(f"{self.describe()} holds a value that cannot be read: {error}.", where="[directory]") from error

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from migrate.errors import LedgerError
-from migrate.ledger import mysql, refusals, revisions, sqlite
+from migrate.ledger import mysql, postgresql, refusals, revisions, sqlite
 from migrate.ledger.refusals import EXTRAS, WHERE, driver_explained, is_broken_off, options_explained
 from migrate.ledger.schema import metadata
 from migrate.ledger.settings import LedgerSettings
@@ -171,7 +171,7 @@ class Ledger:
                 raise
             raise told from error
         except DBAPIError as error:
-            if not isinstance(error, OperationalError | sa.exc.DatabaseError) or isinstance(error, sa.exc.IntegrityError):
+            if isinstance(error, sa.exc.IntegrityError):
                 raise
             told = refusals.explained(error, self.described, self.engine.url)
             if told is None:
@@ -224,19 +224,9 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
             engine = sa.create_engine(url, connect_args=mysql.CONNECT, **options)
             mysql.configure(engine, busy)
             return engine
-        engine = sa.create_engine(url, **options)
-        sa.event.listen(engine, "begin", _patient_postgres(busy))
+        engine = sa.create_engine(url, connect_args=postgresql.CONNECT, **options)
+        postgresql.configure(engine, busy)
         return engine
-
-
-def _patient_postgres(busy: timedelta) -> Callable[[sa.Connection], None]:
-    """Of itself PostgreSQL waits for a lock as long as somebody holds it, be it a process that was stopped."""
-
-    def begin(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("migrate_writes"):
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, sqlite.milliseconds(busy))}")
-
-    return begin
 
 
 def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str | None, Path | None]:

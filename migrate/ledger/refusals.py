@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from migrate.errors import LedgerError
-from migrate.ledger import mysql
+from migrate.ledger import mysql, servers
 
 WHERE: Final = "[ledger] url"
 EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
@@ -57,6 +57,12 @@ def options_explained() -> Iterator[None]:
         raise LedgerError(
             "has an option that the driver does not know.", where=WHERE, hint="Remove what follows the question mark."
         ) from None
+    except OSError as error:
+        raise LedgerError(
+            f"has an option that names a file, and it cannot be read: {error.strerror or error}.",
+            where=WHERE,
+            hint="Look at what follows the question mark.",
+        ) from None
 
 
 def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | None:
@@ -66,18 +72,14 @@ def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | N
         return explained_sqlite(cause, described)
     if is_busy(error):
         return LedgerError(f"{described} is busy: another program is writing.", where=WHERE, hint="Try again in a minute.")
-    number = mysql.code(cause)
-    if not isinstance(error, OperationalError):
-        return None
-    said = " ".join(str(cause if number is None or cause is None else cause.args[-1]).split())
-    if url.password:
-        said = said.replace(str(url.password), "…")
-    return LedgerError(f"cannot use {described}: {said}", where=WHERE, hint="`migrate check` tries it again.")
+    return servers.explained(error, described, url)
 
 
 def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerError | None:
     """The same for what SQLite itself says."""
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_ERROR and servers.of_a_ledger(str(cause)):
+        return servers.missing(described, str(cause))
     if code == sqlite3.SQLITE_IOERR and _is_full(Path(described)):
         code = sqlite3.SQLITE_FULL
     sentences: dict[int, tuple[str, str]] = {
@@ -95,6 +97,8 @@ def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerErro
         sqlite3.SQLITE_CANTOPEN: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
         sqlite3.SQLITE_IOERR: (f"the disk that holds {described} fails.", "Look at the disk, then run again."),
         sqlite3.SQLITE_BUSY: (f"{described} is busy: another program is writing.", "Try again in a minute."),
+        sqlite3.SQLITE_PROTOCOL: (f"{described} is busy: another program is writing.", "Try again in a minute."),
+        sqlite3.SQLITE_NOMEM: (f"there is not enough memory to use {described}.", "End other programs, then run again."),
         sqlite3.SQLITE_LOCKED: (f"{described} is busy: another program is writing.", "Try again in a minute."),
     }
     found = sentences.get(code)

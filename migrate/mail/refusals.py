@@ -21,16 +21,24 @@ _OURS: Final = frozenset({"1.0", "1.7", "1.8", "3.1", "3.2", "3.5", "4.5"})
 """The sender's address or domain, and a mail system that is full, closed, wrongly set up or congested."""
 _OUR_SENDER: Final = frozenset({"1.7", "1.8"})
 _POLICY: Final = re.compile(r"7\.\d+")
+_CLIENT: Final = re.compile(r"7\.2\d")
+"""RFC 7372 and RFC 7489: what a domain's SPF, DKIM and DMARC or a host's reverse DNS say of us, for now too."""
 _POLICY_BUSY: Final = re.compile(r"7\.(?:0|[5-9]\d\d)")
 """As a 4xx: 4.7.0 and Exchange Online's 4.7.500 and above slow a sender down. Others (4.7.1: greylisting) put a letter off."""
 _LIMIT: Final = frozenset({"3.2", "4.5"})
 _CLOSING: Final = 421
 _TOO_MUCH: Final = re.compile(
     r"SubmissionQuotaExceeded|sending (?:limit|quota|rate)|submission (?:limit|quota|rate)|relay limit|daily message quota|"
-    r"throttling failure",
+    r"throttling failure|sender rate|too much mail from|too many (?:messages|recipients|connections) from",
     re.IGNORECASE,
 )
 """What is said of a limit on what *we* send, for servers that say it with a code for something else or with none."""
+_CLIENT_WORDS: Final = re.compile(
+    r"\b(?:client host|helo command) (?:rejected|blocked)|\brelay(?:ing)? (?:access )?(?:is )?(?:denied|not (?:permitted|allowed))|"
+    r"\b(?:black|block)[ -]?list",
+    re.IGNORECASE,
+)
+"""What is said of the host that we are, whatever the code: its address or name, on a list or unknown, and for whom it may relay."""
 _UNKNOWN: Final = re.compile(
     r"(?:no such|unknown|invalid) (?:user|recipient|mailbox|address)|unrouteable address|"
     r"(?:user|recipient|mailbox|address) (?:is )?(?:unknown|not found|does not exist)|recipient address rejected: access denied",
@@ -71,7 +79,9 @@ def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refu
         return Refusal("server", limited=limited, sender=refused)
     if limited or (refused and phase != "end"):
         return Refusal("server", limited=limited, sender=refused)
-    if what in _OURS or (permanent and _POLICY.fullmatch(what)) or _TOO_MUCH.search(text):
+    if what in _OURS or _CLIENT.fullmatch(what) or (permanent and _POLICY.fullmatch(what)):
+        return Refusal("server", sender=refused)
+    if _TOO_MUCH.search(text) or (what not in _NO_SUCH_ADDRESS and _CLIENT_WORDS.search(text)):
         return Refusal("server", sender=refused)
     if what in _NO_SUCH_ADDRESS:
         return Refusal("recipient" if permanent and phase == "rcpt" else "letter", alone=True)

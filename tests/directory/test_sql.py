@@ -277,3 +277,33 @@ def test_a_read_that_is_given_up_leaves_nothing_open(
     gc.collect()
     assert closed
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("option", ["nosuch=1", "connect_timeout=soon", "ssl_ca=/nowhere/ca.pem", "charset=nosuch"])
+def test_an_option_that_the_driver_does_not_take_is_an_error_in_the_url(option: str) -> None:
+    pytest.importorskip("pymysql")
+    told = str(assert_unreadable(lambda: directory(url=f"mysql://root:s3cret@127.0.0.1:9/x?{option}")))
+    assert told.startswith("[directory] url: has an option that the driver does not take")
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(
+    ("query", "says", "does"),
+    [
+        ("SELECT * FROM users", "permission denied for table users", "Grant this account SELECT"),
+        ("SELECT pg_sleep(5)::text AS account_id", "canceling statement due to statement timeout", "take longer"),
+        ("SELECT nosuch FROM pg_class", 'column "nosuch" does not exist', "Correct [directory] query"),
+    ],
+)
+def test_what_postgresql_refuses_comes_with_what_to_do(postgres_url: str, query: str, says: str, does: str) -> None:
+    reader = f"reader_{sa.make_url(postgres_url).database}"
+    postgres(postgres_url, "CREATE TABLE users (account_id text, email text, methods text)")
+    postgres(postgres_url, f"CREATE ROLE {reader} LOGIN")
+    postgres(postgres_url, f"ALTER ROLE {reader} SET statement_timeout = 300")
+    try:
+        url = sa.make_url(postgres_url).set(username=reader).render_as_string()
+        told = str(assert_unreadable(lambda: directory(url=url, table=None, query=query)))
+    finally:
+        postgres(postgres_url, f"DROP ROLE {reader}")
+    assert says in told
+    assert does in told

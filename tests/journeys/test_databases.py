@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from office import Office
 
 
@@ -38,3 +39,24 @@ def lived(office: Office) -> list[Any]:
 def test_every_database_tells_the_same_people_the_same(tmp_path: Path, request: pytest.FixtureRequest, server: str) -> None:
     url = request.getfixturevalue(f"{server}_url")
     assert lived(Office(tmp_path / "sqlite")) == lived(Office(tmp_path / server, ledger=url))
+
+
+@pytest.mark.parametrize(
+    ("done", "says"),
+    [
+        ("DROP TABLE letter CASCADE", "has not all of a ledger's tables"),
+        ("ALTER DATABASE {name} SET default_transaction_read_only = on", "cannot be written"),
+    ],
+)
+def test_what_a_database_refuses_is_no_bug_and_sends_nothing(office: Office, postgres_url: str, done: str, says: str) -> None:
+    for n in range(5):
+        office.hire(f"u{n}", "sms")
+    office.ledger = postgres_url
+    office.run("2024-01-02T06:00", "--no-send")
+    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(done.format(name=sa.make_url(postgres_url).database))
+    told = office.migrate("run", "--as-of", "2024-01-18T06:00")
+    assert (told.code, says in told.err, "bug" in told.err) == (2, True, False), (told.code, told.err)
+    assert told.err.startswith("Error: [ledger] url: the postgresql database")
+    assert office.mails() == []

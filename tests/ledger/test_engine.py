@@ -269,6 +269,7 @@ def test_two_programs_that_make_one_ledger_at_once_both_get_it(request: pytest.F
         ("mysql://u:s3cret@127.0.0.1:9/d", "cannot use the mysql database d at 127.0.0.1: Can't connect"),
         ("mariadb://u:s3cret@127.0.0.1:9/d?password=s3cret", "cannot use the mariadb database d at 127.0.0.1"),
         ("mariadb://u:s3cret@127.0.0.1:9/d?nosuch=s3cret", "an option that the driver does not know"),
+        ("mariadb://u:s3cret@127.0.0.1:9/d?ssl_ca=/nowhere/s3cret.pem", "an option that names a file, and it cannot be read"),
         ("postgres://u:s3cret@127.0.0.1:9/d?connect_timeout=2", "cannot use the postgresql database d at 127.0.0.1"),
         ("postgresql://u:s3cret@127.0.0.1:9/d?sslmode=s3cret", "cannot use the postgresql database d"),
     ],
