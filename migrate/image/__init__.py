@@ -135,8 +135,7 @@ def keep(image: Image, folder: Path | None) -> None:
 def _of_0_1_0(folder: Path) -> bool:
     """Whether a folder without a mark says of itself that it is an image."""
     try:
-        return not (folder / folders.MARK).exists() and {"records", "rules", "stage", "hashes"} <= set(
-            json.loads((folder / _FACTS).read_bytes())
-        )
+        says = json.loads((folder / _FACTS).read_bytes())
+        return not (folder / folders.MARK).exists() and {"records", "rules", "stage", "hashes"} <= set(says)
     except (OSError, ValueError, TypeError):
         return False
