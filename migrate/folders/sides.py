@@ -137,6 +137,9 @@ class Side:
         with entered(self._work.fd, aside) as old:
             if state(old) == found.state:
                 return True
+        # It may be what another command like this one has put there meanwhile.
+        if look(self._work.fd, aside, self._made, name).why is None:
+            return True
         self._back(aside)
         return False
 
