@@ -19,6 +19,7 @@ from migrate import __version__
 MARK: Final = ".made-by-migrate"
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_LOOKS: Final = 100
 _LARGEST: Final = 64 << 20
 
 
@@ -91,7 +92,8 @@ def digest(folder: int, name: str) -> str:
 
 
 def sealed(made: str, name: str, random: str, files: Mapping[str, str | None]) -> bytes:
-    """The mark of a finished folder: its files with their SHA-256, or None for a file that may be replaced whatever is in it."""
+    """The mark of a finished folder: its files with their SHA-256, or None for a file that may be replaced whatever is in it, and its
+    folders, whose names end in `/`."""
     said = {"made by": f"sms-migrate {__version__}", "made": made, "name": name, "random": random, "files": dict(files)}
     return (json.dumps(said, indent=1, sort_keys=True) + "\n").encode()
 
@@ -120,7 +122,27 @@ def strange(path: Path, made: str) -> str | None:
 
 
 def look(base: int, name: str, made: str, known_as: str | None = None) -> Look:
-    """The same of a name in an open folder, which its mark may still call `known_as`."""
+    """The same of a name in an open folder, which its mark may still call `known_as`.
+
+    Another command may replace the folder while it is looked at: then it is looked at again.
+    """
+    for _ in range(_LOOKS):
+        before = seen(base, name)
+        try:
+            found = _looked(base, name, made, known_as)
+        except FileNotFoundError:
+            continue
+        after = seen(base, name)
+        if before is None or after is None:
+            same = before is after
+        else:
+            same = os.path.samestat(before, after) and before.st_ctime_ns == after.st_ctime_ns
+        if same:
+            return found
+    return Look("is changed all the time by somebody else", {})
+
+
+def _looked(base: int, name: str, made: str, known_as: str | None) -> Look:
     why = _obstacle(base, name)
     if why != _NOT_EMPTY:
         return Look(why, {})
@@ -165,14 +187,14 @@ def _compared(folder: int, name: str, made: str) -> Look:
     if mark["name"] != name:
         return Look(f"was made as {mark['name']} and has another name now", {})
     files: dict[str, str | None] = dict(mark["files"])
-    folders = {each.rsplit("/", depth)[0] for each in files for depth in range(1, each.count("/") + 1)}
     own, state = os.fstat(folder), {}
     for at, found, holder in walk(folder):
         if not belongs(found, own):
             return Look(f"also holds {at}, which belongs to somebody else", {})
         if at == MARK:
             continue
-        if stat.S_ISDIR(found.st_mode) and at in folders:
+        if stat.S_ISDIR(found.st_mode) and f"{at}/" in files:
+            del files[f"{at}/"]
             continue
         if at not in files or not stat.S_ISREG(found.st_mode):
             return Look(f"also holds {at}, which the {made} did not write", {})

@@ -81,11 +81,12 @@ class Side:
         Without `compared` it is a cache: it may be replaced later whatever its files hold by then, and is not waited for on the disk.
         """
         content = self._folders[self.path]
-        files = {
-            at: digest(holder, at.rpartition("/")[2]) if compared else None
-            for at, found, holder in walk(content)
-            if stat.S_ISREG(found.st_mode)
-        }
+        files: dict[str, str | None] = {}
+        for at, found, holder in walk(content):
+            if stat.S_ISDIR(found.st_mode):
+                files[f"{at}/"] = None
+            else:
+                files[at] = digest(holder, at.rpartition("/")[2]) if compared else None
         with os.fdopen(os.open(MARK, NEW, 0o600, dir_fd=content), "wb") as file:
             file.write(sealed(self._made, self._name, self._work.path.name.rpartition("-")[2], files))
         if compared:
@@ -125,9 +126,6 @@ class Side:
         try:
             found = look(base, name, self._made)
             if found.why is not None:
-                # It may have been taken away meanwhile by somebody who replaces it as well.
-                if self._gone(name, found.why):
-                    return False
                 raise NotOursError(self._work.path.parent / name, found.why)
             if not found.state:
                 return True
@@ -158,12 +156,6 @@ class Side:
         if seen(self._work.fd, CONTENT) is not None and seen(self._work.fd, aside) is not None:
             vacant = (each for each in chain([name], (f"{name}-{number}" for number in count(2))) if seen(base, each) is None)
             os.rename(aside, next(vacant), src_dir_fd=self._work.fd, dst_dir_fd=base)
-
-    def _gone(self, name: str, why: str) -> bool:
-        try:
-            return look(self._work.base, name, self._made).why != why
-        except FileNotFoundError:
-            return True
 
 
 @contextmanager

@@ -48,6 +48,15 @@ def test_a_folder_that_was_replaced_holds_the_new_and_nothing_stays_beside_it(tm
     assert {path.stat().st_mode & 0o77 for path in [tmp_path / "plan", *(tmp_path / "plan").rglob("*")]} == {0}
 
 
+def test_an_empty_folder_that_was_made_is_part_of_what_may_be_replaced(tmp_path: Path) -> None:
+    for _ in range(2):
+        with folders.making(tmp_path / "plan", "dry run") as side:
+            side.create(side.path / "plan.csv").close()
+            side.folder("previews")
+            side.replace()
+    assert sorted(path.name for path in (tmp_path / "plan").iterdir()) == [MARK, "plan.csv", "previews"]
+
+
 def other_file(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
 
