@@ -11,7 +11,7 @@ on the way into a folder: each is opened once, and what is in it is named from t
 
 from __future__ import annotations
 
-from migrate.folders.marks import MARK, NotOursError, obstacle, strange
+from migrate.folders.marks import MARK, NotOursError, obstacle, other_owner, strange
 from migrate.folders.sides import Side, making
 from migrate.folders.work import Work, adopt, create, free, inner, make_folder, no_link_of_ours, pointed_at, scratch, stray, work_folder
 
@@ -28,6 +28,7 @@ __all__ = [
     "making",
     "no_link_of_ours",
     "obstacle",
+    "other_owner",
     "pointed_at",
     "scratch",
     "strange",

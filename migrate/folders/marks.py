@@ -121,6 +121,12 @@ def strange(path: Path, made: str) -> str | None:
         return None
 
 
+def other_owner(path: Path) -> str | None:
+    """The name of the user to whom a folder belongs, if that is neither this user nor the superuser."""
+    owner = path.stat().st_uid
+    return None if owner in (os.geteuid(), 0) else _user(owner)
+
+
 def look(base: int, name: str, made: str, known_as: str | None = None) -> Look:
     """The same of a name in an open folder, which its mark may still call `known_as`.
 

@@ -148,6 +148,14 @@ def test_a_folder_of_another_user_is_never_replaced_not_even_by_the_superuser(tm
     assert tree(tmp_path) == before
 
 
+def test_a_folder_of_another_user_is_named_unless_it_is_the_superusers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert folders.other_owner(tmp_path) is None
+    assert folders.other_owner(Path("/")) is None
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path: os.stat_result([*real(path)[:4], 54321, *real(path)[5:]]))
+    assert folders.other_owner(tmp_path) == "number 54321"
+
+
 def test_a_folder_that_was_renamed_is_no_longer_ours_and_its_name_is_free(tmp_path: Path) -> None:
     put(tmp_path / "plan")
     (tmp_path / "plan").rename(tmp_path / "approved")
