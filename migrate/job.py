@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate import approval, guards, image, review, status, stops
+from migrate import approval, folders, guards, image, review, status, stops
 from migrate.addressing import judge
 from migrate.ahead import meanwhile
 from migrate.config import Config
@@ -124,7 +123,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                     if approved:
                         rules = replace(rules, left_out=approved.left_out)
                     # A folder of its own: a database may break the transaction off, and then it is done again from here.
-                    aside = Path(tempfile.mkdtemp(dir=scratch))
+                    aside = folders.inner(scratch)
                     prior = Prior(connection, config.campaign.name)
                     made = draft(read.snapshot, prior, rules, aside, read.beside(prior, rules))
                     told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
@@ -332,12 +331,12 @@ def _delivery_with(made: Draft, config: Config, ledger: Ledger, now: datetime) -
 
 def _stopped(refused: _Refused, read: Read, config: Config, ledger: Ledger, now: datetime, clock: Clock, scratch: Path) -> Stopped:
     """The error of a run that a guard stopped, with what it would have been: as facts, and as the folder of a dry run."""
-    made, out = refused.made, review.place_of_stop(config, now)
+    made = refused.made
     _held(made, config)
-    facts = _foretold(made, refused.facts, config, now, refused.guards, refused.difference) | {"out": str(out)}
+    facts = _foretold(made, refused.facts, config, now, refused.guards, refused.difference)
     facts |= {"delivery": _delivery_with(made, config, ledger, now).facts()}
     try:
-        review.write(made, read.whole(made, scratch), config, out, clock())
+        facts["out"] = str(review.write_stop(made, read.whole(made, scratch), config, now, clock()))
     except (OSError, ReportError):  # the guard's word matters more than the folder
         facts["out"] = None
     first, *more = refused.guards

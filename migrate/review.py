@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,13 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from migrate import __version__
+from migrate import __version__, folders
 from migrate.accounts import ADDRESS_SEPARATOR
 from migrate.config import Config
 from migrate.config.commands import command, typed
 from migrate.digests import file_digest
 from migrate.draft import Draft
 from migrate.errors import ConfigError, GuardError, ReportError
+from migrate.folders import NotOursError, Side
 from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
 from migrate.report import cells, folder, lines, resaved, tables
@@ -36,6 +38,8 @@ from migrate.words import CONFIRMATION
 PLAN: Final = "plan.csv"
 FACTS: Final = "plan.json"
 TWIN: Final = "plan.parquet"
+DRY_RUN: Final = "dry run"
+"""What the mark of the folder says it is."""
 
 PLAN_COLUMNS: Final[dict[str, CellType]] = {
     "notice": "word", "account_id": "text", "to": "text", "kind": "word", "occasion": "word", "language": "word", "subject": "text",
@@ -89,9 +93,9 @@ def place(config: Config, now: datetime) -> Path:
     return config.reports.dir / f"dry-run-{config.campaign.today(now)}"
 
 
-def place_of_stop(config: Config, now: datetime) -> Path:
-    """A folder that is not there yet, for what a run would have done that a guard stopped."""
-    return config.reports.dir / folder.free(config.reports.dir, f"stopped-{config.campaign.today(now)}")
+def name_of_stop(config: Config, now: datetime) -> str:
+    """The folder, in that of the reports, of what a run would have done that a guard stopped; numbered if there is one already."""
+    return f"stopped-{config.campaign.today(now)}"
 
 
 def template_digests(sources: Mapping[str, str]) -> dict[str, str]:
@@ -123,44 +127,88 @@ def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
 def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime) -> PlanFacts:
     """Writes the plan, outcomes.csv, rejected.csv, previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
 
-    Raises ReportError if the folder cannot be written, is there and is no dry run, or holds a plan that somebody reviewed.
+    Raises ReportError if the folder cannot be written, or if anything is there that a dry run did not write, such as a reviewed plan.
     """
-    spare_reviewed(out, config)
-    with folder.side_folder(out) as side:
-        facts = _write_plan(made, whole.fingerprint, config, side, created_at)
-        with folder.create(side / "outcomes.csv") as file:
-            lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made, whole)), OUTCOME_COLUMNS)
-        with folder.create(side / "rejected.csv") as file:
-            rejected = (tables.rejected_table(rows) for rows in made.rejected.frames())
-            lines.write(file, (cells.typed(rows, tables.REJECTED.columns) for rows in rejected), tables.REJECTED.columns)
-        previews = side / "previews"
-        previews.mkdir(mode=0o700)
-        for (kind, language), letter in sorted(made.samples.items()):
-            for suffix, content in (("eml", letter.message), ("html", letter.html.encode())):
-                with folder.create(previews / f"{kind}-{language}.{suffix}") as file:
-                    file.write(content)
-        folder.replace(side, out, known_by=PLAN)
+    spare(out, config)
+    with _explained(out, config), folders.making(out, DRY_RUN) as side:
+        facts = _write_all(made, whole, config, side, created_at)
+        side.replace()
     return facts
 
 
-def spare_reviewed(out: Path, config: Config) -> None:
-    """Raises ReportError if the folder of a dry run holds a reviewer's work: a plan.csv that says something else than was written.
+def write_stop(made: Draft, whole: Whole, config: Config, now: datetime, created_at: datetime) -> Path:
+    """Writes the same for a run that a guard stopped, in a folder of its own beside the reports. Raises ReportError as `write` does."""
+    base, name = config.reports.dir, name_of_stop(config, now)
+    with _explained(base / name, config), folders.making(base / name, DRY_RUN) as side:
+        _write_all(made, whole, config, side, created_at)
+        while True:
+            free = folder.free(base, name)
+            try:
+                side.place(free)
+            except NotOursError:  # another run was quicker
+                continue
+            return base / free
 
-    As in `migrate run --plan` rows are compared by their values: a spreadsheet may have saved the file in its own way.
+
+def spare(out: Path, config: Config) -> None:
+    """Raises ReportError if a dry run may not be written to a folder: it holds something that no dry run wrote, or a reviewer's work.
+
+    A reviewer's work is a plan.csv with one byte changed, or anything that lies beside it.
     """
-    if not (out / PLAN).is_file():
-        return
-    beside = [path.name for path in sorted(out.glob("plan.*")) if path.suffix.lower() in ELSEWHERE]
-    if changed := f"{beside[0]} lies beside {PLAN}" if beside else _reviewed(out):
-        raise ReportError(
+    why = folders.strange(out, DRY_RUN)
+    if why is not None:
+        raise _left_alone(out, why, config)
+
+
+def _left_alone(out: Path, why: str, config: Config) -> ReportError:
+    beside = [path.name for path in sorted(out.glob("plan.*")) if path.suffix.lower() in ELSEWHERE] if out.is_dir() else []
+    changed = None
+    if (out / PLAN).is_file() and not out.is_symlink() and ((out / FACTS).is_file() or (out / folders.MARK).is_file()):
+        changed = f"{beside[0]} lies beside {PLAN}" if beside else _reviewed(out)
+    if changed:
+        return ReportError(
             f"{changed}: somebody has reviewed this plan, and it is not written over.",
             where=str(out),
             hint=f"Choose another folder with --out, apply the plan with {command(config, f'run --plan {typed(out)}')}, or move it away.",
         )
+    return ReportError(
+        f"{out} {why}, and is left as it is.",
+        where="--out",
+        hint=f"Name a folder that is not there yet with --out{'' if not out.is_dir() else ', or move or remove that one yourself'}.",
+    )
+
+
+@contextmanager
+def _explained(out: Path, config: Config) -> Iterator[None]:
+    try:
+        yield
+    except NotOursError as error:
+        raise _left_alone(out, error.what, config) from error
+    except OSError as error:
+        raise ReportError(
+            f"the plan cannot be written to {out}: {error.strerror or error}.",
+            where="--out",
+            hint="Make room or make the folder above it writable for this user, or name another folder.",
+        ) from error
+
+
+def _write_all(made: Draft, whole: Whole, config: Config, side: Side, created_at: datetime) -> PlanFacts:
+    facts = _write_plan(made, whole.fingerprint, config, side, created_at)
+    with side.create(side.path / "outcomes.csv") as file:
+        lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made, whole)), OUTCOME_COLUMNS)
+    with side.create(side.path / "rejected.csv") as file:
+        rejected = (tables.rejected_table(rows) for rows in made.rejected.frames())
+        lines.write(file, (cells.typed(rows, tables.REJECTED.columns) for rows in rejected), tables.REJECTED.columns)
+    previews = side.folder("previews")
+    for (kind, language), letter in sorted(made.samples.items()):
+        for suffix, content in (("eml", letter.message), ("html", letter.html.encode())):
+            with side.create(previews / f"{kind}-{language}.{suffix}") as file:
+                file.write(content)
+    return facts
 
 
 def _reviewed(out: Path) -> str | None:
-    """How plan.csv differs from what the dry run wrote, None if it does not."""
+    """How the rows of plan.csv differ from what the dry run wrote, None if they do not: as in `migrate run --plan` by their values."""
     try:
         written = Counter(json.loads((out / FACTS).read_bytes())["rows"])
     except (OSError, ValueError, LookupError, TypeError):
@@ -225,11 +273,11 @@ def _dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
-def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, created_at: datetime) -> PlanFacts:
+def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, created_at: datetime) -> PlanFacts:
     marks: list[str] = []
     reminders = 0
     schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in TWIN_COLUMNS.items()])
-    with folder.create(side / TWIN) as twin, pq.ParquetWriter(twin, schema, compression="zstd") as writer:
+    with side.create(side.path / TWIN) as twin, pq.ParquetWriter(twin, schema, compression="zstd") as writer:
 
         def tables() -> Iterator[pa.Table]:
             nonlocal reminders
@@ -240,7 +288,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, creat
                 reminders += int((letters["kind"] != CONFIRMATION).sum())
                 yield table
 
-        with folder.create(side / PLAN) as file:
+        with side.create(side.path / PLAN) as file:
             lines.write(file, tables(), PLAN_COLUMNS)
     rules, now = made.rules, made.rules.moment.now.astimezone(UTC)
     facts = PlanFacts(
@@ -257,10 +305,10 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, creat
         templates=template_digests(rules.composer.sources),
         counts={"read": made.read, "rows": len(marks), "reminders": reminders, "confirmations": len(marks) - reminders},
         outcomes=dict(made.outcomes),
-        twin=file_digest(side / TWIN),
+        twin=file_digest(side.path / TWIN),
         rows=marks,
     )
-    with folder.create(side / FACTS) as file:
+    with side.create(side.path / FACTS) as file:
         file.write(facts.model_dump_json(indent=1).encode() + b"\n")
     return facts
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate import folders
 from migrate.errors import DirectoryError
 
 BATCH: Final = 2048
@@ -169,13 +169,13 @@ def _place(batch: pa.RecordBatch, bound: str) -> int:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A private folder for what is spilled, gone afterwards."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="migrate-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise DirectoryError(
-            f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
-            where="TMPDIR",
-            hint="Set it to a folder that can be written, and has room.",
-        ) from error
-    with folder as name:
-        yield Path(name)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(folders.scratch())
+        except OSError as error:
+            raise DirectoryError(
+                f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
+                where="TMPDIR",
+                hint="Set it to a folder that can be written, and has room.",
+            ) from error
+        yield folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -97,6 +98,34 @@ def test_the_glossary_has_one_entry_a_word() -> None:
 def test_no_room_is_a_drawer_for_everything() -> None:
     drawers = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
     assert [path for path in (ROOT / "migrate").rglob("*.py") if drawers & set(path.stem.split("_"))] == []
+
+
+def takes_away(call: ast.Call) -> bool:
+    """Whether a call may remove, rename or write over a file or a folder, or copies a tree."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    of, plain = call.func.value, len(call.args) == 1 and not call.keywords
+    module = of.id if isinstance(of, ast.Name) else ""
+    match call.func.attr:
+        case "rmtree" | "unlink" | "rmdir" | "removedirs" | "renames" | "copytree" | "hardlink_to" | "mkstemp" | "mkdtemp":
+            return True
+        case "rename" | "replace":  # a column, a text or a date is renamed or replaced in another way
+            return module == "os" or plain
+        case "remove" | "move":
+            return module in ("os", "shutil")
+    return False
+
+
+def test_only_one_room_takes_anything_away() -> None:
+    package, found = ROOT / "migrate", []
+    for path in sorted(package.rglob("*.py")):
+        if path.parent == package / "folders":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and takes_away(node)]
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import) and "tempfile" in {each.name for each in node.names}]
+        found += [f"{path.relative_to(ROOT)}:{node.lineno}" for node in (*calls, *imports)]
+    assert found == []
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])

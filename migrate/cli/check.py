@@ -190,6 +190,7 @@ def _ledger(config: Config) -> Iterator[str]:
 
 
 def _reports(config: Config) -> Iterator[str]:
+    from migrate.folders import other_owner
     from migrate.report.folder import writable
 
     if not config.reports.formats:
@@ -197,6 +198,8 @@ def _reports(config: Config) -> Iterator[str]:
         return
     writable(config.reports.dir)
     yield f"{', '.join(config.reports.formats)} in {config.reports.dir}"
+    if other := other_owner(config.reports.dir):
+        yield f"{config.reports.dir} belongs to {other}, who may take evidence away and put another in its place."
 
 
 def _mail(config: Config) -> Iterator[str]:

@@ -43,7 +43,7 @@ def dry_run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
-    review.spare_reviewed(out or review.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
+    review.spare(out or review.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
     with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, facts):
         asked = None if account is None else review.accounts_of(made, whole, account)
         folder = out or review.place(config, made.rules.moment.now)

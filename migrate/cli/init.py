@@ -4,12 +4,12 @@ nothing is ever overwritten."""
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from migrate import folders
 from migrate.cli.console import Console, Json
 from migrate.errors import ConfigError
 from migrate.resources import resource
@@ -115,14 +115,24 @@ def _set(line: str, kind: str) -> str:
 def _write_config(path: Path, text: str) -> None:
     """Readable by its owner alone, since a password may end up in it."""
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with folders.create(path) as file:
             file.write(text.encode())
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}.", where=str(path)) from error
 
 
 def _copy_templates(folder: Path) -> None:
+    source = resource("templates") / "mail"
     try:
-        shutil.copytree(resource("templates") / "mail", folder / "mail")
-    except (OSError, shutil.Error) as error:
-        raise ConfigError(f"cannot be written: {error}.", where=str(folder)) from error
+        with folders.making(folder, "templates", private=False) as side:
+            side.folder("mail")
+            for path in sorted(source.rglob("*")):
+                inside = f"mail/{path.relative_to(source)}"
+                if path.is_dir():
+                    side.folder(inside)
+                else:
+                    with side.create(side.path / inside) as file:
+                        file.write(path.read_bytes())
+            side.place()
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror or error}.", where=str(folder)) from error

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import webbrowser
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from migrate import folders
 from migrate.cli.console import Console
 from migrate.errors import ConfigError
 
@@ -109,11 +107,11 @@ def _composed(config: Config, kind: str, sample: Sample, language: str | None) -
 
 def _open(console: Console, letter: Letter) -> None:
     """A file that only its owner may read; it stays, since the browser reads it in its own time."""
-    handle, name = tempfile.mkstemp(prefix="migrate-preview-", suffix=".html")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(letter.html)
-    console.say(name)
-    if not webbrowser.open(Path(name).as_uri()):
+    path, file = folders.stray("migrate-preview-", ".html")
+    with file:
+        file.write(letter.html.encode())
+    console.say(str(path))
+    if not webbrowser.open(path.as_uri()):
         console.say("No browser could be started here: open the file yourself.")
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from migrate import __version__
+from migrate import __version__, folders
 from migrate.digests import file_digest
 from migrate.image.beside import FOR_GOOD, SETTLED, Beside, Part
 from migrate.image.records import Records, Whole, merge
@@ -44,6 +42,8 @@ __all__ = [
 
 FORMAT: Final = 3
 """Raised whenever an image is made or read differently: older ones are then not believed."""
+IMAGE: Final = "image"
+"""What the mark of the folder says it is."""
 _FACTS, _ROWS, _UNFIT, _RECORDS = "image.json", "rows.arrow", "unfit.npy", "records.arrow"
 
 
@@ -122,22 +122,20 @@ def keep(image: Image, folder: Path | None) -> None:
     the run lock is given back, another run may put its own image there. Without room or right for it the next run does without."""
     if folder is None:
         return
-    new = folder.with_name(folder.name + ".new")
-    try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
+    if _of_0_1_0(folder):
+        folders.adopt(folder, IMAGE, frozenset({_FACTS, *image.files()}))
+    with contextlib.suppress(OSError), folders.making(folder, IMAGE) as side:
         for name, path in image.files().items():
-            path.chmod(0o600)
-            try:
-                (new / name).hardlink_to(path)
-            except OSError:  # another disk, or one without links
-                shutil.copy(path, new / name)
-        with open(os.open(new / _FACTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - private from the start
-            file.write(image.facts())
-        shutil.rmtree(folder, ignore_errors=True)
-        new.rename(folder)
-    except OSError:
-        for half in (new, folder):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(half)
+            side.take(path, name)
+        with side.create(side.path / _FACTS) as file:
+            file.write(image.facts().encode())
+        side.replace(compared=False)
+
+
+def _of_0_1_0(folder: Path) -> bool:
+    """Whether a folder without a mark says of itself that it is an image."""
+    try:
+        says = json.loads((folder / _FACTS).read_bytes())
+        return not (folder / folders.MARK).exists() and {"records", "rules", "stage", "hashes"} <= set(says)
+    except (OSError, ValueError, TypeError):
+        return False

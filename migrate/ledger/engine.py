@@ -7,9 +7,8 @@ that two writers meet at the door and not half-way.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -53,7 +52,7 @@ class Ledger:
     upgraded_from: str | None = None
     kept: Path | None = None
     _seen: sqlite.Seen | None = None
-    _scratch: tempfile.TemporaryDirectory[str] | None = None
+    _scratch: ExitStack | None = None
 
     @classmethod
     def open(cls, settings: LedgerSettings, *, create: bool) -> Ledger:
@@ -152,7 +151,7 @@ class Ledger:
         """Close every connection."""
         self.engine.dispose()
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.close()
 
     def __enter__(self) -> Self:
         return self

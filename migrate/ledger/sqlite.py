@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from migrate import folders
 from migrate.errors import LedgerError
 from migrate.ledger.refusals import WHERE, is_busy, read_only
 
@@ -145,20 +146,29 @@ def use_wal(path: Path, busy: timedelta) -> None:
 
 def keep_copy(path: Path, revision: str) -> Path:
     """A copy of the file as it was, through SQLite's own backup so that what still stands in the WAL is in it."""
-    kept, growing = path.with_name(f"{path.name}.{revision}.bak"), path.with_name(f"{path.name}.{revision}.bak-part")
-    growing.unlink(missing_ok=True)
-    os.close(os.open(growing, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    source, target = sqlite3.connect(path), sqlite3.connect(growing)
+    wanted = f"{path.name}.{revision}.bak"
     try:
-        source.backup(target)
-    finally:
-        source.close()
-        target.close()
-    growing.replace(kept)
-    return kept
+        with folders.work_folder(path.parent, "copy of a ledger", wanted) as work:
+            with work.create(wanted) as file:
+                source, target = sqlite3.connect(path), sqlite3.connect(work.path / wanted)
+                try:
+                    source.backup(target)
+                finally:
+                    source.close()
+                    target.close()
+                os.fsync(file.fileno())
+            for name in folders.free(path.parent, wanted):  # an earlier copy stays
+                with suppress(folders.NotOursError):
+                    work.hand_over(wanted, path.parent, name)
+                    os.fsync(work.base)
+                    return path.with_name(name)
+    except OSError as error:
+        said = f"{path} is to be upgraded, and could not be copied first: {error.strerror or error}."
+        raise LedgerError(said, where=WHERE, hint="Make room and make the folder writable for this user; nothing was changed.") from error
+    raise AssertionError("there is always another number")
 
 
-def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, tempfile.TemporaryDirectory[str] | None]:
+def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, ExitStack]:
     """A file opened so that no byte of it or beside it changes; how it looked, and the folder of its copy, where that matters.
 
     Even a reader writes in WAL mode: it makes the -shm file, or writes its mark there. Without a WAL everything stands in the file
@@ -166,15 +176,20 @@ def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, temp
     is gone can be read only by somebody who may write, so a copy of both is.
     """
     wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
-    seen = scratch = None
+    seen, kept = None, ExitStack()
     if wal.exists() and shm.exists():
         database, options = path, "mode=ro&readonly_shm=1"
     elif (wal.exists() and wal.stat().st_size) or journal.exists():
-        scratch = tempfile.TemporaryDirectory(prefix="migrate-")
-        for part in (path, wal, journal):
-            if part.exists():
-                shutil.copyfile(part, Path(scratch.name) / part.name)
-        database, options = Path(scratch.name) / path.name, "mode=rw"
+        try:
+            scratch = kept.enter_context(folders.scratch())
+            for part in (path, wal, journal):
+                if part.exists():
+                    shutil.copyfile(part, scratch / part.name)
+        except OSError as error:
+            kept.close()
+            said = f"there is no room for a copy of {path}, which must be copied to be read: {error.strerror or error}."
+            raise LedgerError(said, where="TMPDIR", hint="Set it to a folder that can be written, and has room.") from error
+        database, options = scratch / path.name, "mode=rw"
     else:
         database, options, seen = path, "mode=ro&immutable=1", Seen.of(path)
     uri = f"file:{quote(str(database.absolute()))}?{options}"
@@ -187,7 +202,7 @@ def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, temp
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool, max_overflow=-1)
     sa.event.listen(engine, "connect", _leave_transactions_to_us)
     sa.event.listen(engine, "begin", begin)
-    return engine, seen, scratch
+    return engine, seen, kept
 
 
 def _leave_transactions_to_us(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -1,12 +1,12 @@
 """The `maildir` transport: a folder of real messages, which any mail program can open and which needs no server.
 
 A letter is `sent` once its file and the folder that names it are on the disk. The file's name carries the letter's reference, so that a
-second delivery of one letter shows as two files with one reference.
+second delivery of one letter shows as two files with one reference. Letters are only ever added: a folder that is neither empty nor a
+Maildir is refused, and in `tmp` we write into a folder of our own (`migrate.folders`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import re
@@ -14,16 +14,19 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from migrate import folders
 from migrate.errors import MailServerError
+from migrate.folders import Work
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings
 from migrate.mail.transport import BURST, Receipt
 
 _WHERE: Final = "[mail.maildir] path"
+_FOLDERS: Final = ("tmp", "new", "cur")
 _deliveries = itertools.count()
 _HOST: Final = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
 
@@ -31,33 +34,37 @@ _HOST: Final = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
 class MaildirTransport:
     """Delivers into the Maildir at `path`, which is made if it is not there."""
 
-    at_once: Final = BURST
-
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @contextmanager
-    def connect(self) -> Iterator[MaildirTransport]:
-        with _blaming(self._path):
-            for folder in (self._path, *(self._path / name for name in ("tmp", "new", "cur"))):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not os.access(self._path / "new", os.W_OK | os.X_OK):
-                raise PermissionError(13, "Permission denied", str(self._path / "new"))
-        yield self
+    def connect(self) -> Iterator[MaildirConnection]:
+        with ExitStack() as stack:
+            with _blaming(self._path):
+                _made(self._path)
+                work = stack.enter_context(folders.work_folder(self._path / "tmp", "letters", "letters"))
+            yield MaildirConnection(self._path, work)
+
+
+class MaildirConnection:
+    """A Maildir into which letters are put; unfinished ones are in a work folder of our own."""
+
+    at_once: Final = BURST
+
+    def __init__(self, path: Path, work: Work) -> None:
+        self._path = path
+        self._work = work
 
     def send(self, letter: Letter, then: Letter | None = None) -> Receipt:  # noqa: ARG002 - a folder needs no announcement
-        name = _unique_name(letter.reference)
-        unfinished, delivered = self._path / "tmp" / name, self._path / "new" / name
+        name, new = _unique_name(letter.reference), self._path / "new"
+        with _blaming(self._path):
+            with self._work.create(name) as file:
+                file.write(f"Return-Path: <{letter.envelope_from}>\n".encode() + letter.message.replace(b"\r\n", b"\n"))
+                file.flush()
+                os.fsync(file.fileno())
+            self._work.hand_over(name, new, name)
         try:
-            with _blaming(self._path):
-                _write(unfinished, f"Return-Path: <{letter.envelope_from}>\n".encode() + letter.message.replace(b"\r\n", b"\n"))
-                unfinished.rename(delivered)
-        except MailServerError:
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
-            raise
-        try:
-            _sync_folder(delivered.parent)
+            _sync_folder(new)
         except OSError as error:
             return Receipt("uncertain", f"written, but the folder could not be saved: {error.strerror}")
         return Receipt("sent", f"saved as new/{name}")
@@ -74,12 +81,22 @@ def _unique_name(reference: str) -> str:
     return f"{seconds}.M{nanoseconds // 1000:06}P{os.getpid()}Q{next(_deliveries)}R{reference}.{_HOST}"
 
 
-def _write(path: Path, message: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(message)
-        file.flush()
-        os.fsync(file.fileno())
+def _made(path: Path) -> None:
+    """The three folders of a Maildir, made where nothing or nothing else is. Raises MailServerError for a folder of other things."""
+    folders.make_folder(path)
+    there = {each.name: each for each in path.iterdir()}
+    own = [each for name in _FOLDERS if (each := there.get(name)) and each.is_dir() and not each.is_symlink()]
+    if len(own) < len(_FOLDERS) and len(own) < len(there):
+        other = min(name for name, each in there.items() if each not in own)
+        raise MailServerError(
+            f"{path} is no Maildir and holds other things ({other}), so no letter is put into it.",
+            where=_WHERE,
+            hint="Name a folder that is not there yet or is empty, then type `migrate send`; what is left stays queued.",
+        )
+    for name in _FOLDERS:
+        folders.make_folder(path / name)
+    if not os.access(path / "new", os.W_OK | os.X_OK):
+        raise PermissionError(13, "Permission denied", str(path / "new"))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from migrate import memory
 from migrate.digests import file_digest
 from migrate.errors import ReportError
+from migrate.folders import NotOursError, Side, obstacle
 from migrate.report import accounts, cells, folder, lines, manifest, tables
 from migrate.report.behind import Behind, Later
 from migrate.report.chronicle import Chronicle
@@ -48,7 +49,7 @@ def write(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, 
     """
     if not reports.formats:
         return None
-    evidence = _write(chronicle, reports, reports.dir / folder.free(reports.dir, name(chronicle)), summary, rebuilt=False)
+    evidence = _write(chronicle, reports, None, summary, rebuilt=False)
     folder.point(reports.dir, evidence.folder.name)
     return evidence
 
@@ -60,12 +61,9 @@ def rebuild(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str
     """
     if not reports.formats:
         return None
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ReportError(
-            f"{out} is not empty, and evidence is never written over.", where="--out", hint="Name a folder that does not exist yet."
-        )
-    final = out or reports.dir / folder.free(reports.dir, name(chronicle))
-    return _write(chronicle, reports, final, summary, rebuilt=True)
+    if out is not None and (why := obstacle(out)):
+        raise _in_the_way(out, why)
+    return _write(chronicle, reports, out, summary, rebuilt=True)
 
 
 def name(chronicle: Chronicle) -> str:
@@ -73,13 +71,14 @@ def name(chronicle: Chronicle) -> str:
     return f"{chronicle.terms.day(chronicle.run.as_of)}-{chronicle.run.run_id}"
 
 
-def _write(chronicle: Chronicle, reports: ReportsSettings, final: Path, summary: Mapping[str, Any], *, rebuilt: bool) -> Evidence:
+def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, summary: Mapping[str, Any], *, rebuilt: bool) -> Evidence:
+    """Into `out`, or where there is none into the reports folder under the first free name."""
     formats = frozenset(reports.formats)
     if "xlsx" in formats:
         from migrate.report import workbook
 
         workbook.available()
-    with folder.side_folder(final) as side:
+    with folder.making(out or reports.dir / name(chronicle)) as side:
         draft = _Draft(chronicle, side, formats)
         draft.accounts()
         draft.summary()
@@ -93,27 +92,39 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, final: Path, summary:
             from migrate.report import workbook
 
             draft.file("report.xlsx", lambda out: workbook.write(out, chronicle, draft.csvs(), draft.scratch))
-        whole = {**summary, "evidence": str(final)}
-        draft.file("summary.json", lambda out: out.write(manifest.canonical(whole)))
-        draft.clear()
-        facts = manifest.build(chronicle, side, draft.rows, draft.digests, rebuilt=rebuilt)
-        draft.file(manifest.NAME, lambda out: out.write(manifest.canonical(facts)))
-        digest = file_digest(side / manifest.NAME)
-        for path in side.iterdir():
-            folder.settle(path)
-        folder.place(side, final)
-    return Evidence(final, digest, draft.rows)
+        while True:
+            final = out or reports.dir / folder.free(reports.dir, name(chronicle))
+            whole = {**summary, "evidence": str(final)}
+            draft.file("summary.json", partial(_fill, whole))
+            draft.file(manifest.NAME, partial(_fill, manifest.build(chronicle, side.path, draft.rows, draft.digests, rebuilt=rebuilt)))
+            digest = file_digest(side.path / manifest.NAME)
+            try:
+                side.place(None if out else final.name)
+            except NotOursError as error:  # somebody else was quicker
+                if out:
+                    raise _in_the_way(out, error.what) from None
+                side.drop("summary.json")
+                side.drop(manifest.NAME)
+            else:
+                return Evidence(final, digest, draft.rows)
+
+
+def _fill(value: Mapping[str, Any], out: BinaryIO) -> None:
+    out.write(manifest.canonical(value))
+
+
+def _in_the_way(out: Path, why: str) -> ReportError:
+    return ReportError(f"{out} {why}, and evidence is never written over.", where="--out", hint="Name a folder that does not exist yet.")
 
 
 class _Draft:
-    """Evidence while it is written: the files in the side folder, those made only to make others from in a scratch folder within."""
+    """Evidence while it is written: its files, and those made only to make others from in a scratch folder beside them."""
 
-    def __init__(self, chronicle: Chronicle, side: Path, formats: frozenset[str]) -> None:
+    def __init__(self, chronicle: Chronicle, side: Side, formats: frozenset[str]) -> None:
         self._chronicle = chronicle
         self._side = side
         self._formats = formats
-        self.scratch = side / ".scratch"
-        self.scratch.mkdir(mode=0o700)
+        self.scratch = side.scratch
         self.counts: Counter[tuple[str, str]] = Counter()
         self.not_certain: Counter[tuple[str, str]] = Counter()
         self.rows: dict[str, int] = {}
@@ -126,14 +137,14 @@ class _Draft:
 
     def csv(self, table: str) -> Path:
         """Where a table stands as CSV; among the evidence only if that was asked for."""
-        return (self._side if "csv" in self._formats else self.scratch) / f"{table}.csv"
+        return (self._side.path if "csv" in self._formats else self.scratch) / f"{table}.csv"
 
     def csvs(self) -> list[tuple[Table, Path]]:
         """Every table and where it stands."""
         return [(table, self.csv(table.name)) for table in tables.TABLES]
 
     def file(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
-        with folder.create(self._side / name) as out:
+        with self._side.create(self._side.path / name) as out:
             fill(out)
 
     def accounts(self) -> None:
@@ -142,7 +153,9 @@ class _Draft:
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(self.scratch / "spool"))
             out = self._sealed(stack, self.csv("accounts"))
-            twin = stack.enter_context(Twin(self._sealed(stack, self._side / "accounts.parquet"))) if "parquet" in self._formats else None
+            twin = (
+                stack.enter_context(Twin(self._sealed(stack, self._side.path / "accounts.parquet"))) if "parquet" in self._formats else None
+            )
             behind = stack.enter_context(Behind())
             self.rows["accounts"] = lines.write(Later(out, behind), self._walk(spool, twin, behind), tables.ACCOUNTS.columns)
             self.rows["action-list"] = spool.write(self._sealed(stack, self.csv("action-list")))
@@ -177,8 +190,5 @@ class _Draft:
 
     def _sealed(self, stack: ExitStack, path: Path) -> Sealed:
         """A new file that is closed with the stack."""
-        self._seals[path.name] = stack.enter_context(Sealed(folder.create(path)))
+        self._seals[path.name] = stack.enter_context(Sealed(self._side.create(path)))
         return self._seals[path.name]
-
-    def clear(self) -> None:
-        folder.remove(self.scratch)

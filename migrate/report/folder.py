@@ -1,7 +1,8 @@
 """The report folder: evidence appears in it whole or not at all, and nothing that is there is ever written over.
 
-Evidence is written to a side folder, `.<name>.tmp-<random>`, private to its owner, and renamed when all of it is on the disk. If the
-name is taken already, a number is put behind it (`…-2`). `latest` points to the newest evidence of a run.
+Evidence is written to a folder aside (`migrate.folders`), private to its owner, and renamed when all of it is on the disk. If the
+name is taken already, a number is put behind it (`…-2`). `latest` points to the newest evidence of a run. The manifest lists the files
+of evidence, so that evidence needs no mark: it is never replaced or removed.
 """
 
 from __future__ import annotations
@@ -9,20 +10,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
-import shutil
-import tempfile
-import time
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
+from migrate import folders
 from migrate.errors import ReportError
+from migrate.folders import NotOursError, Side
 
 LATEST: Final = "latest"
+EVIDENCE: Final = "folder of evidence"
 _WHERE: Final = "[reports] dir"
-_STALE_SECONDS: Final = 24 * 3600
+_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}-r\d{5,}(-\d+)?")
+"""The name of evidence, which `latest` points to."""
 
 
 def writable(base: Path) -> None:
@@ -31,43 +33,21 @@ def writable(base: Path) -> None:
     For the job to call before anything is sent: a run that could not be reported must not begin.
     """
     with _explained(base, "run again"):
-        base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".check.tmp-", dir=base) as probe:
-            renamed = Path(f"{probe}.renamed")  # a name of its own: several runs may try at the same moment
-            (Path(probe) / "file").write_bytes(b"\0" * 4096)
-            Path(probe).rename(renamed)
-            renamed.rename(probe)
-    latest = base / LATEST
-    if latest.is_dir() and not latest.is_symlink():
-        raise ReportError(
-            f"{latest} is a folder, where the link to the newest evidence belongs.",
-            where=_WHERE,
-            hint=f"Rename it: mv {latest} {latest}.old",
-        )
+        folders.make_folder(base)
+        with folders.work_folder(base, "try", "check") as work, work.create("file") as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+        why = folders.no_link_of_ours(base / LATEST, _NAME)
+    if why:
+        raise _no_link(base, why)
 
 
 @contextlib.contextmanager
-def side_folder(final: Path) -> Iterator[Path]:
-    """A private folder beside the one to come. It is gone afterwards unless `place` gave it its name; so are ones a killed process left."""
-    with _explained(final.parent):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(final.parent)
-        side = final.parent / f".{final.name}.tmp-{secrets.token_hex(4)}"
-        side.mkdir(mode=0o700)
-        try:
-            yield side
-        finally:
-            shutil.rmtree(side, ignore_errors=True)
-
-
-def remove(folder: Path) -> None:
-    """Takes away a folder and what is in it."""
-    shutil.rmtree(folder)
-
-
-def create(path: Path) -> BinaryIO:
-    """A new file that only its owner may read."""
-    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "w+b")  # noqa: PTH123
+def making(final: Path) -> Iterator[Side]:
+    """Evidence to come. It is gone afterwards unless `place` gave it its name. Raises ReportError."""
+    with _explained(final.parent), folders.making(final, EVIDENCE) as side:
+        yield side
 
 
 class Sealed:
@@ -99,56 +79,18 @@ class Sealed:
         return self._digest.hexdigest()
 
 
-def settle(path: Path) -> None:
-    """Brings a written file to the disk, and makes it private."""
-    path.chmod(0o600)
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
 def free(base: Path, name: str) -> str:
     """The name, numbered if something of that name is there already."""
-    number, wanted = 1, name
-    while os.path.lexists(base / wanted):
-        number += 1
-        wanted = f"{name}-{number}"
-    return wanted
-
-
-def place(side: Path, final: Path) -> None:
-    """Gives a finished side folder its name. What has appeared under that name meanwhile is not written over: that is an OSError."""
-    _sync(side)
-    side.rename(final)
-    _sync(final.parent)
-
-
-def replace(side: Path, final: Path, *, known_by: str) -> None:
-    """As `place`, but an earlier folder of that name goes if it holds a file `known_by`; anything else there is a ReportError."""
-    if os.path.lexists(final):
-        if final.is_symlink() or not final.is_dir() or (any(final.iterdir()) and not (final / known_by).is_file()):
-            raise ReportError(f"{final} is there and is something else.", where="--out", hint="Name a folder that is not there yet.")
-        aside = final.parent / f".{final.name}.tmp-{secrets.token_hex(4)}"
-        final.rename(aside)
-        place(side, final)
-        remove(aside)
-    else:
-        place(side, final)
+    return next(folders.free(base, name))
 
 
 def point(base: Path, name: str) -> None:
     """Lets `latest` point to `name`, in one step; where links are impossible it is a text file that holds the name."""
     with _explained(base):
-        aside = base / f".{LATEST}.tmp-{secrets.token_hex(4)}"
         try:
-            aside.symlink_to(name, target_is_directory=True)
-        except (OSError, NotImplementedError):
-            aside.write_text(name + "\n", encoding="utf-8")
-        try:
-            aside.replace(base / LATEST)
-        except OSError:
-            aside.unlink()
-            raise
-        _sync(base)
+            folders.pointed_at(base / LATEST, name, _NAME)
+        except NotOursError as error:
+            raise _no_link(base, error.what) from None
 
 
 def newest(base: Path) -> Path | None:
@@ -159,31 +101,25 @@ def newest(base: Path) -> Path | None:
     return base / latest.read_text(encoding="utf-8").strip() if latest.is_file() else None
 
 
+def _no_link(base: Path, why: str) -> ReportError:
+    return ReportError(
+        f"{base / LATEST} {why}, where the link to the newest evidence belongs.",
+        where=_WHERE,
+        hint=f"Rename it: mv {base / LATEST} {base / LATEST}.old",
+    )
+
+
 @contextlib.contextmanager
 def _explained(base: Path, then: str = "type `migrate report`") -> Iterator[None]:
     try:
         yield
+    except NotOursError as error:
+        raise ReportError(
+            f"{error.filename} {error.what}, and is left as it is.", where=_WHERE, hint="Name a folder that does not exist yet."
+        ) from error
     except OSError as error:
         raise ReportError(
             f"reports cannot be written to {base}: {error.strerror or error}.",
             where=_WHERE,
             hint=f"Make room or make the folder writable for this user, or name another folder; then {then}.",
         ) from error
-
-
-def _sweep(base: Path) -> None:
-    """Side folders hold personal data: what a killed process left is removed a day later, when nobody can be at work in it."""
-    for left in base.glob(".*.tmp-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS and left.is_dir():
-                shutil.rmtree(left)
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

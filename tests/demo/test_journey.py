@@ -47,7 +47,7 @@ def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path: Pat
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path):
     (tmp_path / "demo").write_text("")
-    with pytest.raises(ConfigError, match="cannot be used: File exists"):
+    with pytest.raises(ConfigError, match="is a file"):
         build(tmp_path / "demo")
 
 

@@ -1,0 +1,261 @@
+"""The mark of what this program made, and whether what stands at a place is that, whole and unchanged."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pwd
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from migrate import __version__
+
+MARK: Final = ".made-by-migrate"
+FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_LOOKS: Final = 100
+_LARGEST: Final = 64 << 20
+
+
+class NotOursError(FileExistsError):
+    """Something stands where something was to be put, and it is not ours to replace. `what` says why, as the end of a sentence."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(None, what, str(path))
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen at a place: why it may not be replaced (None if it may), and the state of its files, by which a change shows."""
+
+    why: str | None
+    state: Mapping[str, tuple[int, ...]]
+
+
+def placed(path: Path) -> tuple[Path, str]:
+    """The folder in which a path stands, and its name there; the name of the root is empty."""
+    whole = path.absolute()
+    if whole.name in ("", ".."):
+        whole = Path(os.path.realpath(whole))
+    return whole.parent, whole.name
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """A descriptor of a folder that an operator named: links on the way to it are their affair."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def entered(base: int, name: str) -> Iterator[int]:
+    """A descriptor of a folder in another one, which is no link."""
+    descriptor = os.open(name, FOLDER, dir_fd=base)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def seen(base: int, name: str) -> os.stat_result | None:
+    """What stands there, itself and not what it may link to; None if nothing does."""
+    try:
+        return os.stat(name, dir_fd=base, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def walk(folder: int, at: str = "") -> Iterator[tuple[str, os.stat_result, int]]:
+    """Everything in a folder: its name from there, what it is, and the descriptor of the folder that holds it."""
+    for name in sorted(os.listdir(folder)):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        yield at + name, found, folder
+        if stat.S_ISDIR(found.st_mode):
+            with entered(folder, name) as inner:
+                yield from walk(inner, f"{at}{name}/")
+
+
+def digest(folder: int, name: str) -> str:
+    """The SHA-256 of a file that is no link, in hex."""
+    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sealed(made: str, name: str, random: str, files: Mapping[str, str | None]) -> bytes:
+    """The mark of a finished folder: its files with their SHA-256, or None for a file that may be replaced whatever is in it, and its
+    folders, whose names end in `/`."""
+    said = {"made by": f"sms-migrate {__version__}", "made": made, "name": name, "random": random, "files": dict(files)}
+    return (json.dumps(said, indent=1, sort_keys=True) + "\n").encode()
+
+
+def obstacle(path: Path) -> str | None:
+    """Why a new folder cannot be put at a path, as the end of a sentence; None if nothing is there, or an empty folder of this user.
+
+    Where this cannot be seen it is None as well: who tries to put something there gets the error.
+    """
+    parent, name = placed(path)
+    try:
+        with opened(parent) as base:
+            return _obstacle(base, name)
+    except OSError:
+        return None
+
+
+def strange(path: Path, made: str) -> str | None:
+    """Why what stands at a path may not be replaced by what is `made`, as the end of a sentence; None if it may, as in `obstacle`."""
+    parent, name = placed(path)
+    try:
+        with opened(parent) as base:
+            return look(base, name, made).why
+    except OSError:
+        return None
+
+
+def other_owner(path: Path) -> str | None:
+    """The name of the user to whom a folder belongs, if that is neither this user nor the superuser."""
+    owner = path.stat().st_uid
+    return None if owner in (os.geteuid(), 0) else _user(owner)
+
+
+def look(base: int, name: str, made: str, known_as: str | None = None) -> Look:
+    """The same of a name in an open folder, which its mark may still call `known_as`.
+
+    Another command may replace the folder while it is looked at: then it is looked at again.
+    """
+    for _ in range(_LOOKS):
+        before = seen(base, name)
+        try:
+            found = _looked(base, name, made, known_as)
+        except FileNotFoundError:
+            continue
+        after = seen(base, name)
+        if before is None or after is None:
+            same = before is after
+        else:
+            same = os.path.samestat(before, after) and before.st_ctime_ns == after.st_ctime_ns
+        if same:
+            return found
+    return Look("is changed all the time by somebody else", {})
+
+
+def _looked(base: int, name: str, made: str, known_as: str | None) -> Look:
+    why = _obstacle(base, name)
+    if why != _NOT_EMPTY:
+        return Look(why, {})
+    try:
+        with entered(base, name) as folder:
+            return _compared(folder, known_as or name, made)
+    except PermissionError:
+        return Look("cannot be looked through by this user", {})
+
+
+_NOT_EMPTY: Final = "is a folder that is not empty"
+
+
+def _obstacle(base: int, name: str) -> str | None:
+    found = seen(base, name) if name else os.stat("/")
+    if found is None:
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        return "is a link"
+    if not stat.S_ISDIR(found.st_mode):
+        return "is a file"
+    if found.st_uid != os.geteuid():
+        return f"belongs to another user ({_user(found.st_uid)})"
+    if not name:
+        return "is the root of the file system"
+    try:
+        with entered(base, name) as folder:
+            if os.listdir(folder):
+                return _NOT_EMPTY
+    except PermissionError:
+        return "cannot be looked through by this user"
+    return None if os.access(name, os.W_OK | os.X_OK, dir_fd=base) else "may not be written by this user"
+
+
+def _compared(folder: int, name: str, made: str) -> Look:
+    """Whether an open folder is what its mark says, and nothing more."""
+    mark = _mark(folder)
+    if mark is None:
+        return Look(f"is a folder without the mark of a {made} ({MARK})", {})
+    if mark["made"] != made:
+        return Look(f"is no {made} but the folder of a {mark['made']}", {})
+    if mark["name"] != name:
+        return Look(f"was made as {mark['name']} and has another name now", {})
+    files: dict[str, str | None] = dict(mark["files"])
+    own, state = os.fstat(folder), {}
+    for at, found, holder in walk(folder):
+        if not belongs(found, own):
+            return Look(f"also holds {at}, which belongs to somebody else", {})
+        if at == MARK:
+            continue
+        if stat.S_ISDIR(found.st_mode) and f"{at}/" in files:
+            del files[f"{at}/"]
+            continue
+        if at not in files or not stat.S_ISREG(found.st_mode):
+            return Look(f"also holds {at}, which the {made} did not write", {})
+        known = files.pop(at)
+        if known is not None and digest(holder, at.rpartition("/")[2]) != known:
+            return Look(f"holds {at}, which was changed since it was written", {})
+        state[at] = (found.st_ino, found.st_size, found.st_mtime_ns)
+    if files:
+        return Look(f"no longer holds {min(files)}, which the {made} wrote", {})
+    return Look(None, state)
+
+
+def belongs(found: os.stat_result, folder: os.stat_result) -> bool:
+    """Whether what is in a folder is of the same user, and no other disk begins there. (Some disks give each file another number.)"""
+    return found.st_uid == folder.st_uid and (found.st_dev == folder.st_dev or not stat.S_ISDIR(found.st_mode))
+
+
+def state(folder: int) -> dict[str, tuple[int, ...]]:
+    """The state of the files in an open folder, as `Look` has it."""
+    files = ((at, found) for at, found, _ in walk(folder) if stat.S_ISREG(found.st_mode) and at != MARK)
+    return {at: (found.st_ino, found.st_size, found.st_mtime_ns) for at, found in files}
+
+
+def _mark(folder: int) -> dict[str, Any] | None:
+    """The mark of a finished folder, or None if there is none that can be read."""
+    text = read_mark(folder)
+    try:
+        mark = json.loads(text or b"")
+        files = mark["files"]
+        sound = all(isinstance(mark[key], str) for key in ("made", "name", "random")) and isinstance(files, dict)
+        return mark if sound and all(_HEX.fullmatch(known) for known in files.values() if known is not None) else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+_HEX: Final = re.compile("[0-9a-f]{64}")
+
+
+def read_mark(folder: int) -> bytes | None:
+    """The text of a mark that this user wrote, or None."""
+    try:
+        file = os.open(MARK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return None
+    with os.fdopen(file, "rb") as open_file:
+        return open_file.read() if is_mark(os.fstat(file)) else None
+
+
+def is_mark(found: os.stat_result) -> bool:
+    """Whether a file may be a mark of this user."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1 and found.st_size <= _LARGEST
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"number {number}"
