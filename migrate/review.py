@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from migrate import __version__
+from migrate import __version__, outside
 from migrate.accounts import ADDRESS_SEPARATOR
 from migrate.config import Config
 from migrate.config.commands import command, typed
@@ -29,7 +29,7 @@ from migrate.errors import ConfigError, GuardError, ReportError
 from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
 from migrate.report import cells, folder, lines, resaved, tables
-from migrate.report.cells import CellType
+from migrate.report.cells import Cells, CellType
 from migrate.snapshot import REJECTED_COLUMNS
 from migrate.words import CONFIRMATION
 
@@ -231,7 +231,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, creat
     schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in TWIN_COLUMNS.items()])
     with folder.create(side / TWIN) as twin, pq.ParquetWriter(twin, schema, compression="zstd") as writer:
 
-        def tables() -> Iterator[pa.Table]:
+        def tables() -> Iterator[Cells]:
             nonlocal reminders
             for letters in _twin_rows(made):
                 writer.write_table(pa.Table.from_pandas(letters, schema=schema, preserve_index=False))
@@ -261,7 +261,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Path, creat
         rows=marks,
     )
     with folder.create(side / FACTS) as file:
-        file.write(facts.model_dump_json(indent=1).encode() + b"\n")
+        file.write(outside.escaped_json(facts.model_dump_json(indent=1)).encode() + b"\n")
     return facts
 
 

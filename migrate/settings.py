@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, field_validator
 
-from migrate import texts
+from migrate import outside
 
 
 def _one_line(value: str) -> str:
     if not value.strip():
         raise ValueError("has nothing in it")
-    if not texts.is_one_line(value):
+    if not outside.is_one_line(value):
         raise ValueError("has a line break or a control character in it; write it on one line")
     return value
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from migrate import memory
-from migrate.cli.console import Console, Json, Quiet, warn
+from migrate.cli.console import Console, Json, Quiet, complain, warn
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
 
@@ -97,7 +96,7 @@ def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
     )
     console.need(told)
     for error in stopped.more:
-        print(f"Error: {error}", file=sys.stderr)
+        complain(error)
 
 
 def _tell(console: Console, result: Result, config: Any) -> None:
@@ -130,4 +129,4 @@ def _tell(console: Console, result: Result, config: Any) -> None:
             f"{letters['failed']:,} letters failed and {letters['uncertain']:,} are uncertain: see notices.csv of the reports.", "yellow"
         )
     for error in result.stopped:
-        print(f"Error: {error}", file=sys.stderr)
+        complain(error)

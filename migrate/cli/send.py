@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrate.cli.console import Console, Json, Quiet, warn
+from migrate.cli.console import Console, Json, Quiet, complain, warn
 from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def send(
     # A stale directory keeps letters back whatever the hours.
     tell_waiting(console, waiting.facts() | ({"until": None} if delivered.stale else {}), config.campaign)
     if delivered.stopped:
-        print(f"Error: {delivered.stopped}", file=sys.stderr)
+        complain(delivered.stopped)
     return code
 
 

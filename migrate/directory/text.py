@@ -14,10 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate import outside
 from migrate.directory import values
 from migrate.directory.lists import LIST_SEPARATOR
 
-CONTROL: Final = r"[\p{Cc}\x{061C}\x{200E}\x{200F}\x{2028}-\x{202E}\x{2066}-\x{2069}]"
+CONTROL: Final = outside.re2(outside.BREAKS, outside.CONTROLS, outside.TURNING)
 """`values.CONTROL` as RE2, which Arrow uses, writes it."""
 
 

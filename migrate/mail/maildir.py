@@ -22,6 +22,7 @@ from migrate.errors import MailServerError
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings
 from migrate.mail.transport import Receipt
+from migrate.outside import log
 
 _WHERE: Final = "[mail.maildir] path"
 _deliveries = itertools.count()
@@ -59,8 +60,8 @@ class MaildirTransport:
         try:
             _sync_folder(delivered.parent)
         except OSError as error:
-            return Receipt("uncertain", f"written, but the folder could not be saved: {error.strerror}")
-        return Receipt("sent", f"saved as new/{name}")
+            return Receipt("uncertain", log(f"written, but the folder could not be saved: {error.strerror}"))
+        return Receipt("sent", log(f"saved as new/{name}"))
 
 
 def open_maildir(settings: MailSettings, _ended: threading.Event) -> MaildirTransport:

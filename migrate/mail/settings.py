@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from migrate.mail.addresses import wire
 from migrate.mail.headers import checked_address, checked_mailbox, encode_mailbox, mailbox
 from migrate.mail.providers import PROVIDERS
+from migrate.outside import HeaderText
 from migrate.settings import Settings
 
 _RATE: Final = re.compile(r"(?P<letters>[1-9][0-9]{0,6})/(?P<unit>s|min|h)")
@@ -114,12 +115,12 @@ class MailSettings(Settings):
         return self.sender_address.rpartition("@")[2]
 
     @property
-    def sender_header(self) -> str:
+    def sender_header(self) -> HeaderText:
         """`from` as the From header's value: the name quoted or encoded where it must be."""
         return encode_mailbox(mailbox(self.sender), "From")
 
     @property
-    def reply_to_header(self) -> str | None:
+    def reply_to_header(self) -> HeaderText | None:
         """`reply_to` as the Reply-To header's value; None if answers go to the sender."""
         return encode_mailbox(mailbox(self.reply_to), "Reply-To") if self.reply_to else None
 

@@ -37,7 +37,8 @@ from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError
 from migrate.mail.letters import Letter
 from migrate.mail.refusals import BEFORE_RCPT, OURS_ALONE, Phase, enhanced_status, refusal
 from migrate.mail.settings import MailSettings, SmtpSettings
-from migrate.mail.transport import Receipt, Verdict, one_line
+from migrate.mail.transport import Receipt, Verdict
+from migrate.outside import log
 
 _GO_AHEAD: Final = 354
 _CLOSING: Final = 421
@@ -132,7 +133,7 @@ class SmtpConnection:
         server = self._server
         assert server is not None
         if not server.takes(letter):
-            words = "the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)"
+            words = log("the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)")
             return Receipt("permanent", words, refusal=OURS_ALONE)
         try:
             if refused := self._introduce(server, letter):
@@ -156,7 +157,7 @@ class SmtpConnection:
         if mail.code in _WANTS_SIGN_IN:
             self._drop()
             raise MailServerError(
-                f"the mail server wants a sign-in first: {mail.code} {one_line(mail.text)}.",
+                f"the mail server wants a sign-in first: {mail.code} {log(mail.text)}.",
                 where=f"[mail.smtp] {self._settings.host}",
                 hint="Set username and password in [mail.smtp], then type `migrate check`.",
             )
@@ -194,7 +195,7 @@ class SmtpConnection:
             return _broken(str(error))
         except OSError as error:
             self._drop()
-            return Receipt("uncertain", one_line(f"the connection broke after the letter was handed over: {error}"))
+            return Receipt("uncertain", log(f"the connection broke after the letter was handed over: {error}"))
         self._used = True
         if not reply.refuses:
             return _receipt("sent", reply)
@@ -221,14 +222,14 @@ class _ClosedWhileIdleError(Exception):
 
 
 def _broken(why: str) -> Receipt:
-    return Receipt("temporary", one_line(f"the connection broke before the letter was handed over: {why}"), bad_connection=True)
+    return Receipt("temporary", log(f"the connection broke before the letter was handed over: {why}"), bad_connection=True)
 
 
 def _receipt(verdict: Verdict, reply: Reply) -> Receipt:
-    code, words = reply.code, one_line(reply.text)
+    code, words = reply.code, log(reply.text)
     enhanced = enhanced_status(code, reply.text.decode("utf-8", "replace"))
     bad_connection = verdict == "temporary" and code == _CLOSING
-    return Receipt(verdict, one_line(f"{code} {words}") if code > 0 else words, enhanced, bad_connection)
+    return Receipt(verdict, log(f"{code} {words}") if code > 0 else words, enhanced, bad_connection)
 
 
 def _dot_stuffed(message: bytes) -> bytes:
@@ -318,15 +319,15 @@ def _unreachable(error: Exception, settings: SmtpSettings) -> MailServerError:
         what = f"no encrypted connection could be made: {error.reason or error}."
         hint = "security = 'tls' goes with port 465 and security = 'starttls' with port 587."
     elif isinstance(error, smtplib.SMTPAuthenticationError):
-        what = f"the mail server does not accept the sign-in: {error.smtp_code} {one_line(error.smtp_error)}."
+        what = f"the mail server does not accept the sign-in: {error.smtp_code} {log(error.smtp_error)}."
         hint = "Look at username and password, then type `migrate check`."
     elif isinstance(error, smtplib.SMTPNotSupportedError):
-        what = f"the mail server cannot do what is asked: {one_line(str(error)).rstrip('.')}."
+        what = f"the mail server cannot do what is asked: {log(str(error)).rstrip('.')}."
         hint = "Look at port and security: a password is only ever sent over TLS, and letters are never sent in the clear instead."
     elif isinstance(error, smtplib.SMTPResponseException):
-        what = f"the mail server turned us away: {error.smtp_code} {one_line(error.smtp_error)}."
+        what = f"the mail server turned us away: {error.smtp_code} {log(error.smtp_error)}."
         hint = "What is left stays queued; `migrate send` tries again."
     else:
-        what = f"the mail server cannot be reached: {one_line(str(error)) or type(error).__name__}."
+        what = f"the mail server cannot be reached: {log(str(error)) or type(error).__name__}."
         hint = "Look at host and port, then type `migrate check`; what is left stays queued."
     return MailServerError(what, where=where, hint=hint)
