@@ -178,6 +178,8 @@ def log(text: bytes | str, longest: int = LONGEST_LOG) -> LogText:
 def workbook(text: str) -> str:
     """Text as the XML of a workbook holds it, before it is escaped as XML: without what XML cannot hold, and with an underscore that begins
     what looks like an escape (`_x0041_`) escaped itself (ECMA-376, ST_Xstring)."""
+    if type(text) is not str:  # the workbook asks of numbers, too
+        return text
     if "_x" in text:
         text = _ESCAPE.sub("_x005F_", text)
     return text if text.isprintable() else _NO_PAGE.sub("", text)
