@@ -205,8 +205,8 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
             where=str(folder),
             items=_first(said, more),
             hint=f"{_NOTHING} Rows may be deleted, and nothing else: put them back as they were. If a spreadsheet rewrote account ids as "
-            "numbers or dates, type `migrate dry-run` for a new file and open that one with every column as text; --out puts it into another "
-            "folder, since a plan that was reviewed is not written over.",
+            "numbers or dates, type `migrate dry-run` for a new file and open that one with every column as text; --out puts it into "
+            "another folder, since a plan that was reviewed is not written over.",
         )
     return kept
 

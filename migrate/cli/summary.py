@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from migrate.campaign import CampaignSettings
     from migrate.config import Config
 
-_WORDS: Final = 5
-"""So many unknown words are printed; if there are many more, the column is most likely another one."""
+_WORDS: Final = 20
+"""So many unknown words are printed a line each; if there are more, the column is most likely another one."""
+_SUCH_AS: Final = 3
 _ADDRESSES: Final = ("username", "email", "notification_emails", "manager_email")
 
 
@@ -39,10 +40,15 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
                 tell_compliant(console, *(_among(facts[of], config.policy.compliant) for of in ("standing", "not_certain")))
     tell_noticed(console, facts)
     words = _sorted(facts["unknown_words"])
-    for word, count in words[:_WORDS]:
+    for word, count in words if len(words) <= _WORDS else ():
         console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
-    if more := words[_WORDS:]:
-        console.need(f"… and {len(more):,} more unknown method words, the commonest on {more[0][1]:,} accounts: --json has them.", "yellow")
+    if len(words) > _WORDS:
+        such_as = ", ".join(f"{word!r} ({count:,})" for word, count in words[:_SUCH_AS])
+        console.need(
+            f"{len(words):,} method words are unknown, such as {such_as}; --json has them all. Say what they mean in [directory.methods], "
+            "if that column has methods.",
+            "yellow",
+        )
     if count := facts["defaults_not_registered"]:
         whose = "1 account has a default method that is" if count == 1 else f"{count:,} accounts have a default method that is"
         console.say(f"{whose} not registered: it is taken for none.", "yellow")

@@ -56,8 +56,8 @@ TABLES: dict[str, type[Settings]] = {
 """Table → model, in the order of the file. `[directory]` has the model of its `kind`."""
 
 _HARMLESS: Final = frozenset({
-    "kind", "profile", "rows", "transport", "security", "provider", "timezone", "language", "at_cutoff", "formats", "organization", "product",
-    "support_email", "support_phone", "settings_path", "from", "reply_to",
+    "kind", "profile", "rows", "transport", "security", "provider", "timezone", "language", "at_cutoff", "formats", "organization",
+    "product", "support_email", "support_phone", "settings_path", "from", "reply_to",
 })  # fmt: skip
 """Settings whose value may be printed wherever it came from, once it was found good: one of a few words, or what every letter says."""
 _NO_FILE_HINT = "Type `migrate init` for a commented file to start from, or name another with --config."

@@ -60,10 +60,10 @@ def _all_of(present: Sequence[str]) -> str:
     return f"It has {told_names(present)}."
 
 
-def told_names(present: Sequence[str]) -> str:
-    """The names of columns as a sentence has them. What does not look like a name is not repeated: the file may be no table, and hold a
-    password in its first line."""
-    names = [harmless(name) for name in present if _NAME.fullmatch(name)] if sum(map(bool, present)) > 1 else []
+def told_names(present: Sequence[str], *, is_table: bool = False) -> str:
+    """The names of columns as a sentence has them. What does not look like a name is not repeated, nor is one alone unless it is known that
+    it is a table's: what was read may be another file, with a password in its first line."""
+    names = [harmless(name) for name in present if _NAME.fullmatch(name)] if is_table or sum(map(bool, present)) > 1 else []
     others = len(present) - len(names)
     said = ", ".join(names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)
     if not others:
@@ -208,5 +208,6 @@ def misplaced(
             )
     if widest is None or sum(map(bool, names)) > 1:
         return error
-    hint = f"{error.hint or ''} If its header is {widest.place} ({told_names(widest.filled)}), write {widest.written} in [directory] first.".lstrip()
+    its_names = told_names(widest.filled)
+    hint = f"{error.hint or ''} If its header is {widest.place} ({its_names}), write {widest.written} in [directory] first.".lstrip()
     return DirectoryError(error.what, where=error.where, hint=hint)

@@ -52,7 +52,8 @@ class Explained:
     `destination` says whether the directory lets it register an accepted method.
 
     `rejected` is why its row was rejected in the last run, if it was: everything else is then as it was recorded before.
-    `letter` is the one whose reference was asked for; `besides` is what else the same text may mean. `next` is None if no reminder comes; `next_why` says why none does, or what may
+    `letter` is the one whose reference was asked for; `besides` is what else the same text may
+    mean. `next` is None if no reminder comes; `next_why` says why none does, or what may
     still be in its way.
     """
 
