@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from migrate import outside
 from migrate.accounts import ADDRESS_SEPARATOR
 from migrate.config.rehearsal import is_rehearsal
 from migrate.errors import ConfigError
@@ -15,6 +16,8 @@ from migrate.ledger import outbox, schema
 from migrate.ledger.references import ALPHABET, LENGTH, as_typed
 
 _LISTED: Final = 20
+_LONGEST: Final = 400
+"""Characters of a name that anybody has; a database refuses to look for very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
     if connection.execute(sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id == asked)).first():
         return Found(asked, None, _as_reference(connection, campaign_id, asked))
     asked = asked.strip()
+    if len(asked) > _LONGEST:
+        raise _nobody(asked)
     found = outbox.find(connection, asked)
     if found is not None and found["campaign_id"] == campaign_id:
         return Found(str(found["account_id"]), str(found["reference"]), _as_name(_matches(connection, campaign_id, asked), asked))
@@ -62,7 +67,12 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
             f"there is no letter {as_typed(asked)}, and no account of that name. A mail that carries this reference is not genuine.",
             hint="Compare it with the mail once more, character by character.",
         )
-    raise ConfigError(f"no account matches {asked!r}.", hint="Type an account id, a username, an address or the reference of a letter.")
+    raise _nobody(asked)
+
+
+def _nobody(asked: str) -> ConfigError:
+    shown = outside.cut(asked, _LONGEST)
+    return ConfigError(f"no account matches {shown!r}.", hint="Type an account id, a username, an address or the reference of a letter.")
 
 
 def _looks_like_one(asked: str) -> bool:
