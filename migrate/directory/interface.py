@@ -229,7 +229,7 @@ class Tally:
     def caveats(self) -> tuple[str, ...]:
         """What makes the answer weaker, a sentence each without its full stop."""
         return tuple(
-            f"{count:,} {'account has' if count == 1 else 'accounts have'} more in {name} than is kept: what is too long was cut (…)"
+            f"{count:,} {'row has' if count == 1 else 'rows have'} more in {name} than is kept: what is too long was cut (…)"
             for name, count in self.cut.items()
         )
 
