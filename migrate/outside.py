@@ -83,7 +83,7 @@ _UNFIT: Final = re.compile(pattern(CONTROLS, TURNING, NO_CHARACTERS, HALVES, UNS
 _HEAPED: Final = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _STACKED: Final = re.compile(f"({_HEAPED}{{4}}){_HEAPED}+")
 """Marks that are heaped on one character, over the lines above and below."""
-_LINK: Final = re.compile(r"(?i)[a-z0-9]://|\bwww\.(?=\w)")
+_LINK: Final = re.compile(r"(?i)//|\bwww\.(?=\w)|\w\.[a-z]{2,}[/:](?=\w)")
 _LINK_MARKS: Final = re.compile(r"[.:/]+")
 _NO_LETTER: Final = re.compile(pattern(CONTROLS, TURNING, NO_CHARACTERS, HALVES, MARKS))
 _ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")

@@ -123,8 +123,8 @@ PASSED_OVER = " \t\"'`\xa0\u3000\u200b\u200c\u200d\xad"
 
 
 def runs(cell: str) -> bool:
-    """Whether a spreadsheet may take a cell for a formula; an apostrophe first makes it text."""
-    return not cell.startswith("'") and cell.lstrip(PASSED_OVER).startswith(FORMULA)
+    """Whether a spreadsheet may take a cell for a formula; an apostrophe first, perhaps behind a quotation mark of the file, makes it text."""
+    return not cell.lstrip('"').startswith("'") and cell.lstrip(PASSED_OVER).startswith(FORMULA)
 
 
 @settings(deadline=None)  # the first example imports pandas
