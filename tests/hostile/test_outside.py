@@ -123,7 +123,7 @@ PASSED_OVER = " \t\"'`\xa0\u3000\u200b\u200c\u200d\xad"
 
 
 def runs(cell: str) -> bool:
-    """Whether a spreadsheet may take a cell for a formula; an apostrophe first, perhaps behind a quotation mark of the file, makes it text."""
+    """Whether a spreadsheet may take a cell for a formula; an apostrophe first, also behind a quotation mark, makes it text."""
     return not cell.lstrip('"').startswith("'") and cell.lstrip(PASSED_OVER).startswith(FORMULA)
 
 
