@@ -161,7 +161,7 @@ def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Compo
     if facts.mail != composer.digest:
         now_used = review.template_digests(composer.sources)
         names = sorted(name for name in facts.templates.keys() | now_used.keys() if facts.templates.get(name) != now_used.get(name))
-        raise GuardError(f"templates changed since the plan: {_listed(names, ', ')}. {_NOTHING}", where=where, hint=_ANEW)
+        raise GuardError(f"templates changed since the plan: {', '.join(_first(names, len(names)))}. {_NOTHING}", where=where, hint=_ANEW)
     if now >= facts.expires_at:
         raise GuardError(
             f"the plan expired on {facts.expires_at:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M} UTC ([safety] plan_hours = "
@@ -201,11 +201,12 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
         said = _differences(folder, strangers, kept)
         raise GuardError(
             f"{more} row{'s' if more > 1 else ''} of {PLAN} {'are' if more > 1 else 'is'} not as the dry run wrote "
-            f"{'them' if more > 1 else 'it'}:\n{_listed(said, chr(10), more)}\n{_NOTHING}",
+            f"{'them' if more > 1 else 'it'}:",
             where=str(folder),
-            hint="Rows may be deleted, and nothing else: put them back as they were. If a spreadsheet rewrote account ids as numbers or "
-            "dates, type `migrate dry-run` for a new file and open that one with every column as text; --out puts it into another folder, "
-            "since a plan that was reviewed is not written over.",
+            items=_first(said, more),
+            hint=f"{_NOTHING} Rows may be deleted, and nothing else: put them back as they were. If a spreadsheet rewrote account ids as "
+            "numbers or dates, type `migrate dry-run` for a new file and open that one with every column as text; --out puts it into "
+            "another folder, since a plan that was reviewed is not written over.",
         )
     return kept
 
@@ -217,7 +218,7 @@ def _differences(folder: Path, strangers: list[dict[Hashable, Any]], kept: np.nd
     near = _near(twin, {str(row["notice"]).strip() for row in strangers}, {str(row["account_id"]).strip() for row in strangers})
     lines = []
     for row in strangers:
-        who = f"  line {row[resaved.LINE]} ({_short(row['account_id'])})"
+        who = f"line {row[resaved.LINE]} ({_short(row['account_id'])})"
         same = near[(near["notice"] == str(row["notice"]).strip()) | (near["account_id"] == str(row["account_id"]).strip())]
         if row["twice"]:
             lines.append(f"{who} stands there twice")
@@ -242,7 +243,7 @@ def _near(twin: pa.Table, notices: set[str], ids: set[str]) -> pd.DataFrame:
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
-    return _listed([f"{name} {_was_and_is(before.get(name), now.get(name))}" for name in names], "; ")
+    return "; ".join(_first([f"{name} {_was_and_is(before.get(name), now.get(name))}" for name in names], len(names)))
 
 
 def _was_and_is(before: str | None, now: str | None) -> str:
@@ -251,9 +252,9 @@ def _was_and_is(before: str | None, now: str | None) -> str:
     return f"was {_clipped(before or 'not set')}, is {_clipped(now or 'not set')}"
 
 
-def _listed(said: list[str], between: str, total: int | None = None) -> str:
-    more = (len(said) if total is None else total) - min(len(said), _SHOWN)
-    return between.join([*said[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+def _first(said: list[str], total: int) -> list[str]:
+    more = total - min(len(said), _SHOWN)
+    return [*said[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _short(text: object) -> str:

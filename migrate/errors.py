@@ -6,21 +6,33 @@ paragraph. Anything that is not a `MigrateError` is a bug and ends in exit code 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from migrate import outside
+
 
 class MigrateError(Exception):
-    """An error with a paragraph a person can act on."""
+    """An error with a paragraph a person can act on. Each part of it is one line, whatever stands in the names that it quotes; `items`
+    are lines of their own, between what happened and the hint."""
 
     exit_code = 1
 
-    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, items: Sequence[str] = ()) -> None:
         super().__init__(what)
-        self.what = what
-        self.where = where
-        self.hint = hint
+        self.what = outside.one_line(what)
+        self.where = where and outside.one_line(where)
+        self.hint = hint and outside.one_line(hint)
+        self.items = tuple(outside.one_line(item) for item in items)
 
     def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The paragraph, and its items if it has any, a line each."""
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head} {self.hint}" if self.hint else head
+        if self.items:
+            return [head, *(f"  {item}" for item in self.items), *([self.hint] if self.hint else [])]
+        return [f"{head} {self.hint}" if self.hint else head]
 
 
 class ConfigError(MigrateError):

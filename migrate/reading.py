@@ -130,7 +130,7 @@ def _take(directory: Directory, language: str, folder: Path, image: Image | None
 
     snapshot = Snapshot.take(changed(), folder)
     odd = np.concatenate([np.zeros(0, "int64"), *unfit])
-    return Read(snapshot, rows, tally, translator, image, odd, directory.as_of(), directory.caveats())
+    return Read(snapshot, rows, tally, translator, image, odd, directory.as_of(), (*directory.caveats(), *tally.caveats()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from migrate import __version__, folders
+from migrate import __version__, folders, outside
 from migrate.accounts import ADDRESS_SEPARATOR
 from migrate.config import Config
 from migrate.config.commands import command, typed
@@ -31,7 +31,7 @@ from migrate.folders import NotOursError, Side
 from migrate.image import Whole
 from migrate.letters import COMPOSED_COLUMNS
 from migrate.report import cells, folder, lines, resaved, tables
-from migrate.report.cells import CellType
+from migrate.report.cells import Cells, CellType
 from migrate.snapshot import REJECTED_COLUMNS
 from migrate.words import CONFIRMATION
 
@@ -279,7 +279,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
     schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in TWIN_COLUMNS.items()])
     with side.create(side.path / TWIN) as twin, pq.ParquetWriter(twin, schema, compression="zstd") as writer:
 
-        def tables() -> Iterator[pa.Table]:
+        def tables() -> Iterator[Cells]:
             nonlocal reminders
             for letters in _twin_rows(made):
                 writer.write_table(pa.Table.from_pandas(letters, schema=schema, preserve_index=False))
@@ -309,7 +309,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
         rows=marks,
     )
     with side.create(side.path / FACTS) as file:
-        file.write(facts.model_dump_json(indent=1).encode() + b"\n")
+        file.write(outside.escaped_json(facts.model_dump_json(indent=1)).encode() + b"\n")
     return facts
 
 

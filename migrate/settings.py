@@ -6,23 +6,34 @@ tables together and turns a validation failure into a sentence that names the ke
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, field_validator
 
-from migrate import texts
+from migrate import outside
 
 
 def _one_line(value: str) -> str:
     if not value.strip():
         raise ValueError("has nothing in it")
-    if not texts.is_one_line(value):
+    if not outside.is_one_line(value):
         raise ValueError("has a line break or a control character in it; write it on one line")
     return value
 
 
+_OPTIONS: Final = re.compile(r"\?[\w.-]+=.*", re.DOTALL)
+
 OneLine = Annotated[str, AfterValidator(_one_line)]
 """Words that people read on one line, perhaps in a header."""
+
+
+def unambiguous(url: str) -> str:
+    """A database URL whose password ends where it seems to. Raises ValueError for one with an @ in it, which everybody else would take for
+    the end: what follows would be the name of the host, and be printed."""
+    if not url.startswith("sqlite") and _OPTIONS.sub("", url).count("@") > 1:
+        raise ValueError("has more than one @: write the one in the user or the password as %40")
+    return url
 
 
 class Settings(BaseModel):

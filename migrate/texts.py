@@ -6,7 +6,6 @@ another encoding is refused in the same words everywhere.
 
 from __future__ import annotations
 
-import unicodedata
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from pathlib import Path
 from typing import Final
@@ -21,17 +20,8 @@ _OTHERS: Final = (
 )
 
 
-_NO_LINE: Final = ("Cc", "Zl", "Zp", "Cs")
-"""Categories of characters that one line of text has none of: controls, separators of lines, halves of characters."""
-
-
 class NotTextError(ValueError):
     """Bytes are no UTF-8 text. The message is the end of a sentence and says nothing of the content."""
-
-
-def is_one_line(text: str) -> bool:
-    """Whether a text has neither a line break nor a control character in it, so that it can stand in a header."""
-    return text.isprintable() or not any(unicodedata.category(character) in _NO_LINE for character in text)
 
 
 def decoded(content: bytes) -> str:

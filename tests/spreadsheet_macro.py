@@ -6,7 +6,9 @@ Reads one JSON object a line from standard input and answers each with a line of
 * `open`, `filter` and `options`: the file, and the import filter of a text file with its options, as the dialog would set them;
 * `delete`: words of the first column whose rows go; `edit`: [word of the first column, number of the column, text as typed];
   `add`: rows of text, typed below the last one;
-* `save`: [file, filter, options], in turn.
+* `save`: [file, filter, options], in turn;
+* `read`: true for the answer to have, of each sheet by its name, the text and the kind of each cell (`sheets`): "text", "value",
+  "formula" or "".
 """
 
 import json
@@ -42,6 +44,27 @@ def filtered(name, options):
     return {"FilterName": name} | ({"FilterOptions": options} if options else {})
 
 
+def cells(sheet):
+    """The cells of a sheet, row by row: what each shows, and its kind."""
+    cursor = sheet.createCursor()
+    cursor.gotoEndOfUsedArea(False)
+    used = sheet.getCellRangeByPosition(0, 0, cursor.RangeAddress.EndColumn, cursor.RangeAddress.EndRow)
+    formulas = {
+        (row, column)
+        for area in used.queryContentCells(16).RangeAddresses
+        for row in range(area.StartRow, area.EndRow + 1)
+        for column in range(area.StartColumn, area.EndColumn + 1)
+    }
+    kinds = {str: "text", float: "value"}
+    return [
+        [
+            (str(cell), "formula" if (row, column) in formulas else kinds[type(cell)] if cell != "" else "")
+            for column, cell in enumerate(line)
+        ]
+        for row, line in enumerate(used.DataArray)
+    ]
+
+
 def reviewed(desktop, what):
     """Opens, changes and saves one file."""
     opening = filtered(what["filter"], what["options"]) if what.get("filter") else {}
@@ -59,11 +82,12 @@ def reviewed(desktop, what):
                 sheet.getCellByPosition(column, below).FormulaLocal = text
         for row in sorted((place[word] for word in what.get("delete", ())), reverse=True):
             sheet.Rows.removeByIndex(row, 1)
-        for path, name, options in what["save"]:
+        for path, name, options in what.get("save", ()):
             document.storeToURL(Path(path).as_uri(), properties(**filtered(name, options)))
+        sheets = {each: cells(document.Sheets.getByName(each)) for each in document.Sheets.ElementNames} if what.get("read") else {}
     finally:
         document.close(False)
-    return {"rows": last}
+    return {"rows": last, "sheets": sheets}
 
 
 def main():

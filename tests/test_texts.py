@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate import texts
+from migrate import outside, texts
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\ufeff"))
 
@@ -41,9 +41,9 @@ def test_lines_end_in_one_way_and_a_value_has_no_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r", "a\x85b", "a\u2028b", "a\u2029b", "a\0", "\x1b[0m", "a\ud800"])
 def test_a_line_break_or_a_control_character_is_found_in_a_line(text: str) -> None:
-    assert not texts.is_one_line(text)
+    assert not outside.is_one_line(text)
 
 
 @pytest.mark.parametrize("text", ["", "a b", "a\u00a0b", "\u200d", "日本語 😀", "e\u0301"])
 def test_words_of_any_script_are_one_line(text: str) -> None:
-    assert texts.is_one_line(text)
+    assert outside.is_one_line(text)

@@ -10,6 +10,7 @@ paragraph and exits with the error's code.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ import typer
 from typer._click.exceptions import ClickException
 from typer.core import TyperCommand, TyperGroup
 
-from migrate import __version__
+from migrate import __version__, outside
 from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
@@ -88,13 +89,12 @@ class Invocation:
 
     def config(self) -> Config:
         """The loaded configuration; raises ConfigError (exit 2). A rehearsal is announced, so that none is taken for the real thing."""
+        from migrate.cli.console import warn
         from migrate.config import load
 
         config = load(self.path)
         if to := config.safety.redirect_to:
-            print(
-                f"This is a rehearsal, as [safety] redirect_to says: every mail goes to {to}, and nobody counts as told.", file=sys.stderr
-            )
+            warn(f"This is a rehearsal, as [safety] redirect_to says: every mail goes to {to}, and nobody counts as told.")
         return config
 
 
@@ -109,7 +109,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"migrate {__version__}")
+        from migrate.cli.console import Console
+
+        Console().say(f"migrate {__version__}")
         raise typer.Exit
 
 
@@ -127,6 +129,7 @@ def _migrate(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (design §15); the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    outside.keep_back({})
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -136,19 +139,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ClickException as error:
-        error.show()
-        return error.exit_code
+        told = io.StringIO()
+        error.show(told)
+        return _failed(told.getvalue().splitlines(), error.exit_code, ())
     except MigrateError as error:
-        return _failed(f"Error: {error}", error.exit_code, arguments)
+        first, *others = error.lines()
+        return _failed([f"Error: {first}", *others], error.exit_code, arguments)
     except typer.Abort:
-        return _failed("Error: no answer was given.", 2, arguments)
+        return _failed(["Error: no answer was given."], 2, arguments)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         discard_output()
         return 0
     except Exception as error:  # noqa: BLE001 - the last net: a bug ends in exit code 1 and a sentence
-        return _failed(_bug(error), 1, arguments)
+        return _failed([_bug(error)], 1, arguments)
 
 
 @contextmanager
@@ -187,10 +192,11 @@ def discard_output() -> None:
     os.close(nowhere)
 
 
-def _failed(paragraph: str, code: int, arguments: Sequence[str]) -> int:
-    if "--debug" in arguments:
-        traceback.print_exc()
-    print(paragraph, file=sys.stderr)
+def _failed(lines: Sequence[str], code: int, arguments: Sequence[str]) -> int:
+    from migrate.cli.console import warn
+
+    for line in [*(traceback.format_exc().splitlines() if "--debug" in arguments else ()), *lines]:
+        warn(line)
     return code
 
 

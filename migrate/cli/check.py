@@ -65,7 +65,8 @@ def check(
     findings = []
     for finding in _findings(ctx.obj.config, lines, quick=first_rows):
         tell = console.say if finding.state == "ok" else console.need
-        tell(_laid_out(f"{finding.part:<13}  {finding.state:<7}  ", finding.said), _STYLES[finding.state])
+        for line in _laid_out(f"{finding.part:<13}  {finding.state:<7}  ", finding.said):
+            tell(line, _STYLES[finding.state])
         findings.append(finding)
     codes = {finding.exit_code for finding in findings} - {0}
     code = next((first for first in _FIRST if first in codes), max(codes, default=0))
@@ -76,13 +77,14 @@ def check(
     return code
 
 
-def _laid_out(before: str, said: str) -> str:
-    """One line, for whoever searches it; on a terminal that is too narrow for it, several under each other."""
+def _laid_out(before: str, said: str) -> Iterator[str]:
+    """One line, for whoever searches it; on a terminal that is too narrow for it, several under each other. An error's items are lines."""
     width = shutil.get_terminal_size().columns
-    if not on_terminal() or width < 2 * len(before):
-        return before + said
-    lines = textwrap.wrap(said, width - len(before) - 1, break_long_words=False, break_on_hyphens=False)
-    return before + f"\n{' ' * len(before)}".join(lines)
+    wraps = on_terminal() and width >= 2 * len(before)
+    for text in said.split("\n"):
+        for line in textwrap.wrap(text, width - len(before) - 1, break_long_words=False, break_on_hyphens=False) if wraps else [text]:
+            yield before + line
+            before = " " * len(before)
 
 
 def _findings(load: Callable[[], Config], lines: Sequence[Line], *, quick: bool) -> Iterator[Finding]:

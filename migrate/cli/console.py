@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +14,15 @@ from typing import Annotated, Any, Final, Literal, Protocol
 
 import typer
 
+from migrate import outside
+from migrate.errors import MigrateError
+from migrate.outside import JsonText, TerminalText
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what needs a person.")]
 Style = Literal["green", "yellow", "red"]
 
 _CODES: Final[dict[Style, int]] = {"green": 32, "yellow": 33, "red": 31}
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Step(Protocol):
@@ -32,7 +33,10 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Where a command speaks. With `json` only `result` is heard; with `quiet` only `result` and `need`."""
+    """Where a command speaks. With `json` only `result` is heard; with `quiet` only `result` and `need`.
+
+    Each text is one line, whatever stands in the names that it quotes: a line that somebody else wrote must not look like one of ours.
+    """
 
     json: bool = False
     quiet: bool = False
@@ -40,31 +44,36 @@ class Console:
     def say(self, text: str = "", style: Style | None = None) -> None:
         """A line for whoever looks."""
         if not (self.json or self.quiet):
-            _write(_coloured(_safe(text), style))
+            _write(_coloured(outside.terminal(text), style))
+
+    def page(self, text: str) -> None:
+        """A text of several lines, such as a letter."""
+        for line in text.splitlines():
+            self.say(line)
 
     def need(self, text: str, style: Style | None = None) -> None:
         """A line that needs a person: also printed with --quiet."""
         if not self.json:
-            _write(_coloured(_safe(text), style))
+            _write(_coloured(outside.terminal(text), style))
 
     def result(self, facts: Mapping[str, Any]) -> None:
         """The facts of the command: the one JSON object of `--json`, nothing otherwise."""
         if self.json:
-            _write(json.dumps(facts, ensure_ascii=False, indent=2, default=_jsonable))
+            _write(outside.json_text(outside.kept_back(facts), default=_jsonable))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
         """Rows under their columns: ruled on a terminal, aligned by spaces elsewhere. Numbers stand to the right."""
         if self.json or self.quiet:
             return
-        columns, title = [_safe(column) for column in columns], title and _safe(title)
-        cells = [["" if cell is None else _safe(str(cell)) for cell in row] for row in rows]
+        heads, named = [outside.terminal(column) for column in columns], outside.terminal(title or "")
+        cells = [[outside.terminal("" if cell is None else str(cell)) for cell in row] for row in rows]
         right = [bool(rows) and all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))]
         if on_terminal():
-            _ruled(columns, cells, right, title)
+            _ruled(heads, cells, right, named)
             return
-        if title:
-            _write(title)
-        for line in _aligned([columns, *cells], right):
+        if named:
+            _write(named)
+        for line in _aligned([heads, *cells], right):
             _write(line)
 
     @contextmanager
@@ -83,7 +92,15 @@ class Console:
 
 def warn(text: str) -> None:
     """A line on the error stream, for what no result depends on."""
-    print(_safe(text), file=sys.stderr)
+    print(outside.terminal(text), file=sys.stderr)
+
+
+def complain(error: MigrateError | str) -> None:
+    """An error on the error stream."""
+    first, *others = error.lines() if isinstance(error, MigrateError) else error.split("\n")
+    warn(f"Error: {first}")
+    for line in others:
+        warn(line)
 
 
 def on_terminal() -> bool:
@@ -95,8 +112,8 @@ def _unseen(_done: int, _total: int | None = None, _what: str | None = None) -> 
     """A step nobody watches."""
 
 
-def _coloured(text: str, style: Style | None) -> str:
-    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and on_terminal() and _in_colour() else text
+def _coloured(text: TerminalText, style: Style | None) -> TerminalText:
+    return TerminalText(f"\x1b[{_CODES[style]}m{text}\x1b[0m") if style and on_terminal() and _in_colour() else text
 
 
 def _in_colour() -> bool:
@@ -109,7 +126,7 @@ def masked(address: str) -> str:
     return f"{local[:1]}***{at}{domain}" if at else "***"
 
 
-def _write(text: str) -> None:
+def _write(text: TerminalText | JsonText) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -117,11 +134,6 @@ def _write(text: str) -> None:
         from migrate.cli import discard_output
 
         discard_output()
-
-
-def _safe(text: str) -> str:
-    """Text from a directory may hold a terminal's control sequences; none of them reaches the terminal."""
-    return _CONTROLS.sub("\ufffd", text)
 
 
 def _jsonable(value: object) -> object:
@@ -134,11 +146,11 @@ def _jsonable(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
-def _aligned(lines: list[list[str]], right: list[bool]) -> Iterator[str]:
+def _aligned(lines: list[list[TerminalText]], right: list[bool]) -> Iterator[TerminalText]:
     widths = [max(_width(line[i]) for line in lines) for i in range(len(right))]
     for line in lines:
         cells = [_padded(cell, width, to_right) for cell, width, to_right in zip(line, widths, right, strict=True)]
-        yield "  ".join(cells).rstrip()
+        yield TerminalText("  ".join(cells).rstrip())
 
 
 def _padded(cell: str, width: int, to_right: bool) -> str:
@@ -150,7 +162,7 @@ def _width(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _ruled(columns: Sequence[str], cells: list[list[str]], right: list[bool], title: str | None) -> None:
+def _ruled(columns: Sequence[TerminalText], cells: list[list[TerminalText]], right: list[bool], title: TerminalText) -> None:
     import rich.box
     import rich.console
     import rich.table

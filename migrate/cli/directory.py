@@ -27,6 +27,8 @@ _FEW: Final = 0.05
 """A report's refresh: the instants are so few of the accounts that have one, or half of them are the same three."""
 _DISTINCT: Final = 100_000
 """So many different instants are not few, whatever the number of accounts."""
+_WORDS: Final = 20
+"""So many unknown words are named."""
 _LATELY: Final = timedelta(hours=1)
 _TOGETHER: Final = timedelta(hours=48)
 
@@ -121,7 +123,7 @@ def _first_rows(config: Config) -> Found:
         "advice": verdict.advice(config.directory, tally.lost_lists),
         "unknown_words": tally.unknown_words,
         "unreadable_instants": tally.unreadable_instants,
-        "caveats": [],
+        "caveats": list(tally.caveats()),
     }
     said = f"{directory.describe()}: the first {tally.rows:,} rows were read, and {tally.rejected:,} of them are no accounts"
     stops = [str(GuardError("not one of these rows is an account.", where="[directory]"))] if tally.rejected == tally.rows else []
@@ -136,7 +138,8 @@ def _noticed(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from facts["advice"]
     if unknown := facts["unknown_words"]:
         ordered = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
-        words = ", ".join(f"{word!r} ({count:,})" for word, count in ordered)
+        words = ", ".join(f"{word!r} ({count:,})" for word, count in ordered[:_WORDS])
+        words += f" and {len(ordered) - _WORDS:,} more" if len(ordered) > _WORDS else ""
         yield f"method words nobody knows: {words}. Say what they mean under [directory.methods]; until then they count as 'other'."
     for column, count in facts["unreadable_instants"].items():
         yield f"{count:,} instants in {column} cannot be read and count as missing."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from migrate import memory
-from migrate.cli.console import Console, Json, Quiet
+from migrate.cli.console import Console, Json, Quiet, complain
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import GuardError
 
@@ -64,7 +63,7 @@ def dry_run(
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")
         console.say(command(config, f"run --plan {typed(folder)}").strip("`"))
     for guard in facts["stopped"]:
-        print(f"Error: {guard}", file=sys.stderr)
+        complain(guard)
     return GuardError.exit_code if facts["stopped"] else 0
 
 

@@ -31,6 +31,8 @@ def explain(
     with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
         found = look(connection, config, " ".join(account), now)
     console.result(found.facts())
+    if found.besides:
+        console.say(found.besides, "yellow")
     if found.letter:
         _letter(console, found.letter, found.account["tenure"], config.campaign)
     _who(console, found, config.campaign)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from migrate.cli.guesses import Export, Key, look_at, shared_values
+from migrate.directory.columns import told_names
 from migrate.directory.profiles import PROFILES, profile
 from migrate.errors import ConfigError
 
@@ -130,7 +131,7 @@ def _said(exports: Sequence[Export], key: Key | None) -> Iterator[str]:
             yield f"{export.path} is no export that is known; its columns were guessed. Look at the lines marked EDIT."
             if left := [name for name in export.unread if key is None or name not in (key.first, key.second)]:
                 ask = "" if export.has("enabled") or export is not exports[0] else _WHO_SIGNS_IN
-                yield f"  Not read: {', '.join(left)}.{ask}"
+                yield f"  Not read: {told_names(left, is_table=bool(export.columns))}.{ask}"
             continue
         yield f"{export.path} is: {export.known.what}."
         yield from (f"  It tells: {sentence}" for sentence in export.known.tells)

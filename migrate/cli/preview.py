@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migrate import folders
-from migrate.cli.console import Console
+from migrate.cli.console import Console, warn
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def preview(
     if in_browser:
         _open(console, letter)
     elif html:
-        console.say(letter.html)
+        console.page(letter.html)
     elif headers:
-        console.say(letter.message.partition(b"\r\n\r\n")[0].decode().replace("\r\n", "\n"))
+        console.page(letter.message.partition(b"\r\n\r\n")[0].decode())
     else:
-        console.say(f"To: {letter.to}\nSubject: {letter.subject}\n\n{letter.text}")
+        console.page(f"To: {letter.to}\nSubject: {letter.subject}\n\n{letter.text}")
     if language and not language.lower().startswith(letter.language.partition("-")[0]):
-        typer.echo(f"There are no texts for {language!r}: this is {letter.language!r}, with the dates of that region.", err=True)
+        warn(f"There are no texts for {language!r}: this is {letter.language!r}, with the dates of that region.")
 
 
 def _sample(config: Config, kind: str, change: str | None) -> Sample:

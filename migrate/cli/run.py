@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from migrate import memory
-from migrate.cli.console import Console, Json, Quiet, warn
+from migrate.cli.console import Console, Json, Quiet, complain, warn
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
 
@@ -98,7 +97,7 @@ def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
     )
     console.need(told)
     for error in stopped.more:
-        print(f"Error: {error}", file=sys.stderr)
+        complain(error)
 
 
 def _tell(console: Console, result: Result, config: Any) -> None:
@@ -135,4 +134,4 @@ def _tell(console: Console, result: Result, config: Any) -> None:
         )
     tell_unreachable(console, result.facts["unreachable"], config)
     for error in result.stopped:
-        print(f"Error: {error}", file=sys.stderr)
+        complain(error)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrate.cli.console import Console, Json, Quiet, warn
+from migrate.cli.console import Console, Json, Quiet, complain, warn
 from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def send(
     told = facts | {"waiting": waiting.facts() | ({"until": None} if delivered.stale else {})}
     tell_waiting(console, told, config, moment or datetime.now(UTC), goes_on=not delivered.stopped and not delivered.stale)
     if delivered.stopped:
-        print(f"Error: {delivered.stopped}", file=sys.stderr)
+        complain(delivered.stopped)
     return code
 
 

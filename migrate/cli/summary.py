@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,9 @@ from migrate.config.commands import command
 if TYPE_CHECKING:
     from migrate.config import Config
 
+_WORDS: Final = 20
+"""So many unknown words are printed a line each; if there are more, the column is most likely another one."""
+_SUCH_AS: Final = 3
 _ADDRESSES: Final = ("username", "email", "notification_emails", "manager_email")
 
 
@@ -36,8 +39,7 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
             if subject == "standing":
                 tell_compliant(console, *(_among(facts[of], config.policy.compliant) for of in ("standing", "not_certain")))
     tell_noticed(console, facts)
-    for word, count in _sorted(facts["unknown_words"]):
-        console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
+    _tell_unknown(console, _sorted(facts["unknown_words"]))
     if count := facts["defaults_not_registered"]:
         whose = "1 account has a default method that is" if count == 1 else f"{count:,} accounts have a default method that is"
         console.say(f"{whose} not registered: it is taken for none.", "yellow")
@@ -46,6 +48,23 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
     if stale := too_old(datetime.fromisoformat(facts["directory_as_of"]), now, config):
         console.need(f"{stale}: reminders wait until a fresh one is read. Confirmations go out.", "yellow")
     console.say()
+
+
+def _tell_unknown(console: Console, words: Sequence[tuple[str, int]]) -> None:
+    """Prints a line for each unknown word and how many accounts have it, or one line if they are many."""
+    if len(words) <= _WORDS:
+        for word, count in words:
+            console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
+        return
+    from migrate.directory.translate import OTHER_SPELLINGS
+
+    spelt = [each for each in words if each[0] != OTHER_SPELLINGS]
+    such_as = ", ".join(f"{word!r} ({count:,})" for word, count in spelt[:_SUCH_AS])
+    console.need(
+        f"{'' if len(spelt) == len(words) else 'More than '}{len(spelt):,} method words are unknown, such as {such_as}; --json has them. "
+        "Say what they mean in [directory.methods], if that column is one of methods.",
+        "yellow",
+    )
 
 
 def tell_noticed(console: Console, facts: Mapping[str, Any]) -> None:

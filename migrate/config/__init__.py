@@ -5,7 +5,8 @@ anchored, and whatever does not fit becomes one `ConfigError` that names the key
 
 Two rules hold for every table:
 
-* Any string may be `{ env = "NAME" }` or `{ file = "path" }`. A value that came that way is never repeated in an error.
+* Any string may be `{ env = "NAME" }` or `{ file = "path" }`. A value that came that way is not printed, in an error or elsewhere, but for
+  those of settings that are known to be harmless.
 * Relative paths (every setting of type `Path` or called `path`, and the file of a SQLite `url`) are relative to the folder of the
   configuration file, so that cron may start the job from anywhere.
 """
@@ -16,11 +17,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from migrate import texts
+from migrate import outside, texts
 from migrate.campaign import CampaignSettings
 from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
@@ -54,6 +55,11 @@ TABLES: dict[str, type[Settings]] = {
 }
 """Table → model, in the order of the file. `[directory]` has the model of its `kind`."""
 
+_HARMLESS: Final = frozenset({
+    "kind", "profile", "rows", "transport", "security", "provider", "timezone", "language", "at_cutoff", "formats", "organization",
+    "product", "support_email", "support_phone", "settings_path", "from", "reply_to",
+})  # fmt: skip
+"""Settings whose value may be printed wherever it came from, once it was found good: one of a few words, or what every letter says."""
 _NO_FILE_HINT = "Type `migrate init` for a commented file to start from, or name another with --config."
 
 
@@ -91,6 +97,7 @@ def load(path: Path) -> Config:
     base = path.absolute().parent
     references = References()
     raw = references.resolve(_parsed(path), base)
+    outside.keep_back(references.shown_instead(()))
     references.spare([at for at in references.broken if _idle(at, raw)])
     found = [misfit(at, what) for at, what in references.broken.items()]
     found += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
@@ -107,6 +114,7 @@ def load(path: Path) -> Config:
     whole = {name: anchored(table, base) for name, table in tables.items()}
     if tables["safety"].redirect_to:
         whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
+    outside.keep_back(references.shown_instead(_HARMLESS))
     return Config(path=path, digest=digest(tables), settings=effective(tables), **whole)
 
 
@@ -152,7 +160,8 @@ def _models(raw: dict[str, Any], references: References, found: list[Complaint])
         models["directory"] = table_model(directory) if isinstance(kind, str) else _KindSettings
     except ConfigError as error:
         at: Key = ("directory", "join", "kind") if error.where == "[directory.join] kind" else ("directory", "kind")
-        found.append(misfit(at, error.what.rstrip(".")))
+        shown = references.hidden.get(at, repr(kind))
+        found.append(misfit(at, error.what.rstrip(".").replace(repr(kind), shown)))
         del models["directory"]
     return models
 

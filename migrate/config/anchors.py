@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 Model = TypeVar("Model", bound=BaseModel)
 
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///(?!/|:memory:|file:)([^?]+)(\?.*)?", re.DOTALL)
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+_URL_PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
 
 
 def anchored(settings: Model, base: Path) -> Model:

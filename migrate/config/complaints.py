@@ -81,8 +81,7 @@ def paragraph(path: str, found: list[Complaint]) -> ConfigError:
     if len(told) == 1:
         end = "" if told[0].what.endswith("?") else "."
         return ConfigError(f"{told[0].what}{end}", where=f"{path}, {told[0].where}")
-    lines = "\n".join(f"  {complaint}" for complaint in told)
-    return ConfigError(f"{len(told)} settings cannot be used as they stand.\n{lines}", where=path)
+    return ConfigError(f"{len(told)} settings cannot be used as they stand.", where=path, items=[str(complaint) for complaint in told])
 
 
 def where(at: Key) -> str:

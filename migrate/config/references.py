@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ class References:
 
     hidden: dict[Key, str] = field(default_factory=dict)
     broken: dict[Key, str] = field(default_factory=dict)
-    values: set[str] = field(default_factory=set)
+    values: dict[Key, str] = field(default_factory=dict)
 
     def resolve(self, value: Any, base: Path, at: Key = ()) -> Any:
         """The same tables with every reference replaced by its text; a file is read relative to `base`.
@@ -64,7 +64,7 @@ class References:
                 self.broken[at] = f"needs {place}, which is empty; {'set it to the value' if from_env else 'write the value into it'}"
         if at in self.broken:
             return _NOTHING
-        self.values.add(text)
+        self.values[at] = text
         return text
 
     def spare(self, idle: Iterable[Key]) -> None:
@@ -72,6 +72,11 @@ class References:
         for at in [at for at in idle if at in self.broken]:
             del self.broken[at]
 
+    def shown_instead(self, harmless: Collection[str]) -> dict[str, str]:
+        """Each value that came from elsewhere, but for those of some settings → where it came from, which may be printed instead."""
+        named = {at: [part for part in at if isinstance(part, str)][-1] for at in self.values}
+        return {text: self.hidden[at] for at, text in self.values.items() if named[at] not in harmless}
+
     def secrets(self) -> Iterator[str]:
         """The texts that must not appear in an error, longest first."""
-        return iter(sorted((v for v in self.values if v), key=len, reverse=True))
+        return iter(sorted(set(self.values.values()), key=len, reverse=True))

@@ -83,7 +83,7 @@ def add(decider: Decider, kind: Kind, asked: str, until: str, owner: str, reason
 
     Raises ConfigError if nobody or several match, `until` is no day (ISO) or is over, or owner or reason say nothing.
     """
-    account_id, _ = find(decider.connection, decider.campaign_id, asked)
+    account_id = find(decider.connection, decider.campaign_id, asked).account_id
     wanted = Grant(account_id, _day(decider, until), words(owner, "--owner"), words(reason, "--reason"), decider.now, decider.by)
     standing = exceptions.granted(decider.connection, kind, decider.campaign_id, [account_id])
     done = _grant(decider, kind, [wanted])
@@ -116,7 +116,7 @@ def import_all(decider: Decider, kind: Kind, path: Path) -> Imported:
 
 def remove(decider: Decider, kind: Kind, asked: str, reason: str) -> Removed:
     """Takes back what was granted to an account; the rows stay in the ledger. Raises ConfigError if there is nothing to take back."""
-    account_id, _ = find(decider.connection, decider.campaign_id, asked)
+    account_id = find(decider.connection, decider.campaign_id, asked).account_id
     said = words(reason, "--reason")
     removed = exceptions.remove(decider.connection, kind, decider.campaign_id, account_id, decider.now, by=decider.by, reason=said)
     if not removed:

@@ -18,6 +18,7 @@ from migrate.mail.facts import Facts
 from migrate.mail.letters import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Connection, Receipt
+from migrate.outside import log
 
 TRIES: Final = 8
 """How often a letter is tried, over all runs, before it has failed."""
@@ -28,6 +29,7 @@ ASIDE: Final = timedelta(minutes=90)
 LONGEST_ASIDE: Final = timedelta(hours=6)
 UNRENDERABLE: Final = "unrenderable"
 GIVEN_UP: Final = "tries_used_up"
+_LONGEST_REASON: Final = 1_000
 
 
 class Attempt(NamedTuple):
@@ -62,7 +64,7 @@ def attempt(
 
 def unrenderable(claimed: ClaimedLetter, error: UnrenderableError, composer: Composer, now: datetime) -> Settlement:
     """What is to be settled about a letter that cannot be composed: an operator may mend the template."""
-    return _again(claimed, Receipt("temporary", str(error)), None, composer, now, reason=UNRENDERABLE)
+    return _again(claimed, Receipt("temporary", log(str(error), _LONGEST_REASON)), None, composer, now, reason=UNRENDERABLE)
 
 
 def quickly(stop: Stop) -> Retrying:

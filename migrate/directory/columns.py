@@ -23,6 +23,8 @@ OPENING: Final = 50
 
 _LOOSE = re.compile(r"[\s_-]+")
 _SHOWN = 12
+_NAME = re.compile(r"[^\W\d_][\w .,()/#&'’%°*+<>?-]{0,63}|[\w.]{1,40}")
+"""What a column may be called, unlike a line of another file: no key with its value, no fields with colons between them."""
 
 RESORT: Final = f"{BESIDE}resort."
 """A raw column `beside.resort.<ours>` says that our column is only what the profile has for want of anything better."""
@@ -55,8 +57,19 @@ def _has(wanted: str, present: Sequence[str]) -> str:
 
 
 def _all_of(present: Sequence[str]) -> str:
-    more = ", …" if len(present) > _SHOWN else ""
-    return f"It has {', '.join(map(harmless, present[:_SHOWN]))}{more}."
+    return f"It has {told_names(present)}."
+
+
+def told_names(present: Sequence[str], *, is_table: bool = False) -> str:
+    """The names of columns as a sentence has them. What does not look like a name is not repeated, nor is one alone unless it is known that
+    it is a table's: what was read may be another file, with a password in its first line."""
+    names = [harmless(name) for name in present if _NAME.fullmatch(name)] if is_table or sum(map(bool, present)) > 1 else []
+    others = len(present) - len(names)
+    said = ", ".join(names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)
+    if not others:
+        return said
+    nameless = f"{others} {'column' if others == 1 else 'columns'} without a name that could be told"
+    return f"{said} and {nameless}" if names else nameless
 
 
 def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) -> dict[str, int]:
@@ -184,7 +197,7 @@ def misplaced(
         except DirectoryError:
             filled = candidate.filled
             # Records have addresses, and the same word in two fields; headers have neither.
-            likely = len(filled) > 2 and len(set(filled)) == len(filled) and not any("@" in name for name in filled)
+            likely = len(filled) > 2 and len(set(filled)) == len(filled) and all(map(_NAME.fullmatch, filled))
             if likely and len(filled) > len(widest.filled if widest else []):
                 widest = candidate
         else:
@@ -195,6 +208,6 @@ def misplaced(
             )
     if widest is None or sum(map(bool, names)) > 1:
         return error
-    listed = ", ".join(map(harmless, widest.filled[:_SHOWN])) + ", …" * (len(widest.filled) > _SHOWN)
-    hint = f"{error.hint or ''} If its header is {widest.place} ({listed}), write {widest.written} in [directory] first.".lstrip()
+    its_names = told_names(widest.filled)
+    hint = f"{error.hint or ''} If its header is {widest.place} ({its_names}), write {widest.written} in [directory] first.".lstrip()
     return DirectoryError(error.what, where=error.where, hint=hint)

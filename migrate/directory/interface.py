@@ -216,7 +216,7 @@ class Tally:
 
     `rows` were read, `rejected` of them are no accounts. `unknown_words` are method words nobody knows, as the source spells
     them, each counted once a row. `unreadable_instants` counts, by column, the instants that became null; `lost_lists` the lists that the
-    export lost.
+    export lost; `cut` the values and lists that were too long to be kept whole.
     """
 
     rows: int = 0
@@ -224,6 +224,14 @@ class Tally:
     unknown_words: Counter[str] = field(default_factory=Counter)
     unreadable_instants: Counter[str] = field(default_factory=Counter)
     lost_lists: Counter[str] = field(default_factory=Counter)
+    cut: Counter[str] = field(default_factory=Counter)
+
+    def caveats(self) -> tuple[str, ...]:
+        """What makes the answer weaker, a sentence each without its full stop."""
+        return tuple(
+            f"{count:,} {'row has' if count == 1 else 'rows have'} more in {name} than is kept: what is too long was cut (…)"
+            for name, count in self.cut.items()
+        )
 
 
 def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.DataFrame]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from migrate.ahead import ahead, begun
 from migrate.directory import arrow
 from migrate.directory.columns import locate
 from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.errors import ConfigError, DirectoryError
+from migrate.settings import unambiguous
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,12 @@ class SqlSettings(DirectorySettings):
     table: str | None = Field(None, min_length=1)
     query: str | None = Field(None, min_length=1)
     key: str | None = Field(None, min_length=1)
+
+    @field_validator("url")
+    @classmethod
+    def _unambiguous(cls, url: SecretStr) -> SecretStr:
+        unambiguous(url.get_secret_value())
+        return url
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -62,7 +62,7 @@ _GIVEN: Final[tuple[tuple[dict[str, str], dict[str, Any]], ...]] = (
     ({"account_id": "two\nlines", "email": "x@example.com", "methods": "sms"},
      {"account_id": None, "rejection": "account_id holds a control character"}),
     ({"account_id": "Zoë", "email": "zoë@example.com", "display_name": "Zoë " + "é" * 300, "methods": "totp"},
-     {"email": "zoë@example.com", "display_name": ("Zoë " + "é" * 300)[:200], "given_name": ("Zoë " + "é" * 300)[:200],
+     {"email": "zoë@example.com", "display_name": "Zoë " + "é" * 195 + "…", "given_name": "Zoë " + "é" * 195 + "…",
       "methods": ("totp",)}),
 )  # fmt: skip
 """What a source says, and what must become of it (beyond the defaults)."""
@@ -75,6 +75,7 @@ SAMPLE_TALLY: Final = Tally(
     rejected=5,
     unknown_words=Counter({"Retina Scan": 1, "telepathy": 1}),
     unreadable_instants=Counter({"methods_changed_at": 1}),
+    cut=Counter({"display_name": 1}),
 )
 
 

@@ -14,10 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate import outside
 from migrate.directory import values
 from migrate.directory.lists import LIST_SEPARATOR
 
-CONTROL: Final = r"[\p{Cc}\x{061C}\x{200E}\x{200F}\x{2028}-\x{202E}\x{2066}-\x{2069}]"
+CONTROL: Final = outside.re2(outside.BREAKS, outside.CONTROLS, outside.TURNING)
 """`values.CONTROL` as RE2, which Arrow uses, writes it."""
 
 
@@ -113,12 +114,18 @@ def cleaned(text: pd.Series, instead: str = "") -> pd.Series:
     return _back(pc.replace_substring_regex(arrow, CONTROL, instead), text)
 
 
-def cut(text: pd.Series, length: int) -> pd.Series:
-    """At most `length` characters of each."""
-    arrow = pa.array(text)
-    if (pc.max(pc.utf8_length(arrow)).as_py() or 0) <= length:
-        return text
-    return _back(pc.utf8_slice_codeunits(arrow, 0, length), text)
+def longer(text: pd.Series, length: int) -> np.ndarray:
+    """True where a text has more characters than `length`."""
+    found = pc.greater(pc.utf8_length(pa.array(text)), length)
+    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
+
+
+def cut(text: pd.Series, length: int) -> tuple[pd.Series, np.ndarray]:
+    """At most `length` characters of each, the last of them `…` where there were more; and where that is."""
+    rows = longer(text, length)
+    if not rows.any():
+        return text, rows
+    return text.mask(rows, text[rows].map(lambda each: outside.cut(each, length)).astype("str")), rows
 
 
 def masked(numbers: pd.Series) -> pd.Series:

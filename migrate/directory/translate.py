@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from migrate.accounts import METHODS, conform, methods_of, words_of
+from migrate import outside
+from migrate.accounts import ADDRESS_SEPARATOR, METHODS, conform, methods_of, words_of
 from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
@@ -29,6 +28,7 @@ from migrate.directory.text import (
     identifiers,
     list_text,
     lists,
+    longer,
     mapped,
     masked,
     taken,
@@ -37,7 +37,12 @@ from migrate.directory.text import (
 from migrate.directory.words import Reading
 
 ID_LENGTH: Final = 255
+USERNAME_LENGTH: Final = 255
 NAME_LENGTH: Final = 200
+ADDRESS_LENGTH: Final = 320
+"""More than any address has that can be mailed, so that one that is cut stays one that cannot."""
+ITEMS: Final = 500
+"""How many groups or addresses of an account are kept: with their lengths a bound for everything an account has."""
 SPELLINGS: Final = 1_000
 """How many unknown words are counted apart; a methods column that is really something else would otherwise fill the memory."""
 WORD_LENGTH: Final = 1_000
@@ -88,9 +93,9 @@ class Translator:
         last_used_method = self._one_method(raw, "last_used_method", unknown)
         found = {
             "account_id": account_id,
-            "username": self._label(raw, "username").fillna(account_id),
+            "username": self._cut("username", self._label(raw, "username"), USERNAME_LENGTH).fillna(account_id),
             "email": self._address(raw, "email"),
-            "notification_emails": self._list(raw, "notification_emails", values.addresses),
+            "notification_emails": self._list(raw, "notification_emails", values.addresses, ADDRESS_LENGTH),
             "display_name": display_name,
             "given_name": self._name(raw, "given_name").fillna(display_name),
             "locale": mapped(self._text(raw, "locale"), values.language_tag).fillna(self._language),
@@ -106,7 +111,7 @@ class Translator:
             "last_used_at": self._instant(raw, "last_used_at"),
             "may_enrol": self._may_enrol(raw, unknown),
             "in_policy": self._perhaps(raw, "in_policy", rejections),
-            "groups": self._list(raw, "groups", values.names),
+            "groups": self._list(raw, "groups", values.names, NAME_LENGTH),
             "methods_changed_at": self._instant(raw, "methods_changed_at"),
             "last_sign_in_at": self._instant(raw, "last_sign_in_at"),
             "phone": masked(self._text(raw, "phone")),
@@ -139,15 +144,31 @@ class Translator:
         return trimmed(cleaned(as_text(self._raw(raw, name))))
 
     def _name(self, raw: pd.DataFrame, name: str) -> pd.Series:
-        return cut(self._label(raw, name), NAME_LENGTH)
+        return self._cut(name, self._label(raw, name), NAME_LENGTH)
 
     def _address(self, raw: pd.DataFrame, name: str) -> pd.Series:
         # A line break inside an address must not vanish: what is left might be somebody else's address.
-        return cleaned(self._text(raw, name), "\ufffd")
+        return self._cut(name, cleaned(self._text(raw, name), "\ufffd"), ADDRESS_LENGTH)
 
-    def _list(self, raw: pd.DataFrame, name: str, each: Callable[[str], str]) -> pd.Series:
+    def _cut(self, name: str, text: pd.Series, length: int) -> pd.Series:
+        """At most so many characters: one account's value must not be in the way of all others'."""
+        found, rows = cut(text, length)
+        self._shortened(name, rows)
+        return found
+
+    def _shortened(self, name: str, rows: np.ndarray) -> None:
+        if rows.any():
+            self._tally.cut[name] += int(rows.sum())
+            self.odd |= rows
+
+    def _list(self, raw: pd.DataFrame, name: str, each: Callable[[str], str], length: int) -> pd.Series:
         found, lost = lists(trimmed(list_text(self._raw(raw, name))), each)
         self._lost(name, lost)
+        # Whatever is shorter than one item may be has neither a long item nor too many.
+        if (doubtful := longer(found, min(length, ITEMS))).any():
+            kept = found[doubtful].map(lambda text: _bounded(text, length)).astype("str")
+            self._shortened(name, doubtful & (found.mask(doubtful, kept) != found).to_numpy(bool))
+            found = found.mask(doubtful, kept)
         return found
 
     def _lost(self, name: str, rows: np.ndarray) -> None:
@@ -159,7 +180,7 @@ class Translator:
         text = identifiers(raw["account_id"])
         missing = trimmed(text).isna().to_numpy()
         control = holds_control(text) & ~missing
-        long = pc.fill_null(pc.greater(pc.utf8_length(pa.array(text)), ID_LENGTH), False).to_numpy(zero_copy_only=False) & ~missing
+        long = longer(text, ID_LENGTH) & ~missing
         rejections.add_where(missing, "no account_id")
         rejections.add_where(control, "account_id holds a control character")
         rejections.add_where(long, f"account_id is longer than {ID_LENGTH} characters")
@@ -256,6 +277,11 @@ class Translator:
             spelt = values.harmless(str(word), WORD_LENGTH)
             known = spelt in self._tally.unknown_words or len(self._tally.unknown_words) < SPELLINGS
             self._tally.unknown_words[spelt if known else OTHER_SPELLINGS] += int(rows)
+
+
+def _bounded(text: str, length: int) -> str:
+    """A list, an item a line, with no more than `ITEMS` items, of no more than `length` characters each."""
+    return ADDRESS_SEPARATOR.join(outside.cut(item, length) for item in text.split(ADDRESS_SEPARATOR)[:ITEMS])
 
 
 class _Unknown:

@@ -13,12 +13,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
+from migrate import outside
 from migrate.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
 from migrate.directory import lists
 
-CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+CONTROL: Final = re.compile(outside.pattern(outside.BREAKS, outside.CONTROLS, outside.TURNING))
 """Characters that end a line, drive a terminal or turn the direction of writing: C0 and C1 controls, line and paragraph separators,
-and the bidirectional controls. The same set as `text.CONTROL`, which is written for columns."""
+and the bidirectional controls."""
 
 SHOWN: Final = 60
 """How many characters of a source's text a reason or a count may repeat."""
@@ -51,8 +52,7 @@ _TAG_LENGTH: Final = 35  # RFC 5646 §4.4.1: no registered tag needs more
 
 def harmless(text: str, most: int = SHOWN) -> str:
     """A source's text as it may stand in a reason: no control characters, and not at length."""
-    shown = CONTROL.sub(" ", text).strip()
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    return outside.cut(CONTROL.sub(" ", text[: 2 * most]).strip(), most)
 
 
 def plain(value: object) -> str:

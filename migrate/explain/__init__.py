@@ -52,7 +52,8 @@ class Explained:
     `destination` says whether the directory lets it register an accepted method.
 
     `rejected` is why its row was rejected in the last run, if it was: everything else is then as it was recorded before.
-    `letter` is the one whose reference was asked for. `next` is None if no reminder comes; `next_why` says why none does, or what may
+    `letter` is the one whose reference was asked for; `besides` is what else the same text may
+    mean. `next` is None if no reminder comes; `next_why` says why none does, or what may
     still be in its way.
     """
 
@@ -79,6 +80,7 @@ class Explained:
     next: Next | None
     next_why: str
     letter: Notice | None
+    besides: str | None
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate explain --json`."""
@@ -96,7 +98,8 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
             f"the campaign {config.campaign.name} has had no run yet, so nothing is known of anybody.",
             hint="`migrate dry-run --account ID` shows what the first one would do about an account.",
         )
-    account_id, reference = find(connection, campaign_id, asked)
+    meant = find(connection, campaign_id, asked)
+    account_id = meant.account_id
     a = schema.account.c
     row = connection.execute(sa.select(schema.account).where(a.campaign_id == campaign_id, a.account_id == account_id)).mappings().one()
     today = config.campaign.today(now)
@@ -126,7 +129,8 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
         decisions=decisions(connection, campaign_id, account_id),
         next=stage,
         next_why=next_why,
-        letter=next((each for each in letters if each.reference == reference), None),
+        letter=next((each for each in letters if each.reference == meant.reference), None),
+        besides=meant.besides,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 
+from migrate import outside
 from migrate.accounts import ADDRESS_SEPARATOR
 from migrate.config.rehearsal import is_rehearsal
 from migrate.errors import ConfigError
@@ -14,26 +16,40 @@ from migrate.ledger import outbox, schema
 from migrate.ledger.references import ALPHABET, LENGTH, as_typed
 
 _LISTED: Final = 20
+_LONGEST: Final = 400
+"""Characters of a name that anybody has; a database refuses to look for very long ones."""
 
 
-def find(connection: sa.Connection, campaign_id: int, asked: str) -> tuple[str, str | None]:
-    """The id of the account that is meant; and the reference, if one was asked for.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who is meant: the id of an account, and the `reference`, if one was asked for. `besides` is what else the same text may mean, in a
+    sentence: somebody can choose a username that looks like a reference, and show it in a mail of his own."""
+
+    account_id: str
+    reference: str | None = None
+    besides: str | None = None
+
+
+def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
+    """Who is meant by what was asked.
 
     An id wins, so that it can be typed where several match; then a reference. An address finds everybody who has or had it, and
     everybody a letter to it was about: it may have passed from one person to another. Raises ConfigError if nobody or several match.
     """
     a = schema.account.c
     if connection.execute(sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id == asked)).first():
-        return asked, None
+        return Found(asked, None, _as_reference(connection, campaign_id, asked))
     asked = asked.strip()
+    if len(asked) > _LONGEST:
+        raise _nobody(asked)
     found = outbox.find(connection, asked)
     if found is not None and found["campaign_id"] == campaign_id:
-        return str(found["account_id"]), str(found["reference"])
+        return Found(str(found["account_id"]), str(found["reference"]), _as_name(_matches(connection, campaign_id, asked), asked))
     if found is not None:
         raise elsewhere(found)
     matches = sorted(_matches(connection, campaign_id, asked))
     if len(matches) == 1:
-        return matches[0], None
+        return Found(matches[0], None, _as_reference(connection, campaign_id, asked))
     if matches:
         shown = ", ".join(each if each.isprintable() else repr(each) for each in matches[:_LISTED])
         more = f" and {len(matches) - _LISTED:,} more" if len(matches) > _LISTED else ""
@@ -46,12 +62,42 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> tuple[str, 
             f"the row of {asked!r} was rejected in the last run, and nothing is known of it from before: {reason}.",
             hint="`migrate check` says what to do about rejected rows.",
         )
-    if len(as_typed(asked)) == LENGTH and set(as_typed(asked)) <= set(ALPHABET):
+    if _looks_like_one(asked):
         raise ConfigError(
             f"there is no letter {as_typed(asked)}, and no account of that name. A mail that carries this reference is not genuine.",
             hint="Compare it with the mail once more, character by character.",
         )
-    raise ConfigError(f"no account matches {asked!r}.", hint="Type an account id, a username, an address or the reference of a letter.")
+    raise _nobody(asked)
+
+
+def _nobody(asked: str) -> ConfigError:
+    shown = outside.cut(asked, _LONGEST)
+    return ConfigError(f"no account matches {shown!r}.", hint="Type an account id, a username, an address or the reference of a letter.")
+
+
+def _looks_like_one(asked: str) -> bool:
+    """Whether a text may be meant for a reference."""
+    return len(as_typed(asked)) == LENGTH and set(as_typed(asked)) <= set(ALPHABET)
+
+
+def _as_reference(connection: sa.Connection, campaign_id: int, asked: str) -> str | None:
+    """What the name of an account is as a reference; None if it cannot be one."""
+    if not _looks_like_one(asked):
+        return None
+    ref, found = as_typed(asked), outbox.find(connection, asked)
+    if found is not None and found["campaign_id"] == campaign_id:
+        return f"{ref} is also the reference of a letter, about the account {found['account_id']}."
+    if found is not None:
+        return f"{ref} is also the reference of a letter of another campaign, {found['campaign']}."
+    return f"This is an account's name. There is no letter {ref}: a mail that carries it as its reference is not genuine."
+
+
+def _as_name(matches: set[str], asked: str) -> str | None:
+    """Whose name or address a reference is, too; None if it is nobody's."""
+    if not matches:
+        return None
+    whose = ", ".join(sorted(matches)[:_LISTED])
+    return f"{asked} is also a name or an address of the account {whose}: whoever has it may have chosen it."
 
 
 def _rejected(connection: sa.Connection, campaign_id: int, account_id: str) -> str | None:

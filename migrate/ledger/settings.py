@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from migrate.settings import Settings
+from migrate.settings import Settings, unambiguous
 
 
 class LedgerSettings(Settings):
@@ -15,6 +15,11 @@ class LedgerSettings(Settings):
 
     url: str = Field("sqlite:///migrate.db", min_length=1, repr=False)
     image: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _unambiguous(cls, url: str) -> str:
+        return unambiguous(url)
 
     @property
     def image_folder(self) -> Path | None:

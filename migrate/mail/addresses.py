@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from migrate.outside import log
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -72,8 +74,8 @@ def _closer_look(address: str) -> str | None:
 
 
 def _as_reason(sentence: str) -> str:
-    plain = "".join(character for character in sentence if character.isprintable()).rstrip(".")
-    return plain[:1].lower() + plain[1:200]
+    plain = log(sentence, 200).rstrip(".")
+    return plain[:1].lower() + plain[1:]
 
 
 def wire(address: str) -> str:

@@ -10,7 +10,7 @@ from migrate.errors import MailServerError
 from migrate.mail.dialogue import HungUpError, Reply, SilentError
 from migrate.mail.refusals import enhanced_status
 from migrate.mail.settings import SmtpSettings
-from migrate.mail.transport import one_line
+from migrate.outside import log
 
 Step = Literal["greeting", "EHLO", "STARTTLS"]
 
@@ -33,7 +33,7 @@ class NotOpenedError(Exception):
 
 def words(reply: Reply) -> str:
     """What a server said, as one line with its code."""
-    return one_line(f"{reply.code} {one_line(reply.text)}").rstrip(".") if reply.code > 0 else one_line(reply.text)
+    return log(f"{reply.code} {log(reply.text)}").rstrip(".") if reply.code > 0 else log(reply.text)
 
 
 def turned_away(step: Step, reply: Reply, settings: SmtpSettings, name: str = "") -> NotOpenedError:
@@ -84,7 +84,7 @@ def wants_sign_in(reply: Reply, settings: SmtpSettings) -> MailServerError:
 def unreachable(error: OSError, settings: SmtpSettings) -> NotOpenedError:
     """A connection that could not be made, or broke."""
     if isinstance(error, socket.gaierror):
-        what = f"the mail server cannot be reached: no address is known for {settings.host} ({one_line(str(error.strerror))})."
+        what = f"the mail server cannot be reached: no address is known for {settings.host} ({log(str(error.strerror))})."
         return NotOpenedError(what, f"Look at host, {CHECK}; what is left stays queued.", again=True)
     if isinstance(error, TimeoutError):
         step = f" to {error.to}" if isinstance(error, SilentError) else ""
@@ -95,11 +95,11 @@ def unreachable(error: OSError, settings: SmtpSettings) -> NotOpenedError:
         return NotOpenedError(what, hint, again=True)
     if isinstance(error, HungUpError):
         return NotOpenedError(
-            f"the mail server hung up: {one_line(str(error))}.",
+            f"the mail server hung up: {log(str(error))}.",
             f"Look at host, port and security, {CHECK}; what is left stays queued.",
             again=True,
         )
-    what = f"the mail server cannot be reached: {one_line(str(error)) or type(error).__name__}."
+    what = f"the mail server cannot be reached: {log(str(error)) or type(error).__name__}."
     return NotOpenedError(what, f"Look at host and port, {CHECK}; what is left stays queued.", again=True)
 
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import jinja2
 
-from migrate import texts
+from migrate import outside
 from migrate.campaign import CampaignSettings
 from migrate.errors import MigrateError, TemplateError
 from migrate.mail.addresses import wire
 from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
-from migrate.mail.facts import Facts, clean, cleaned, label, one
+from migrate.mail.facts import Facts, label, one
 from migrate.mail.kinds import KINDS
 from migrate.mail.letters import Letter, assemble
 from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
@@ -27,6 +27,7 @@ from migrate.mail.sample import samples
 from migrate.mail.settings import MailSettings
 from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missing, slot, steady
 from migrate.mail.templates import Sources, compiled, environment, trees
+from migrate.outside import HeaderText, LetterText
 
 _BY_PHONE: Final = {"sms": ("text message",), "voice": ("phone call",), "phone": ("text message", "phone call")}
 _UNDEFINED: Final = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
@@ -98,20 +99,21 @@ class Composer:
         """
         cutoff = cutoff or self._campaign.cutoff_at
         address, person = _one_address(to), _person(facts, to, reference)
+        marks = outside.header(reference), outside.header(occasion)
         skeleton = self._skeleton(kind, facts, person, now, cutoff) if self._is_alike(kind) and fits(person) else None
         if skeleton is None:
             context = self._context(kind, facts, person, now, cutoff)
             written, text, html = (self._render(template, context) for template in self._templates[kind])
             filled = Filled(written, text, html, None)
         else:
-            slots = {"address": address, "reference": reference, "occasion": occasion}
+            slots = {"address": address, "reference": marks[0], "occasion": marks[1]}
             filled = skeleton.fill(person, slots, message_id=message_id, date=now)
         subject = self._one_line(filled.subject.strip(), f"{kind}/{PARTS[0]}")
         if self.redirect_to:
             subject, address = f"[Rehearsal for {address}] {subject}", _one_address(self.redirect_to)
         message = filled.message
         if message is None:
-            headers = self._headers(kind, address, reference, occasion)
+            headers = self._headers(kind, address, *marks)
             message = assemble(headers, subject=subject, text=filled.text, html=filled.html, message_id=message_id, date=now)
         return Letter(
             to=address,
@@ -125,18 +127,18 @@ class Composer:
             needs_smtputf8=not address.isascii(),
         )
 
-    def _headers(self, kind: str, address: str, reference: str, occasion: str) -> dict[str, str]:
+    def _headers(self, kind: str, address: HeaderText, reference: HeaderText, occasion: HeaderText) -> dict[str, HeaderText]:
         return {
             "From": self._from,
             "To": address,
             **self._reply_to,
-            "Auto-Submitted": "auto-generated",
-            "X-Auto-Response-Suppress": "OOF, AutoReply",
-            "X-Migrate-Campaign": self._campaign.name,
-            "X-Migrate-Kind": kind,
+            "Auto-Submitted": HeaderText("auto-generated"),
+            "X-Auto-Response-Suppress": HeaderText("OOF, AutoReply"),
+            "X-Migrate-Campaign": outside.header(self._campaign.name),
+            "X-Migrate-Kind": HeaderText(kind),
             "X-Migrate-Occasion": occasion,
             "X-Migrate-Reference": reference,
-            "Content-Language": self.language,
+            "Content-Language": outside.header(self.language),
         }
 
     def _is_alike(self, kind: str) -> bool:
@@ -246,7 +248,7 @@ class Composer:
             raise UnrenderableError(f"{type(error).__name__}: {error}", where=_place(error, template)) from error
 
     def _one_line(self, subject: str, name: str) -> str:
-        if subject and texts.is_one_line(subject):
+        if subject and outside.is_one_line(subject):
             return subject
         where = str(self.files.path(name))
         if not subject:
@@ -257,21 +259,21 @@ class Composer:
 def _person(facts: Facts, to: str, reference: str) -> Person:
     return {
         "name": facts.greeting_name,
-        "username": clean(facts.username, _LONGEST_USERNAME),
-        "phone": cleaned(facts.phone) if facts.phone else None,
-        "reference": reference,
-        "to": clean(to, _LONGEST_USERNAME),
+        "username": outside.letter(facts.username, _LONGEST_USERNAME),
+        "phone": outside.shared_letter(facts.phone) if facts.phone else None,
+        "reference": LetterText(reference),
+        "to": outside.letter(to, _LONGEST_USERNAME),
     }
 
 
-def _one_address(to: str) -> str:
+def _one_address(to: str) -> HeaderText:
     try:
         address = wire(to)
     except ValueError as error:
         raise UnrenderableError(f"the address has an impossible domain: {error}", variable="to") from error
     if not address.isprintable():
         raise UnrenderableError("the address has a line break or a control character in it", variable="to")
-    return address
+    return outside.header(address)
 
 
 def _place(error: Exception, template: jinja2.Template) -> str:

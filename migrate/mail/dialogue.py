@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from migrate.mail.letters import Letter
 from migrate.mail.timeouts import Timeouts
-from migrate.mail.transport import one_line
+from migrate.outside import log
 
 _LONGEST_LINE: Final = 8192
 _AT_ONCE: Final = 65536
@@ -27,7 +27,7 @@ class HungUpError(OSError):
     """The connection broke. `words` are what the server said last on it, unfinished or unasked; empty if it said nothing."""
 
     def __init__(self, why: str, words: bytes = b"") -> None:
-        super().__init__(f"{why}; it said: {one_line(words)}" if words.strip() else why)
+        super().__init__(f"{why}; it said: {log(words)}" if words.strip() else why)
         self.words = words
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from migrate.errors import ConfigError
 from migrate.mail.causes import CHECK, NotOpenedError
 from migrate.mail.settings import SmtpSettings
-from migrate.mail.transport import one_line
+from migrate.outside import log
 
 Handshake = Callable[[ssl.SSLContext], ssl.SSLSocket]
 """Makes another connection of the same kind, as far as its encryption."""
@@ -98,7 +98,7 @@ def first_words(settings: SmtpSettings) -> str:
                 heard += more
     except OSError:
         pass
-    return one_line(heard.partition(b"\n")[0]) if heard[:3].isdigit() else ""
+    return log(heard.partition(b"\n")[0]) if heard[:3].isdigit() else ""
 
 
 def begins_with_tls(settings: SmtpSettings) -> NotOpenedError:
@@ -116,7 +116,7 @@ def not_encrypted(error: OSError, settings: SmtpSettings, handshake: Handshake) 
     reason = str(getattr(error, "reason", None) or "").upper()
     if any(old in reason for old in _TOO_OLD):
         return NotOpenedError(
-            f"no encrypted connection could be made: the server's TLS is older than 1.2, which is no longer safe ({one_line(reason)}).",
+            f"no encrypted connection could be made: the server's TLS is older than 1.2, which is no longer safe ({log(reason)}).",
             f"Whoever runs the server must let it speak TLS 1.2 or newer; or name another host and port, {CHECK}.",
         )
     if settings.security == "tls" and (said := first_words(settings)):
@@ -125,7 +125,7 @@ def not_encrypted(error: OSError, settings: SmtpSettings, handshake: Handshake) 
             f"Set security = 'starttls' in [mail.smtp], or port = 465 with security = 'tls', {CHECK}.",
         )
     return NotOpenedError(
-        f"no encrypted connection could be made: {one_line(reason or str(error))}.",
+        f"no encrypted connection could be made: {log(reason or str(error))}.",
         f"security = 'tls' goes with port 465 and security = 'starttls' with port 587. Look at host and port, {CHECK}.",
         again=not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError),
     )
@@ -185,12 +185,12 @@ def _names(certificate: dict[str, Any]) -> str:
     names = [str(name) for kind, name in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
     names = names or [name for name in (_common_name(certificate, "subject"),) if name]
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return one_line(", ".join(names[:_MOST_NAMES]) + more)
+    return log(", ".join(names[:_MOST_NAMES]) + more)
 
 
 def _common_name(certificate: dict[str, Any], whose: str) -> str:
     parts = {key: value for part in certificate.get(whose, ()) for key, value in part}
-    return one_line(str(parts.get("commonName") or parts.get("organizationName") or ""))
+    return log(str(parts.get("commonName") or parts.get("organizationName") or ""))
 
 
 def _day(certificate: dict[str, Any], bound: str) -> str:

@@ -6,13 +6,12 @@ They are stored with the notice, so that a letter says what was true when it was
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
+
+from migrate.outside import LetterText, shared_letter
 
 METHOD_LABELS: Final[dict[str, str]] = {
     "sms": "text message (SMS)",
@@ -31,11 +30,6 @@ METHOD_LABELS: Final[dict[str, str]] = {
 }
 """What people call a method; one label for each of `migrate.accounts.METHODS`."""
 _ARTICLES: Final = {"push": "an ", "totp": "an ", "backup_code": "", "unknown": "", "other": ""}
-
-LONGEST_NAME: Final = 80
-_BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_LINK: Final = re.compile(r"(?i)[a-z0-9]://|\bwww\.(?=\w)")
-_LINK_MARKS: Final = re.compile(r"[.:/]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +53,9 @@ class Facts:
     had: tuple[str, ...] = ()
 
     @property
-    def greeting_name(self) -> str:
+    def greeting_name(self) -> LetterText:
         """The name to greet with, fit for a letter; '' if none is left."""
-        return cleaned(self.given_name or "") or cleaned(self.display_name or "")
+        return shared_letter(self.given_name or "") or shared_letter(self.display_name or "")
 
     def to_json(self) -> str:
         """One line of JSON; equal facts give equal text."""
@@ -86,30 +80,6 @@ class Facts:
 
 _NAMES: Final = tuple(field.name for field in fields(Facts))
 _KNOWN: Final = frozenset(_NAMES)
-
-
-def clean(text: str, longest: int = LONGEST_NAME) -> str:
-    """Text of the directory made fit for a letter: one line, no control or direction characters, no link, cut with '…'.
-
-    A name is the only part of a letter that its reader, or whoever took over the account, may have written; mail programs turn
-    anything that looks like an address of a page into a link, so what makes it look so is taken out.
-    """
-    if len(text) <= longest and text.isascii() and text.isprintable() and "  " not in text and not _LINK.search(text):
-        return text.strip()
-    spaced = "".join(" " if character.isspace() else character for character in text[: 40 * longest])
-    kept = "".join(c for c in spaced if c not in _BIDI_CONTROLS and unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp"))
-    unlinked = _LINK_MARKS.sub(" ", kept) if _LINK.search(kept) else kept
-    line = " ".join(unlinked.split())
-    if len(line) <= longest:
-        return line
-    cut = line[: longest - 1]
-    while cut and unicodedata.combining(line[len(cut)]):
-        cut = cut[:-1]
-    return cut.rstrip() + "…"
-
-
-cleaned: Final = lru_cache(maxsize=4096)(clean)
-"""`clean` for what many people share: a given name, the last digits of a number."""
 
 
 def label(method: str) -> str:

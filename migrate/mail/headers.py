@@ -12,8 +12,9 @@ import re
 from email.header import Header
 from typing import Final, NamedTuple
 
-from migrate import texts
+from migrate import outside
 from migrate.mail.addresses import problem, wire
+from migrate.outside import HeaderText
 
 LINE: Final = 78
 """Characters that a header's line should have at most, RFC 5322 §2.1.1."""
@@ -39,7 +40,7 @@ class Mailbox(NamedTuple):
 def mailbox(text: str) -> Mailbox:
     """`Name <address>`, or an address alone, taken apart. Raises ValueError, with what to write instead, if it is anything else."""
     given = text.strip()
-    if not texts.is_one_line(given):
+    if not outside.is_one_line(given):
         raise ValueError(f"{text!r} has a line break or a control character in it; write 'Name <address>' on one line")
     if not problem(given):
         return Mailbox("", given)
@@ -125,31 +126,31 @@ def checked_mailbox(text: str) -> str:
     return text
 
 
-def encode_mailbox(who: Mailbox, header: str) -> str:
+def encode_mailbox(who: Mailbox, header: str) -> HeaderText:
     """A mailbox as the value of the header of that name, folded: an internationalised domain in its ASCII form, the name as it is, in
     quotation marks, or encoded (RFC 2047), whatever is the first that can hold it."""
     address, longest = wire(who.address), LINE
     if not who.name:
-        return address
+        return outside.header(address)
     phrase = who.name if _ATOMS.fullmatch(who.name) else _between_marks(who.name)
     if not who.name.isascii() or "=?" in who.name or len(f"{header}: {phrase}") > LINE:
         phrase, longest = _encoded(who.name, header), _ENCODED_LINE
     *_, last = f"{header}: {phrase}".split("\r\n")
     between = " " if len(f"{last} <{address}>") <= longest else "\r\n "
-    return f"{phrase}{between}<{address}>"
+    return HeaderText(f"{phrase}{between}<{address}>")
 
 
-def encode_subject(subject: str) -> str:
+def encode_subject(subject: str) -> HeaderText:
     """A subject as its header's value: itself if short and ASCII, else folded, and encoded (RFC 2047) if it has to be."""
     if subject.isascii() and "=?" not in subject:
         if len(f"Subject: {subject}") <= LINE:
-            return subject
+            return outside.header(subject)
         folded = Header(subject, "us-ascii", header_name="Subject").encode(linesep="\r\n")
         first, *others = folded.split("\r\n")
         # A word longer than a line has no place to fold at, nor has a line of blanks.
         if len(f"Subject: {first}") <= LINE and all(len(line) <= LINE and line.strip() for line in (first, *others)):
-            return folded
-    return _encoded(subject, "Subject")
+            return HeaderText(folded)
+    return HeaderText(_encoded(subject, "Subject"))
 
 
 def _encoded(text: str, header: str) -> str:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from migrate.mail.headers import encode_subject
+from migrate.outside import HeaderText
 
 LONGEST_LINE: Final = 998
 """Octets of a line without its CRLF, RFC 5322 §2.1.1."""
@@ -45,7 +46,7 @@ def message_id(*parts: str, domain: str) -> str:
     return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"
 
 
-def assemble(headers: dict[str, str], *, subject: str, text: str, html: str, message_id: str, date: datetime) -> bytes:
+def assemble(headers: dict[str, HeaderText], *, subject: str, text: str, html: str, message_id: str, date: datetime) -> bytes:
     """The whole message. `headers` are written as they are (folded with CRLF) in their order, before those that every letter has."""
     laid_out = lay_out(
         headers,
@@ -73,7 +74,9 @@ def _date_text(date: datetime) -> str:
     return format_datetime(date)
 
 
-def lay_out(headers: dict[str, str], *, subject: str, date: str, message_id: str, boundary: str, parts: tuple[str, str]) -> str:
+def lay_out(
+    headers: dict[str, HeaderText], *, subject: HeaderText, date: str, message_id: str, boundary: str, parts: tuple[str, str]
+) -> str:
     """The message around its two parts; everything is written as it is."""
     lines = [f"{name}: {value}" for name, value in headers.items()]
     lines += [

@@ -24,6 +24,7 @@ from migrate.folders import Work
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings
 from migrate.mail.transport import BURST, Receipt
+from migrate.outside import log
 
 _WHERE: Final = "[mail.maildir] path"
 _FOLDERS: Final = ("tmp", "new", "cur")
@@ -66,8 +67,8 @@ class MaildirConnection:
         try:
             _sync_folder(new)
         except OSError as error:
-            return Receipt("uncertain", f"written, but the folder could not be saved: {error.strerror}")
-        return Receipt("sent", f"saved as new/{name}")
+            return Receipt("uncertain", log(f"written, but the folder could not be saved: {error.strerror}"))
+        return Receipt("sent", log(f"saved as new/{name}"))
 
 
 def open_maildir(settings: MailSettings, _ended: threading.Event) -> MaildirTransport:

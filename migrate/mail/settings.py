@@ -15,6 +15,7 @@ from migrate.mail.oauth.settings import OAuthSettings
 from migrate.mail.providers import PROVIDERS
 from migrate.mail.rates import USUAL, Rates, checked
 from migrate.mail.timeouts import Timeouts
+from migrate.outside import HeaderText
 from migrate.settings import Settings
 
 _ANSWERS: Final = 12
@@ -141,12 +142,12 @@ class MailSettings(Settings):
         return self.sender_address.rpartition("@")[2]
 
     @property
-    def sender_header(self) -> str:
+    def sender_header(self) -> HeaderText:
         """`from` as the From header's value: the name quoted or encoded where it must be."""
         return encode_mailbox(mailbox(self.sender), "From")
 
     @property
-    def reply_to_header(self) -> str | None:
+    def reply_to_header(self) -> HeaderText | None:
         """`reply_to` as the Reply-To header's value; None if answers go to the sender."""
         return encode_mailbox(mailbox(self.reply_to), "Reply-To") if self.reply_to else None
 

@@ -13,7 +13,7 @@ from migrate.mail.causes import CHECK, NotOpenedError, status_of, words
 from migrate.mail.dialogue import Dialogue, Reply
 from migrate.mail.oauth.tokens import Tokens
 from migrate.mail.settings import SmtpSettings
-from migrate.mail.transport import one_line
+from migrate.outside import log
 
 _ACCEPTED: Final = 235
 _GO_ON: Final = 334
@@ -103,7 +103,7 @@ def _no_way_in(offered: tuple[str, ...], *, token: bool = False) -> NotOpenedErr
     if not offered:
         hint = "Look at port and security (587 with 'starttls', 465 with 'tls'); if nobody is to sign in, take username and password away"
         return NotOpenedError("the mail server offers no way to sign in on this port.", f"{hint}, {CHECK}.")
-    listed = one_line(", ".join(offered))
+    listed = log(", ".join(offered))
     if token:
         what = f"the mail server takes no token of XOAUTH2: it offers {listed}."
         return NotOpenedError(what, f'Set sign_in = "password" with username and password in [mail.smtp], or name another host, {CHECK}.')
@@ -153,11 +153,11 @@ def _told(text: bytes) -> str:
     try:
         told: Any = json.loads(_decoded(text))
     except ValueError:
-        return one_line(text)
+        return log(text)
     if not isinstance(told, dict):
-        return one_line(text)
+        return log(text)
     named = {"status": "status {}", "error": "{}", "error_description": "{}", "scope": "it wants the scope {}", "schemes": "by {}"}
-    return one_line(", ".join(form.format(told[key]) for key, form in named.items() if told.get(key)))
+    return log(", ".join(form.format(told[key]) for key, form in named.items() if told.get(key)))
 
 
 def _without(reply: Reply, secrets: Iterable[str]) -> Reply:

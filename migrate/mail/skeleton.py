@@ -28,8 +28,9 @@ from migrate.mail.letters import (
     quoted_lines,
     quoted_part,
 )
+from migrate.outside import HeaderText, LetterText
 
-Person = dict[str, str | None]
+Person = dict[str, LetterText | None]
 """A personal value by its name in `blanks`; missing or empty where there is none."""
 
 _NONCE: Final = secrets.token_hex(8)
@@ -52,7 +53,7 @@ def _mark(name: str) -> str:
 
 def marked(person: Person, *, html: bool) -> Person:
     """The marks that stand for a person's values while a text or a page is rendered; what is missing stays so, for templates may ask."""
-    return {name: _mark(_ESCAPED * html + name) if value else value for name, value in person.items()}
+    return {name: LetterText(_mark(_ESCAPED * html + name)) if value else value for name, value in person.items()}
 
 
 def missing(person: Person) -> tuple[str | None, ...]:
@@ -153,12 +154,12 @@ class _Message:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, headers: dict[str, str], parts: Sequence[_Part], quote: Sequence[bool], *, are_steady: bool) -> Self:
+    def of(cls, headers: dict[str, HeaderText], parts: Sequence[_Part], quote: Sequence[bool], *, are_steady: bool) -> Self:
         runs: list[str] = []
         text, html = (part.laid_out(runs, quote=this, are_steady=are_steady) for part, this in zip(parts, quote, strict=True))
         message = lay_out(
             headers,
-            subject=_mark("subject"),
+            subject=slot("subject"),
             date=_mark("date"),
             message_id=_mark("message_id"),
             boundary=_mark("boundary"),
@@ -185,7 +186,7 @@ class Skeleton:
     messages: dict[tuple[bool, bool], _Message]
 
     @classmethod
-    def of(cls, headers: dict[str, str], subject: str, text: str, html: str, *, are_steady: bool) -> Self:
+    def of(cls, headers: dict[str, HeaderText], subject: str, text: str, html: str, *, are_steady: bool) -> Self:
         """The skeleton of a letter that was rendered with the marks; `headers` as for `letters.assemble`, with slots in them.
 
         `are_steady` says it of all its persons.
@@ -195,7 +196,7 @@ class Skeleton:
         messages = {(one, other): _Message.of(headers, parts, (one, other), are_steady=are_steady) for one in either for other in either}
         return cls(_Form.of(subject), *parts, messages)
 
-    def fill(self, person: Person, headers: dict[str, str], *, message_id: str, date: datetime) -> Filled:
+    def fill(self, person: Person, headers: dict[str, HeaderText], *, message_id: str, date: datetime) -> Filled:
         """The letter of one person; `headers` are what the slots in its headers stand for."""
         values: dict[str, str] = {}
         for name, value in person.items():
@@ -224,9 +225,9 @@ def _quoted_already(marked_line: str, *, are_steady: bool) -> str | None:
     return "".join(itertools.chain.from_iterable(zip(found, [*map(_mark, blanks), ""], strict=True)))
 
 
-def slot(name: str) -> str:
+def slot(name: str) -> HeaderText:
     """What stands in a header for a value that each letter has of its own."""
-    return _mark(name)
+    return HeaderText(_mark(name))
 
 
 def _room(marked_body: str, forms: Sequence[_Form]) -> int | None:

@@ -39,7 +39,8 @@ from migrate.mail.opening import opened
 from migrate.mail.refusals import BEFORE_RCPT, OURS_ALONE, Phase, enhanced_status, refusal
 from migrate.mail.settings import MailSettings, SmtpSettings
 from migrate.mail.timeouts import Timeouts
-from migrate.mail.transport import BURST, Receipt, Verdict, one_line
+from migrate.mail.transport import BURST, Receipt, Verdict
+from migrate.outside import log
 
 _GO_AHEAD: Final = 354
 _CLOSING: Final = 421
@@ -151,7 +152,7 @@ class SmtpConnection:
         server = self._server
         assert server is not None
         if not server.takes(letter):
-            words = "the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)"
+            words = log("the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)")
             return Receipt("permanent", words, refusal=OURS_ALONE)
         try:
             if refused := self._introduce(server, letter):
@@ -171,11 +172,11 @@ class SmtpConnection:
             raise _ClosedWhileIdleError(str(error)) from error
         if mail.code == _CLOSING:
             self._drop()
-            raise _ClosedWhileIdleError(f"{mail.code} {one_line(mail.text)}")
+            raise _ClosedWhileIdleError(f"{mail.code} {log(mail.text)}")
         if mail.code in _WANTS_SIGN_IN:
             self._drop()
             if self._tokens and self._used:
-                raise _ClosedWhileIdleError(f"{mail.code} {one_line(mail.text)}")  # the token has run out: a new connection brings another
+                raise _ClosedWhileIdleError(f"{mail.code} {log(mail.text)}")  # the token has run out: a new connection brings another
             raise wants_sign_in(mail, self._settings)
         if len(others) == 2 and others[1].code == _GO_AHEAD and (mail.refuses or others[0].refuses):
             self._drop()  # it waits for the data of a letter that it has refused
@@ -211,7 +212,7 @@ class SmtpConnection:
             return _broken(str(error))
         except OSError as error:
             self._drop()
-            return Receipt("uncertain", one_line(f"the connection broke after the letter was handed over: {error}"))
+            return Receipt("uncertain", log(f"the connection broke after the letter was handed over: {error}"))
         self._used = True
         if not reply.refuses:
             return _receipt("sent", reply)
@@ -238,14 +239,14 @@ class _ClosedWhileIdleError(Exception):
 
 
 def _broken(why: str) -> Receipt:
-    return Receipt("temporary", one_line(f"the connection broke before the letter was handed over: {why}"), bad_connection=True)
+    return Receipt("temporary", log(f"the connection broke before the letter was handed over: {why}"), bad_connection=True)
 
 
 def _receipt(verdict: Verdict, reply: Reply) -> Receipt:
-    code, words = reply.code, one_line(reply.text)
+    code, words = reply.code, log(reply.text)
     enhanced = enhanced_status(code, reply.text.decode("utf-8", "replace"))
     bad_connection = verdict == "temporary" and code == _CLOSING
-    return Receipt(verdict, one_line(f"{code} {words}") if code > 0 else words, enhanced, bad_connection)
+    return Receipt(verdict, log(f"{code} {words}") if code > 0 else words, enhanced, bad_connection)
 
 
 def _dot_stuffed(message: bytes) -> bytes:

@@ -17,10 +17,10 @@ from typing import Final, Literal, NamedTuple, Protocol
 from migrate.mail.letters import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.settings import MailSettings
+from migrate.outside import LogText
 
 Verdict = Literal["sent", "temporary", "permanent", "uncertain"]
 
-LONGEST_REPLY: Final = 300
 BURST: Final = 32
 """Letters that may be said in one burst on a connection, each announced in the breath that ends the one before: where letters are taken
 faster than the ledger is written, so many are begun with in one commit, and in doubt if the process is killed."""
@@ -30,13 +30,13 @@ class Receipt(NamedTuple):
     """What the mail server said about a letter.
 
     `sent`: it took the letter. `temporary`: it did not, and trying again may help. `permanent`: it never will. `uncertain`: it may have
-    taken it; whether it did cannot be known. `reply` is its last words, one line; `code` the enhanced status (RFC 3463) if it gave one;
+    taken it; whether it did cannot be known. `reply` is its last words; `code` the enhanced status (RFC 3463) if it gave one;
     `bad_connection` is true if what failed was the connection, so that the letter may go over another one at once; `refusal` is what a
     refusal is about, None where nothing was said or the letter was taken.
     """
 
     verdict: Verdict
-    reply: str
+    reply: LogText
     code: str | None = None
     bad_connection: bool = False
     refusal: Refusal | None = None
@@ -89,12 +89,3 @@ def open_transport(settings: MailSettings, ended: threading.Event | None = None)
     module, _, name = _TRANSPORTS[settings.transport].partition(":")
     transport: Transport = getattr(import_module(module), name)(settings, ended or threading.Event())
     return transport
-
-
-def one_line(reply: bytes | str) -> str:
-    """A server's words made fit for a ledger and a terminal: one line, printable, cut at `LONGEST_REPLY`."""
-    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    if len(text) <= LONGEST_REPLY and text.isprintable() and "  " not in text:
-        return text.strip()
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 10 * LONGEST_REPLY]).split())
-    return line if len(line) <= LONGEST_REPLY else line[: LONGEST_REPLY - 1] + "…"

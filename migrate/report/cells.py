@@ -1,15 +1,18 @@
 """Cells: what stands in one field of a report, safe in any spreadsheet and exact to the microsecond.
 
 Directory text is hostile (design §12). A cell that a spreadsheet would run as a formula gets an apostrophe put before it, so the text
-can be had back by taking one apostrophe away; line breaks and tabs become a space; control and bidirectional characters are removed.
+can be had back by taking one apostrophe away; so does what would be a formula of its own if a spreadsheet ended the cell at a semicolon or
+`|` in it. Line breaks and tabs become a space; control and bidirectional characters, and marks that nobody sees, are removed.
 Only columns of type `text` hold words that are not ours; the others are never touched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from migrate import outside
 from migrate.report import octets, repeats
 
 if TYPE_CHECKING:
@@ -19,9 +22,22 @@ if TYPE_CHECKING:
 CellType = Literal["text", "word", "boolean", "integer", "number", "instant", "date"]
 """`text` is somebody else's, `word` our own vocabulary, `number` a share; `instant` is UTC, `date` a day in the campaign's zone."""
 
-_FORMULA: Final = r"""^[\s\p{Z}\p{Cf}"'`]*[=+\-@＝＋－＠﹦﹢﹣﹫]"""
-_SPACED: Final = r"[\t\n\x0b\x0c\r\x{85}\x{2028}\x{2029}]+"
-_REMOVED: Final = r"[\p{Cc}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{fffe}\x{ffff}]"
+_FORMULA: Final = f"^{outside.PASSED_OVER}{outside.FORMULA}"
+_BEHIND: Final = f"({outside.SEPARATORS})({outside.PASSED_OVER}{outside.FORMULA})"
+_SPACED: Final = outside.re2(outside.BREAKS) + "+"
+_REMOVED: Final = outside.re2(outside.CONTROLS, outside.TURNING, outside.NO_CHARACTERS, outside.MARKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A table whose text is `safe`: what files are written from. `typed` and `safely` make it."""
+
+    table: pa.Table
+
+    @property
+    def count(self) -> int:
+        """How many rows it has."""
+        return int(self.table.num_rows)
 
 
 def safe(text: pa.Array) -> pa.Array:
@@ -41,32 +57,34 @@ def safe(text: pa.Array) -> pa.Array:
     return text if made is seen else pc.replace_with_mask(text, doubtful, made)
 
 
-def safely(table: pa.Table, columns: Mapping[str, CellType]) -> pa.Table:
+def safely(table: pa.Table, columns: Mapping[str, CellType]) -> Cells:
     """A table of typed columns, repeats among them, with all text made `safe`."""
     import pyarrow as pa
 
     found = {name: repeats.whole(table[name]) for name in columns}
-    return pa.table({name: safe(found[name]) if of == "text" else found[name] for name, of in columns.items()})
+    return Cells(pa.table({name: safe(found[name]) if of == "text" else found[name] for name, of in columns.items()}))
 
 
 def _safe(text: pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
-    if not pc.any(pc.match_substring_regex(text, f"{_SPACED}|{_REMOVED}|{_FORMULA}")).as_py():
+    if not pc.any(pc.match_substring_regex(text, f"{_SPACED}|{_REMOVED}|{_FORMULA}|{_BEHIND}")).as_py():
         return text
     if pc.any(pc.match_substring_regex(text, f"{_SPACED}|{_REMOVED}")).as_py():
         text = pc.replace_substring_regex(pc.replace_substring_regex(text, _SPACED, " "), _REMOVED, "")
     formula = pc.match_substring_regex(text, _FORMULA)
     if pc.any(formula).as_py():
         text = pc.if_else(formula, pc.binary_join_element_wise(_scalar("'"), text, _scalar("")), text)
+    if pc.any(pc.match_substring_regex(text, _BEHIND)).as_py():
+        text = pc.replace_substring_regex(text, _BEHIND, r"\1'\2")
     return text
 
 
-def typed(frame: pd.DataFrame, columns: Mapping[str, CellType]) -> pa.Table:
+def typed(frame: pd.DataFrame, columns: Mapping[str, CellType]) -> Cells:
     """The declared columns of a frame, in their order and types, with all text made `safe`. Days come in as ISO text."""
     import pyarrow as pa
 
-    return pa.table({name: _column(frame[name], of) for name, of in columns.items()})
+    return Cells(pa.table({name: _column(frame[name], of) for name, of in columns.items()}))
 
 
 def schema(columns: Mapping[str, CellType]) -> pa.Schema:

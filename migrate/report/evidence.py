@@ -21,6 +21,7 @@ from migrate.errors import ReportError
 from migrate.folders import NotOursError, Side, obstacle
 from migrate.report import accounts, cells, folder, lines, manifest, tables
 from migrate.report.behind import Behind, Later
+from migrate.report.cells import Cells
 from migrate.report.chronicle import Chronicle
 from migrate.report.folder import Sealed
 from migrate.report.settings import ReportsSettings
@@ -30,7 +31,6 @@ from migrate.report.twin import Twin
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +160,14 @@ class _Draft:
             self.rows["accounts"] = lines.write(Later(out, behind), self._walk(spool, twin, behind), tables.ACCOUNTS.columns)
             self.rows["action-list"] = spool.write(self._sealed(stack, self.csv("action-list")))
 
-    def _walk(self, spool: Spool, twin: Twin | None, behind: Behind) -> Iterator[pa.Table]:
+    def _walk(self, spool: Spool, twin: Twin | None, behind: Behind) -> Iterator[Cells]:
         for records, letters in self._chronicle.accounts():
             raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
             self.counts += accounts.standing_counts(raw)
             self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
             rows = cells.safely(raw, tables.ACCOUNTS.columns)
-            if twin and rows.num_rows:
+            if twin and rows.count:
                 behind.do(partial(twin.write, rows))
             yield rows
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 from migrate.report import cells, octets, repeats
-from migrate.report.cells import CellType
+from migrate.report.cells import Cells, CellType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,13 +24,13 @@ def header(columns: Iterable[str]) -> bytes:
     return (",".join(columns) + "\n").encode()
 
 
-def records(table: pa.Table, columns: Mapping[str, CellType]) -> pa.Array:
+def records(rows: Cells, columns: Mapping[str, CellType]) -> pa.Array:
     """One CSV record a row, each with its line end: a column of text whose data, put together, is the body of the file.
 
     A missing value is an empty field. A field is quoted where it holds a comma, a quote or a line break, and only there. Of adjacent
     fields whose values repeat, each combination is put together once.
     """
-    fields = [_field(table[name], of) for name, of in columns.items()]
+    fields = [_field(rows.table[name], of) for name, of in columns.items()]
     parts: list[pa.Array] = []
     for short, run in groupby(fields, repeats.is_short):
         adjacent = list(run)
@@ -53,14 +53,14 @@ def body(rows: pa.Array) -> memoryview:
     return memoryview(rows.buffers()[2] or b"")[at[0] : at[-1]]
 
 
-def write(out: Out, tables: Iterable[pa.Table], columns: Mapping[str, CellType]) -> int:
+def write(out: Out, tables: Iterable[Cells], columns: Mapping[str, CellType]) -> int:
     """Writes a header and the records of some tables; returns how many records."""
     out.write(header(columns))
     count = 0
     for table in tables:
-        if table.num_rows:
+        if table.count:
             out.write(body(records(table, columns)))
-            count += table.num_rows
+            count += table.count
     return count
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from migrate import outside
 from migrate.digests import file_digest
 from migrate.report.chronicle import Chronicle
 from migrate.report.tables import SCHEMA_VERSION
@@ -49,7 +49,7 @@ def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
     """JSON that is the same bytes for the same values: sorted keys, two spaces, UTF-8, one line end at the end."""
-    return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (outside.json_text(value, sort_keys=True) + "\n").encode()
 
 
 def instant(moment: datetime) -> str:

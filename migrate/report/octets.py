@@ -10,17 +10,22 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SEPARATES: Final = b";|"
+"""Octets at which somebody's spreadsheet may end a cell, though we do not (`outside.SEPARATORS`)."""
 _SPECIAL: Final = b'",\r\n'
 _BEGINS: Final = np.isin(np.arange(256), np.frombuffer(b" \"'`=+-@", "uint8"))
 """True for the octets with which a formula may begin, or what a spreadsheet passes over before one."""
 
 
 def doubtful(text: pa.Array) -> pa.Array | None:
-    """True for the cells (`large_string`) that are not plain ASCII without control characters, or begin like a formula, a quote or a
-    space; None if there are none."""
+    """True for the cells (`large_string`) that are not plain ASCII without control characters, hold what may separate cells (`SEPARATES`),
+    or begin like a formula, a quote or a space; None if there are none."""
     ends, data = _parts(text)
     # From the space to the tilde: whatever is below the space becomes large.
-    found = _marked(ends, data - np.uint8(0x20) > 0x7E - 0x20)
+    marks = data - np.uint8(0x20) > 0x7E - 0x20
+    for octet in SEPARATES:
+        marks |= data == octet
+    found = _marked(ends, marks)
     there = ends[:-1] < ends[1:]
     begins = _BEGINS[data[ends[:-1][there]]]
     if begins.any():

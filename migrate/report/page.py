@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
+from migrate import outside
 from migrate.report import burndown
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
@@ -96,7 +97,12 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
 
     folder = resource("templates") / "report"
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        finalize=outside.page,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     script, style = ((folder / name).read_text(encoding="utf-8").strip() for name in ("report.js", "report.css"))
     terms, run = chronicle.terms, chronicle.run

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from migrate.errors import GuardError
 from migrate.report import cells
-from migrate.report.cells import CellType
+from migrate.report.cells import Cells, CellType
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 LINE: Final = "line"
 """The column that says in which line of the file a row ends."""
@@ -32,13 +31,13 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,4})?")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def as_text(table: pa.Table, columns: Mapping[str, CellType]) -> pd.DataFrame:
-    """A typed table as the text its CSV holds; missing is ''."""
+def as_text(cells_of: Cells, columns: Mapping[str, CellType]) -> pd.DataFrame:
+    """A table as the text its CSV holds; missing is ''."""
     import pandas as pd
     import pyarrow.compute as pc
 
     return pd.DataFrame(
-        {name: pc.fill_null(cells.written(table[name], of), "").to_pandas().astype("str") for name, of in columns.items()},
+        {name: pc.fill_null(cells.written(cells_of.table[name], of), "").to_pandas().astype("str") for name, of in columns.items()},
         columns=list(columns),
     )
 

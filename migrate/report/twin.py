@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Final, Self
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from migrate.report import cells
+from migrate.report.cells import Cells
 from migrate.report.folder import Sealed
 from migrate.report.tables import ACCOUNTS
 
@@ -32,6 +32,6 @@ class Twin:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._out.close()
 
-    def write(self, accounts: pa.Table) -> None:
+    def write(self, accounts: Cells) -> None:
         """Adds some rows of `ACCOUNTS`, repeats among them."""
-        self._out.write_table(accounts.cast(self._schema))
+        self._out.write_table(accounts.table.cast(self._schema))

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from migrate import outside
 from migrate.errors import ReportError
 from migrate.report.cells import CellType
 from migrate.report.chronicle import Chronicle
@@ -25,6 +26,7 @@ ROWS: Final = 1_048_576
 """How many rows a sheet can hold, its header included."""
 
 _TEXT_LENGTH: Final = 32_767
+_GUESSES: Final = ("strings_to_formulas", "strings_to_urls", "strings_to_numbers")
 _LARGE: Final = 500_000
 _FORMATS: Final[dict[str, str]] = {"instant": "yyyy-mm-dd hh:mm:ss", "date": "yyyy-mm-dd", "number": "0.0%"}
 _WIDTHS: Final[dict[str, int]] = {"text": 24, "word": 18, "boolean": 11, "integer": 11, "number": 9, "instant": 20, "date": 12}
@@ -45,7 +47,7 @@ def write(out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Pat
     import xlsxwriter
     from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 
-    options = {"constant_memory": True, "tmpdir": str(scratch), "strings_to_formulas": False, "strings_to_urls": False}
+    options = {"constant_memory": True, "tmpdir": str(scratch), **dict.fromkeys(_GUESSES, False)}
     book = xlsxwriter.Workbook(out, options)
     book.set_properties(
         {
@@ -64,7 +66,7 @@ def write(out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Pat
 
 
 def _sheet(book: Workbook, table: Table, path: Path) -> None:
-    sheet = book.add_worksheet(table.title)
+    sheet = book.add_worksheet(table.title, worksheet_class=_of_plain_text())
     formats = {of: book.add_format({"num_format": shown}) for of, shown in _FORMATS.items()}
     columns = list(table.columns.items())
     for at, (_, of) in enumerate(columns):
@@ -89,6 +91,22 @@ def _sheet(book: Workbook, table: Table, path: Path) -> None:
                 _cell(sheet, row, at, text, of, formats.get(of))
 
 
+def _of_plain_text() -> type[Any]:
+    """A worksheet whose text is text: xlsxwriter takes what stands between <r> and </r> for markup of its own, and of two escapes that
+    share their underscore (`_x0041_x0042_`) it writes the second as it is, which a spreadsheet reads as a character."""
+    from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
+
+    class Plain(Worksheet):  # type: ignore[misc]
+        @staticmethod
+        def _escape_control_characters(data: str) -> str:
+            return outside.workbook(data)
+
+        def _xml_rich_inline_string(self, string: str, attributes: list[tuple[str, str]]) -> None:
+            self._xml_inline_string(string, False, attributes)
+
+    return Plain
+
+
 def _cell(sheet: Any, row: int, at: int, text: str, of: CellType, shown: Any) -> None:
     if of == "boolean":
         sheet.write_boolean(row, at, text == "true")
@@ -98,7 +116,7 @@ def _cell(sheet: Any, row: int, at: int, text: str, of: CellType, shown: Any) ->
         moment = datetime.fromisoformat(text).replace(tzinfo=None) if of == "instant" else date.fromisoformat(text)
         sheet.write_datetime(row, at, moment, shown)
     else:
-        sheet.write_string(row, at, text[:_TEXT_LENGTH])
+        sheet.write_string(row, at, outside.cut(text, _TEXT_LENGTH))
 
 
 def _records(path: Path) -> Iterator[list[str]]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mail.post import MARIA
 
 from migrate.accounts import METHODS
-from migrate.mail.facts import LONGEST_NAME, METHOD_LABELS, Facts, clean, listed
+from migrate.mail.facts import METHOD_LABELS, Facts, listed
+from migrate.outside import LONGEST_NAME, letter
 
 CHANGED = replace(
     MARIA,
@@ -68,23 +69,23 @@ def test_the_greeting_falls_back_from_given_name_to_display_name_to_none() -> No
     ],
 )
 def test_a_name_is_made_fit_for_a_letter(name: str, shown: str) -> None:
-    assert clean(name) == shown
+    assert letter(name) == shown
 
 
 def test_a_name_of_ten_thousand_characters_is_cut_where_it_can_be_read() -> None:
-    assert clean("x" * 10_000) == "x" * (LONGEST_NAME - 1) + "…"
+    assert letter("x" * 10_000) == "x" * (LONGEST_NAME - 1) + "…"
     accented = "e\u0301" * 5_000
-    assert clean(accented)[-2] != "e" and len(clean(accented)) <= LONGEST_NAME
+    assert letter(accented)[-2] != "e" and len(letter(accented)) <= LONGEST_NAME
 
 
 @settings(deadline=None)
 @given(st.text())
 def test_no_name_leaves_a_line_break_or_a_control_character(name: str) -> None:
-    shown = clean(name)
+    shown = letter(name)
     assert len(shown) <= LONGEST_NAME
     assert len(shown.splitlines()) <= 1
     assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069" for c in shown)
-    assert clean(shown) == shown
+    assert letter(shown) == shown
     shown.encode()
 
 

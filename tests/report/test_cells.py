@@ -80,7 +80,7 @@ def test_what_is_written_is_what_a_csv_reader_reads(rows: list[tuple[str | None,
     assert lines.write(out, [table], columns) == len(rows)
     read = list(csv.reader(io.StringIO(out.getvalue().decode(), newline=""), strict=True))
     assert read[0] == ["one", "two"]
-    assert read[1:] == [[cell or "" for cell in row.values()] for row in table.to_pylist()]
+    assert read[1:] == [[cell or "" for cell in row.values()] for row in table.table.to_pylist()]
 
 
 def test_fields_are_quoted_only_where_they_must_be() -> None:
@@ -95,7 +95,7 @@ def test_fields_are_quoted_only_where_they_must_be() -> None:
 def test_instants_are_iso_8601_with_microseconds_only_where_they_are_not_zero(moments: list[datetime | None]) -> None:
     frame = pd.DataFrame({"at": pd.Series(moments, dtype="datetime64[us]").dt.tz_localize("UTC")})
     columns: dict[str, cells.CellType] = {"at": "instant"}
-    written = cells.written(cells.typed(frame, columns)["at"], "instant").to_pylist()
+    written = cells.written(cells.typed(frame, columns).table["at"], "instant").to_pylist()
     assert written == [moment and moment.isoformat() + "Z" for moment in moments]
 
 
@@ -111,7 +111,7 @@ def test_every_type_has_its_way_of_being_written() -> None:
         }
     )
     table = cells.typed(frame, columns)
-    assert table.schema == cells.schema(columns)
+    assert table.table.schema == cells.schema(columns)
     out = io.BytesIO()
     lines.write(out, [table], columns)
     assert out.getvalue().decode() == "b,i,n,d,w\ntrue,-3,0.25,2024-02-29,-x\nfalse,,1,,\n"
@@ -126,5 +126,5 @@ def test_the_bytes_of_a_slice_are_those_of_its_rows() -> None:
     table = cells.typed(frame.astype({"w": "str"}), columns)
     whole = lines.records(table, columns)
     bounds, body = lines.bounds(whole), lines.body(whole)
-    assert bytes(body[bounds[1] : bounds[3]]) == bytes(lines.body(lines.records(table.slice(1), columns)))
+    assert bytes(body[bounds[1] : bounds[3]]) == bytes(lines.body(lines.records(cells.Cells(table.table.slice(1)), columns)))
     assert bytes(body[bounds[0] : bounds[1]]) == b"2024-01-01T00:00:00Z,a\n"

@@ -34,7 +34,7 @@ def test_the_same_bytes_are_written_whichever_columns_are_short(rows: list[tuple
     made = {name: pa.array([row[at] for row in rows], cells.arrow(of)) for at, (name, of) in enumerate(COLUMNS.items())}
     table = pa.table({name: column.dictionary_encode() if name in short else column for name, column in made.items()})
     out = io.BytesIO()
-    assert lines.write(out, [table, table.slice(0, 0), table.slice(1)], COLUMNS) == 2 * len(rows) - 1
+    assert lines.write(out, map(cells.Cells, [table, table.slice(0, 0), table.slice(1)]), COLUMNS) == 2 * len(rows) - 1
     expected = [",".join(map(field, row)) + "\n" for row in (tuple(COLUMNS), *rows, *rows[1:])]
     assert out.getvalue().decode() == "".join(expected)
 

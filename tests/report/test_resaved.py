@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +20,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ROWS = st.lists(st.tuples(TEXT, st.sampled_from(["a", "b"]), st.integers(-99, 99), st.booleans()), max_size=6)
 
 
-def typed(rows: list[tuple[str, str, int, bool]]) -> pa.Table:
+def typed(rows: list[tuple[str, str, int, bool]]) -> cells.Cells:
     return cells.typed(pd.DataFrame(rows, columns=list(COLUMNS)).astype({"id": "str", "left": "int64", "held": "bool"}), COLUMNS)
 
 

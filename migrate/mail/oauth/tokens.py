@@ -13,7 +13,7 @@ from migrate.mail.causes import CHECK, NotOpenedError
 from migrate.mail.oauth.settings import OAuthSettings
 from migrate.mail.oauth.web import NoAnswerError
 from migrate.mail.settings import SmtpSettings
-from migrate.mail.transport import one_line
+from migrate.outside import log
 
 _EARLY: Final = 300.0
 """Seconds before its end at which a token is renewed; sooner of its end if it is a short one."""
@@ -99,7 +99,7 @@ class Tokens:
     def _safe(self, text: str) -> str:
         """The words of an endpoint, on one line and without the secret that it was told."""
         secret = self._settings.client_secret.get_secret_value() if self._settings.client_secret else ""
-        return one_line(text.replace(secret, "…") if secret else text)
+        return log(text.replace(secret, "…") if secret else text)
 
 
 def open_tokens(settings: SmtpSettings) -> Tokens | None:
