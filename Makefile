@@ -1,7 +1,7 @@
 # One door to every task. A fresh machine needs python3 (3.11 or newer) with venv, and make.
 #
 #   make demo     live through a sample campaign and look at its mails and reports
-#   make test     the tests
+#   make test     the tests, on as many processors as there are, up to four (JOBS=0: in one process, to debug)
 #   make soak     the tests that take minutes: thousands of letters, killed again and again; and new examples for every property
 #   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (20 minutes; ARGS=--quick takes less)
 #   make check    style, types, and the direction of imports
@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 UV ?= uv
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TESTS ?=
+JOBS ?= auto
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -28,7 +29,7 @@ demo: $(VENV)/.run
 	$(BIN)/migrate demo demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile $(TESTS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak --timeout 3600 $(TESTS)
