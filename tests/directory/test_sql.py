@@ -122,7 +122,7 @@ def test_a_key_that_is_no_column_is_an_error(database: Database) -> None:
     assert "did you mean 'account_id'?" in str(assert_unreadable(lambda: database(ROWS, key="acount_id")))
 
 
-@pytest.mark.parametrize("url", ["", "users.db", "sqlite://", "sqlite:///:memory:", "postgers://u:secret@h/d", "://", "http://h:port/x"])
+@pytest.mark.parametrize("url", ["users.db", "sqlite://", "sqlite:///:memory:", "postgers://u:secret@h/d", "://", "http://h:port/x"])
 def test_what_is_no_database_url_is_a_mistake_in_the_settings(url: str) -> None:
     with pytest.raises(ConfigError) as raised:
         directory(url=url)

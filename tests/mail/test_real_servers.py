@@ -152,7 +152,7 @@ def heard(server: MailServer, play: Play) -> str:
         try:
             *_, connection = [stack.enter_context(transport(server.port).connect()) for _ in range(play.connections)]
         except MailServerError as error:
-            reply = error.what.partition("turned us away: ")[2].removesuffix(".")
+            reply = error.what.partition("it answered ")[2].removesuffix(" as its greeting.")
         else:
             *_, receipt = [connection.send(compose(to=play.to)) for _ in range(play.letters)]
             assert receipt.refusal == about(WHERE[play.where], play.said)
@@ -177,7 +177,7 @@ def test_postfix_says_what_the_page_says(play: Play, postfix: Serving) -> None:
 def test_exim_says_what_the_page_says(play: Play, exim: Serving) -> None:
     assert ("Exim", play.where, play.said) in WORDS
     with exim(**play.settings) as server:
-        assert heard(server, play) == one_line(play.said)
+        assert heard(server, play).rstrip(".") == one_line(play.said).rstrip(".")  # a sentence of ours ends there
 
 
 CALLING = """\
@@ -259,6 +259,8 @@ def test_an_address_outside_ascii_goes_to_servers_that_take_it_alone(
 
 def test_postfix_that_wants_tls_first_is_told_from_one_that_wants_a_sign_in(postfix: Serving) -> None:
     with postfix(smtpd_tls_security_level="encrypt") as server, transport(server.port).connect() as connection:
-        with pytest.raises(MailServerError, match=r"wants TLS first: 530 5\.7\.0 Must issue a STARTTLS command first") as told:
+        with pytest.raises(
+            MailServerError, match=r"wants an encrypted connection first: 530 5\.7\.0 Must issue a STARTTLS command first"
+        ) as told:
             connection.send(compose(to="ada@example.org"))
-        assert 'Set security = "starttls"' in str(told.value)
+        assert "Set security = 'starttls'" in str(told.value)
