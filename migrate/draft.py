@@ -40,7 +40,8 @@ OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outc
 class Rules:
     """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
     `domain` is the sender's; `left_out` is what an approved plan says, if one is applied;
-    with `as_baseline` the changes of this read are recorded and nobody is told of them."""
+    with `as_baseline` the changes of this read are recorded and nobody is told of them; `secret` vouches for a plan of it
+    (`migrate.vouching`), None before there is one."""
 
     policy: PolicySettings
     moment: Moment
@@ -50,6 +51,7 @@ class Rules:
     judge: Judge
     left_out: LeftOut = lambda letters: pd.Series("", index=letters.index, dtype="str")
     as_baseline: bool = False
+    secret: str | None = None
 
 
 @dataclass(slots=True)

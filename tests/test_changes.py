@@ -198,6 +198,6 @@ def test_words_that_nobody_knows_never_keep_a_change_of_known_methods_from_being
 
 
 @given(_sets, _sets, st.booleans())
-def test_a_change_is_a_reclassification_only_if_nothing_but_unknown_words_came_or_went(before: set[str], now: set[str], after: bool) -> None:
+def test_a_change_is_a_reclassification_if_nothing_but_unknown_words_came_or_went(before: set[str], now: set[str], after: bool) -> None:
     found = change(",".join(before), ",".join(now), when=LATER if after else NOW)
     assert (found == "reclassified") == (before != now and before ^ now <= {"unknown", "other"})
