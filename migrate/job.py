@@ -167,6 +167,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
     """
     clock = clock_from(options.as_of)
     composer = config.composer()
+    composer.refuse_overruns()
     directory = open_directory(config.directory)
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
