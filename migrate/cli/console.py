@@ -110,13 +110,7 @@ def masked(address: str) -> str:
 
 
 def _write(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # `migrate run | head` must not stop a run half-way: the reader has gone, the work has not.
-        from migrate.cli import discard_output
-
-        discard_output()
+    print(text, flush=True)
 
 
 def _safe(text: str) -> str:

@@ -29,7 +29,7 @@ _MADE: Final = 1 << 24
 """Characters and items of all the values that are made for one text."""
 STEPS: Final = 20_000
 """Turns of loops, calls and filters, all together."""
-SECONDS: Final = 5.0
+SECONDS: Final = 2.0
 """Of processor time."""
 _LARGE: Final = 1 << 12
 _WIDEST: Final = 10_000

@@ -52,7 +52,7 @@ LARGE = [
     '{{ range(9999)|map("string")|join("y" * 9000) }}',
     '{{ ("a" * 99999).translate({97: "x" * 99999}) }}',
     '{{ [1]|batch(1000000000, "x")|list }}',
-    '{{ [1, 2]|tojson(1000000000) }}',
+    "{{ [1, 2]|tojson(1000000000) }}",
     '{{ (1).to_bytes(1000000000, "big") }}',
     '{% set ns = namespace(x="a") %}{% for i in range(90) %}{% set ns.x = ns.x + ns.x %}{% endfor %}',
     '{% set ns = namespace(x="a") %}{% for i in range(90) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}',
