@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from migrate import review
+from migrate import review, vouching
 from migrate.accounts import conform
 from migrate.config import Config
 from migrate.config.anchors import HIDDEN
@@ -29,7 +29,7 @@ from migrate.digests import file_digest
 from migrate.errors import GuardError
 from migrate.ledger.outbox import QUEUE_COLUMNS
 from migrate.mail.compose import Composer
-from migrate.plan import STRUCK_OUT
+from migrate.plan import STRUCK_OUT, Moment
 from migrate.report import cells, resaved
 from migrate.review import FACTS, PLAN, PLAN_COLUMNS, TWIN, PlanFacts
 from migrate.words import CONFIRMATION
@@ -48,7 +48,8 @@ class Approval:
     approved it.
 
     `reminders` has a row for each reminder of the plan, by account id, for a dry run plans one an account: `_JUDGED` and `struck`, which is
-    1 where the reviewer deleted it. `undeletable` counts confirmations whose row was deleted; they go out all the same.
+    1 where the reviewer deleted one that is due now. `undeletable` counts confirmations whose row was deleted; they go out all the same.
+    `twin` is the SHA-256 of plan.parquet.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Approval:
     by: str
     reminders: pd.DataFrame
     undeletable: int
+    twin: str = ""
 
     @property
     def struck(self) -> int:
@@ -97,22 +99,31 @@ class Approval:
         """`QUEUE_COLUMNS` of the reminders that the reviewer deleted, as they were reviewed."""
         if not self.struck:
             return
-        deleted = pa.array(self.reminders.index[self.reminders["struck"] == 1], type=pa.large_string())
+        struck = self.reminders[self.reminders["struck"] == 1]
+        deleted = pa.array(struck.index, type=pa.large_string())
+        due = pa.array(struck["occasion"].unique(), type=pa.large_string())
         try:
-            with pq.ParquetFile(self.folder / TWIN) as twin:
+            with (self.folder / TWIN).open("rb") as file, pq.ParquetFile(file) as twin:
+                # It was read before the directory was, and somebody may have put another one there meanwhile.
+                file.seek(0)
+                if hashlib.file_digest(file, "sha256").hexdigest() != self.twin:
+                    raise _another(self.folder)
                 for batch in twin.iter_batches(batch_size=10_000, columns=list(QUEUE_COLUMNS)):
                     reminder = pc.not_equal(batch.column("kind"), pa.scalar(CONFIRMATION, pa.large_string()))
-                    mine = batch.filter(pc.and_(reminder, pc.is_in(batch.column("account_id"), deleted)))
+                    these = pc.and_(pc.is_in(batch.column("account_id"), deleted), pc.is_in(batch.column("occasion"), due))
+                    mine = batch.filter(pc.and_(reminder, these))
                     if mine.num_rows:
                         yield conform(mine.to_pandas(), QUEUE_COLUMNS)
         except OSError as error:
             raise _unreadable(self.folder, error) from None
 
 
-def read(folder: Path, config: Config, composer: Composer, now: datetime, by: str) -> Approval:
-    """The plan in a folder, as reviewed. Raises GuardError with the difference if it is not one that may be applied now."""
+def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: str, secret: str | None) -> Approval:
+    """The plan in a folder, as reviewed. Raises GuardError with the difference if it is not one that may be applied at this moment, or not
+    one for which the `secret` of the campaign vouches (None: there is none). Of the rows that were deleted those count which are due now.
+    """
     facts = _facts(folder)
-    _still_holds(facts, folder, config, composer, now)
+    _still_holds(facts, folder, config, composer, moment.now, secret)
     if others := [path.name for path in sorted(folder.glob("plan.*")) if path.suffix.lower() in review.ELSEWHERE]:
         raise GuardError(
             f"{others[0]} lies beside {PLAN}, and only {PLAN} is read. {_NOTHING}",
@@ -122,9 +133,11 @@ def read(folder: Path, config: Config, composer: Composer, now: datetime, by: st
     twin = _twin(folder, facts)
     kept = _kept(folder, facts)
     reminder = (twin["kind"] != CONFIRMATION).to_numpy(bool)
-    reminders = twin.loc[reminder, _JUDGED].assign(struck=(~kept[reminder]).astype("int8")).set_index("account_id")
+    due = (twin["occasion"] == moment.occasion) & (twin["told_cutoff"] == moment.told_cutoff)
+    struck = ~kept & due.to_numpy(bool)
+    reminders = twin.loc[reminder, _JUDGED].assign(struck=struck[reminder].astype("int8")).set_index("account_id")
     named = hashlib.sha256((folder / FACTS).read_bytes() + kept.tobytes() + by.encode())
-    return Approval(folder, facts.as_of, named.hexdigest(), by, reminders, int((~kept & ~reminder).sum()))
+    return Approval(folder, facts.as_of, named.hexdigest(), by, reminders, int((~kept & ~reminder).sum()), facts.twin)
 
 
 def _facts(folder: Path) -> PlanFacts:
@@ -146,8 +159,9 @@ def _facts(folder: Path) -> PlanFacts:
         ) from None
 
 
-def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Composer, now: datetime) -> None:
-    """Refuses a plan that was made for another campaign, or before the configuration or a template changed, or too long ago."""
+def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Composer, now: datetime, secret: str | None) -> None:
+    """Refuses a plan that was made for another campaign, ledger or directory, was edited, or was made before the configuration or a
+    template changed, or too long ago."""
     where = str(folder)
     if facts.campaign != config.campaign.name:
         raise GuardError(
@@ -155,9 +169,17 @@ def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Compo
             where=where,
             hint="Name the configuration it was made with (--config).",
         )
+    if secret is None or not facts.holds(secret):
+        raise GuardError(
+            f"no dry run of this ledger wrote this {FACTS}, or somebody changed it since. {_NOTHING}",
+            where=where,
+            hint=f"{_ANEW} The dry run must use the same [ledger] url, and before the first run the same [reports] dir.",
+        )
     if facts.config != config.digest:
         changed = _changed(facts.settings, config.settings)
         raise GuardError(f"the configuration changed since the plan: {changed}. {_NOTHING}", where=where, hint=_ANEW)
+    if facts.source != vouching.directory_mark(secret, config.directory):
+        raise GuardError(f"this is a plan of another directory than [directory] names now. {_NOTHING}", where=where, hint=_ANEW)
     if facts.mail != composer.digest:
         now_used = review.template_digests(composer.sources)
         names = sorted(name for name in facts.templates.keys() | now_used.keys() if facts.templates.get(name) != now_used.get(name))
@@ -174,10 +196,14 @@ def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Compo
 def _twin(folder: Path, facts: PlanFacts) -> pd.DataFrame:
     try:
         if file_digest(folder / TWIN) != facts.twin:
-            raise GuardError(f"{TWIN} is not the one that the dry run wrote. {_NOTHING}", where=str(folder), hint=_ANEW)
+            raise _another(folder)
         return pd.DataFrame(pq.read_table(folder / TWIN, columns=[*_JUDGED, "kind"]).to_pandas())
     except OSError as error:
         raise _unreadable(folder, error) from None
+
+
+def _another(folder: Path) -> GuardError:
+    return GuardError(f"{TWIN} is not the one that the dry run wrote. {_NOTHING}", where=str(folder), hint=_ANEW)
 
 
 def _unreadable(folder: Path, error: OSError) -> GuardError:

@@ -58,15 +58,19 @@ def classify(
 ) -> pd.Series:
     """The change of each account, '' for none; the first matching row of design §6 wins.
 
+    An authenticator that the source says was replaced is one also where a word that nobody knows came or went with it.
     `had`, `has`: method bit sets. `moved`: the source's instant of change is known in both reads and went forward. `reclassified`: the
     mapping or the policy is another than at the last read. `after_cutoff`: at or after the account's cutoff.
     """
     retired, accepted = policy.retired_bits, policy.accepted_bits
     gained, lost = has & ~had, had & ~has
     differs = had != has
-    same_but_moved = ~differs & moved & has_any(has, accepted)
+    # Words that nobody knows are left aside: one beside a new or replaced authenticator must not hide it.
+    known_differ = has_any(gained | lost, ~UNCERTAIN)
+    same_but_moved = ~known_differ & moved & has_any(has, accepted)
     rows = [
-        ("reclassified", (differs & (reclassified | has_any(gained | lost, UNCERTAIN))) | (same_but_moved & reclassified)),
+        ("reclassified", (differs | same_but_moved) & reclassified),
+        ("reclassified", differs & ~known_differ & ~same_but_moved),
         ("cutoff_removal", after_cutoff & differs & (gained == 0) & ~has_any(lost, ~retired)),
         ("two_step_disabled", has_any(had, ~BACKUP_CODE) & ~has_any(has, ~BACKUP_CODE)),
         ("authenticator_enabled", ~has_any(had, accepted) & has_any(has, accepted)),

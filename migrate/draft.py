@@ -40,7 +40,8 @@ OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outc
 class Rules:
     """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
     `domain` is the sender's; `left_out` is what an approved plan says, if one is applied;
-    with `as_baseline` the changes of this read are recorded and nobody is told of them."""
+    with `as_baseline` the changes of this read are recorded and nobody is told of them; `secret` vouches for a plan of it
+    (`migrate.vouching`), None before there is one."""
 
     policy: PolicySettings
     moment: Moment
@@ -50,6 +51,7 @@ class Rules:
     judge: Judge
     left_out: LeftOut = lambda letters: pd.Series("", index=letters.index, dtype="str")
     as_baseline: bool = False
+    secret: str | None = None
 
 
 @dataclass(slots=True)
@@ -203,7 +205,8 @@ class _Case:
 
 
 class _Cases:
-    """The cases of all ranges, set aside until the whole read has been seen: an old address is told only if nobody has it now."""
+    """The cases of all ranges, set aside until the whole read has been seen: an old address is told
+    unless it is another account's primary address now."""
 
     def __init__(self, folder: Path) -> None:
         self._spills = {name: Spill(folder / f"case-{name}.arrow") for name in ("accounts", "record", "prior", "changes")}
@@ -373,7 +376,7 @@ def _addresses_had(case: _Case, prior: Prior, rules: Rules) -> pd.DataFrame:
 
 
 def _nobodys(had: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
-    """`account_id`, `address` of the addresses in `had` that no other account has now."""
+    """`account_id`, `address` of the addresses in `had` that are no other account's primary address now."""
     others = had.merge(holders, on="folded", suffixes=("", "_now"))
     taken = others.loc[others["account_id"] != others["account_id_now"], "folded"]
     return had.loc[~had["folded"].isin(taken), ["account_id", "address"]].drop_duplicates()

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate import approval, folders, guards, image, review, status, stops
+from migrate import approval, folders, guards, image, review, status, stops, vouching
 from migrate.addressing import judge
 from migrate.ahead import meanwhile
 from migrate.config import Config
@@ -112,7 +112,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
     with scratch_folder() as scratch:
         with start.alone:
             now = options.as_of or clock()
-            approved = approval.read(options.plan, config, composer, now, options.approved_by) if options.plan else None
+            approved = _approval(options.plan, config, composer, ledger, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
                 with start.reading:
                     last = _image(config, ledger, now)
@@ -139,6 +139,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                     made, told, stopped, kept, recorded = ledger.write(decide)
                 except _Refused as refused:
                     raise _stopped(refused, read, config, ledger, now, clock, scratch) from None
+            vouching.clear(config)
             recorded, records = _identified(config, ledger, recorded, kept)
         sender = worker()
         delivered = deliver_waiting(config, ledger, recorded.campaign_id, composer, sender, clock, watch) if options.send else Delivered()
@@ -165,6 +166,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
     """
     clock = clock_from(options.as_of)
     composer = config.composer()
+    composer.refuse_overruns()
     directory = open_directory(config.directory)
     with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
@@ -306,18 +308,30 @@ def basis_of(config: Config) -> str:
 
 def _rules(config: Config, composer: Composer, connection: sa.Connection, now: datetime, options: Options) -> Rules:
     bounced = Prior(connection, config.campaign.name).bounced(now)
-    planned = stages(config.campaign, config.schedule)
-    stage = due(planned, now)
-    newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
     return Rules(
         policy=config.policy,
-        moment=Moment(now, stage, config.campaign, config.schedule.min_gap_days, newer),
+        moment=_moment(config, now),
         basis=basis_of(config),
         composer=composer,
         domain=config.mail.sender_domain,
         judge=judge(config.safety.allowed_domains, bounced),
         as_baseline=options.as_baseline,
+        secret=vouching.secret_of(connection, config),
     )
+
+
+def _moment(config: Config, now: datetime) -> Moment:
+    planned = stages(config.campaign, config.schedule)
+    stage = due(planned, now)
+    newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
+    return Moment(now, stage, config.campaign, config.schedule.min_gap_days, newer)
+
+
+def _approval(folder: Path, config: Config, composer: Composer, ledger: Ledger, now: datetime, by: str) -> approval.Approval:
+    """The reviewed plan in a folder, if it may be applied now."""
+    with ledger.read() as connection:
+        secret = vouching.secret_of(connection, config)
+    return approval.read(folder, config, composer, _moment(config, now), by, secret)
 
 
 def _delivery_with(made: Draft, config: Config, ledger: Ledger, now: datetime) -> Forecast:

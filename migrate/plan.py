@@ -317,8 +317,9 @@ class Confirmations:
 def confirm(accounts: pd.DataFrame, tenure: pd.Series, changes: pd.DataFrame, previous: pd.DataFrame, judge: Judge) -> Confirmations:
     """The confirmations of open changes: one letter an address, to the primary, every notification address and each previous address.
 
-    `changes`: `OPEN_COLUMNS`, of these accounts. `previous`: `account_id`, `address` of addresses the account had lately and nobody has
-    now. (NIST SP 800-63B-4 §4.6: every non-postal address on record is told.) Pauses, exemptions and gaps never stop one.
+    `changes`: `OPEN_COLUMNS`, of these accounts. `previous`: `account_id`, `address` of addresses the account had lately that are no other
+    account's primary address now. (NIST SP 800-63B-4 §4.6: every non-postal address on record is told.) Pauses, exemptions and gaps never
+    stop one.
     """
     now = addresses(accounts)
     ids = accounts["account_id"]

@@ -54,7 +54,7 @@ def write_down(
 ) -> Run:
     """Writes the draft down, in the transaction in which it was made; the run that it became."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
-    campaign_id = record.campaign_id(connection, campaign.name, now)
+    campaign_id = record.campaign_id(connection, campaign.name, now, made.rules.secret)
     record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
     facts = RunFacts(
         as_of=now,

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from migrate import __version__, folders, outside
+from migrate import __version__, folders, outside, vouching
 from migrate.accounts import ADDRESS_SEPARATOR
 from migrate.config import Config
 from migrate.config.commands import command, typed
@@ -65,8 +65,9 @@ class PlanFacts(BaseModel):
     """plan.json: what the plan depends on, and what its rows say.
 
     `config` and `mail` are the digests of the configuration and of the templates, `settings` and `templates` what they are made of; `twin`
-    is the SHA-256 of plan.parquet, and `rows` has the mark of each of its rows, in order. Days left, the directory and the counts are there
-    to be read: they are not compared.
+    is the SHA-256 of plan.parquet, and `rows` has the mark of each of its rows, in order. `source` names the directory, and `mac` vouches
+    for all the rest (`migrate.vouching`); they are empty where no secret could be had. Days left, the fingerprint of the directory and the
+    counts are there to be read: they are not compared.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,6 +87,19 @@ class PlanFacts(BaseModel):
     outcomes: dict[str, int]
     twin: str
     rows: list[str]
+    source: str = ""
+    mac: str = ""
+
+    def vouched(self, secret: str) -> PlanFacts:
+        """The same with its MAC."""
+        return self.model_copy(update={"mac": vouching.mac(secret, self._told())})
+
+    def holds(self, secret: str) -> bool:
+        """Whether the MAC was made with a secret, of these facts."""
+        return vouching.holds(self.mac, secret, self._told())
+
+    def _told(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"mac"})
 
 
 def place(config: Config, now: datetime) -> Path:
@@ -291,6 +305,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
         with side.create(side.path / PLAN) as file:
             lines.write(file, tables(), PLAN_COLUMNS)
     rules, now = made.rules, made.rules.moment.now.astimezone(UTC)
+    secret = rules.secret or vouching.set_aside(config, make=True)
     facts = PlanFacts(
         version=1,
         tool_version=__version__,
@@ -307,7 +322,9 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
         outcomes=dict(made.outcomes),
         twin=file_digest(side.path / TWIN),
         rows=marks,
+        source=vouching.directory_mark(secret, config.directory) if secret else "",
     )
+    facts = facts.vouched(secret) if secret else facts
     with side.create(side.path / FACTS) as file:
         file.write(outside.escaped_json(facts.model_dump_json(indent=1)).encode() + b"\n")
     return facts

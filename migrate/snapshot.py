@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, ROW_COLUMNS
+from migrate.accounts import ACCOUNT_COLUMNS, ROW_COLUMNS
 from migrate.spill import Sorted, Spill
 
 REJECTED_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "position": "int64", "rejection": "str"}
@@ -85,29 +85,23 @@ class Snapshot:
             yield settled(low, high, self.between(low, high))
 
     def holders(self, wanted: frozenset[str]) -> pd.DataFrame:
-        """Who has one of the wanted addresses (lower case) now: `account_id`, `folded`; rejected rows count as holders too."""
+        """Whose primary address is one of the wanted ones (lower case) now: `account_id`, `folded`; rejected rows count as well."""
         return pd.concat([holding(None, wanted), *(holding(batch, wanted) for batch in self._named.batches())]).drop_duplicates()
 
-    def having(self, ids: pa.Array) -> set[str]:
-        """Those of some ids that the read has a row of."""
-        return self._named.having(ids)
 
+def holding(batch: pa.RecordBatch | None, wanted: frozenset[str], among: pa.Array | None = None) -> pd.DataFrame:
+    """`account_id`, `folded` of the rows of a batch (where `among` is true) whose primary address is one of the wanted ones.
 
-def holding(batch: pa.RecordBatch | None, wanted: frozenset[str]) -> pd.DataFrame:
-    """`account_id`, `folded` of the rows of a batch that have one of the wanted addresses."""
+    Notification addresses do not count: their owner writes them, and could name anybody's there to keep a confirmation from them.
+    """
     none = pd.DataFrame({"account_id": pd.Series(dtype="str"), "folded": pd.Series(dtype="str")})
     if batch is None or not wanted:
         return none
-    email, listed = batch.column("email"), batch.column("notification_emails")
-    # The list is looked into only where there is one; most accounts have none.
-    hit = pc.or_kleene(pc.is_in(pc.utf8_lower(email), pa.array(wanted, email.type)), pc.greater(pc.binary_length(listed), 0))
-    rows = batch.select(["account_id", "email", "notification_emails"]).filter(pc.fill_null(hit, False)).to_pandas()
-    if rows.empty:
-        return none
-    several = rows["notification_emails"].where(rows["notification_emails"] != "").dropna().str.split(ADDRESS_SEPARATOR).explode()
-    both = pd.concat([rows["email"], several]).dropna().astype("str").str.lower()
-    both = both[both.isin(wanted)]
-    return pd.DataFrame({"account_id": rows["account_id"].reindex(both.index), "folded": both})
+    folded = pc.utf8_lower(batch.column("email"))
+    hit = pc.is_in(folded, pa.array(wanted, folded.type), skip_nulls=True)
+    hit = hit if among is None else pc.and_(hit, among)
+    found = pa.table({"account_id": batch.column("account_id"), "folded": folded}).filter(hit).to_pandas()
+    return none if found.empty else found.astype("str")
 
 
 def settled(low: str | None, high: str | None, rows: pa.Table | None) -> Range:

@@ -60,6 +60,7 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
     """A run, as far as its lock; raises before it changed anything. What is still held at the end is given up."""
     clock = clock_from(options.as_of)
     composer = composer or config.composer()
+    composer.refuse_overruns()
     folder.writable(config.reports.dir)
     directory = open_directory(config.directory)
     with Ledger.open(config.ledger, create=True) as ledger, ExitStack() as alone, ExitStack() as reading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from cast import CAMPAIGN, accounts, at, person, recorded
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.accounts import METHODS, methods_of
@@ -51,7 +51,19 @@ def change(before: str, now: str, *, when=NOW, basis: str = "basis", prior: dict
         ("sms", "sms,backup_code", ""),
         ("sms", "sms,email_otp", ""),
         ("sms", "sms,other", "reclassified"),
-        ("unknown", "totp", "reclassified"),
+        ("sms", "sms,unknown,other", "reclassified"),
+        ("totp,other", "totp", "reclassified"),
+        ("unknown", "", "reclassified"),
+        ("unknown", "other", "reclassified"),
+        ("other", "other,backup_code", ""),
+        ("unknown", "totp", "authenticator_enabled"),
+        ("sms", "totp,other", "authenticator_enabled"),
+        ("totp", "other", "authenticator_removed"),
+        ("totp", "passkey,other", "authenticator_changed"),
+        ("totp,other", "passkey", "authenticator_changed"),
+        ("sms,unknown", "", "two_step_disabled"),
+        ("sms", "unknown", "sms_removed"),
+        ("other", "sms", "sms_enabled"),
         ("sms,other", "totp,other", "authenticator_enabled"),
     ],
 )
@@ -67,6 +79,8 @@ def test_another_mapping_or_policy_makes_a_difference_a_reclassification() -> No
 def test_only_retired_methods_gone_after_the_cutoff_is_the_cutoffs_doing() -> None:
     assert change("sms,totp", "totp", when=LATER) == "cutoff_removal"
     assert change("sms", "", when=LATER) == "cutoff_removal"
+    assert change("sms,other", "other", when=LATER) == "cutoff_removal"
+    assert change("sms,totp", "totp,other", when=LATER) == "sms_removed"
     assert change("sms", "totp", when=LATER) == "authenticator_enabled"
     assert change("totp", "", when=LATER) == "two_step_disabled"
 
@@ -79,6 +93,14 @@ def test_the_same_authenticator_set_up_anew_is_a_change_if_the_directory_says_wh
     assert change("totp", "totp", prior={"methods_changed_at": then}, methods_changed_at=None) == ""
     assert change("totp", "totp", methods_changed_at=since) == ""
     assert change("sms", "sms", prior={"methods_changed_at": then}, methods_changed_at=since) == ""
+
+
+@pytest.mark.parametrize(("before", "now"), [("totp", "totp,other"), ("totp,unknown", "totp"), ("totp,other", "totp,unknown")])
+def test_a_word_that_nobody_knows_hides_no_authenticator_that_the_directory_says_was_replaced(before: str, now: str) -> None:
+    then, since = at("2023-11-01 09:00"), at("2024-01-09 09:00")
+    assert change(before, now, prior={"methods_changed_at": then}, methods_changed_at=since) == "authenticator_changed"
+    assert change(before, now, prior={"methods_changed_at": then}, methods_changed_at=since, basis="another") == "reclassified"
+    assert change(before, now, prior={"methods_changed_at": since}, methods_changed_at=since) == "reclassified"
 
 
 def test_a_first_appearance_is_a_baseline() -> None:
@@ -153,5 +175,29 @@ def test_every_pair_of_reads_has_at_most_one_change_and_equal_reads_none(before:
 def test_whoever_gains_or_loses_the_authenticator_is_told(before: set[str], now: set[str]) -> None:
     accepted = PolicySettings().accepted_bits
     had, has = methods_of(frozenset(before)) & accepted, methods_of(frozenset(now)) & accepted
-    if bool(had) != bool(has) and not (before ^ now) & {"unknown", "other"}:
+    if bool(had) != bool(has):
         assert change(",".join(before), ",".join(now)) in MAILED
+
+
+_retired_or_accepted = st.sets(st.sampled_from([*PolicySettings().retired, *PolicySettings().accepted, "phone", "backup_code"]))
+_unknown = st.sets(st.sampled_from(["unknown", "other"]))
+
+
+@settings(max_examples=300)
+@given(_retired_or_accepted, _retired_or_accepted, _unknown, _unknown, st.booleans(), st.booleans())
+def test_words_that_nobody_knows_never_keep_a_change_of_known_methods_from_being_mailed(
+    before: set[str], now: set[str], unknown_before: set[str], unknown_now: set[str], moved: bool, after: bool
+) -> None:
+    """The account may be told in other words: somebody who has an unknown method left has not lost the second step."""
+    times = {"prior": {"methods_changed_at": at("2023-11-01 09:00")}, "methods_changed_at": at("2024-01-09 09:00")} if moved else {}
+    when = LATER if after else NOW
+    plain = change(",".join(before), ",".join(now), when=when, **times)
+    beside = change(",".join(before | unknown_before), ",".join(now | unknown_now), when=when, **times)
+    if plain in MAILED:
+        assert beside in MAILED
+
+
+@given(_sets, _sets, st.booleans())
+def test_a_change_is_a_reclassification_if_nothing_but_unknown_words_came_or_went(before: set[str], now: set[str], after: bool) -> None:
+    found = change(",".join(before), ",".join(now), when=LATER if after else NOW)
+    assert (found == "reclassified") == (before != now and before ^ now <= {"unknown", "other"})

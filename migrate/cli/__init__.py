@@ -28,6 +28,7 @@ from typer._click.exceptions import ClickException
 from typer.core import TyperCommand, TyperGroup
 
 from migrate import __version__, outside
+from migrate.cli.streams import enduring
 from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ COMMANDS: Final[dict[str, str]] = {
 """Command → what `migrate --help` says of it. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
 
 
+ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command from outside, beside Ctrl-C."""
 _ONCE_MORE: Final = 0.05
 """Seconds after which an end that Python dropped is asked for once more."""
 
@@ -130,13 +133,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (design §15); the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     outside.keep_back({})
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    with enduring() as output:
+        code = _called(arguments)
+        output.flush()
+        if output.lost and not code and _only_tells(arguments):
+            return _failed([f"Error: the output cannot be written: {output.lost}."], MigrateError.exit_code, arguments)
+        return code
+
+
+def _only_tells(arguments: Sequence[str]) -> bool:
+    """Whether all that a command is called for is what it prints."""
+    return next((each for each in arguments if each in COMMANDS), None) in (None, "check", "status", "explain", "preview")
+
+
+def _called(arguments: list[str]) -> int:
     try:
         with _ending_cleanly():
             code = app(arguments, prog_name="migrate", standalone_mode=False)
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ClickException as error:
         told = io.StringIO()
@@ -149,16 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(["Error: no answer was given."], 2, arguments)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        discard_output()
-        return 0
     except Exception as error:  # noqa: BLE001 - the last net: a bug ends in exit code 1 and a sentence
         return _failed([_bug(error)], 1, arguments)
 
 
 @contextmanager
 def _ending_cleanly() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: locks are given back, and what was read of the directory does not stay in a scratch folder.
+    """SIGTERM, and SIGHUP when a terminal is closed, end a command as Ctrl-C does: locks are given back, and what was read of the directory
+    does not stay in a scratch folder. Under `nohup` SIGHUP goes on being ignored.
 
     Python drops what is raised while an object is being collected, an end as well. It is asked for once more then.
     """
@@ -173,23 +184,19 @@ def _ending_cleanly() -> Iterator[None]:
         if not isinstance(dropped.exc_value, (SystemExit, KeyboardInterrupt)):
             hook(dropped)
             return
-        number = signal.SIGTERM if isinstance(dropped.exc_value, SystemExit) else signal.SIGINT
+        code = dropped.exc_value.code if isinstance(dropped.exc_value, SystemExit) else None
+        number = code - 128 if isinstance(code, int) and code > 128 else signal.SIGINT
         threading.Timer(_ONCE_MORE, os.kill, (os.getpid(), number)).start()
 
-    before, hook = signal.signal(signal.SIGTERM, end), sys.unraisablehook
+    before = {number: signal.signal(number, end) for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN}
+    hook = sys.unraisablehook
     sys.unraisablehook = once_more
     try:
         yield
     finally:
         sys.unraisablehook = hook
-        signal.signal(signal.SIGTERM, before)
-
-
-def discard_output() -> None:
-    """Whoever read our output has gone: from here on it goes nowhere, and nothing stops because of it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _failed(lines: Sequence[str], code: int, arguments: Sequence[str]) -> int:

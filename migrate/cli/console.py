@@ -127,13 +127,7 @@ def masked(address: str) -> str:
 
 
 def _write(text: TerminalText | JsonText) -> None:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # `migrate run | head` must not stop a run half-way: the reader has gone, the work has not.
-        from migrate.cli import discard_output
-
-        discard_output()
+    print(text, flush=True)
 
 
 def _jsonable(value: object) -> object:

@@ -44,14 +44,18 @@ class Stop:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C ask to end; a second one ends the process on the spot, and what is in hand then becomes uncertain.
+        """SIGTERM, Ctrl-C and SIGHUP (a terminal that was closed) ask to end; a second one ends the process on the spot, and what is in
+        hand then becomes uncertain. Under `nohup` SIGHUP goes on being ignored.
 
         Elsewhere than in the main thread signals are not ours to handle.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._heed) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._heed) for number in numbers}
         try:
             yield
         finally:

@@ -24,8 +24,8 @@ _LOOK_AGAIN: Final = 0.2
 def workers(count: int, target: Callable[..., Delivered], *arguments: Any) -> Delivered:
     """Calls `target(*arguments, number, stop)` in so many processes, `number` from 0; what they did together.
 
-    SIGTERM and Ctrl-C are passed on, and a process whose parent has gone ends as if asked to. An error in one does not stop the others;
-    it is raised when all have ended. Raises MigrateError for a process that was killed.
+    SIGTERM, SIGHUP and Ctrl-C are passed on, and a process whose parent has gone ends as if asked to. An error in one does not stop the
+    others; it is raised when all have ended. Raises MigrateError for a process that was killed.
     """
     context = multiprocessing.get_context("spawn")  # a fork would share the open ledger
     stop = Stop()

@@ -28,7 +28,7 @@ FOR_GOOD: Final = ("", "sent")
 
 _FOUND_IN: Final = np.array([found_in(word) for word in METHODS], "int32")
 """For each of `METHODS` the methods (bits) any of which makes it a default that is registered."""
-_HOLDING: Final = ("account_id", "email", "notification_emails", "gone_at")
+_HOLDING: Final = ("account_id", "email", "gone_at", "plain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +120,18 @@ class Beside:
         return pa.Table.from_pandas(rows, schema=fresh.schema, preserve_index=False)
 
     def holders(self, wanted: frozenset[str]) -> pd.DataFrame:
-        """Who has one of the wanted addresses (lower case) now: `account_id`, `folded`."""
-        found = pd.concat([holding(None, wanted), *(self._holding(batch, wanted) for batch in self.records.batches(_HOLDING))])
-        if len(found):
-            ids = pa.array(found["account_id"], pa.large_string())
-            found = found[~found["account_id"].isin(self.snapshot.having(ids) | self.rows.missing.having(ids))]
-        return pd.concat([found, self.snapshot.holders(wanted)]).drop_duplicates()
+        """Whose primary address is one of the wanted ones (lower case) now: `account_id`, `folded`.
+
+        Of the records those count whose row was passed over as unchanged: every other row of the read is in the snapshot.
+        """
+        carried = pd.concat([holding(None, wanted), *(self._holding(batch, wanted) for batch in self.records.batches(_HOLDING))])
+        if len(carried):
+            carried = carried[~carried["account_id"].isin(self.rows.missing.having(pa.array(carried["account_id"], pa.large_string())))]
+        return pd.concat([carried, self.snapshot.holders(wanted)]).drop_duplicates()
 
     @staticmethod
     def _holding(batch: pa.RecordBatch, wanted: frozenset[str]) -> pd.DataFrame:
-        found = holding(batch, wanted)
-        if found.empty:
-            return found
-        gone = batch.column("account_id").filter(pc.is_valid(batch.column("gone_at"))).to_pylist()
-        return found[~found["account_id"].isin(gone)]
+        return holding(batch, wanted, pc.and_(batch.column("plain"), pc.is_null(batch.column("gone_at"))))
 
 
 class _Held:

@@ -20,12 +20,12 @@ _NEAR: Final = 1024
 """Accounts in order of id are superseded so many at a time: their rows lie in the same pages, which are at hand then for every step."""
 
 
-def campaign_id(connection: sa.Connection, name: str, now: datetime) -> int:
-    """The id of a campaign, which is created if this is its first run."""
+def campaign_id(connection: sa.Connection, name: str, now: datetime, secret: str | None = None) -> int:
+    """The id of a campaign, which is created if this is its first run, with a `secret` that was set aside for it or a new one."""
     c = schema.campaign.c
     found = connection.execute(sa.select(c.id).where(c.name == name)).scalar()
     if found is None:
-        connection.execute(sa.insert(schema.campaign).values(name=name, secret=secrets.token_hex(32), created_at=now))
+        connection.execute(sa.insert(schema.campaign).values(name=name, secret=secret or secrets.token_hex(32), created_at=now))
         found = connection.execute(sa.select(c.id).where(c.name == name)).scalar_one()
     return int(found)
 

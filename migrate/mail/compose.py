@@ -16,6 +16,7 @@ import jinja2
 from migrate import outside
 from migrate.campaign import CampaignSettings
 from migrate.errors import MigrateError, TemplateError
+from migrate.mail import budget
 from migrate.mail.addresses import wire
 from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
 from migrate.mail.facts import Facts, label, one
@@ -23,7 +24,7 @@ from migrate.mail.kinds import KINDS
 from migrate.mail.letters import Letter, assemble
 from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
 from migrate.mail.overrides import LANGUAGE, PARTS, written_in
-from migrate.mail.sample import samples
+from migrate.mail.sample import Sample, samples
 from migrate.mail.settings import MailSettings
 from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missing, slot, steady
 from migrate.mail.templates import Sources, compiled, environment, trees
@@ -37,13 +38,14 @@ _SKELETONS: Final = 1000
 
 
 class UnrenderableError(MigrateError):
-    """A letter cannot be composed from its facts; only that account is concerned."""
+    """A letter cannot be composed from its facts; only that account is concerned. `overrun`: its template makes too much, or takes too
+    long."""
 
     exit_code = 2
 
-    def __init__(self, what: str, *, where: str | None = None, variable: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | None = None, variable: str | None = None, overrun: bool = False) -> None:
         super().__init__(what, where=where)
-        self.variable = variable
+        self.variable, self.overrun = variable, overrun
 
 
 class Composer:
@@ -181,21 +183,39 @@ class Composer:
             others = f" Nor is any of these used: {', '.join(str(other) for other, _ in unused[1:])}." if unused[1:] else ""
             hint = f"Letters are made from {meant}." if meant else f"The kinds are {', '.join(KINDS)}."
             raise TemplateError("no letter uses this template.", where=str(path), hint=hint + others)
-        for kind in KINDS:
-            for sample in samples(kind, self._campaign):
-                try:
-                    letter = self.compose(
-                        kind,
-                        sample.facts,
-                        to=sample.to,
-                        reference=sample.reference,
-                        message_id=sample.message_id,
-                        occasion=sample.occasion,
-                        now=sample.now,
-                    )
-                except UnrenderableError as error:
-                    raise TemplateError(error.what, where=error.where) from error
-                yield kind, letter
+        for kind, sample in self._samples():
+            try:
+                letter = self._of_sample(kind, sample)
+            except UnrenderableError as error:
+                raise TemplateError(error.what, where=error.where) from error
+            yield kind, letter
+
+    def refuse_overruns(self) -> None:
+        """Tries the operator's templates, if there are any: TemplateError, by file and line, for one that makes too much or takes too long.
+
+        Any other mistake holds back the letters that it is in.
+        """
+        for kind, sample in self._samples() if self.files.own() else ():
+            try:
+                self._of_sample(kind, sample)
+            except UnrenderableError as error:
+                if error.overrun:
+                    hint = "Type `migrate check` when it is mended."
+                    raise TemplateError(error.what, where=error.where, hint=hint) from error
+
+    def _samples(self) -> Iterator[tuple[str, Sample]]:
+        return ((kind, sample) for kind in KINDS for sample in samples(kind, self._campaign))
+
+    def _of_sample(self, kind: str, sample: Sample) -> Letter:
+        return self.compose(
+            kind,
+            sample.facts,
+            to=sample.to,
+            reference=sample.reference,
+            message_id=sample.message_id,
+            occasion=sample.occasion,
+            now=sample.now,
+        )
 
     def _context(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> dict[str, Any]:
         """What templates are given. Only what is in `person` differs between letters of one skeleton (see `_skeleton`)."""
@@ -238,7 +258,13 @@ class Composer:
 
     def _render(self, template: jinja2.Template, context: dict[str, Any]) -> str:
         try:
-            return template.render(context)
+            with budget.one_text():
+                return template.render(context)
+        except budget.TooMuchError as error:
+            raise UnrenderableError(f"{error.message}.", where=_place(error, template), overrun=True) from error
+        except (RecursionError, OverflowError, MemoryError) as error:
+            said = f"{type(error).__name__}: {error}"
+            raise UnrenderableError(said, where=_place(error, template), overrun=True) from error
         except jinja2.UndefinedError as error:
             named = _UNDEFINED.search(error.message or "")
             variable = (named[1] or named[2]) if named else None

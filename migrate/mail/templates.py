@@ -17,15 +17,17 @@ from typing import Final
 import css_inline
 import jinja2
 from jinja2 import meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from migrate import texts
 from migrate.errors import TemplateError
+from migrate.mail import budget
 from migrate.mail.facts import listed
 from migrate.mail.overrides import astray, mail_folder, shipped
 
 STYLE: Final = "_frame/style.css"
 
+_LONGEST: Final = 1 << 18
+"""Bytes of a template."""
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _MASKED: Final = re.compile(r'<!--jinja(\d+)-->|&lt;!--jinja(\d+)--&gt;|jinja(\d+)x(?:="")?')
 _OPEN_TAG: Final = re.compile(r"<[A-Za-z/][^<>]*\Z")
@@ -41,10 +43,19 @@ class Sources:
         self._trees: dict[str, nodes.Template] = {}
 
     def path(self, name: str) -> Path | None:
-        """The file that gives a template, or None. A name that leads out of the folders names no template."""
+        """The file that gives a template, or None. A name that leads out of the folders names no template.
+
+        TemplateError for a link that leads out of the operator's folder: what is there is not written to people.
+        """
         if name.startswith("/") or ".." in name:
             return None
-        return next((found for folder in self._folders if (found := folder / name).is_file()), None)
+        found = next((found for folder in self._folders if (found := folder / name).is_file()), None)
+        if found is None or self._override is None or not found.is_relative_to(self._folders[0]):
+            return found
+        meant = found.resolve()
+        if not meant.is_relative_to(self._override.resolve()):
+            raise TemplateError(f"is a link out of {self._override}, to {meant}.", where=str(found), hint="Copy that file into the folder.")
+        return found
 
     def read(self, name: str) -> str:
         """A template's text; TemplateError if the file is not there or is not UTF-8."""
@@ -54,6 +65,8 @@ class Sources:
                 f"template {name} is missing", where=str(self._folders[0]), hint="`migrate init --templates` writes a full set."
             )
         try:
+            if (size := path.stat().st_size) > _LONGEST:
+                raise TemplateError(f"has {size:,} bytes, and {_LONGEST:,} are the most.", where=str(path))
             text = texts.read(path)
         except texts.NotTextError as error:
             raise TemplateError(f"{error}.", where=str(path)) from None
@@ -112,12 +125,13 @@ class _Loader(jinja2.BaseLoader):
 
 
 def environment(sources: Sources, *, html: bool) -> jinja2.Environment:
-    """A sandbox to compile templates in: an unknown name is an error, and nothing it is given can be changed.
+    """A sandbox to compile templates in: an unknown name is an error, nothing it is given can be changed, and what a text may cost is
+    bounded (`migrate.mail.budget`).
 
     There is one for HTML, which escapes every value, and one for text, since the sentences in `_frame/words.j2` serve both: a macro's
     output counts as safe wherever its caller escapes, so it must have escaped what it was given itself.
     """
-    env = ImmutableSandboxedEnvironment(
+    env = budget.Environment(
         loader=_Loader(sources),
         undefined=jinja2.StrictUndefined,
         autoescape=html,
@@ -127,8 +141,8 @@ def environment(sources: Sources, *, html: bool) -> jinja2.Environment:
         auto_reload=False,
         cache_size=-1,
     )
-    env.filters["listed"] = listed
-    env.filters["days"] = lambda count: f"{count} day" if count == 1 else f"{count} days"
+    env.add_filter("listed", listed)
+    env.add_filter("days", lambda count: f"{count} day" if count == 1 else f"{count} days")
     return env
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import time_machine
 from cast import accounts, person
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from office import Office
 
@@ -196,6 +196,58 @@ def decided(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(draft, "assess", spying)
     return seen
+
+
+_ADDRESSES = ("a@example.com", "b@example.com", "c@example.com")
+_PERSON = st.fixed_dictionaries(
+    {
+        "mail": st.sampled_from((*_ADDRESSES, None)),
+        "security_mails": st.sampled_from((None, None, *_ADDRESSES)),
+        "mfa": st.sampled_from(("sms", "totp", "totp,odd word")),
+        "active": st.sampled_from(("yes", "yes", "maybe")),
+        "mfa_changed_at": st.sampled_from((None, None, "yesterday")),
+    }
+)
+_READ = st.lists(st.tuples(st.sampled_from("pqrs"), _PERSON), max_size=5)
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_READ, min_size=3, max_size=3))
+@example(
+    [
+        [("p", {"mail": "a@example.com", "mfa": "sms"}), ("q", {"mail": "b@example.com", "mfa": "sms"})],
+        [("p", {"mail": "b@example.com", "mfa": "sms"}), ("q", {"mail": "a@example.com", "mfa": "sms,odd word"})],
+        [("p", {"mail": "c@example.com", "mfa": "totp"})],
+    ]
+).via("who left with an odd row holds no address")
+@example(
+    [
+        [("p", {"mail": "a@example.com", "mfa": "sms"}), ("q", {"mail": "c@example.com", "mfa": "sms"})],
+        [("p", {"mail": "b@example.com", "mfa": "sms"}), ("q", {"mail": "a@example.com", "mfa": "sms"})],
+        [
+            ("p", {"mail": "c@example.com", "mfa": "totp"}),
+            ("q", {"mail": "a@example.com", "mfa": "sms"}),
+            ("q", {"mail": "c@example.com", "mfa": "sms"}),
+        ],
+    ]
+).via("who has another row besides the one that stayed holds the addresses of both")
+def test_the_same_addresses_hear_of_a_change_with_the_image_and_without(
+    tmp_path_factory: pytest.TempPathFactory, reads: list[list[tuple[str, dict[str, Any]]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("history")
+    quick, thorough = Office(folder / "quick"), Office(folder / "thorough")
+    for office in (quick, thorough):
+        office.safety = "max_shrink = 1.0\nmax_changes = 1.0\nmax_rejected = 1.0"
+        office.hire("stays", "totp")
+        stays = office.leave("stays")
+        blank = dict.fromkeys(stays)
+        for day, read in enumerate(reads):
+            people = [stays, *(blank | {"id": who, "login": who} | fields for who, fields in read)]
+            with rows_of(office, people):
+                office.run(f"2023-07-0{day + 1}T06:00", "--no-send")
+            if office is thorough:
+                shutil.rmtree(office.folder / "migrate.db.image")
+    assert remembered(quick) == remembered(thorough)
 
 
 def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,26 @@ def test_the_address_somebody_had_until_lately_hears_of_it_too_unless_it_is_anot
     assert office.told() == [("ada@new.example", "change-1"), ("ada@old.example", "change-1"), ("bob@new.example", "change-1")]
 
 
+def test_nobody_keeps_a_confirmation_from_an_old_address_by_naming_it_among_his_own(office: Office) -> None:
+    """Somebody who took ada's account over, and named her address among the notification addresses of an account of his own."""
+    office.hire("ada", "sms")
+    office.hire("eve", "sms", security_mails="ADA@example.com")
+    office.run(BEFORE)
+    office.change("ada", mail="eve2@example.net", mfa="totp")
+    office.run(DAY1)
+    assert office.told() == [("ada@example.com", "change-1"), ("eve2@example.net", "change-1")]
+
+
+def test_an_unknown_word_beside_a_new_authenticator_does_not_keep_its_confirmation_back(office: Office) -> None:
+    office.hire("ada", "sms")
+    office.run(BEFORE)
+    office.change("ada", mfa="totp;Nickname of a key")
+    assert office.run(DAY1)["changes"] == {"authenticator_enabled": 1}
+    office.change("ada", mfa="totp")
+    assert office.run(DAY2)["changes"] == {"reclassified": 1}
+    assert office.told() == [("ada@example.com", "change-1")]
+
+
 def test_an_address_that_changed_in_the_same_read_hears_of_it_too(office: Office) -> None:
     office.hire("ada", "sms", mail="ada@old.example")
     office.run(BEFORE)

@@ -1,4 +1,4 @@
-"""SIGTERM while a delivery waits for a mail server, for the rate limiter, for the ledger: it ends at once, with nothing uncertain."""
+"""SIGTERM while a delivery waits for a server, for the rate limiter, for the ledger: it ends at once, with nothing uncertain."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def command(office: Office, arguments: tuple[str, ...]) -> Command:
     return start(office.folder, *arguments, "--as-of", T30)
 
 
-def assert_ends_soon(office: Office, process: Command, server: ScriptedSmtp | None = None) -> None:
+def assert_ends_soon(office: Office, process: Command, server: ScriptedSmtp | None = None, by: signal.Signals = signal.SIGTERM) -> None:
     assert process.poll() is None, process.said
     asked = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 128 + signal.SIGTERM, process.said
+    process.send_signal(by)
+    assert process.wait() == 128 + by, process.said
     assert time.monotonic() - asked < SOON
     assert "Error" not in process.said
     states = Counter(state for _, state in letters(office).values())
@@ -65,6 +65,17 @@ def test_while_a_server_that_went_away_is_reconnected_to(office: Office, argumen
         process = command(office, arguments)
         wait_until(lambda: server.connections > 5)
         assert_ends_soon(office, process, server)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_terminal_that_is_closed_in_mid_delivery_ends_it_as_sigterm_does(office: Office, arguments: tuple[str, ...]) -> None:
+    hired(office, 30)
+    with ScriptedSmtp() as server:
+        by_smtp(office, server.port, rate="4/s", connections=2)
+        process = command(office, arguments)
+        wait_until(lambda: len(server.messages) > 1)
+        assert_ends_soon(office, process, server, by=signal.SIGHUP)
+    assert holder(office) is None
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)

@@ -9,6 +9,8 @@ import contextlib
 import email
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -304,3 +306,13 @@ def test_with_everything_on_one_disk_that_is_full_nothing_is_lost(
     assert office.migrate("run", "--as-of", LATER).code in (0, 5)
     assert office.run(T29)["letters"]["sent"] == 0
     assert_nothing_lost_nothing_twice(office, mailed(office, disk), unsure=AT_ONCE)
+
+
+@pytest.mark.parametrize("output", [">/dev/full", ">/dev/full 2>&1", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_run_whose_output_has_no_room_or_nowhere_to_go_is_a_run_like_any_other(office: Office, output: str) -> None:
+    office.write()
+    command = f'"{sys.executable}" -m migrate --config "{office.folder / "config.toml"}" run --as-of {T30}'
+    done = subprocess.run(f"{command} {output}", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(office.mails()) == 60
+    assert sum(row["state"] == "sent" for row in office.report("notices")) == 60

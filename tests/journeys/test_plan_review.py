@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import sqlite3
@@ -11,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from office import Done, Office
 
@@ -286,6 +289,136 @@ def test_a_plan_whose_files_are_not_whole_is_refused(office: Office, damage: Cal
     folder = planned(office)
     damage(folder)
     assert says in refused(office, folder)
+
+
+def edited(folder: Path, **facts: Any) -> None:
+    """plan.json with other facts, and plan.parquet as it is now."""
+    known = json.loads((folder / "plan.json").read_text())
+    known |= {"twin": hashlib.sha256((folder / "plan.parquet").read_bytes()).hexdigest()} | facts
+    (folder / "plan.json").write_text(json.dumps(known))
+
+
+NO_DRY_RUN = "no dry run of this ledger wrote this plan.json, or somebody changed it since"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the first run", "later"])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"expires_at": "2030-01-01T00:00:00Z"},
+        {"as_of": "2024-01-02T15:00:00Z"},
+        {"rows": []},
+        {"counts": {}},
+        {"mac": ""},
+        {"mac": "0" * 64},
+        {"source": "0" * 64},
+    ],
+    ids=lambda facts: next(iter(facts)),
+)
+def test_a_plan_that_was_edited_is_refused(office: Office, facts: dict[str, Any], first: bool) -> None:
+    people(office, 3)
+    if not first:
+        office.run("2023-07-01T06:00")
+    folder = planned(office)
+    edited(folder, **facts)
+    office.write()
+    done = office.migrate("run", "--as-of", LATER, "--plan", str(folder))
+    assert (done.code, NO_DRY_RUN in done.err) == (4, True), done.err
+    assert office.mails() == []
+
+
+def test_a_forged_plan_keeps_no_confirmation_from_anybody(office: Office) -> None:
+    """A row of plan.parquet that calls itself a reminder of the occasion of a confirmation to come."""
+    people(office, 2).run("2023-07-01T06:00")
+    folder = planned(office)
+    letters = pq.read_table(folder / "plan.parquet").to_pandas()
+    letters.loc[0, ["occasion", "told_cutoff"]] = ["change-1", ""]
+    letters.loc[0, "change_seq"] = 1
+    pq.write_table(pa.Table.from_pandas(letters, preserve_index=False), folder / "plan.parquet")
+    edited(folder)
+    delete(folder, "u000")
+    assert NO_DRY_RUN in refused(office, folder)
+    office.change("u000", mfa="totp")
+    assert office.run(LATER)["changes"] == {"authenticator_enabled": 1}
+    assert ("u000@example.com", "change-1") in office.told()
+
+
+def test_a_plan_of_another_ledger_a_rehearsal_or_another_directory_is_refused(office: Office, tmp_path: Path) -> None:
+    people(office, 2).run("2023-07-01T06:00")
+    other = people(Office(tmp_path / "other"), 2)
+    other.run("2023-07-01T06:00")
+    assert NO_DRY_RUN in refused(office, planned(other))
+    other = people(Office(tmp_path / "another"), 2)
+    assert NO_DRY_RUN in refused(office, planned(other))
+
+    real = office.safety
+    office.safety = 'redirect_to = "me@example.com"'
+    rehearsed = planned(office)
+    office.safety = real
+    office.write()
+    edited(rehearsed, campaign="sms-retirement")
+    assert NO_DRY_RUN in refused(office, rehearsed)
+
+    folder = planned(office)
+    (office.folder / "elsewhere.db").write_bytes((office.folder / "directory.db").read_bytes())
+    config = office.folder / "config.toml"
+    config.write_text(config.read_text().replace("sqlite:///directory.db", "sqlite:///elsewhere.db"))
+    assert "this is a plan of another directory than [directory] names now" in refused(office, folder)
+
+
+def test_the_plan_of_the_first_run_is_vouched_for_by_a_private_file_that_goes_into_the_ledger(office: Office) -> None:
+    first = planned(people(office, 2))
+    (key,) = office.folder.glob("reports/.dry-run-*.key")
+    assert key.stat().st_mode & 0o777 == 0o600
+    secret = key.read_text()
+    second = planned(office)
+    assert key.read_text() == secret, "a second dry run vouches with the same one"
+    assert apply(office, first).code == 0
+    assert not key.exists()
+    with closing(sqlite3.connect(office.folder / "migrate.db")) as ledger:
+        assert ledger.execute("SELECT secret FROM campaign").fetchone() == (secret,)
+    assert apply(office, second).facts["outcomes"] == {"nothing_due": 2}
+    assert not key.exists()
+
+
+@pytest.mark.parametrize("harm", ["gone", "of others", "a link"])
+def test_without_the_file_that_vouches_for_it_the_plan_of_a_first_run_is_refused(office: Office, harm: str, tmp_path: Path) -> None:
+    folder = planned(people(office, 2))
+    (key,) = office.folder.glob("reports/.dry-run-*.key")
+    match harm:
+        case "gone":
+            key.unlink()
+        case "of others":
+            key.chmod(0o644)
+        case "a link":
+            key.symlink_to(key.rename(tmp_path / "key"))
+    assert apply(office, folder).code == 4
+    assert office.mails() == []
+    done = office.run(LATER)
+    assert done["outcomes"] == {"queued": 2}
+    assert not key.exists()
+
+
+def test_where_no_secret_can_be_set_aside_a_first_dry_run_shows_what_it_shows(office: Office, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    office.reports = "../file/reports"
+    people(office, 2).write()
+    done = office.migrate("dry-run", "--as-of", T30, "--out", str(tmp_path / "plan"))
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "plan" / "plan.json").read_text())["mac"] == ""
+
+
+def test_only_what_is_due_when_a_plan_is_applied_can_be_struck_out(office: Office) -> None:
+    office.safety = "plan_hours = 8000"
+    people(office, 2).run("2023-07-01T06:00")
+    folder = planned(office, T60)
+    delete(folder, "u000")
+    done = apply(office, folder, T30)
+    assert (done.facts["outcomes"], done.facts["plan"]["struck_out"]) == ({"not_in_plan": 2}, 0)
+    assert {row["outcome_reason"] for row in office.report("accounts")} == {"not in the plan, which has T-60"}
+    with closing(sqlite3.connect(office.folder / "migrate.db")) as ledger:
+        assert ledger.execute("SELECT count(*) FROM notice").fetchone() == (0,)
+    assert office.run("2024-01-02T12:00")["outcomes"] == {"queued": 2}
 
 
 def test_what_the_directory_changed_since_drops_that_row_only_and_says_why(office: Office) -> None:

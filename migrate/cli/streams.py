@@ -1,0 +1,84 @@
+"""Standard output and error that may fail: nobody reads any more, the disk is full, the terminal is gone, or there never was one.
+
+What a command does matters more than what it says. Its output going nowhere ends nothing half-way and changes no exit code of a command
+that does something; one that only tells has failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+_READER_GONE: Final = (errno.EPIPE, errno.EIO)
+"""Nobody is there to miss the output: the reader of a pipe ended, or the terminal was closed."""
+
+
+class Enduring:
+    """A text stream that goes on without an error when it cannot be written. `lost` says why, None if everything was written, and if
+    nobody was there to read it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.lost: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return int(self._stream.write(text))
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError | ValueError) -> None:
+        """From here on it goes nowhere, what waits in its buffer too."""
+        if not (isinstance(error, OSError) and error.errno in _READER_GONE):
+            self.lost = self.lost or (isinstance(error, OSError) and error.strerror) or str(error)
+        with contextlib.suppress(OSError, ValueError):
+            discard(self._stream.fileno())
+
+
+def discard(descriptor: int) -> None:
+    """Makes a descriptor lead nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    if nowhere != descriptor:
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+@contextmanager
+def enduring() -> Iterator[Enduring]:
+    """Within it standard output, which is given, and standard error endure."""
+    # The first file to be opened would get the number of a stream that is closed, and be written to by whoever means the stream.
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            discard(descriptor)
+    before = sys.stdout, sys.stderr
+    with contextlib.ExitStack() as nowhere:
+        streams = []
+        for stream in before:
+            usable = nowhere.enter_context(open(os.devnull, "w")) if stream is None else stream  # noqa: PTH123
+            if hasattr(usable, "reconfigure"):
+                usable.reconfigure(errors="backslashreplace")
+            streams.append(Enduring(usable))
+        sys.stdout, sys.stderr = streams
+        try:
+            yield streams[0]
+        finally:
+            for each in streams:
+                each.flush()
+            sys.stdout, sys.stderr = before
