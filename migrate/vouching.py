@@ -23,8 +23,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from migrate import folders
 from migrate.config import Config
 from migrate.directory import DirectorySettings
+from migrate.folders import NotOursError
 from migrate.ledger import schema
 
 _SECRET: Final = re.compile(rb"[0-9a-f]{64}")
@@ -47,28 +49,22 @@ def set_aside(config: Config, *, make: bool = False) -> str | None:
     found = _read(path)
     if found or not make:
         return found
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - private from the start
-            file.write(secrets.token_hex(32))
-        try:
-            path.hardlink_to(new)  # of two dry runs at once one makes the secret of both
-        except FileExistsError:
-            if _read(path) is None and path.is_file():
-                new.replace(path)
+        folders.make_folder(path.parent)
+        with folders.work_folder(path.parent, "secret", path.name) as work:
+            with work.create(path.name) as file:
+                file.write(secrets.token_hex(32).encode())
+            with contextlib.suppress(NotOursError):  # of two dry runs at once one makes the secret of both
+                work.hand_over(path.name, path.parent, path.name)
     except OSError:
         return None
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
     return _read(path)
 
 
 def clear(config: Config) -> None:
     """Takes the file away, once the secret is in the ledger."""
     with contextlib.suppress(OSError):
-        place(config).unlink(missing_ok=True)
+        folders.take_away(place(config), _SECRET)
 
 
 def place(config: Config) -> Path:

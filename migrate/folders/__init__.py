@@ -13,7 +13,20 @@ from __future__ import annotations
 
 from migrate.folders.marks import MARK, NotOursError, obstacle, other_owner, strange
 from migrate.folders.sides import Side, making
-from migrate.folders.work import Work, adopt, create, free, inner, make_folder, no_link_of_ours, pointed_at, scratch, stray, work_folder
+from migrate.folders.work import (
+    Work,
+    adopt,
+    create,
+    free,
+    inner,
+    make_folder,
+    no_link_of_ours,
+    pointed_at,
+    scratch,
+    stray,
+    take_away,
+    work_folder,
+)
 
 __all__ = [
     "MARK",
@@ -33,5 +46,6 @@ __all__ = [
     "scratch",
     "strange",
     "stray",
+    "take_away",
     "work_folder",
 ]

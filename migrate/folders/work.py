@@ -46,6 +46,7 @@ _NAMED: Final = re.compile(r"(?:\..*\.tmp-|migrate-)[0-9a-f]{16}", re.DOTALL)
 _HOST: Final = socket.gethostname()
 _LONG_AGO: Final = 24 * 3600
 _LONGEST: Final = 120
+_SMALL: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,19 @@ def pointed_at(path: Path, to: str, ours: re.Pattern[str]) -> None:
         os.fsync(work.base)
 
 
+def take_away(path: Path, like: re.Pattern[bytes]) -> None:
+    """Removes a small file of this user that holds nothing but what is `like` ours; anything else stays. Raises OSError."""
+    parent, name = placed(path)
+    with opened(parent) as base:
+        found = seen(base, name)
+        if found is None or not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_size > _SMALL:
+            return
+        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=base), "rb") as file:
+            ours = like.fullmatch(file.read(_SMALL))
+        if ours:
+            os.unlink(name, dir_fd=base)
+
+
 def no_link_of_ours(path: Path, ours: re.Pattern[str]) -> str | None:
     """Why what stands at a path is not a link that `pointed_at` may replace; None if it is, or nothing is there."""
     parent, name = placed(path)
@@ -163,7 +177,7 @@ def no_link_of_ours(path: Path, ours: re.Pattern[str]) -> str | None:
             return "belongs to another user"
         if stat.S_ISLNK(found.st_mode):
             to = os.readlink(name, dir_fd=base)
-        elif stat.S_ISREG(found.st_mode) and found.st_size <= 4096:
+        elif stat.S_ISREG(found.st_mode) and found.st_size <= _SMALL:
             to = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n")
         else:
             return "is a folder" if stat.S_ISDIR(found.st_mode) else "is another file"

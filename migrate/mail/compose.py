@@ -161,13 +161,12 @@ class Composer:
             pass
         contexts = [self._context(kind, facts, marked(person, html=html), now, cutoff) for html in (False, False, True)]
         try:
-            rendered = [self._render(*each) for each in zip(self._templates[kind], contexts, strict=True)]
+            subject, text, html = (self._render(*each) for each in zip(self._templates[kind], contexts, strict=True))
+            headers = self._headers(kind, slot("address"), slot("reference"), slot("occasion"))
+            subject = self._one_line(subject.strip(), f"{kind}/{PARTS[0]}")
+            skeleton: Skeleton | None = Skeleton.of(headers, subject, text, html, are_steady=are_steady)
         except UnrenderableError:
             skeleton = None  # each letter is then written for itself, and its own mistake told
-        else:
-            subject, text, html = rendered
-            headers = self._headers(kind, slot("address"), slot("reference"), slot("occasion"))
-            skeleton = Skeleton.of(headers, subject.strip(), text, html, are_steady=are_steady)
         if len(self._skeletons) >= _SKELETONS:
             self._skeletons.clear()
         self._skeletons[key] = skeleton

@@ -24,6 +24,7 @@ from migrate.report.verify import verify
 
 T30 = "2024-01-02T06:00"
 LATER = "2024-01-02T18:00"
+NEXT = "2024-01-03T06:00"
 
 
 @dataclass(frozen=True)
@@ -211,14 +212,14 @@ def test_a_setting_that_points_anywhere_loses_nothing(
     company.write()
     with nothing_lost(company, tmp_path):
         for words in (
-            ("check",), ("run", "--as-of", LATER), ("dry-run", "--as-of", LATER), ("dry-run", "--as-of", LATER), ("report",),
-            ("preview", "reminder"), ("send",), ("run", "--as-of", "2024-01-03T06:00"),
+            ("check",), ("run", "--as-of", LATER), ("dry-run", "--as-of", NEXT), ("dry-run", "--as-of", NEXT), ("report",),
+            ("preview", "reminder"), ("send",), ("run", "--as-of", NEXT),
         ):  # fmt: skip
             # What points to the newest evidence is the one thing that goes on.
             latest = company.folder / "reports" / "latest"
             was = latest.readlink()
             done = company.migrate(*words)
-            assert done.code in (0, 2, 4, 6), (words, done)
+            assert done.code in (0, 2, 4, 5, 6), (words, done)
             latest.unlink()
             latest.symlink_to(was)
 
