@@ -169,7 +169,8 @@ def _tell(console: Console, chosen: Chosen, done: Resent) -> None:
     console.result(
         _facts(chosen, left, queued=done.queued, dry_run=False) | {"cleared": done.cleared, "by": done.by, "reason": done.reason}
     )
-    console.say(f"{done.queued:,} {'letter was' if done.queued == 1 else 'letters were'} {done.was} and queued again.")
+    that, are = ("letter that was", "is") if done.queued == 1 else ("letters that were", "are")
+    console.say(f"{done.queued:,} {that} {done.was} {are} queued again.")
     _tell_left(console, done.left)
     console.say(f"Written down: by {done.by}, {done.reason}")
     if done.cleared:

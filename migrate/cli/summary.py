@@ -174,7 +174,7 @@ def tell_unreachable(console: Console, unreachable: Mapping[str, int], config: C
     if count > allowed:
         console.need(
             f"{who} address bounced. That is more than [safety] guard_floor = {allowed:,}: {listed} shows what the mail server said of "
-            "each. If it was wrong, `migrate bounces clear` takes the marks back.",
+            "each. If it was wrong, `migrate bounces clear --since INSTANT --reason TEXT` takes back the marks made since.",
             "red",
         )
     else:
