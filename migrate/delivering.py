@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -142,7 +143,23 @@ def unreachable_of(config: Config, ledger: Ledger, campaign_id: int, now: dateti
 def delivery_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Forecast:
     """When what is queued will have gone."""
     with ledger.read() as connection:
-        return forecast_of(config, connection, outbox.queued(connection, campaign_id), now)
+        return queue_forecast(config, connection, campaign_id, now)
+
+
+def queue_forecast(config: Config, connection: sa.Connection, campaign_id: int, now: datetime) -> Forecast:
+    """When what is queued will have gone, those that the mail server put off included: they do not go before their time. Nothing is
+    foretold while reminders wait for a run to read the directory again."""
+    found = forecast_of(config, connection, outbox.queued(connection, campaign_id), now)
+    last = runs.last(connection, campaign_id)
+    if found.done_at is None or last is None:
+        return found
+    stale = now >= last.directory_read_at + timedelta(hours=config.safety.stale_hours)
+    if stale and outbox.reminders_waiting(connection, campaign_id):
+        return replace(found, done_at=None)
+    again = outbox.put_off_until(connection, campaign_id)
+    if again is None or again <= found.done_at:
+        return found
+    return replace(found, done_at=forecast_of(config, connection, 1, again).done_at)
 
 
 def letters_of(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:

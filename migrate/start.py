@@ -87,6 +87,7 @@ def no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> No
 
     with ledger.read() as connection:
         last = Prior(connection, config.campaign.name).last_run()
+    as_of = as_of.astimezone(UTC)
     hint = "Leave --as-of away, or set [safety] allow_time_travel = true for a rehearsal."
     if last is not None and as_of < last.as_of:
         raise ConfigError(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from migrate.addressing import Unreachable, unreachable
 from migrate.config import Config
-from migrate.delivering import forecast_of
+from migrate.delivering import forecast_of, queue_forecast
 from migrate.delivery import Forecast as Delivery
 from migrate.delivery import Waiting, waiting
 from migrate.ledger import outbox, runs
@@ -179,7 +179,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         outbox=outbox.counts(connection, campaign_id),
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
         unreachable=_unreachable(connection, campaign_id, config, now),
-        delivery=forecast_of(config, connection, outbox.queued(connection, campaign_id) if campaign_id else 0, now),
+        delivery=queue_forecast(config, connection, campaign_id, now) if campaign_id else forecast_of(config, connection, 0, now),
         rejected_known=_rejected(connection, campaign_id),
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),

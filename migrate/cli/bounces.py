@@ -29,7 +29,9 @@ def list_(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Show the addresses that count as dead: since when, until when, what the mail server said, and how many accounts have them."""
+    """Show the addresses that count as dead.
+
+    It says since when and until when, what the mail server said, and how many accounts have them."""
     from migrate.decisions import dead
     from migrate.ledger.engine import Ledger
 
@@ -69,7 +71,9 @@ def clear(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Say that addresses take mail after all: the next runs write there again. The ledger keeps who said so, when and why."""
+    """Say that addresses take mail after all.
+
+    The next runs write there again. The ledger keeps who said so, when and why."""
     from migrate.decisions import revive
 
     if bool(addresses) == (since is not None):

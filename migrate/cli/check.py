@@ -217,7 +217,17 @@ def _mail(config: Config) -> Iterator[str]:
     by = "a token (XOAUTH2)" if smtp.oauth else "a password"
     yield f"{smtp.host} port {smtp.port} answers" + (f", and {smtp.user} signs in with {by}" if smtp.user else "")
     if smtp.helo is None and machine_name() is None:
-        yield "this machine has no full name and greets with its address, which some servers refuse: set [mail.smtp] helo to its name."
+        yield (
+            "this machine has no full name and greets with its address, which some servers refuse: set [mail.smtp] helo to the name that "
+            "its address has in DNS."
+        )
+    if smtp.helo is not None and not smtp.helo.startswith("[") and "." not in smtp.helo:
+        yield f"[mail.smtp] helo = {smtp.helo!r} is no full name, and some servers want one: write its domain too, as in mail.example.com."
+    if smtp.beside_provider:
+        yield (
+            f"[mail.smtp] {' and '.join(smtp.beside_provider)}: as in the example, and more than provider = '{smtp.provider}' allows. "
+            "What is set wins over the provider's limits: take it away, and they hold."
+        )
     if smtp.user and not smtp.oauth and smtp.host.lower().endswith(".office365.com"):
         yield 'Exchange Online stops taking passwords from the end of 2026: set [mail.smtp] sign_in = "xoauth2" (docs/mail-servers.md).'
 

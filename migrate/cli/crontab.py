@@ -103,8 +103,8 @@ def judged(lines: Sequence[Line], config: Config, now: datetime) -> Iterator[Sai
         them = "every stage goes" if better == len(fates) else f"{better} of {len(fates)} stages go"
         yield Said(
             "warning",
-            f"these lines are {by}. Write `CRON_TZ={campaign.timezone}` on a line of its own, and `{line.times}` before `migrate run` "
-            f"below it: then {them} on the day, inside the send hours. `man 5 crontab` says whether your cron knows CRON_TZ.",
+            f"the lines were read as {by}. Write `CRON_TZ={campaign.timezone}` on a line of its own, and `{line.times}` before "
+            f"`migrate run` below it: then {them} on the day, inside the send hours. `man 5 crontab` says whether your cron knows CRON_TZ.",
             facts,
         )
 

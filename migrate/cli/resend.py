@@ -61,14 +61,15 @@ def resend(
     config, console = ctx.obj.config(), Console(json=as_json)
     if (notice is None) == (state is None):
         raise ConfigError("which letters?", where="migrate resend", hint="Type the reference of one, or --state failed and --reply TEXT.")
-    if not (reason.strip() or dry_run):
-        raise ConfigError("says nothing.", where="--reason", hint="Whoever reads the history will want to know.")
     if state is None:
         if reply or kind or since or dry_run or count or yes:
             raise ConfigError("chooses among letters in a state.", where="migrate resend", hint="Type --state, or the reference alone.")
+        _explained(reason)
         _one(console, config, str(notice), reason, by, as_of)
         return
     wanted = _wanted(config, state, reply, kind, since)
+    if not dry_run:
+        _explained(reason)
     with deciding(config, by, as_of, looking=True) as decider:
         from migrate.decisions import choose
 
@@ -99,6 +100,14 @@ def _one(console: Console, config: Config, notice: str, reason: str, by: str | N
     if decided.was == "uncertain":
         console.say("It may have arrived before: then this person gets it twice.", "yellow")
     console.say("Next: `migrate send` sends it now; otherwise the next `migrate run` does.")
+
+
+def _explained(reason: str) -> None:
+    """Raises ConfigError unless a person says why."""
+    if not reason.strip():
+        raise ConfigError(
+            "is missing or says nothing.", where="--reason", hint="Type --reason and why, in a few words: the history keeps it."
+        )
 
 
 def _wanted(config: Config, state: State, reply: str | None, kind: str | None, since: str | None) -> Wanted:
@@ -160,7 +169,8 @@ def _tell(console: Console, chosen: Chosen, done: Resent) -> None:
     console.result(
         _facts(chosen, left, queued=done.queued, dry_run=False) | {"cleared": done.cleared, "by": done.by, "reason": done.reason}
     )
-    console.say(f"{done.queued:,} {'letter was' if done.queued == 1 else 'letters were'} {done.was} and queued again.")
+    that, are = ("letter that was", "is") if done.queued == 1 else ("letters that were", "are")
+    console.say(f"{done.queued:,} {that} {done.was} {are} queued again.")
     _tell_left(console, done.left)
     console.say(f"Written down: by {done.by}, {done.reason}")
     if done.cleared:

@@ -130,7 +130,9 @@ def _tell(console: Console, result: Result, config: Any) -> None:
         console.say(f"Reports: {result.facts['evidence']}")
     if letters["failed"] or letters["uncertain"]:
         console.need(
-            f"{letters['failed']:,} letters failed and {letters['uncertain']:,} are uncertain: see notices.csv of the reports.", "yellow"
+            f"{letters['failed']:,} {'letter' if letters['failed'] == 1 else 'letters'} failed and {letters['uncertain']:,} "
+            f"{'is' if letters['uncertain'] == 1 else 'are'} uncertain: see notices.csv of the reports.",
+            "yellow",
         )
     tell_unreachable(console, result.facts["unreachable"], config)
     for error in result.stopped:

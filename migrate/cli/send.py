@@ -47,8 +47,8 @@ def send(
     if delivered.stale:
         console.need(
             f"What was last read of the directory is more than {config.safety.stale_hours} hours old, so {delivered.stale:,} "
-            f"{'letter waits' if delivered.stale == 1 else 'letters wait'}: `migrate run` reads it again, and an export must be made anew "
-            "first. Confirmations went out.",
+            f"{'letter waits' if delivered.stale == 1 else 'letters wait'}: `migrate run` reads it again (if it is an export, make that "
+            "anew first). Until then only confirmations go.",
             "yellow",
         )
     # A stale directory keeps letters back whatever the hours.

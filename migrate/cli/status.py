@@ -189,7 +189,9 @@ def _unreachable(console: Console, found: Status, config: Config) -> None:
     console.table(["Account", "Address", "Why", "More"], rows)
     if bounced:
         listed = command(config, "bounces list")
-        console.say(f"bounced: {listed} shows what the mail server said; `migrate bounces clear ADDRESS` if it takes mail after all.")
+        console.say(
+            f"bounced: {listed} shows what the mail server said; `migrate bounces clear ADDRESS --reason TEXT` if it takes mail after all."
+        )
     for outcome in counts:
         if outcome in _TO_MEND:
             console.say(f"{outcome}: {_TO_MEND[outcome]}.")

@@ -146,17 +146,17 @@ def tell_waiting(console: Console, facts: Mapping[str, Any], config: Config, now
     if waiting["until"]:
         until = datetime.fromisoformat(waiting["until"]).astimezone(zone)
         console.say(f"{_letters(waiting['reminders'], 'waits', 'wait')} for the send hours, until {until:%A %Y-%m-%d %H:%M %Z}.")
-    limit = f"the mail server's {delivery['per_day']:,} a day" if delivery["per_day"] else ""
+    limit = f"the mail server's limit of {delivery['per_day']:,} a day" if delivery["per_day"] else ""
     used_up = delivery["until"] and delivery["letters"]
     if used_up:
         until = datetime.fromisoformat(delivery["until"]).astimezone(zone)
         when = f"{until:%H:%M}" if until.date() == now.date() else f"{_day(until, now)}, {until:%H:%M}"
-        console.say(f"{limit.capitalize()} are used until {when}; {_letters(delivery['letters'], 'waits', 'wait')}.")
+        console.say(f"{limit.capitalize()} is used up until {when}; {_letters(delivery['letters'], 'waits', 'wait')}.")
     if goes_on and delivery["done_at"]:
         foretell(console, delivery["letters"], datetime.fromisoformat(delivery["done_at"]), config, now)
     if waiting["too_long"]:
         mend = (
-            f"{limit} ([mail.smtp] rate) are too few for them: ask the provider for more, or begin stages earlier ([schedule] days_before)."
+            f"{limit} ([mail.smtp] rate) is too low for them: ask the provider for more, or begin stages earlier ([schedule] days_before)."
             if used_up
             else "`migrate send` must run inside the send hours, as often as they take; notices.csv of the reports lists what waits."
         )
@@ -174,7 +174,7 @@ def tell_unreachable(console: Console, unreachable: Mapping[str, int], config: C
     if count > allowed:
         console.need(
             f"{who} address bounced. That is more than [safety] guard_floor = {allowed:,}: {listed} shows what the mail server said of "
-            "each. If it was wrong, `migrate bounces clear` takes the marks back.",
+            "each. If it was wrong, `migrate bounces clear --since INSTANT --reason TEXT` takes back the marks made since.",
             "red",
         )
     else:

@@ -84,11 +84,11 @@ def paragraph(path: str, found: list[Complaint]) -> ConfigError:
     return ConfigError(f"{len(told)} settings cannot be used as they stand.", where=path, items=[str(complaint) for complaint in told])
 
 
-def where(at: Key) -> str:
-    """`("mail", "smtp", "port")` → `[mail.smtp] port`; the number of a list's item counts from 1."""
+def where(at: Key, *, table: bool = False) -> str:
+    """`("mail", "smtp", "port")` → `[mail.smtp] port`, and a `table` → `[mail.smtp]`; the number of a list's item counts from 1."""
     words = [part for part in at if isinstance(part, str)]
     items = "".join(f", item {part + 1}" for part in at if isinstance(part, int))
-    if len(words) < 2:
+    if len(words) < 2 or table:
         return f"[{'.'.join(words)}]{items}"
     return f"[{'.'.join(words[:-1])}] {words[-1]}{items}"
 
@@ -115,7 +115,9 @@ def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references
     found = _shown(at, model, detail["input"], references)
     if kind == "value_error" and found is not None and found in what:
         found = None
-    return Complaint(_WRONG, where(at), _said_of(found, what) if found else what)
+    # What a whole table's model says is of several of its keys, and names them.
+    whole = kind == "value_error" and isinstance(detail["input"], Mapping) and _model_at(model, at[1:]) is not None
+    return Complaint(_WRONG, where(at, table=whole), _said_of(found, what) if found else what)
 
 
 def _kinds_with(key: str, owner: type[BaseModel] | None) -> list[str]:

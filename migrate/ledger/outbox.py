@@ -141,6 +141,13 @@ def waiting_since(connection: sa.Connection, campaign_id: int, instant: datetime
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
+def put_off_until(connection: sa.Connection, campaign_id: int) -> datetime | None:
+    """Before which instant (UTC) the last of the queued letters is not tried again; None if the mail server put none off."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
+    found: datetime | None = connection.execute(sa.select(sa.func.max(letter.c.not_before)).where(*waiting)).scalar_one()
+    return found
+
+
 def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetime, *, actor: str, reason: str | None = None) -> None:
     """A person's decision on a letter (design §9): an uncertain one was `sent`, or a failed or uncertain one is `queued` again.
 

@@ -18,6 +18,7 @@ from migrate.mail.timeouts import Timeouts
 from migrate.outside import HeaderText
 from migrate.settings import Settings
 
+_CONNECTIONS: Final = 4
 _ANSWERS: Final = 12
 """Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it."""
 
@@ -51,14 +52,18 @@ class SmtpSettings(Settings):
     ca_file: Path | None = None
     timeout: float = Field(60, gt=0, le=3600)
     rate: Annotated[tuple[Annotated[str, AfterValidator(checked)], ...], Field(min_length=1), BeforeValidator(_listed)] = (USUAL,)
-    connections: int = Field(4, ge=1, le=100)
+    connections: int = Field(_CONNECTIONS, ge=1, le=100)
     oauth: OAuthSettings | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _as_the_provider_wants_it(cls, values: Any) -> Any:
         name = values.get("provider") if isinstance(values, dict) else None
-        return dict(PROVIDERS[name]) | values if isinstance(name, str) and name in PROVIDERS else values
+        if not (isinstance(name, str) and name in PROVIDERS):
+            return values
+        if name == "ses" and "host" not in values:
+            raise ValueError('host is missing; with provider = "ses" it is that of your region, such as email-smtp.eu-west-1.amazonaws.com')
+        return dict(PROVIDERS[name]) | values
 
     @model_validator(mode="after")
     def _one_way_to_sign_in(self) -> SmtpSettings:
@@ -93,6 +98,20 @@ class SmtpSettings(Settings):
     def rates(self) -> Rates:
         """The narrowest of `rate`."""
         return Rates.of(self.rate)
+
+    @property
+    def beside_provider(self) -> list[str]:
+        """The settings that stand as in the example beside a `provider` that allows less, each as it is written: they win over
+        the provider's, and were probably left there unseen."""
+        if self.provider is None:
+            return []
+        theirs, found = PROVIDERS[self.provider], []
+        its, ours = Rates.of(theirs["rate"]), self.rates
+        if self.rate == (USUAL,) and (its.per_second < ours.per_second or its.per_day is not None):
+            found.append(f'rate = ["{USUAL}"]')
+        if self.connections == _CONNECTIONS > theirs["connections"]:
+            found.append(f"connections = {_CONNECTIONS}")
+        return found
 
     @property
     def server(self) -> str:

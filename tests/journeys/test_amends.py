@@ -72,7 +72,7 @@ def test_a_server_that_was_wrong_about_many_is_put_right_in_two_commands_and_eac
     done = resend(office, "--reply", "No Such  User", "--yes", *WHY)
     assert done.code == 0, done.err
     assert "25 failed letters may go again.\n" in done.out
-    assert "25 letters were failed and queued again.\nWritten down: by jo, the server was wrong; ticket 4711\n" in done.out
+    assert "25 letters that were failed are queued again.\nWritten down: by jo, the server was wrong; ticket 4711\n" in done.out
     got = delivered(office, "2024-01-03T09:00")
     assert (len(got), set(got.values())) == (25, {1})
     assert set(states(office).values()) == {"sent"}
@@ -90,7 +90,7 @@ def test_more_reminded_accounts_cut_off_than_the_floor_are_exit_5_on_every_run_u
     assert (facts["letters"]["failed"], facts["unreachable"]) == (0, {"bounced": 21, "allowed": 20})
     said = office.migrate("run", "--quiet", "--as-of", T29)
     assert said.out.startswith("21 reminded accounts cannot be reached: their address bounced. That is more than [safety] guard_floor = 20")
-    assert "`migrate bounces clear`" in said.out
+    assert "`migrate bounces clear --since INSTANT --reason TEXT`" in said.out
     assert office.migrate("bounces", "clear", "u000@EXAMPLE.com", *WHY, "--as-of", T29).code == 0
     said = office.migrate("run", "--quiet", "--as-of", T28)
     assert (said.code, said.out) == (0, "")
@@ -136,7 +136,10 @@ def test_status_says_who_cannot_be_reached_and_why_and_what_to_type(office: Offi
     assert "Accounts to be reminded that cannot be reached: 11 bounced, 1 no_address, 1 bad_address, 1 domain_not_allowed.\n" in done.out
     assert done.out.count("u***@example.com  bounced  5.1.1\n") == 10
     assert "no_address\n" not in done.out
-    assert "bounces list` shows what the mail server said; `migrate bounces clear ADDRESS` if it takes mail after all.\n" in done.out
+    assert (
+        "bounces list` shows what the mail server said; `migrate bounces clear ADDRESS --reason TEXT` if it takes mail after all.\n"
+        in done.out
+    )
     assert "no_address: give them one in the directory.\n" in done.out
     facts = office.migrate("status", "--json", "--as-of", T29).facts["unreachable"]
     assert facts["counts"] == {"bounced": 11, "no_address": 1, "bad_address": 1, "domain_not_allowed": 1}

@@ -147,7 +147,7 @@ def test_a_decision_needs_a_reason_that_says_something(ada: Office) -> None:
     reference = stuck(ada, "failed")
     assert ada.migrate("resend", reference).code == 2
     done = ada.migrate("resend", reference, "--reason", "  ", "--by", "jo", "--as-of", T30)
-    assert "--reason: says nothing." in done.err
+    assert "--reason: is missing or says nothing. Type --reason and why" in done.err
     assert asked(ada, "SELECT state FROM letter") == [("failed",)]
 
 

@@ -297,6 +297,28 @@ def test_with_real_mail_the_clock_may_not_be_set_to_another_day(office: Office) 
     assert done.code == 2
     assert_one_paragraph(done)
     assert "allow_time_travel" in done.err
+    # Office is in Los Angeles: what is called UTC is UTC.
+    done = office.migrate("run", "--as-of", "2024-01-02T09:00")
+    assert "--as-of: 2024-01-02 17:00 UTC is more than a day from the clock." in done.err
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('[mail.smtp]\nhost = "localhost"\nusername = "u"', "[mail.smtp]: password is missing; set both"),
+        (
+            '[mail.smtp]\nhost = "localhost"\nsign_in = "xoauth2"\nusername = "u"\n[mail.smtp.oauth]\nprovider = "microsoft"',
+            "[mail.smtp.oauth]: tenant is missing;",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_table_as_a_whole_names_the_table_as_the_file_does(table: str, says: str, office: Office) -> None:
+    office.hire("ada", "sms")
+    office.mail = f'transport = "smtp"\n{table}'
+    office.write()
+    done = office.migrate("check")
+    assert done.code == 2
+    assert f"config.toml, {says}" in done.out
 
 
 @pytest.mark.parametrize("as_of", ["yesterday", "2024-13-01", "2024-01-02T25:00", "20240102T"])

@@ -31,14 +31,14 @@ def test_a_day_s_letters_go_and_the_rest_waits_for_the_next_with_no_try_counted_
         done = office.migrate("run", "--as-of", "2024-01-02T06:30")
         assert (done.code, done.err, len(taken(server))) == (0, "", 40)
         assert "100 letters at 1,000/s and 40/day: done on Thursday, 4 January." in done.out
-        assert "The mail server's 40 a day are used until Wednesday, 3 January, 06:31; 60 letters wait." in done.out
+        assert "The mail server's limit of 40 a day is used up until Wednesday, 3 January, 06:31; 60 letters wait." in done.out
         connections = server.connections
         for hour in range(9, 18):
             done = office.migrate("send", "--json", "--as-of", f"2024-01-02T{hour:02}:00")
             assert (done.code, done.facts["letters"]["sent"], done.facts["letters"]["queued"]) == (0, 0, 60)
         assert server.connections == connections
         assert attempts(office) == {("sent", 1): 40, ("queued", 0): 60}
-        assert "are used until 06:31; 60 letters wait." in office.migrate("status", "--as-of", "2024-01-03T06:20").out
+        assert "is used up until 06:31; 60 letters wait." in office.migrate("status", "--as-of", "2024-01-03T06:20").out
         assert office.migrate("run", "--json", "--as-of", "2024-01-03T06:31").facts["letters"]["sent"] == 40
         last = office.migrate("run", "--json", "--as-of", "2024-01-04T06:32").facts
         assert (last["letters"]["sent"], last["letters"]["queued"]) == (20, 0)
@@ -77,7 +77,10 @@ def test_letters_that_wait_for_the_limit_through_a_whole_send_day_are_exit_5_and
         assert office.migrate("run", "--as-of", "2024-01-03T06:31").code == 0
         done = office.migrate("run", "--as-of", "2024-01-04T06:32")
     assert done.code == 5
-    assert "80 letters have waited through a whole send day: the mail server's 40 a day ([mail.smtp] rate) are too few for them" in done.out
+    assert (
+        "80 letters have waited through a whole send day: the mail server's limit of 40 a day ([mail.smtp] rate) is too low for them"
+        in done.out
+    )
 
 
 def test_the_day_s_letters_go_to_confirmations_first(office: Office) -> None:
@@ -167,3 +170,47 @@ def test_on_a_server_processes_share_the_day(office: Office, database: str, requ
         assert len(taken(server)) == 40
         assert office.migrate("send", "--json", "--as-of", "2024-01-03T06:10").facts["letters"]["sent"] == 40
     assert office.migrate("ledger", "check").code == 0
+
+
+def test_letters_that_the_server_put_off_are_not_foretold_to_be_done_before_they_are_tried_again(office: Office) -> None:
+    """A sender refused at noon: what was refused waits 90 minutes, or longer, and so do `run`, `status` and JSON say."""
+    hired(office, 45)
+    with ScriptedSmtp(mail="550 5.1.8 <security@example.com>: bad outbound sender") as server:
+        by_smtp(office, server.port)
+        office.write()
+        done = office.migrate("run", "--as-of", "2024-01-02T12:00")
+        assert done.code == 6
+    for command in ("status", "send"):  # which is a probe, and delivers the others
+        with ScriptedSmtp() as server:
+            by_smtp(office, server.port)
+            office.write()
+            done = office.migrate(command, "--as-of", "2024-01-02T12:10")
+        assert "at 1,000/s: done about 13:3" in done.out.splitlines()[-1], command
+    facts = office.migrate("status", "--json", "--as-of", "2024-01-02T12:20").facts
+    assert 0 < facts["outbox"]["queued"] < 45
+    assert facts["delivery"]["done_at"].startswith("2024-01-02T21:3")
+    with ScriptedSmtp() as server:
+        by_smtp(office, server.port)
+        office.write()
+        assert office.migrate("send", "--json", "--as-of", "2024-01-02T13:40").facts["letters"]["queued"] == 0
+
+
+def test_letters_put_off_beyond_the_send_hours_are_foretold_for_the_next_ones(office: Office) -> None:
+    hired(office, 3)
+    office.more = '[schedule]\nsend_hours = "08:00-18:00"'
+    with ScriptedSmtp(mail="550 5.1.8 <security@example.com>: bad outbound sender") as server:
+        by_smtp(office, server.port)
+        facts = office.run("2024-01-02T17:00", code=6)
+    assert facts["delivery"]["done_at"].startswith("2024-01-03T16:00:")
+
+
+def test_nothing_is_foretold_while_reminders_wait_for_a_run_to_read_the_directory(office: Office) -> None:
+    hired(office, 3)
+    with ScriptedSmtp() as server:
+        by_smtp(office, server.port)
+        office.run("2024-01-02T06:30", "--no-send")
+        for command in ("status", "send"):
+            delivery = office.migrate(command, "--json", "--as-of", "2024-01-04T06:30").facts["delivery"]
+            assert (delivery["letters"], delivery["done_at"]) == (3, None), command
+        assert "done" not in office.migrate("status", "--as-of", "2024-01-04T06:30").out.splitlines()[-1]
+    assert taken(server) == {}

@@ -243,3 +243,13 @@ def test_everybody_refused_in_the_same_words_was_not_about_the_letters(office: O
         office.write()
         assert office.migrate("send", "--as-of", "2024-01-02T20:00").code == 0
         assert len(taken(server)) == 60
+
+
+def test_one_letter_that_failed_is_told_as_one(office: Office) -> None:
+    hired(office, 2)
+    with ScriptedSmtp(rcpt=["550 5.1.1 no such user"]) as server:
+        by_smtp(office, server.port)
+        office.write()
+        done = office.migrate("run", "--as-of", T30)
+    assert done.code == 5
+    assert "1 letter failed and 0 are uncertain: see notices.csv of the reports." in done.out

@@ -195,7 +195,7 @@ def test_until_empty_ends_when_the_directory_is_stale(office: Office) -> None:
 def test_a_stale_directory_waits_for_a_run_whatever_the_hours(office: Office) -> None:
     office.run("2024-01-02T06:00")
     done = office.migrate("send", "--as-of", "2024-01-03T18:30")
-    assert "1 letter waits: `migrate run` reads it again, and an export must be made anew first." in done.out
+    assert "1 letter waits: `migrate run` reads it again (if it is an export, make that anew first)." in done.out
     assert "send hours, until" not in done.out
 
 

@@ -191,6 +191,30 @@ def test_check_warns_of_a_machine_without_a_full_name(name: str | None, office: 
     assert server.lines[0] == f"EHLO {name or '[127.0.0.1]'}"
 
 
+@pytest.mark.parametrize(
+    ("setting", "warning"),
+    [
+        ('helo = "myhost"', "helo = 'myhost' is no full name"),
+        ('helo = "my-host"', "helo = 'my-host' is no full name"),
+        ('helo = "[192.0.2.1]"', None),
+        ('helo = "[IPv6:2001:db8::1]"', None),
+        ('helo = "mail.example.com"\nprovider = "exchange_online"\nrate = ["10/s"]', 'rate = ["10/s"]: as in the example, and more than'),
+        ('helo = "mail.example.com"\nprovider = "exchange_online"\nrate = ["30/min"]', None),
+    ],
+)
+def test_check_warns_of_a_short_name_to_greet_with_and_of_a_rate_left_beside_a_provider(
+    setting: str, warning: str | None, office: Office
+) -> None:
+    hired(office, 1)
+    with ScriptedSmtp() as server:
+        office.mail = f'transport = "smtp"\n[mail.smtp]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n{setting}'
+        office.write()
+        done = office.migrate("check", "--json")
+    warned = [each["said"] for each in done.facts["checks"] if each["part"] == "mail" and each["state"] == "warning"]
+    assert [warning in said for said in warned if warning] == ([True] if warning else [])
+    assert len(warned) == bool(warning)
+
+
 def test_the_folder_of_a_token_file_is_that_of_the_configuration(office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hired(office, 1)
     with TokenEndpoint(granted("t1")) as endpoint, by_token() as server:

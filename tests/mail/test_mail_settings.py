@@ -134,3 +134,25 @@ def test_a_provider_has_its_documented_limits(provider: str, host: str, per_seco
 def test_a_provider_nobody_knows_is_refused() -> None:
     with pytest.raises(ValidationError, match="provider"):
         smtp(provider="pigeon")
+
+
+def test_ses_without_a_host_says_what_its_host_is_like() -> None:
+    with pytest.raises(ValidationError, match=r'host is missing; with provider = "ses" it is that of your region, such as email-smtp\.'):
+        SmtpSettings.model_validate({"provider": "ses"})
+
+
+@pytest.mark.parametrize(
+    ("provider", "left"),
+    [
+        (None, []),
+        ("exchange_online", ['rate = ["10/s"]', "connections = 4"]),
+        ("exchange_hve", []),
+        ("google_relay", ['rate = ["10/s"]']),
+        ("ses", ['rate = ["10/s"]']),
+    ],
+)
+def test_a_line_of_the_example_that_was_left_beside_a_provider_that_allows_less_is_noticed(provider: str | None, left: list[str]) -> None:
+    host = {"host": "relay.example.com", "provider": provider}
+    assert SmtpSettings.model_validate(host | {"rate": ["10/s"], "connections": 4}).beside_provider == left
+    assert SmtpSettings.model_validate(host | {"rate": ["11/s"], "connections": 5}).beside_provider == []
+    assert SmtpSettings.model_validate(host).beside_provider == []
