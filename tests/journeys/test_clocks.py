@@ -16,7 +16,7 @@ from office import Office, body
 
 from migrate import job, start
 from migrate.delivery import rate_limiter
-from migrate.ledger import lock
+from migrate.ledger import clock as real
 
 HOUR = timedelta(hours=1)
 MORNING = datetime(2024, 1, 2, 18, 0, tzinfo=UTC)
@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine, clock_from = Machine(), start.clock_from
     for part in (job, start):
         monkeypatch.setattr(part, "clock_from", lambda as_of: clock_from(as_of) if as_of else machine)
-    for part in (lock, rate_limiter):
+    for part in (real, rate_limiter):
         monkeypatch.setattr(part, "_now", machine)
     return machine
 

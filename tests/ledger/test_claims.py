@@ -414,16 +414,16 @@ def test_outside_the_hours_a_letter_that_ends_before_they_begin_again_goes_and_t
     worker = scene.worker()
     closed = {"only_confirmations": True, "ending_by": opens}
     assert (worker.waiting(NOW, **closed), worker.waiting(NOW, only_confirmations=True), worker.waiting(NOW)) == (3, 1, 6)
-    assert [letter.account_id for letter in worker.claim(NOW, 9, **closed)] == ["a6", "a3", "a5"]
-    assert worker.claim(NOW, 9, **closed) == []
-    assert [letter.account_id for letter in worker.claim(NOW, 9)] == ["a1", "a2", "a4"]
+    assert [letter.account_id for letter in worker.exchange([], NOW, 9, **closed).begun] == ["a6", "a3", "a5"]
+    assert worker.exchange([], NOW, 9, **closed).begun == []
+    assert [letter.account_id for letter in worker.exchange([], NOW, 9).begun] == ["a1", "a2", "a4"]
 
 
 def test_where_the_hours_are_waited_for_only_a_letter_that_ends_before_them_is_looked_for_again(scene: Scene) -> None:
     opens = NOW + 60 * MINUTE
     scene.queue(queue_row("a1"), queue_row("a2", ends=pd.Timestamp(opens)))
     worker = scene.worker()
-    (first,) = worker.claim(NOW, 9, only_confirmations=True, ending_by=opens)
+    (first,) = worker.exchange([], NOW, 9, only_confirmations=True, ending_by=opens).begun
     worker.settle(first, Settlement("temporary", not_before=NOW + 5 * MINUTE), NOW)
     assert worker.next_at(only_confirmations=True, ending_by=opens) == NOW + 5 * MINUTE
     assert worker.next_at(only_confirmations=True) is None

@@ -16,6 +16,7 @@ from office import Office
 from migrate.ledger import consistency, revisions, schema
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.ledger.schema import EPOCH
 
 EARLIER = [script.revision for script in ScriptDirectory.from_config(revisions.config()).walk_revisions()][:0:-1]
 NEVER_LEFT = {"run_lock"}
@@ -176,7 +177,7 @@ def test_a_letter_that_was_sending_before_there_were_claims_stays_so_and_the_nex
             assert [each for each in consistency.check(connection) if each.wrong] == []
             names = {index["name"] for table in (lt, event) for index in sa.inspect(connection).get_indexes(table.name)}
             assert names >= {index.name for table in (lt, event) for index in table.indexes}
-        assert Claims(ledger, 1, "sweeper").next_at() == now["lease_until"]
+        assert Claims(ledger, 1, "sweeper", clock=lambda _: EPOCH).next_at(EPOCH) == now["lease_until"]
         with ledger.begin() as connection:
             connection.execute(sa.update(lt).where(lt.c.id == last["id"]).values(state="claimed"))
             values = {"id": 10**6, "letter_id": last["id"], "at": 1, "actor": "w", "from_state": "queued", "to_state": "claimed"}
