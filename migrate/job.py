@@ -170,6 +170,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
     directory = open_directory(config.directory)
     with provenance.looked_at(config) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
+        unsure = doubt(config, ledger, now) if options.as_of is None else None
         with _kept_in(scratch):
             with directory.begun():
                 read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
@@ -178,9 +179,8 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
                 prior = Prior(connection, config.campaign.name)
                 made = draft(read.snapshot, prior, rules, scratch, read.beside(prior, rules))
                 refused = guards.refusals(made, config, accepted=options.accept_directory)
+                refused = [unsure, *refused] if unsure else refused
                 difference = stops.difference(made, prior) if refused else None
-            if options.as_of is None and (wrong := doubt(config, ledger, now)):
-                refused.insert(0, wrong)
             _held(made, config)
             told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
             whole = read.whole(made, scratch)

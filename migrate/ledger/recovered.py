@@ -35,9 +35,7 @@ class Listed(NamedTuple):
     found_in: str
 
 
-def take_over(
-    connection: sa.Connection, campaign_id: int, letters: Iterable[Listed], told_cutoff: str, *, by: str
-) -> tuple[int, int]:
+def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Listed], told_cutoff: str, *, by: str) -> tuple[int, int]:
     """Take what evidence lists for told, in the caller's transaction; how many letters were told before, and how many of this ledger's own
     got the state that they had there.
 

@@ -252,7 +252,6 @@ def test_on_a_server_an_empty_database_is_refused_and_a_new_ledger_numbers_its_r
     office.hire("ada")
     office.run(T30)
     office.run(T29)
-    engine = sa.create_engine(load(office.folder / "config.toml").ledger.url.replace("mysql://", "mysql+pymysql://"))
     with Ledger.open(load(office.folder / "config.toml").ledger, create=False) as ledger:
         engine = ledger.engine
         with engine.begin() as connection:
