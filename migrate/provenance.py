@@ -28,12 +28,13 @@ from migrate.report import folder
 
 if TYPE_CHECKING:
     from migrate.config import Config
-    from migrate.ledger.recovered import Listed
+    from migrate.ledger.recovered import Listed, Seen
     from migrate.ledger.runs import Run
 
 _WHERE: Final = "[ledger] url"
 _MANIFEST: Final = "manifest.json"  # not by its module, which brings pyarrow: a run looks here while nothing is loaded yet
 _NOTICES: Final = "notices.csv"
+_CHANGES: Final = "changes.csv"
 _ORIGIN: Final = "origin.json"
 """Says in the folder of an image of which run it is."""
 _NEWEST: Final = 3
@@ -130,11 +131,13 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
         )
     strange.sort(key=lambda trace: (str(trace.of["as_of"]), trace.run_id))
     letters = [letter for trace in strange for letter in _letters(trace)]
+    changes = [change for trace in strange for change in _changes(trace)]
     by, told_cutoff = _login(), config.campaign.told_cutoff
 
     def take(connection: Any) -> tuple[int, int]:
         campaign_id = record.campaign_id(connection, config.campaign.name, now)
         identity.accept(connection, campaign_id, strange, by, datetime.now(UTC))
+        recovered.take_over_changes(connection, campaign_id, changes, letters)
         return recovered.take_over(connection, campaign_id, letters, told_cutoff, by=by)
 
     told, settled = ledger.write(take)
@@ -186,6 +189,19 @@ def _letters(trace: Trace) -> Iterator[Listed]:
                 at=datetime.fromisoformat(at),
                 found_in=trace.found_in,
             )
+
+
+def _changes(trace: Trace) -> Iterator[Seen]:
+    """The changes in the evidence of a run; none where that does not say them as they were written: they are confirmed again then."""
+    from migrate.ledger.recovered import Seen
+
+    path, known = Path(trace.found_in) / _CHANGES, trace.of.get("files", {}).get(_CHANGES)
+    if known is None or not path.is_file() or file_digest(path) != known["sha256"]:
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            confirmed = row["mailed"] != "true" or row["state"] == "confirmed"
+            yield Seen(_plain(row["account_id"]), row["has"], datetime.fromisoformat(row["seen_at"]), confirmed)
 
 
 def _plain(cell: str) -> str:

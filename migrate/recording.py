@@ -16,7 +16,7 @@ from migrate.clock import TYPED
 from migrate.config import Config
 from migrate.directory import DirectorySettings
 from migrate.draft import Draft
-from migrate.ledger import identity, outbox, plans, record, runs
+from migrate.ledger import identity, outbox, plans, record, recovered, runs
 from migrate.ledger.runs import Run, RunFacts
 from migrate.reading import Read
 from migrate.report.terms import Terms
@@ -82,6 +82,7 @@ def write_down(
         record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]], all_new=all_new)
     for rows in made.changes.frames():
         record.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
+    recovered.changes_done(connection, campaign_id)
     for rows in made.rejected.frames():
         record.rejections(connection, this.seq, rows)
     for rows in made.unsaid.frames():

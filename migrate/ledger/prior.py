@@ -151,6 +151,25 @@ class Prior:
         found = [self._fetch(versions.where(h.account_id.in_(some)), columns) for some in batches(ids, _ASKED)]
         return pd.concat([empty(columns), *found], ignore_index=True)
 
+    def confirmed_elsewhere(self, low: Bound, high: Bound, seen: pd.DataFrame, accounts: pd.DataFrame) -> pd.Series:
+        """Which of the changes seen in the range another ledger confirmed already: the account has what it had then, and no
+        method of it is known to have changed since. `accounts` are those read."""
+        c = schema.confirmed_before.c
+        if seen.empty or not self._confirmed_before:
+            return pd.Series(False, index=seen.index)
+        columns = {"account_id": "str", "has": "int32", "seen_at": INSTANT}
+        wanted = sa.select(*(c[name] for name in columns)).where(*self._within(c, low, high))
+        there = self._fetch(wanted, columns).set_index("account_id")
+        changed = accounts.set_index("account_id")["methods_changed_at"]
+        ids = seen["account_id"]
+        later = ids.map(changed) > ids.map(there["seen_at"])
+        return ids.isin(there.index) & (ids.map(there["has"]) == seen["has"]) & ~later
+
+    @cached_property
+    def _confirmed_before(self) -> bool:
+        c = schema.confirmed_before.c
+        return self._connection.execute(sa.select(c.account_id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
+
     def exceptions(self, table: sa.Table, today: date) -> pd.Series:
         """Account id → the last day (ISO) of the longest exemption or pause (`table`) that is in force on a day."""
         t = table.c

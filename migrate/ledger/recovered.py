@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from migrate.ledger.moves import IDLE, batches, move
-from migrate.ledger.schema import NOTICE_KINDS, letter, told_before
+from migrate.ledger.schema import NOTICE_KINDS, confirmed_before, letter, told_before
 from migrate.ledger.states import REVIEWER, LetterState
 from migrate.words import CONFIRMATION
 
@@ -35,12 +35,21 @@ class Listed(NamedTuple):
     found_in: str
 
 
+class Seen(NamedTuple):
+    """A change in the evidence: what the account had after it, and whether it has a confirmation, or is of a kind that has none."""
+
+    account_id: str
+    has: str
+    seen_at: datetime
+    confirmed: bool
+
+
 def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Listed], told_cutoff: str, *, by: str) -> tuple[int, int]:
     """Take what evidence lists for told, in the caller's transaction; how many letters were told before, and how many of this ledger's own
     got the state that they had there.
 
     Of a letter that this ledger has too and has not settled, the evidence knows better. Confirmations that it does not have are left out:
-    the change may be seen again here, and is confirmed then.
+    the change may be seen again here (`take_over_changes`).
     """
     listed = {each.reference: each for each in letters}
     own: dict[str, Any] = {}
@@ -69,6 +78,28 @@ def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Lis
     if rows:
         connection.execute(sa.insert(told_before), rows)
     return len(rows), settled
+
+
+def take_over_changes(connection: sa.Connection, campaign_id: int, changes: Iterable[Seen], letters: Iterable[Listed]) -> None:
+    """Keep for the next run which accounts were told of each of their changes (oldest first), and what they had then."""
+    states: dict[str, tuple[str, str]] = {each.reference: (each.account_id, each.state) for each in letters if each.kind == CONFIRMATION}
+    reached, unsaid = {}, {account_id for account_id, state in states.values() if state != "sent"}
+    for each in changes:
+        reached[each.account_id] = each
+        if not each.confirmed:
+            unsaid.add(each.account_id)
+    said = {account_id for account_id, _ in states.values()} - unsaid
+    connection.execute(sa.delete(confirmed_before).where(confirmed_before.c.campaign_id == campaign_id))
+    rows = [
+        {"account_id": each.account_id, "has": each.has, "seen_at": each.seen_at} for each in reached.values() if each.account_id in said
+    ]
+    if rows:
+        connection.execute(sa.insert(confirmed_before), [row | {"campaign_id": campaign_id} for row in rows])
+
+
+def changes_done(connection: sa.Connection, campaign_id: int) -> None:
+    """A run has recorded what it saw: what comes now is new."""
+    connection.execute(sa.delete(confirmed_before).where(confirmed_before.c.campaign_id == campaign_id))
 
 
 def _counts(each: Listed) -> bool:

@@ -549,3 +549,15 @@ told_before = sa.Table(
 
 `state` is sent; uncertain, if that ledger may have sent it after the evidence was written; or withdrawn, by a reviewer.
 """
+
+confirmed_before = sa.Table(
+    "confirmed_before",
+    metadata,
+    _campaign(),
+    sa.Column("account_id", _exact(255), nullable=False),
+    sa.Column("has", sa.String(200), nullable=False),
+    sa.Column("seen_at", UtcInstant, nullable=False),
+    sa.PrimaryKeyConstraint("campaign_id", "account_id"),
+)
+"""Accounts whose every change up to `seen_at`, when they had the methods `has`, another ledger confirmed, by the evidence accepted.
+It is for the next run that records, which sees those changes as one, and takes the rows away."""

@@ -70,3 +70,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name="fk_told_before_campaign_id"),
         **_OPTIONS,
     )
+    op.create_table(
+        "confirmed_before",
+        sa.Column("campaign_id", _ID, nullable=False),
+        sa.Column("account_id", _exact(255), nullable=False),
+        sa.Column("has", sa.String(200), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign_id", "account_id", name="pk_confirmed_before"),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name="fk_confirmed_before_campaign_id"),
+        **_OPTIONS,
+    )
