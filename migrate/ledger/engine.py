@@ -93,13 +93,14 @@ class Ledger:
         try:
             with ledger.explained(), ledger.engine.connect() as connection:
                 found = revisions.current(connection)
+                bare = found is None and (path is None or not sa.inspect(connection).get_table_names())
         except BaseException:
             ledger.close()
             raise
         if found == revisions.HEAD:
             return ledger
         ledger.close()
-        if found is None and path is None:
+        if bare:
             return _empty(describe(url))
         raise revisions.mismatch(found, describe(url))
 

@@ -83,6 +83,12 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Rows:
             server = {"server": "mail.example.com:25"}
             connection.execute(sa.insert(schema.rate_slot).values(next_at=1_705_000_000_000_000, **server))
             connection.execute(sa.insert(schema.rate_count).values(minute=1_704_999_960_000_000, letters=7, **server))
+            of_others = {"campaign_id": 1, "found_in": "reports/2023-12-02-r00001"}
+            accepted = {"digest": "d", "run_id": "r00001", "accepted_at": 1, "accepted_by": "jo"}
+            connection.execute(sa.insert(schema.accepted_evidence).values(**of_others, **accepted))
+            told = {"account_id": "bob", "reference": "7KQ2M4XD", "kind": "reminder", "occasion": "T-60", "told_cutoff": "x", "told_at": 1}
+            connection.execute(sa.insert(schema.told_before).values(**of_others, **told, address="bob@example.com", state="sent"))
+            connection.execute(sa.insert(schema.confirmed_before).values(campaign_id=1, account_id="bob", has="totp", seen_at=1))
         with ledger.read() as connection:
             rows = rows_of(connection)
     assert {name for name, found in rows.items() if not found} == NEVER_LEFT
@@ -122,6 +128,8 @@ def test_an_earlier_ledger_keeps_every_row_of_every_table(
         after = rows_of(connection)
         assert [each for each in consistency.check(connection) if each.wrong] == []
     assert set(after) == set(lived)
+    (made,) = after.pop("identity")
+    assert (len(made["ledger_id"]), made["runs_after"]) == (32, 0)
     for table, rows in after.items():
         old = before.get(table) or before.get(WERE_CALLED.get(table, table), [])
         assert [{key: row[key] for key in (old[0] if old else ())} for row in rows] == old, table
