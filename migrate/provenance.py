@@ -118,7 +118,7 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
     """
     from migrate.ledger import record, recovered  # they bring pandas
 
-    everything = [trace for path in _folders(config.reports.dir) for trace in _trace(path / _MANIFEST, config)]
+    everything = [trace for name in _folders(config.reports.dir) for trace in _trace(config.reports.dir / name / _MANIFEST, config)]
     image = config.ledger.image_of(config.campaign.name)
     everything += _trace(image / _ORIGIN, config) if image else []
     with ledger.read() as connection:
@@ -219,27 +219,25 @@ def _trace(path: Path, config: Config) -> list[Trace]:
     return [Trace(str(path.parent), hashlib.sha256(text).hexdigest(), known)] if ours else []
 
 
-def _folders(base: Path) -> list[Path]:
-    try:
-        with os.scandir(base) as entries:
-            return [Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
+def _folders(base: Path) -> dict[str, float]:
+    """The folders in a folder, but for those that are being made: name → when something was last put in."""
+    found: dict[str, float] = {}
+    with contextlib.suppress(OSError), os.scandir(base) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime
+    return found
 
 
 def _newest(base: Path) -> list[Path]:
     """The folders in which this campaign's newest evidence is to be looked for: where `latest` points, then by turns the last by name and
     the last that were written, for either may be wrong."""
     folders = _folders(base)
-    written: dict[Path, float] = {}
-    for path in folders:
-        with contextlib.suppress(OSError):
-            written[path] = path.stat().st_mtime
-    by_name = sorted(folders, key=lambda path: path.name, reverse=True)
-    by_time = sorted(written, key=written.__getitem__, reverse=True)
-    turns = [path for pair in zip(by_name, by_time, strict=False) for path in pair]
+    turns = zip(sorted(folders, reverse=True), sorted(folders, key=folders.__getitem__, reverse=True), strict=True)
     latest = folder.newest(base)
-    return list(dict.fromkeys(([latest] if latest else []) + turns))[:_LOOKED_INTO]
+    wanted = dict.fromkeys(([latest.name] if latest else []) + [name for pair in turns for name in pair])
+    return [base / name for name in list(wanted)[:_LOOKED_INTO]]
 
 
 def _login() -> str:
