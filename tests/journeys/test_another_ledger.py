@@ -46,8 +46,11 @@ def campaign(office: Office) -> Office:
 
 def keep(office: Office, name: str) -> None:
     """A backup as docs/operate.md makes it."""
-    with contextlib.closing(sqlite3.connect(office.folder / "migrate.db")) as ledger:
-        ledger.execute("VACUUM INTO ?", [str(office.folder / name)])
+    with (
+        contextlib.closing(sqlite3.connect(ledger_of(office))) as ledger,
+        contextlib.closing(sqlite3.connect(office.folder / name)) as copy,
+    ):
+        ledger.backup(copy)
 
 
 def ledger_of(office: Office) -> Path:
