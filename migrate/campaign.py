@@ -77,6 +77,11 @@ class CampaignSettings(Settings):
         """The calendar day of the cutoff in the campaign's zone."""
         return self.cutoff_at.astimezone(self.zone).date()
 
+    @property
+    def told_cutoff(self) -> str:
+        """The cutoff as it stands in the key of a notice."""
+        return self.cutoff_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
     def today(self, now: datetime) -> date:
         """The campaign's calendar day at a UTC instant."""
         return now.astimezone(self.zone).date()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -237,6 +237,9 @@ def _decide(
         part.accounts, recorded, frozenset(part.rejected["account_id"]), policy, rules.basis, campaign.cutoff_at, now
     )
     accounts = compared.accounts
+    confirmed = prior.confirmed_elsewhere(part.low, part.high, compared.changes, accounts)
+    if confirmed.any():
+        compared = replace(compared, changes=compared.changes.assign(mailed=compared.changes["mailed"] & ~confirmed))
     exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
     standing = assess(accounts, policy, exempt_until.notna(), now)
     effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat(), now)

@@ -51,6 +51,10 @@ class LedgerError(MigrateError):
     exit_code = 2
 
 
+class NoLedgerError(LedgerError):
+    """There is no ledger where one should be."""
+
+
 class ReportError(MigrateError):
     """A report folder cannot be written."""
 

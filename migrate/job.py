@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate import approval, folders, guards, image, review, status, stops, vouching
+from migrate import approval, folders, guards, image, provenance, review, status, stops, vouching
 from migrate.addressing import judge
 from migrate.ahead import meanwhile
+from migrate.clock import doubt
 from migrate.config import Config
 from migrate.delivering import (
     HURRY,
@@ -131,7 +132,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                         raise _Refused(made, refused, stops.difference(made, prior), told)
                     stopped = None if options.plan else _held(made, config)
                     kept = meanwhile(lambda: read.kept(made, aside, _rules_digest(config, now)))
-                    recorded = write_down(connection, made, config, approved, told)
+                    recorded = write_down(connection, made, config, approved, told, typed=options.as_of is not None)
                     start.lock.still_mine(connection)
                     return made, told, stopped, kept, recorded
 
@@ -168,8 +169,9 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
     composer = config.composer()
     composer.refuse_overruns()
     directory = open_directory(config.directory)
-    with Ledger.open_readonly(config.ledger) as ledger, scratch_folder() as scratch:
+    with provenance.looked_at(config) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
+        unsure = doubt(config, ledger, now) if options.as_of is None else None
         with _kept_in(scratch):
             with directory.begun():
                 read = take(directory, config.campaign.language, scratch, _image(config, ledger, now), lambda more: watch("read", more))
@@ -178,6 +180,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
                 prior = Prior(connection, config.campaign.name)
                 made = draft(read.snapshot, prior, rules, scratch, read.beside(prior, rules))
                 refused = guards.refusals(made, config, accepted=options.accept_directory)
+                refused = [unsure, *refused] if unsure else refused
                 difference = stops.difference(made, prior) if refused else None
             _held(made, config)
             told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
@@ -201,7 +204,7 @@ def send(
             where="--workers",
             hint="Ask for fewer workers, or allow more connections if the mail server does.",
         )
-    with Ledger.open(config.ledger, create=False) as ledger:
+    with provenance.opened(config) as ledger:
         no_time_travel(config, ledger, as_of)
         with ledger.read() as connection:
             campaign_id = Prior(connection, config.campaign.name).campaign_id
@@ -241,7 +244,7 @@ def send_beside(
 
 def finish(config: Config) -> str | None:
     """Writes the reports of the last run if it ended before it could, and completes it: its id, or None if there was nothing to do."""
-    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+    with provenance.looked_at(config) as ledger, ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
     if last is None or last.state == "completed":
         return None
@@ -272,7 +275,7 @@ def _identified(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept
     """
     try:
         found = kept.result()
-        image.keep(found.image, _image_folder(config))
+        image.keep(found.image, config.ledger.image_of(config.campaign.name), provenance.origin_of(config, recorded))
         ledger.write(lambda connection: runs.identify(connection, recorded.seq, found.fingerprint, found.image.digest))
         with ledger.read() as connection:
             return runs.find(connection, recorded.seq), found.image.records
@@ -284,14 +287,8 @@ def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:
     """The image of the last run, if it was made under the same rules."""
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
-    found = image.find(_image_folder(config), last.counts.get("image") if last else None)
+    found = image.find(config.ledger.image_of(config.campaign.name), last.counts.get("image") if last else None)
     return found if found and found.rules == _rules_digest(config, now) else None
-
-
-def _image_folder(config: Config) -> Path | None:
-    """Each campaign of a ledger has its own."""
-    folder = config.ledger.image_folder
-    return folder and folder / hashlib.sha256(config.campaign.name.encode()).hexdigest()[:12]
 
 
 def _rules_digest(config: Config, now: datetime) -> str:

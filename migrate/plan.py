@@ -79,7 +79,7 @@ class Moment:
 
     @property
     def told_cutoff(self) -> str:
-        return self.campaign.cutoff_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.campaign.told_cutoff
 
     @property
     def occasion(self) -> str:

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from migrate import __version__, rejections
 from migrate.approval import Approval
+from migrate.clock import TYPED
 from migrate.config import Config
 from migrate.directory import DirectorySettings
 from migrate.draft import Draft
-from migrate.ledger import outbox, plans, record, runs
+from migrate.ledger import identity, outbox, plans, record, recovered, runs
 from migrate.ledger.runs import Run, RunFacts
 from migrate.reading import Read
 from migrate.report.terms import Terms
@@ -51,8 +52,11 @@ def write_down(
     config: Config,
     approved: Approval | None,
     read: ReadFacts,
+    *,
+    typed: bool = False,
 ) -> Run:
-    """Writes the draft down, in the transaction in which it was made; the run that it became."""
+    """Writes the draft down, in the transaction in which it was made; the run that it became. A person `typed` its `as_of`, or the clock
+    said it."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
     campaign_id = record.campaign_id(connection, campaign.name, now, made.rules.secret)
     record.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
@@ -78,6 +82,7 @@ def write_down(
         record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]], all_new=all_new)
     for rows in made.changes.frames():
         record.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
+    recovered.changes_done(connection, campaign_id)
     for rows in made.rejected.frames():
         record.rejections(connection, this.seq, rows)
     for rows in made.unsaid.frames():
@@ -91,7 +96,8 @@ def write_down(
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(campaign, config.schedule, config.policy).to_json()
-    runs.count(connection, this.seq, counts_of(made, read) | told_of(approved) | {"terms": terms})
+    kept = {"terms": terms, "ledger": identity.sign(connection)} | ({"clock": TYPED} if typed else {})
+    runs.count(connection, this.seq, counts_of(made, read) | told_of(approved) | kept)
     return runs.find(connection, this.seq)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from migrate import clock, provenance
 from migrate.directory import Directory, open_directory
 from migrate.errors import ConfigError
 from migrate.ledger.engine import Ledger
@@ -29,7 +30,8 @@ class Options:
     """What a person asks of one run. `as_of` sets its clock; with `send` false letters stay queued.
 
     `accept_directory` accepts a read that the partial-directory guard would refuse; with `as_baseline` its changes are recorded and
-    nobody is mailed about them. `plan` is the folder of a reviewed dry run, and `approved_by` who lets it go out.
+    nobody is mailed about them. `plan` is the folder of a reviewed dry run, and `approved_by` who lets it go out. `new_ledger` accepts a
+    ledger that does not know the evidence beside it, and `accept_clock` a clock that nothing speaks for.
     """
 
     as_of: datetime | None = None
@@ -38,11 +40,14 @@ class Options:
     as_baseline: bool = False
     plan: Path | None = None
     approved_by: str = ""
+    new_ledger: bool = False
+    accept_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A run that has its lock. `alone` holds the lock until it is closed, and `reading` what is read ahead; the ledger stays open."""
+    """A run that has its lock. `alone` holds the lock until it is closed, and `reading` what is read ahead; the ledger stays open.
+    `accepted` says what was taken over with a new ledger."""
 
     config: Config
     options: Options
@@ -53,22 +58,27 @@ class Start:
     lock: RunLock
     alone: ExitStack
     reading: ExitStack
+    accepted: str | None = None
 
 
 @contextmanager
 def started(config: Config, options: Options, composer: Composer | None = None) -> Iterator[Start]:
     """A run, as far as its lock; raises before it changed anything. What is still held at the end is given up."""
-    clock = clock_from(options.as_of)
+    now = clock_from(options.as_of)
     composer = composer or config.composer()
     composer.refuse_overruns()
     folder.writable(config.reports.dir)
     directory = open_directory(config.directory)
-    with Ledger.open(config.ledger, create=True) as ledger, ExitStack() as alone, ExitStack() as reading:
+    new = options.new_ledger
+    with provenance.opened(config, create=True, new=new) as ledger, ExitStack() as alone, ExitStack() as reading:
         no_time_travel(config, ledger, options.as_of)
+        if options.as_of is None and not options.accept_clock and (wrong := clock.doubt(config, ledger, now())):
+            raise wrong
         lock = alone.enter_context(RunLock.acquire(ledger, config.campaign.name, "run", worker()))
+        accepted = provenance.accept(config, ledger, options.as_of or now()) if new else None
         if options.plan is None:  # a plan is looked at before the directory is
             reading.enter_context(directory.begun())
-        yield Start(config, options, clock, composer, directory, ledger, lock, alone, reading)
+        yield Start(config, options, now, composer, directory, ledger, lock, alone, reading, accepted)
 
 
 def clock_from(as_of: datetime | None) -> Clock:

@@ -213,7 +213,7 @@ def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "stale": 0,
         "outside_hours": 0,
         "too_late": 0,
-        **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", "image", LAST_EVENT)},
+        **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", "image", "ledger", "clock", LAST_EVENT)},
     }
 
 

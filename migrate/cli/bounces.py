@@ -33,11 +33,11 @@ def list_(
 
     It says since when and until when, what the mail server said, and how many accounts have them."""
     from migrate.decisions import dead
-    from migrate.ledger.engine import Ledger
+    from migrate.provenance import looked_at
 
     config = ctx.obj.config()
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
-    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+    with looked_at(config) as ledger, ledger.read() as connection:
         found = dead(connection, config.campaign, now, instant(since, config.campaign, "--since"))
     console = Console(json=as_json)
     console.result({"bounces": [each.facts() for each in found]})

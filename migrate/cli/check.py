@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
@@ -178,17 +177,21 @@ def _directory(config: Config, *, quick: bool) -> Iterator[Finding]:
 
 
 def _ledger(config: Config) -> Iterator[str]:
-    import sqlalchemy as sa
+    from migrate.clock import doubt
+    from migrate.ledger.sqlite import exposed
+    from migrate.provenance import looked_at
 
-    from migrate.ledger.engine import Ledger
-
-    with Ledger.open_readonly(config.ledger) as ledger:
+    with looked_at(config) as ledger:
         described = ledger.described
-    url = sa.make_url(config.ledger.url)
-    path = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+        unsure = doubt(config, ledger, datetime.now(UTC))
+    path = config.ledger.file
     if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
         raise LedgerError(f"{path} cannot be written.", where="[ledger] url", hint="Name a folder that is there and may be written to.")
     yield described if path is None or path.exists() else f"{described} is not there yet; the first run makes it"
+    if path is not None and (others := exposed(path)):
+        yield others
+    if unsure:
+        yield str(unsure)
 
 
 def _reports(config: Config) -> Iterator[str]:

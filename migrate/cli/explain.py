@@ -23,12 +23,12 @@ def explain(
 ) -> None:
     """Everything about one account: standing and why, changes, letters, what comes next; and whether a letter is real."""
     from migrate.explain import explain as look
-    from migrate.ledger.engine import Ledger
+    from migrate.provenance import looked_at
 
     config = ctx.obj.config()
     console = Console(json=as_json)
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
-    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+    with looked_at(config) as ledger, ledger.read() as connection:
         found = look(connection, config, " ".join(account), now)
     console.result(found.facts())
     if found.besides:

@@ -48,11 +48,11 @@ def commands(kind: Kind, *, help: str, add: str, show: str) -> typer.Typer:  # n
     @group.command(name="list", help=show)
     def _list(ctx: typer.Context, removed: Back = False, as_of: AsOf = None, as_json: Json = False) -> None:
         from migrate.decisions import listed
-        from migrate.ledger.engine import Ledger
+        from migrate.provenance import looked_at
 
         config = ctx.obj.config()
         now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
-        with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+        with looked_at(config) as ledger, ledger.read() as connection:
             rows = listed(connection, config.campaign, kind, now, removed=removed)
         console = Console(json=as_json)
         console.result({f"{kind}s": [row.facts() for row in rows]})

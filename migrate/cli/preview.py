@@ -75,10 +75,10 @@ def _sample(config: Config, kind: str, change: str | None) -> Sample:
 def _real(config: Config, sample: Sample, kind: str, account: str, change: str | None) -> Sample:
     """The sample with a real account in its place."""
     from migrate.explain import explain
-    from migrate.ledger.engine import Ledger
     from migrate.mail.facts import Facts
+    from migrate.provenance import looked_at
 
-    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+    with looked_at(config) as ledger, ledger.read() as connection:
         found = explain(connection, config, account, datetime.now(UTC))
     person = found.account
     if person["email"] is None:

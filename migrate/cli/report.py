@@ -31,7 +31,7 @@ def report(
     """Write the reports of the last run, or of the last completed one of a day, from the ledger."""
     memory.frugal()
     from migrate.job import finish
-    from migrate.ledger.engine import Ledger
+    from migrate.provenance import looked_at
     from migrate.report import evidence
     from migrate.report.chronicle import of_run
     from migrate.status import summary
@@ -42,7 +42,7 @@ def report(
     moment = instant(as_of, config.campaign)
     if moment is None and (finished := finish(config)):
         console.say(f"Run {finished} had ended before its reports were written: they are written, and it is complete.")
-    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+    with looked_at(config) as ledger, ledger.read() as connection:
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
         assert run.evidence_at is not None  # completed
         told = of_run(connection, run)

@@ -34,6 +34,13 @@ def run(
     approved_by: Annotated[
         str | None, typer.Option("--approved-by", metavar="NAME", help="With --plan: who approves it (default: who is signed in here).")
     ] = None,
+    new_ledger: Annotated[
+        bool,
+        typer.Option("--new-ledger", help="Accept a ledger that does not know the evidence beside it; who was told counts as told."),
+    ] = False,
+    accept_clock: Annotated[
+        bool, typer.Option("--accept-clock", help="Go by the clock, though it stands before the last run or far ahead of it.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -42,6 +49,7 @@ def run(
     gc.set_threshold(50_000, 20, 100)
     memory.frugal()
     from migrate.cli.progress import watching
+    from migrate.ledger.sqlite import exposed
     from migrate.monitoring import reported
     from migrate.start import Options, started
 
@@ -56,12 +64,16 @@ def run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
-    options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver)
+    options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver, new_ledger, accept_clock)
     with reported(config.monitoring, "run", warn) as ended:
         with watching(console, config, options.as_of) as watch, started(config, options) as start:
             # It brings pandas, which takes its time to load: the directory is read meanwhile.
             from migrate.job import Stopped, go_on
 
+            if config.ledger.file is not None and (others := exposed(config.ledger.file)):
+                warn(others)
+            if start.accepted:
+                console.need(start.accepted, "yellow")
             gc.freeze()  # what is imported stays to the end
             try:
                 result = go_on(start, watch)

@@ -46,14 +46,14 @@ def status(
     as_json: Json = False,
 ) -> None:
     """The campaign at a glance: bar, burn-down, forecast, outbox, last run."""
-    from migrate.ledger.engine import Ledger
+    from migrate.provenance import looked_at
     from migrate.status import status as look
 
     limit = _span(max_age)
     config = ctx.obj.config()
     console = Console(json=as_json)
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
-    with Ledger.open_readonly(config.ledger) as ledger, ledger.read() as connection:
+    with looked_at(config) as ledger, ledger.read() as connection:
         found = look(connection, config, now)
     console.result(found.facts())
     _days(console, found)

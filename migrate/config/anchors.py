@@ -40,12 +40,18 @@ def _anchored(name: str, value: Any, base: Path) -> Any:
 
 
 def sqlite_url(url: str, base: Path) -> str:
-    """`sqlite:///relative.db` → `sqlite:////base/relative.db`; any other URL unchanged."""
+    """`sqlite:///relative.db` → `sqlite:////base/relative.db`; any other URL unchanged.
+
+    Of the base, which is a path, nothing is read as a part of the URL: a question mark or a per cent sign in it is written as a URL does.
+    """
     found = _SQLITE_FILE.fullmatch(url)
     if not found:
         return url
     scheme, file, query = found.groups()
-    return f"{scheme}:///{base / file}{query or ''}"
+    if Path(file).is_absolute():
+        return url
+    written = str(base).replace("%", "%25").replace("?", "%3F")
+    return f"{scheme}:///{Path(written) / file}{query or ''}"
 
 
 def digest(tables: Mapping[str, BaseModel]) -> str:

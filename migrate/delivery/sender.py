@@ -205,7 +205,7 @@ class Sender:
         now = self.round.clock()
         self.done.uncertain += self.round.desk.sweep()
         desk = self.round.desk
-        at = self.round.claims.next_at(only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now))
+        at = self.round.claims.next_at(now, only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now))
         return at is not None and at <= now + REACH
 
     def _send_hand(self, connection: Connection, at_once: int) -> None:

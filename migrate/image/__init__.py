@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,8 +118,8 @@ def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stage: str
     return Image(rows.path, path, records, rules, stage, as_of, (rows.digest(), file_digest(path)))
 
 
-def keep(image: Image, folder: Path | None) -> None:
-    """Puts an image where the next run finds it, if there is such a place. It stays where it was made, for this run's own reports: once
+def keep(image: Image, folder: Path | None, beside: Mapping[str, bytes]) -> None:
+    """Puts an image where the next run finds it, if there is such a place, with other files `beside` it (name → content). It stays where it was made, for this run's own reports: once
     the run lock is given back, another run may put its own image there. Without room or right for it the next run does without."""
     if folder is None:
         return
@@ -129,6 +130,9 @@ def keep(image: Image, folder: Path | None) -> None:
             side.take(path, name)
         with side.create(side.path / _FACTS) as file:
             file.write(image.facts().encode())
+        for name, content in beside.items():
+            with side.create(side.path / name) as file:
+                file.write(content)
         side.replace(compared=False)
 
 

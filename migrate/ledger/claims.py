@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from migrate.ledger import exceptions, mysql
+from migrate.ledger.clock import Clock, real_now
 from migrate.ledger.engine import Ledger
 from migrate.ledger.listed import BACKENDS, among, ids
 from migrate.ledger.moves import BATCH, IDLE, Step, move, move_each, record
@@ -103,13 +104,18 @@ class Exchange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever; `zone` is where the campaign's days end."""
+    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever; `zone` is where the campaign's days end.
+
+    The `now` of its methods is the campaign's, which `--as-of` may have set. Leases run on the real `clock`, so that a worker whose days
+    are only played through takes no letter out of the hands of another one.
+    """
 
     ledger: Ledger
     campaign_id: int
     owner: str
     lease: timedelta = timedelta(minutes=5)
     zone: tzinfo = UTC
+    clock: Clock = real_now
 
     def exchange(
         self,
@@ -178,34 +184,38 @@ class Claims:
             counted = sa.select(sa.func.count()).where(letter.c.campaign_id == self.campaign_id, *due)
             return int(connection.execute(counted).scalar_one())
 
-    def next_at(self, *, only_confirmations: bool = False, ending_by: datetime | None = None) -> datetime | None:
-        """When there may be something to do: the first letter's time to be tried again, or the end of a lease. None: nothing is left."""
+    def next_at(self, now: datetime, *, only_confirmations: bool = False, ending_by: datetime | None = None) -> datetime | None:
+        """When there may be something to do, on the clock of `now`: the first letter's time to be tried again, or the end of a lease. None:
+        nothing is left."""
         wanted = _only(_bound(ending_by)) if only_confirmations else []
         again = (sa.and_(letter.c.state == "queued", *wanted), sa.func.coalesce(letter.c.not_before, 0))
         held = ((_held_as(state), letter.c.lease_until) for state in ("sending", "claimed"))
         with self.ledger.read() as connection:
             mine = letter.c.campaign_id == self.campaign_id
             first = [sa.select(sa.func.min(at, type_=UtcInstant)).where(mine, state) for state, at in (again, *held)]
-            found = [connection.execute(query).scalar() for query in first]
+            due, *leases = (connection.execute(query).scalar() for query in first)
+            ends = min((instant for instant in leases if instant is not None), default=None)
+            found = [due, None if ends is None else now + (ends - self.clock(connection))]
         return min((instant for instant in found if instant is not None), default=None)
 
     def sweep(self, now: datetime) -> Swept:
         """Of letters whose lease has expired: those begun with become uncertain, those only claimed go back into the queue.
 
-        An uncertain confirmation goes back into the queue by itself, once in its life.
+        `now` dates what is written. An uncertain confirmation goes back into the queue by itself, once in its life.
         """
         return self.ledger.write(lambda connection: self._sweep(connection, now))
 
     def _sweep(self, connection: sa.Connection, now: datetime) -> Swept:
-        here = {"campaign": self.campaign_id, "now": now, "limit": BATCH}
+        real = self.clock(connection)
+        here = {"campaign": self.campaign_id, "now": real, "limit": BATCH}
         expired = connection.execute(_EXPIRED, here).scalars().all()
         tried = {"attempts": letter.c.attempts + 1, "settled_at": now} | IDLE
         swept = move(
             connection, expired, "sending", "uncertain", at=now, actor=self.owner, reason=LEASE_EXPIRED,
-            only=[letter.c.lease_until <= now], values=tried,
+            only=[letter.c.lease_until <= real], values=tried,
         )  # fmt: skip
         unbegun = connection.execute(_UNBEGUN, here).scalars().all()
-        returned = self._return(connection, unbegun, now, reason=LEASE_EXPIRED, only=[letter.c.lease_until <= now])
+        returned = self._return(connection, unbegun, now, reason=LEASE_EXPIRED, only=[letter.c.lease_until <= real])
         unsure = connection.execute(_UNSURE, here).scalars().all()
         back = {"resent": True, "not_before": None, "settled_at": None}
         requeued = move(
@@ -247,7 +257,7 @@ class Claims:
         self._withdraw_late(connection, now)
         here = {"campaign": self.campaign_id, "now": now}
         today = now.astimezone(self.zone).date().isoformat()
-        lease_until = now + self.lease
+        lease_until = self.clock(connection) + self.lease
         mine: list[ClaimedLetter] = []
         while wanted := limit - len(mine):
             asked = here | {"limit": wanted, "today": today} | ({} if only is None else {"ending_by": only})
@@ -275,7 +285,7 @@ class Claims:
         these = [each.letter_id for each in held if each.letter_id not in late]
         if not these:
             return []
-        backend, lease_until = connection.dialect.name, now + self.lease
+        backend, lease_until = connection.dialect.name, self.clock(connection) + self.lease
         mine = ids(backend, these) | {"old_owner": self.owner, "new_lease_until": lease_until}
         begun = connection.execute(_BEGIN[backend], mine | {"new_claimed_at": now}).rowcount
         if begun < len(these):

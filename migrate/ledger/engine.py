@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
-from migrate.errors import LedgerError
+from migrate.errors import LedgerError, NoLedgerError
 from migrate.ledger import mysql, postgresql, refusals, revisions, sqlite
 from migrate.ledger.refusals import EXTRAS, WHERE, driver_explained, is_broken_off, options_explained
 from migrate.ledger.schema import metadata
@@ -84,7 +84,7 @@ class Ledger:
         path = _path(url)
         if path is None:
             ledger = cls._connected(url, readonly=True)
-        elif path.exists() and path.stat().st_size:
+        elif sqlite.exists(path):
             looked_at, seen, scratch = sqlite.looked_at(path, BUSY)
             ledger = cls(looked_at, describe(url), readonly=True, _seen=seen, _scratch=scratch)
         else:
@@ -92,13 +92,14 @@ class Ledger:
         try:
             with ledger.explained(), ledger.engine.connect() as connection:
                 found = revisions.current(connection)
+                bare = found is None and (path is None or not sa.inspect(connection).get_table_names())
         except BaseException:
             ledger.close()
             raise
         if found == revisions.HEAD:
             return ledger
         ledger.close()
-        if found is None and path is None:
+        if bare:
             return _empty(describe(url))
         raise revisions.mismatch(found, describe(url))
 
@@ -238,7 +239,7 @@ def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str
         return None, None
     described = describe(engine.url)
     if found is None and not create:
-        raise LedgerError(f"there is no ledger in {described} yet.", where=WHERE, hint="`migrate run` makes it.")
+        raise NoLedgerError(f"there is no ledger in {described} yet.", where=WHERE, hint="`migrate run` makes it.")
     kept = None
     if found is not None:
         revisions.require_older(found, described)

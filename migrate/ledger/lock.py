@@ -11,15 +11,16 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from migrate.errors import LedgerError, LockedError
+from migrate.ledger.clock import Clock, real_now
 from migrate.ledger.engine import Ledger
 from migrate.ledger.refusals import is_busy
 from migrate.ledger.schema import run_lock
@@ -35,16 +36,10 @@ def worker() -> str:
     return f"send-{secrets.token_hex(8)}"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class RunLock:
     """A held lock; a context manager that releases it. Leases run on the real clock, whatever a run takes for its `as_of`."""
 
-    def __init__(
-        self, ledger: Ledger, campaign: str, purpose: Purpose, owner: str, lease: timedelta, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, ledger: Ledger, campaign: str, purpose: Purpose, owner: str, lease: timedelta, clock: Clock) -> None:
         self.owner = owner
         self._ledger = ledger
         self._campaign, self._purpose = campaign, purpose
@@ -62,7 +57,7 @@ class RunLock:
         owner: str,
         *,
         lease: timedelta = timedelta(minutes=2),
-        clock: Callable[[], datetime] = _now,
+        clock: Clock = real_now,
         beat: bool = True,
     ) -> RunLock:
         """The lock of a campaign, renewed by a heartbeat unless `beat` is false. `owner` names this process and no other, ever.
@@ -81,7 +76,7 @@ class RunLock:
 
         After this the row is ours until the commit: a take-over waits for it, and then finds a live lease.
         """
-        if not connection.execute(self._renewal()).rowcount:
+        if not connection.execute(self._renewal(connection)).rowcount:
             raise LockedError(
                 f"this {self._purpose} of {self._campaign} outlived its lease and another one took over; nothing was recorded.",
                 hint="Look at `migrate status`.",
@@ -90,7 +85,7 @@ class RunLock:
     def renew(self) -> bool:
         """Move the end of the lease; false if the lock is no longer ours. An error is the ledger's refusal to write just now."""
         with self._writing() as connection:
-            return bool(connection.execute(self._renewal()).rowcount)
+            return bool(connection.execute(self._renewal(connection)).rowcount)
 
     def release(self) -> None:
         """Give the lock back. If the ledger cannot be written just now the lease ends by itself."""
@@ -114,7 +109,7 @@ class RunLock:
                     self._refuse_live(connection)
                 with self._writing() as connection:
                     held = self._refuse_live(connection)
-                    taken = {"owner": self.owner, "host": socket.gethostname(), "pid": os.getpid()} | self._times(acquired=True)
+                    taken = {"owner": self.owner, "host": socket.gethostname(), "pid": os.getpid()} | self._times(connection, acquired=True)
                     if held is None:
                         row = {"campaign_name": self._campaign, "purpose": self._purpose}
                         connection.execute(sa.insert(run_lock).values(row | taken))
@@ -133,7 +128,7 @@ class RunLock:
 
     def _refuse_live(self, connection: sa.Connection) -> sa.Row[Any] | None:
         held = connection.execute(sa.select(run_lock).where(*self._row())).first()
-        if held is not None and held.lease_until > self._clock():
+        if held is not None and held.lease_until > self._clock(connection):
             raise LockedError(
                 f"another {self._purpose} of {self._campaign} is at work: {held.owner} on {held.host}, process {held.pid}, "
                 f"since {held.acquired_at:%Y-%m-%d %H:%M:%S} UTC; its lease lasts until {held.lease_until:%H:%M:%S} UTC.",
@@ -162,9 +157,9 @@ class RunLock:
     def _row(self) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
         return run_lock.c.campaign_name == self._campaign, run_lock.c.purpose == self._purpose
 
-    def _renewal(self) -> sa.Update:
-        return sa.update(run_lock).where(*self._row(), run_lock.c.owner == self.owner).values(self._times())
+    def _renewal(self, connection: sa.Connection) -> sa.Update:
+        return sa.update(run_lock).where(*self._row(), run_lock.c.owner == self.owner).values(self._times(connection))
 
-    def _times(self, *, acquired: bool = False) -> dict[str, datetime]:
-        now = self._clock()
+    def _times(self, connection: sa.Connection, *, acquired: bool = False) -> dict[str, datetime]:
+        now = self._clock(connection)
         return {"lease_until": now + self._lease} | ({"acquired_at": now} if acquired else {})

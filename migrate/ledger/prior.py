@@ -5,9 +5,9 @@ A range is `[low, high)` of account ids, byte by byte; None is no bound. A dry r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import pandas as pd
@@ -66,9 +66,8 @@ class Prior:
         if not self._mailed_anybody:
             return Mailed(*(empty(of) for of in (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)))
         if only is None:
-            return self._mailed(list(self._within(schema.letter.c, low, high)), occasions)
-        mine = schema.letter.c.campaign_id == self.campaign_id
-        found = [self._mailed([mine, schema.letter.c.account_id.in_(ids)], occasions) for ids in batches(only, _ASKED)]
+            return self._mailed(lambda of: list(self._within(of, low, high)), occasions)
+        found = [self._mailed(partial(self._these, ids), occasions) for ids in batches(only, _ASKED)]
         parts = {name: [getattr(each, name) for each in found] for name in ("told", "last_told", "waiting")}
         columns = (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)
         return Mailed(*(pd.concat([empty(of), *each], ignore_index=True) for of, each in zip(columns, parts.values(), strict=True)))
@@ -76,16 +75,27 @@ class Prior:
     @cached_property
     def _mailed_anybody(self) -> bool:
         c = schema.letter.c
-        return self._connection.execute(sa.select(c.id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
+        there = self._connection.execute(sa.select(c.id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
+        return there or self._told_before
 
-    def _mailed(self, within: list[sa.ColumnElement[bool]], occasions: Sequence[str]) -> Mailed:
+    @cached_property
+    def _told_before(self) -> bool:
+        c = schema.told_before.c
+        return self._connection.execute(sa.select(c.reference).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
+
+    def _these(self, ids: Sequence[str], of: Any) -> list[sa.ColumnElement[bool]]:
+        return [of.campaign_id == self.campaign_id, of.account_id.in_(ids)]
+
+    def _mailed(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
         counts = letter.state.in_(("sent", "uncertain", *WAITING))
         wanted = sa.or_(letter.occasion.in_(occasions), sa.and_(letter.kind != CONFIRMATION, counts))
         columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
         columns += [letter.ends, letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
-        found = self._fetch(sa.select(*columns).select_from(joined).where(*within, wanted), _MAILED_COLUMNS)
+        found = self._fetch(sa.select(*columns).select_from(joined).where(*within(letter), wanted), _MAILED_COLUMNS)
+        if self._told_before:
+            found = pd.concat([found, self._of_others(within, occasions)], ignore_index=True)
         reminders = found[found["kind"] != CONFIRMATION]
         told = reminders[reminders["state"].isin(("sent", "uncertain"))].rename(columns={"settled_at": "last_told_at"})
         last = told.sort_values("last_told_at").drop_duplicates(["account_id", "tenure"], keep="last")
@@ -94,6 +104,17 @@ class Prior:
             last_told=conform(last, LAST_TOLD_COLUMNS),
             waiting=conform(reminders[reminders["state"].isin(WAITING)], WAITING_COLUMNS),
         )
+
+    def _of_others(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> pd.DataFrame:
+        """`_MAILED_COLUMNS` of letters that another ledger sent (`told_before`). They are of whoever has the id now."""
+        t, a = schema.told_before.c, schema.account.c
+        theirs = sa.and_(a.campaign_id == t.campaign_id, a.account_id == t.account_id)
+        joined = schema.told_before.outerjoin(schema.account, theirs)
+        nobodys, never = sa.literal(-1).label("letter_id"), sa.type_coerce(sa.null(), sa.BigInteger).label("ends")
+        columns = [nobodys, t.account_id, sa.func.coalesce(a.tenure, 1).label("tenure"), t.occasion, t.told_cutoff]
+        columns += [never, t.address, t.state, t.reason, t.kind, t.told_at.label("settled_at")]
+        wanted = sa.or_(t.occasion.in_(occasions), t.state.in_(("sent", "uncertain")))
+        return self._fetch(sa.select(*columns).select_from(joined).where(*within(t), wanted), _MAILED_COLUMNS)
 
     def touched(self, settled: Sequence[str], for_good: Sequence[str]) -> list[str]:
         """Accounts of which something is under way besides what the directory says: a change to be confirmed; a reminder that waits, though
@@ -129,6 +150,25 @@ class Prior:
         )
         found = [self._fetch(versions.where(h.account_id.in_(some)), columns) for some in batches(ids, _ASKED)]
         return pd.concat([empty(columns), *found], ignore_index=True)
+
+    def confirmed_elsewhere(self, low: Bound, high: Bound, seen: pd.DataFrame, accounts: pd.DataFrame) -> pd.Series:
+        """Which of the changes seen in the range another ledger confirmed already: the account has what it had then, and no
+        method of it is known to have changed since. `accounts` are those read."""
+        c = schema.confirmed_before.c
+        if seen.empty or not self._confirmed_before:
+            return pd.Series(False, index=seen.index)
+        columns = {"account_id": "str", "has": "int32", "seen_at": INSTANT}
+        wanted = sa.select(*(c[name] for name in columns)).where(*self._within(c, low, high))
+        there = self._fetch(wanted, columns).set_index("account_id")
+        changed = accounts.set_index("account_id")["methods_changed_at"]
+        ids = seen["account_id"]
+        later = ids.map(changed) > ids.map(there["seen_at"])
+        return ids.isin(there.index) & (ids.map(there["has"]) == seen["has"]) & ~later
+
+    @cached_property
+    def _confirmed_before(self) -> bool:
+        c = schema.confirmed_before.c
+        return self._connection.execute(sa.select(c.account_id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
 
     def exceptions(self, table: sa.Table, today: date) -> pd.Series:
         """Account id → the last day (ISO) of the longest exemption or pause (`table`) that is in force on a day."""

@@ -54,10 +54,27 @@ def begin(connection: sa.Connection, campaign_id: int, facts: RunFacts) -> Run:
     """Number the run, in the transaction that will record it: if that fails there never was a run, at most a number is left out."""
     token = uuid.uuid4().hex
     values = asdict(facts) | {"campaign_id": campaign_id, "state": "recorded", "counts": "{}", "directory_fingerprint": "", "run_id": token}
+    values |= _numbered(connection)
     connection.execute(sa.insert(schema.run).values(values))
     seq = int(connection.execute(sa.select(schema.run.c.seq).where(schema.run.c.run_id == token)).scalar_one())
     connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(run_id=f"r{seq:05d}"))
     return find(connection, seq)
+
+
+def number(run_id: str) -> int:
+    """The number of a run by its id, such as 12 of `r00012`; 0 if it is no id of ours."""
+    digits = run_id.removeprefix("r")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else 0
+
+
+def _numbered(connection: sa.Connection) -> dict[str, int]:
+    """The number of the next run, where the database would give it one that evidence of another ledger has."""
+    after = connection.execute(sa.select(schema.identity.c.runs_after)).scalar() or 0
+    if not after or (connection.execute(sa.select(sa.func.max(schema.run.c.seq))).scalar() or 0) >= after:
+        return {}
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT setval(pg_get_serial_sequence('run', 'seq'), :seq)"), {"seq": after + 1})
+    return {"seq": after + 1}
 
 
 def count(connection: sa.Connection, seq: int, counts: Mapping[str, Any]) -> None:

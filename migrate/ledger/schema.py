@@ -505,3 +505,59 @@ rate_count = sa.Table(
     sa.PrimaryKeyConstraint("server", "minute"),
 )
 """How many letters went to a mail server in the minute that begins at `minute`, kept for a day, where a day has a limit."""
+
+identity = sa.Table(
+    "identity",
+    metadata,
+    sa.Column("ledger_id", sa.String(32), primary_key=True),
+    sa.Column("since", UtcInstant, nullable=False),
+    sa.Column("runs_after", sa.BigInteger, nullable=False),
+)
+"""One row: 32 random hex digits that this ledger is known by in its evidence. Runs are numbered from above `runs_after`."""
+
+accepted_evidence = sa.Table(
+    "accepted_evidence",
+    metadata,
+    _campaign(),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("run_id", _exact(40), nullable=False),
+    sa.Column("found_in", _Text, nullable=False),
+    sa.Column("accepted_at", UtcInstant, nullable=False),
+    sa.Column("accepted_by", _Text, nullable=False),
+    sa.PrimaryKeyConstraint("campaign_id", "digest"),
+)
+"""Evidence of runs that this ledger does not know, which a person accepted beside it: the SHA-256 of its description (a manifest, or that
+of an image), and where it was found."""
+
+told_before = sa.Table(
+    "told_before",
+    metadata,
+    _campaign(),
+    sa.Column("account_id", _exact(255), nullable=False),
+    sa.Column("reference", _exact(8), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("occasion", sa.String(40), nullable=False),
+    sa.Column("told_cutoff", sa.String(40), nullable=False),
+    sa.Column("address", _exact(320), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", _Text),
+    sa.Column("told_at", UtcInstant, nullable=False),
+    sa.Column("found_in", _Text, nullable=False),
+    sa.PrimaryKeyConstraint("campaign_id", "account_id", "reference"),
+)
+"""Letters that another ledger sent, by the evidence that was accepted: each counts as told, and is never sent again.
+
+`state` is sent; uncertain, if that ledger may have sent it after the evidence was written; or withdrawn, by a reviewer.
+"""
+
+confirmed_before = sa.Table(
+    "confirmed_before",
+    metadata,
+    _campaign(),
+    sa.Column("account_id", _exact(255), nullable=False),
+    sa.Column("has", sa.String(200), nullable=False),
+    sa.Column("seen_at", UtcInstant, nullable=False),
+    sa.PrimaryKeyConstraint("campaign_id", "account_id"),
+)
+"""Accounts whose every change up to `seen_at`, when they had the methods `has`, another ledger confirmed, by the evidence accepted.
+It is for the next run that records, which sees those changes as one, and takes the rows away."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from urllib.parse import unquote
 
 from pydantic import Field, field_validator
 
@@ -21,9 +23,21 @@ class LedgerSettings(Settings):
     def _unambiguous(cls, url: str) -> str:
         return unambiguous(url)
 
+    def image_of(self, campaign: str) -> Path | None:
+        """Where the image of a campaign is kept: each one of a ledger has its own."""
+        return self.image_folder and self.image_folder / hashlib.sha256(campaign.encode()).hexdigest()[:12]
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite ledger."""
+        scheme, _, rest = self.url.partition(":///")
+        if scheme.partition("+")[0] != "sqlite" or not rest or rest.startswith(":memory:"):
+            return None
+        return Path(unquote(rest.partition("?")[0]))
+
     @property
     def image_folder(self) -> Path | None:
         """Where the image of the last read is kept (`migrate.image`): beside a SQLite file if nothing else is said, else nowhere."""
-        if self.image is None and self.url.startswith("sqlite:///") and not self.url.startswith("sqlite:///:memory:"):
-            return Path(self.url.removeprefix("sqlite:///").partition("?")[0] + ".image")
+        if self.image is None and self.file is not None:
+            return self.file.with_name(self.file.name + ".image")
         return self.image

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import shutil
 import sqlite3
+import stat
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -20,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from migrate import folders
-from migrate.errors import LedgerError
+from migrate.errors import LedgerError, NoLedgerError
 from migrate.ledger.refusals import WHERE, is_busy, read_only
 
 _LOOK_UP: Final = timedelta(seconds=0.2)
@@ -45,24 +48,64 @@ class Seen:
             raise LedgerError(f"{described} was written while it was read; what was read is not shown.", where=WHERE, hint="Try again.")
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a ledger's file; one without a byte in it is none: SQLite would take it for a database without tables."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """The files that SQLite keeps beside a file in WAL mode."""
+    wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    return wal, shm
+
+
+def exposed(path: Path) -> str | None:
+    """A sentence about a ledger that others than its owner may read or write, the files beside it too; None if nobody may.
+
+    It is said and not mended: who else may is its owner's to decide, and access lists show in these bits as well.
+    """
+    path, found = Path(os.path.realpath(path)), []
+    for each in (path, *beside(path)) if os.name == "posix" else ():
+        with contextlib.suppress(OSError):
+            mode = stat.S_IMODE(each.stat().st_mode)
+            if mode & 0o077:
+                found.append((str(each), f"{mode:04o}"))
+    if not found:
+        return None
+    said = ", ".join(f"{name} (mode {mode})" for name, mode in found)
+    hint = " ".join(shlex.quote(name) for name, _ in found)
+    return f"others than its owner have rights to the ledger, which holds personal data: {said}. Type: chmod 600 {hint}"
+
+
 def prepare(path: Path, *, create: bool) -> None:
     """Make the file, readable by its owner alone, before SQLite would make it with the umask's rights.
 
-    One that may not be written is refused before SQLite sees it: it would make its files beside it as read-only as that one, and leave them
+    It is never seen empty: it is given its name once SQLite's header stands in it. So an empty file is none of ours, and is refused. One
+    that may not be written is refused before SQLite sees it: it would make its files beside it as read-only as that one, and leave them
     there, to be in the way of whoever may write again.
     """
+    path = Path(os.path.realpath(path))  # a link that leads nowhere yet is followed as well
     if path.exists():
         if path.is_dir():
             raise LedgerError(f"{path} is a folder, not a file.", where=WHERE, hint="Name a file in it.")
-        for each in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        if not exists(path):
+            raise LedgerError(
+                f"{path} is empty (0 bytes), which no ledger ever is.",
+                where=WHERE,
+                hint=f"Put the newest backup in its place; if this is the campaign's first run, `rm {path}` and run again.",
+            )
+        for each in (path, *beside(path)):
             if _is_read_only(each):
                 said, hint = read_only(str(each))
                 raise LedgerError(said, where=WHERE, hint=hint)
         return
     if not create:
-        raise LedgerError(f"there is no ledger at {path} yet.", where=WHERE, hint="`migrate run` makes it.")
+        raise NoLedgerError(f"there is no ledger at {path} yet.", where=WHERE, hint="`migrate run` makes it.")
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _make(path)
     except FileExistsError:
         return
     except OSError as error:
@@ -71,6 +114,15 @@ def prepare(path: Path, *, create: bool) -> None:
             where=WHERE,
             hint=f"`mkdir -p {path.parent}`, or name another place." if not path.parent.exists() else "Name a place that can be written.",
         ) from error
+
+
+def _make(path: Path) -> None:
+    """A new file with SQLite's header and nothing else in it; FileExistsError if there is one by now."""
+    with folders.work_folder(path.parent, "ledger", path.name) as work:
+        work.create(path.name).close()
+        with contextlib.closing(sqlite3.connect(work.path / path.name)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        work.hand_over(path.name, path.parent, path.name)
 
 
 def _is_read_only(path: Path) -> bool:
@@ -175,6 +227,7 @@ def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, Exit
     itself, read as if it could not change (and `Seen` notices if it did). With a WAL and its -shm, the -shm is read only. A WAL whose -shm
     is gone can be read only by somebody who may write, so a copy of both is.
     """
+    path = Path(os.path.realpath(path))  # beside which SQLite keeps its files
     wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
     seen, kept = None, ExitStack()
     if wal.exists() and shm.exists():

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from migrate import outside
 from migrate.digests import file_digest
+from migrate.ledger.identity import trace_of
 from migrate.report.chronicle import Chronicle
 from migrate.report.tables import SCHEMA_VERSION
 
@@ -23,11 +24,9 @@ def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: 
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "migrate", "version": run.tool_version},
         "campaign": chronicle.terms.campaign,
-        "run_id": run.run_id,
         "rebuilt": rebuilt,
-        "as_of": instant(run.as_of),
-        "started_at": instant(run.started_at),
         "evidence_at": instant(chronicle.evidence_at),
+        **trace_of(run),
         "directory": {
             "source": run.directory,
             "fingerprint": run.directory_fingerprint,

@@ -10,7 +10,7 @@ from crash.killer import taken
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office
 
-from migrate.ledger.schema import letter, run_lock
+from migrate.ledger.schema import EPOCH, letter, run_lock
 
 
 @contextmanager
@@ -38,6 +38,13 @@ def in_flight(office: Office) -> int:
     """How many letters are `sending`: of so many a process that was just killed may leave the fate unknown."""
     with books(office) as ledger:
         return int(ledger.execute(sa.select(sa.func.count()).where(letter.c.state == "sending")).scalar_one())
+
+
+def leases_end(office: Office) -> None:
+    """As if hours had passed since whoever holds letters or the lock was killed: leases end by the real clock, whatever `--as-of` says."""
+    with books(office) as ledger:
+        ledger.execute(sa.update(letter).where(letter.c.lease_until.is_not(None)).values(lease_until=EPOCH))
+        ledger.execute(sa.update(run_lock).values(lease_until=EPOCH))
 
 
 def holder(office: Office) -> str | None:

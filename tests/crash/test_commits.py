@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from crash.books import assert_promises_kept, in_flight
+from crash.books import assert_promises_kept, in_flight, leases_end
 from crash.doomed import Doom, Side, start
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office
@@ -46,11 +46,13 @@ def killed_at_commits(office: Office, first: int, step: int, *sides: Side) -> in
                 doomed = start(office.folder, "run", at=START + timedelta(hours=hour), doom=Doom(commit, side))
                 died += doomed.wait() == -signal.SIGKILL
                 flown += in_flight(office)
+                leases_end(office)
                 again = start(office.folder, "run", at=START + timedelta(hours=hour, minutes=20))
                 assert again.wait() in (0, 5), again.said
             deaths += died
             if not died:
                 break
+        leases_end(office)
         for command in (("run",), ("ledger", "check")):
             last = start(office.folder, *command, at=START + timedelta(hours=hour + 2))
             assert last.wait() == 0, last.said

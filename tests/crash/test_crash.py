@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
-from crash.books import assert_promises_kept, in_flight, letters
+from crash.books import assert_promises_kept, in_flight, leases_end, letters
 from crash.doomed import start
 from crash.killer import MOMENTS, Killer, deadly_smtp, migrate, shot_at_random, taken
 from mail.scripted_smtp import DROP, ScriptedSmtp
@@ -79,6 +79,7 @@ def to_the_end(office: Office, killer: Killer, hour: int) -> None:
     """Nobody is killed any more: leases end, letters go out, until a delivery finds nothing left to do."""
     killer.order(None)
     for later in (hour, hour + 1, hour + 40):
+        leases_end(office)
         process = start(office.folder, "send", "--as-of", at(timedelta(hours=later)))
         assert process.wait(600) in (0, 5), process.said
 
@@ -109,6 +110,7 @@ def killed_around_verbs(office: Office, people: int, orders: list[tuple[tuple[st
         staff(office, server.port, people, encrypted)
         for hour, (moment, nth) in enumerate(orders, 1):
             killer.order(moment, nth)
+            leases_end(office)
             process = killer.hunts(partial(start, office.folder, "send", "--as-of", at(timedelta(hours=hour))))
             process.wait()
             flown += in_flight(office)
@@ -162,6 +164,7 @@ def test_letters_by_the_thousand_killed_again_and_again(
         staff(office, server.port, people)
         while killer.kills < kills:
             turn += 1
+            leases_end(office)
             process = killer.hunts(partial(migrate, office.folder, "send", "--as-of", at(timedelta(minutes=20 * turn))))
             timer = None
             if turn % 2:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from crash.books import in_flight, letters
+from crash.books import in_flight, leases_end, letters
 from crash.doomed import start
 from crash.killer import Killer, deadly_smtp, shot_at_random, taken
 from office import Office
@@ -87,6 +87,7 @@ def killed(folder: Path, people: int, kills: int, talk: Talk, offers: str, deep:
         for turn in itertools.count(1):
             talk.with_.clear()
             killer.order(("dot", "after") if deep and killer.kills < kills else None, rng.randint(1, deep or 1))
+            leases_end(office)
             process = killer.hunts(partial(start, office.folder, "send", "--as-of", at(20 * turn)))
             while not talk.with_ and process.poll() is None:
                 time.sleep(0.005)
@@ -102,6 +103,7 @@ def killed(folder: Path, people: int, kills: int, talk: Talk, offers: str, deep:
             claimed.append(held(office))
         # What the killed ones had claimed comes free with the end of its lease, and what they had begun with is uncertain then.
         for later in (1, 2):
+            leases_end(office)
             assert start(office.folder, "send", "--as-of", at(20 * turn + 20 * later)).wait(600) in (0, 5)
         return Outcome(office, taken(server), talking, doubted, claimed)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from crash.books import leases_end
 from crash.killer import Killer, deadly_smtp, migrate, taken
 from office import Office
 
@@ -42,11 +43,13 @@ def test_killed_with_many_letters_in_hand_none_goes_out_twice_and_none_is_lost(t
             hour += 1
             killer.order(moment, rng.randint(15, 40))
             as_of = f"{START + timedelta(hours=hour):%Y-%m-%dT%H:%M}"
+            leases_end(office)
             process = killer.hunts(partial(migrate, office.folder, "send", "--as-of", as_of))
             process.communicate(timeout=60)
         assert killer.kills == 3
         killer.order(None)
         for later in (hour + 1, hour + 2):
+            leases_end(office)
             done = office.migrate("send", "--as-of", f"{START + timedelta(hours=later):%Y-%m-%dT%H:%M}")
             assert done.code in (0, 5), done.err
     known, got = letters(office), taken(server)

@@ -376,7 +376,7 @@ def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_
     image = only_folder(office.folder / "elsewhere")
     assert image.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in image.iterdir()} == dict.fromkeys(
-        [MARK, "image.json", "records.arrow", "rows.arrow", "unfit.npy"], 0o600
+        [MARK, "image.json", "origin.json", "records.arrow", "rows.arrow", "unfit.npy"], 0o600
     )
 
 

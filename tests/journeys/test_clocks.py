@@ -14,9 +14,12 @@ import pytest
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office, body
 
+from migrate import clock as trusted
 from migrate import job, start
 from migrate.delivery import rate_limiter
-from migrate.ledger import lock
+from migrate.ledger import clock as real
+from migrate.ledger.claims import Claims, Settlement
+from migrate.ledger.engine import Ledger, LedgerSettings
 
 HOUR = timedelta(hours=1)
 MORNING = datetime(2024, 1, 2, 18, 0, tzinfo=UTC)
@@ -40,8 +43,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine, clock_from = Machine(), start.clock_from
     for part in (job, start):
         monkeypatch.setattr(part, "clock_from", lambda as_of: clock_from(as_of) if as_of else machine)
-    for part in (lock, rate_limiter):
+    for part in (real, rate_limiter):
         monkeypatch.setattr(part, "_now", machine)
+    monkeypatch.setattr(trusted, "synchronised", lambda: None)
     return machine
 
 
@@ -197,6 +201,72 @@ def test_a_directory_read_in_the_hour_that_comes_again_is_not_stale(office: Offi
     assert office.migrate("run", "--no-send").code == 0
     clock.now -= HOUR
     assert send(office)["sent"] == 1
+
+
+def test_a_clock_far_ahead_stops_a_run_and_so_does_the_right_one_after_it(office: Office, clock: Machine) -> None:
+    """A run by a clock that is a year ahead would tell everybody of the last stage, and of none of those before it, ever."""
+    office.hire("ada", "sms")
+    run(office)
+    clock.now += timedelta(days=365)
+    before = office.remembered()
+    done = office.migrate("run")
+    assert (done.code, done.err.count("\n")) == (4, 1)
+    for word in ("the clock says 2025-01-01", "was as of 2024-01-02", "8,760 hours ago", "stale_hours = 36", "--accept-clock"):
+        assert word in done.err
+    dry = office.migrate("dry-run", "--json")
+    assert (dry.code, "the clock says 2025-01-01" in dry.facts["stopped"][0]) == (4, True)
+    assert "run r00001, the last one, was as of 2024-01-02" in " ".join(office.migrate("check", "--quick").out.split())
+    assert office.remembered() == before
+    clock.now -= timedelta(days=365)
+    assert run(office)["outcomes"] == {"nothing_due": 1}
+    clock.now += timedelta(days=16)
+    assert office.migrate("run", "--accept-clock").code == 0
+    assert office.told() == [("ada@example.com", "T-14"), ("ada@example.com", "T-30")]
+    clock.now -= timedelta(days=1, minutes=1)
+    done = office.migrate("run")
+    assert (done.code, "one of the two was wrong" in done.err, "`migrate run --accept-clock`" in done.err) == (4, True, True)
+    clock.now += timedelta(minutes=2)
+    run(office)
+    assert len(office.mails()) == 2
+
+
+def test_a_host_that_was_down_goes_on_by_itself_where_a_time_server_keeps_its_clock(
+    office: Office, clock: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.hire("ada", "sms")
+    run(office)
+    clock.now += timedelta(hours=35)
+    run(office)
+    clock.now += timedelta(days=15)
+    monkeypatch.setattr(trusted, "synchronised", lambda: clock.now - timedelta(days=10))
+    assert office.migrate("run").code == 4
+    monkeypatch.setattr(trusted, "synchronised", lambda: clock.now)
+    run(office)
+    assert office.told() == [("ada@example.com", "T-14"), ("ada@example.com", "T-30")]
+
+
+def test_after_days_that_were_played_through_there_is_nothing_to_compare_the_clock_with(office: Office, clock: Machine) -> None:
+    office.hire("ada", "sms")
+    office.run("2023-07-20T06:00")
+    assert run(office)["outcomes"] == {"queued": 1}
+
+
+def test_a_delivery_whose_days_are_played_through_takes_no_letter_out_of_a_workers_hands(office: Office) -> None:
+    """`send --as-of` twenty hours ahead, while another worker is saying a confirmation."""
+    office.hire("ada", "sms")
+    office.run("2024-01-02T06:00")
+    office.change("ada", mfa="totp")
+    office.run("2024-01-03T06:00", "--no-send")
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{office.folder / 'migrate.db'}"), create=False) as ledger:
+        at = datetime(2024, 1, 3, 14, 5, tzinfo=UTC)
+        worker = Claims(ledger, 1, "at-work")
+        (letter,) = worker.exchange([], at).begun
+        done = office.migrate("send", "--json", "--as-of", "2024-01-04T02:00")
+        assert (done.code, done.facts["letters"]["sent"], len(office.mails())) == (0, 0, 1)
+        assert worker.settle(letter, Settlement("sent"), at)
+        assert office.migrate("ledger", "check").code == 0
+    assert office.migrate("send", "--as-of", "2024-01-05T06:00").code == 0
+    assert len(office.mails()) == 1
 
 
 NIGHTS = {

@@ -6,6 +6,7 @@ import contextlib
 import re
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -366,7 +367,7 @@ def test_a_confirmation_that_went_back_by_itself_is_nobodys_decision(ada: Office
     ada.change("ada", mfa="totp")
     ada.run("2023-07-21T06:00", "--no-send")
     with Ledger.open(LedgerSettings(url=f"sqlite:///{ada.folder / 'migrate.db'}"), create=False) as ledger:
-        worker = Claims(ledger, 1, "a-worker")
+        worker = Claims(ledger, 1, "a-worker", timedelta(0))
         worker.exchange([], at("2023-07-21 15:00"))
         assert len(worker.sweep(at("2023-07-21 16:00")).requeued) == 1
     assert ada.migrate("explain", "ada", "--json").facts["decisions"] == []

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from crash.books import books, holder
+from crash.books import books, holder, leases_end
 from crash.doomed import Command, start
 from crash.killer import wait_until
 from office import Office
@@ -80,7 +80,8 @@ def test_the_lock_of_a_run_that_was_killed_is_taken_over_after_its_lease(office:
         killed.send_signal(signal.SIGKILL)
         assert killed.wait() == -signal.SIGKILL
     assert run(office, LEASE / 2).wait() == 75
-    after = run(office, LEASE + timedelta(seconds=30))
+    leases_end(office)
+    after = run(office)
     assert after.wait() == 0, after.said
     assert runs(office) == ["completed"]
     assert holder(office) is None
@@ -92,7 +93,8 @@ def test_a_run_that_slept_through_its_lease_records_nothing_once_another_took_ov
         slept = run(office)
         wait_until(lambda: ledger_exists(office) and holder(office) is not None)
         slept.send_signal(signal.SIGSTOP)
-    after = run(office, LEASE + timedelta(seconds=30))
+    leases_end(office)
+    after = run(office)
     assert after.wait() == 0, after.said
     slept.send_signal(signal.SIGCONT)
     assert slept.wait() == 75, slept.said
@@ -102,6 +104,8 @@ def test_a_run_that_slept_through_its_lease_records_nothing_once_another_took_ov
 
 
 def ledger_exists(office: Office) -> bool:
+    if office.ledger == "sqlite:///migrate.db" and not (office.folder / "migrate.db").exists():
+        return False  # to look would make an empty file, which is no ledger
     with contextlib.suppress(Exception):
         holder(office)
         return True

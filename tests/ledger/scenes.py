@@ -10,7 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from migrate.ledger import schema
-from migrate.ledger.claims import ClaimedLetter, Claims
+from migrate.ledger.claims import ClaimedLetter, Claims, Exchange, Swept
 from migrate.ledger.engine import Ledger
 from migrate.ledger.outbox import QUEUE_COLUMNS, Enqueued, enqueue
 from migrate.ledger.runs import RunFacts
@@ -51,6 +51,23 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     return made.astype(QUEUE_COLUMNS)
 
 
+@dataclass(frozen=True, slots=True)
+class Simulated(Claims):
+    """A worker whose leases run on the instants that a test names, as if they were the real clock's."""
+
+    def exchange(self, settled: Any, now: datetime, *arguments: Any, **options: Any) -> Exchange:
+        return self._at(now).exchange(settled, now, *arguments, **options)
+
+    def sweep(self, now: datetime) -> Swept:
+        return self._at(now).sweep(now)
+
+    def next_at(self, now: datetime = NOW, **options: Any) -> datetime | None:
+        return self._at(now).next_at(now, **options)
+
+    def _at(self, now: datetime) -> Claims:
+        return Claims(self.ledger, self.campaign_id, self.owner, self.lease, self.zone, lambda _: now)
+
+
 @dataclass(frozen=True)
 class Scene:
     """A campaign with one run, and short ways to put it into any situation."""
@@ -64,7 +81,7 @@ class Scene:
             return enqueue(connection, self.campaign_id, self.run_seq, frame(*rows), now)
 
     def worker(self, owner: str = "worker-1", lease: timedelta = 5 * MINUTE) -> Claims:
-        return Claims(self.ledger, self.campaign_id, owner, lease)
+        return Simulated(self.ledger, self.campaign_id, owner, lease)
 
     def claimed(self, owner: str = "worker-1", now: datetime = NOW) -> ClaimedLetter:
         (letter,) = self.worker(owner).exchange([], now).begun

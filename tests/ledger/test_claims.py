@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 
-from migrate.ledger import schema
-from migrate.ledger.claims import Bounce, Settlement, Swept
+from migrate.ledger import clock, schema
+from migrate.ledger.claims import Bounce, Claims, Settlement, Swept
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.ledger.exceptions import Grant, Kind, grant, remove
 from migrate.ledger.outbox import withdraw_reminders
@@ -427,3 +427,14 @@ def test_where_the_hours_are_waited_for_only_a_letter_that_ends_before_them_is_l
     worker.settle(first, Settlement("temporary", not_before=NOW + 5 * MINUTE), NOW)
     assert worker.next_at(only_confirmations=True, ending_by=opens) == NOW + 5 * MINUTE
     assert worker.next_at(only_confirmations=True) is None
+
+
+def test_a_lease_ends_by_the_databases_clock_whatever_a_hosts_says(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hosts on a server, one a day ahead; a SQLite file has no clock but the host's."""
+    scene.queue(queue_row("a1"))
+    (held,) = Claims(scene.ledger, scene.campaign_id, "right").exchange([], NOW).begun
+    monkeypatch.setattr(clock, "_now", lambda: datetime.now(UTC) + timedelta(days=1))
+    other = Claims(scene.ledger, scene.campaign_id, "a day ahead")
+    lost = (held.letter_id,) if scene.ledger.engine.dialect.name == "sqlite" else ()
+    assert other.sweep(NOW).uncertain == lost
+    assert abs(held.lease_until - datetime.now(UTC) - timedelta(minutes=5)) < MINUTE

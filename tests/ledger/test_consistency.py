@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +167,10 @@ def test_a_lease_that_would_hold_a_letter_for_ever_is_named(lived: Scene) -> Non
     claimed = lived.claimed()
     assert wrong(lived.ledger) == {}
     with lived.ledger.begin() as connection:
-        connection.execute(sa.update(schema.letter).where(schema.letter.c.state == "sending").values(lease_until=NOW + timedelta(days=365)))
-    assert wrong(lived.ledger) == {"leases": (f"letter {claimed.reference} has a lease that does not end within a day of its claim",)}
+        connection.execute(
+            sa.update(schema.letter).where(schema.letter.c.state == "sending").values(lease_until=datetime.now(UTC) + timedelta(days=365))
+        )
+    assert wrong(lived.ledger) == {"leases": (f"letter {claimed.reference} has a lease that does not end within a day",)}
 
 
 def test_a_notice_without_a_letter_is_named(lived: Scene) -> None:

@@ -28,7 +28,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = NOW
 
-    def __call__(self) -> Any:
+    def __call__(self, _: Any) -> Any:
         return self.now
 
 

@@ -16,6 +16,7 @@ from office import Office
 from migrate.ledger import consistency, revisions, schema
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.ledger.schema import EPOCH
 
 EARLIER = [script.revision for script in ScriptDirectory.from_config(revisions.config()).walk_revisions()][:0:-1]
 NEVER_LEFT = {"run_lock"}
@@ -82,6 +83,12 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Rows:
             server = {"server": "mail.example.com:25"}
             connection.execute(sa.insert(schema.rate_slot).values(next_at=1_705_000_000_000_000, **server))
             connection.execute(sa.insert(schema.rate_count).values(minute=1_704_999_960_000_000, letters=7, **server))
+            of_others = {"campaign_id": 1, "found_in": "reports/2023-12-02-r00001"}
+            accepted = {"digest": "d", "run_id": "r00001", "accepted_at": 1, "accepted_by": "jo"}
+            connection.execute(sa.insert(schema.accepted_evidence).values(**of_others, **accepted))
+            told = {"account_id": "bob", "reference": "7KQ2M4XD", "kind": "reminder", "occasion": "T-60", "told_cutoff": "x", "told_at": 1}
+            connection.execute(sa.insert(schema.told_before).values(**of_others, **told, address="bob@example.com", state="sent"))
+            connection.execute(sa.insert(schema.confirmed_before).values(campaign_id=1, account_id="bob", has="totp", seen_at=1))
         with ledger.read() as connection:
             rows = rows_of(connection)
     assert {name for name, found in rows.items() if not found} == NEVER_LEFT
@@ -121,6 +128,8 @@ def test_an_earlier_ledger_keeps_every_row_of_every_table(
         after = rows_of(connection)
         assert [each for each in consistency.check(connection) if each.wrong] == []
     assert set(after) == set(lived)
+    (made,) = after.pop("identity")
+    assert (len(made["ledger_id"]), made["runs_after"]) == (32, 0)
     for table, rows in after.items():
         old = before.get(table) or before.get(WERE_CALLED.get(table, table), [])
         assert [{key: row[key] for key in (old[0] if old else ())} for row in rows] == old, table
@@ -176,7 +185,7 @@ def test_a_letter_that_was_sending_before_there_were_claims_stays_so_and_the_nex
             assert [each for each in consistency.check(connection) if each.wrong] == []
             names = {index["name"] for table in (lt, event) for index in sa.inspect(connection).get_indexes(table.name)}
             assert names >= {index.name for table in (lt, event) for index in table.indexes}
-        assert Claims(ledger, 1, "sweeper").next_at() == now["lease_until"]
+        assert Claims(ledger, 1, "sweeper", clock=lambda _: EPOCH).next_at(EPOCH) == now["lease_until"]
         with ledger.begin() as connection:
             connection.execute(sa.update(lt).where(lt.c.id == last["id"]).values(state="claimed"))
             values = {"id": 10**6, "letter_id": last["id"], "at": 1, "actor": "w", "from_state": "queued", "to_state": "claimed"}
@@ -214,4 +223,4 @@ def test_a_day_before_the_upgrade_is_reported_as_it_was_and_the_run_after_it_goe
 
 
 def test_there_is_a_ledger_of_every_earlier_revision_to_upgrade() -> None:
-    assert EARLIER == ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+    assert EARLIER == ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]

@@ -1,0 +1,90 @@
+"""What a ledger is known by: its own identity, and the runs in it, as they stand in evidence (design §12).
+
+Evidence of a run says which ledger recorded it, and digests what was recorded. A ledger that was restored from long ago, or belongs to
+another campaign, does not have that run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from migrate.ledger import runs
+from migrate.ledger.runs import Run
+from migrate.ledger.schema import accepted_evidence, campaign, identity, run
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A run as its evidence names it: `of` is the part of a manifest that says so, `digest` the SHA-256 of its file, `found_in` where that
+    is."""
+
+    found_in: str
+    digest: str
+    of: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        return str(self.of["run_id"])
+
+
+def ledger_id(connection: sa.Connection) -> str | None:
+    """The identity of a ledger; None for one that is not there yet."""
+    found: str | None = connection.execute(sa.select(identity.c.ledger_id)).scalar()
+    return found
+
+
+def sign(connection: sa.Connection) -> dict[str, str]:
+    """What a new run keeps (`counts["ledger"]`) so that its evidence can be told from that of any other run."""
+    return {"id": ledger_id(connection) or "", "nonce": secrets.token_hex(8)}
+
+
+def trace_of(of: Run) -> dict[str, Any]:
+    """What evidence says of the run it is of, so that its ledger knows it again."""
+    known = {"run_id": of.run_id, "as_of": _instant(of.as_of), "started_at": _instant(of.started_at)}
+    signed = of.counts.get("ledger")
+    if not signed:  # recorded before ledgers had an identity
+        return known
+    recorded = [signed, known, of.config_digest, of.read, of.rejected]
+    digest = hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
+    return known | {"ledger": {"id": signed["id"], "recorded": digest}}
+
+
+def unknown(connection: sa.Connection, name: str, traces: Iterable[Trace]) -> list[Trace]:
+    """Those of a campaign's traces that are of no run in this ledger, and that nobody accepted beside it."""
+    traces = list(traces)
+    if not traces:
+        return []
+    campaign_id = connection.execute(sa.select(campaign.c.id).where(campaign.c.name == name)).scalar()
+    accepted = set(
+        connection.execute(sa.select(accepted_evidence.c.digest).where(accepted_evidence.c.campaign_id == campaign_id)).scalars()
+    )
+    return [each for each in traces if each.digest not in accepted and not _knows(connection, campaign_id, each)]
+
+
+def _knows(connection: sa.Connection, campaign_id: int | None, trace: Trace) -> bool:
+    seq = connection.execute(sa.select(run.c.seq).where(run.c.campaign_id == campaign_id, run.c.run_id == trace.run_id)).scalar()
+    if seq is None:
+        return False
+    known = trace_of(runs.find(connection, seq))
+    return all(trace.of.get(name) == value for name, value in known.items())
+
+
+def accept(connection: sa.Connection, campaign_id: int, traces: Sequence[Trace], by: str, at: datetime) -> None:
+    """Write down who accepted evidence of other ledgers. Runs are numbered on from the highest of theirs, so that no number comes twice."""
+    rows = [{"digest": each.digest, "run_id": each.run_id, "found_in": each.found_in} for each in {e.digest: e for e in traces}.values()]
+    same = {"campaign_id": campaign_id, "accepted_at": at, "accepted_by": by}
+    connection.execute(sa.insert(accepted_evidence), [row | same for row in rows])
+    highest = max(runs.number(each.run_id) for each in traces)
+    connection.execute(sa.update(identity).where(identity.c.runs_after < highest).values(runs_after=highest))
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
