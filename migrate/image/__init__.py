@@ -119,8 +119,11 @@ def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stage: str
 
 
 def keep(image: Image, folder: Path | None, beside: Mapping[str, bytes]) -> None:
-    """Puts an image where the next run finds it, if there is such a place, with other files `beside` it (name → content). It stays where it was made, for this run's own reports: once
-    the run lock is given back, another run may put its own image there. Without room or right for it the next run does without."""
+    """Puts an image where the next run finds it, if there is such a place, with other files `beside` it (name → content).
+
+    It stays where it was made too, for this run's own reports: once the run lock is given back, another run may put its own image there.
+    Without room or right for it the next run does without.
+    """
     if folder is None:
         return
     if _of_0_1_0(folder):
