@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
     from migrate.config import Config
+
+_FORM: Final = warnings.formatwarning
 
 COMMANDS: Final[dict[str, str]] = {
     "init": "Write a commented config.toml here; never overwrites.",
@@ -127,6 +130,7 @@ def _migrate(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (design §15); the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    warnings.formatwarning = _warning
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -192,6 +196,11 @@ def _failed(paragraph: str, code: int, arguments: Sequence[str]) -> int:
         traceback.print_exc()
     print(paragraph, file=sys.stderr)
     return code
+
+
+def _warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+    """A warning of ours is a paragraph; one of Python's keeps the form that Python gives it."""
+    return f"Warning: {message}\n" if category.__module__.startswith("migrate.") else _FORM(message, category, filename, lineno, line)
 
 
 def _bug(error: Exception) -> str:

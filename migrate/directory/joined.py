@@ -56,6 +56,11 @@ class JoinSettings(DirectorySettings):
             raise ValueError("a joined source has no joins; write [[directory.join]] once more instead")
         return join
 
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _one_time(cls, timeout: Any) -> Any:
+        raise ValueError("a joined source has no time of its own; timeout in [directory] is for all of them together")
+
     @property
     def named(self) -> frozenset[str]:
         """Our columns that the configuration says this source brings."""
