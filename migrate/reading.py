@@ -60,7 +60,8 @@ class Read:
         touched = pa.array([*prior.touched(SETTLED, FOR_GOOD), *excepted[0], *excepted[1]], pa.large_string())
         stays = rules.moment.occasion == self.image.stage
         since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
-        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]))
+        most = rules.policy.max_addresses
+        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]), most)
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it is to be recorded, those that carry over included."""

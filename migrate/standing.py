@@ -70,6 +70,7 @@ class PolicySettings(Settings):
     used_days: int = Field(90, ge=1, le=36_500)
     confirm_days: int = Field(30, ge=1)
     old_address_days: int = Field(30, ge=0)
+    max_addresses: int = Field(10, ge=1)
 
     @model_validator(mode="after")
     def _disjoint(self) -> PolicySettings:
