@@ -245,6 +245,7 @@ def parts(path: Path, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     import numpy as np
     import pyarrow as pa
 
+    batch.validate(full=True)  # in a damaged file a row may name a text that is not there, or one that is no text
     sizes = np.zeros(batch.num_rows, "int64")
     for column in batch.columns:
         sizes += _row_sizes(path, column)

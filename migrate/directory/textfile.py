@@ -92,7 +92,10 @@ class TextFile:
     def candidates(self) -> Iterator[Candidate]:
         """What each of the first lines would be as a header."""
         with metered(self._path) as raw, TextIOWrapper(raw, encoding=self._encoding(), errors="replace", newline="") as text:
-            lines = list(islice(text, OPENING))
+            try:
+                lines = list(islice(text, OPENING))
+            except UnicodeError:  # an encoding, such as `idna`, in which nothing can be replaced
+                return
         separator = _separator(lines[0]) if lines else None
         for at, line in enumerate(lines):
             if line.strip():
@@ -162,7 +165,7 @@ def _undecodable_line(path: Path, encoding: str) -> int:
             try:
                 line += decoder.decode(block).count("\n")
             except UnicodeDecodeError as error:
-                return line + error.object[: error.start].decode(encoding, "replace").count("\n")
+                return line + error.object[: error.start].count(b"\n")
             except UnicodeError:  # what UTF-16 says of a file without a byte order mark
                 return line
     return line
