@@ -140,7 +140,7 @@ def test_a_file_of_a_million_columns_is_read_or_refused(tmp_path: Path, columns:
     if columns > 100_000:
         done.assert_refused("line of more than 1 MiB")
     else:
-        assert done.code == 4 and "differ" not in done.said or done.code == 0, done.said
+        assert done.code in (0, 4), done.said
 
 
 @pytest.mark.parametrize("words", [pytest.param(5_000, id="5,000"), pytest.param(1_000_000, id="1,000,000", marks=soak)])
@@ -202,23 +202,27 @@ def test_a_workbook_with_one_cell_of_gigabytes_is_refused_before_it_is_unpacked(
     done.assert_refused("[directory] path", "longer than 32,767 characters")
 
 
+@soak
 def test_a_workbook_with_one_row_of_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     begun = SHEET + b"<row>" + NAMES + b"</row><row>"
     done = run(tmp_path, workbook(tmp_path, [(begun, 1), (b"<c/>" * 10**6, 100), (b"</row></sheetData></worksheet>", 1)]))
     done.assert_refused("has a row, or a part without rows")
 
 
+@soak
 def test_a_workbook_with_more_rows_than_a_sheet_has_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, workbook(tmp_path, [(SHEET, 1), (b"<row/>" * 10**6, 20), (b"</sheetData></worksheet>", 1)]))
     done.assert_refused("more than 1,048,576 rows")
 
 
+@soak
 def test_a_workbook_whose_rows_are_numbered_beyond_a_sheet_is_refused(tmp_path: Path) -> None:
     row = b'<row r="999999999999"><c t="inlineStr"><is><t>a</t></is></c></row>'
     done = run(tmp_path, workbook(tmp_path, [(SHEET + b"<row>" + NAMES + b"</row>" + row + b"</sheetData></worksheet>", 1)]))
     done.assert_refused("more than 1,048,576 rows")
 
 
+@soak
 def test_a_workbook_with_millions_of_texts_is_refused(tmp_path: Path) -> None:
     begun = b'<?xml version="1.0"?><sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
     sheet = [(SHEET + b"<row>" + NAMES + b"</row></sheetData></worksheet>", 1)]
@@ -226,12 +230,13 @@ def test_a_workbook_with_millions_of_texts_is_refused(tmp_path: Path) -> None:
     done.assert_refused("different texts")
 
 
+@soak
 def test_a_long_text_that_every_cell_shares_does_not_fill_the_memory(tmp_path: Path) -> None:
     begun = b'<?xml version="1.0"?><sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
     row = b'<row><c t="inlineStr"><is><t>a</t></is></c>' + b'<c t="s"><v>0</v></c>' * 2 + b"</row>"
-    sheet = [(SHEET + b"<row>" + NAMES + b"</row>", 1), (row, 5_000), (b"</sheetData></worksheet>", 1)]
+    sheet = [(SHEET + b"<row>" + NAMES + b"</row>", 1), (row, 1_000), (b"</sheetData></worksheet>", 1)]
     done = run(tmp_path, workbook(tmp_path, sheet, [(begun + b"<si><t>" + b"y" * 32_000 + b"</t></si></sst>", 1)]))
-    assert done.code == 4 and "were rejected" in done.said or "not one is an account" in done.said
+    assert done.code == 0 and "accounts" in done.said, done.said
 
 
 @pytest.mark.parametrize("megabytes", [pytest.param(1, id="2 MB in each row"), pytest.param(0.1, id="200 KB in each row", marks=soak)])
@@ -257,6 +262,7 @@ def test_a_parquet_file_that_repeats_one_text_does_not_fill_the_memory(tmp_path:
         run(tmp_path, directory).assert_refused("value of more than 1 MiB")
 
 
+@soak
 def test_a_parquet_file_with_a_page_of_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -274,13 +280,15 @@ ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
 @pytest.mark.parametrize("wanted", ["", "WHERE x < 0"], ids=["of rows", "without a row"])
 def test_a_view_without_end_is_given_up_when_its_time_is_over(tmp_path: Path, wanted: str) -> None:
     with sqlite3.connect(tmp_path / "d.db") as database:
-        database.execute(f"CREATE VIEW people AS {ENDLESS} SELECT x AS account_id, x || '@example.com' AS email, 'sms' AS methods FROM c {wanted}")
+        people = "SELECT x AS account_id, x || '@example.com' AS email, 'sms' AS methods FROM c"
+        database.execute(f"CREATE VIEW people AS {ENDLESS} {people} {wanted}")
     database.close()
-    done = run(tmp_path, 'kind = "sql"\nurl = "sqlite:///d.db"\ntable = "people"\ntimeout = 3')
-    done.assert_refused("3 seconds", "[directory] timeout")
+    done = run(tmp_path, 'kind = "sql"\nurl = "sqlite:///d.db"\ntable = "people"\ntimeout = 1')
+    done.assert_refused("1 seconds", "[directory] timeout")
     assert done.seconds < 30
 
 
+@soak
 def test_a_value_of_a_gigabyte_in_a_view_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "d.db") as database:
         database.execute("CREATE VIEW people AS SELECT 'a' AS account_id, 'a@example.com' AS email, hex(zeroblob(400000000)) AS methods")
