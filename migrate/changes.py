@@ -175,7 +175,7 @@ def more_addresses_than(emails: pd.Series, lists: pd.Series, most: int) -> pd.Se
 
 
 def merged(pending: pd.DataFrame, policy: PolicySettings) -> pd.DataFrame:
-    """Several open changes of each account as its last one, which then tells of them all: what was before the first of them, and what is now.
+    """Several open changes of each account as its last one, which then tells of them all: what was before the first, and what is now.
 
     `pending` has `change`, `had`, `has` and `seq`. Where they cancel each other out, the last one is told as it is.
     """

@@ -34,7 +34,7 @@ from migrate.standing import PolicySettings, assess, at_cutoff, default_not_regi
 from migrate.words import CONFIRMATION
 
 _A_DAY: Final = 3
-"""Confirmations that an account gets in a day of the campaign. Whoever switches to and fro all day is told of the last state the next day."""
+"""Confirmations that an account gets in a day of the campaign. Whoever switches to and fro all day is told of the last state next day."""
 _SEQ_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "seq": "int32"}
 OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outcome_reason")
 
@@ -69,7 +69,8 @@ class Draft:
     row was rejected, as they are recorded; `not_certain` those of them with a second step that nobody knows by name;
     `defaults_not_registered` accounts whose default is no method of theirs; `reminders` the letters other than confirmations;
     `too_many_addresses` accounts with more of them than are mailed; `confirmed_later` those with a change of which they are told another
-    day; `merged` has `account_id`, `seq` of changes that the confirmation of a later one tells of; `written_to` accounts with a letter. `samples` keeps one letter a kind and language.
+    day; `merged` has `account_id`, `seq` of changes that the confirmation of a later one tells of; `written_to` accounts with a letter. `samples` keeps one
+    letter a kind and language.
     """
 
     rules: Rules
@@ -277,7 +278,9 @@ def _decide(
     made.standings.update(_count(standing))
     made.not_certain.update(_count(standing[~record["certain"]]))
     made.defaults_not_registered += int(default_not_registered(accounts).sum())
-    made.too_many_addresses += int(changes.more_addresses_than(accounts["email"], accounts["notification_emails"], policy.max_addresses).sum())
+    made.too_many_addresses += int(
+        changes.more_addresses_than(accounts["email"], accounts["notification_emails"], policy.max_addresses).sum()
+    )
     made.changes_seen.update(_count(compared.changes["change"]))
     made.outcomes.update(_count(outcomes.loc[settled, "outcome"]))
     made.outcomes["rejected"] += len(part.rejected)
@@ -330,8 +333,8 @@ def _open_changes(compared: Compared, recorded: pd.DataFrame, rules: Rules, made
 def _of_today(pending: pd.DataFrame, prior: Prior, rules: Rules, made: Draft) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The open changes that are confirmed now, and `account_id`, `seq` of those that the last of their account tells of besides.
 
-    An account that had `_A_DAY` confirmations today gets the next one another day. Changes that wait for that are told of as one, so that the
-    letter says what is so now; and so are more changes than an account gets confirmations.
+    An account that had `_A_DAY` confirmations today gets the next one another day. Changes that wait for that are told of as one, so that
+    the letter says what is so now; and so are more changes than an account gets confirmations.
     """
     none = empty(_SEQ_COLUMNS)
     if pending.empty:
@@ -405,7 +408,7 @@ def _confirm(case: _Case, previous: pd.DataFrame, rules: Rules, made: Draft) -> 
 
 
 def _addresses_had(case: _Case, prior: Prior, rules: Rules) -> pd.DataFrame:
-    """`account_id`, `address`, `role`, `folded` of the addresses that these accounts had in the last `old_address_days` and have no more."""
+    """`account_id`, `address`, `role`, `folded` of the addresses they had in the last `old_address_days`, and have no more."""
     if rules.policy.old_address_days == 0:
         return pd.DataFrame({name: pd.Series(dtype="str") for name in ("account_id", "address", "role", "folded")})
     since = rules.moment.now - timedelta(days=rules.policy.old_address_days)
@@ -417,7 +420,11 @@ def _addresses_had(case: _Case, prior: Prior, rules: Rules) -> pd.DataFrame:
     every, now = changes.addresses(had), changes.addresses(case.accounts)
     every["account_id"], now["account_id"] = every["row"].map(had["account_id"]), now["row"].map(ids)
     still = pd.MultiIndex.from_frame(every[["account_id", "folded"]]).isin(pd.MultiIndex.from_frame(now[["account_id", "folded"]]))
-    return every.loc[~still, ["account_id", "address", "role", "folded"]].sort_values("role", ascending=False).drop_duplicates(["account_id", "folded"])
+    return (
+        every.loc[~still, ["account_id", "address", "role", "folded"]]
+        .sort_values("role", ascending=False)
+        .drop_duplicates(["account_id", "folded"])
+    )
 
 
 def _nobodys(had: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:

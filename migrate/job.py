@@ -279,7 +279,7 @@ def _kept_in(scratch: Path) -> Iterator[None]:
 
 
 def _draft(read: Read, prior: Prior, rules: Rules, folder: Path) -> Draft:
-    """The draft of a read, beside its image. Raises _Doubted if that fails as nobody foresaw: the image never decides whether a run works."""
+    """The draft of a read, beside its image. Raises _Doubted if that fails as nobody foresaw: an image never decides if a run works."""
     try:
         return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules))
     except Exception as error:

@@ -247,7 +247,12 @@ def test_a_waiting_letter_of_somebody_gone_or_replaced_is_withdrawn() -> None:
 
 
 def confirmed(
-    account: dict, changes: list[tuple[int, str]], previous: tuple[str, ...] = (), judged=ANYBODY, known: tuple[str, ...] = (), most: int = 10
+    account: dict,
+    changes: list[tuple[int, str]],
+    previous: tuple[str, ...] = (),
+    judged=ANYBODY,
+    known: tuple[str, ...] = (),
+    most: int = 10,
 ) -> Confirmations:
     people = accounts(account)
     open_ = pd.DataFrame(

@@ -196,7 +196,9 @@ def _check_part(path: Path, name: str, size: int, raw: IO[bytes]) -> None:
         if text > 8 * CELL or b"<![CDATA[" in both:
             raise too_much(f"a cell of {path} ({name}) is longer than {CELL:,} characters, which no cell is.", "Save it again as .xlsx.")
         if between > _BETWEEN_ROWS:
-            raise too_much(f"{path} has a row, or a part without rows ({name}), of more than {_BETWEEN_ROWS // MIB} MiB.", "Save it as CSV.")
+            raise too_much(
+                f"{path} has a row, or a part without rows ({name}), of more than {_BETWEEN_ROWS // MIB} MiB.", "Save it as CSV."
+            )
         if rows > SHEET_ROWS:
             raise too_much(f"{path} has more than {SHEET_ROWS:,} rows in a sheet ({name}).", "Save it as a CSV file.")
         if texts > _STRINGS or (texts and size > _STRINGS_BYTES):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import IO, Final, Protocol, cast
 
 from migrate.directory.bounds import RECORDS, VALUE, Metered, metered
 from migrate.directory.columns import OPENING, Candidate
@@ -54,7 +54,7 @@ class TextFile:
         csv.field_size_limit(VALUE)  # a longer field is a quotation mark that nobody closed, not a value
         encoding = self._encoding()
         before = 0
-        with metered(self._path) as raw, TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        with metered(self._path) as raw, TextIOWrapper(cast("IO[bytes]", raw), encoding=encoding, newline="") as text:
             try:
                 header, before, separator = self._start(text)
                 if header is None:
@@ -91,7 +91,10 @@ class TextFile:
 
     def candidates(self) -> Iterator[Candidate]:
         """What each of the first lines would be as a header."""
-        with metered(self._path) as raw, TextIOWrapper(raw, encoding=self._encoding(), errors="replace", newline="") as text:
+        with (
+            metered(self._path) as raw,
+            TextIOWrapper(cast("IO[bytes]", raw), encoding=self._encoding(), errors="replace", newline="") as text,
+        ):
             try:
                 lines = list(islice(text, OPENING))
             except UnicodeError:  # an encoding, such as `idna`, in which nothing can be replaced

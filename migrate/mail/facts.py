@@ -74,11 +74,12 @@ class Facts:
     def from_json(cls, text: str) -> Facts:
         """The inverse of `to_json`. Facts that this version does not know are left out. Raises ValueError for a text that is none of ours."""
         try:
-            known: dict[str, Any] = json.loads(text)
+            read = json.loads(text)
         except RecursionError:
             raise ValueError("is no text of facts") from None
-        if not isinstance(known, dict) or not _REQUIRED <= known.keys():
+        if not isinstance(read, dict) or not _REQUIRED <= read.keys():
             raise ValueError("is no text of facts")
+        known: dict[str, Any] = read
         if not known.keys() <= _KNOWN:
             known = {name: value for name, value in known.items() if name in _KNOWN}
         for several in ("methods", "had"):

@@ -38,7 +38,11 @@ def parquet() -> bytes:
 
     rows = range(400)
     out = io.BytesIO()
-    columns = {"account_id": [f"u{i}" for i in rows], "email": [f"u{i}@example.com" for i in rows], "methods": [["sms", "totp"] for _ in rows]}
+    columns = {
+        "account_id": [f"u{i}" for i in rows],
+        "email": [f"u{i}@example.com" for i in rows],
+        "methods": [["sms", "totp"] for _ in rows],
+    }
     pq.write_table(pa.table(columns), out)
     return out.getvalue()
 

@@ -65,7 +65,9 @@ class Measured:
             assert word in self.said
 
 
-MEASURED = "import resource as r, subprocess as s, sys; print(s.call(sys.argv[1:]), r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)"
+MEASURED = (
+    "import resource as r, subprocess as s, sys; print(s.call(sys.argv[1:]), r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)"
+)
 """Between the test and the command: what a process is forked from counts as its own memory, and the tests have used much."""
 
 
@@ -78,7 +80,8 @@ def command(folder: Path, *arguments: str, memory: int = MOST) -> Measured:
     said, _, measured = ended.stdout.rstrip().rpartition("\n")
     code, kib = map(int, measured.split())
     done = Measured(code, said, time.monotonic() - begun, kib / 1024)
-    print(f"\n| {os.environ.get('PYTEST_CURRENT_TEST', '').split('::')[-1][:100]} | {done.code} | {done.seconds:.1f} s | {done.memory:.0f} MiB |")
+    name = os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].removesuffix(" (call)")
+    sys.stdout.write(f"\n| {name} | {done.code} | {done.seconds:.1f} s | {done.memory:.0f} MiB |\n")
     assert done.memory < memory
     return done
 
@@ -120,7 +123,9 @@ def test_a_gzip_file_of_one_line_is_refused_before_it_is_unpacked(tmp_path: Path
 
 @pytest.mark.parametrize("megabytes", [pytest.param(600, id="600 MB", marks=soak)])
 def test_a_gzip_file_of_one_row_over_and_over_is_refused(tmp_path: Path, megabytes: int) -> None:
-    done = run(tmp_path, lines(tmp_path, "a.csv.gz", (HEADER.encode(), 1), (b"a,a@example.com,sms\n" * 50_000, megabytes), opened=gzip.open))
+    done = run(
+        tmp_path, lines(tmp_path, "a.csv.gz", (HEADER.encode(), 1), (b"a,a@example.com,sms\n" * 50_000, megabytes), opened=gzip.open)
+    )
     done.assert_refused("unpacks to more than 200 times its size")
 
 

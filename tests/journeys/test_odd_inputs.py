@@ -36,7 +36,9 @@ def test_a_clock_at_the_end_of_the_calendar_is_no_clock(office: Office, moment: 
     assert not office.mails()
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 5_000 + "]" * 5_000, "[" + ".".join("a" * 5_000) + "]", "a = " + "9" * 5_000, "a = " + "{a = " * 900])
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5_000 + "]" * 5_000, "[" + ".".join("a" * 5_000) + "]", "a = " + "9" * 5_000, "a = " + "{a = " * 900]
+)
 def test_a_configuration_of_tables_within_tables_is_refused(office: Office, text: str) -> None:
     (office.folder / "config.toml").write_text(text)
     done = office.migrate("check")
@@ -52,7 +54,9 @@ def test_a_setting_of_a_million_years_is_refused(office: Office, setting: str) -
     assert done.code == 2 and f"[policy] {setting}" in done.out
 
 
-@pytest.mark.parametrize("facts", ["", "{", "[]", "[" * 100_000, '{"username": 5, "standing": "sms_only"}', '{"username": "a", "standing": "b", "methods": 1}'])
+@pytest.mark.parametrize(
+    "facts", ["", "{", "[]", "[" * 100_000, '{"username": 5, "standing": "sms_only"}', '{"username": "a", "standing": "b", "methods": 1}']
+)
 def test_one_broken_row_of_the_ledger_holds_its_letter_and_no_other(office: Office, facts: str) -> None:
     office.hire("ada")
     office.hire("bob")
@@ -109,7 +113,12 @@ def test_a_directory_in_which_every_row_is_odd_is_read_day_by_day_as_without_a_c
                 for each in office.folder.glob("migrate.db.image/*/*"):
                     each.unlink()
             facts = office.run(f"2023-06-0{day}T12:00:00Z")
-            found.append({name: facts[name] for name in ("read", "rejected", "standing", "outcomes", "changes", "unknown_words", "unreadable_instants")})
+            found.append(
+                {
+                    name: facts[name]
+                    for name in ("read", "rejected", "standing", "outcomes", "changes", "unknown_words", "unreadable_instants")
+                }
+            )
             if day == 2:
                 office.change("u0", name="Somebody Else")
         ends[cached] = (found, office.report("accounts"))
