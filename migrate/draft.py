@@ -69,8 +69,8 @@ class Draft:
     row was rejected, as they are recorded; `not_certain` those of them with a second step that nobody knows by name;
     `defaults_not_registered` accounts whose default is no method of theirs; `reminders` the letters other than confirmations;
     `too_many_addresses` accounts with more of them than are mailed; `confirmed_later` those with a change of which they are told another
-    day; `merged` has `account_id`, `seq` of changes that the confirmation of a later one tells of; `written_to` accounts with a letter. `samples` keeps one
-    letter a kind and language.
+    day; `merged` has `account_id`, `seq` of changes that the confirmation of a later one tells of; `written_to` accounts with a letter.
+    `samples` keeps one letter a kind and language.
     """
 
     rules: Rules

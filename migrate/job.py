@@ -302,7 +302,7 @@ def _identified(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept
             return runs.find(connection, recorded.seq), found.image.records
     except (OSError, LedgerError):
         return recorded, None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - all has been recorded, and only the next run would be quicker with an image
         image.doubted(error)
         return recorded, None
 

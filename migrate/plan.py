@@ -323,12 +323,12 @@ def confirm(
     judge: Judge,
     most: int,
 ) -> Confirmations:
-    """The confirmations of open changes: one letter an address, to the primary, every notification address and each previous address, but to
+    """The confirmations of open changes: one letter an address, to the primary, every notification address and each previous one, but to
     no more than `most` of an account.
 
     `changes`: `OPEN_COLUMNS`, of these accounts. `previous`: `account_id`, `address`, `role` of addresses the account had lately and nobody
-    has now. `recorded`: `account_id`, `folded` of those it had at the last read. (NIST SP 800-63B-4 §4.6: every non-postal address on record
-    is told.) Pauses, exemptions and gaps never stop one.
+    has now. `recorded`: `account_id`, `folded` of those it had at the last read. (NIST SP 800-63B-4 §4.6: every non-postal address on
+    record is told.) Pauses, exemptions and gaps never stop one.
 
     Of more addresses than `most` the primary ones come first, then those that were there before: whoever took an account over can push
     nobody out by adding others.

@@ -72,12 +72,12 @@ class Facts:
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
-        """The inverse of `to_json`. Facts that this version does not know are left out. Raises ValueError for a text that is none of ours."""
+        """The inverse of `to_json`. Facts that this version does not know are left out. ValueError for a text that is none of ours."""
         try:
             read = json.loads(text)
         except RecursionError:
             raise ValueError("is no text of facts") from None
-        if not isinstance(read, dict) or not _REQUIRED <= read.keys():
+        if not isinstance(read, dict) or not read.keys() >= _REQUIRED:
             raise ValueError("is no text of facts")
         known: dict[str, Any] = read
         if not known.keys() <= _KNOWN:

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from migrate.accounts import words_of
 from migrate.directory import Directory
+from migrate.directory.bounds import VALUE
 from migrate.directory.csv import CsvDirectory, CsvSettings
 from migrate.directory.testing import assert_contract, assert_unreadable, read_all
-from migrate.directory.bounds import VALUE
 
 File = Callable[..., Directory]
 
