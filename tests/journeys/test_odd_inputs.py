@@ -75,10 +75,10 @@ def rows_of(office: Office) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("rejected", [True, False], ids=["of a rejected row", "of an account"])
-@pytest.mark.parametrize("column", ["login", "manager", "mail", "name"])
-def test_a_value_of_200_000_characters_leaves_the_run_whole_with_its_evidence(office: Office, column: str, rejected: bool) -> None:
+def test_a_value_of_200_000_characters_leaves_the_run_whole_with_its_evidence(office: Office, rejected: bool) -> None:
     office.hire("ada")
-    office.hire("bob", **{column: "x" * LONG, "active": "perhaps" if rejected else None})
+    for column in ("login", "manager", "mail", "name"):
+        office.hire(f"bob's {column}", **{column: "x" * LONG, "active": "perhaps" if rejected else None})
     done = with_every_report(office).migrate("run", "--as-of", "2023-12-01T12:00:00Z")
     assert done.code == 0, done.err
     evidence = office.folder / "reports" / "latest"
@@ -100,13 +100,12 @@ ODD = {"mfa": "telepathy", "mfa_changed_at": "the day before", "security_mails":
 
 
 @pytest.mark.parametrize("odd", ["all", "some", "none"])
-@pytest.mark.parametrize("column", ODD)
-def test_a_directory_in_which_every_row_is_odd_is_read_day_by_day_as_without_a_cache(tmp_path: Path, odd: str, column: str) -> None:
+def test_a_directory_in_which_every_row_is_odd_is_read_day_by_day_as_without_a_cache(tmp_path: Path, odd: str) -> None:
     ends = {}
     for cached in (True, False):
         office = Office(tmp_path / f"cached {cached}", ledger="sqlite:///migrate.db")
         for n in range(4):
-            office.hire(f"u{n}", **({column: ODD[column]} if odd == "all" or (odd == "some" and n % 2) else {}))
+            office.hire(f"u{n}", **(ODD if odd == "all" or (odd == "some" and n % 2) else {}))
         found = []
         for day in (1, 2, 3):
             if not cached:
