@@ -121,11 +121,10 @@ def test_a_gzip_file_of_one_line_is_refused_before_it_is_unpacked(tmp_path: Path
     done.assert_refused("line of more than 1 MiB")
 
 
-@pytest.mark.parametrize("megabytes", [pytest.param(600, id="600 MB", marks=soak)])
-def test_a_gzip_file_of_one_row_over_and_over_is_refused(tmp_path: Path, megabytes: int) -> None:
-    done = run(
-        tmp_path, lines(tmp_path, "a.csv.gz", (HEADER.encode(), 1), (b"a,a@example.com,sms\n" * 50_000, megabytes), opened=gzip.open)
-    )
+@soak
+def test_a_gzip_file_of_one_row_over_and_over_is_refused(tmp_path: Path) -> None:
+    row = b"a,a@example.com," + b"x" * 100_000 + b"\n"
+    done = run(tmp_path, lines(tmp_path, "a.csv.gz", (HEADER.encode(), 1), (row, 4_000), opened=gzip.open))
     done.assert_refused("unpacks to more than 200 times its size")
 
 
