@@ -17,19 +17,20 @@ _PATIENCE: Final = 1.0
 program."""
 
 
-def ahead(items: Generator[_T, None, None], most: int = 1) -> Iterator[_T]:
+def ahead(items: Generator[_T, None, None], most: int = 1, look: Callable[[], None] | None = None) -> Iterator[_T]:
     """The items, in their order, up to `most` of them made before they are asked for. What making them raises is raised here.
 
-    The generator runs, and is closed, in that thread alone.
+    The generator runs, and is closed, in that thread alone. While an item is waited for, `look` is called now and then; what it raises
+    ends the waiting.
     """
-    with begun(items, most) as made:
+    with begun(items, most, look) as made:
         yield from made
 
 
 @contextmanager
-def begun(items: Generator[_T, None, None], most: int = 1) -> Iterator[Iterator[_T]]:
+def begun(items: Generator[_T, None, None], most: int = 1, look: Callable[[], None] | None = None) -> Iterator[Iterator[_T]]:
     """The same, but the first is made at once, before anybody asks; and none is any more when the context ends."""
-    made = _Made(items, most)
+    made = _Made(items, most, look)
     maker = threading.Thread(target=made.make, daemon=True)
     maker.start()
     try:
@@ -42,8 +43,9 @@ def begun(items: Generator[_T, None, None], most: int = 1) -> Iterator[Iterator[
 class _Made(Generic[_T]):
     """Items between the thread that makes them and whoever asks for them, until it is `enough`."""
 
-    def __init__(self, items: Generator[_T, None, None], most: int) -> None:
+    def __init__(self, items: Generator[_T, None, None], most: int, look: Callable[[], None] | None) -> None:
         self.enough = threading.Event()
+        self._look = look
         self._items = items
         self._waiting: queue.Queue[Any] = queue.Queue(most)
 
@@ -80,6 +82,8 @@ class _Made(Generic[_T]):
             except queue.Empty:
                 if self.enough.is_set():  # never to be taken for the end of the items
                     raise RuntimeError("more was asked for than was made until the end of the context") from None
+                if self._look is not None:
+                    self._look()
 
 
 def meanwhile(work: Callable[[], _T]) -> Future[_T]:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from migrate.settings import OneLine, Settings
 
@@ -55,6 +55,13 @@ class CampaignSettings(Settings):
     support_email: OneLine = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     support_phone: OneLine | None = None
     language: str = "en"
+
+    @field_validator("opens", "cutoff")
+    @classmethod
+    def _in_our_time(cls, day: date) -> date:
+        if not 1970 < day.year < 2199:
+            raise ValueError(f"{day} lies outside the years 1971 to 2198")
+        return day
 
     @model_validator(mode="after")
     def _opens_before_cutoff(self) -> CampaignSettings:

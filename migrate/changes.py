@@ -171,6 +171,27 @@ def addresses(frame: pd.DataFrame) -> pd.DataFrame:
     return both.drop_duplicates(["row", "folded"]).reset_index(drop=True)
 
 
+def more_addresses_than(emails: pd.Series, lists: pd.Series, most: int) -> pd.Series:
+    """True where an account has more addresses than `most`, the primary one among them."""
+    there = emails.notna().astype("int64")
+    listed = (lists.fillna("") != "").astype("int64") + lists.fillna("").str.count(ADDRESS_SEPARATOR)
+    return (there + listed) > most
+
+
+def merged(pending: pd.DataFrame, policy: PolicySettings) -> pd.DataFrame:
+    """Several open changes of each account as its last one, which then tells of them all: what was before the first, and what is now.
+
+    `pending` has `change`, `had`, `has` and `seq`. Where they cancel each other out, the last one is told as it is.
+    """
+    ordered = pending.sort_values(["account_id", "seq"], kind="stable")
+    last = ordered.drop_duplicates("account_id", keep="last")
+    had = last["account_id"].map(ordered.drop_duplicates("account_id").set_index("account_id")["had"]).astype("int32")
+    no = pd.Series(False, index=last.index)
+    word = classify(had, last["has"], no, no, no, policy)
+    told = word.isin(MAILED)
+    return last.assign(had=last["had"].mask(told, had).astype("int32"), change=last["change"].mask(told, word))
+
+
 def _changes(of: pd.DataFrame, seq: pd.Series, tenure: pd.Series, word: pd.Series | str, had: pd.Series, now: datetime) -> pd.DataFrame:
     words = word.loc[of.index] if isinstance(word, pd.Series) else pd.Series(word, index=of.index, dtype="str")
     return pd.DataFrame(

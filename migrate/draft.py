@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate import changes, plan, records
-from migrate.accounts import ACCOUNT_COLUMNS, conform
+from migrate.accounts import ACCOUNT_COLUMNS, conform, empty
 from migrate.changes import Compared
 from migrate.errors import MigrateError
 from migrate.image import Beside, Part
@@ -33,6 +33,9 @@ from migrate.spill import Sorted, Spill
 from migrate.standing import PolicySettings, assess, at_cutoff, default_not_registered, destination
 from migrate.words import CONFIRMATION
 
+_A_DAY: Final = 3
+"""Confirmations that an account gets in a day of the campaign. Whoever switches to and fro all day is told of the last state next day."""
+_SEQ_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "seq": "int32"}
 OUTCOME_COLUMNS: Final = ("account_id", "position", "standing", "outcome", "outcome_reason")
 
 
@@ -67,7 +70,9 @@ class Draft:
     rejected; `mailed_changes` accounts with a change that is confirmed by mail. `standings` counts accounts by standing, those too whose
     row was rejected, as they are recorded; `not_certain` those of them with a second step that nobody knows by name;
     `defaults_not_registered` accounts whose default is no method of theirs; `reminders` the letters other than confirmations;
-    `written_to` accounts with a letter. `samples` keeps one letter a kind and language.
+    `too_many_addresses` accounts with more of them than are mailed; `confirmed_later` those with a change of which they are told another
+    day; `merged` has `account_id`, `seq` of changes that the confirmation of a later one tells of; `written_to` accounts with a letter.
+    `samples` keeps one letter a kind and language.
     """
 
     rules: Rules
@@ -87,7 +92,10 @@ class Draft:
     written_to: int = 0
     held: bool = False
     doubled: list[int] = field(default_factory=list)
+    merged: pd.DataFrame = field(default_factory=lambda: empty(_SEQ_COLUMNS))
     defaults_not_registered: int = 0
+    too_many_addresses: int = 0
+    confirmed_later: int = 0
     standings: Counter[str] = field(default_factory=Counter)
     not_certain: Counter[str] = field(default_factory=Counter)
     changes_seen: Counter[str] = field(default_factory=Counter)
@@ -174,6 +182,7 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: 
         made.standings.update(beside.standings)
         made.not_certain.update(beside.not_certain)
         made.defaults_not_registered += beside.defaults_not_registered
+        made.too_many_addresses += beside.too_many_addresses
         made.outcomes.update(beside.outcomes)
         made.accepted += beside.carried
     made.known = beside.known if beside else prior.known()
@@ -194,7 +203,8 @@ def _count(words: pd.Series) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """Accounts with an open change to confirm: as read, as they are to be recorded but for the outcome, as recorded; and the changes."""
+    """Accounts with an open change to confirm: as read, as they are to be recorded but for the outcome, as recorded; the changes; and those
+    (`account_id`, `seq`) that are told of with a later one."""
 
     accounts: pd.DataFrame
     record: pd.DataFrame
@@ -202,6 +212,7 @@ class _Case:
     known: pd.Series
     changes: pd.DataFrame
     plain: pd.Series
+    merged: pd.DataFrame
 
 
 class _Cases:
@@ -209,21 +220,22 @@ class _Cases:
     unless it is another account's primary address now."""
 
     def __init__(self, folder: Path) -> None:
-        self._spills = {name: Spill(folder / f"case-{name}.arrow") for name in ("accounts", "record", "prior", "changes")}
+        self._spills = {name: Spill(folder / f"case-{name}.arrow") for name in ("accounts", "record", "prior", "changes", "merged")}
 
     def add(self, case: _Case) -> None:
         self._spills["accounts"].append(case.accounts.assign(known=case.known, plain=case.plain))
         self._spills["record"].append(case.record)
         self._spills["prior"].append(case.prior)
         self._spills["changes"].append(case.changes)
+        self._spills["merged"].append(case.merged)
 
     def close(self) -> None:
         for spill in self._spills.values():
             spill.close()
 
     def __iter__(self) -> Iterator[_Case]:
-        for accounts, record, prior, seen in zip(*(spill.frames() for spill in self._spills.values()), strict=True):
-            yield _Case(accounts[list(ACCOUNT_COLUMNS)], record, prior, accounts["known"], seen, accounts["plain"])
+        for accounts, record, prior, seen, merged in zip(*(spill.frames() for spill in self._spills.values()), strict=True):
+            yield _Case(accounts[list(ACCOUNT_COLUMNS)], record, prior, accounts["known"], seen, accounts["plain"], merged)
 
 
 def _decide(
@@ -245,6 +257,7 @@ def _decide(
     effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat(), now)
     leads = destination(accounts, policy)
     open_ = _open_changes(compared, prior.open_changes(part.low, part.high), rules, made)
+    open_, merged = _of_today(open_, prior, rules, made)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
     only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
@@ -261,7 +274,7 @@ def _decide(
     made.records.append(record[settled].assign(plain=part.plain[settled], differs=differs[settled]))
     if confirming.any():
         known, plain = compared.known[confirming], part.plain[confirming]
-        cases.add(_Case(accounts[confirming], record[confirming], compared.prior[confirming], known, open_, plain))
+        cases.add(_Case(accounts[confirming], record[confirming], compared.prior[confirming], known, open_, plain, merged))
     made.doubled += part.doubled
     away = _away(part, compared, recorded, now, made)
 
@@ -271,6 +284,9 @@ def _decide(
     made.standings.update(_count(standing))
     made.not_certain.update(_count(standing[~record["certain"]]))
     made.defaults_not_registered += int(default_not_registered(accounts).sum())
+    made.too_many_addresses += int(
+        changes.more_addresses_than(accounts["email"], accounts["notification_emails"], policy.max_addresses).sum()
+    )
     made.changes_seen.update(_count(compared.changes["change"]))
     made.outcomes.update(_count(outcomes.loc[settled, "outcome"]))
     made.outcomes["rejected"] += len(part.rejected)
@@ -320,6 +336,37 @@ def _open_changes(compared: Compared, recorded: pd.DataFrame, rules: Rules, made
     return conform(both, OPEN_COLUMNS)
 
 
+def _of_today(pending: pd.DataFrame, prior: Prior, rules: Rules, made: Draft) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The open changes that are confirmed now, and `account_id`, `seq` of those that the last of their account tells of besides.
+
+    An account that had `_A_DAY` confirmations today gets the next one another day. Changes that wait for that are told of as one, so that
+    the letter says what is so now; and so are more changes than an account gets confirmations.
+    """
+    none = empty(_SEQ_COLUMNS)
+    if pending.empty:
+        return pending, none
+    zone = rules.moment.campaign.timezone
+    sent = prior.confirmations(pending["account_id"].unique().tolist(), pending["seen_at"].min().normalize() - timedelta(days=1))
+    if sent.empty and not pending["account_id"].duplicated().any():
+        return pending, none
+    sent["day"] = sent["created_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d")
+    full = sent.groupby(["account_id", "day"]).size()
+    today = rules.moment.campaign.today(rules.moment.now).isoformat()
+    ids = pending["account_id"]
+    days = pending["seen_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d")
+    waited = pd.Series(pd.MultiIndex.from_arrays([ids, days]).isin(full[full >= _A_DAY].index), index=pending.index)
+    room = _A_DAY - ids.map(full.xs(today, level="day") if today in full.index.get_level_values("day") else {}).fillna(0)
+    later = room <= 0
+    made.confirmed_later += int(ids[later].nunique())
+    many = ids.groupby(ids).transform("size")
+    together = (many > 1) & ((many > room) | waited.groupby(ids).transform("any")) & ~later
+    if not together.any():
+        return pending[~later], none
+    told = changes.merged(pending[together], rules.policy)
+    over = pending.loc[together, list(_SEQ_COLUMNS)].drop(index=told.index)
+    return conform(pd.concat([pending[~later & ~together], told], ignore_index=True), OPEN_COLUMNS), over.reset_index(drop=True)
+
+
 def _compose(
     letters: pd.DataFrame,
     accounts: pd.DataFrame,
@@ -349,23 +396,27 @@ def _compose(
 
 
 def _confirm(case: _Case, previous: pd.DataFrame, rules: Rules, made: Draft) -> None:
-    """Drafts the confirmations of a case, also to the `previous` addresses (`account_id`, `address`)."""
+    """Drafts the confirmations of a case, also to the `previous` addresses (`account_id`, `address`, `role`)."""
     accounts, tenure = case.accounts, case.record["tenure"]
-    found = plan.confirm(accounts, tenure, case.changes, previous, rules.judge)
+    recorded = changes.addresses(case.prior[case.known])
+    recorded["account_id"] = recorded["row"].map(case.prior["account_id"]).astype("str")
+    found = plan.confirm(accounts, tenure, case.changes, previous, recorded, rules.judge, rules.policy.max_addresses)
     outcomes = pd.DataFrame(
         {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
         index=accounts.index,
     ).astype("str")
     outcomes = _compose(found.letters, accounts, case.record["standing"], case.changes, rules, made, outcomes)
     record = case.record.assign(outcome=outcomes["outcome"], outcome_reason=outcomes["outcome_reason"])
+    told = case.merged["account_id"].isin(record.loc[record["outcome"] == "queued", "account_id"])
+    made.merged = pd.concat([made.merged, case.merged[told]], ignore_index=True)
     made.records.append(record.assign(plain=case.plain, differs=records.differs(record, case.prior, case.known)))
     made.outcomes.update(_count(record["outcome"]))
 
 
 def _addresses_had(case: _Case, prior: Prior, rules: Rules) -> pd.DataFrame:
-    """`account_id`, `address`, `folded` of the addresses that these accounts had in the last `old_address_days` and have no more."""
+    """`account_id`, `address`, `role`, `folded` of the addresses they had in the last `old_address_days`, and have no more."""
     if rules.policy.old_address_days == 0:
-        return pd.DataFrame({name: pd.Series(dtype="str") for name in ("account_id", "address", "folded")})
+        return pd.DataFrame({name: pd.Series(dtype="str") for name in ("account_id", "address", "role", "folded")})
     since = rules.moment.now - timedelta(days=rules.policy.old_address_days)
     ids = case.accounts["account_id"]
     history = prior.earlier_addresses(ids.tolist(), since)
@@ -375,11 +426,15 @@ def _addresses_had(case: _Case, prior: Prior, rules: Rules) -> pd.DataFrame:
     every, now = changes.addresses(had), changes.addresses(case.accounts)
     every["account_id"], now["account_id"] = every["row"].map(had["account_id"]), now["row"].map(ids)
     still = pd.MultiIndex.from_frame(every[["account_id", "folded"]]).isin(pd.MultiIndex.from_frame(now[["account_id", "folded"]]))
-    return every.loc[~still, ["account_id", "address", "folded"]].drop_duplicates()
+    return (
+        every.loc[~still, ["account_id", "address", "role", "folded"]]
+        .sort_values("role", ascending=False)
+        .drop_duplicates(["account_id", "folded"])
+    )
 
 
 def _nobodys(had: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
-    """`account_id`, `address` of the addresses in `had` that are no other account's primary address now."""
+    """`account_id`, `address`, `role` of the addresses in `had` that are no other account's primary address now."""
     others = had.merge(holders, on="folded", suffixes=("", "_now"))
     taken = others.loc[others["account_id"] != others["account_id_now"], "folded"]
-    return had.loc[~had["folded"].isin(taken), ["account_id", "address"]].drop_duplicates()
+    return had.loc[~had["folded"].isin(taken), ["account_id", "address", "role"]].drop_duplicates()

@@ -97,6 +97,10 @@ class _Refused(Exception):  # noqa: N818 - it carries a draft out of the transac
         self.made, self.guards, self.difference, self.facts = made, guards, difference, facts
 
 
+class _Doubted(Exception):  # noqa: N818 - it asks for a read without the image, out of the transaction that began beside it
+    """What was decided beside the image failed as nobody foresaw."""
+
+
 def run(config: Config, options: Options = Options(), watch: Watch = unwatched, composer: Composer | None = None) -> Result:
     """The scheduled job. Raises before it changed anything (`Stopped` if a guard did), or returns what it did.
 
@@ -126,7 +130,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                     # A folder of its own: a database may break the transaction off, and then it is done again from here.
                     aside = folders.inner(scratch)
                     prior = Prior(connection, config.campaign.name)
-                    made = draft(read.snapshot, prior, rules, aside, read.beside(prior, rules))
+                    made = _draft(read, prior, rules, aside)
                     told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
                     if refused := guards.refusals(made, config, accepted=options.accept_directory):
                         raise _Refused(made, refused, stops.difference(made, prior), told)
@@ -137,7 +141,12 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                     return made, told, stopped, kept, recorded
 
                 try:
-                    made, told, stopped, kept, recorded = ledger.write(decide)
+                    try:
+                        made, told, stopped, kept, recorded = ledger.write(decide)
+                    except _Doubted:
+                        anew = folders.inner(scratch)
+                        read = take(directory, config.campaign.language, anew, None, lambda more: watch("read", more))
+                        made, told, stopped, kept, recorded = ledger.write(decide)
                 except _Refused as refused:
                     raise _stopped(refused, read, config, ledger, now, clock, scratch) from None
             vouching.clear(config)
@@ -178,7 +187,12 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
             with ledger.read() as connection:
                 rules = _rules(config, composer, connection, now, options)
                 prior = Prior(connection, config.campaign.name)
-                made = draft(read.snapshot, prior, rules, scratch, read.beside(prior, rules))
+                try:
+                    made = _draft(read, prior, rules, scratch)
+                except _Doubted:
+                    anew = folders.inner(scratch)
+                    read = take(directory, config.campaign.language, anew, None, lambda more: watch("read", more))
+                    made = _draft(read, prior, rules, anew)
                 refused = guards.refusals(made, config, accepted=options.accept_directory)
                 refused = [unsure, *refused] if unsure else refused
                 difference = stops.difference(made, prior) if refused else None
@@ -268,6 +282,17 @@ def _kept_in(scratch: Path) -> Iterator[None]:
         ) from error
 
 
+def _draft(read: Read, prior: Prior, rules: Rules, folder: Path) -> Draft:
+    """The draft of a read, beside its image. Raises _Doubted if that fails as nobody foresaw: an image never decides if a run works."""
+    try:
+        return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules))
+    except Exception as error:
+        if read.image is None or not image.unexpected(error):
+            raise
+        image.doubted(error)
+        raise _Doubted from error
+
+
 def _identified(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> tuple[Run, Records | None]:
     """A recorded run with the fingerprint of its read, its image kept for the next run and named in the ledger; and the records it left.
 
@@ -280,6 +305,9 @@ def _identified(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept
         with ledger.read() as connection:
             return runs.find(connection, recorded.seq), found.image.records
     except (OSError, LedgerError):
+        return recorded, None
+    except Exception as error:  # noqa: BLE001 - all has been recorded, and only the next run would be quicker with an image
+        image.doubted(error)
         return recorded, None
 
 

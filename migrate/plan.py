@@ -314,22 +314,42 @@ class Confirmations:
     outcomes: pd.DataFrame
 
 
-def confirm(accounts: pd.DataFrame, tenure: pd.Series, changes: pd.DataFrame, previous: pd.DataFrame, judge: Judge) -> Confirmations:
-    """The confirmations of open changes: one letter an address, to the primary, every notification address and each previous address.
+def confirm(
+    accounts: pd.DataFrame,
+    tenure: pd.Series,
+    changes: pd.DataFrame,
+    previous: pd.DataFrame,
+    recorded: pd.DataFrame,
+    judge: Judge,
+    most: int,
+) -> Confirmations:
+    """The confirmations of open changes: one letter an address, to the primary, every notification address and each previous one, but to
+    no more than `most` of an account.
 
-    `changes`: `OPEN_COLUMNS`, of these accounts. `previous`: `account_id`, `address` of addresses the account had lately that are no other
-    account's primary address now. (NIST SP 800-63B-4 §4.6: every non-postal address on record is told.) Pauses, exemptions and gaps never
-    stop one.
+    `changes`: `OPEN_COLUMNS`, of these accounts. `previous`: `account_id`, `address`, `role` of addresses the account had lately that are
+    no other account's primary address now. `recorded`: `account_id`, `folded` of those it had at the last read. (NIST SP 800-63B-4 §4.6:
+    every non-postal address on record is told.) Pauses, exemptions and gaps never stop one.
+
+    Of more addresses than `most` the primary ones come first, then those that were there before: whoever took an account over can push
+    nobody out by adding others.
     """
     now = addresses(accounts)
     ids = accounts["account_id"]
     before = previous.assign(
-        row=previous["account_id"].map(pd.Series(ids.index, index=ids)), role="previous", folded=previous["address"].str.lower()
+        row=previous["account_id"].map(pd.Series(ids.index, index=ids)),
+        rank=(previous["role"] == "primary").map({True: 1, False: 4}).astype("int64"),
+        role="previous",
+        folded=previous["address"].str.lower(),
     )
-    every = pd.concat([now, before[["row", "address", "role", "folded"]].dropna()], ignore_index=True)
+    known = pd.MultiIndex.from_frame(recorded[["account_id", "folded"]])
+    here = pd.MultiIndex.from_arrays([now["row"].map(ids).astype("str"), now["folded"]])
+    now["rank"] = np.where(now["role"] == "primary", 0, np.where(here.isin(known), 2, 3))
+    every = pd.concat([now, before[["row", "address", "role", "folded", "rank"]].dropna()], ignore_index=True)
     every = every.drop_duplicates(["row", "folded"])
     judged = judge(every["address"])
     every = every[(judged["outcome"] == "").to_numpy()].assign(account_id=lambda e: e["row"].map(ids))
+    first = every.sort_values(["row", "rank", "folded"], kind="stable").groupby("row", sort=False).cumcount() < most
+    every = every[first.reindex(every.index)]
     letters = every.merge(changes[["account_id", "seq"]], on="account_id").sort_values(["row", "seq"], kind="stable")
     frame = conform(
         pd.DataFrame(

@@ -17,10 +17,11 @@ from migrate.accounts import RECORD_COLUMNS
 from migrate.ahead import ahead, meanwhile
 from migrate.directory import Directory, Tally
 from migrate.directory.arrow import Unlike
+from migrate.directory.bounds import PART, Time, counted
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.draft import Draft, Rules
-from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, make, merge
+from migrate.image import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, doubted, make, merge, unexpected
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.snapshot import Snapshot
@@ -59,7 +60,8 @@ class Read:
         touched = pa.array([*prior.touched(SETTLED, FOR_GOOD), *excepted[0], *excepted[1]], pa.large_string())
         stays = rules.moment.occasion == self.image.stage
         since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
-        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]))
+        most = rules.policy.max_addresses
+        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]), most)
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it is to be recorded, those that carry over included."""
@@ -94,33 +96,41 @@ def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
 def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
     """The directory, read to the end into a private folder. Raises DirectoryError (exit 3) and leaves nothing behind.
 
-    `language` stands in for a locale that is missing; `watch` hears how many more rows were read.
+    `language` stands in for a locale that is missing; `watch` hears how many more rows were read. An image that cannot be used is left
+    aside.
     """
     memory.frugal()
+    time = Time(directory.settings.timeout)
     whole = meanwhile(image.records.whole) if image else None
-    read = _reading(directory, language, folder, image, watch)
+    try:
+        read = _reading(directory, language, folder, image, watch, time)
+    except Exception as error:
+        if image is None or not unexpected(error):
+            raise
+        doubted(error)
+        return take(directory, language, folder, None, watch)
     if whole and not whole.result():
-        read = _reading(directory, language, folder, None, watch)
+        read = _reading(directory, language, folder, None, watch, time)
     memory.trimmed()
     return read
 
 
-def _reading(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
+def _reading(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None], time: Time) -> Read:
     """The directory, read on the short way if there is one."""
     try:
-        return _take(directory, language, folder, image, watch)
+        return _take(directory, language, folder, image, watch, time)
     except Unlike:
-        return _take(directory.long_way(), language, folder, image, watch)
+        return _take(directory.long_way(), language, folder, image, watch, time)
 
 
-def _take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
+def _take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None], time: Time) -> Read:
     tally = Tally()
     translator = Translator(directory, language=language, tally=tally)
     rows = Rows(folder / "rows.arrow", image.rows if image else None, np.load(image.unfit) if image else None)
     unfit: list[np.ndarray] = []
 
     def changed() -> Iterator[pd.DataFrame]:
-        for block in _gathered(ahead(_sifted(directory, rows)), watch):
+        for block in _gathered(ahead(_sifted(directory, rows, time), look=time.look), watch):
             tally.rows += block.rows - len(block.fresh)
             frame = translator.translate(block.fresh)
             unfit.append(frame.loc[translator.odd, "position"].to_numpy())
@@ -135,21 +145,25 @@ def _take(directory: Directory, language: str, folder: Path, image: Image | None
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some `rows` of a read, those that are `fresh` among them, and whether they were kept for the next read."""
+    """Some `rows` of a read, those that are `fresh` among them and about how many bytes these have, and whether the rows were kept for the
+    next read."""
 
     rows: int
     fresh: pd.DataFrame
+    size: int
     kept: bool
 
 
-def _sifted(directory: Directory, rows: Rows) -> Generator[_Block, None, None]:
+def _sifted(directory: Directory, rows: Rows, time: Time) -> Generator[_Block, None, None]:
     """The whole directory, set beside the rows of before."""
-    for raw in directory.frames():
+    for raw in counted(directory, time):
         if "phone" in raw:  # hidden from here on: the rows are kept
             raw = raw.assign(phone=masked(trimmed(as_text(raw["phone"]))))
         table = as_table(raw)
         same = rows.same(table, len(raw))
-        yield _Block(len(raw), raw[~same] if same.any() else raw, rows.keep(table))
+        fresh = raw[~same] if same.any() else raw
+        size = table.nbytes * len(fresh) // len(raw) if table is not None and len(raw) else PART
+        yield _Block(len(raw), fresh, size, rows.keep(table))
     rows.close()
 
 
@@ -157,7 +171,9 @@ def _gathered(blocks: Iterator[_Block], watch: Callable[[int], None]) -> Iterato
     """The same blocks, put together while there is little in them: each that is translated costs as much as thousands of rows do."""
     held: list[_Block] = []
     for block in blocks:
-        if held and (sum(len(each.fresh) for each in held) + len(block.fresh) > _GATHERED or not _alike(held[-1], block)):
+        many = sum(len(each.fresh) for each in held) + len(block.fresh) > _GATHERED
+        large = sum(each.size for each in held) + block.size > PART
+        if held and (many or large or not _alike(held[-1], block)):
             yield _together(held)
             held = []
         held.append(block)
@@ -172,4 +188,5 @@ def _alike(one: _Block, other: _Block) -> bool:
 
 
 def _together(blocks: list[_Block]) -> _Block:
-    return _Block(sum(block.rows for block in blocks), pd.concat([block.fresh for block in blocks]), blocks[0].kept)
+    fresh = pd.concat([block.fresh for block in blocks])
+    return _Block(sum(block.rows for block in blocks), fresh, sum(block.size for block in blocks), blocks[0].kept)

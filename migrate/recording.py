@@ -93,6 +93,7 @@ def write_down(
         outbox.enqueue(connection, campaign_id, this.seq, rows, now)
         told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
         record.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
+    record.close(connection, campaign_id, made.merged, "recorded", now)
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(campaign, config.schedule, config.policy).to_json()
@@ -123,12 +124,14 @@ def told_of(approved: Approval | None) -> dict[str, Any]:
 def counts_of(made: Draft, read: ReadFacts) -> dict[str, Any]:
     """What a run stores of its accounts, and prints: subject → word → count, and what was noticed of the read.
 
-    `defaults_not_registered` is a count by itself.
+    `defaults_not_registered`, `too_many_addresses` and `confirmed_later` are counts of accounts by themselves.
     """
     return {
         "standing": dict(made.standings),
         "not_certain": dict(made.not_certain),
         "defaults_not_registered": made.defaults_not_registered,
+        "too_many_addresses": made.too_many_addresses,
+        "confirmed_later": made.confirmed_later,
         "changes": dict(made.changes_seen),
         "outcomes": dict(made.outcomes),
         **read.noticed,

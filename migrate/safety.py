@@ -52,7 +52,7 @@ class SafetySettings(Settings):
     guard_floor: int = Field(20, ge=0)
     plan_hours: int = Field(72, ge=1, le=24 * 366)
     allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()
-    stale_hours: int = Field(36, ge=1)
+    stale_hours: int = Field(36, ge=1, le=876_000)
     allow_time_travel: bool = False
     redirect_to: Annotated[str, AfterValidator(_address)] | None = None
 

@@ -66,7 +66,7 @@ class ScheduleSettings(Settings):
     days_before: Annotated[tuple[Annotated[int, Field(ge=1, le=3650)], ...], AfterValidator(_distinct)] = (60, 30, 14, 7, 3, 1)
     final_days: int = Field(3, ge=0)
     days_after: Annotated[tuple[Annotated[int, Field(ge=0, le=3650)], ...], AfterValidator(_distinct)] = (0, 14)
-    min_gap_days: int = Field(1, ge=0)
+    min_gap_days: int = Field(1, ge=0, le=36_500)
     send_days: Annotated[tuple[Annotated[Weekday, BeforeValidator(_weekday)], ...], Field(min_length=1), AfterValidator(_distinct)] = WEEK
     send_hours: Annotated[str, AfterValidator(_span)] = "00:00-24:00"
 

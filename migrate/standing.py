@@ -68,8 +68,9 @@ class PolicySettings(Settings):
     strict_words: bool = False
     remind_without_destination: bool = False
     used_days: int = Field(90, ge=1, le=36_500)
-    confirm_days: int = Field(30, ge=1)
-    old_address_days: int = Field(30, ge=0)
+    confirm_days: int = Field(30, ge=1, le=36_500)
+    old_address_days: int = Field(30, ge=0, le=36_500)
+    max_addresses: int = Field(10, ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _disjoint(self) -> PolicySettings:

@@ -6,10 +6,12 @@ another encoding is refused in the same words everywhere.
 
 from __future__ import annotations
 
+import csv
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from pathlib import Path
 from typing import Final
 
+_FIELD: Final = (1 << 31) - 1
 _MARK: Final = "\ufeff"
 # The mark of UTF-32 begins with that of UTF-16.
 _OTHERS: Final = (
@@ -22,6 +24,12 @@ _OTHERS: Final = (
 
 class NotTextError(ValueError):
     """Bytes are no UTF-8 text. The message is the end of a sentence and says nothing of the content."""
+
+
+def fields_of_any_length() -> None:
+    """Lets `csv` read what this program wrote itself: by default a value of more than 131,072 characters is an error, which would end a run
+    after its letters and before its reports."""
+    csv.field_size_limit(_FIELD)
 
 
 def decoded(content: bytes) -> str:

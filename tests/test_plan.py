@@ -246,13 +246,26 @@ def test_a_waiting_letter_of_somebody_gone_or_replaced_is_withdrawn() -> None:
     assert found.withdrawn.to_numpy().tolist() == [[7, "another_person"]]
 
 
-def confirmed(account: dict, changes: list[tuple[int, str]], previous: tuple[str, ...] = (), judged=ANYBODY) -> Confirmations:
+def confirmed(
+    account: dict,
+    changes: list[tuple[int, str]],
+    previous: tuple[str, ...] = (),
+    judged=ANYBODY,
+    known: tuple[str, ...] = (),
+    most: int = 10,
+) -> Confirmations:
     people = accounts(account)
     open_ = pd.DataFrame(
         [{"account_id": "a", "seq": seq, "tenure": 1, "change": word, "seen_at": T30, "had": 1, "has": 8} for seq, word in changes]
     )
-    earlier = pd.DataFrame({"account_id": pd.Series(["a"] * len(previous), dtype="str"), "address": pd.Series(previous, dtype="str")})
-    return confirm(people, pd.Series(1, index=people.index), conform(open_, OPEN_COLUMNS), earlier, judged)
+    earlier = addresses_of_a("address", previous)
+    earlier["role"] = ["primary" if address.startswith("own") else "notification" for address in previous]
+    recorded = addresses_of_a("folded", known)
+    return confirm(people, pd.Series(1, index=people.index), conform(open_, OPEN_COLUMNS), earlier, recorded, judged, most)
+
+
+def addresses_of_a(column: str, found: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame({"account_id": pd.Series(["a"] * len(found), dtype="str"), column: pd.Series(found, dtype="str")})
 
 
 def test_a_confirmation_goes_once_to_every_address() -> None:
@@ -264,6 +277,19 @@ def test_a_confirmation_goes_once_to_every_address() -> None:
         ["old@example.com", "previous", "change-1", 0],
     ]
     assert found.outcomes.to_numpy().tolist() == [["a", "queued", "change_confirmation"]]
+
+
+def test_of_many_addresses_those_that_were_there_before_are_told_first() -> None:
+    strangers = "\n".join(f"a{n}@strangers.example" for n in range(50))
+    account = person("a", email="taken@example.com", notification_emails=f"{strangers}\nmine@example.com")
+    found = confirmed(account, [(1, "authenticator_enabled")], ("own@example.com", "z@example.com"), known=("mine@example.com",), most=4)
+    assert sorted(found.letters["address"]) == ["a0@strangers.example", "mine@example.com", "own@example.com", "taken@example.com"]
+
+
+def test_addresses_that_cannot_be_mailed_take_nobodys_place() -> None:
+    broken = "\n".join(f"a{n} example" for n in range(50))
+    found = confirmed(person("a", notification_emails=f"{broken}\nmine@example.com"), [(1, "sms_removed")], most=2)
+    assert found.letters["address"].tolist() == ["a@example.com", "mine@example.com"]
 
 
 def test_an_old_address_that_cannot_be_mailed_spoils_no_other() -> None:

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
     from migrate.config import Config
+
+_FORM: Final = warnings.formatwarning
 
 COMMANDS: Final[dict[str, str]] = {
     "init": "Write a commented config.toml here; never overwrites.",
@@ -133,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (design §15); the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     outside.keep_back({})
+    warnings.formatwarning = _warning
     with enduring() as output:
         code = _called(arguments)
         output.flush()
@@ -205,6 +209,11 @@ def _failed(lines: Sequence[str], code: int, arguments: Sequence[str]) -> int:
     for line in [*(traceback.format_exc().splitlines() if "--debug" in arguments else ()), *lines]:
         warn(line)
     return code
+
+
+def _warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+    """A warning of ours is a paragraph; one of Python's keeps the form that Python gives it."""
+    return f"Warning: {message}\n" if category.__module__.startswith("migrate.") else _FORM(message, category, filename, lineno, line)
 
 
 def _bug(error: Exception) -> str:

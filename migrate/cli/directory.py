@@ -67,7 +67,7 @@ def look(config: Config, *, quick: bool) -> Found:
 def _whole(config: Config) -> Found:
     from datetime import UTC, datetime
 
-    from migrate.cli.summary import still_recorded, too_old
+    from migrate.cli.summary import still_recorded, too_many_addresses, too_old
     from migrate.directory import open_directory
     from migrate.job import dry_run
 
@@ -84,6 +84,8 @@ def _whole(config: Config) -> Found:
     warnings = list(_noticed(facts))
     if facts["rejected_known"]:
         warnings.append(f"{still_recorded(facts['rejected_known'])}.")
+    if count := facts["too_many_addresses"]:
+        warnings.append(f"{too_many_addresses(count, config.policy.max_addresses)}.")
     if old := too_old(speaks_of, now, config):
         warnings.append(f"{old}: reminders wait until a fresh one is read.")
     return Found(said, facts["stopped"], warnings + doubts, facts)

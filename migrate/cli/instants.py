@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,6 +11,10 @@ from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
     from migrate.campaign import CampaignSettings
+
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 2199
+"""Between these every day of a campaign, and 100 years around it, is one that Python, pandas and the databases know."""
 
 AsOf = Annotated[
     str | None, typer.Option(metavar="INSTANT", help="Set the clock: 2024-01-31, or 2024-01-31T09:00 with or without an offset.")
@@ -28,4 +32,7 @@ def instant(text: str | None, campaign: CampaignSettings, where: str = "--as-of"
         found = datetime.combine(date.fromisoformat(text), time()) if len(text) <= len("2024-01-31") else datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"{text!r} is no instant.", where=where, hint="Type one such as 2024-01-31 or 2024-01-31T09:00.") from None
+    if not FIRST_YEAR < found.year < LAST_YEAR:
+        hint = f"Type one of the years {FIRST_YEAR + 1} to {LAST_YEAR - 1}."
+        raise ConfigError(f"{text!r} is too far away for a calendar of a campaign.", where=where, hint=hint)
     return found if found.tzinfo else found.replace(tzinfo=campaign.zone)

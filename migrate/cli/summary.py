@@ -43,6 +43,11 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
     if count := facts["defaults_not_registered"]:
         whose = "1 account has a default method that is" if count == 1 else f"{count:,} accounts have a default method that is"
         console.say(f"{whose} not registered: it is taken for none.", "yellow")
+    if count := facts["too_many_addresses"]:
+        console.need(f"{too_many_addresses(count, config.policy.max_addresses)}.", "yellow")
+    if count := facts["confirmed_later"]:
+        whose = "1 account was" if count == 1 else f"{count:,} accounts were"
+        console.need(f"{whose} told of three changes today: the next confirmation tells the last state, tomorrow.", "yellow")
     for column, count in _sorted(facts["unreadable_instants"]):
         console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
     if stale := too_old(datetime.fromisoformat(facts["directory_as_of"]), now, config):
@@ -83,6 +88,12 @@ def tell_noticed(console: Console, facts: Mapping[str, Any]) -> None:
         console.need(f"{still_recorded(known)}.", "yellow")
     for caveat in facts["caveats"]:
         console.need(f"Caveat: {caveat}.", "yellow")
+
+
+def too_many_addresses(count: int, most: int) -> str:
+    """What becomes of the addresses of so many accounts, without the full stop."""
+    whose = "1 account has" if count == 1 else f"{count:,} accounts have"
+    return f"{whose} more than {most:,} addresses ([policy] max_addresses): confirmations go to so many of them, and not to the rest"
 
 
 def still_recorded(known: int) -> str:

@@ -60,6 +60,7 @@ _HARMLESS: Final = frozenset({
     "product", "support_email", "support_phone", "settings_path", "from", "reply_to",
 })  # fmt: skip
 """Settings whose value may be printed wherever it came from, once it was found good: one of a few words, or what every letter says."""
+_DEPTH = 16
 _NO_FILE_HINT = "Type `migrate init` for a commented file to start from, or name another with --config."
 
 
@@ -128,9 +129,22 @@ def _parsed(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror}).", where=str(path), hint=_NO_FILE_HINT) from None
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        found = tomllib.loads(text)
+    except ValueError as error:  # also what Python says of a number of thousands of digits
         raise ConfigError(f"is not valid TOML: {error}.", where=str(path), hint="Texts need quotes, dates do not.") from None
+    except RecursionError:
+        found = None
+    if found is None or _deeper(found, _DEPTH):
+        raise ConfigError(f"has tables or lists in each other, more than {_DEPTH} deep.", where=str(path), hint="No setting has.")
+    return found
+
+
+def _deeper(value: object, than: int) -> bool:
+    """Whether tables and lists lie in each other deeper than so many."""
+    level = [value]
+    for _ in range(than):
+        level = [each for held in level if isinstance(held, dict | list) for each in (held.values() if isinstance(held, dict) else held)]
+    return any(isinstance(held, dict | list) for held in level)
 
 
 def _idle(at: Key, raw: dict[str, Any]) -> bool:

@@ -43,6 +43,7 @@ def read(path: Path) -> list[Line]:
 
 
 def _lines(path: Path, text: str) -> Iterator[Line]:
+    texts.fields_of_any_length()
     header = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ",", strict=True)
     names = [name.strip() for name in next(reader, [])]

@@ -92,16 +92,24 @@ def _as_it_is(state: RetryCallState) -> Receipt:
 
 
 def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Letter:
-    """The letter, composed from what was stored when it was decided on; days left are counted afresh."""
+    """The letter, composed from what was stored when it was decided on; days left are counted afresh.
+
+    Raises UnrenderableError, also where what was stored is damaged: that holds this letter, and no other.
+    """
+    try:
+        facts = Facts.from_json(claimed.facts)
+        cutoff = datetime.fromisoformat(claimed.told_cutoff) if claimed.told_cutoff else None
+    except ValueError:
+        raise UnrenderableError(f"what the ledger holds of letter {claimed.reference} is damaged: type `migrate ledger check`.") from None
     return composer.compose(
         claimed.kind,
-        Facts.from_json(claimed.facts),
+        facts,
         to=claimed.address,
         reference=claimed.reference,
         message_id=claimed.message_id,
         occasion=claimed.occasion,
         now=now,
-        cutoff=datetime.fromisoformat(claimed.told_cutoff) if claimed.told_cutoff else None,
+        cutoff=cutoff,
     )
 
 

@@ -23,6 +23,12 @@ class Unlike(Exception):  # noqa: N818 - it is no error: it asks for the long wa
     """What is read might differ from what the long way gives."""
 
 
+def unlike() -> Generator[pa.RecordBatch, None, None]:
+    """Asks for the long way as soon as anybody asks for rows."""
+    yield from ()
+    raise Unlike
+
+
 def available() -> bool:
     """True if the driver is installed."""
     return find_spec("adbc_driver_sqlite") is not None

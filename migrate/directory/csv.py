@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from codecs import lookup
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from migrate.directory.bounds import PART, PATH, RECORDS
 from migrate.directory.columns import locate, misplaced, names_of
 from migrate.directory.interface import Directory, DirectorySettings
 from migrate.directory.textfile import TextFile
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from migrate.directory.sheets import Workbook
-
-PATH: Final = "[directory] path"
 
 
 class CsvSettings(DirectorySettings):
@@ -46,9 +45,9 @@ class CsvSettings(DirectorySettings):
     def _known_encoding(cls, encoding: str | None) -> str | None:
         if encoding is not None:
             try:
-                lookup(encoding)
-            except LookupError:
-                raise ValueError(f"{encoding!r} is no encoding; common ones are 'utf-8', 'utf-16' and 'cp1252'") from None
+                TextIOWrapper(BytesIO(), encoding=encoding)  # `base64` and the like are codecs, and no encodings of text
+            except (LookupError, ValueError):
+                raise ValueError(f"{encoding!r} is no encoding of text; common ones are 'utf-8', 'utf-16' and 'cp1252'") from None
         return encoding
 
 
@@ -110,7 +109,7 @@ class CsvDirectory(Directory):
         id_at, width = found["account_id"], len(names)
         trailing = False
         position = 0
-        while chunk := list(islice(records, self.chunk_rows)):
+        while chunk := self._chunk(source, records):
             if position == 0 and (trailing := artefacts.surplus(chunk, width)):
                 name = Path(self.settings.path).name
                 self._caveats = (f"every row of {name} has one empty field more than the header: it was read without it",)
@@ -126,6 +125,17 @@ class CsvDirectory(Directory):
             frame["position"] = range(position + 1, position + len(frame) + 1)
             position += len(frame)
             yield frame
+
+    def _chunk(self, source: TextFile | Workbook, records: Iterator[list[Any]]) -> list[list[Any]]:
+        """The next records: as many as a chunk has, or fewer if they are long."""
+        chunk: list[list[Any]] = []
+        begun = source.taken
+        while len(chunk) < self.chunk_rows and source.taken - begun < PART:
+            some = list(islice(records, min(RECORDS, self.chunk_rows - len(chunk))))
+            if not some:
+                break
+            chunk += some
+        return chunk
 
     def _header(self, source: TextFile | Workbook, records: Iterator[list[Any]]) -> tuple[list[str], dict[str, int]]:
         """The names in the header, and which of them are ours."""
@@ -147,6 +157,8 @@ def _told(path: Path) -> Iterator[None]:
     """Turns what goes wrong while a file is read into one paragraph."""
     try:
         yield
+    except MemoryError as error:
+        raise DirectoryError(f"{path} takes more memory than there is.", where=PATH, hint="Look at what wrote it.") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DirectoryError(f"{path} is no complete gzip file ({error}).", where=PATH, hint="Copy or export it again.") from error
     except OSError as error:

@@ -92,6 +92,7 @@ class DirectorySettings(Settings):
     `rows`: what a row of the source is: an account, or one method of an account (rows of one id are united);
     if it is not set, as the profile has it, or else an account.
     `profile`: the known export that the source is; it finds columns and knows words, and whatever is set beside it wins.
+    `timeout`: seconds that the whole read may take, joins included; 0 is no limit.
     `join`: further sources, `[[directory.join]]`; `registry.table_model` makes the models of a file's own.
     """
 
@@ -105,6 +106,7 @@ class DirectorySettings(Settings):
     columns: dict[str, Column] = Field(default_factory=dict)
     methods: dict[str, str] = Field(default_factory=dict)
     method_columns: dict[str, str] = Field(default_factory=dict)
+    timeout: int = Field(3600, ge=0, le=604_800)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -236,8 +238,9 @@ class Tally:
 
 def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.DataFrame]:
     """Frames of exactly `ROW_COLUMNS`, in the source's order; `language` stands in for a locale that is missing or unreadable."""
+    from migrate.directory.bounds import Time, counted
     from migrate.directory.translate import Translator
 
     translator = Translator(directory, language=language, tally=tally)
-    for raw in directory.long_way().frames():
+    for raw in counted(directory.long_way(), Time(directory.settings.timeout)):
         yield translator.translate(raw)

@@ -56,6 +56,13 @@ class JoinSettings(DirectorySettings):
             raise ValueError("a joined source has no joins; write [[directory.join]] once more instead")
         return join
 
+    @field_validator("timeout")
+    @classmethod
+    def _one_time(cls, timeout: int) -> int:
+        if timeout != DirectorySettings.model_fields["timeout"].default:
+            raise ValueError("a joined source has no time of its own; timeout in [directory] is for all of them together")
+        return timeout
+
     @property
     def named(self) -> frozenset[str]:
         """Our columns that the configuration says this source brings."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
-from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from migrate.directory.artefacts import HOLLOW
+from migrate.directory.bounds import CELL, PARQUET_LIMITS, PATH, SHEET_ROWS, check_parquet, check_workbook, parts, too_much
 from migrate.directory.columns import OPENING, Candidate, locate
 from migrate.directory.interface import DirectorySettings, near
 from migrate.errors import DirectoryError
@@ -19,7 +18,6 @@ from migrate.errors import DirectoryError
 if TYPE_CHECKING:
     import pandas as pd
 
-_PATH = "[directory] path"
 _NOWHERE: Final = (1 << 30, 0)
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 
@@ -31,20 +29,30 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, **PARQUET_LIMITS) as file:
             present = file.schema_arrow.names
             found = locate(settings, present, source=str(path))
             wanted = list(dict.fromkeys(present[i] for i in found.values()))
+            check_parquet(path, file.metadata, set(wanted))
+            texts = _texts(file.schema, set(wanted))
+        with parquet.ParquetFile(path, read_dictionary=texts, **PARQUET_LIMITS) as file:
             position = 0
             for batch in file.iter_batches(batch_size=chunk_rows, columns=wanted):
-                held = batch.to_pandas(integer_object_nulls=True)
-                frame = pd.DataFrame({name: held[present[i]] for name, i in found.items()})
-                frame["position"] = range(position + 1, position + len(frame) + 1)
-                position += len(frame)
-                yield frame
-    except pa.ArrowException as error:
-        said = str(error).splitlines()[0]
-        raise DirectoryError(f"{path} is no complete Parquet file ({said}).", where=_PATH, hint="Copy or export it again.") from error
+                for part in parts(path, batch):
+                    held = part.to_pandas(integer_object_nulls=True)
+                    frame = pd.DataFrame({name: held[present[i]] for name, i in found.items()})
+                    frame["position"] = range(position + 1, position + len(frame) + 1)
+                    position += len(frame)
+                    yield frame
+    except (pa.ArrowException, UnicodeError, OverflowError) as error:
+        said = str(error).partition("\n")[0]
+        raise DirectoryError(f"{path} is no complete Parquet file ({said}).", where=PATH, hint="Copy or export it again.") from error
+
+
+def _texts(schema: Any, wanted: set[str]) -> list[str]:
+    """The paths of the columns of texts: those are read so that each text is held once, however many rows have it."""
+    columns = [schema.column(i) for i in range(len(schema))]
+    return [each.path for each in columns if each.physical_type == "BYTE_ARRAY" and each.path.partition(".")[0] in wanted]
 
 
 class Workbook:
@@ -56,6 +64,8 @@ class Workbook:
         self._row = header
         self.header = f"row {header or 1}"
         """Where the header was looked for."""
+        self.taken = 0
+        """How many characters the records that were given so far have."""
 
     def records(self) -> Iterator[list[Any]]:
         """The sheet's records, the header first; wholly empty rows, which spreadsheets leave behind, are no records.
@@ -74,6 +84,7 @@ class Workbook:
                     fields = len(record)
                     self.header = f"row {self._row or number} of the sheet {sheet.title!r}"
                 # A sheet stores no empty cells at the end of a row: a short row is whole.
+                self.taken += sum(len(value) for value in record if isinstance(value, str))
                 yield record + [None] * (fields - len(record))
 
     def candidates(self) -> Iterator[Candidate]:
@@ -92,19 +103,23 @@ class Workbook:
     def _opened(self) -> Iterator[Any]:
         try:
             from openpyxl import load_workbook  # type: ignore[import-untyped]
-            from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
         except ImportError as error:
             hint = "Install it: pip install 'sms-migrate[xlsx]'"
-            raise DirectoryError("reading a workbook needs openpyxl.", where=_PATH, hint=hint) from error
+            raise DirectoryError("reading a workbook needs openpyxl.", where=PATH, hint=hint) from error
         try:
+            check_workbook(self._path)
             book = load_workbook(self._path, read_only=True, data_only=True)
             try:
                 yield book
             finally:
                 book.close()
-        except (BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, EOFError, zlib.error) as error:
+        except (DirectoryError, OSError):
+            raise
+        except Exception as error:
+            # openpyxl takes a part of a damaged file for whole, and fails in any way there is: a sentence for each would be a list of them.
+            said = str(error).partition("\n")[0] or type(error).__name__
             hint = "Save it again as .xlsx, without a password."
-            raise DirectoryError(f"{self._path} is no complete workbook ({error}).", where=_PATH, hint=hint) from error
+            raise DirectoryError(f"{self._path} is no complete workbook ({said}).", where=PATH, hint=hint) from error
 
     def _chosen(self, book: Any) -> Any:
         if self._sheet is not None and self._sheet not in book.sheetnames:
@@ -127,7 +142,12 @@ class Workbook:
                 row_at, at = next(hollow, _NOWHERE)
             while record and record[-1] is None:
                 record.pop()
+            if number > SHEET_ROWS:
+                raise too_much(f"{self._path} has more than {SHEET_ROWS:,} rows in a sheet.", "Save it as a CSV file.")
             if record:
+                for value in record:
+                    if isinstance(value, str) and len(value) > CELL:
+                        raise too_much(f"a cell of {self._path} is longer than {CELL:,} characters, which no cell is.", "Save it again.")
                 yield number, record
 
 

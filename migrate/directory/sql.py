@@ -5,7 +5,7 @@ What is read is one SELECT, so one consistent state of the table; with `key`, th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from migrate.ahead import ahead, begun
 from migrate.directory import arrow
+from migrate.directory.bounds import PART, VALUE
 from migrate.directory.columns import locate
 from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.errors import ConfigError, DirectoryError
@@ -40,6 +41,10 @@ _KNOWN: Final = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
 _FOR_GOOD: Final = ("authentication", "denied", "does not exist", "unknown database")
 
 
+STEP: Final = 1_000
+"""Rows that are fetched together."""
+_SAMPLE: Final = 8
+"""Of so many rows one is measured."""
 _AHEAD: Final = 8
 """Batches that are read before anybody asks for the first."""
 _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...]] = (
@@ -121,6 +126,20 @@ def _options_told() -> Iterator[None]:
     except (TypeError, ValueError, LookupError, AttributeError, OSError) as error:
         what = f"has an option that the driver does not take ({type(error).__name__})."
         raise DirectoryError(what, where=URL, hint="Look at what follows the question mark.") from None
+
+
+def _gathered(parts: Iterable[Sequence[Sequence[Any]]], most: int) -> Iterator[Sequence[Sequence[Any]]]:
+    """The same rows, so many together, or fewer if they are long."""
+    held: list[Sequence[Any]] = []
+    size = 0
+    for part in parts:
+        held += part
+        size += _SAMPLE * sum(len(value) for row in part[::_SAMPLE] for value in row if isinstance(value, str | bytes))
+        if len(held) >= most or size >= PART:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
 class SqlDirectory(Directory):
@@ -221,7 +240,9 @@ class SqlDirectory(Directory):
             what = "is a folder" if path.is_dir() else "does not exist"
             hint = "Correct the path; a relative one starts at the configuration file's folder."
             raise DirectoryError(f"the SQLite file {path} {what}.", where=URL, hint=hint)
-        return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=30)
+        opened = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=30)
+        opened.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE)
+        return opened
 
     @contextmanager
     def _connect(self, engine: sa.Engine) -> Iterator[sa.Connection]:
@@ -248,7 +269,24 @@ class SqlDirectory(Directory):
             connection = connection.execution_options(**options)
             if backend == "sqlite":
                 connection.exec_driver_sql("BEGIN")  # Python's driver opens no transaction for reading
+            self._limit_time(connection)
             yield connection
+
+    def _limit_time(self, connection: sa.Connection) -> None:
+        """Lets the server give up what nobody waits for any more; a limit that it has of its own stays, if it is narrower."""
+        seconds = self.settings.timeout
+        if not seconds:
+            return
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(
+                "SELECT set_config('statement_timeout', %s, true) FROM pg_settings WHERE name = 'statement_timeout' "
+                "AND (setting::bigint = 0 OR setting::bigint > %s)",
+                (f"{seconds}s", seconds * 1000),
+            )
+        elif getattr(connection.dialect, "is_mariadb", False):
+            connection.exec_driver_sql(
+                "SET SESSION max_statement_time = IF(@@max_statement_time = 0, %s, LEAST(@@max_statement_time, %s))", (seconds, seconds)
+            )
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -303,10 +341,13 @@ class SqlDirectory(Directory):
         try:
             with self._told(), self._connect(engine) as connection:
                 _, table, declared, found = self._located(connection, self.settings.table or "")
+                made = connection.exec_driver_sql("SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE", (table,)).scalar()
         finally:
             engine.dispose()
         types = {theirs: str(declared[theirs]) for theirs in found.values()}
-        return list(found), arrow.batches(Path(self._url.database or ""), table, found, types)
+        # A view may make values of any length, and only the long way has a limit for them.
+        given = arrow.unlike() if made == "view" else arrow.batches(Path(self._url.database or ""), table, found, types)
+        return list(found), given
 
     def _column_by_column(self) -> Iterator[pd.DataFrame]:
         # What has begun is given once; whoever asks again gets a read of its own.
@@ -330,7 +371,7 @@ class SqlDirectory(Directory):
     def _streamed(self, connection: sa.Connection) -> dict[str, Any]:
         if connection.dialect.name == "sqlite":
             return {}  # its cursors stream by nature
-        return {"stream_results": True, "yield_per": self.chunk_rows}
+        return {"stream_results": True, "yield_per": min(STEP, self.chunk_rows)}
 
     def _query(self, connection: sa.Connection, query: str) -> Iterator[pd.DataFrame]:
         options: dict[str, Any] = self._streamed(connection) | {"no_parameters": True}
@@ -350,7 +391,7 @@ class SqlDirectory(Directory):
         if result.context.dialect.name != "sqlite":
             yield from result.partitions()
             return
-        while rows := result.cursor.fetchmany(self.chunk_rows):
+        while rows := result.cursor.fetchmany(min(STEP, self.chunk_rows)):
             yield rows
 
     def _pages(self, connection: sa.Connection, source: Any, columns: list[Any], present: list[str]) -> Iterator[Sequence[Sequence[Any]]]:
@@ -387,7 +428,7 @@ class SqlDirectory(Directory):
         from migrate.directory.text import column
 
         position = 0
-        for part in parts:
+        for part in _gathered(parts, self.chunk_rows):
             frame = pd.DataFrame({name: column(held) for name, held in zip(names, zip(*part, strict=True), strict=True)})
             frame["position"] = range(position + 1, position + len(frame) + 1)
             position += len(frame)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, getincrementaldecoder
 from collections.abc import Iterator
@@ -12,12 +11,11 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
+from migrate.directory.bounds import RECORDS, VALUE, Metered, metered
 from migrate.directory.columns import OPENING, Candidate
 from migrate.errors import DirectoryError
 
 DELIMITERS: Final = ",;\t|"
-FIELD_CHARACTERS: Final = 1 << 20
-"""A field longer than this is a quotation mark that nobody closed, not a value."""
 
 # The mark of UTF-32 begins with that of UTF-16.
 _MARKS: Final = (
@@ -48,13 +46,15 @@ class TextFile:
         self._given = given
         self.header = f"line {given.header or 1}"
         """Where the header was looked for."""
+        self.taken = 0
+        """How many bytes the records that were given so far have."""
 
     def records(self) -> Iterator[list[str]]:
         """The file's records, the header first; nothing if there is no header."""
-        csv.field_size_limit(FIELD_CHARACTERS)
+        csv.field_size_limit(VALUE)  # a longer field is a quotation mark that nobody closed, not a value
         encoding = self._encoding()
         before = 0
-        with _bytes(self._path) as raw, TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        with metered(self._path) as raw, TextIOWrapper(cast("IO[bytes]", raw), encoding=encoding, newline="") as text:
             try:
                 header, before, separator = self._start(text)
                 if header is None:
@@ -63,7 +63,7 @@ class TextFile:
                 if self._given.header and not header.strip("\r\n"):
                     yield [""]  # the header was said to be here; the next line that holds something is not it
                 records = csv.reader(chain([header], text), delimiter=self._delimiter(header, separator), strict=True)
-                yield from filter(None, records)
+                yield from self._together(raw, filter(None, records))
             except UnicodeError as error:
                 line = _undecodable_line(self._path, encoding)
                 raise DirectoryError(
@@ -79,10 +79,26 @@ class TextFile:
                     hint="Export it again, or name its delimiter in [directory] delimiter.",
                 ) from error
 
+    def _together(self, source: Metered, records: Iterator[list[str]]) -> Iterator[list[str]]:
+        """The records, the header alone and the others a few at a time, so that these have no more bytes than they may."""
+        few = 1
+        source.allow()
+        while some := list(islice(records, few)):
+            self.taken = source.taken
+            source.allow()
+            yield from some
+            few = RECORDS
+
     def candidates(self) -> Iterator[Candidate]:
         """What each of the first lines would be as a header."""
-        with _bytes(self._path) as raw, TextIOWrapper(raw, encoding=self._encoding(), errors="replace", newline="") as text:
-            lines = list(islice(text, OPENING))
+        with (
+            metered(self._path) as raw,
+            TextIOWrapper(cast("IO[bytes]", raw), encoding=self._encoding(), errors="replace", newline="") as text,
+        ):
+            try:
+                lines = list(islice(text, OPENING))
+            except UnicodeError:  # an encoding, such as `idna`, in which nothing can be replaced
+                return
         separator = _separator(lines[0]) if lines else None
         for at, line in enumerate(lines):
             if line.strip():
@@ -94,7 +110,7 @@ class TextFile:
 
     def _encoding(self) -> str:
         """A byte order mark is no guess and comes first; what is set comes before a guess."""
-        with _bytes(self._path) as raw:
+        with metered(self._path) as raw:
             start = raw.read(_START)
         marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
         return marked or self._given.encoding or _unmarked(start)
@@ -118,12 +134,6 @@ class TextFile:
 
     def _delimiter(self, header: str, separator: str | None) -> str:
         return self._given.delimiter or separator or ("\t" if ".tsv" in self._path.suffixes else _sniffed(header))
-
-
-def _bytes(path: Path) -> IO[bytes]:
-    if path.suffix.casefold() == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
 
 
 def _unmarked(start: bytes) -> str:
@@ -152,12 +162,13 @@ def _sniffed(header: str) -> str:
 def _undecodable_line(path: Path, encoding: str) -> int:
     """The number of the first line with bytes that are not in the encoding."""
     decoder, line = getincrementaldecoder(encoding)(), 1
-    with _bytes(path) as raw:
+    with metered(path) as raw:
         while block := raw.read(1 << 16):
+            raw.allow()
             try:
                 line += decoder.decode(block).count("\n")
             except UnicodeDecodeError as error:
-                return line + error.object[: error.start].decode(encoding, "replace").count("\n")
+                return line + error.object[: error.start].count(b"\n")
             except UnicodeError:  # what UTF-16 says of a file without a byte order mark
                 return line
     return line

@@ -79,6 +79,8 @@ class MethodWords:
     """The words of one directory; `read` remembers what it has read, since a directory repeats a few texts a million times."""
 
     _KEEP = 50_000
+    _LONG = 1_000
+    """Longer texts are not remembered: so many of them would fill the memory."""
 
     def __init__(self, builtin: Mapping[str, str], configured: Mapping[str, str]) -> None:
         own = {**builtin, **configured}
@@ -104,6 +106,8 @@ class MethodWords:
         A piece of text that is no known word, such as `sms security key`, is split at its spaces if that leaves known words only (the
         longest first), none of them a no. Otherwise the whole piece is one unknown word.
         """
+        if len(text) > self._LONG:
+            return self._parse(text)
         if (found := self._read.get(text)) is None:
             if len(self._read) >= self._KEEP:
                 self._read.clear()

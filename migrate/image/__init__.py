@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import traceback
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ import numpy as np
 
 from migrate import __version__, folders
 from migrate.digests import file_digest
+from migrate.errors import MigrateError
 from migrate.image.beside import FOR_GOOD, SETTLED, Beside, Part
 from migrate.image.records import Records, Whole, merge
 from migrate.image.rows import Rows, as_table
@@ -28,17 +31,20 @@ __all__ = [
     "FOR_GOOD",
     "SETTLED",
     "Beside",
+    "CacheWarning",
     "Image",
     "Part",
     "Records",
     "Rows",
     "Whole",
     "as_table",
+    "doubted",
     "find",
     "keep",
     "make",
     "merge",
     "rules_digest",
+    "unexpected",
 ]
 
 FORMAT: Final = 3
@@ -84,6 +90,30 @@ class Image:
     def files(self) -> dict[str, Path]:
         """Name in the image's folder → where the file is now."""
         return {_ROWS: self.rows, _UNFIT: self.unfit, _RECORDS: self.records.path}
+
+
+class CacheWarning(UserWarning):
+    """The image could not be used, for a reason that only a fault of this program explains. The run goes on without it; in tests, where
+    warnings are errors, it fails."""
+
+
+def unexpected(error: Exception) -> bool:
+    """True for an error that nobody foresaw: not what a disk, a directory or a ledger may do at any time."""
+    import sqlalchemy as sa
+
+    foreseen = (OSError, MemoryError, sa.exc.SQLAlchemyError)
+    return error.exit_code == 1 if isinstance(error, MigrateError) else not isinstance(error, foreseen)
+
+
+def doubted(error: Exception) -> None:
+    """Says that the image was left aside, and where the fault is; its own words may quote people."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    warnings.warn(
+        f"what the last run kept was not used ({type(error).__name__} in {Path(place.filename).name}, line {place.lineno}), and everybody "
+        f"was looked at anew. The result is the same. This is a bug in migrate {__version__}: please report it.",
+        CacheWarning,
+        stacklevel=2,
+    )
 
 
 def rules_digest(settings: str, after_cutoff: bool) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.accounts import ACCOUNT_COLUMNS, METHODS, RECORD_COLUMNS, conform
+from migrate.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, METHODS, RECORD_COLUMNS, conform
 from migrate.directory.translate import Translator
 from migrate.image.records import Records
 from migrate.image.rows import Rows
@@ -56,10 +56,12 @@ class Beside:
     touched: pa.Array
     stage_stays: bool
     crossed: tuple[datetime, datetime]
+    max_addresses: int
     standings: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     not_certain: Counter[str] = field(default_factory=Counter)
     defaults_not_registered: int = 0
+    too_many_addresses: int = 0
     carried: int = 0
     known: int = 0
 
@@ -84,13 +86,15 @@ class Beside:
         same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
         carries = pc.and_(pc.and_(same, self._stays(base)), pc.invert(_among(ids, self.touched)))
         carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
-        counted = base.select(["standing", "outcome", "certain", "default_method", "methods"]).filter(pc.and_(carries, there))
+        names = ["standing", "outcome", "certain", "default_method", "methods", "email", "notification_emails"]
+        counted = base.select(names).filter(pc.and_(carries, there))
         self.known += pc.sum(there).as_py() or 0
         self.carried += counted.num_rows
         self.standings.update(_count(counted["standing"]))
         self.outcomes.update(_count(counted["outcome"]))
         self.not_certain.update(_count(counted["standing"].filter(pc.invert(counted["certain"]))))
         self.defaults_not_registered += _not_registered(counted["default_method"], counted["methods"])
+        self.too_many_addresses += _more_addresses_than(counted["email"], counted["notification_emails"], self.max_addresses)
         again = pc.and_(pc.and_(same, there), pc.invert(carries))
         doubled = ids.filter(pc.and_(again, in_fresh))
         if len(doubled):
@@ -176,6 +180,16 @@ def _not_registered(defaults: pa.ChunkedArray, methods: pa.ChunkedArray) -> int:
     named = pc.is_valid(place).to_numpy()
     found_in = _FOUND_IN[pc.fill_null(place, 0).to_numpy()]
     return int((named & (found_in != 0) & (found_in & methods.to_numpy() == 0)).sum())
+
+
+def _more_addresses_than(emails: pa.ChunkedArray, lists: pa.ChunkedArray, most: int) -> int:
+    """`changes.more_addresses_than`, counted in Arrow columns."""
+    several = pc.fill_null(pc.greater(pc.binary_length(lists), 0), False)
+    if not pc.any(several).as_py():
+        return 0
+    primary = pc.cast(pc.is_valid(emails.filter(several)), pa.int32())
+    listed = pc.cast(pc.count_substring(lists.filter(several), ADDRESS_SEPARATOR), pa.int32())
+    return pc.sum(pc.greater(pc.add(primary, listed), most - 1)).as_py() or 0
 
 
 def _count(words: pa.ChunkedArray) -> dict[str, int]:

@@ -22,12 +22,17 @@ _SLACK: Final = 16384
 """How far a row may have moved between two reads, in rows, and still be recognised."""
 _RUN: Final = 32
 """How long runs of rows must be on average to be worth cutting out one by one."""
+_ROW: Final = 4096
+"""Bytes that a row may have on average."""
+_SMALL: Final = 1 << 20
+"""Bytes of a block that is kept, however long its rows are."""
 _POSITION: Final = "position"
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def as_table(raw: pd.DataFrame) -> pa.Table | None:
-    """A raw frame as Arrow columns, or None if it holds something that has no column type of its own."""
+    """A raw frame as Arrow columns, or None if it holds something that has no column type of its own, or rows that are too long to be held
+    beside each other by the thousand."""
     found: dict[str, pa.Array] = {}
     for name in raw.columns:
         try:
@@ -42,7 +47,8 @@ def as_table(raw: pd.DataFrame) -> pa.Table | None:
         if not (pa.types.is_large_string(kind) or pa.types.is_primitive(kind)):
             return None
         found[name] = array
-    return pa.table(found)
+    table = pa.table(found)
+    return table if table.nbytes <= max(_ROW * table.num_rows, _SMALL) else None
 
 
 class Rows:

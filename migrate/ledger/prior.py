@@ -139,6 +139,15 @@ class Prior:
             sa.select(*(c[name] for name in OPEN_COLUMNS)).where(*self._within(c, low, high), c.state == "open"), OPEN_COLUMNS
         )
 
+    def confirmations(self, ids: Sequence[str], since: datetime) -> pd.DataFrame:
+        """`account_id`, `created_at` of the confirmations of some accounts that were queued at or after an instant, one a change."""
+        n = schema.notice.c
+        columns = {"account_id": "str", "created_at": INSTANT}
+        wanted = sa.select(n.account_id, n.created_at)
+        wanted = wanted.where(n.campaign_id == self.campaign_id, n.kind == CONFIRMATION, n.created_at >= since)
+        found = [self._fetch(wanted.where(n.account_id.in_(some)), columns) for some in batches(ids, _ASKED)]
+        return pd.concat([empty(columns), *found], ignore_index=True)
+
     def earlier_addresses(self, ids: Sequence[str], since: datetime) -> pd.DataFrame:
         """`account_id`, `tenure`, `email`, `notification_emails` of versions of some accounts, superseded at or after an instant."""
         h, run = schema.account_history.c, schema.run.c

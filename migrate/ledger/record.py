@@ -68,13 +68,16 @@ def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.Dat
 
 
 def close(connection: sa.Connection, campaign: int, which: pd.DataFrame, state: str, now: datetime) -> int:
-    """Closes open changes (`account_id`, `seq`) as `confirmed` or `unsaid`; how many were open."""
+    """Closes open changes (`account_id`, `seq`) as `confirmed` or `unsaid`, or as `recorded` if another change tells of them; how many were
+    open."""
     if which.empty:
         return 0
     c = schema.change.c
     this = sa.and_(c.campaign_id == campaign, c.account_id == sa.bindparam("id"), c.seq == sa.bindparam("n"), c.state == "open")
     found = [{"id": account_id, "n": int(seq)} for account_id, seq in zip(which["account_id"], which["seq"], strict=True)]
-    return connection.execute(sa.update(schema.change).where(this).values(state=state, closed_at=now), found).rowcount
+    return connection.execute(
+        sa.update(schema.change).where(this).values(state=state, closed_at=None if state == "recorded" else now), found
+    ).rowcount
 
 
 def rejections(connection: sa.Connection, run_seq: int, rejected: pd.DataFrame) -> None:

@@ -66,13 +66,23 @@ class Facts:
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
-        """The inverse of `to_json`. Facts that this version does not know are left out."""
-        known: dict[str, Any] = json.loads(text)
+        """The inverse of `to_json`. Facts that this version does not know are left out. ValueError for a text that is none of ours."""
+        try:
+            read = json.loads(text)
+        except RecursionError:
+            raise ValueError("is no text of facts") from None
+        if not isinstance(read, dict) or not read.keys() >= _REQUIRED:
+            raise ValueError("is no text of facts")
+        known: dict[str, Any] = read
         if not known.keys() <= _KNOWN:
             known = {name: value for name, value in known.items() if name in _KNOWN}
         for several in ("methods", "had"):
             if several in known:
+                if not isinstance(known[several], list):
+                    raise ValueError(f"{several} is no list")
                 known[several] = tuple(known[several])
+        if not all(isinstance(word, str) for value in known.values() for word in (value if isinstance(value, tuple) else (value,))):
+            raise ValueError("holds something that is no text")
         if "seen_at" in known:
             known["seen_at"] = datetime.fromisoformat(known["seen_at"])
         return cls(**known)
@@ -80,6 +90,7 @@ class Facts:
 
 _NAMES: Final = tuple(field.name for field in fields(Facts))
 _KNOWN: Final = frozenset(_NAMES)
+_REQUIRED: Final = frozenset({"username", "standing"})
 
 
 def label(method: str) -> str:

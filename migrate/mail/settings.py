@@ -141,7 +141,7 @@ class MailSettings(Settings):
     reply_to: Annotated[str, AfterValidator(checked_mailbox)] | None = None
     transport: Literal["maildir", "smtp"] = "maildir"
     templates: Path | None = None
-    bounce_days: int = Field(90, ge=1)
+    bounce_days: int = Field(90, ge=1, le=36_500)
     maildir: MaildirSettings = MaildirSettings()
     smtp: SmtpSettings | None = None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
-from migrate import outside
+from migrate import outside, texts
 from migrate.report import burndown
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
@@ -111,6 +111,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
     cutoff, today = terms.day(terms.cutoff), terms.day(run.as_of)
     line = burndown.points(chronicle.days(), terms)
     expected = burndown.forecast(line, cutoff)
+    texts.fields_of_any_length()
     with listed.open(encoding="utf-8", newline="") as file:
         actions = [[row[name] for name in SHOWN] for row in islice(csv.DictReader(file), LISTED)]
     text = environment.get_template("report.html.j2").render(

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from migrate import texts
 from migrate.errors import GuardError
 from migrate.report import cells
 from migrate.report.cells import Cells, CellType
@@ -73,6 +74,7 @@ def read(path: Path, columns: Mapping[str, CellType]) -> Iterator[pd.DataFrame]:
 def _rows(file: TextIO, path: Path, columns: Mapping[str, CellType]) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
+    texts.fields_of_any_length()
     first, skipped = file.readline(), 1
     if first.lower().startswith("sep="):  # some spreadsheets write, and hide, their separator
         first, skipped = file.readline(), 2

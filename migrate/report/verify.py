@@ -21,7 +21,7 @@ def verify(folder: Path) -> list[str]:
         previous: dict[str, str] | None = known["previous"]
     except FileNotFoundError:
         return [f"{folder} holds no {manifest.NAME}."]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return [f"{folder / manifest.NAME} cannot be read: {error}."]
     problems = []
     for name, facts in sorted(files.items()):

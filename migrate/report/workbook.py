@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from migrate import outside
+from migrate import outside, texts
 from migrate.errors import ReportError
 from migrate.report.cells import CellType
 from migrate.report.chronicle import Chronicle
@@ -120,6 +120,7 @@ def _cell(sheet: Any, row: int, at: int, text: str, of: CellType, shown: Any) ->
 
 
 def _records(path: Path) -> Iterator[list[str]]:
+    texts.fields_of_any_length()
     with path.open(encoding="utf-8", newline="") as file:
         yield from islice(csv.reader(file), 1, None)
 

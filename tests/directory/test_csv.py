@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from migrate.accounts import words_of
 from migrate.directory import Directory
+from migrate.directory.bounds import VALUE
 from migrate.directory.csv import CsvDirectory, CsvSettings
 from migrate.directory.testing import assert_contract, assert_unreadable, read_all
-from migrate.directory.textfile import FIELD_CHARACTERS
 
 File = Callable[..., Directory]
 
@@ -116,7 +116,7 @@ def test_a_quotation_mark_that_is_not_closed_is_an_error_with_its_line(file: Fil
 
 
 def test_an_endless_field_is_an_error_and_not_a_full_memory(file: File) -> None:
-    content = HEADER + 'a,a@b.test,"A' + "x,sms\n" * (FIELD_CHARACTERS // 5)
+    content = HEADER + 'a,a@b.test,"A' + "x,sms\n" * (VALUE // 5)
     assert "quotation mark" in str(assert_unreadable(lambda: file(content)))
 
 
