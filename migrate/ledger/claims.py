@@ -103,13 +103,21 @@ class Exchange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever; `zone` is where the campaign's days end."""
+    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever; `zone` is where the campaign's days end.
+
+    `longest_try` is the part of a lease that one try at a letter may take.
+    """
 
     ledger: Ledger
     campaign_id: int
     owner: str
     lease: timedelta = timedelta(minutes=5)
     zone: tzinfo = UTC
+    longest_try: timedelta = timedelta(0)
+
+    def in_time(self, claimed: ClaimedLetter, now: datetime) -> bool:
+        """Whether a try at a letter ends before its lease does: nobody else can have decided on the letter until then."""
+        return now < claimed.lease_until - self.longest_try
 
     def exchange(
         self,
@@ -234,8 +242,8 @@ class Claims:
             some = wanted - len(begun)
             begun += self._begin(connection, held[:some], now)
             held = held[some:]
-        if (left := wanted - len(begun)) > 0:
-            held = self._claim(connection, now, left + (ahead or 0), only)
+        while (left := wanted - len(begun)) > 0 and (held := self._claim(connection, now, left + (ahead or 0), only)):
+            # Of letters past their end a claim withdraws a batch beforehand; there may be more of them.
             begun += self._begin(connection, held[:left], now)
             held = held[left:]
         if ahead is None:
