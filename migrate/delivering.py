@@ -55,10 +55,10 @@ def deliver_waiting(
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
-    lease = _LEASE + timedelta(seconds=smtp.longest_try if smtp else 0)
+    longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
     stop = stop or Stop()
     with ledger.hurried(HURRY) as hurried:
-        claims = Claims(hurried, campaign_id, sender, lease, config.campaign.zone)
+        claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
         now = clock()
         closed_until = hours.closed_until(now)
         only_confirmations, ending_by = now >= stale_at or closed_until is not None, None if now >= stale_at else closed_until

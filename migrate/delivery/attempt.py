@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, count
@@ -49,12 +50,15 @@ def attempt(
     *,
     bounce_days: int,
     retrying: Retrying,
+    again: Callable[[], bool],
 ) -> Attempt:
-    """Hands a letter over; `then` is the one that will be next. Raises MailServerError if no letter can be handed over at all; nothing was
-    said of it then."""
+    """Hands a letter over; `then` is the one that will be next. Over a connection that broke it is tried again while `again` says so.
+
+    Raises MailServerError if no letter can be handed over at all; nothing was said of it then.
+    """
     receipt = connection.send(letter, then)
     if _broke(receipt):
-        receipts = chain([receipt], (connection.send(letter) for _ in count()))
+        receipts = chain([receipt], (connection.send(letter) if again() else receipt for _ in count()))
         receipt = retrying(next, receipts)
     if receipt.bad_address and composer.redirect_to is not None:
         # In a rehearsal the server spoke of the one address that all letters go to, and not of the account's.

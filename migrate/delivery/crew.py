@@ -97,9 +97,22 @@ def _sent(shared: Round, senders: int, *, probe: bool) -> Delivered:
     for done in ended:
         done.stopped = None
         total += done
-    # A connection that could not be had, or was lost, is no matter while another one emptied the outbox.
-    total.stopped = errors[0] if errors and len(errors) == len(ended) else None
+    if errors and len(errors) == len(ended):
+        total.stopped = errors[0]
+    elif senders > 1 and _left_behind(shared):
+        # By a connection that was lost, or closed because the server wants fewer: the others had found nothing left to send by then.
+        total += _sent(shared, 1, probe=probe)
     return total
+
+
+def _left_behind(shared: Round) -> bool:
+    """Whether there are letters that may go now."""
+    now = shared.clock()
+    if shared.stop.asked or not shared.claims.waiting(
+        now, only_confirmations=shared.desk.only_confirmations(now), ending_by=shared.desk.ending_by(now)
+    ):
+        return False
+    return not shared.used_up
 
 
 def _put_back(shared: Round) -> Delivered:

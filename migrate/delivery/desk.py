@@ -25,6 +25,7 @@ from migrate.delivery.rate_limiter import Counted, RateLimiter
 from migrate.delivery.stop import Stop, patiently
 from migrate.hours import Hours, Window
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
+from migrate.ledger.moves import Claim
 from migrate.ledger.schema import EPOCH
 
 Settled = tuple[ClaimedLetter, Settlement]
@@ -87,8 +88,8 @@ class Desk:
         self._held: list[ClaimedLetter] = []
         self._held_since = datetime.min.replace(tzinfo=UTC)
         self._took: deque[float] = deque(maxlen=_SEVERAL)
-        self._counted: dict[int, datetime] = {}
-        """Letters that are `sending`, and the minute in which each is counted."""
+        self._counted: dict[Claim, datetime] = {}
+        """Letters that are `sending`, and the minute in which each is counted. One whose lease was lost may be begun with a second time."""
         self.day_is_full = False
         """Whether the day had no room when letters were last asked for."""
 
@@ -127,7 +128,8 @@ class Desk:
     def leave(self, mine: Place) -> None:
         """The sender of a place has ended, with nothing in hand."""
         with self._moving:
-            self._places.remove(mine)
+            if mine in self._places:
+                self._places.remove(mine)
 
     def settle(self, mine: Place, settlement: Settlement) -> ClaimedLetter:
         """Take down what became of the first letter in hand; the letter. It is written with the next exchange."""
@@ -161,16 +163,18 @@ class Desk:
                 self._turn.release()
 
     def flush(self) -> None:
-        """Write down everything that was settled. Raises LedgerError as `fill` does.
+        """Write down everything that was settled, and put back what nobody has room for any more. Raises LedgerError as `fill` does.
 
         To settle twice does no harm: the second finds it done.
         """
         with self._turn:
+            self._put_down(all_=False)
             self._exchange()
 
     def rest(self) -> None:
         """Settle everything and put back what is claimed: nobody begins with it for a while."""
         with self._turn:
+            self._put_down(all_=False)
             self._exchange(closing=True)
 
     def close(self) -> None:
@@ -210,20 +214,26 @@ class Desk:
         """How many letters there is room for besides those in hand."""
         return sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND)
 
-    def _put_down(self) -> None:
-        """Nothing will be said about the letters on the desk, so they go back as they were."""
+    def _put_down(self, *, all_: bool = True) -> None:
+        """Nothing will be said about the letters on the desk, or those that nobody has room for, so they go back as they were."""
         with self._moving:
-            back = [(each, Settlement("released")) for each in self._begun]
+            kept = 0 if all_ else sum(self._room())
+            back = [(self._begun.pop(), Settlement("released")) for _ in range(len(self._begun) - kept)]
             self._settled += back
-            self._begun.clear()
         for each, settlement in back:
             self._tell_limiter(each, settlement)
 
+    def _room(self) -> list[int]:
+        """How many letters each sender has room for besides those in its hand."""
+        return [max(0, each.room - len(each.hand)) for each in self._places]
+
     def _tell_limiter(self, done: ClaimedLetter, settlement: Settlement) -> None:
-        """What the server did not take does not count among the day's."""
+        """What the server did not take does not count among the day's, and what it took counts from now on."""
         if self._limiter is not None:
-            minute = self._counted.pop(done.letter_id)
-            if settlement.verdict not in ("sent", "uncertain"):
+            minute = self._counted.pop((done.letter_id, done.lease_until))
+            if settlement.verdict in ("sent", "uncertain"):
+                self._limiter.went(minute)
+            else:
                 self._limiter.give_back(1, minute)
 
     def _count(self, wanted: int) -> Counted:
@@ -242,7 +252,7 @@ class Desk:
             self._put_down()
         with self._moving:
             settled, self._settled = self._settled, []
-            room = [max(0, each.room - len(each.hand)) for each in self._places]
+            room = self._room()
             wanted = 0 if closing else max(0, sum(room) - len(self._begun))
         try:
             counted = self._count(wanted)
@@ -255,15 +265,13 @@ class Desk:
         with self._moving:
             if self._limiter is not None:
                 self._limiter.give_back(counted.letters - len(begun), counted.minute)
-                self._counted |= dict.fromkeys((each.letter_id for each in begun), counted.minute)
+                self._counted |= dict.fromkeys(((each.letter_id, each.lease_until) for each in begun), counted.minute)
             self._begun.extend(begun)
         return len(begun) < wanted or not wanted
 
     def _commit(self, settled: Sequence[Settled], wanted: int, ahead: int, *, closing: bool) -> list[ClaimedLetter]:
-        now = self._clock()
-        alone, ending_by = self.only_confirmations(now), self.ending_by(now)
-
         def once() -> list[ClaimedLetter]:
+            now = self._clock()  # each time: the ledger may have kept us waiting for minutes
             ends = closing or self._stop.asked
             if ends and not settled and not self._held:
                 return []
@@ -275,8 +283,8 @@ class Desk:
                 0 if ends else wanted,
                 held=self._held,
                 ahead=max(0, ahead) if stays else None,
-                only_confirmations=alone,
-                ending_by=ending_by,
+                only_confirmations=self.only_confirmations(now),
+                ending_by=self.ending_by(now),
             )
             if done.held and (not self._held or done.held[-1] is not self._held[-1]):
                 self._held_since = now

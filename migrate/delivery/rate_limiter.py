@@ -58,7 +58,7 @@ class RateLimiter:
         self._next, self._left = self._clock(), 0
         self._turn = threading.Lock()
         self._spare = Counted(0, self._next)
-        self._unsent: Counter[datetime] = Counter()
+        self._unsent: Counter[datetime] = Counter()  # less than nothing for a minute in which letters went that were counted before
         self._counting = threading.Lock()
 
     def take(self) -> datetime | None:
@@ -98,6 +98,13 @@ class RateLimiter:
         if self._per_day is not None and letters:
             with self._counting:
                 self._unsent[minute] += letters
+
+    def went(self, minute: datetime) -> None:
+        """A letter that was counted in a minute has gone by now, and counts in this one: the server took it no earlier than it says so."""
+        if self._per_day is not None and (now := kept.minute_of(self._day_clock())) > minute:
+            with self._counting:
+                self._unsent[minute] += 1
+                self._unsent[now] -= 1
 
     def room_at(self) -> datetime | None:
         """When the day has room for one letter more, by its clock; None if it has room now."""

@@ -17,11 +17,12 @@ from migrate.delivery.processor import Processor
 from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
-from migrate.errors import LedgerError, MailServerError
+from migrate.errors import ConfigError, LedgerError, MailServerError
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.letters import Letter
 from migrate.mail.transport import Connection, Transport
+from migrate.words import PAST_CUTOFF
 
 REACH: Final = timedelta(hours=1)
 """How far ahead `until_empty` looks for letters that are to be tried again, and for room in the day's limit."""
@@ -91,26 +92,36 @@ class Sender:
         On any other error than the mail server's the letter just tried stays `sending`: nobody knows what became of it.
         """
         try:
-            with self.round.transport.connect() as connection:
-                at_once = 1 if self.probe else connection.at_once
-                while self._goes_on() and self._next(at_once):
-                    self._send_hand(connection, at_once)
-        except MailServerError as error:
-            # Whoever was asked to end gave up on the server for that.
-            self.done.stopped = None if self.round.stop.asked else error
+            self._work()
         except LedgerError as error:
             # It was tried for a long time already; what cannot be written down becomes uncertain.
             self.round.stop.ask()
             raise self._unwritten(error) from error
+        return self.done
+
+    def _work(self) -> None:
+        try:
+            with self.round.transport.connect() as connection:
+                at_once = 1 if self.probe else connection.at_once
+                while self._goes_on() and self._next(at_once):
+                    self._send_hand(connection, at_once)
+                self._end()  # before the goodbye, which may take its time
+        except MailServerError as error:
+            # Whoever was asked to end gave up on the server for that.
+            self.done.stopped = None if self.round.stop.asked else error
+            self._end()
+        except ConfigError:
+            # What a connection needs cannot be had any more: nothing was said here either.
+            self.round.stop.ask()
+            self._end()
+            raise
+        except LedgerError:
+            raise
         except BaseException:
             self.round.stop.ask()
             del self._hand[:1]
             self._end()
             raise
-        self._end()
-        if not self._closed:
-            self.round.trouble.leave()
-        return self.done
 
     def _goes_on(self) -> bool:
         if self.round.stop.asked or self._closed:
@@ -192,9 +203,9 @@ class Sender:
         limiter, desk, now = self.round.limiter, self.round.desk, self.round.clock()
         if limiter is None or not desk.day_is_full:
             return False
+        desk.rest()  # before the look at what waits: what is claimed here waits as well
         if not self.round.claims.waiting(now, only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now)):
             return False
-        desk.rest()
         self.round.stop.wait(limiter.seconds_until_room())
         return True
 
@@ -228,6 +239,13 @@ class Sender:
         if until := shared.trouble.left_alone_until(this.address, now):
             self._settle(Settlement("released", not_before=until))
             return
+        if this.ends is not None and this.ends <= now:
+            self._settle(Settlement("withdrawn", reason=PAST_CUTOFF))
+            return
+        if not shared.claims.in_time(this, now):
+            # Begun with long ago: by the time that this try ends somebody else may have decided on the letter, or has by now.
+            self._settle(Settlement("released"))
+            return
         letter = self._write(this, now)
         self._use_slot()
         if isinstance(letter, UnrenderableError):
@@ -235,7 +253,15 @@ class Sender:
             shared.watch(1)
             return
         tried = attempt(
-            this, letter, self._announced(now), connection, shared.composer, now, bounce_days=shared.bounce_days, retrying=shared.retrying
+            this,
+            letter,
+            self._announced(now),
+            connection,
+            shared.composer,
+            now,
+            bounce_days=shared.bounce_days,
+            retrying=shared.retrying,
+            again=lambda: shared.claims.in_time(this, shared.clock()),
         )
         receipt = tried.receipt
         if receipt.refusal and receipt.refusal.limited and shared.trouble.may_close(this.letter_id):
@@ -297,3 +323,5 @@ class Sender:
         self._release()
         self.round.desk.flush()
         self.round.desk.leave(self._place)
+        if not self._closed:
+            self.round.trouble.leave()

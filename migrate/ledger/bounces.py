@@ -64,13 +64,20 @@ def clear(
     since: datetime | None = None,
     addresses: Collection[str] | None = None,
 ) -> list[Mark]:
-    """The addresses take mail after all, and are mailed again: what `marked` says of them until now."""
+    """The addresses take mail after all, and are mailed again: what `marked` says of them until now.
+
+    A mark that somebody else clears at the same moment is theirs.
+    """
     rows = _in_force(connection, campaign_id, now, since, addresses)
     backend = connection.dialect.name
     these = sa.update(bounce).where(among(backend, bounce.c.id)).values(cleared_at=now, cleared_by=by, cleared_reason=reason)
+    there = sa.select(bounce.c.id).where(among(backend, bounce.c.id), bounce.c.cleared_at.is_(None)).with_for_update()
+    ours: set[int] = set()
     for some in batches([row.id for row in rows]):
-        connection.execute(these, ids(backend, some))
-    return _summed(rows)
+        if still := connection.execute(there, ids(backend, some)).scalars().all():
+            connection.execute(these, ids(backend, still))
+            ours |= set(still)
+    return _summed([row for row in rows if row.id in ours])
 
 
 def cleared(connection: sa.Connection, campaign_id: int, addresses: Collection[str]) -> list[Cleared]:

@@ -35,11 +35,15 @@ _TRIED: Final = ("sent", "temporary", "failed", "uncertain")
 
 
 class ClaimedLetter(NamedTuple):
-    """A letter in a worker's hands, with all that composing and sending it needs. `facts` is JSON; `ends` is when it is too late."""
+    """A letter in a worker's hands, with all that composing and sending it needs. `facts` is JSON; `ends` is when it is too late.
+
+    `lease_until` is when its lease ends by the ledger's clock, `held_until` the same by the worker's own.
+    """
 
     letter_id: int
     owner: str
     lease_until: datetime
+    held_until: datetime
     account_id: str
     tenure: int
     kind: str
@@ -108,6 +112,7 @@ class Claims:
 
     The `now` of its methods is the campaign's, which `--as-of` may have set. Leases run on the real `clock`, so that a worker whose days
     are only played through takes no letter out of the hands of another one.
+    `longest_try` is the part of a lease that one try at a letter may take.
     """
 
     ledger: Ledger
@@ -116,6 +121,11 @@ class Claims:
     lease: timedelta = timedelta(minutes=5)
     zone: tzinfo = UTC
     clock: Clock = real_now
+    longest_try: timedelta = timedelta(0)
+
+    def in_time(self, claimed: ClaimedLetter, now: datetime) -> bool:
+        """Whether a try at a letter that begins now ends before its lease does: nobody else can have decided on the letter until then."""
+        return now < claimed.held_until - self.longest_try
 
     def exchange(
         self,
@@ -244,8 +254,8 @@ class Claims:
             some = wanted - len(begun)
             begun += self._begin(connection, held[:some], now)
             held = held[some:]
-        if (left := wanted - len(begun)) > 0:
-            held = self._claim(connection, now, left + (ahead or 0), only)
+        while (left := wanted - len(begun)) > 0 and (held := self._claim(connection, now, left + (ahead or 0), only)):
+            # Of letters past their end a claim withdraws a batch beforehand; there may be more of them.
             begun += self._begin(connection, held[:left], now)
             held = held[left:]
         if ahead is None:
@@ -269,7 +279,7 @@ class Claims:
                 backend = connection.dialect.name
                 connection.execute(_CLAIM[backend], ids(backend, these) | {"new_owner": self.owner, "new_lease_until": lease_until})
                 record(connection, these, "queued", "claimed", at=now, actor=self.owner)
-                mine += (ClaimedLetter._make((row[0], self.owner, lease_until, *row[1:-1])) for row in going)
+                mine += (ClaimedLetter._make((row[0], self.owner, lease_until, now + self.lease, *row[1:-1])) for row in going)
             if not spared:
                 break
         return mine
@@ -293,7 +303,7 @@ class Claims:
             these = [letter_id for letter_id in these if letter_id in there]
         record(connection, these, "claimed", "sending", at=now, actor=self.owner)
         ours = set(these)
-        return [each._replace(lease_until=lease_until) for each in held if each.letter_id in ours]
+        return [each._replace(lease_until=lease_until, held_until=now + self.lease) for each in held if each.letter_id in ours]
 
     def _return(
         self,
@@ -388,7 +398,7 @@ def _column(name: str) -> _Column:
 
 
 _OF_CLAIM: Final = ("owner", "lease_until")
-_WHOLE: Final = (*(_column(name) for name in ClaimedLetter._fields if name not in _OF_CLAIM), exceptions.spares(letter))
+_WHOLE: Final = (*(_column(name) for name in ClaimedLetter._fields if name not in (*_OF_CLAIM, "held_until")), exceptions.spares(letter))
 """A letter but for who claims it, and at the end why it is to be spared, if it is."""
 _WITH_NOTICE: Final = letter.join(notice, letter.c.notice_id == notice.c.id)
 

@@ -61,7 +61,7 @@ def minute_of(instant: datetime) -> datetime:
 def count_in(ledger: Ledger, server: str, limit: int, wanted: int, now: datetime, *, forget: datetime, back: Mapping[datetime, int]) -> int:
     """Counts up to `wanted` letters as sent in this minute, as many as the last 24 hours still have room for; how many those are.
 
-    `back` are letters of earlier minutes that were counted and did not go. Minutes before `forget` are forgotten.
+    `back` are letters of earlier minutes that were counted and did not go, as for `give_back`. Minutes before `forget` are forgotten.
     """
 
     def counted(connection: sa.Connection) -> int:
@@ -81,8 +81,13 @@ def count_in(ledger: Ledger, server: str, limit: int, wanted: int, now: datetime
 
 
 def give_back(ledger: Ledger, server: str, back: Mapping[datetime, int]) -> None:
-    """Takes letters that did not go out of the counts of their minutes."""
-    ledger.write(lambda connection: _give_back(connection, server, back))
+    """Takes letters that did not go out of the counts of their minutes; less than nothing is added to them."""
+
+    def given_back(connection: sa.Connection) -> None:
+        _locked(connection, server, EPOCH)
+        _give_back(connection, server, back)
+
+    ledger.write(given_back)
 
 
 def sent_lately(connection: sa.Connection, server: str, now: datetime, *, locked: bool = False) -> list[Sent]:
@@ -118,5 +123,8 @@ def _add(connection: sa.Connection, server: str, minute: datetime, letters: int)
 
 def _give_back(connection: sa.Connection, server: str, back: Mapping[datetime, int]) -> None:
     for minute, letters in sorted(back.items()):
+        if letters < 0:
+            _add(connection, server, minute, -letters)
+            continue
         this = (rate_count.c.server == server, rate_count.c.minute == minute)
         connection.execute(sa.update(rate_count).where(*this).values(letters=rate_count.c.letters - letters))

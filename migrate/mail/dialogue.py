@@ -14,6 +14,8 @@ from migrate.mail.timeouts import Timeouts
 from migrate.outside import log
 
 _LONGEST_LINE: Final = 8192
+_LONGEST_ANSWER: Final = 1 << 20
+"""Characters in all the lines of an answer."""
 _AT_ONCE: Final = 65536
 _OPENING: Final = ("EHLO", "HELO", "STAR", "AUTH")
 _ANNOUNCED: Final = ("MAIL", "RCPT", "DATA")
@@ -72,6 +74,7 @@ class Dialogue:
         self._heard = b""
         self._lines: list[bytes] = []
         """What has come of an answer that goes on."""
+        self._said = 0
         self._extensions: dict[str, str] = {}
         self._patience: float | None = None
         self._given_up_at: float | None = None
@@ -170,7 +173,12 @@ class Dialogue:
                     until = self._goes_on(until)
 
     def hand_over(self, data: bytes, end: bytes) -> None:
-        """Send a letter's data and its end. Raises NotHandedOverError if the connection breaks before a byte of the end was sent."""
+        """Send a letter's data and its end. Raises NotHandedOverError if the connection breaks before a byte of the end was sent.
+
+        An answer that came unasked would be taken for the one to the end.
+        """
+        if self._heard:
+            raise NotHandedOverError(_unasked(self._heard))
         together = self.pipelines and self._counts
         try:
             self._push(data + end if together else data, self._timeouts.data)
@@ -188,8 +196,10 @@ class Dialogue:
     def introduce(self, letter: Letter, *, announced: bool) -> list[Reply]:
         """The answers to MAIL, RCPT and DATA; a server that does not pipeline is asked one after the other, up to its first no.
 
-        Raises ClosedEarlyError if there is no answer to MAIL.
+        Raises ClosedEarlyError if there is no answer to MAIL, or one that came before it.
         """
+        if self._heard and not announced:
+            raise ClosedEarlyError(_unasked(self._heard))
         replies: list[Reply] = []
         try:
             if self.pipelines:
@@ -224,10 +234,14 @@ class Dialogue:
             line = self._line(until)
             if line[3:4] == b"-" and line[:3].isdigit():
                 self._lines.append(line)
+                self._said += len(line)
+                if self._said > _LONGEST_ANSWER:
+                    raise HungUpError("the server began an answer that has no end", self._lines[0])
+                until = self._goes_on(until)
             elif not self._lines:
                 return _reply([line])
             else:
-                lines, self._lines = [*self._lines, line], []
+                lines, self._lines, self._said = [*self._lines, line], [], 0
                 return _reply(lines)
 
     def reply_to_end(self) -> Reply:
@@ -297,6 +311,10 @@ class Dialogue:
         """Hang up."""
         with contextlib.suppress(OSError):
             self._socket.close()
+
+
+def _unasked(heard: bytes) -> str:
+    return f"the server said more than it was asked: {log(heard[:_LONGEST_LINE])}"
 
 
 def _last_answer(error: HungUpError) -> Reply:

@@ -152,7 +152,7 @@ def _told(text: bytes) -> str:
     """The JSON in which a server refuses a token, as a sentence."""
     try:
         told: Any = json.loads(_decoded(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return log(text)
     if not isinstance(told, dict):
         return log(text)

@@ -189,13 +189,14 @@ class SmtpConnection:
         return None if data.code == _GO_AHEAD else self._refused(data, letter, "data")
 
     def _refused(self, reply: Reply, letter: Letter, phase: Phase) -> Receipt:
-        receipt = _receipt("permanent" if 500 <= reply.code < 600 else "temporary", reply)
-        if 400 <= reply.code < 600:
-            about = refusal(phase, reply.code, reply.text.decode("utf-8", "replace"), sender=letter.envelope_from, to=letter.to)
-            receipt = receipt._replace(refusal=about)
-        # Neither a refusal nor a go-ahead: the conversation is out of step, and later answers would be taken for the wrong question.
-        out_of_step = not 400 <= reply.code < 600
-        if reply.code == _CLOSING or out_of_step:
+        if not 400 <= reply.code < 600:
+            # Neither a refusal nor a go-ahead: the conversation is out of step, and later answers would be taken for the wrong question.
+            self._drop()
+            return _receipt("temporary", reply)._replace(bad_connection=True)
+        receipt = _receipt("permanent" if reply.code >= 500 else "temporary", reply)
+        about = refusal(phase, reply.code, reply.text.decode("utf-8", "replace"), sender=letter.envelope_from, to=letter.to)
+        receipt = receipt._replace(refusal=about)
+        if reply.code == _CLOSING:
             self._drop()
         elif self._announced is None:
             self._reset()

@@ -54,6 +54,21 @@ def test_what_was_cleared_says_by_whom_and_why_and_what_was_marked_before_stays(
         assert bounces.marked(connection, scene.campaign_id, NOW + DAY) == []
 
 
+def test_a_mark_that_two_people_clear_at_once_is_cleared_by_the_first(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead(scene, "ada@x.example")
+    dead(scene, "bob@x.example")
+    with scene.ledger.read() as connection:
+        seen = bounces._in_force(connection, scene.campaign_id, NOW + DAY, None, None)
+    with scene.ledger.begin() as connection:
+        bounces.clear(connection, scene.campaign_id, NOW + DAY, by="jo", reason="came back", addresses=["ada@x.example"])
+    # Who came second had looked before the first was done.
+    monkeypatch.setattr(bounces, "_in_force", lambda *_: seen)
+    with scene.ledger.begin() as connection:
+        second = bounces.clear(connection, scene.campaign_id, NOW + DAY + MINUTE, by="kim", reason="all of them")
+        assert [each.address for each in second] == ["bob@x.example"]
+        assert [each.by for each in bounces.cleared(connection, scene.campaign_id, ["ada@x.example", "bob@x.example"])] == ["jo", "kim"]
+
+
 @pytest.mark.parametrize("addresses", [None, ["a@x.example", "SHARED@x.example", "nobody@x.example"]])
 def test_who_is_reminded_is_found_by_standing_and_by_address(scene: Scene, addresses: list[str] | None) -> None:
     people = [

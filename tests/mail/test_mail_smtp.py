@@ -157,10 +157,35 @@ def test_a_server_that_always_hangs_up_at_mail_is_not_called_for_ever(letter: Le
     assert server.connections == 2
 
 
-def test_answers_that_are_out_of_step_never_pass_for_a_letter_taken(letter: Letter) -> None:
-    with ScriptedSmtp(dot=["250 ok\r\n250 ok again"]) as server, transport(server.port).connect() as connection:
-        assert [connection.send(letter).verdict for _ in range(3)] == ["sent", "temporary", "sent"]
-    assert len(server.messages) == 2
+@pytest.mark.parametrize("ehlo", ["250 scripted.example", "250-scripted.example\r\n250 PIPELINING"])
+def test_an_answer_too_many_costs_the_connection_and_no_letter(ehlo: str, letter: Letter) -> None:
+    with ScriptedSmtp(ehlo=ehlo, dot=["250 ok\r\n250 ok again"]) as server, transport(server.port).connect() as connection:
+        assert [connection.send(letter).verdict for _ in range(3)] == ["sent", "sent", "sent"]
+    assert (len(server.messages), server.connections) == (3, 2)
+
+
+def test_an_answer_too_many_before_the_data_never_passes_for_a_letter_taken(letter: Letter) -> None:
+    """What comes after the go-ahead would be read as the answer to the end of the data."""
+    receipt, server = send(letter, data="354 go ahead\r\n250 2.0.0 ok", dot="554 5.6.0 refused")
+    assert (receipt.verdict, receipt.bad_connection, server.messages) == ("temporary", True, [])
+    assert "said more than it was asked" in receipt.reply
+
+
+def test_answers_out_of_step_are_about_the_connection(letter: Letter) -> None:
+    receipt, _ = send(letter, data="250 ok")
+    assert (receipt.verdict, receipt.bad_connection) == ("temporary", True)
+
+
+def test_an_answer_of_very_many_lines_is_read_to_its_end(letter: Letter) -> None:
+    receipt, _ = send(letter, rcpt="550-5.1.1 dear all\r\n" * 10_000 + "550 5.1.1 no such user")
+    assert receipt.bad_address and len(receipt.reply) == 300
+
+
+@pytest.mark.parametrize(("verb", "verdict"), [("rcpt", "temporary"), ("dot", "uncertain")])
+def test_an_answer_without_an_end_is_not_listened_to_for_ever(verb: str, verdict: str, letter: Letter) -> None:
+    lines = "\r\n".join(["250-and so on " + "x" * 500] * 1000)
+    receipt, _ = send(letter, **{verb: (*[lines] * 20, HANG)})
+    assert (receipt.verdict, "an answer that has no end" in receipt.reply) == (verdict, True)
 
 
 def test_a_refused_reset_costs_the_connection_and_no_letter(letter: Letter) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +293,58 @@ def test_settings_that_do_not_go_together_are_refused(changed: dict[str, Any], s
 def test_a_key_file_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="no key of a service account"):
         OAuthSettings(provider="google", service_account=text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, b"[" * 900_000),
+        (200, b"x" * 2_000_000),
+        (200, b"<html>sign in</html>"),
+        (302, {"access_token": "t1", "expires_in": 3600}),
+        (200, {"access_token": "t1", "expires_in": "9" * 5000}),
+        (200, {"access_token": "t1", "expires_in": 10**400}),
+        (200, {"access_token": "t1", "expires_in": "\u00b2"}),
+        (200, {"access_token": "t1", "expires_in": 0}),
+        (200, {"access_token": {"a": 1}, "expires_in": 3600}),
+        (200, {"access_token": None, "expires_in": 3600}),
+        (200, {"access_token": "", "expires_in": 3600}),
+        (200, {"access_token": "t1\r\nRSET", "expires_in": 3600}),
+        (200, b'{"access_token": "\\ud800", "expires_in": 3600}'),
+    ],
+)
+@pytest.mark.parametrize(
+    "oauth", [MICROSOFT | SECRET, {"provider": "google", "service_account": key_file(), "subject": "noreply@example.com"}]
+)
+def test_what_is_neither_a_token_nor_a_refusal_is_no_answer_and_no_bug(answer: Answer, oauth: dict[str, Any]) -> None:
+    error = refusal(answer, **oauth)
+    assert "its endpoint gives no answer that can be used" in error.what
+    assert error.again
+
+
+@pytest.mark.parametrize(
+    "more", [{"id_token": "a.b.c"}, {"client_info": "%"}, {"scope": 5}, {"refresh_in": "x"}, {"ext_expires_in": "z"}, {"token_type": 1}]
+)
+def test_what_an_endpoint_adds_to_a_token_is_not_looked_at(more: dict[str, Any]) -> None:
+    with TokenEndpoint((200, {"access_token": "t1", "expires_in": 3600} | more)) as endpoint:
+        assert tokens(endpoint, **MICROSOFT, **SECRET).current() == ("t1", True)
+
+
+def test_an_endpoint_that_answers_a_letter_at_a_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrate.mail.oauth.web._LONGEST_CALL", 0.5)
+
+    def drip(line: socket.socket) -> None:
+        with contextlib.suppress(OSError), line:
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Slow: ")
+            for _ in range(100):
+                line.sendall(b".")
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(NotOpenedError, match="no answer in time") as caught:
+        threading.Thread(target=lambda: drip(listener.accept()[0]), daemon=True).start()
+        start = time.monotonic()
+        settings = MICROSOFT | SECRET | {"token_url": f"http://127.0.0.1:{listener.getsockname()[1]}/token"}
+        had = open_tokens(SmtpSettings(host="smtp.office365.com", sign_in="xoauth2", username="mailer@contoso.com", oauth=settings))
+        assert had is not None
+        had.current()
+    assert caught.value.again and time.monotonic() - start < 5

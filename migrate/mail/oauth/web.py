@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +20,12 @@ from migrate.mail.loopback import is_loopback
 _LONGEST: Final = 1_000_000
 _TIMEOUT: Final = 30.0
 """Seconds for each step of the call."""
+_LONGEST_CALL: Final = 60.0
+"""Seconds for the whole of it."""
+_OK: Final = 200
+_USUAL_SECONDS: Final = 3600
+_TOKEN: Final = re.compile(r"[!-~]+")
+_SECONDS: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class NoAnswerError(Exception):
@@ -45,23 +54,49 @@ class Answer:
             raise NoAnswerError(f"it answered {self.status_code}")
 
     @property
-    def tells(self) -> bool:
-        """Whether it is a token or a refusal (RFC 6749 §5), and nothing that passes."""
+    def told(self) -> dict[str, str | int] | None:
+        """The token or the refusal (RFC 6749 §5) that it is, and no more of it than is used; None if it is neither, or passes.
+
+        The libraries that look at it trust an endpoint to answer as it should.
+        """
         try:
             told = json.loads(self.data)
-        except ValueError:
-            return False
+        except (ValueError, RecursionError):
+            return None
         if self.status_code == 429 or self.status_code >= 500 or not isinstance(told, dict):
-            return False
-        return "error" in told or ("access_token" in told and str(told.get("expires_in", 0)).isdigit())
+            return None
+        if "error" in told:
+            return {name: str(told[name]).encode("utf-8", "replace").decode() for name in ("error", "error_description") if told.get(name)}
+        token, seconds = told.get("access_token"), str(told.get("expires_in", _USUAL_SECONDS))
+        if self.status_code != _OK or not isinstance(token, str) or not _TOKEN.fullmatch(token) or not _SECONDS.fullmatch(seconds):
+            return None
+        return {"token_type": "Bearer", "access_token": token, "expires_in": int(seconds)}
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """A token or a refusal. Raises NoAnswerError if what comes is neither; none of its words has the body in it."""
-    answer = _answered(url, body, headers)
-    if not answer.tells:
-        raise NoAnswerError(f"it answered {answer.status_code}" if answer.status_code != 200 else "what it answered is no token")
-    return answer
+    answer = _in_time(url, body, headers)
+    told = answer.told
+    if told is None:
+        raise NoAnswerError(f"it answered {answer.status_code}" if answer.status_code != _OK else "what it answered is no token")
+    return Answer(answer.status_code, {"Content-Type": "application/json"}, json.dumps(told or {"error": "no reason"}).encode())
+
+
+def _in_time(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """An endpoint that answers a few letters at a time is not waited for: Python cannot break off the call, but can leave it behind."""
+    call: Future[Answer] = Future()
+
+    def ask() -> None:
+        try:
+            call.set_result(_answered(url, body, headers))
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the call is told, whatever it is
+            call.set_exception(error)
+
+    threading.Thread(target=ask, name="token", daemon=True).start()
+    try:
+        return call.result(_LONGEST_CALL)
+    except TimeoutError as error:
+        raise NoAnswerError("there was no answer in time") from error
 
 
 def _answered(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
