@@ -152,7 +152,7 @@ def test_what_is_begun_with_after_long_tries_at_the_ledger_is_looked_at_as_it_is
     mine.room = 2
     desk.fill(mine)
     assert [each.kind for each in mine.hand] == ["change_confirmation"]
-    assert mine.hand[0].lease_until == clock.now + claims.lease
+    assert mine.hand[0].held_until == clock.now + claims.lease
 
 
 @pytest.mark.usefixtures("many_in_hand")
