@@ -29,7 +29,7 @@ TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
         "a break after the final dot may have been sent, or the lease expired; or a confirmation that was uncertain before "
         "was refused when it was said again"
     ),
-    ("sending", "withdrawn"): "found pointless while composing",
+    ("sending", "withdrawn"): "past its end, before a word of it was said",
     ("failed", "queued"): "a person's resend; or the server refused everybody alike",
     ("uncertain", "sent"): "a person found that it arrived",
     ("uncertain", "queued"): "a person's resend; a change_confirmation by itself, once",
