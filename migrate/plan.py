@@ -330,20 +330,22 @@ def confirm(
     no other account's primary address now. `recorded`: `account_id`, `folded` of those it had at the last read. (NIST SP 800-63B-4 §4.6:
     every non-postal address on record is told.) Pauses, exemptions and gaps never stop one.
 
-    Of more addresses than `most` the primary ones come first, then those that were there before: whoever took an account over can push
-    nobody out by adding others.
+    Of more addresses than `most` the primary ones come first, then those that were there before, listed still or not: whoever took an
+    account over can push nobody out by adding others.
     """
     now = addresses(accounts)
     ids = accounts["account_id"]
     before = previous.assign(
         row=previous["account_id"].map(pd.Series(ids.index, index=ids)),
-        rank=(previous["role"] == "primary").map({True: 1, False: 4}).astype("int64"),
+        was=previous["role"],
         role="previous",
         folded=previous["address"].str.lower(),
     )
     known = pd.MultiIndex.from_frame(recorded[["account_id", "folded"]])
     here = pd.MultiIndex.from_arrays([now["row"].map(ids).astype("str"), now["folded"]])
-    now["rank"] = np.where(now["role"] == "primary", 0, np.where(here.isin(known), 2, 3))
+    now["rank"] = np.where(now["role"] == "primary", 0, np.where(here.isin(known), 2, 4))
+    lately = pd.MultiIndex.from_frame(before[["account_id", "folded"]])
+    before["rank"] = np.where(before["was"] == "primary", 1, np.where(lately.isin(known), 2, 3))
     every = pd.concat([now, before[["row", "address", "role", "folded", "rank"]].dropna()], ignore_index=True)
     every = every.drop_duplicates(["row", "folded"])
     judged = judge(every["address"])

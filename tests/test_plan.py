@@ -283,7 +283,16 @@ def test_of_many_addresses_those_that_were_there_before_are_told_first() -> None
     strangers = "\n".join(f"a{n}@strangers.example" for n in range(50))
     account = person("a", email="taken@example.com", notification_emails=f"{strangers}\nmine@example.com")
     found = confirmed(account, [(1, "authenticator_enabled")], ("own@example.com", "z@example.com"), known=("mine@example.com",), most=4)
-    assert sorted(found.letters["address"]) == ["a0@strangers.example", "mine@example.com", "own@example.com", "taken@example.com"]
+    assert sorted(found.letters["address"]) == ["mine@example.com", "own@example.com", "taken@example.com", "z@example.com"]
+
+
+def test_whoever_puts_other_addresses_in_the_place_of_those_there_were_pushes_none_out() -> None:
+    account = person("a", notification_emails="\n".join(f"a{n}@strangers.example" for n in range(50)))
+    had = ("mine@example.com", "older@example.com")
+    found = confirmed(account, [(1, "authenticator_enabled")], had, known=("mine@example.com",), most=4)
+        account, [(1, "authenticator_enabled")], ("mine@example.com", "older@example.com"), known=("mine@example.com",), most=4
+    )
+    assert sorted(found.letters["address"]) == ["a0@strangers.example", "a@example.com", "mine@example.com", "older@example.com"]
 
 
 def test_addresses_that_cannot_be_mailed_take_nobodys_place() -> None:

@@ -23,7 +23,7 @@ from migrate.errors import MailServerError
 from migrate.folders import Work
 from migrate.mail.letters import Letter
 from migrate.mail.settings import MailSettings
-from migrate.mail.transport import BURST, Receipt
+from migrate.mail.transport import Receipt
 from migrate.outside import log
 
 _WHERE: Final = "[mail.maildir] path"
@@ -50,7 +50,7 @@ class MaildirTransport:
 class MaildirConnection:
     """A Maildir into which letters are put; unfinished ones are in a work folder of our own."""
 
-    at_once: Final = BURST
+    at_once: Final = 25
 
     def __init__(self, path: Path, work: Work) -> None:
         self._path = path

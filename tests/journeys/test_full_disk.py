@@ -23,7 +23,7 @@ from disks import Disk
 from mail.scripted_smtp import ScriptedSmtp
 from office import Done, Office
 
-from migrate.delivery import desk
+from migrate.delivery import stop
 from migrate.ledger.engine import Ledger
 from migrate.ledger.settings import LedgerSettings
 from migrate.report.verify import verify
@@ -59,7 +59,7 @@ def office(company: Office, tmp_path: Path) -> Office:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written down is not tried again for minutes."""
-    monkeypatch.setattr(desk, "_PATIENCE", 0.3)
+    monkeypatch.setattr(stop, "_PATIENCE", 0.3)
 
 
 def moved(office: Office, what: str, disk: Disk) -> None:
@@ -113,9 +113,10 @@ def assert_nothing_lost_nothing_twice(office: Office, told: Counter[tuple[str, s
 
 
 def lease_ends(office: Office) -> None:
-    """What two minutes do: a lock that could not be given back on a full disk is nobody's any more."""
+    """What an hour does: a lock and letters that could not be given back on a full disk are nobody's any more."""
     with contextlib.closing(sqlite3.connect(office_ledger(office).removeprefix("sqlite:///"))) as database, database:
         database.execute("UPDATE run_lock SET lease_until = 0")
+        database.execute("UPDATE letter SET lease_until = 0 WHERE lease_until IS NOT NULL")
 
 
 def letters(office: Office) -> list[dict[str, str]]:

@@ -35,7 +35,7 @@ def test_run_run_send_with_two_workers_and_status_work_behind_pgbouncer(office: 
             done = office.migrate(*command)
             assert done.code == 0, (command, done.out, done.err)
         status = office.migrate("status")
-        assert (status.code, "0 queued, 0 sending, 90 sent" in status.out) == (0, True), status.out
+        assert (status.code, "0 queued, 0 claimed, 0 sending, 90 sent" in status.out) == (0, True), status.out
 
 
 def test_a_directory_leaves_no_prepared_statement_to_whoever_gets_its_session_next(pgbouncer_url: str) -> None:

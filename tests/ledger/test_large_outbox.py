@@ -39,7 +39,7 @@ def test_nothing_that_a_worker_asks_looks_at_letters_that_are_done(scene: Scene)
     for only, ending_by in ((False, None), (True, None), (True, NOW + 60 * MINUTE)):
         worker.waiting(NOW, only_confirmations=only, ending_by=ending_by)
         worker.next_at(only_confirmations=only, ending_by=ending_by)
-    assert worker.claim(NOW, 1, only_confirmations=True, ending_by=NOW + 60 * MINUTE) == []
+    assert worker.exchange([], NOW, 1, only_confirmations=True, ending_by=NOW + 60 * MINUTE).begun == []
     with scene.ledger.read() as connection:
         counted = outbox.counts(connection, scene.campaign_id)
         assert outbox.reminders_waiting(connection, scene.campaign_id, after=NOW) == counted["queued"]
