@@ -290,8 +290,6 @@ def test_whoever_puts_other_addresses_in_the_place_of_those_there_were_pushes_no
     account = person("a", notification_emails="\n".join(f"a{n}@strangers.example" for n in range(50)))
     had = ("mine@example.com", "older@example.com")
     found = confirmed(account, [(1, "authenticator_enabled")], had, known=("mine@example.com",), most=4)
-        account, [(1, "authenticator_enabled")], ("mine@example.com", "older@example.com"), known=("mine@example.com",), most=4
-    )
     assert sorted(found.letters["address"]) == ["a0@strangers.example", "a@example.com", "mine@example.com", "older@example.com"]
 
 
