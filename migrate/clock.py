@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from migrate.errors import GuardError
-from migrate.ledger import runs
+from migrate.ledger import campaigns, runs
 from migrate.ledger.clock import real_now
-from migrate.ledger.schema import campaign
 
 if TYPE_CHECKING:
     from migrate.config import Config
@@ -40,8 +39,7 @@ _TIMEX_BYTES, _TIMEX_SECONDS_AT = 512, 72
 def doubt(config: Config, ledger: Ledger, now: datetime) -> GuardError | None:
     """Why a run must not go by the machine's clock, `now`; None if it may."""
     with ledger.read() as connection:
-        name = config.campaign.name
-        last = runs.last(connection, connection.execute(sa.select(campaign.c.id).where(campaign.c.name == name)).scalar())
+        last = runs.last(connection, campaigns.find(connection, config.campaign.name))
         if last is None:
             return None
         zone = config.campaign.zone

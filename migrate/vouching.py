@@ -27,7 +27,7 @@ from migrate import folders
 from migrate.config import Config
 from migrate.directory import DirectorySettings
 from migrate.folders import NotOursError
-from migrate.ledger import schema
+from migrate.ledger import campaigns
 
 _SECRET: Final = re.compile(rb"[0-9a-f]{64}")
 _SQLITE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]+)")
@@ -35,9 +35,7 @@ _SQLITE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]+)")
 
 def secret_of(connection: sa.Connection, config: Config) -> str | None:
     """The secret of the campaign; before its first run that which a dry run set aside, None if none did."""
-    c = schema.campaign.c
-    kept = connection.execute(sa.select(c.secret).where(c.name == config.campaign.name)).scalar()
-    return set_aside(config) if kept is None else str(kept)
+    return campaigns.secret(connection, config.campaign.name) or set_aside(config)
 
 
 def set_aside(config: Config, *, make: bool = False) -> str | None:

@@ -152,12 +152,6 @@ class Claims:
         """Write down what became of a letter. False if its lease was lost: then somebody else decided, and that stands."""
         return not self.ledger.write(lambda connection: self._settle(connection, [(claimed, settlement)], now))
 
-    def bounced(self, address: str, code: str, now: datetime, until: datetime) -> None:
-        """Write down that a mail server called an address unknown or disabled; it is not mailed before `until`."""
-        with self.ledger.begin() as connection:
-            row = {"campaign_id": self.campaign_id, "address": address, "hard": True, "code": code, "seen_at": now, "until": until}
-            connection.execute(sa.insert(bounce).values(row))
-
     def withdraw_late(self, now: datetime) -> None:
         """Withdraw queued letters that are past their end; a claim does so too."""
         self.ledger.write(lambda connection: self._withdraw_late(connection, now))

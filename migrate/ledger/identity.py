@@ -16,9 +16,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from migrate.ledger import runs
+from migrate.ledger import campaigns, runs
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import accepted_evidence, campaign, identity, run
+from migrate.ledger.schema import accepted_evidence, identity, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def unknown(connection: sa.Connection, name: str, traces: Iterable[Trace]) -> li
     traces = list(traces)
     if not traces:
         return []
-    campaign_id = connection.execute(sa.select(campaign.c.id).where(campaign.c.name == name)).scalar()
+    campaign_id = campaigns.find(connection, name)
     accepted = set(
         connection.execute(sa.select(accepted_evidence.c.digest).where(accepted_evidence.c.campaign_id == campaign_id)).scalars()
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty
-from migrate.ledger import schema
+from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.moves import batches
 from migrate.ledger.states import WAITING
@@ -35,8 +35,7 @@ class Prior:
 
     def __init__(self, connection: sa.Connection, campaign: str) -> None:
         self._connection = connection
-        row = connection.execute(sa.select(schema.campaign.c.id).where(schema.campaign.c.name == campaign)).first()
-        self.campaign_id: int | None = None if row is None else int(row.id)
+        self.campaign_id = campaigns.find(connection, campaign)
 
     def accounts(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the range, in order of id, the accounts that are gone included."""

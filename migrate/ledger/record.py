@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from migrate.accounts import RECORD_COLUMNS
 from migrate.changes import CHANGE_COLUMNS
-from migrate.ledger import schema
+from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import columns, rows
 
 _NEAR: Final = 1024
@@ -22,12 +22,12 @@ _NEAR: Final = 1024
 
 def campaign_id(connection: sa.Connection, name: str, now: datetime, secret: str | None = None) -> int:
     """The id of a campaign, which is created if this is its first run, with a `secret` that was set aside for it or a new one."""
-    c = schema.campaign.c
-    found = connection.execute(sa.select(c.id).where(c.name == name)).scalar()
+    found = campaigns.find(connection, name)
     if found is None:
         connection.execute(sa.insert(schema.campaign).values(name=name, secret=secret or secrets.token_hex(32), created_at=now))
-        found = connection.execute(sa.select(c.id).where(c.name == name)).scalar_one()
-    return int(found)
+        found = campaigns.find(connection, name)
+        assert found is not None  # it was just made
+    return found
 
 
 def any_account(connection: sa.Connection, campaign: int) -> bool:

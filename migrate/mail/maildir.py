@@ -51,6 +51,7 @@ class MaildirConnection:
     """A Maildir into which letters are put; unfinished ones are in a work folder of our own."""
 
     at_once: Final = 25
+    """Fewer than a mail server's burst: a file is written as slowly as the ledger, so more would only be more in doubt after a kill."""
 
     def __init__(self, path: Path, work: Work) -> None:
         self._path = path
