@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from crash.books import in_flight, letters
+from crash.books import in_flight, leases_end, letters
 from crash.killer import migrate, taken, wait_until
 from crash.test_crash import soak
 from journeys.test_delivery import T30, by_smtp, hired
@@ -35,6 +35,7 @@ def queued(office: Office, port: int, people: int) -> None:
 def assert_each_once(office: Office, server: ScriptedSmtp, people: int) -> str:
     """After everybody has ended: what the dead had in hand is uncertain, everything else was sent, once."""
     flown = in_flight(office)
+    leases_end(office)
     done = office.migrate("send", "--json", "--as-of", LATER)
     assert done.code == (5 if flown else 0), done.err
     got, states = taken(server), [state for _, state in letters(office).values()]
