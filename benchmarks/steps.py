@@ -57,9 +57,9 @@ class Watch:
 
 def main() -> int:
     """The command, watched; its exit code."""
-    from migrate import job
     from migrate.cli import main as migrate
     from migrate.ledger.engine import Ledger
+    from migrate.run import job
 
     watch = Watch()
     for owner, name, step in (

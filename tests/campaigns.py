@@ -12,13 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from cast import at
 
-from migrate import job
 from migrate.config import Config, load
 from migrate.explain import Explained, explain
+from migrate.explain.status import Status, status
 from migrate.ledger import schema
 from migrate.ledger.engine import Ledger
-from migrate.start import Options
-from migrate.status import Status, status
+from migrate.run import job
+from migrate.run.start import Options
 
 CONFIG = """\
 [campaign]

@@ -19,7 +19,7 @@ from migrate.errors import ConfigError, GuardError, LedgerError, MigrateError
 
 if TYPE_CHECKING:
     from migrate.config import Config
-    from migrate.timetable import Line
+    from migrate.core.timetable import Line
 
 State = Literal["ok", "warning", "wrong"]
 
@@ -111,7 +111,7 @@ def _wrong(part: str, error: MigrateError) -> Finding:
 
 def _configuration(config: Config) -> Iterator[Finding]:
     from migrate.config.placeholders import untouched
-    from migrate.schedule import due, stages, upcoming
+    from migrate.core.schedule import due, stages, upcoming
 
     yield Finding("configuration", "ok", str(config.path))
     if still := untouched(config):
@@ -131,7 +131,7 @@ def _configuration(config: Config) -> Iterator[Finding]:
 
 
 def _schedule(config: Config) -> Iterator[Finding]:
-    from migrate.schedule import given_way, stages, swallowed
+    from migrate.core.schedule import given_way, stages, swallowed
 
     planned = stages(config.campaign, config.schedule)
     yield Finding("schedule", "ok", ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
@@ -177,9 +177,9 @@ def _directory(config: Config, *, quick: bool) -> Iterator[Finding]:
 
 
 def _ledger(config: Config) -> Iterator[str]:
-    from migrate.clock import doubt
     from migrate.ledger.sqlite import exposed
-    from migrate.provenance import looked_at
+    from migrate.run.clock import doubt
+    from migrate.run.provenance import looked_at
 
     with looked_at(config) as ledger:
         described = ledger.described
@@ -195,7 +195,7 @@ def _ledger(config: Config) -> Iterator[str]:
 
 
 def _reports(config: Config) -> Iterator[str]:
-    from migrate.folders import other_owner
+    from migrate.files import other_owner
     from migrate.report.folder import writable
 
     if not config.reports.formats:

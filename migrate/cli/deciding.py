@@ -28,8 +28,8 @@ def deciding(config: Config, by: str | None, as_of: str | None, *, looking: bool
     Whoever is only `looking` at what a decision would do holds nobody up, and can change nothing.
     """
     from migrate.decisions import Decider
-    from migrate.provenance import looked_at, opened
-    from migrate.start import no_time_travel
+    from migrate.run.provenance import looked_at, opened
+    from migrate.run.start import no_time_travel
 
     moment = instant(as_of, config.campaign)
     with looked_at(config) if looking else opened(config) as ledger:

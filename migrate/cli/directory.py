@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from migrate.config import Config
     from migrate.directory import DirectorySettings
     from migrate.directory.interface import ColumnSettings
-    from migrate.image.records import Whole
+    from migrate.incremental.carried import Whole
 
 _MANY: Final = 20
 """From so many accounts on, shares say something."""
@@ -69,7 +69,7 @@ def _whole(config: Config) -> Found:
 
     from migrate.cli.summary import still_recorded, too_many_addresses, too_old
     from migrate.directory import open_directory
-    from migrate.job import dry_run
+    from migrate.run.job import dry_run
 
     described = open_directory(config.directory).describe()
     with dry_run(config) as (_, whole, facts):
@@ -112,7 +112,7 @@ def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
 
 def _first_rows(config: Config) -> Found:
     from migrate.directory import Tally, open_directory, read
-    from migrate.rejections import Verdict
+    from migrate.directory.rejections import Verdict
 
     directory, tally, verdict = open_directory(config.directory), Tally(), Verdict()
     with closing(read(directory, language=config.campaign.language, tally=tally)) as frames:  # type: ignore[type-var]
@@ -133,7 +133,7 @@ def _first_rows(config: Config) -> Found:
 
 
 def _noticed(facts: Mapping[str, Any]) -> Iterator[str]:
-    from migrate.rejections import lines
+    from migrate.directory.rejections import lines
 
     for line in lines(facts["rejections"]):
         yield f"rejected: {line}."
@@ -172,7 +172,7 @@ class _Seen:
         self._days: Counter[int] = Counter()
 
     def add(self, records: pd.DataFrame) -> None:
-        """Adds accounts (`migrate.accounts.RECORD_COLUMNS`)."""
+        """Adds accounts (`migrate.core.accounts.RECORD_COLUMNS`)."""
         self.accounts += len(records)
         self.standings.update(records["standing"].tolist())
         self.fallback += int((records["standing"] == "sms_fallback").sum())

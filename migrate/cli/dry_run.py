@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from migrate import memory
 from migrate.cli.console import Console, Json, Quiet, complain
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import GuardError
+from migrate.process import memory
 
 if TYPE_CHECKING:
-    from migrate.draft import Draft
+    from migrate.decide.draft import Draft
 
 _SHOWN = 20
 
@@ -31,22 +31,22 @@ def dry_run(
 ) -> int:
     """The same as run without any effect: who would get what, and why."""
     memory.frugal()
-    from migrate import review
     from migrate.cli.directory import doubtful
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell, tell_stop
     from migrate.config.commands import command, typed
-    from migrate.job import dry_run as dry_run_job
-    from migrate.start import Options
+    from migrate.review import dry_runs
+    from migrate.run.job import dry_run as dry_run_job
+    from migrate.run.start import Options
 
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
-    review.spare(out or review.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
+    dry_runs.spare(out or dry_runs.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
     with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, facts):
-        asked = None if account is None else review.accounts_of(made, whole, account)
-        folder = out or review.place(config, made.rules.moment.now)
-        written = review.write(made, whole, config, folder, datetime.now(UTC))
+        asked = None if account is None else dry_runs.accounts_of(made, whole, account)
+        folder = out or dry_runs.place(config, made.rules.moment.now)
+        written = dry_runs.write(made, whole, config, folder, datetime.now(UTC))
         facts = facts | {"out": str(folder)} | ({} if asked is None else {"accounts": asked})
         console.result(facts)
         tell(console, facts, config, "Dry run")
@@ -69,7 +69,7 @@ def dry_run(
 
 def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> None:
     """The first letters of the plan, or all that would become of the accounts that were asked about."""
-    from migrate import review
+    from migrate.review import dry_runs
 
     for each in asked or ():
         words = [each["standing"], each["outcome"]] if each["standing"] else [each["outcome"]]
@@ -78,7 +78,7 @@ def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> 
     ids = None if asked is None else {each["account_id"] for each in asked}
     shown: list[tuple[Any, ...]] = []
     total = 0
-    for rows in review.plan_rows(made):
+    for rows in dry_runs.plan_rows(made):
         mine = rows if ids is None else rows[rows["account_id"].isin(ids)]
         total += len(mine)
         shown += mine[["account_id", "to", "kind", "occasion", "standing"]].head(_SHOWN - len(shown)).itertuples(index=False, name=None)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrate import folders
+from migrate import files
 from migrate.cli.console import Console, warn
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
     from migrate.config import Config
-    from migrate.mail.letters import Letter
+    from migrate.mail.letter import Letter
     from migrate.mail.sample import Sample
 
 
@@ -76,7 +76,7 @@ def _real(config: Config, sample: Sample, kind: str, account: str, change: str |
     """The sample with a real account in its place."""
     from migrate.explain import explain
     from migrate.mail.facts import Facts
-    from migrate.provenance import looked_at
+    from migrate.run.provenance import looked_at
 
     with looked_at(config) as ledger, ledger.read() as connection:
         found = explain(connection, config, account, datetime.now(UTC))
@@ -107,7 +107,7 @@ def _composed(config: Config, kind: str, sample: Sample, language: str | None) -
 
 def _open(console: Console, letter: Letter) -> None:
     """A file that only its owner may read; it stays, since the browser reads it in its own time."""
-    path, file = folders.stray("migrate-preview-", ".html")
+    path, file = files.stray("migrate-preview-", ".html")
     with file:
         file.write(letter.html.encode())
     console.say(str(path))

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from migrate import memory
 from migrate.cli.console import Console, Json, Quiet, complain, warn
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
+from migrate.process import memory
 
 if TYPE_CHECKING:
-    from migrate.job import Result, Stopped
+    from migrate.run.job import Result, Stopped
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
     from migrate.cli.progress import watching
     from migrate.ledger.sqlite import exposed
     from migrate.monitoring import reported
-    from migrate.start import Options, started
+    from migrate.run.start import Options, started
 
     if as_baseline and not accept_directory:
         raise ConfigError(
@@ -68,7 +68,7 @@ def run(
     with reported(config.monitoring, "run", warn) as ended:
         with watching(console, config, options.as_of) as watch, started(config, options) as start:
             # It brings pandas, which takes its time to load: the directory is read meanwhile.
-            from migrate.job import Stopped, go_on
+            from migrate.run.job import Stopped, go_on
 
             if config.ledger.file is not None and (others := exposed(config.ledger.file)):
                 warn(others)

@@ -27,8 +27,8 @@ def send(
     """Only deliver what is queued."""
     from migrate.cli.progress import watching
     from migrate.cli.summary import tell_ended, tell_waiting
-    from migrate.job import send as send_job
     from migrate.monitoring import reported
+    from migrate.run.job import send as send_job
 
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)

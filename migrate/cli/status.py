@@ -15,11 +15,11 @@ from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError, OverdueError
 
 if TYPE_CHECKING:
-    from migrate.campaign import CampaignSettings
     from migrate.config import Config
+    from migrate.core.campaign import CampaignSettings
+    from migrate.core.schedule import Stage
+    from migrate.explain.status import Parts, Status
     from migrate.report.burndown import Point
-    from migrate.schedule import Stage
-    from migrate.status import Parts, Status
 
 _BAR: Final = 50
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})\s*(?P<unit>[mhd])")
@@ -46,8 +46,8 @@ def status(
     as_json: Json = False,
 ) -> None:
     """The campaign at a glance: bar, burn-down, forecast, outbox, last run."""
-    from migrate.provenance import looked_at
-    from migrate.status import status as look
+    from migrate.explain.status import status as look
+    from migrate.run.provenance import looked_at
 
     limit = _span(max_age)
     config = ctx.obj.config()

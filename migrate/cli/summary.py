@@ -75,7 +75,7 @@ def _tell_unknown(console: Console, words: Sequence[tuple[str, int]]) -> None:
 def tell_noticed(console: Console, facts: Mapping[str, Any]) -> None:
     """Prints why rows were rejected and what is behind it (for a person, if there is something to mend or a known account among them), and
     what makes the answer of the directory weaker."""
-    from migrate.rejections import lines
+    from migrate.directory.rejections import lines
 
     if any(facts[of] for of in ("rejections", "advice", "rejected_known", "caveats")):
         console.say()

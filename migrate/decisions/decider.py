@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
 from migrate.errors import ConfigError
 from migrate.ledger.prior import Prior
 

@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from migrate.ahead import ahead, begun
 from migrate.directory import arrow
 from migrate.directory.bounds import PART, VALUE
 from migrate.directory.columns import locate
 from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.errors import ConfigError, DirectoryError
+from migrate.process.prefetch import ahead, begun
 from migrate.settings import unambiguous
 
 if TYPE_CHECKING:

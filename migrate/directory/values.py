@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from migrate import outside
-from migrate.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
+from migrate.core.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
 from migrate.directory import lists
 
 CONTROL: Final = re.compile(outside.pattern(outside.BREAKS, outside.CONTROLS, outside.TURNING))

@@ -10,11 +10,11 @@ from typing import Final
 import sqlalchemy as sa
 
 from migrate.config import Config
-from migrate.explain.memory import InForce, Notice
+from migrate.core.schedule import stages
+from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
+from migrate.core.words import CONFIRMATION
+from migrate.explain.remembered import InForce, Notice
 from migrate.ledger.states import STANDS
-from migrate.schedule import stages
-from migrate.standing import OUT_OF_SCOPE, PolicySettings
-from migrate.words import CONFIRMATION
 
 _UNMAILABLE: Final = ("no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable")
 

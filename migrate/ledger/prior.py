@@ -13,13 +13,13 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty
+from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty
+from migrate.core.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.core.words import CONFIRMATION
 from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import fetch
-from migrate.ledger.moves import batches
+from migrate.ledger.listed import batches
 from migrate.ledger.states import WAITING
-from migrate.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
-from migrate.words import CONFIRMATION
 
 Bound = str | None
 

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from migrate.accounts import ACCOUNT_TYPES
+from migrate.core.accounts import ACCOUNT_TYPES
+from migrate.core.standing import AT_CUTOFF, DESTINATIONS, STANDINGS
+from migrate.core.words import CHANGES, OUTCOMES
 from migrate.ledger.states import STATES
-from migrate.standing import AT_CUTOFF, DESTINATIONS, STANDINGS
-from migrate.words import CHANGES, OUTCOMES
 
 NOTICE_KINDS: Final = (
     "announcement", "reminder", "final_reminder", "cutoff_passed", "change_confirmation", "check_up", "cutoff_moved", "manager_digest",
@@ -147,7 +147,7 @@ run = sa.Table(
 
 
 def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
-    """The columns of `migrate.accounts.RECORD_COLUMNS`, with methods as words so that an auditor can read them."""
+    """The columns of `migrate.core.accounts.RECORD_COLUMNS`, with methods as words so that an auditor can read them."""
     return [
         sa.Column("account_id", _exact(255), nullable=False),
         sa.Column("tenure", sa.Integer, nullable=False),

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
 from migrate.mail.facts import Facts
-from migrate.mail.letters import message_id
+from migrate.mail.letter import message_id
 
 _PERSON: Final = Facts(
     username="maria.santos",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["migrate.job", "migrate.cli.run", "migrate.cli.send", "migrate.cli.ledger", "time_machine"])
+_FORKS.set_forkserver_preload(["migrate.run.job", "migrate.cli.run", "migrate.cli.send", "migrate.cli.ledger", "time_machine"])
 
 Side = Literal["before", "after"]
 

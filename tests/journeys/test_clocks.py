@@ -14,12 +14,12 @@ import pytest
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office, body
 
-from migrate import clock as trusted
-from migrate import job, start
 from migrate.delivery import rate_limiter
 from migrate.ledger import clock as real
-from migrate.ledger.claims import Claims, Settlement
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.outbox.claims import Claims, Settlement
+from migrate.run import clock as trusted
+from migrate.run import job, start
 
 HOUR = timedelta(hours=1)
 MORNING = datetime(2024, 1, 2, 18, 0, tzinfo=UTC)

@@ -14,10 +14,10 @@ import pytest
 from cast import at
 from office import Office
 
-from migrate import job
-from migrate.draft import Draft, draft
-from migrate.ledger.claims import Bounce, Claims, Settlement, Verdict
+from migrate.decide.draft import Draft, draft
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.outbox.claims import Bounce, Claims, Settlement, Verdict
+from migrate.run import job
 
 T30, T29, T28, T14 = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00", "2024-01-18T06:00"
 WHY = ("--reason", "the relay's log", "--by", "jo")

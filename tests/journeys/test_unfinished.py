@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from office import Office
 
-from migrate import job, reporting
 from migrate.errors import ReportError
+from migrate.run import job, reporting
 
 T30 = "2024-01-02T06:00"
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from migrate.files.resources import resource
 from migrate.mail.kinds import KINDS
 from migrate.mail.overrides import PARTS
-from migrate.resources import resource
 
 
 def test_every_kind_is_a_folder_of_three_templates_and_every_folder_a_kind() -> None:

@@ -8,12 +8,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from migrate.core.words import CONFIRMATION
 from migrate.ledger.clock import real_now
 from migrate.ledger.consistency.database import Check, rows
 from migrate.ledger.references import reference
 from migrate.ledger.schema import account, campaign, letter, letter_event, notice
 from migrate.ledger.states import AS_BEFORE, STANDS, TRANSITIONS
-from migrate.words import CONFIRMATION
 
 _SETTLED: Final = ("sent", "failed", "uncertain", "withdrawn")
 _TRIED: Final = ("sent", "failed", "uncertain")
