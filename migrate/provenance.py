@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,8 @@ _NOTICES: Final = "notices.csv"
 _CHANGES: Final = "changes.csv"
 _ORIGIN: Final = "origin.json"
 """Says in the folder of an image of which run it is."""
+_SEAL: Final = "sha256"
+"""Of all else that it says: an image is a cache, and one flipped bit must not name a run that never was."""
 _NEWEST: Final = 3
 """So many of a campaign's newest folders are looked at: by their names, and by when they were written."""
 _LOOKED_INTO: Final = 50
@@ -107,7 +109,7 @@ def beside(config: Config) -> list[Trace]:
             break
         found += _trace(path / _MANIFEST, config)
     image = config.ledger.image_of(config.campaign.name)
-    return found + (_trace(image / _ORIGIN, config) if image else [])
+    return found + (_origin(image, config) if image else [])
 
 
 def accept(config: Config, ledger: Ledger, now: datetime) -> str:
@@ -120,7 +122,7 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 
     everything = [trace for name in _folders(config.reports.dir) for trace in _trace(config.reports.dir / name / _MANIFEST, config)]
     image = config.ledger.image_of(config.campaign.name)
-    everything += _trace(image / _ORIGIN, config) if image else []
+    everything += _origin(image, config) if image else []
     with ledger.read() as connection:
         strange = identity.unknown(connection, config.campaign.name, everything)
     if not strange:
@@ -152,7 +154,17 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 def origin_of(config: Config, run: Run) -> dict[str, bytes]:
     """The file that says in an image of which run it is: its name and content."""
     facts = {"campaign": config.campaign.name, **identity.trace_of(run)}
-    return {_ORIGIN: json.dumps(facts, sort_keys=True).encode()}
+    return {_ORIGIN: json.dumps(facts | {_SEAL: _seal(facts)}, sort_keys=True).encode()}
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _origin(image: Path, config: Config) -> list[Trace]:
+    """The run of which an image is, if it is one of this campaign's and the file says what was written."""
+    found = _trace(image / _ORIGIN, config)
+    return [each for each in found if each.of.get(_SEAL) == _seal({name: said for name, said in each.of.items() if name != _SEAL})]
 
 
 def _letters(trace: Trace) -> Iterator[Listed]:
