@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from migrate.digests import file_digest
 from migrate.errors import ConfigError, LedgerError, NoLedgerError, ReportError
-from migrate.ledger import identity
+from migrate.ledger import campaigns, identity
 from migrate.ledger.engine import Ledger
 from migrate.ledger.identity import Trace
 from migrate.report import folder
@@ -125,6 +125,7 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
     everything += _origin(image, config) if image else []
     with ledger.read() as connection:
         strange = identity.unknown(connection, config.campaign.name, everything)
+        knows_nobody = campaigns.find(connection, config.campaign.name) is None
     if not strange:
         raise ConfigError(
             "the ledger knows all evidence beside it, so there is nothing to accept; nothing was changed.",
@@ -144,10 +145,15 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 
     told, settled = ledger.write(take)
     runs = len({trace.run_id for trace in strange})
+    changes_lost = (
+        "It knows no account, so changes of methods since the last of those runs are not confirmed, to anybody"
+        if knows_nobody
+        else "Changes of methods that only those runs saw are not known here"
+    )
     return (
         f"{by} accepted this ledger beside {runs:,} {'run' if runs == 1 else 'runs'} that it does not know. By their evidence {told:,} "
-        f"letters more count as told, and {settled:,} that waited here are where they were there. Changes of methods that "
-        "only those runs saw are not known here: docs/operate.md says what to look at."
+        f"letters more count as told, and {settled:,} that waited here are where they were there. {changes_lost}: "
+        "docs/operate.md says what to look at."
     )
 
 
