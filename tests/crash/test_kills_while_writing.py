@@ -43,8 +43,8 @@ KILLS = [
 
 
 def left_behind_in(folder: Path) -> dict[str, bytes]:
-    """What dead commands left of their work. A kill within microseconds of its making or its end leaves an empty folder without a mark, which
-    nobody can tell from another's, and stays."""
+    """What dead commands left of their work. A kill within microseconds of its making or its end leaves an empty folder without a mark,
+    which nobody can tell from another's, and stays."""
     works = [path for path in folder.rglob("*") if ".tmp-" in path.name]
     return {f"{path.name}/{name}": content for path in works for name, content in tree(path).items() if content}
 
