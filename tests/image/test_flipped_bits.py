@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ import pytest
 from image.test_image import remembered, reports
 from office import Office
 
-from migrate.folders import MARK
+from migrate.config import load
+from migrate.folders import MARK, strange
+from migrate.image import IMAGE, find
+from migrate.provenance import beside
 
 DESCRIPTIONS = ("image.json", "origin.json", MARK)
 T30, NEXT, AFTER = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00"
@@ -82,3 +86,23 @@ def test_a_flipped_bit_in_any_byte_of_what_describes_the_image_changes_nothing(c
     chance = random.Random(name)
     for byte in range((image_of(campaign.office) / name).stat().st_size):
         goes_on(campaign, tmp_path, name, byte, chance.randrange(8))
+
+
+def test_no_bit_of_what_describes_the_image_makes_another_image_of_it_or_another_run(campaign: Campaign, tmp_path: Path) -> None:
+    office = campaign.copied(tmp_path / "office")
+    shutil.rmtree(office.folder / "reports")  # the image alone speaks
+    office.write()
+    folder, config = image_of(office), load(office.folder / "config.toml")
+    digest = hashlib.sha256((folder / "image.json").read_bytes()).hexdigest()
+    (known,) = [trace.of for trace in beside(config)]
+    assert find(folder, digest) is not None and strange(folder, IMAGE) is None
+    for name in DESCRIPTIONS:
+        for number in range(8 * (folder / name).stat().st_size):
+            flip(folder / name, *divmod(number, 8))
+            if name == "image.json":
+                assert find(folder, digest) is None
+            elif name == "origin.json":
+                assert [trace.of for trace in beside(config)] in ([], [known])
+            else:
+                strange(folder, IMAGE)  # whatever it says, without an error
+            flip(folder / name, *divmod(number, 8))
