@@ -35,7 +35,8 @@ def deciding(config: Config, by: str | None, as_of: str | None, *, looking: bool
     with looked_at(config) if looking else opened(config) as ledger:
         no_time_travel(config, ledger, moment)
         with ledger.read() if looking else ledger.begin() as connection:
-            yield Decider.of(connection, config.campaign, _login() if by is None else by, (moment or datetime.now(UTC)).astimezone(UTC))
+            now = (moment or datetime.now(UTC)).astimezone(UTC)
+            yield Decider.of(connection, config.campaign, _login() if by is None else by, now, config.safety.allowed_domains)
 
 
 def _login() -> str:

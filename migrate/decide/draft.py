@@ -44,7 +44,7 @@ class Rules:
     """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
     `domain` is the sender's; `left_out` is what an approved plan says, if one is applied;
     with `as_baseline` the changes of this read are recorded and nobody is told of them; `secret` vouches for a plan of it
-    (`migrate.review.vouching`), None before there is one."""
+    (`migrate.review.dry_runs.vouching`), None before there is one."""
 
     policy: PolicySettings
     moment: Moment

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
+import pandas as pd
 import sqlalchemy as sa
 
 from migrate import outbox
 from migrate.core.standing import OUT_OF_SCOPE
 from migrate.core.words import CONFIRMATION, PAST_CUTOFF
+from migrate.decide.addressing import judge
 from migrate.decisions.decider import Decider, words
 from migrate.errors import GuardError, LedgerError
 from migrate.explain.find import elsewhere
@@ -104,7 +106,7 @@ def resend(decider: Decider, reference: str, reason: str) -> Decided:
 
     Raises LedgerError if it is in another state, and for a reminder that would say what is no longer true: the account's standing asks for
     none, an exemption or a pause is in force, its cutoff has passed, a newer letter was written since, the same went to another address,
-    or the id has another person now.
+    or the id has another person now. Nor does any letter go to a domain that is not allowed by now.
     """
     found = _found(decider, reference)
     # A letter that cannot be sent again at all is left to `outbox.decide`.
@@ -205,6 +207,7 @@ def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState)
     """Those that may be said again, in order of id; and why the others should not be."""
     accounts = {each.account_id for each in candidates}
     excused = _excused(decider, accounts)
+    outside = _outside(decider, {each.address for each in candidates})
     standing: dict[tuple[str, int], list[Other]] = defaultdict(list)
     for other in again.others(decider.connection, decider.campaign_id, state, accounts):
         standing[other.account_id, other.tenure].append(other)
@@ -215,7 +218,7 @@ def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState)
         candidates, key=lambda one: (one.notice_id, one.address.lower() == (one.email or "").lower(), one.letter_id), reverse=True
     ):
         others = standing[each.account_id, each.tenure]
-        why = _pointless(decider, each, excused.get(each.account_id)) or _overtaken(each, others)
+        why = outside.get(each.address) or _pointless(decider, each, excused.get(each.account_id)) or _overtaken(each, others)
         if why is not None:
             left.append(why)
             continue
@@ -240,6 +243,18 @@ def _excused(decider: Decider, accounts: Collection[str]) -> dict[str, Pointless
                 longest[grant.account_id] = grant.until  # in the order of their last days
         found |= {id_: Pointless(exemptions.OUTCOME[kind], f"its account {what} until {until}") for id_, until in longest.items()}
     return found
+
+
+def _outside(decider: Decider, addresses: Collection[str]) -> dict[str, Pointless]:
+    """The addresses in domains that may not be mailed (any more)."""
+    listed = pd.Series(sorted(addresses), dtype="str")
+    judged = judge(decider.allowed_domains, ())(listed)
+    says = "[safety] allowed_domains does not have"
+    return {
+        address: Pointless("domain_not_allowed", f"it is to {domain}, which {says}")
+        for address, outcome, domain in zip(listed, judged["outcome"], judged["reason"], strict=True)
+        if outcome == "domain_not_allowed"
+    }
 
 
 def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> Pointless | None:

@@ -126,8 +126,8 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
     if folder is None or digest is None:
         return None
     try:
-        text = (folder / _FACTS).read_text()
-        if hashlib.sha256(text.encode()).hexdigest() != digest:
+        text = (folder / _FACTS).read_bytes()
+        if hashlib.sha256(text).hexdigest() != digest:  # before anything is made of it: it may be no text any more
             return None
         facts: dict[str, Any] = json.loads(text)
         if "as_of" not in facts:  # of an earlier format

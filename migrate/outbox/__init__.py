@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from migrate.core.words import CONFIRMATION, PAST_CUTOFF
 from migrate.errors import LedgerError
+from migrate.ledger.clock import real_now
 from migrate.ledger.frames import rows
 from migrate.ledger.listed import BATCH, batches
 from migrate.ledger.references import as_typed, reference
@@ -189,6 +190,13 @@ def queued(connection: sa.Connection, campaign_id: int) -> int:
     """How many letters of a campaign wait."""
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
+
+
+def held(connection: sa.Connection, campaign_id: int) -> bool:
+    """Whether somebody alive has letters of a campaign in hand: whose lease has not ended, by the real clock."""
+    states, live = letter.c.state.in_(("claimed", "sending")), letter.c.lease_until > real_now(connection)
+    wanted = sa.select(letter.c.id).where(letter.c.campaign_id == campaign_id, indexed(UNSETTLED), states, live)
+    return connection.execute(wanted.limit(1)).first() is not None
 
 
 def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:

@@ -9,9 +9,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.process.prefetch import meanwhile
-from migrate.review import approval, dry_runs, vouching
+from migrate.review.dry_runs import approval, dry_runs, vouching
 from migrate.run import guards, provenance, stops
 from migrate.run.clock import doubt
 from migrate.run.delivering import HURRY, Watch, deliver_waiting, letters_of, too_late_in, unwatched
@@ -109,6 +109,8 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
     with scratch_folder() as scratch:
         with start.alone:
             now = options.as_of or clock()
+            with suppress(ReportError, LockedError):  # `migrate report` says it, and this run looks whether it can write its own
+                _complete(config, ledger, clock)
             approved = _approval(options.plan, config, composer, ledger, now, options.approved_by) if options.plan else None
             with _kept_in(scratch):
                 with start.reading:
@@ -251,14 +253,33 @@ def send_beside(
 def finish(config: Config) -> str | None:
     """Writes the reports of the last run if it ended before it could, and completes it: its id, or None if there was nothing to do."""
     with provenance.looked_at(config) as ledger, ledger.read() as connection:
-        last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
-    if last is None or last.state == "completed":
-        return None
+        if _without_reports(connection, config) is None:
+            return None
     with Ledger.open(config.ledger, create=False) as ledger:
         with ledger.read() as connection:
-            facts = status.summary(connection, replace(last, evidence_at=datetime.now(UTC)))
-        write_reports(config, ledger, last, facts, clock_from(None))
-        return last.run_id
+            last = _without_reports(connection, config)
+        return _completed(config, ledger, last, clock_from(None), PATIENCE) if last else None
+
+
+def _complete(config: Config, ledger: Ledger, clock: Clock) -> None:
+    """Completes the last run if it died before its reports were written, and nobody is delivering for it, or writes reports, now."""
+    with ledger.read() as connection:
+        last = _without_reports(connection, config)
+        if last is None or outbox.held(connection, last.campaign_id):
+            return
+    _completed(config, ledger, last, clock, HURRY)
+
+
+def _without_reports(connection: sa.Connection, config: Config) -> Run | None:
+    last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+    return last if last and last.state != "completed" else None
+
+
+def _completed(config: Config, ledger: Ledger, last: Run, clock: Clock, patience: timedelta) -> str:
+    with ledger.read() as connection:
+        facts = status.summary(connection, replace(last, evidence_at=max(clock(), last.started_at)))
+    write_reports(config, ledger, last, facts, clock, patience)
+    return last.run_id
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from migrate.errors import ConfigError, LedgerError, NoLedgerError, ReportError
 from migrate.files.digests import file_digest
-from migrate.ledger import identity
+from migrate.ledger import campaigns, identity
 from migrate.ledger.engine import Ledger
 from migrate.ledger.identity import Trace
 from migrate.report import folder
@@ -37,6 +37,8 @@ _NOTICES: Final = "notices.csv"
 _CHANGES: Final = "changes.csv"
 _ORIGIN: Final = "origin.json"
 """Says in the folder of an image of which run it is."""
+_SEAL: Final = "sha256"
+"""Of all else that it says: an image is a cache, and one flipped bit must not name a run that never was."""
 _NEWEST: Final = 3
 """So many of a campaign's newest folders are looked at: by their names, and by when they were written."""
 _LOOKED_INTO: Final = 50
@@ -107,7 +109,7 @@ def beside(config: Config) -> list[Trace]:
             break
         found += _trace(path / _MANIFEST, config)
     image = config.ledger.image_of(config.campaign.name)
-    return found + (_trace(image / _ORIGIN, config) if image else [])
+    return found + (_origin(image, config) if image else [])
 
 
 def accept(config: Config, ledger: Ledger, now: datetime) -> str:
@@ -121,9 +123,10 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 
     everything = [trace for name in _folders(config.reports.dir) for trace in _trace(config.reports.dir / name / _MANIFEST, config)]
     image = config.ledger.image_of(config.campaign.name)
-    everything += _trace(image / _ORIGIN, config) if image else []
+    everything += _origin(image, config) if image else []
     with ledger.read() as connection:
         strange = identity.unknown(connection, config.campaign.name, everything)
+        knows_nobody = campaigns.find(connection, config.campaign.name) is None
     if not strange:
         raise ConfigError(
             "the ledger knows all evidence beside it, so there is nothing to accept; nothing was changed.",
@@ -143,17 +146,32 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 
     told, settled = ledger.write(take)
     runs = len({trace.run_id for trace in strange})
+    changes_lost = (
+        "It knows no account, so changes of methods since the last of those runs are not confirmed, to anybody"
+        if knows_nobody
+        else "Changes of methods that only those runs saw are not known here"
+    )
     return (
         f"{by} accepted this ledger beside {runs:,} {'run' if runs == 1 else 'runs'} that it does not know. By their evidence {told:,} "
-        f"letters more count as told, and {settled:,} that waited here are where they were there. Changes of methods that "
-        "only those runs saw are not known here: docs/operate.md says what to look at."
+        f"letters more count as told, and {settled:,} that waited here are where they were there. {changes_lost}: "
+        "docs/operate.md says what to look at."
     )
 
 
 def origin_of(config: Config, run: Run) -> dict[str, bytes]:
     """The file that says in an image of which run it is: its name and content."""
     facts = {"campaign": config.campaign.name, **identity.trace_of(run)}
-    return {_ORIGIN: json.dumps(facts, sort_keys=True).encode()}
+    return {_ORIGIN: json.dumps(facts | {_SEAL: _seal(facts)}, sort_keys=True).encode()}
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _origin(image: Path, config: Config) -> list[Trace]:
+    """The run of which an image is, if it is one of this campaign's and the file says what was written."""
+    found = _trace(image / _ORIGIN, config)
+    return [each for each in found if each.of.get(_SEAL) == _seal({name: said for name, said in each.of.items() if name != _SEAL})]
 
 
 def _letters(trace: Trace) -> Iterator[Listed]:
