@@ -114,6 +114,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
     """The run that has started, to its end; gives its lock back before it delivers."""
     config, options, clock, composer = start.config, start.options, start.clock, start.composer
     directory, ledger = start.directory, start.ledger
+    directory.watched(lambda more: watch("fetch", more))
     with scratch_folder() as scratch:
         with start.alone:
             now = options.as_of or clock()
@@ -178,6 +179,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
     composer = config.composer()
     composer.refuse_overruns()
     directory = open_directory(config.directory)
+    directory.watched(lambda more: watch("fetch", more))
     with provenance.looked_at(config) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
         unsure = doubt(config, ledger, now) if options.as_of is None else None
