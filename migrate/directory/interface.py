@@ -163,7 +163,7 @@ class DirectorySettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a directory says before it is read: `said` in a sentence; `warnings` of what will not be known, and `wrong`, what ends a read."""
+    """What a directory says before it is read: `said` in a sentence; `warnings` of what will not be known; `wrong`, what ends a read."""
 
     said: str
     warnings: tuple[str, ...] = ()

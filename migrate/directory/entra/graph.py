@@ -25,8 +25,6 @@ from migrate.outside import log
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
-_BELIEVED: Final = 3
-"""So many times a tenant must be said to have no licence: it was said of licensed ones, and passed."""
 _RESTARTS: Final = 3
 _T = TypeVar("_T")
 
@@ -44,9 +42,9 @@ class Graph:
         self._tenant_id = settings.tenant.lower() if _GUID.fullmatch(settings.tenant) else None
         kept = KeptToken(_fetching(settings), clock.now)
         self._authorization = Renewed(kept, self._token_refused, self._look_at)
-        server = Server(
-            "Microsoft Graph", settings.graph, "[directory] graph_url" if settings.graph_url else "[directory] cloud", _explained
-        )
+        where = "[directory] graph_url" if settings.graph_url else "[directory] cloud"
+        # That there is no licence was said of tenants that have one, and passed.
+        server = Server("Microsoft Graph", settings.graph, where, _explained, frozenset({permissions.NO_PREMIUM}))
         self.client = Client(server, self._authorization, clock)
         self.reports = self._budget("reports", 5, 10)
         self.directory = self._budget("directory", 3500, 10)
@@ -76,8 +74,7 @@ class Graph:
                 anew()
             rows = pages(self.client, self._url(path, beta), params, budget=budget, cost=cost)
             try:
-                while (page := self._believed(functools.partial(next, rows, None), need)) is not None:
-                    yield page
+                yield from rows
             except RefusedError as error:
                 if error.code not in permissions.EXPIRED_PAGE:
                     raise permissions.refusal(error, need, self.settings) from None
@@ -110,17 +107,6 @@ class Graph:
             yield from Batches(self.client, self._url("/$batch", beta), budget).answers(reads)
         except RefusedError as error:
             raise permissions.refusal(error, need, self.settings) from None
-
-    def _believed(self, ask: Callable[[], _T], need: Need) -> _T:
-        tries = 1
-        while True:
-            try:
-                return ask()
-            except RefusedError as error:
-                if error.code != permissions.NO_PREMIUM or not need.premium or tries >= _BELIEVED:
-                    raise
-                self.clock.wait(2.0 * tries, self.client.stop)
-                tries += 1
 
     def _url(self, path: str, beta: bool) -> str:
         return f"{self.settings.graph}/{'beta' if beta else 'v1.0'}{path}"

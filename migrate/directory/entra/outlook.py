@@ -96,10 +96,11 @@ def priced(settings: EntraSettings, users: int, *, licensed: bool = True) -> tup
         parts.append(("for the report", report, report / _PER_SECOND / 60, report / _PER_SECOND / 60))
     parts.append(("for domains, policy, groups and roles", 5 + 2 * len(settings.groups) + 2 * len(settings.roles), 0.1, 0.1))
     batches = ceil(users / MOST)
-    for name, what in (("phones", "telephones" if licensed else "methods, account after account"), ("per_user_mfa", "per-user MFA")):
-        if name in settings.detail:
-            most = users / _PER_SECOND / 60 if name == "phones" else batches / _PER_SECOND / 60
-            parts.append((f"at most for {what}", batches, batches / _PER_SECOND / 60, most))
+    if "phones" in settings.detail:
+        what = "at most for telephones" if licensed else "for methods, account after account"
+        parts.append((what, batches, batches / _PER_SECOND / 60, users / _PER_SECOND / 60))
+    if "per_user_mfa" in settings.detail:
+        parts.append(("at most for per-user MFA", batches, batches / _USERS_PER_SECOND / 60, batches / _USERS_PER_SECOND / 60))
     if activity:
         logs = ceil(users * _A_DAY * settings.sign_in_days / _SIGN_INS) or 1
         parts.append((f"for about {_A_DAY} sign-ins a user and day", logs, logs / _PER_SECOND / 60, logs / _PER_SECOND / 60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from migrate.directory.web.budget import Clock
 from migrate.directory.web.checkpoint import Checkpoint
 from migrate.directory.words import MethodWords
 from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
+from migrate.outside import log
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,7 @@ class Reading:
     def frames(self) -> Iterator[pd.DataFrame]:
         """Every page of users as a raw frame. Raises DirectoryError."""
         with ExitStack() as stack:
+            stack.enter_context(_understood())
             stack.callback(self._graph.close)
             self._graph.sign_in()
             if self._settings.detail:
@@ -55,21 +57,13 @@ class Reading:
             known = self._known()
             position, given = 1, list[np.ndarray]()
             for users in self._users(given):
-                made = self._made(users, known, position)
+                made = frame(users, known, self._settings, self._words, self._noticed, position)
                 given.append(packed(made["account_id"].tolist()))
                 position += len(made)
                 yield made
             self._conclude(known)
             if self._kept is not None:
                 self._kept.done()
-
-    def _made(self, users: list[dict[str, Any]], known: Known, position: int) -> pd.DataFrame:
-        try:
-            return frame(users, known, self._settings, self._words, self._noticed, position)
-        except ValueError as error:
-            raise DirectoryError(
-                f"Graph gives users that cannot be read: {error}. Nothing was changed.", where="[directory]", hint="Try again later."
-            ) from error
 
     def _users(self, given: list[np.ndarray]) -> Iterator[list[dict[str, Any]]]:
         """Pages of users; if the listing begins again, whoever was `given` before is left out."""
@@ -215,6 +209,17 @@ class Reading:
             self.caveats.append("whoever is only eligible for a role (PIM) does not count as holding it")
         if self._kept is not None and not self._kept.kept:
             self.caveats.append(f"nothing could be kept in {self._settings.checkpoint}: a read that breaks off begins anew")
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Turns what Graph gives and nobody understands into an error that ends the read."""
+    try:
+        yield
+    except (ValueError, KeyError) as error:
+        raise DirectoryError(
+            f"Graph gives what is not described ({log(str(error))}). Nothing was changed.", where="[directory]", hint="Try again later."
+        ) from error
 
 
 def _already(value: _T) -> Future[_T]:

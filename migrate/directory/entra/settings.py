@@ -34,7 +34,8 @@ CLOUDS: Final = {
 
 
 class EntraSettings(DirectorySettings):
-    """One is set of `certificate` (the text of a PEM file with both its parts), `client_secret`, `federated_token_file`, `managed_identity`.
+    """Of `certificate` (the text of a PEM file with both its parts), `client_secret`, `federated_token_file` and `managed_identity`, one is
+    set.
 
     `groups`: names or ids of groups whose members are to be known; `roles`: names of directory roles, likewise. `detail`: what is asked of
     single accounts, or of sign-ins in the last `sign_in_days`. `checkpoint`: a private file for what was asked of single accounts.

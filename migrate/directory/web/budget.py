@@ -50,7 +50,7 @@ class Budget:
         self.units, self.seconds = units, seconds
         self._clock = clock
         self._turn = threading.Lock()
-        self._taken: deque[tuple[float, int]] = deque()
+        self._taken: deque[list[float]] = deque()
         self._paused_until = 0.0
 
     def take(self, stop: threading.Event, cost: int = 1) -> None:
@@ -60,25 +60,26 @@ class Budget:
                 mine = self._reserved(cost)
             self._clock.wait(mine[0] - self._clock.now(), stop)
             with self._turn:
-                if self._clock.now() >= self._paused_until:
+                now = self._clock.now()
+                if now >= self._paused_until:
+                    mine[0] = max(mine[0], now)  # it leaves now, and counts from now
                     return
-                if mine in self._taken:
-                    self._taken.remove(mine)
+                mine[1] = 0
 
     def pause(self, seconds: float) -> None:
         """Lets nobody take anything for so long."""
         with self._turn:
             self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
-    def _reserved(self, cost: int) -> tuple[float, int]:
+    def _reserved(self, cost: int) -> list[float]:
         """The moment at which these units are free, after those that were promised before, and the units; taken."""
         window = self.seconds * _MARGIN
         at = max(self._clock.now(), self._paused_until, self._taken[-1][0] if self._taken else 0.0)
         cost = min(cost, self.units)
         while self._taken and (self._taken[0][0] <= at - window or sum(each for _, each in self._taken) + cost > self.units):
             at = max(at, self._taken.popleft()[0] + window)
-        self._taken.append((at, cost))
-        return at, cost
+        self._taken.append([at, cost])
+        return self._taken[-1]
 
 
 def too_long(what: str, seconds: float) -> DirectoryError:

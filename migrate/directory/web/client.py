@@ -29,6 +29,8 @@ _FIRST_WAIT: Final = 1.0
 _USUAL_WAIT: Final = 60.0
 _TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
 _LONGEST_ANSWER: Final = 600.0
+_BELIEVED: Final = 3
+_DOUBT: Final = 2.0
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _T = TypeVar("_T")
@@ -53,12 +55,13 @@ class PassingError(Exception):
 @dataclass(frozen=True, slots=True)
 class Server:
     """`name` is what errors call it, and `base` where it is; `where` is the setting that says so. `explained` reads the code and the words
-    of a refusal out of its JSON."""
+    of a refusal out of its JSON; `doubted` are codes that are not believed before they were said three times."""
 
     name: str
     base: str
     where: str
     explained: Callable[[Any], tuple[str, str]]
+    doubted: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> tuple[str, str, int | None]:
@@ -129,7 +132,7 @@ class Client:
             reraise=True,
         )
         try:
-            made: _T = retrying(self._tried, method, url, params, budget, shape, cost, headers, body)
+            made: _T = retrying(self._believed, method, url, params, budget, shape, cost, headers, body)
         except PassingError as error:
             raise UnreachableError(
                 f"{self.server.name} gives no answer that can be used ({log(str(error))}), tried {TRIES} times. Nothing was changed.",
@@ -137,6 +140,17 @@ class Client:
                 hint="Look whether this machine may reach it, and try later.",
             ) from error
         return made
+
+    def _believed(self, *call: Any) -> Any:
+        """`_tried`, again for a refusal that is doubted."""
+        for tries in range(1, _BELIEVED):
+            try:
+                return self._tried(*call)
+            except RefusedError as error:
+                if error.code not in self.server.doubted:
+                    raise
+            self.clock.wait(_DOUBT * tries, self.stop)
+        return self._tried(*call)
 
     def _tried(
         self,
