@@ -99,6 +99,8 @@ class DirectorySettings(Settings):
 
     heading: ClassVar[str] = "directory"
     """The table of the configuration that these settings are, for errors."""
+    written: ClassVar[tuple[str, ...]] = ()
+    """Settings that `migrate init --kind` writes though they have a default: of several ways the usual one."""
 
     kind: str
     profile: str | None = None

@@ -241,7 +241,7 @@ def test_telephones_of_single_accounts_replace_those_of_the_report(clock: Virtua
 def test_sign_ins_say_what_was_used_last_and_what_was_only_remembered_is_no_use(clock: VirtualClock, tmp_path: Path) -> None:
     held = tenant(*(person(number, *SMS, *APP) for number in range(1, 5)))
     now = datetime.now(UTC).replace(microsecond=0)
-    one, two, three, four = held.people.values()
+    one, two, three, _ = held.people.values()
     one.signed_in = [(now - timedelta(days=3), "Text message"), (now - timedelta(days=1), "Mobile app notification")]
     two.signed_in = [
         (now - timedelta(days=2), "Phone call approval (Authentication phone)"),

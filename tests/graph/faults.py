@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 Kind = Literal[
     "429",
@@ -48,7 +48,7 @@ class Fault:
 class Throttle:
     """So many calls in so many seconds, of each API, by the clock of whoever asks."""
 
-    LIMITS = {"reports": (5, 10.0), "activity": (10, 60.0), "directory": (3500, 10.0)}
+    LIMITS: ClassVar = {"reports": (5, 10.0), "activity": (10, 60.0), "directory": (3500, 10.0)}
 
     def __init__(self) -> None:
         self._turn = threading.Lock()

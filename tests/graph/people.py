@@ -92,7 +92,7 @@ def believable(size: int, seed: int = 1, domain: str = "contoso.onmicrosoft.com"
         tenant.holders[role] = {each.id for each in draw.sample(people, min(count, len(people)))}
     plant = tenant.group("Plant workers", *(each for each in people if each.department == "Plant 1"))
     sales = tenant.group("Sales team", *(each for each in people if each.department == "Sales"))
-    tenant.group("All staff", *(each for each in people if each not in ()), groups=(plant, sales))
+    tenant.group("All staff", *people, groups=(plant, sales))
     owners = tenant.group("Tenant owners", *draw.sample(people, min(2, len(people))))
     tenant.holders[GLOBAL_ADMINISTRATOR].add(owners.id)
     tenant.allow("Voice", include=(sales,))

@@ -38,7 +38,7 @@ _USER = GRAPH.properties("microsoft.graph.user") - {"@odata.type", "deletedDateT
 _REPORT = GRAPH.properties("microsoft.graph.userRegistrationDetails") - {"defaultMfaMethod"}
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     def __init__(self, status: int, code: str, message: str = "Example", headers: dict[str, str] | None = None) -> None:
         super().__init__(code)
         self.status, self.code, self.message, self.headers = status, code, message, headers or {}
@@ -185,19 +185,19 @@ class Fake:
         found = GRAPH.operation(method, path, beta=beta)
         if found is None or version not in ("v1.0", "beta"):
             self.violations.append(f"{method} {target} is not described")
-            return 404, {}, Refusal(404, "Request_ResourceNotFound").body
+            return 404, {}, RefusalError(404, "Request_ResourceNotFound").body
         template, operation = found
         try:
             tenant = self._signed_in(headers.get("Authorization", ""))
             if wrong := GRAPH.unknown_parameters(operation, query):
                 self.violations.append(f"{method} {target}: {'; '.join(wrong)}")
-                raise Refusal(400, "BadRequest", "; ".join(wrong))
+                raise RefusalError(400, "BadRequest", "; ".join(wrong))
             if template == "/$batch":
                 told = self._batch(tenant, operation, body, beta)
             else:
                 told = self._one(tenant, template, path, query, headers, beta)
             status, more = 200, {}
-        except Refusal as refusal:
+        except RefusalError as refusal:
             status, more, told = refusal.status, refusal.headers, refusal.body
         self.violations += [f"{method} {target}: answer {status}: {each}" for each in GRAPH.answer_faults(operation, status, told)]
         return status, more, told
@@ -209,7 +209,7 @@ class Fake:
     def _signed_in(self, value: str) -> Tenant:
         held = self._tokens.get(value.removeprefix("Bearer "))
         if held is None or held[1] <= self._clock():
-            raise Refusal(
+            raise RefusalError(
                 401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.", {"WWW-Authenticate": "Bearer"}
             )
         return next(each for each in self.tenants if each.id == held[0])
@@ -217,9 +217,9 @@ class Fake:
     def _batch(self, tenant: Tenant, operation: Any, body: Any, beta: bool) -> dict[str, Any]:
         if faults := GRAPH.request_faults(operation, body, "application/json"):
             self.violations += [f"POST /$batch: {each}" for each in faults]
-            raise Refusal(400, "BadRequest", faults[0])
+            raise RefusalError(400, "BadRequest", faults[0])
         if len({each["id"].casefold() for each in body["requests"]}) < len(body["requests"]):
-            raise Refusal(400, "BadRequest", "an id is used twice")
+            raise RefusalError(400, "BadRequest", "an id is used twice")
         answers = []
         for each in reversed(body["requests"]):
             path, inner = unquote(each["url"]), None
@@ -227,16 +227,16 @@ class Fake:
             found = GRAPH.operation("GET", path, beta=beta)
             try:
                 if found is None:
-                    raise Refusal(404, "Request_ResourceNotFound")
+                    raise RefusalError(404, "Request_ResourceNotFound")
                 if (fault := self.fault(f"inner {path}")) is not None:
-                    raise Refusal(
+                    raise RefusalError(
                         int(fault.kind),
                         "TooManyRequests",
                         headers={} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)},
                     )
                 inner = self._one(tenant, found[0], path, {}, {}, beta, inside=True)
                 answered |= {"status": 200, "body": inner}
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 answered |= {"status": refusal.status, "body": refusal.body, "headers": refusal.headers}
             if found is not None:
                 self.violations += [
@@ -247,13 +247,13 @@ class Fake:
 
     def _needs(self, tenant: Tenant, *permissions: str, premium: bool = False, code: str = "Authorization_RequestDenied") -> None:
         if not self.consented[tenant.id] & set(permissions):
-            raise Refusal(403, code, "Insufficient privileges to complete the operation.")
+            raise RefusalError(403, code, "Insufficient privileges to complete the operation.")
         if premium and not tenant.licensed:
-            raise Refusal(*_NO_PREMIUM)
+            raise RefusalError(*_NO_PREMIUM)
 
     def _pace(self, api: str, cost: int = 1) -> None:
         if (seconds := self.throttle.over(api, self._clock(), cost)) is not None:
-            raise Refusal(429, "TooManyRequests", "Please retry again later.", {"Retry-After": str(seconds)})
+            raise RefusalError(429, "TooManyRequests", "Please retry again later.", {"Retry-After": str(seconds)})
 
     def _one(
         self, tenant: Tenant, template: str, path: str, query: dict[str, str], headers: Any, beta: bool, *, inside: bool = False
@@ -270,7 +270,7 @@ class Fake:
                 self._pace("directory")
                 self._needs(tenant, "User.Read.All")
                 if headers.get("ConsistencyLevel") != "eventual":
-                    raise Refusal(400, "Request_BadRequest", "$count needs ConsistencyLevel: eventual")
+                    raise RefusalError(400, "Request_BadRequest", "$count needs ConsistencyLevel: eventual")
                 return len(tenant.people)
             case "/auditLogs/signIns":
                 self._pace("reports")
@@ -297,7 +297,7 @@ class Fake:
                 self._needs(tenant, "GroupMember.Read.All")
                 group = path.split("/")[2]
                 if group not in tenant.groups:
-                    raise Refusal(404, "Request_ResourceNotFound")
+                    raise RefusalError(404, "Request_ResourceNotFound")
                 return self._page(path, query, 999, lambda: sorted(tenant.members(group)), lambda each: {"id": each})
             case "/roleManagement/directory/roleDefinitions":
                 self._pace("directory")
@@ -341,12 +341,12 @@ class Fake:
             held = self._listings.get(token)
             fault = self.fault(f"token {path}")
             if held is None or held[4] <= self._clock() or (fault is not None and fault.kind == "expired"):
-                raise Refusal(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
+                raise RefusalError(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
             _, rows, at, size, _, shown = held
         else:
             size, rows, at = int(query.get("$top", default)), every(), 0
             if not 1 <= size <= most:
-                raise Refusal(
+                raise RefusalError(
                     400, "Request_UnsupportedQuery", f"Invalid page size specified: '{size}'. Must be between 1 and {most} inclusive."
                 )
         told: dict[str, Any] = {"@odata.context": f"{self.url}/$metadata", "value": [shown(each) for each in rows[at : at + size]]}
@@ -360,7 +360,7 @@ class Fake:
 
 def _there(person: Person | None) -> Person:
     if person is None:
-        raise Refusal(404, "Request_ResourceNotFound")
+        raise RefusalError(404, "Request_ResourceNotFound")
     return person
 
 
@@ -369,7 +369,7 @@ def _selected(query: dict[str, str], known: frozenset[str]) -> list[str] | None:
         return None
     names = query["$select"].split(",")
     if unknown := [name for name in names if name not in known]:
-        raise Refusal(400, "BadRequest", f"Could not find a property named '{unknown[0]}'.")
+        raise RefusalError(400, "BadRequest", f"Could not find a property named '{unknown[0]}'.")
     return names
 
 
@@ -430,12 +430,12 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
             after = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             match fault.kind:
                 case "429" | "503" | "500":
-                    self._send(int(fault.kind), after, json.dumps(Refusal(int(fault.kind), "UnknownError", "").body).encode())
+                    self._send(int(fault.kind), after, json.dumps(RefusalError(int(fault.kind), "UnknownError", "").body).encode())
                 case "401":
                     fake.end_tokens()
-                    self._send(401, {}, json.dumps(Refusal(401, "InvalidAuthenticationToken").body).encode())
+                    self._send(401, {}, json.dumps(RefusalError(401, "InvalidAuthenticationToken").body).encode())
                 case "no premium":
-                    self._send(403, {}, json.dumps(Refusal(*_NO_PREMIUM).body).encode())
+                    self._send(403, {}, json.dumps(RefusalError(*_NO_PREMIUM).body).encode())
                 case "break off":
                     self._send(200, {}, whole[: len(whole) // 2])
                 case "hang up":
@@ -454,7 +454,7 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
                 case "other host":
                     self._send(200, {}, json.dumps(told | {"@odata.nextLink": "https://graph.example.net/v1.0/users"}).encode())
                 case "expired":
-                    self._send(400, {}, json.dumps(Refusal(400, "Directory_ExpiredPageToken").body).encode())
+                    self._send(400, {}, json.dumps(RefusalError(400, "Directory_ExpiredPageToken").body).encode())
 
         def _send(self, status: int, more: dict[str, str], content: bytes) -> None:
             self.send_response(status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Self
+from typing import ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -40,6 +40,8 @@ class EntraSettings(DirectorySettings):
     `groups`: names or ids of groups whose members are to be known; `roles`: names of directory roles, likewise. `detail`: what is asked of
     single accounts, or of sign-ins in the last `sign_in_days`. `checkpoint`: a private file for what was asked of single accounts.
     """
+
+    written: ClassVar[tuple[str, ...]] = ("client_id", "certificate")
 
     kind: Literal["entra"] = "entra"
     tenant: Tenant
