@@ -24,12 +24,15 @@ def main() -> None:
     parser.add_argument("--without", action="append", default=[], metavar="PERMISSION", help="not consented; may be repeated")
     parser.add_argument("--migrating", action="store_true", help="its policy of authentication methods is not complete")
     parser.add_argument("--opted-out", action="store_true", help="of Microsoft's change of September")
+    parser.add_argument("--unhurried", action="store_true", help="throttle nobody")
     chosen = parser.parse_args()
     tenant = believable(chosen.people, chosen.seed)
     tenant.licensed, tenant.opted_out = not chosen.no_premium, chosen.opted_out
     tenant.migration = "migrationInProgress" if chosen.migrating else "migrationComplete"
     with Fake(tenant, port=chosen.port) as fake:
         fake.consented[tenant.id] -= set(chosen.without)
+        if chosen.unhurried:
+            fake.throttle.LIMITS = dict.fromkeys(fake.throttle.LIMITS, (10**9, 10.0))  # type: ignore[misc]
         print("[directory]")
         for name, value in fake.settings().items():
             print(f'{name} = "{value}"')

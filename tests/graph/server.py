@@ -65,6 +65,7 @@ class Fake:
         self.throttle = Throttle()
         self.violations: list[str] = []
         self.calls: list[str] = []
+        self.batches: list[int] = []
         self.tokens_given = 0
         self.numbers_shown = 0
         self._page_token_life = page_token_life
@@ -220,6 +221,7 @@ class Fake:
             raise RefusalError(400, "BadRequest", faults[0])
         if len({each["id"].casefold() for each in body["requests"]}) < len(body["requests"]):
             raise RefusalError(400, "BadRequest", "an id is used twice")
+        self.batches.append(len(body["requests"]))
         answers = []
         for each in reversed(body["requests"]):
             path, inner = unquote(each["url"]), None

@@ -16,7 +16,8 @@ ROLES = {
 }
 TELEPHONES = {"mobilePhone": "mobile", "alternateMobilePhone": "alternateMobile", "officePhone": "office"}
 _KINDS = {
-    "microsoftAuthenticatorPush": "microsoftAuthenticator", "softwareOneTimePasscode": "softwareOath", "hardwareOneTimePasscode": "hardwareOath",
+    "microsoftAuthenticatorPush": "microsoftAuthenticator", "softwareOneTimePasscode": "softwareOath",
+    "hardwareOneTimePasscode": "hardwareOath",
     "fido2SecurityKey": "fido2", "passKeyDeviceBound": "fido2", "passKeySynced": "fido2", "passKeyDeviceBoundAuthenticator": "fido2",
     "windowsHelloForBusiness": "windowsHelloForBusiness", "macOsSecureEnclaveKey": "platformCredential", "email": "email",
     "temporaryAccessPass": "temporaryAccessPass", "externalAuthMethod": "external", "qrCode": "qrCodePin",

@@ -49,6 +49,8 @@ class Batches:
     def __init__(self, client: Client, url: str, budget: Budget) -> None:
         self._client, self._url, self._budget = client, url, budget
         self._each_counts = False
+        self._proven = False
+        """True once a whole batch was answered: until then one is on its way at a time."""
 
     def answers(self, reads: Iterable[Asked]) -> Iterator[Said]:
         """Each answer as it comes, in any order."""
@@ -57,7 +59,7 @@ class Batches:
         with ThreadPoolExecutor(TOGETHER, thread_name_prefix="batch") as pool:
             try:
                 while True:
-                    while len(running) < TOGETHER and (some := self._some(left, again)):
+                    while len(running) < (TOGETHER if self._proven else 1) and (some := self._some(left, again)):
                         running.add(pool.submit(self._one, some))
                     if not running:
                         return
@@ -91,6 +93,7 @@ class Batches:
                 said.append(Said(each.key, status, told if status == 200 else None))
             else:
                 raise RefusedError(status, *self._client.server.explained(told))
+        self._proven = self._proven or not unsaid
         return said, unsaid
 
     def _once_more(self, each: Asked, status: int, after: float | None) -> Asked:

@@ -44,42 +44,43 @@ CLOCK: Final = Clock()
 
 
 class Budget:
-    """At most `units` in any `seconds`; whoever asks for more waits. `pause` holds everybody back."""
+    """At most `units` in any `seconds`; whoever asks for more waits, one after another. `pause` holds everybody back."""
 
     def __init__(self, units: int, seconds: float, clock: Clock) -> None:
         self.units, self.seconds = units, seconds
         self._clock = clock
-        self._turn = threading.Lock()
-        self._taken: deque[list[float]] = deque()
+        self._line, self._turn = threading.Lock(), threading.Lock()
+        self._taken: deque[tuple[float, int]] = deque()
         self._paused_until = 0.0
 
     def take(self, stop: threading.Event, cost: int = 1) -> None:
-        """Waits until `cost` units are free, and takes them. Raises StoppedError."""
-        while True:
-            with self._turn:
-                mine = self._reserved(cost)
-            self._clock.wait(mine[0] - self._clock.now(), stop)
-            with self._turn:
-                now = self._clock.now()
-                if now >= self._paused_until:
-                    mine[0] = max(mine[0], now)  # it leaves now, and counts from now
-                    return
-                mine[1] = 0
+        """Waits until `cost` units are free, and takes them; more than there are count as all of them. Raises StoppedError."""
+        cost = min(cost, self.units)
+        with self._line:  # only the first of those who wait looks at the clock, so that nobody leaves late into somebody else's time
+            while (seconds := self._left(cost)) > 0:
+                self._clock.wait(seconds, stop)
+            if stop.is_set():
+                raise StoppedError
 
     def pause(self, seconds: float) -> None:
         """Lets nobody take anything for so long."""
         with self._turn:
             self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
-    def _reserved(self, cost: int) -> list[float]:
-        """The moment at which these units are free, after those that were promised before, and the units; taken."""
-        window = self.seconds * _MARGIN
-        at = max(self._clock.now(), self._paused_until, self._taken[-1][0] if self._taken else 0.0)
-        cost = min(cost, self.units)
-        while self._taken and (self._taken[0][0] <= at - window or sum(each for _, each in self._taken) + cost > self.units):
-            at = max(at, self._taken.popleft()[0] + window)
-        self._taken.append([at, cost])
-        return self._taken[-1]
+    def _left(self, cost: int) -> float:
+        """The seconds until so many units are free; if they are, they are taken."""
+        with self._turn:
+            now, window = self._clock.now(), self.seconds * _MARGIN
+            while self._taken and self._taken[0][0] <= now - window:
+                self._taken.popleft()
+            used, free_at = sum(each for _, each in self._taken) + cost, max(now, self._paused_until)
+            for at, each in self._taken:
+                if used <= self.units:
+                    break
+                used, free_at = used - each, max(free_at, at + window)
+            if free_at <= now:
+                self._taken.append((now, cost))
+            return free_at - now
 
 
 def too_long(what: str, seconds: float) -> DirectoryError:
