@@ -127,7 +127,8 @@ class Tenant:
 
         kind = name[0].lower() + name[1:]
         self.configurations[name] = {
-            "@odata.type": f"#microsoft.graph.{kind}AuthenticationMethodConfiguration", "id": name, "state": "enabled" if on else "disabled",
+            "@odata.type": f"#microsoft.graph.{kind}AuthenticationMethodConfiguration", "id": name,
+            "state": "enabled" if on else "disabled",
             "includeTargets": [target(each) | {"isRegistrationRequired": False} for each in include],
             "excludeTargets": [target(each) for each in exclude], **more,
         }  # fmt: skip
