@@ -67,6 +67,18 @@ class DirectoryError(MigrateError):
     exit_code = 3
 
 
+class UnreachableError(DirectoryError):
+    """What the directory is asked of gives no answer that can be used."""
+
+
+class NotConsentedError(DirectoryError):
+    """The directory does not let the application read what it must."""
+
+
+class NoLicenceError(DirectoryError):
+    """The organisation has no licence for what must be read."""
+
+
 class GuardError(MigrateError):
     """A guard stopped the run; no reminder was queued."""
 

@@ -147,9 +147,8 @@ def test_the_locks_agree() -> None:
 
 def test_every_dependency_is_locked() -> None:
     project = PROJECT["project"]
-    extras = [
-        line for extra in ("postgres", "mysql", "xlsx", "fast", "microsoft", "google") for line in project["optional-dependencies"][extra]
-    ]
+    of_people = ("postgres", "mysql", "xlsx", "fast", "microsoft", "google", "entra", "privacyidea")
+    extras = [line for extra in of_people for line in project["optional-dependencies"][extra]]
     names = [re.split(r"[\[><=!~; ]", line)[0] for line in [*project["dependencies"], *extras, *PROJECT["dependency-groups"]["build"]]]
     lock = text("requirements.lock")
     assert [name for name in names if not re.search(rf"^{re.escape(name)}(\[[\w,-]+\])?==", lock, flags=re.MULTILINE)] == []

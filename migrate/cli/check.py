@@ -166,6 +166,15 @@ def _templates(config: Config) -> Iterator[str]:
         yield f"written in {composer.language!r} by you, and still with these of ours, which are English: {', '.join(ours)}."
 
 
+def _access(config: Config) -> Iterator[Finding]:
+    from migrate.directory import open_directory
+
+    for each in open_directory(config.directory).outlooks():
+        yield Finding("access", "wrong" if each.wrong else "ok", f"{each.said}.")
+        yield from (_wrong("access", error) for error in each.wrong)
+        yield from (Finding("access", "warning", warning) for warning in each.warnings)
+
+
 def _directory(config: Config, *, quick: bool) -> Iterator[Finding]:
     from migrate.cli.directory import look
 
@@ -237,6 +246,7 @@ def _mail(config: Config) -> Iterator[str]:
 
 _PARTS: Final[dict[str, Callable[[Config], Iterator[str | Finding]]]] = {
     "templates": _templates,
+    "access": _access,
     "directory": partial(_directory, quick=False),
     "ledger": _ledger,
     "reports": _reports,

@@ -35,7 +35,7 @@ def dry_run(
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell, tell_stop
     from migrate.config.commands import command, typed
-    from migrate.review.dry_runs import dry_runs
+    from migrate.review import dry_runs
     from migrate.run.job import dry_run as dry_run_job
     from migrate.run.start import Options
 
@@ -69,7 +69,7 @@ def dry_run(
 
 def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> None:
     """The first letters of the plan, or all that would become of the accounts that were asked about."""
-    from migrate.review.dry_runs import dry_runs
+    from migrate.review import dry_runs
 
     for each in asked or ():
         words = [each["standing"], each["outcome"]] if each["standing"] else [each["outcome"]]

@@ -85,9 +85,10 @@ def _of_kind(whole: str, kind: str) -> str:
     from migrate.directory import kinds, settings_model
     from migrate.directory.interface import DirectorySettings
 
-    own = settings_model(kind).model_fields
+    model = settings_model(kind)
+    own = model.model_fields
     others = {name for each in kinds() for name in settings_model(each).model_fields} - set(own)
-    required = {name for name, field in own.items() if field.is_required()} - set(DirectorySettings.model_fields)
+    required = {name for name, field in own.items() if field.is_required()} - set(DirectorySettings.model_fields) | set(model.written)
     before, rest = whole.split("[directory] ", 1)
     table, after = rest.split("[directory.columns]", 1)
     lines = []

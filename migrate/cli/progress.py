@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from migrate.config import Config
 
 _WORDS = {
+    "fetch": "Fetching what is known of accounts",
     "read": "Reading the directory",
     "decide": "Deciding",
     "record": "Recording",

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from migrate.core.accounts import ADDRESS_SEPARATOR, RECORD_COLUMNS, conform
+from migrate.core.accounts import ADDRESS_SEPARATOR, RECORD_COLUMNS, conform, methods_of
 from migrate.core.standing import BACKUP_CODE, UNCERTAIN, PolicySettings, has_any
 from migrate.core.words import MAILED
 
@@ -30,11 +30,14 @@ CHANGE_COLUMNS: Final[dict[str, str]] = {
 """A change a row; `seq` numbers the changes of an account, `had` and `has` are its methods before and now."""
 
 
+_UNKNOWN: Final = methods_of(("unknown",))
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One id range of a read, beside what the ledger had.
 
-    * `accounts`: the accepted accounts, as read.
+    * `accounts`: the accepted accounts, as read; of a disabled one whose methods nobody says, with those that are recorded.
     * `prior`: the recorded row of each (`RECORD_COLUMNS`, aligned by position); meaningless where `known` is false.
     * `known`: the ledger has this id. `returned`: it was gone and is the same person. `reused`: it was gone and is another person.
     * `tenure`, `change_count`: as they are after this read.
@@ -106,6 +109,11 @@ def compare(
     if (doubt := was_gone & ~same).any():
         same |= _shares_an_address(accounts, prior, doubt)
     returned, reused = was_gone & same, was_gone & ~same
+
+    # Many sources leave the methods of disabled accounts out: that says nothing of them, so they stay as they were recorded.
+    unsaid = known & ~reused & ~accounts["enabled"] & (accounts["methods"] == _UNKNOWN)
+    if unsaid.any():
+        accounts = accounts.assign(methods=accounts["methods"].mask(unsaid, prior["methods"]).astype("int32"))
 
     elsewhere = prior["standing"] == "exempt_sso"
     if policy.exempt_federated:

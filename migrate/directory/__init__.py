@@ -5,7 +5,18 @@ trusts. `interface` is the seam an author implements, `registry` finds the imple
 place where a source's values become ours, `testing` is the harness every directory must pass.
 """
 
-from migrate.directory.interface import Directory, DirectorySettings, Tally, read
+from migrate.directory.interface import Directory, DirectorySettings, Outlook, Tally, read
 from migrate.directory.registry import kinds, mapping_digest, open_directory, settings_model, table_model
 
-__all__ = ["Directory", "DirectorySettings", "Tally", "kinds", "mapping_digest", "open_directory", "read", "settings_model", "table_model"]
+__all__ = [
+    "Directory",
+    "DirectorySettings",
+    "Outlook",
+    "Tally",
+    "kinds",
+    "mapping_digest",
+    "open_directory",
+    "read",
+    "settings_model",
+    "table_model",
+]

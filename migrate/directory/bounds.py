@@ -38,6 +38,9 @@ RECORDS: Final = 64
 TOGETHER: Final = 8 * MIB
 """Bytes that so many records may have."""
 
+ANSWER: Final = 32 * MIB
+"""Bytes of the longest answer of a directory that is asked over HTTP, unpacked: a page of 1,000 accounts has about two of them."""
+
 _INFLATED: Final = 256 * MIB
 _TIMES: Final = 200
 """A gzip file that unpacks to more than `_INFLATED` and to so many times its size holds one text over and over."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from migrate.directory.meanings import Meanings
 from migrate.directory.profiles import PROFILES
 from migrate.directory.vocabulary import NO_STEP
 from migrate.directory.words import COMMON, MethodWords, spelling
+from migrate.errors import DirectoryError
 from migrate.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class DirectorySettings(Settings):
 
     heading: ClassVar[str] = "directory"
     """The table of the configuration that these settings are, for errors."""
+    written: ClassVar[tuple[str, ...]] = ()
+    """Settings that `migrate init --kind` writes though they have a default: of several ways the usual one."""
 
     kind: str
     profile: str | None = None
@@ -160,6 +163,15 @@ class DirectorySettings(Settings):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a directory says before it is read: `said` in a sentence; `warnings` of what will not be known; `wrong`, what ends a read."""
+
+    said: str
+    warnings: tuple[str, ...] = ()
+    wrong: tuple[DirectoryError, ...] = ()
+
+
 class Directory(ABC):
     """Where accounts are read from."""
 
@@ -172,6 +184,7 @@ class Directory(ABC):
 
     def __init__(self, settings: DirectorySettings) -> None:
         self.settings = settings
+        self.heard: Callable[[int], None] = lambda _: None
 
     @abstractmethod
     def frames(self) -> Iterator[pd.DataFrame]:
@@ -190,6 +203,14 @@ class Directory(ABC):
     def long_way(self) -> Directory:
         """The same directory without a shortcut, for when `frames` raised `migrate.directory.arrow.Unlike`."""
         return self
+
+    def watched(self, watch: Callable[[int], None]) -> None:
+        """Lets `watch` hear how many more records came, while `frames` has nothing to give yet; perhaps in another thread."""
+        self.heard = watch
+
+    def outlooks(self) -> tuple[Outlook, ...]:
+        """What `check` says of each source before it is read: what is not permitted, and what a read costs. Raises DirectoryError."""
+        return ()
 
     @abstractmethod
     def describe(self) -> str:

@@ -7,7 +7,7 @@ accounts come out in the order of the last join's key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import field_validator
 
-from migrate.directory.interface import REQUIRED, Directory, DirectorySettings
+from migrate.directory.interface import REQUIRED, Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
 from migrate.directory.profiled import ProfiledDirectory
 from migrate.directory.united import COMMON, RANGE, UnitedDirectory
@@ -188,6 +188,15 @@ class JoinedDirectory(Directory):
 
     def begun(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def watched(self, watch: Callable[[int], None]) -> None:
+        for source in (self._first, *(each for _, each in self._joins)):
+            source.watched(watch)
+
+    def outlooks(self) -> tuple[Outlook, ...]:
+        first = self._first.outlooks()
+        with of_the_join():
+            return first + tuple(each for _, source in self._joins for each in source.outlooks())
 
     def describe(self) -> str:
         return " joined with ".join([self._first.describe(), *(source.describe() for _, source in self._joins)])

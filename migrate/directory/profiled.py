@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrate.directory.columns import RESORT
-from migrate.directory.interface import ColumnSettings, Directory, DirectorySettings
+from migrate.directory.interface import ColumnSettings, Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
 from migrate.directory.profiles import BESIDE, Profile, profile
 from migrate.directory.words import MethodWords, vendor_words
@@ -41,6 +41,12 @@ class ProfiledDirectory(Directory):
         self._source = source.long_way()
         self._words = words_of(source.words, source.settings)
         self._nobody = 0
+
+    def watched(self, watch: Callable[[int], None]) -> None:
+        self._source.watched(watch)
+
+    def outlooks(self) -> tuple[Outlook, ...]:
+        return self._source.outlooks()
 
     def describe(self) -> str:
         return self._source.describe()

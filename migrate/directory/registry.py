@@ -23,6 +23,7 @@ GROUP: Final = "migrate.directories"
 DIRECTORIES: Final[dict[str, str]] = {
     "sql": "migrate.directory.sql:SqlDirectory",
     "csv": "migrate.directory.csv:CsvDirectory",
+    "entra": "migrate.directory.entra.source:EntraDirectory",
 }
 
 

@@ -7,11 +7,11 @@ positions depends on the order of the rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from migrate.directory.interface import Directory
+from migrate.directory.interface import Directory, Outlook
 from migrate.directory.meanings import Meanings
 from migrate.directory.words import MethodWords
 
@@ -39,6 +39,12 @@ class UnitedDirectory(Directory):
         self.kind = source.kind  # type: ignore[misc]  # of its own, as its source has it
         self._source = source.long_way()
         self._by = by
+
+    def watched(self, watch: Callable[[int], None]) -> None:
+        self._source.watched(watch)
+
+    def outlooks(self) -> tuple[Outlook, ...]:
+        return self._source.outlooks()
 
     def describe(self) -> str:
         return self._source.describe()

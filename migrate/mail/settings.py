@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from migrate.mail.addresses import wire
 from migrate.mail.headers import checked_address, checked_mailbox, encode_mailbox, mailbox
 from migrate.mail.helo import helo_name
-from migrate.mail.loopback import is_loopback
 from migrate.mail.oauth.settings import OAuthSettings
 from migrate.mail.providers import PROVIDERS
 from migrate.mail.rates import USUAL, Rates, checked
 from migrate.mail.timeouts import Timeouts
+from migrate.oauth.loopback import is_loopback
 from migrate.outside import HeaderText
 from migrate.settings import Settings
 

@@ -31,7 +31,8 @@ from migrate.files.digests import file_digest
 from migrate.mail.compose import Composer
 from migrate.outbox import QUEUE_COLUMNS
 from migrate.report import cells, resaved
-from migrate.review.dry_runs import FACTS, PLAN, PLAN_COLUMNS, TWIN, PlanFacts, dry_runs, vouching
+from migrate.review import dry_runs, vouching
+from migrate.review.dry_runs import FACTS, PLAN, PLAN_COLUMNS, TWIN, PlanFacts
 
 NOT_LISTED: Final = "not in the plan"
 _SHOWN: Final = 10

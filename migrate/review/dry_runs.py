@@ -34,7 +34,7 @@ from migrate.files.digests import file_digest
 from migrate.incremental import Whole
 from migrate.report import cells, folder, lines, resaved, tables
 from migrate.report.cells import Cells, CellType
-from migrate.review.dry_runs import vouching
+from migrate.review import vouching
 
 PLAN: Final = "plan.csv"
 FACTS: Final = "plan.json"
@@ -67,7 +67,7 @@ class PlanFacts(BaseModel):
 
     `config` and `mail` are the digests of the configuration and of the templates, `settings` and `templates` what they are made of; `twin`
     is the SHA-256 of plan.parquet, and `rows` has the mark of each of its rows, in order. `source` names the directory, and `mac` vouches
-    for all the rest (`migrate.review.dry_runs.vouching`); they are empty where no secret could be had. Days left, the fingerprint of the directory
+    for all the rest (`migrate.review.vouching`); they are empty where no secret could be had. Days left, the fingerprint of the directory
     and the counts are there to be read: they are not compared.
     """
 

@@ -37,7 +37,7 @@ from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.process.prefetch import meanwhile
-from migrate.review.dry_runs import approval, dry_runs, vouching
+from migrate.review import approval, dry_runs, vouching
 from migrate.run import guards, provenance, stops
 from migrate.run.clock import doubt
 from migrate.run.delivering import HURRY, Watch, deliver_waiting, letters_of, too_late_in, unwatched
@@ -106,6 +106,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
     """The run that has started, to its end; gives its lock back before it delivers."""
     config, options, clock, composer = start.config, start.options, start.clock, start.composer
     directory, ledger = start.directory, start.ledger
+    directory.watched(lambda more: watch("fetch", more))
     with scratch_folder() as scratch:
         with start.alone:
             now = options.as_of or clock()
@@ -172,6 +173,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
     composer = config.composer()
     composer.refuse_overruns()
     directory = open_directory(config.directory)
+    directory.watched(lambda more: watch("fetch", more))
     with provenance.looked_at(config) as ledger, scratch_folder() as scratch:
         now = options.as_of or clock()
         unsure = doubt(config, ledger, now) if options.as_of is None else None

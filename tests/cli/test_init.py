@@ -245,3 +245,14 @@ def test_a_kind_alone_is_written_without_the_settings_of_others(here: Path, kind
     assert ("\n# delimiter = " in text) == (kind == "csv")
     assert ("\nurl = " in text) == (kind == "sql")
     assert f"EDIT ({kind})" in text
+    assert "(entra)" not in text
+
+
+def test_the_kind_entra_is_written_with_the_certificate_that_proves_the_application(here: Path) -> None:
+    Path("entra.pem").write_text("-----BEGIN PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n")
+    assert main(["init", "--kind", "entra"]) == 0
+    told = load(Path("config.toml")).directory
+    assert (told.kind, told.tenant) == ("entra", "contoso.onmicrosoft.com")  # type: ignore[attr-defined]
+    text = Path("config.toml").read_text()
+    assert all(f"\n{key} = " in text for key in ("tenant", "client_id", "certificate"))
+    assert "\n# client_secret = " in text and "(sql)" not in text and "(csv)" not in text

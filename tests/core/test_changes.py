@@ -117,6 +117,14 @@ def test_an_account_whose_second_step_belongs_elsewhere_now_or_did_before_has_no
     assert found.changes.empty
 
 
+def test_a_disabled_account_whose_methods_nobody_says_keeps_those_that_are_recorded() -> None:
+    assert change("push", "unknown", enabled=False) == ""
+    assert change("push", "unknown") == "authenticator_removed"
+    assert change("push", "", enabled=False) == "two_step_disabled"
+    both = compared([person("a", "unknown", enabled=False)], recorded(person("a", "push")))
+    assert both.accounts["methods"].tolist() == [methods_of(("push",))]
+
+
 def test_who_is_missing_from_a_complete_read_is_gone_once() -> None:
     found = compared([person("b")], recorded(person("a"), person("b")))
     assert found.changes[["account_id", "change", "mailed", "seq"]].to_numpy().tolist() == [["a", "gone", False, 1]]

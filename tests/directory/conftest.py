@@ -14,8 +14,10 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
+from graph.clock import VirtualClock
 
 from migrate.directory import Directory, open_directory, settings_model
+from migrate.directory.entra.source import EntraDirectory
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -107,3 +109,11 @@ def database(tmp_path: Path) -> Callable[..., Directory]:
         return sqlite_directory(path, **settings)
 
     return make
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    """A clock on which a directory of kind entra waits without taking time."""
+    made = VirtualClock()
+    monkeypatch.setattr(EntraDirectory, "clock", made)
+    return made

@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from migrate.errors import ConfigError
 from migrate.mail.causes import NotOpenedError
 from migrate.mail.oauth.settings import OAuthSettings
-from migrate.mail.oauth.tokens import Token, TokenDeniedError, Tokens, open_tokens
-from migrate.mail.oauth.web import NoAnswerError
+from migrate.mail.oauth.tokens import Tokens, open_tokens
 from migrate.mail.settings import SmtpSettings
+from migrate.oauth.tokens import Token, TokenDeniedError
+from migrate.oauth.web import NoAnswerError
 
 MICROSOFT = {"provider": "microsoft", "tenant": "contoso.onmicrosoft.com", "client_id": "0b3f"}
 SECRET = {"client_secret": "hunter2~secret"}
@@ -259,7 +260,8 @@ def test_a_library_that_is_not_installed_is_named_with_what_to_type(
     for name in [name for name in sys.modules if name.partition(".")[0] == library.partition(".")[0]]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library.partition(".")[0], None)
-    monkeypatch.delitem(sys.modules, f"migrate.mail.oauth.{module}", raising=False)
+    for name in (f"migrate.mail.oauth.{module}", f"migrate.oauth.{module}"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     oauth = {"provider": "google", "service_account": key_file()} if provider == "google" else MICROSOFT | SECRET
     with TokenEndpoint(granted("t1")) as endpoint, pytest.raises(ConfigError) as caught:
         tokens(endpoint, **oauth)
@@ -275,7 +277,7 @@ def test_a_library_that_is_not_installed_is_named_with_what_to_type(
         ({"client_id": None}, "client_id is missing"),
         ({"client_secret": None}, "there is none of them"),
         ({"federated_token_file": "x"}, "client_secret and federated_token_file are set"),
-        ({"client_secret": None, "certificate": "mail.pem"}, 'write { file = "mail.pem" }'),
+        ({"client_secret": None, "certificate": "mail.pem"}, 'write { file = "app.pem" }'),
         ({"subject": "a@example.com"}, 'subject belongs to provider = "google"'),
         ({"provider": "google"}, 'tenant belongs to provider = "microsoft"'),
         ({"token_url": "http://login.example.com/token"}, "no address that a secret may be sent to"),
@@ -331,7 +333,7 @@ def test_what_an_endpoint_adds_to_a_token_is_not_looked_at(more: dict[str, Any])
 
 
 def test_an_endpoint_that_answers_a_letter_at_a_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migrate.mail.oauth.web._LONGEST_CALL", 0.5)
+    monkeypatch.setattr("migrate.oauth.web._LONGEST_CALL", 0.5)
 
     def drip(line: socket.socket) -> None:
         with contextlib.suppress(OSError), line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from migrate.review.dry_runs import dry_runs
+from migrate.review import dry_runs
 
 GUIDE = Path(__file__).parents[2] / "docs" / "review.md"
 

@@ -28,10 +28,12 @@ def _default_method(frame: pd.DataFrame, words: MethodWords) -> pd.DataFrame:
 
     nothing = pd.Series(None, index=frame.index, dtype=object)
     rows = zip(*(frame.get(name, nothing).astype(object) for name in (_SYSTEM_ON, _SYSTEM, _PREFERRED)), strict=True)
-    return frame.assign(default_method=pd.Series([_chosen(words, *row) for row in rows], index=frame.index, dtype="str"))
+    return frame.assign(default_method=pd.Series([first_choice(words, *row) for row in rows], index=frame.index, dtype="str"))
 
 
-def _chosen(words: MethodWords, switched_on: object, system: object, preferred: object) -> str | None:
+def first_choice(words: MethodWords, switched_on: object, system: object, preferred: object) -> str | None:
+    """What is asked for first, as it is spelt: of the `system` where it is `switched_on`, or else what the user `preferred`. None if nobody
+    knows that word: what comes after it is no first choice."""
     try:
         by_system = not _missing(switched_on) and yes_or_no(switched_on) is True
     except ValueError:
@@ -45,8 +47,8 @@ def _missing(value: object) -> bool:
 
 
 def _first_known(words: MethodWords, text: str) -> str | None:
-    known = (word for word in items(text).items if words.method(word) not in (None, NO_STEP))
-    return next(known, None)
+    first = next((word for word in items(text).items if words.method(word) != NO_STEP), None)
+    return first if first is not None and words.method(first) is not None else None
 
 
 REGISTRATION = Profile(

@@ -13,11 +13,10 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2 import service_account
 
 from migrate.errors import ConfigError
-from migrate.mail.causes import CHECK
 from migrate.mail.oauth.settings import OAuthSettings
-from migrate.mail.oauth.tokens import Fetch, Token, TokenDeniedError
-from migrate.mail.oauth.web import Answer, post
 from migrate.mail.settings import SmtpSettings
+from migrate.oauth.tokens import Fetch, Token, TokenDeniedError
+from migrate.oauth.web import Answer, post
 
 SCOPE: Final = "https://mail.google.com/"
 _ENDPOINT: Final = "https://oauth2.googleapis.com/token"
@@ -72,7 +71,7 @@ def _denied(error: RefreshError) -> TokenDeniedError:
         ((setting, hint) for sign, setting, hint in _ADVICE if sign in words.lower()),
         ("service_account", "Look at service_account and subject"),
     )
-    return TokenDeniedError(f"Google answered {words}", f"{hint}; {CHECK}.", setting, again=bool(error.retryable))
+    return TokenDeniedError(f"Google answered {words}", hint, setting, again=bool(error.retryable))
 
 
 class _Endpoint(transport.Request):

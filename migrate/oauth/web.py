@@ -1,4 +1,4 @@
-"""One POST to a token endpoint. It carries what proves the application's identity, so it never follows a redirect to another address."""
+"""One call to a token endpoint. It carries what proves the application's identity, so it never follows a redirect to another address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from migrate import __version__
-from migrate.mail.loopback import is_loopback
+from migrate.oauth.loopback import is_loopback
 
 _LONGEST: Final = 1_000_000
 _TIMEOUT: Final = 30.0
@@ -82,7 +82,12 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     return Answer(answer.status_code, {"Content-Type": "application/json"}, json.dumps(told or {"error": "no reason"}).encode())
 
 
-def _in_time(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+def get(url: str, headers: Mapping[str, str]) -> Answer:
+    """What is answered there, if it is no more than a token endpoint says. Raises NoAnswerError."""
+    return _in_time(url, None, headers)
+
+
+def _in_time(url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
     """An endpoint that answers a few letters at a time is not waited for: Python cannot break off the call, but can leave it behind."""
     call: Future[Answer] = Future()
 
@@ -99,10 +104,10 @@ def _in_time(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         raise NoAnswerError("there was no answer in time") from error
 
 
-def _answered(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+def _answered(url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
     told = {"User-Agent": f"migrate/{__version__}", "Accept": "application/json", **headers}
     # The settings allow https, and http to this machine.
-    request = urllib.request.Request(url, body, told, method="POST")  # noqa: S310
+    request = urllib.request.Request(url, body, told, method="GET" if body is None else "POST")  # noqa: S310
     try:
         with _opener(url).open(request, timeout=_TIMEOUT) as answer:
             return Answer(answer.status, dict(answer.headers), answer.read(_LONGEST))
@@ -115,11 +120,16 @@ def _answered(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         raise NoAnswerError(str(reason) or type(cause).__name__) from error
 
 
+def _near(host: str) -> bool:
+    """Whether a host is this machine, or the one that speaks for it in a cloud (RFC 3927: an address of the link)."""
+    return is_loopback(host) or host.startswith("169.254.")
+
+
 def _opener(url: str) -> urllib.request.OpenerDirector:
     """Calls the address itself, and follows nothing. What is meant for this machine is nothing that a proxy should see."""
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler({} if is_loopback(urlsplit(url).hostname or "") else None),
+        urllib.request.ProxyHandler({} if _near(urlsplit(url).hostname or "") else None),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),

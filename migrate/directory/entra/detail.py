@@ -1,0 +1,139 @@
+"""What is asked of single accounts, and of sign-ins: more calls, and off unless `[directory] detail` names it.
+
+Telephone numbers and `authenticationMethodDetail`, which may hold one, are in what Graph answers; they are dropped where it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from migrate.directory.entra.graph import Graph
+from migrate.directory.entra.permissions import METHODS, PER_USER_MFA, PHONES, SIGN_INS, Need
+from migrate.directory.entra.registration import Registration
+from migrate.directory.vocabulary import NO_STEP
+from migrate.directory.web.batch import Asked
+from migrate.directory.web.checkpoint import Checkpoint
+from migrate.directory.words import MethodWords
+
+_TYPES: Final = {"mobile": "mobilePhone", "alternateMobile": "alternateMobilePhone", "office": "officePhone"}
+_TELEPHONE: Final = "#microsoft.graph.phoneauthenticationmethod"
+_STATES: Final = ("disabled", "enabled", "enforced")
+_PAGE: Final = "1000"
+
+
+def checkpoint(graph: Graph) -> Checkpoint:
+    """Where answers about single accounts are kept until the read is complete."""
+    settings = graph.settings
+    asked = (settings.graph, settings.tenant.lower(), settings.client_id, sorted(settings.detail))
+    return Checkpoint(settings.checkpoint, sha256(repr(asked).encode()).hexdigest()[:16])
+
+
+class Details:
+    """The answers about single accounts of one read; `kept` are those of a read before that broke."""
+
+    def __init__(self, graph: Graph, kept: Checkpoint, watch: Callable[[int], None]) -> None:
+        self._graph, self._kept, self._watch = graph, kept, watch
+
+    def telephones(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        """Id → the kinds of its telephones, in the words of the report. An account that is gone meanwhile has none."""
+        return self._each("phones", list(ids), "/authentication/phoneMethods", PHONES, _telephones)
+
+    def per_user_mfa(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        """Id → the state of its per-user MFA, `disabled`, `enabled` or `enforced`, or nothing."""
+        return self._each("mfa", list(ids), "/authentication/requirements", PER_USER_MFA, _state, beta=True)
+
+    def methods(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        """Id → everything that it has registered, in words of Graph."""
+        return self._each("methods", list(ids), "/authentication/methods", METHODS, _methods)
+
+    def _each(
+        self, kind: str, ids: list[str], path: str, need: Need, read: Callable[[Any], list[str]], *, beta: bool = False
+    ) -> dict[str, list[str]]:
+        found = {each: known for each in ids if (known := self._kept.get(f"{kind}:{each}")) is not None}
+        left = (Asked(each, f"/users/{quote(each, safe='-')}{path}") for each in ids if each not in found)
+        budget = self._graph.directory if beta else self._graph.reports
+        for said in self._graph.each(left, need, budget=budget, beta=beta):
+            found[said.key] = read(said.body) if said.status == 200 else []
+            self._kept.add(f"{kind}:{said.key}", found[said.key])
+            self._watch(1)
+        return found
+
+
+def _listed(body: Any) -> list[dict[str, Any]]:
+    return (
+        [each for each in body["value"] if isinstance(each, dict)] if isinstance(body, dict) and isinstance(body.get("value"), list) else []
+    )
+
+
+def _telephones(body: Any) -> list[str]:
+    words = [_TYPES.get(str(each.get("phoneType")), "mobilePhone") for each in _listed(body)]
+    if any(each.get("smsSignInState") == "ready" for each in _listed(body)):
+        words.append("smsSignIn")
+    return list(dict.fromkeys(words))
+
+
+def _methods(body: Any) -> list[str]:
+    kinds = [(str(each.get("@odata.type", "")), each) for each in _listed(body)]
+    telephones = {"value": [each for kind, each in kinds if kind.casefold() == _TELEPHONE]}
+    others = [kind for kind, _ in kinds if kind.casefold() != _TELEPHONE]
+    return list(dict.fromkeys([*_telephones(telephones), *others]))
+
+
+def _state(body: Any) -> list[str]:
+    state = body.get("perUserMfaState") if isinstance(body, dict) else None
+    return [state] if state in _STATES else []
+
+
+class Accounts:
+    """In place of the report: the methods of a page's enabled accounts, asked for as the page comes."""
+
+    def __init__(self, details: Details) -> None:
+        self._details = details
+
+    def of(self, ids: np.ndarray, enabled: Sequence[bool]) -> list[Registration | str | None]:
+        """As `Registered.of`."""
+        names = [each.decode() for each in ids]
+        words = self._details.methods([name for name, on in zip(names, enabled, strict=True) if on])
+        return [Registration(tuple(words[name])) if name in words else None for name in names]
+
+
+class LastUse(NamedTuple):
+    """What somebody passed the second step with last, in words of the log, and when."""
+
+    method: str
+    at: str
+
+
+def sign_ins(graph: Graph, words: MethodWords, watch: Callable[[int], None], now: datetime | None = None) -> dict[str, LastUse]:
+    """Id → its last use of a second step in the last days. What was satisfied by an earlier one is no use."""
+    since = (now or datetime.now(UTC)) - timedelta(days=graph.settings.sign_in_days)
+    params = {"$top": _PAGE, "$filter": f"createdDateTime ge {since:%Y-%m-%dT%H:%M:%SZ}"}
+    found: dict[str, LastUse] = {}
+    for page in graph.listing("/auditLogs/signIns", params, SIGN_INS, budget=graph.reports, beta=True, anew=found.clear):
+        for row in page:
+            used = _used(row, words)
+            user = row.get("userId")
+            if used is not None and isinstance(user, str) and (user not in found or found[user].at < used.at):
+                found[user] = used
+        watch(len(page))
+    return found
+
+
+def _used(row: dict[str, Any], words: MethodWords) -> LastUse | None:
+    """The last step of a sign-in that was a second one and succeeded."""
+    found: LastUse | None = None
+    for step in row.get("authenticationDetails") or ():
+        if not isinstance(step, dict) or step.get("succeeded") is not True:
+            continue
+        method, at = step.get("authenticationMethod"), step.get("authenticationStepDateTime") or row.get("createdDateTime")
+        if not isinstance(method, str) or not isinstance(at, str) or words.method(method) in (None, NO_STEP):
+            continue
+        if found is None or found.at <= at:
+            found = LastUse(method, at)
+    return found

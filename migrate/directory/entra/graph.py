@@ -1,0 +1,211 @@
+"""Microsoft Graph as the other modules of this room see it: signed in, of one tenant, within its limits."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+from migrate.directory.entra import permissions
+from migrate.directory.entra.permissions import Need
+from migrate.directory.entra.settings import CLOUDS, EntraSettings
+from migrate.directory.web.authorization import Renewed
+from migrate.directory.web.batch import Asked, Batches, Said
+from migrate.directory.web.budget import CLOCK, Budget, Clock
+from migrate.directory.web.client import Client, RefusedError, Server
+from migrate.directory.web.pages import pages
+from migrate.errors import DirectoryError, NotConsentedError, UnreachableError
+from migrate.oauth.microsoft import NOT_CONSENTED, Application, managed_identity_token
+from migrate.oauth.tokens import Fetch, KeptToken, TokenDeniedError
+from migrate.oauth.web import NoAnswerError, get
+from migrate.outside import log
+
+_GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_RESTARTS: Final = 3
+_T = TypeVar("_T")
+
+
+class Graph:
+    """One tenant's Graph. `roles` are the permissions of the token, once there is one. Everything raises DirectoryError.
+
+    Limits (Learn, "Microsoft Graph service-specific throttling limits"): reports, sign-ins and authentication methods 5 calls in 10 s an
+    application and tenant; the directory 3,500 units in 10 s in the smallest tenants; users with `signInActivity` 10 calls in a minute.
+    """
+
+    def __init__(self, settings: EntraSettings, clock: Clock = CLOCK) -> None:
+        self.settings, self.clock = settings, clock
+        self.roles: frozenset[str] = frozenset()
+        self._tenant_id = settings.tenant.lower() if _GUID.fullmatch(settings.tenant) else None
+        kept = KeptToken(_fetching(settings), clock.now)
+        self._authorization = Renewed(kept, self._token_refused, self._look_at)
+        where = "[directory] graph_url" if settings.graph_url else "[directory] cloud"
+        # That there is no licence was said of tenants that have one, and passed.
+        server = Server("Microsoft Graph", settings.graph, where, _explained, frozenset({permissions.NO_PREMIUM}))
+        self.client = Client(server, self._authorization, clock)
+        self.reports = self._budget("reports", 5, 10)
+        self.directory = self._budget("directory", 3500, 10)
+        self.activity = self._budget("signInActivity", 10, 60)
+
+    def close(self) -> None:
+        self.client.close()
+
+    def sign_in(self) -> None:
+        """Fetches a token, so that whatever is wrong with it is said first, and its `roles` are known."""
+        self._authorization.current()
+
+    def listing(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        need: Need,
+        *,
+        budget: Budget,
+        cost: int = 1,
+        beta: bool = False,
+        anew: Callable[[], None],
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rows of each page. Where Graph has forgotten where it was, the listing begins again, and `anew` is called before it does."""
+        for tries in range(_RESTARTS):
+            if tries:
+                anew()
+            rows = pages(self.client, self._url(path, beta), params, budget=budget, cost=cost)
+            try:
+                yield from rows
+            except RefusedError as error:
+                if error.code not in permissions.EXPIRED_PAGE:
+                    raise permissions.refusal(error, need, self.settings) from None
+            else:
+                return
+        raise DirectoryError(
+            f"Graph forgets where it was in {need.what} before they are read to the end. Nothing was changed.",
+            where="[directory]",
+            hint="Try again later.",
+        )
+
+    def whole(self, path: str, params: Mapping[str, str], need: Need) -> list[dict[str, Any]]:
+        """All rows of a short listing of the directory."""
+        found: list[dict[str, Any]] = []
+        for page in self.listing(path, params, need, budget=self.directory, anew=found.clear):
+            found += page
+        return found
+
+    def one(self, path: str, need: Need, shape: Callable[[Any], _T], params: Mapping[str, str] | None = None, *, beta: bool = False) -> _T:
+        """One object."""
+        headers = {"ConsistencyLevel": "eventual"} if path.endswith("/$count") else None
+        try:
+            return self.client.get(self._url(path, beta), params, budget=self.directory, shape=shape, headers=headers)
+        except RefusedError as error:
+            raise permissions.refusal(error, need, self.settings) from None
+
+    def each(self, reads: Iterator[Asked], need: Need, *, budget: Budget, beta: bool = False) -> Iterator[Said]:
+        """Reads of single accounts, in batches."""
+        try:
+            yield from Batches(self.client, self._url("/$batch", beta), budget).answers(reads)
+        except RefusedError as error:
+            raise permissions.refusal(error, need, self.settings) from None
+
+    def _url(self, path: str, beta: bool) -> str:
+        return f"{self.settings.graph}/{'beta' if beta else 'v1.0'}{path}"
+
+    def _budget(self, api: str, units: int, seconds: float) -> Budget:
+        return self.clock.budget((self.settings.graph, self.settings.tenant.lower(), self.settings.client_id, api), units, seconds)
+
+    def _look_at(self, token: str) -> None:
+        """Raises DirectoryError for a token of another tenant."""
+        claims = _claims(token)
+        if self._tenant_id is None:
+            self._tenant_id = _discovered(self.settings)
+        if str(claims.get("tid", "")).lower() != self._tenant_id:
+            raise DirectoryError(
+                f"the token is of another tenant ({log(str(claims.get('tid', 'none named')))}) than {self.settings.tenant}. "
+                "Nothing was changed.",
+                where="[directory] tenant",
+                hint="Look at tenant, and at whose application or managed identity it is.",
+            )
+        roles = claims.get("roles")
+        self.roles = frozenset(map(str, roles)) if isinstance(roles, list) else frozenset()
+
+    def _token_refused(self, error: TokenDeniedError | NoAnswerError) -> DirectoryError:
+        if isinstance(error, NoAnswerError):
+            return UnreachableError(
+                f"no token for Microsoft Graph could be had: {self.settings.login} gives no answer that can be used "
+                f"({self._safe(str(error))}).",
+                where="[directory] login_url" if self.settings.login_url else "[directory]",
+                hint="Look whether this machine may reach it, and try later.",
+            )
+        kind = NotConsentedError if error.code in NOT_CONSENTED else DirectoryError
+        return kind(
+            f"no token for Microsoft Graph could be had: {self._safe(error.words).rstrip('.')}.",
+            where=f"[directory] {error.setting}",
+            hint=f"{error.hint}; then type `migrate check`.",
+        )
+
+    def _safe(self, text: str) -> str:
+        secret = self.settings.client_secret.get_secret_value() if self.settings.client_secret else ""
+        return log(text.replace(secret, "…") if secret else text)
+
+
+def _fetching(settings: EntraSettings) -> Fetch:
+    """What fetches a token for Graph."""
+    resource = CLOUDS[settings.cloud].graph
+    if settings.managed_identity:
+        return functools.partial(managed_identity_token, settings.client_id, resource)
+    assert settings.client_id is not None  # validated
+    authority = f"{settings.login}/{settings.tenant}"
+    application = Application(
+        authority,
+        f"{authority}/oauth2/v2.0/token",
+        settings.client_id,
+        "[directory]",
+        "tenant",
+        f"The tenant has not let the application in: let an administrator consent at {settings.consent_address}",
+        settings.certificate,
+        settings.client_secret,
+        settings.federated_token_file,
+    )
+    return functools.partial(application.token, f"{resource}/.default")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What a token says; that it is genuine is for Graph to see."""
+    try:
+        part = token.split(".")[1]
+        told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (IndexError, ValueError):
+        told = None
+    if not isinstance(told, dict):
+        raise DirectoryError(
+            "the token for Microsoft Graph is none that says whose it is. Nothing was changed.",
+            where="[directory] tenant",
+            hint="Look at login_url, if it is set: what answers there is not the sign-in of Entra ID.",
+        )
+    return told
+
+
+def _discovered(settings: EntraSettings) -> str:
+    """The id of the tenant that has a domain, as the sign-in has it (OpenID Connect Discovery 1.0)."""
+    try:
+        answer = get(f"{settings.login}/{settings.tenant}/v2.0/.well-known/openid-configuration", {})
+        found = _GUID.search(str(json.loads(answer.data)["issuer"])) if answer.status_code == 200 else None
+    except (NoAnswerError, ValueError, KeyError, TypeError):
+        found = None
+    if found is None:
+        raise UnreachableError(
+            f"{settings.login} does not say which tenant {settings.tenant} is. Nothing was changed.",
+            where="[directory] tenant",
+            hint="Write the tenant's id; the Entra admin center shows it under Overview.",
+        )
+    return found[0].lower()
+
+
+def _explained(told: Any) -> tuple[str, str]:
+    """The code of a refusal. Its words are left: they may name people."""
+    try:
+        code = str(told["error"]["code"])
+    except (KeyError, TypeError):
+        return "", ""
+    return (code if _CODE.fullmatch(code) else ""), ""

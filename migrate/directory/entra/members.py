@@ -1,0 +1,72 @@
+"""Who belongs to a group, nested groups included, and who holds a directory role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+import numpy as np
+
+from migrate.directory.entra.graph import Graph
+from migrate.directory.entra.ids import Members, packed
+from migrate.directory.entra.permissions import MEMBERS, ROLES
+from migrate.directory.interface import near
+from migrate.errors import DirectoryError
+
+ROLE: Final = "role:"
+"""Stands before the name of a role among the groups of an account."""
+_GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+def of_group(graph: Graph, group: str, watch: Callable[[int], None] = lambda _: None) -> Members:
+    """The users in a group, and in the groups in it."""
+    parts: list[np.ndarray] = []
+    path, params = f"/groups/{quote(group, safe='-')}/transitiveMembers/microsoft.graph.user", {"$select": "id", "$top": "999"}
+    for page in graph.listing(path, params, MEMBERS, budget=graph.directory, cost=4, anew=parts.clear):
+        parts.append(packed([each.get("id") for each in page]))
+        watch(len(page))
+    return Members(parts)
+
+
+def of_named_group(graph: Graph, name: str, watch: Callable[[int], None] = lambda _: None) -> Members:
+    """The users in the group of that name or id. Raises DirectoryError if there is none, or several."""
+    return of_group(graph, name if _GUID.fullmatch(name) else _group_id(graph, name), watch=watch)
+
+
+def _group_id(graph: Graph, name: str) -> str:
+    quoted = name.replace("'", "''")
+    found = graph.whole("/groups", {"$filter": f"displayName eq '{quoted}'", "$select": "id,displayName"}, MEMBERS)
+    if len(found) != 1:
+        ids = ", ".join(str(each.get("id")) for each in found)
+        raise DirectoryError(
+            f"there {'are several groups' if found else 'is no group'} {name!r} in the tenant. Nothing was changed.",
+            where="[directory] groups",
+            hint=f"Write the id of the one you mean: {ids}." if found else "Write its name as the Entra admin center shows it, or its id.",
+        )
+    return str(found[0]["id"])
+
+
+def of_roles(graph: Graph, names: tuple[str, ...]) -> dict[str, Members]:
+    """Role → who holds it now, by themselves or through a group; whoever is only eligible for it (PIM) does not. Raises DirectoryError."""
+    definitions = graph.whole("/roleManagement/directory/roleDefinitions", {"$select": "id,displayName"}, ROLES)
+    by_name = {str(each.get("displayName")).casefold(): str(each.get("id")) for each in definitions}
+    for name in names:
+        if name.casefold() not in by_name:
+            known = near(name, [str(each.get("displayName")) for each in definitions])
+            raise DirectoryError(f"there is no directory role {name!r}; {known} Nothing was changed.", where="[directory] roles")
+    return {name: _holders(graph, by_name[name.casefold()]) for name in names}
+
+
+def _holders(graph: Graph, role: str) -> Members:
+    params = {"$filter": f"roleDefinitionId eq '{role}'", "$expand": "principal"}
+    assigned = graph.whole("/roleManagement/directory/roleAssignments", params, ROLES)
+    users = [each["principalId"] for each in assigned if _kind(each) == "user"]
+    groups = dict.fromkeys(str(each["principalId"]) for each in assigned if _kind(each) == "group")
+    return Members.united([Members([packed(users)]), *(of_group(graph, group) for group in groups)])
+
+
+def _kind(assigned: dict[str, Any]) -> str:
+    principal = assigned.get("principal")
+    return str(principal.get("@odata.type", "")).rpartition(".")[2] if isinstance(principal, dict) else ""

@@ -1,0 +1,187 @@
+"""What the tenant lets accounts use and register: the policy of authentication methods, with the groups that it is for (entra.md 2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from migrate.directory.entra.ids import Members, packed
+
+EVERYBODY: Final = "all_users"
+COMPLETE: Final = "migrationComplete"
+_RETIRED: Final = ("sms", "voice")
+_ENROLS: Final = {
+    "fido2": "passkey",
+    "microsoftauthenticator": "push",
+    "softwareoath": "totp",
+    "hardwareoath": "hardware_otp",
+    "sms": "sms",
+    "voice": "voice",
+    "email": "email_otp",
+}
+"""Configuration → the method that it lets people register. Certificates are issued to people, and not registered by them."""
+_STRONG: Final = frozenset({"passkey", "push", "totp", "hardware_otp", "external"})
+_EXTERNAL: Final = "externalauthenticationmethodconfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whom a configuration is for. `sure` is false if a group of it could not be read."""
+
+    on: bool
+    everybody: bool = False
+    included: Members = field(default_factory=Members)
+    excluded: Members = field(default_factory=Members)
+    sure: bool = True
+
+    def covers(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of each id whether it is covered, and whether that is known. What excludes comes before what includes."""
+        if not self.on:
+            return np.zeros(len(ids), bool), np.ones(len(ids), bool)
+        out = self.excluded.has(ids)
+        inside = (np.ones(len(ids), bool) if self.everybody else self.included.has(ids)) & ~out
+        return inside, np.full(len(ids), self.sure) | out
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy, read. `scopes`: method → whom each configuration of it is for. `complete`: no older settings widen it. `campaign`: what
+    is known of Microsoft's own registration campaign, a sentence; `restricted`: passkeys are for listed or attested models alone."""
+
+    scopes: Mapping[str, tuple[Scope, ...]]
+    complete: bool
+    campaign: str = ""
+    restricted: bool = False
+
+    def may_enrol(self, ids: np.ndarray) -> list[list[str] | None]:
+        """The methods that each account may register; None where that is not known."""
+        found: list[list[str]] = [[] for _ in ids]
+        known = np.ones(len(ids), bool)
+        for method, scopes in self.scopes.items():
+            yes, sure = _any(scopes, ids)
+            known &= sure | yes
+            for place in np.flatnonzero(yes):
+                found[place].append(method)
+        # Older settings let people register an app where this policy does not, until it has taken their place.
+        return [words if sure and (self.complete or _STRONG & set(words)) else None for words, sure in zip(found, known, strict=True)]
+
+    def in_policy(self, ids: np.ndarray, per_user: Sequence[str | None]) -> list[bool | None]:
+        """Whether each account may still use a telephone; None where that is not known. `per_user`: its per-user MFA, if it was read."""
+        yes, sure = _any([scope for method in _RETIRED for scope in self.scopes.get(method, ())], ids)
+        return [self._still(*each) for each in zip(yes.tolist(), sure.tolist(), per_user, strict=True)]
+
+    def _still(self, yes: bool, sure: bool, per_user: str | None) -> bool | None:
+        if yes:
+            return True
+        if not self.complete:  # per-user MFA has its own telephones
+            return {"enabled": True, "enforced": True, "disabled": False if sure else None}.get(per_user or "")
+        return False if sure else None
+
+
+def _any(scopes: Iterable[Scope], ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    yes, sure = np.zeros(len(ids), bool), np.ones(len(ids), bool)
+    for scope in scopes:
+        inside, known = scope.covers(ids)
+        yes |= inside & known
+        sure &= known
+    return yes, sure | yes
+
+
+def groups_in(told: Mapping[str, Any]) -> list[str]:
+    """The ids of the groups that the policy is for."""
+    found = [
+        target["id"]
+        for configuration in _configurations(told)
+        if configuration.get("state") == "enabled" and _method(configuration)
+        for name in ("includeTargets", "excludeTargets")
+        for target in _targets(configuration, name)
+        if target["targetType"] == "group" and target["id"] != EVERYBODY
+    ]
+    return list(dict.fromkeys(found))
+
+
+def understood(told: Mapping[str, Any], members: Callable[[str], Members | None]) -> Policy:
+    """The policy out of Graph's JSON; `members` are those of a group, or None if they cannot be read."""
+    scopes: dict[str, tuple[Scope, ...]] = {}
+    for configuration in _configurations(told):
+        method, scope = _method(configuration), _scope(configuration, members)
+        if method:
+            scopes[method] = (*scopes.get(method, ()), scope)
+        if method == "push" and configuration.get("isSoftwareOathEnabled") is True:
+            scopes["totp"] = (*scopes.get("totp", ()), scope)
+    passkeys = [each for each in _configurations(told) if _name(each) == "fido2"]
+    return Policy(
+        scopes,
+        complete=told.get("policyMigrationState") == COMPLETE,  # it was null in a live tenant
+        campaign=_campaign(told),
+        restricted=any(each.get("state") == "enabled" and _restricted(each) for each in passkeys),
+    )
+
+
+def _configurations(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = told["authenticationMethodConfigurations"]
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ValueError("the policy has no configurations")
+    return found
+
+
+def _targets(configuration: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    return [each for each in configuration.get(name) or () if isinstance(each, dict) and isinstance(each.get("id"), str)]
+
+
+def _name(configuration: Mapping[str, Any]) -> str:
+    return str(configuration.get("id", "")).casefold()
+
+
+def _method(configuration: Mapping[str, Any]) -> str | None:
+    kind = str(configuration.get("@odata.type", "")).casefold()
+    return "external" if kind.endswith(_EXTERNAL) else _ENROLS.get(_name(configuration))
+
+
+def _scope(configuration: Mapping[str, Any], members: Callable[[str], Members | None]) -> Scope:
+    on = configuration.get("state") == "enabled"
+    if _name(configuration) == "fido2" and configuration.get("isSelfServiceRegistrationAllowed") is False:
+        on = False
+    if not on:
+        return Scope(on=False)
+    sure, everybody = True, False
+    sets: dict[str, list[Members]] = {"includeTargets": [], "excludeTargets": []}
+    for name, found in sets.items():
+        for target in _targets(configuration, name):
+            if target["id"] == EVERYBODY:
+                everybody = everybody or name == "includeTargets"
+                continue
+            some = Members([packed([target["id"]])]) if target.get("targetType") == "user" else members(target["id"])
+            sure = sure and some is not None
+            found += [] if some is None else [some]
+    return Scope(on, everybody, Members.united(sets["includeTargets"]), Members.united(sets["excludeTargets"]), sure)
+
+
+def _restricted(configuration: Mapping[str, Any]) -> bool:
+    """Whether every way to register a passkey asks for listed models, or for their attestation."""
+
+    def narrow(each: Mapping[str, Any]) -> bool:
+        keys = each.get("keyRestrictions") or {}
+        listed = keys.get("isEnforced") is True and keys.get("enforcementType") == "allow"
+        return listed or each.get("attestationEnforcement") == "registrationOnly" or each.get("isAttestationEnforced") is True
+
+    profiles = [each for each in configuration.get("passkeyProfiles") or () if isinstance(each, dict)]
+    return all(map(narrow, profiles)) if profiles else narrow(configuration)
+
+
+def _campaign(told: Mapping[str, Any]) -> str:
+    """What Microsoft's own campaign asks of people, a sentence without a full stop."""
+    campaign = (told.get("registrationEnforcement") or {}).get("authenticationMethodsRegistrationCampaign") or {}
+    asked = sorted(
+        {str(each.get("targetedAuthenticationMethod")) for each in campaign.get("includeTargets") or () if isinstance(each, dict)}
+    )
+    state = {"default": "managed by Microsoft", "enabled": "on", "disabled": "off"}.get(str(campaign.get("state")))
+    if state is None:
+        return ""
+    asks = f", for {' and '.join(asked)}" if asked and state != "off" else ""
+    return f"Microsoft's registration campaign is {state}{asks}" + (
+        "" if state == "off" else ": people may have seen its prompt, and it is genuine"
+    )

@@ -1,0 +1,256 @@
+"""One read of a tenant: what is known of it first, several reads at a time, and then its users, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+
+from migrate.directory.entra import detail, members, policy, registration
+from migrate.directory.entra.detail import Accounts, Details
+from migrate.directory.entra.graph import Graph
+from migrate.directory.entra.ids import Members, packed
+from migrate.directory.entra.people import MANAGER, Known, Noticed, frame, selected
+from migrate.directory.entra.permissions import DOMAINS, POLICY, USERS
+from migrate.directory.entra.policy import Policy
+from migrate.directory.entra.registration import Registered, Report
+from migrate.directory.entra.settings import EntraSettings
+from migrate.directory.web.budget import Clock
+from migrate.directory.web.checkpoint import Checkpoint
+from migrate.directory.words import MethodWords
+from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
+from migrate.outside import log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TOGETHER: Final = 6
+"""Listings that are read at the same time."""
+_PAGE: Final = "999"
+_PAGE_WITH_ACTIVITY: Final = "500"
+_T = TypeVar("_T")
+
+
+class Reading:
+    """What one read finds; `frames` gives the users, and `caveats` is complete after the last of them."""
+
+    def __init__(self, settings: EntraSettings, words: MethodWords, clock: Clock, watch: Callable[[int], None], *, joined: bool) -> None:
+        self.caveats: list[str] = []
+        self._settings, self._words, self._watch, self._joined = settings, words, watch, joined
+        self._graph = Graph(settings, clock)
+        self._noticed = Noticed()
+        self._kept: Checkpoint | None = None
+        self._licensed = True
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """Every page of users as a raw frame. Raises DirectoryError."""
+        with ExitStack() as stack:
+            stack.enter_context(_understood())
+            stack.callback(self._graph.close)
+            self._graph.sign_in()
+            if self._settings.detail:
+                self._kept = detail.checkpoint(self._graph)
+                stack.callback(self._kept.close)
+            known = self._known()
+            position, given = 1, list[np.ndarray]()
+            for users in self._users(given):
+                made = frame(users, known, self._settings, self._words, self._noticed, position)
+                given.append(packed(made["account_id"].tolist()))
+                position += len(made)
+                yield made
+            self._conclude(known)
+            if self._kept is not None:
+                self._kept.done()
+
+    def _users(self, given: list[np.ndarray]) -> Iterator[list[dict[str, Any]]]:
+        """Pages of users; if the listing begins again, whoever was `given` before is left out."""
+        activity = "sign_ins" in self._settings.detail and self._licensed
+        params = {
+            "$select": selected(self._settings, activity=activity),
+            "$expand": MANAGER,
+            "$top": _PAGE_WITH_ACTIVITY if activity else _PAGE,
+        }
+        budget, before = (self._graph.activity if activity else self._graph.directory), [Members()]
+        anew = lambda: before.append(Members(given))  # noqa: E731
+        for page in self._graph.listing("/users", params, USERS, budget=budget, cost=1 if activity else 2, anew=anew):
+            if len(before[-1]):
+                met = before[-1].has(packed([each.get("id") for each in page]))
+                page = [each for each, old in zip(page, met, strict=True) if not old]
+            if page:
+                yield page
+
+    def _known(self) -> Known:
+        """What is known before users are read; the first failure ends all of it."""
+        settings, graph = self._settings, self._graph
+        with ThreadPoolExecutor(_TOGETHER, thread_name_prefix="entra") as pool:
+            registered = pool.submit(self._report)
+            domains = pool.submit(graph.whole, "/domains", {"$select": "id,authenticationType"}, DOMAINS)
+            allowed = pool.submit(self._policy)
+            opted_out = pool.submit(self._opted_out)
+            groups = {name: pool.submit(members.of_named_group, graph, name) for name in settings.groups}
+            roles = pool.submit(members.of_roles, graph, settings.roles) if settings.roles else _already(dict[str, Members]())
+            used = pool.submit(self._sign_ins) if "sign_ins" in settings.detail else _already(dict[str, detail.LastUse]())
+            try:
+                every: list[Future[Any]] = [registered, domains, allowed, opted_out, *groups.values(), roles, used]
+                for done in as_completed(every):
+                    done.result()
+            except BaseException:
+                graph.client.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        holders = roles.result()
+        known = Known(registered.result(), _federated(domains.result(), settings), allowed.result(), last_use=used.result())
+        known.groups = {name: each.result() for name, each in groups.items()} | {
+            members.ROLE + name: each for name, each in holders.items()
+        }
+        known.holders = Members.united(holders.values())
+        if opted_out.result():
+            self.caveats.append(
+                "the tenant has opted out of Microsoft's change of September: people have seen no prompt to register a passkey"
+            )
+        self._of_single_accounts(known)
+        return known
+
+    def _report(self) -> Registered | None:
+        """The report; or, without the licence for it, what there is instead."""
+        try:
+            return registration.report(self._graph, self._words, self._watch)
+        except NoLicenceError:
+            if "phones" not in self._settings.detail and not self._joined:
+                raise
+        self._licensed = False
+        instead = "methods were asked for account after account" if "phones" in self._settings.detail else "methods are those of the join"
+        self.caveats.append(
+            f"the tenant has no Entra ID P1, so that there is no report of registered methods: {instead}, and which one is asked for "
+            "first, who is an administrator, and who signed in is not known"
+        )
+        return Accounts(self._details()) if "phones" in self._settings.detail else None
+
+    def _details(self) -> Details:
+        assert self._kept is not None  # there is a detail
+        return Details(self._graph, self._kept, self._watch)
+
+    def _sign_ins(self) -> dict[str, detail.LastUse]:
+        try:
+            return detail.sign_ins(self._graph, self._words, self._watch)
+        except NoLicenceError:
+            self.caveats.append("the tenant has no Entra ID P1, so that the detail sign_ins could not be read")
+            return {}
+
+    def _policy(self) -> Policy | None:
+        try:
+            told = self._graph.one("/policies/authenticationMethodsPolicy", POLICY, _with_configurations)
+        except NotConsentedError:
+            self.caveats.append(f"{POLICY.breaks}: the application lacks {' or '.join(POLICY.permissions)}")
+            return None
+        found: dict[str, Members | None] = {}
+        for group in policy.groups_in(told):
+            try:
+                found[group] = members.of_group(self._graph, group, self._watch)
+            except NotConsentedError:
+                found[group] = None
+        if unread := sum(each is None for each in found.values()):
+            self.caveats.append(
+                f"{unread} group{'s' * (unread != 1)} of the policy of authentication methods could not be read, so that in_policy and "
+                "may_enrol are not known for everybody: the application lacks GroupMember.Read.All"
+            )
+        understood = policy.understood(told, found.get)
+        if not understood.complete:
+            self.caveats.append(
+                "who may use text messages or calls is a lower bound: the tenant's migration to the policy of authentication methods is "
+                "not complete, and per-user MFA and older settings add to it"
+            )
+        if understood.restricted:
+            self.caveats.append("passkeys are for listed or attested models alone, which telephones and password managers may not be")
+        return understood
+
+    def _opted_out(self) -> bool:
+        """Whether the tenant has put off Microsoft's change of September; it is not documented how to ask, and no matter if it fails."""
+        try:
+            told = self._graph.one("/policies/authenticationMethodsPolicy", POLICY, dict, beta=True)
+        except DirectoryError:
+            return False
+        settings = told.get("optOutSettings")
+        return isinstance(settings, dict) and settings.get("passkeyDynamicMigration") is True
+
+    def _of_single_accounts(self, known: Known) -> None:
+        """Asks what is to be known of single accounts: of those that have a telephone."""
+        if not isinstance(known.registered, Report):
+            return
+        if "phones" in self._settings.detail:
+            known.registered.replace_telephones(self._details().telephones(known.registered.with_telephone()))
+        if "per_user_mfa" in self._settings.detail:
+            known.per_user_mfa = self._details().per_user_mfa(known.registered.with_telephone())
+
+    def _conclude(self, known: Known) -> None:
+        """What can be said once everybody was read."""
+        if isinstance(known.registered, Report):
+            oldest = known.registered.oldest
+            since = f"; the oldest of its rows is of {oldest[:16].replace('T', ' ')} UTC" if oldest else ""
+            self.caveats.append(f"the report of registered methods may be up to 36 hours behind what people have done{since}")
+            if unmet := known.registered.unmet():
+                self.caveats.append(
+                    f"{unmet:,} account{'s' * (unmet != 1)} of the report {_is(unmet)} not among the users, and {_was(unmet)} left out"
+                )
+        if count := self._noticed.unlisted:
+            self.caveats.append(
+                f"{count:,} account{'s' * (count != 1)} that can sign in {_is(count)} not in the report of registered methods yet, so that "
+                "nobody can name the second step"
+            )
+        if count := self._noticed.federated_with_telephone:
+            self.caveats.append(
+                f"{count:,} account{'s' * (count != 1)} of federated domains {'has' if count == 1 else 'have'} a telephone registered with "
+                "Entra ID: if the domain lets Entra ID do the second step, they are concerned, too (exempt_federated)"
+            )
+        if self._settings.roles:
+            self.caveats.append("whoever is only eligible for a role (PIM) does not count as holding it")
+        if self._kept is not None and not self._kept.kept:
+            self.caveats.append(f"nothing could be kept in {self._settings.checkpoint}: a read that breaks off begins anew")
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Turns what Graph gives and nobody understands into an error that ends the read."""
+    try:
+        yield
+    except (ValueError, KeyError) as error:
+        raise DirectoryError(
+            f"Graph gives what is not described ({log(str(error))}). Nothing was changed.", where="[directory]", hint="Try again later."
+        ) from error
+
+
+def _already(value: _T) -> Future[_T]:
+    done: Future[_T] = Future()
+    done.set_result(value)
+    return done
+
+
+def _with_configurations(told: Any) -> dict[str, Any]:
+    """The policy. Raises ValueError for what is none."""
+    if not isinstance(told, dict):
+        raise ValueError("the policy is no object")
+    policy.groups_in(told)
+    return told
+
+
+def _federated(domains: list[dict[str, Any]], settings: EntraSettings) -> frozenset[str]:
+    """The domains whose people sign in elsewhere. Raises DirectoryError if the tenant's own is not among its domains."""
+    names = {str(each.get("id")).casefold() for each in domains}
+    if "." in settings.tenant and settings.tenant.casefold() not in names:
+        raise DirectoryError(
+            f"{settings.tenant} is none of the domains of the tenant that was read. Nothing was changed.",
+            where="[directory] tenant",
+            hint="Write the tenant's id, or one of its domains.",
+        )
+    return frozenset(str(each.get("id")).casefold() for each in domains if each.get("authenticationType") == "Federated")
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

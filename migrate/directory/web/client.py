@@ -1,0 +1,261 @@
+"""Calls to one server: within its budget, tried again where that may help, bounded in size and time, and never to another host."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from migrate import __version__
+from migrate.directory.bounds import ANSWER, MIB
+from migrate.directory.web.authorization import Authorization
+from migrate.directory.web.budget import CLOCK, Budget, Clock, StoppedError, too_long
+from migrate.errors import DirectoryError, UnreachableError
+from migrate.oauth.loopback import is_loopback
+from migrate.outside import log
+
+TRIES: Final = 10
+"""How often a call is made, if what comes may pass."""
+LONGEST_WAIT: Final = 900.0
+"""Seconds that a server may ask for between two calls."""
+_FIRST_WAIT: Final = 1.0
+_USUAL_WAIT: Final = 60.0
+_TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
+_LONGEST_ANSWER: Final = 600.0
+_BELIEVED: Final = 3
+_DOUBT: Final = 2.0
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+_T = TypeVar("_T")
+
+
+class RefusedError(Exception):
+    """The server understood the call and said no: `status`, its `code` if it has one, and its words on one line."""
+
+    def __init__(self, status: int, code: str, words: str) -> None:
+        super().__init__(f"{status} {code}".strip())
+        self.status, self.code, self.words = status, code, words
+
+
+class PassingError(Exception):
+    """What came is of no use and may pass; `after` are the seconds that the server asked for."""
+
+    def __init__(self, said: str, after: float | None = None) -> None:
+        super().__init__(said)
+        self.after = after
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`name` is what errors call it, and `base` where it is; `where` is the setting that says so. `explained` reads the code and the words
+    of a refusal out of its JSON; `doubted` are codes that are not believed before they were said three times."""
+
+    name: str
+    base: str
+    where: str
+    explained: Callable[[Any], tuple[str, str]]
+    doubted: frozenset[str] = frozenset()
+
+    @property
+    def origin(self) -> tuple[str, str, int | None]:
+        return origin(self.base)
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+class Client:
+    """What a read calls through; `close` ends it, and whatever waits in it."""
+
+    def __init__(self, server: Server, authorization: Authorization, clock: Clock = CLOCK) -> None:
+        self.server, self.clock = server, clock
+        self.stop = threading.Event()
+        self.calls = 0
+        self._authorization = authorization
+        here = is_loopback(server.origin[1])
+        self._http = httpx.Client(
+            headers={"User-Agent": f"migrate/{__version__}", "Accept": "application/json"},
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            verify=ssl.create_default_context(),
+            trust_env=not here,  # what is meant for this machine is nothing that a proxy should see
+        )
+
+    def close(self) -> None:
+        """Ends every call that waits."""
+        self.stop.set()
+        self._http.close()
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        budget: Budget,
+        shape: Callable[[Any], _T],
+        cost: int = 1,
+        headers: Mapping[str, str] | None = None,
+    ) -> _T:
+        """What `shape` makes of the JSON in the answer; a ValueError of it is a broken one. Raises RefusedError and DirectoryError."""
+        return self.call("GET", url, params, budget=budget, shape=shape, cost=cost, headers=headers)
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        budget: Budget,
+        shape: Callable[[Any], _T],
+        cost: int = 1,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> _T:
+        """`get`, by any method and with JSON in it."""
+        self._only_there(url)
+        retrying = Retrying(
+            retry=retry_if_exception_type(PassingError),
+            stop=stop_after_attempt(TRIES),
+            wait=self._wait,
+            sleep=lambda seconds: self.clock.wait(seconds, self.stop),
+            before_sleep=lambda state: _pause(budget, state),
+            reraise=True,
+        )
+        try:
+            made: _T = retrying(self._believed, method, url, params, budget, shape, cost, headers, body)
+        except PassingError as error:
+            raise UnreachableError(
+                f"{self.server.name} gives no answer that can be used ({log(str(error))}), tried {TRIES} times. Nothing was changed.",
+                where=self.server.where,
+                hint="Look whether this machine may reach it, and try later.",
+            ) from error
+        return made
+
+    def _believed(self, *call: Any) -> Any:
+        """`_tried`, again for a refusal that is doubted."""
+        for tries in range(1, _BELIEVED):
+            try:
+                return self._tried(*call)
+            except RefusedError as error:
+                if error.code not in self.server.doubted:
+                    raise
+            self.clock.wait(_DOUBT * tries, self.stop)
+        return self._tried(*call)
+
+    def _tried(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        budget: Budget,
+        shape: Callable[[Any], _T],
+        cost: int,
+        headers: Mapping[str, str] | None,
+        body: Any,
+    ) -> _T:
+        budget.take(self.stop, cost)
+        signed = self._authorization.current()
+        status, answered, content = self._answer(method, url, params, {**(headers or {}), "Authorization": signed}, body)
+        if status == 401 and self._authorization.renewed(signed):
+            budget.take(self.stop, cost)
+            signed = self._authorization.current()
+            status, answered, content = self._answer(method, url, params, {**(headers or {}), "Authorization": signed}, body)
+        if status in _PASSING:
+            raise PassingError(f"it answered {status}", self._asked_for(answered))
+        try:
+            told = json.loads(content) if content else None
+        except (ValueError, RecursionError):
+            told = None
+            if 200 <= status < 300:
+                raise PassingError("what it answered is no JSON, or breaks off") from None
+        if not 200 <= status < 300:
+            raise RefusedError(status, *self.server.explained(told))
+        try:
+            return shape(told)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise PassingError(f"what it answered is not what was asked for: {log(str(error))}") from None
+
+    def _answer(
+        self, method: str, url: str, params: Mapping[str, str] | None, headers: Mapping[str, str], body: Any
+    ) -> tuple[int, httpx.Headers, bytes]:
+        self.calls += 1
+        try:
+            with self._http.stream(method, url, params=params, headers=headers, json=body) as answer:
+                return answer.status_code, answer.headers, self._content(answer)
+        except httpx.InvalidURL as error:
+            raise PassingError(f"the address of a page is none: {error}") from None
+        except httpx.TimeoutException:
+            raise PassingError("there was no answer in time") from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise UnreachableError(
+                    f"{self.server.name} shows a certificate that is not trusted here: {log(str(error))}.",
+                    where=self.server.where,
+                    hint="Let the system trust the authority that issued it, or name its file in the environment as SSL_CERT_FILE.",
+                ) from error
+            raise PassingError(str(error) or type(error).__name__) from None
+        except RuntimeError:
+            if self.stop.is_set():  # closed meanwhile
+                raise StoppedError from None
+            raise
+
+    def _content(self, answer: httpx.Response) -> bytes:
+        """All of it, if it is not too much and not too slow."""
+        begun, content = self.clock.now(), bytearray()
+        for part in answer.iter_bytes():
+            content += part
+            if len(content) > ANSWER:
+                raise DirectoryError(
+                    f"{self.server.name} answers with more than {ANSWER // MIB} MiB, which is no page. Nothing was changed.",
+                    where=self.server.where,
+                    hint="Look what answers there.",
+                )
+            if self.clock.now() - begun > _LONGEST_ANSWER:
+                raise PassingError("its answer does not come to an end")
+        return bytes(content)
+
+    def _only_there(self, url: str) -> None:
+        """Who asks is said to one server alone."""
+        if origin(url) != self.server.origin:
+            raise DirectoryError(
+                f"{self.server.name} names {log(urlsplit(url).netloc)} for the next page, which is another host. Nothing was changed.",
+                where=self.server.where,
+                hint="Look what answers there: a proxy may have put its own address in.",
+            )
+
+    def _asked_for(self, headers: httpx.Headers) -> float | None:
+        """The seconds of a header Retry-After."""
+        try:
+            seconds = float(headers.get("Retry-After", ""))
+        except ValueError:
+            return None
+        if seconds > LONGEST_WAIT:
+            raise too_long(self.server.name, seconds)
+        return max(seconds, 0.0) if seconds == seconds else None
+
+    def _wait(self, state: RetryCallState) -> float:
+        """As long as the server asked for; or else longer from try to try, up to a minute, and by chance."""
+        import secrets
+
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, PassingError) and error.after is not None:
+            return error.after
+        longest: float = min(_FIRST_WAIT * 2 ** (state.attempt_number - 1), _USUAL_WAIT)
+        return longest * (500 + secrets.randbelow(501)) / 1000
+
+
+def _pause(budget: Budget, state: RetryCallState) -> None:
+    """What the server asked of one call holds for all."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, PassingError) and error.after is not None:
+        budget.pause(error.after)
