@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from migrate import outbox
+from migrate.core.kinds import MANDATORY
 from migrate.core.standing import OUT_OF_SCOPE
-from migrate.core.words import CONFIRMATION, PAST_CUTOFF
+from migrate.core.words import PAST_CUTOFF
 from migrate.decisions.decider import Decider, words
 from migrate.errors import GuardError, LedgerError
 from migrate.explain.find import elsewhere
@@ -79,7 +80,7 @@ class Chosen:
     @property
     def reminders(self) -> int:
         """How many of those that may go are no confirmations."""
-        return sum(each.kind != CONFIRMATION for each in self.going)
+        return sum(each.kind not in MANDATORY for each in self.going)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState)
             left.append(why)
             continue
         going.append(each)
-        if each.kind != CONFIRMATION:
+        if each.kind not in MANDATORY:
             others.append(
                 Other(each.letter_id, each.notice_id, each.account_id, each.tenure, each.occasion, each.address, "queued")
             )  # fmt: skip
@@ -246,7 +247,7 @@ def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> 
     """Why nobody should be told this any more, or None."""
     if each.account_tenure != each.tenure:
         return Pointless("another_person", "it was written to somebody who had this account's id before")
-    if each.kind == CONFIRMATION:
+    if each.kind in MANDATORY:
         return None
     if each.ends is not None and each.ends <= decider.now:
         return Pointless(PAST_CUTOFF, "the cutoff it speaks of has passed")
@@ -259,7 +260,7 @@ def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> 
 
 def _overtaken(each: Candidate, others: Sequence[Other]) -> Pointless | None:
     """Older stages are never sent late, and a reminder is sent once, whatever the address (design §7)."""
-    if each.kind == CONFIRMATION:
+    if each.kind in MANDATORY:
         return None
     later = [one for one in others if one.notice_id >= each.notice_id and one.letter_id != each.letter_id]
     if not later:

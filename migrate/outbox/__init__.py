@@ -15,13 +15,13 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.core.words import CONFIRMATION, PAST_CUTOFF
+from migrate.core.words import PAST_CUTOFF, REVIEWER, WAITING
 from migrate.errors import LedgerError
 from migrate.ledger.frames import rows
 from migrate.ledger.listed import BATCH, batches
 from migrate.ledger.references import as_typed, reference
-from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, notice, run
-from migrate.ledger.states import REVIEWER, STATES, WAITING, LetterState, refuse
+from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, notice, run
+from migrate.ledger.states import STATES, LetterState, refuse
 from migrate.outbox.transitions import FRESH, IDLE, move, record
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
@@ -120,8 +120,8 @@ def _take_out(
 def withdraw_reminders(
     connection: sa.Connection, campaign_id: int, accounts: Collection[str], now: datetime, *, actor: str, reason: str
 ) -> list[int]:
-    """Withdraw everything but confirmations that still waits for some accounts; the ids of those letters."""
-    waiting = (letter.c.campaign_id == campaign_id, letter.c.state.in_(WAITING), letter.c.kind != CONFIRMATION)
+    """Withdraw everything but mandatory mail that still waits for some accounts; the ids of those letters."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state.in_(WAITING), ~mandatory(letter))
     wanted = sa.select(letter.c.id).where(*waiting).order_by(letter.c.id)
     parts = (wanted.where(letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
     found = [letter_id for part in parts for letter_id in connection.execute(part).scalars()]
@@ -129,8 +129,8 @@ def withdraw_reminders(
 
 
 def reminders_waiting(connection: sa.Connection, campaign_id: int, after: datetime | None = None) -> int:
-    """How many letters other than confirmations are queued, or how many of those that end after an instant, if ever."""
-    waiting = [letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION]
+    """How many letters that are not mandatory are queued, or how many of those that end after an instant, if ever."""
+    waiting = [letter.c.campaign_id == campaign_id, letter.c.state == "queued", ~mandatory(letter)]
     waiting += [] if after is None else [sa.or_(letter.c.ends.is_(None), letter.c.ends > after)]
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 

@@ -24,8 +24,8 @@ from pydantic import ValidationError
 from migrate.config import Config
 from migrate.config.anchors import HIDDEN
 from migrate.core.accounts import conform
+from migrate.core.kinds import MANDATORY
 from migrate.core.plan import STRUCK_OUT, Moment
-from migrate.core.words import CONFIRMATION
 from migrate.errors import GuardError
 from migrate.files.digests import file_digest
 from migrate.mail.compose import Composer
@@ -83,7 +83,7 @@ class Approval:
         planned = self.reminders.reindex(letters["account_id"]).set_index(letters.index)
         someone_else = (planned["tenure"] != letters["tenure"]) | (planned["told_cutoff"] != letters["told_cutoff"])
         rows = [
-            (letters["kind"] == CONFIRMATION, ""),
+            (letters["kind"].isin(MANDATORY), ""),
             (planned["occasion"].isna() | someone_else, NOT_LISTED),
             (planned["occasion"] != letters["occasion"], NOT_LISTED + ", which has " + planned["occasion"]),
             (planned["struck"].eq(1), STRUCK_OUT),
@@ -109,7 +109,7 @@ class Approval:
                 if hashlib.file_digest(file, "sha256").hexdigest() != self.twin:
                     raise _another(self.folder)
                 for batch in twin.iter_batches(batch_size=10_000, columns=list(QUEUE_COLUMNS)):
-                    reminder = pc.not_equal(batch.column("kind"), pa.scalar(CONFIRMATION, pa.large_string()))
+                    reminder = pc.invert(pc.is_in(batch.column("kind"), pa.array(sorted(MANDATORY), pa.large_string())))
                     these = pc.and_(pc.is_in(batch.column("account_id"), deleted), pc.is_in(batch.column("occasion"), due))
                     mine = batch.filter(pc.and_(reminder, these))
                     if mine.num_rows:
@@ -132,7 +132,7 @@ def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: s
         )
     twin = _twin(folder, facts)
     kept = _kept(folder, facts)
-    reminder = (twin["kind"] != CONFIRMATION).to_numpy(bool)
+    reminder = ~twin["kind"].isin(MANDATORY).to_numpy(bool)
     due = (twin["occasion"] == moment.occasion) & (twin["told_cutoff"] == moment.told_cutoff)
     struck = ~kept & due.to_numpy(bool)
     reminders = twin.loc[reminder, _JUDGED].assign(struck=struck[reminder].astype("int8")).set_index("account_id")
