@@ -22,7 +22,8 @@ from migrate.config import Config
 from migrate.core.plan import Moment
 from migrate.core.schedule import due, stages
 from migrate.decide.addressing import judge
-from migrate.decide.draft import Draft, Rules, draft
+from migrate.decide.decided import Rules
+from migrate.decide.draft import Draft, draft
 from migrate.delivery import Clock, Delivered, Forecast, Stop, Waiting, workers
 from migrate.directory import mapping_digest, open_directory
 from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError, ReportError
@@ -126,7 +127,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
                     told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
                     if refused := guards.refusals(made, config, accepted=options.accept_directory):
                         raise _Refused(made, refused, stops.difference(made, prior), told)
-                    stopped = None if options.plan else _held(made, config)
+                    made, stopped = (made, None) if options.plan else _held(made, config)
                     kept = meanwhile(lambda: read.kept(made, aside, _rules_digest(config, now)))
                     recorded = write_down(connection, made, config, approved, told, typed=options.as_of is not None)
                     start.lock.still_mine(connection)
@@ -188,7 +189,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
                 refused = guards.refusals(made, config, accepted=options.accept_directory)
                 refused = [unsure, *refused] if unsure else refused
                 difference = stops.difference(made, prior) if refused else None
-            _held(made, config)
+            made, _ = _held(made, config)
             told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
             whole = read.whole(made, scratch)
         facts = _foretold(made, told, config, now, refused, difference)
@@ -362,8 +363,7 @@ def _delivery_with(made: Draft, config: Config, ledger: Ledger, now: datetime) -
 
 def _stopped(refused: _Refused, read: Read, config: Config, ledger: Ledger, now: datetime, clock: Clock, scratch: Path) -> Stopped:
     """The error of a run that a guard stopped, with what it would have been: as facts, and as the folder of a dry run."""
-    made = refused.made
-    _held(made, config)
+    made, _ = _held(refused.made, config)
     facts = _foretold(made, refused.facts, config, now, refused.guards, refused.difference)
     facts |= {"delivery": _delivery_with(made, config, ledger, now).facts()}
     try:
@@ -374,11 +374,10 @@ def _stopped(refused: _Refused, read: Read, config: Config, ledger: Ledger, now:
     return Stopped(first, more, facts)
 
 
-def _held(made: Draft, config: Config) -> GuardError | None:
-    """Holds the reminders of a draft that are more than may go out unreviewed; the error that says so."""
-    if held := guards.blast_radius(made, config, dry_runs.place(config, made.rules.moment.now)):
-        made.hold()
-    return held
+def _held(made: Draft, config: Config) -> tuple[Draft, GuardError | None]:
+    """A draft without the reminders that are more than may go out unreviewed; and the error that says so."""
+    held = guards.blast_radius(made, config, dry_runs.place(config, made.rules.moment.now))
+    return (made.hold(), held) if held else (made, None)
 
 
 def _foretold(
