@@ -198,6 +198,19 @@ def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: dateti
     return int(connection.execute(wanted).scalar_one())
 
 
+def moved(connection: sa.Connection, campaign_id: int, since: datetime, until: datetime) -> dict[str, int]:
+    """How many letters anybody moved to sent, failed, uncertain and withdrawn within two instants, and how many were queued at the end."""
+    event = letter_event.c
+    within = (letter.c.campaign_id == campaign_id, event.at <= until)
+    joined = letter_event.join(letter, letter.c.id == event.letter_id)
+    by_state = sa.select(event.to_state, sa.func.count()).select_from(joined).where(*within, event.at >= since).group_by(event.to_state)
+    counts = {state: int(count) for state, count in connection.execute(by_state)}
+    newest = sa.select(sa.func.max(event.id)).select_from(joined).where(*within).group_by(event.letter_id)
+    waiting = sa.select(sa.func.count()).where(event.id.in_(newest), event.to_state == "queued")
+    letters = {state: counts.get(state, 0) for state in ("sent", "failed", "uncertain", "withdrawn")}
+    return letters | {"queued": int(connection.execute(waiting).scalar_one())}
+
+
 def too_late(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:
     """How many letters runs and workers withdrew past their end, at or after an instant, that had never been tried."""
     event = letter_event.c

@@ -43,6 +43,17 @@ _ANEW: Final = "Type `migrate dry-run --out ANOTHER` (a plan that was reviewed i
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """A plan that governed a run: its digest, who approved it, how many reminders it let out, and what was deleted from it."""
+
+    digest: str
+    approved_by: str
+    approved: int
+    struck_out: int
+    confirmations_deleted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """A plan as it was reviewed. `as_of` is the instant it was made for; `digest` (hex) names the plan, the rows left in it, and who
     approved it.
@@ -68,15 +79,9 @@ class Approval:
     def approved(self) -> int:
         return len(self.reminders) - self.struck
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Applied:
         """What a run says of the plan it applies."""
-        return {
-            "digest": self.digest,
-            "approved_by": self.by,
-            "approved": self.approved,
-            "struck_out": self.struck,
-            "confirmations_deleted": self.undeletable,
-        }
+        return Applied(self.digest, self.by, self.approved, self.struck, self.undeletable)
 
     def left_out(self, letters: pd.DataFrame) -> pd.Series:
         """Letters that are due now (`COMPOSED_COLUMNS`) → why each may not go out by this plan; '' where it may, as a confirmation may."""
