@@ -92,11 +92,15 @@ class Campaign:
 
     def run(self, when: str, **options: Any) -> job.Result:
         """The job at an instant, written in UTC."""
+        self.write()
+        return job.run(self.config, Options(as_of=at(when), **options))
+
+    def write(self) -> None:
+        """The directory as it is now."""
         with (self.folder / "users.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, _COLUMNS)
             writer.writeheader()
             writer.writerows(self.people.values())
-        return job.run(self.config, Options(as_of=at(when), **options))
 
     def grant(self, table: sa.Table, account_id: str, until: str, **other: Any) -> None:
         """An exemption or a pause."""

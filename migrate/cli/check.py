@@ -15,7 +15,7 @@ import typer
 
 from migrate.cli.console import Console, Json, Quiet, Style, on_terminal
 from migrate.cli.crontab import judged, lines_in, of_another_clock, zone_of_host
-from migrate.errors import ConfigError, GuardError, LedgerError, MigrateError
+from migrate.errors import ConfigError, GuardError, LedgerError, MigrateError, first_of
 
 if TYPE_CHECKING:
     from migrate.config import Config
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 State = Literal["ok", "warning", "wrong"]
 
 _STYLES: Final[dict[State, Style]] = {"ok": "green", "warning": "yellow", "wrong": "red"}
-_FIRST: Final = (2, 3, 4, 6)
-"""Of several exit codes, the first that applies (design §15)."""
 _REPEATED: Final = ("read", "rejected", "rejected_known", "rejections", "advice", "caveats", "directory_as_of", "cron")
 """What the JSON of a check repeats of the directory's read, and what becomes of each stage by the lines of a crontab."""
 
@@ -67,8 +65,7 @@ def check(
         for line in _laid_out(f"{finding.part:<13}  {finding.state:<7}  ", finding.said):
             tell(line, _STYLES[finding.state])
         findings.append(finding)
-    codes = {finding.exit_code for finding in findings} - {0}
-    code = next((first for first in _FIRST if first in codes), max(codes, default=0))
+    code = first_of(finding.exit_code for finding in findings)
     if code == 0:
         console.say("Next: `migrate dry-run` shows what a run would do.")
     read = {name: fact for finding in findings for name, fact in finding.facts.items() if name in _REPEATED}

@@ -41,7 +41,7 @@ _REFRESHED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the directory gives. `facts` are those of a dry run; `stops` the guards that would stop a run; `warnings` a paragraph each."""
+    """What the directory gives. `facts` are of its rows; `stops` the guards that would stop a run; `warnings` a paragraph each."""
 
     said: str
     stops: list[str] = field(default_factory=list)
@@ -72,23 +72,24 @@ def _whole(config: Config) -> Found:
     from migrate.run.job import dry_run
 
     described = open_directory(config.directory).describe()
-    with dry_run(config) as (_, whole, facts):
-        doubts = list(doubtful(whole, config, facts["read"]))
-    accepted = facts["read"] - facts["rejected"]
-    speaks_of = datetime.fromisoformat(facts["directory_as_of"])
-    said = f"{described}: {facts['read']:,} rows were read, {accepted:,} accounts and {facts['rejected']:,} rejected"
+    with dry_run(config) as (_, whole, foretold):
+        decision = foretold.decision
+        doubts = list(doubtful(whole, config, decision.read))
+    accepted, speaks_of = decision.read - decision.rejected, decision.directory_as_of
+    said = f"{described}: {decision.read:,} rows were read, {accepted:,} accounts and {decision.rejected:,} rejected"
     if (now := datetime.now(UTC)) - speaks_of >= _LATELY:
         said += f"; it speaks of {speaks_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}"
-    if not facts["read"]:
+    if not decision.read:
         said = f"{described} has no rows"
+    facts = decision.facts()
     warnings = list(_noticed(facts))
-    if facts["rejected_known"]:
-        warnings.append(f"{still_recorded(facts['rejected_known'])}.")
-    if count := facts["too_many_addresses"]:
+    if known := decision.noticed.rejected_known:
+        warnings.append(f"{still_recorded(known)}.")
+    if count := decision.too_many_addresses:
         warnings.append(f"{too_many_addresses(count, config.policy.max_addresses)}.")
     if old := too_old(speaks_of, now, config):
         warnings.append(f"{old}: reminders wait until a fresh one is read.")
-    return Found(said, facts["stopped"], warnings + doubts, facts)
+    return Found(said, list(foretold.stopped), warnings + doubts, facts)
 
 
 def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:

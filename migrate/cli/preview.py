@@ -13,6 +13,7 @@ import typer
 
 from migrate import files
 from migrate.cli.console import Console, warn
+from migrate.core.words import CONFIRMATION
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def preview(
 
 def _sample(config: Config, kind: str, change: str | None) -> Sample:
     """The most telling sample of a kind, or the one of a change."""
-    from migrate.mail.kinds import KINDS
+    from migrate.core.kinds import KINDS
     from migrate.mail.sample import samples
 
     if kind not in KINDS:
@@ -64,7 +65,7 @@ def _sample(config: Config, kind: str, change: str | None) -> Sample:
     found = samples(kind, config.campaign)
     if change is None:
         return found[0]
-    if kind != "change_confirmation":
+    if kind != CONFIRMATION:
         raise ConfigError("goes with the kind change_confirmation alone.", where="--change")
     by_change = {each.facts.change: each for each in reversed(found)}
     if change not in by_change:
@@ -85,7 +86,7 @@ def _real(config: Config, sample: Sample, kind: str, account: str, change: str |
         raise ConfigError(f"account {person['account_id']} has no address.", where="--account")
     names = ("username", "display_name", "given_name", "locale", "default_method", "phone", "methods")
     facts = Facts(standing=found.standing, **{name: person[name] for name in names})
-    if kind == "change_confirmation":
+    if kind == CONFIRMATION:
         told = [each for each in found.changes if each.mailed and change in (None, each.change)]
         if not told:
             raise ConfigError(

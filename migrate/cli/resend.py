@@ -112,8 +112,8 @@ def _explained(reason: str) -> None:
 
 
 def _wanted(config: Config, state: State, reply: str | None, kind: str | None, since: str | None) -> Wanted:
+    from migrate.core.kinds import KINDS
     from migrate.decisions import Wanted
-    from migrate.mail.kinds import KINDS
 
     if reply is not None and not reply.strip():
         raise ConfigError("says nothing.", where="--reply", hint="Type words of what the server said, as notices.csv has them.")

@@ -125,8 +125,7 @@ def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> No
     console.say()
     when = f"{run.as_of.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}"
     console.say(f"Run {run.run_id} as of {when}: {run.read:,} rows read, {run.rejected:,} rejected.")
-    noticed = {"rejections": run.rejections, "advice": run.advice, "rejected_known": found.rejected_known}
-    tell_noticed(console, noticed | {"caveats": run.caveats})
+    tell_noticed(console, run.rejections, run.advice, found.rejected_known, run.caveats)
     console.say()
     if on_terminal() and parts.total:
         console.say(_bar(parts))
@@ -162,7 +161,7 @@ def _waiting(console: Console, found: Status, config: Config) -> None:
 
     console.say()
     console.say("Letters: " + ", ".join(f"{count:,} {state}" for state, count in found.outbox.items()) + ".")
-    tell_waiting(console, {"waiting": found.waiting.facts(), "delivery": found.delivery.facts()}, config, found.now)
+    tell_waiting(console, found.waiting, found.delivery, config, found.now)
     _unreachable(console, found, config)
     if found.open_changes:
         console.say(f"{_many(found.open_changes, 'change')} not confirmed yet: every run tries again.", "yellow")

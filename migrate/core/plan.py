@@ -19,7 +19,7 @@ from migrate.core.campaign import CampaignSettings
 from migrate.core.changes import Compared, addresses
 from migrate.core.schedule import Stage
 from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
-from migrate.core.words import CONFIRMATION, PAST_CUTOFF
+from migrate.core.words import CONFIRMATION, PAST_CUTOFF, REVIEWER, STANDS, WAITING
 
 Judge = Callable[[pd.Series], pd.DataFrame]
 """Addresses → `outcome` ('' where it can be mailed, else no_address, bad_address, domain_not_allowed, bounced) and `reason`."""
@@ -54,9 +54,6 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
     "address": "str", "role": "str", "last_told_at": "datetime64[us, UTC]", "ends": "datetime64[us, UTC]", "priority": "int32",
 }  # fmt: skip
 """A letter to be composed and queued; `row` is its account's index in the frame of accounts."""
-
-_WAITS: Final = ("queued", "claimed")
-_STANDS: Final = (*_WAITS, "sending", "sent", "uncertain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,28 +199,29 @@ def _matched(ids: pd.Series, tenure: pd.Series, of: pd.DataFrame) -> pd.DataFram
 
 
 def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment: Moment) -> pd.Series:
-    """Why the stage is not due again: the state of the letter that stands in its way, '' for none (design §7).
-
-    A letter in the way is of this stage or a newer one, and is queued, claimed, on its way, sent or uncertain, was withdrawn by a
-    reviewer, or failed at the address the account has.
-    """
+    """Why the stage is not due again: the state of the letter, of this stage or a newer one, that stands in its way; '' for none."""
     told = told[told["told_cutoff"] == moment.told_cutoff]
     if told.empty:
         return pd.Series("", index=accounts.index, dtype="str")
     here = pd.DataFrame({"account_id": accounts["account_id"], "tenure": tenure, "email": accounts["email"].str.lower()})
     both = told.merge(here, on=["account_id", "tenure"])
-    stands = both["state"].isin(_STANDS)
-    stands |= (both["state"] == "withdrawn") & (both["reason"] == "reviewer")
-    stands |= (both["state"] == "failed") & (both["address"].str.lower() == both["email"])
+    stands = in_the_way(both["state"], both["reason"], both["address"].str.lower() == both["email"])
     state = both[stands].drop_duplicates("account_id").set_index("account_id")["state"]
     return accounts["account_id"].map(state).astype("str").fillna("")
+
+
+def in_the_way(state: pd.Series, reason: pd.Series, same_address: pd.Series | bool) -> pd.Series:
+    """True where a letter stands in the way of another one like it (design §7): it waits, is on its way, was sent or may have been, was
+    withdrawn by a reviewer, or failed at the `same_address` as the other one would go to."""
+    reviewed = (state == "withdrawn") & (reason == REVIEWER)
+    return state.isin(STANDS) | reviewed | ((state == "failed") & same_address)
 
 
 def _standing_letters(told: pd.DataFrame, stuck: pd.Series) -> pd.DataFrame:
     """`told` without the letters that wait for accounts which cannot obey them: those are withdrawn in this run."""
     if told.empty or stuck.empty:
         return told
-    return told[~(told["state"].isin(_WAITS) & told["account_id"].isin(stuck))]
+    return told[~(told["state"].isin(WAITING) & told["account_id"].isin(stuck))]
 
 
 def _what_may_be_registered(may_enrol: pd.Series) -> pd.Series:

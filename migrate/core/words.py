@@ -24,3 +24,10 @@ CONFIRMATION: Final = "change_confirmation"
 """The kind of letter that confirms a change of methods."""
 PAST_CUTOFF: Final = "past_cutoff"
 """The reason with which a letter is withdrawn that is too late."""
+REVIEWER: Final = "reviewer"
+"""The reason that keeps a withdrawn letter withdrawn for ever (design §13)."""
+
+WAITING: Final = ("queued", "claimed")
+"""The states of a letter of which no word was spoken yet: whoever finds it pointless can still withdraw it."""
+STANDS: Final = (*WAITING, "sending", "sent", "uncertain")
+"""The states in which a letter stands in the way of another one like it; `migrate.core.plan.in_the_way` has the whole rule."""

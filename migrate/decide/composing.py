@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from migrate.core.accounts import conform, words_of
 from migrate.core.plan import LETTER_COLUMNS, Moment
 from migrate.core.words import CONFIRMATION
+from migrate.decide.decided import Frames, Rules, Samples
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
 from migrate.mail.letter import Letter, message_id
@@ -28,21 +29,13 @@ DRAFT_REFERENCE: Final = "00000000"
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """A letter to look at."""
-
-    kind: str
-    letter: Letter
-
-
-@dataclass(frozen=True, slots=True)
 class Composed:
     """`letters`: `COMPOSED_COLUMNS`. `failed`: account row → why its letter could not be composed. `samples`: the first of each kind and
-    language, to look at."""
+    language."""
 
     letters: pd.DataFrame
     failed: pd.Series
-    samples: list[Sample]
+    samples: Samples
 
 
 def compose(
@@ -57,13 +50,13 @@ def compose(
     people["methods"] = people["methods"].map({bits: words_of(bits) for bits in people["methods"].unique()})
     made: list[tuple[int, str, str, str, str]] = []
     failed: dict[int, str] = {}
-    samples: dict[tuple[str, str], Sample] = {}
+    samples: dict[tuple[str, str], Letter] = {}
     for n, (letter, person) in enumerate(zip(_plainly(letters[_OF_LETTER]), _plainly(people), strict=True)):
         facts = _facts(person, changes[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else None)
         key = (letter.account_id, str(letter.tenure), letter.occasion, letter.told_cutoff, letter.address)
         identity = message_id(moment.campaign.name, *key, domain=domain)
         try:
-            written = composer.compose(
+            text = composer.compose(
                 letter.kind,
                 facts,
                 to=letter.address,
@@ -75,13 +68,45 @@ def compose(
         except UnrenderableError as error:
             failed[letter.row] = str(error)
             continue
-        made.append((n, written.language, facts.to_json(), written.subject, identity))
-        samples.setdefault((letter.kind, written.language), Sample(letter.kind, written))
+        made.append((n, text.language, facts.to_json(), text.subject, identity))
+        samples.setdefault((letter.kind, text.language), text)
     kept = letters.iloc[[n for n, *_ in made]].reset_index(drop=True)
     extra = pd.DataFrame([rest for _, *rest in made], columns=["language", "facts", "subject", "message_id"])
     extra["standing"] = standing.loc[kept["row"]].to_numpy()
     extra["days_left"] = moment.campaign.days_left(moment.now)
-    return Composed(conform(pd.concat([kept, extra], axis=1), COMPOSED_COLUMNS), pd.Series(failed, dtype="str"), list(samples.values()))
+    return Composed(conform(pd.concat([kept, extra], axis=1), COMPOSED_COLUMNS), pd.Series(failed, dtype="str"), samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Planned letters, composed: the outcomes of their accounts, and how many of these are `written_to`. `letters`: `COMPOSED_COLUMNS`."""
+
+    outcomes: pd.DataFrame
+    letters: Frames = ()
+    samples: Samples = field(default_factory=dict)
+    written_to: int = 0
+
+
+def written(
+    letters: pd.DataFrame, accounts: pd.DataFrame, standing: pd.Series, seen: pd.DataFrame, rules: Rules, outcomes: pd.DataFrame
+) -> Written:
+    """Composes letters (as `compose`), and leaves out those that an approved plan leaves out.
+
+    The outcome is `unrenderable` for accounts none of whose letters could be composed, and `not_in_plan` for those whose reminder the plan
+    does not have.
+    """
+    if letters.empty:
+        return Written(outcomes)
+    composed = compose(letters, accounts, standing, seen, rules.composer, rules.domain, rules.moment)
+    left_out = rules.left_out(composed.letters)
+    going = composed.letters.loc[left_out == "", list(COMPOSED_COLUMNS)]
+    failed = composed.failed[~composed.failed.index.isin(composed.letters["row"])]
+    left_out = left_out[left_out != ""].set_axis(composed.letters.loc[left_out != "", "row"])
+    outcome, reason = outcomes["outcome"].copy(), outcomes["outcome_reason"].copy()
+    for word, why in (("unrenderable", failed), ("not_in_plan", left_out)):
+        outcome.loc[why.index], reason.loc[why.index] = word, why
+    decided = pd.DataFrame({"outcome": outcome, "outcome_reason": reason})
+    return Written(decided, (going,), composed.samples, int(going["account_id"].nunique()))
 
 
 def _plainly(frame: pd.DataFrame) -> Iterator[Any]:

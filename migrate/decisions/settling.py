@@ -12,8 +12,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from migrate import outbox
+from migrate.core.kinds import MANDATORY
 from migrate.core.standing import OUT_OF_SCOPE
-from migrate.core.words import CONFIRMATION, PAST_CUTOFF
+from migrate.core.words import PAST_CUTOFF
 from migrate.decide.addressing import judge
 from migrate.decisions.decider import Decider, words
 from migrate.errors import GuardError, LedgerError
@@ -81,7 +82,7 @@ class Chosen:
     @property
     def reminders(self) -> int:
         """How many of those that may go are no confirmations."""
-        return sum(each.kind != CONFIRMATION for each in self.going)
+        return sum(each.kind not in MANDATORY for each in self.going)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState)
             left.append(why)
             continue
         going.append(each)
-        if each.kind != CONFIRMATION:
+        if each.kind not in MANDATORY:
             others.append(
                 Other(each.letter_id, each.notice_id, each.account_id, each.tenure, each.occasion, each.address, "queued")
             )  # fmt: skip
@@ -261,7 +262,7 @@ def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> 
     """Why nobody should be told this any more, or None."""
     if each.account_tenure != each.tenure:
         return Pointless("another_person", "it was written to somebody who had this account's id before")
-    if each.kind == CONFIRMATION:
+    if each.kind in MANDATORY:
         return None
     if each.ends is not None and each.ends <= decider.now:
         return Pointless(PAST_CUTOFF, "the cutoff it speaks of has passed")
@@ -274,7 +275,7 @@ def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> 
 
 def _overtaken(each: Candidate, others: Sequence[Other]) -> Pointless | None:
     """Older stages are never sent late, and a reminder is sent once, whatever the address (design §7)."""
-    if each.kind == CONFIRMATION:
+    if each.kind in MANDATORY:
         return None
     later = [one for one in others if one.notice_id >= each.notice_id and one.letter_id != each.letter_id]
     if not later:

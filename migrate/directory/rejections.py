@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -201,7 +201,7 @@ def _lost(column: str, count: int) -> str:
     )
 
 
-def lines(rejections: list[dict[str, Any]]) -> Iterator[str]:
+def lines(rejections: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The commonest reasons as people read them, from their facts."""
     for each in rejections[:SHOWN]:
         example = each["example"]

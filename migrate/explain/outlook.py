@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -74,9 +74,20 @@ def waiting_until(config: Config, ledger: Ledger, campaign_id: int, now: datetim
         return waiting(connection, campaign_id, config.schedule.hours(config.campaign.zone), now)
 
 
-def unreachable_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> dict[str, int]:
-    """`unreachable` in the object of `migrate run --json`: how many reminded accounts cannot be mailed since their address `bounced`, and
-    how many may be before a person must look (`allowed`)."""
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    """How many reminded accounts cannot be mailed since their address `bounced`, and how many may be before a person must look."""
+
+    bounced: int
+    allowed: int
+
+    @property
+    def too_many(self) -> bool:
+        return self.bounced > self.allowed
+
+
+def bounced_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Bounced:
+    """How many reminded accounts cannot be mailed since their address bounced."""
     with ledger.read() as connection:
         count = bounced(connection, campaign_id, config.policy.remind, config.safety.allowed_domains, now)
-    return {"bounced": count, "allowed": config.safety.guard_floor}
+    return Bounced(count, config.safety.guard_floor)

@@ -23,11 +23,11 @@ from migrate.explain.outlook import forecast_of, queue_forecast
 from migrate.ledger import runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import account, change, exemption, letter, letter_event
+from migrate.ledger.schema import account, change, exemption
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
 from migrate.report.burndown import Forecast, Point
-from migrate.report.recall import LAST_EVENT, Recall
+from migrate.report.recall import Recall
 from migrate.report.terms import Terms
 
 EXPIRING: Final = timedelta(days=14)
@@ -186,36 +186,6 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
     )
-
-
-def summary(connection: sa.Connection, run: Run) -> dict[str, Any]:
-    """What `migrate run --json` printed of a completed run, from the ledger alone (design §15).
-
-    The letters of a run that could not count them are those that anybody moved between its start and its evidence.
-    """
-    event = letter_event.c
-    within = (letter.c.campaign_id == run.campaign_id, event.at <= run.evidence_at)
-    joined = letter_event.join(letter, letter.c.id == event.letter_id)
-    moved = (
-        sa.select(event.to_state, sa.func.count()).select_from(joined).where(*within, event.at >= run.started_at).group_by(event.to_state)
-    )
-    counts = {state: int(count) for state, count in connection.execute(moved)}
-    newest = sa.select(sa.func.max(event.id)).select_from(joined).where(*within).group_by(event.letter_id)
-    waiting = sa.select(sa.func.count()).where(event.id.in_(newest), event.to_state == "queued")
-    letters = {state: counts.get(state, 0) for state in ("sent", "failed", "uncertain", "withdrawn")}
-    return {
-        "run_id": run.run_id,
-        "as_of": run.as_of.isoformat().replace("+00:00", "Z"),
-        "campaign": _terms(run).campaign,
-        "directory_as_of": run.directory_read_at.isoformat().replace("+00:00", "Z"),
-        "read": run.read,
-        "rejected": run.rejected,
-        "letters": letters | {"queued": int(connection.execute(waiting).scalar_one())},
-        "stale": 0,
-        "outside_hours": 0,
-        "too_late": 0,
-        **{subject: counted for subject, counted in run.counts.items() if subject not in ("terms", "image", "ledger", "clock", LAST_EVENT)},
-    }
 
 
 def _terms(run: Run) -> Terms:

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from migrate.core.words import CONFIRMATION
 from migrate.ledger import schema
 from migrate.ledger.listed import batches
 
@@ -84,13 +83,13 @@ def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]
 def spares(letter: sa.Table) -> sa.ColumnElement[Any]:
     """Of a letter the `OUTCOME` of an exception that its account has in force on a day, the parameter `today` (ISO date); else null.
 
-    Of a confirmation always null. An exemption goes before a pause.
+    Of mandatory mail always null. An exemption goes before a pause.
     """
 
     def in_force(kind: Kind) -> sa.ColumnElement[bool]:
         t = _TABLES[kind].c
         mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
         there = sa.exists().where(mine, t.removed_at.is_(None), t.until >= sa.bindparam("today"))
-        return sa.and_(letter.c.kind != CONFIRMATION, there)
+        return sa.and_(~schema.mandatory(letter), there)
 
     return sa.case(*((in_force(kind), sa.literal_column(f"'{OUTCOME[kind]}'")) for kind in ("exemption", "pause")))

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from migrate.core.accounts import ACCOUNT_TYPES
+from migrate.core.kinds import MANDATORY
 from migrate.core.standing import AT_CUTOFF, DESTINATIONS, STANDINGS
 from migrate.core.words import CHANGES, OUTCOMES
 from migrate.ledger.states import STATES
@@ -378,7 +379,17 @@ def indexed(states: Sequence[str]) -> sa.ColumnElement[bool]:
 
     SQLite compares them: with a parameter in their place it would look at every letter.
     """
-    return letter.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
+    return written_out(letter.c.state, states)
+
+
+def written_out(column: sa.ColumnElement[str], words: Iterable[str]) -> sa.ColumnElement[bool]:
+    """That a column holds one of some words of ours. They stand in the statement itself, which is then the same text at every call."""
+    return column.in_([sa.literal_column(f"'{word}'") for word in words])
+
+
+def mandatory(of: sa.Table) -> sa.ColumnElement[bool]:
+    """That a letter or notice is of a kind that nothing holds back."""
+    return written_out(of.c.kind, sorted(MANDATORY))
 
 
 WAITS: Final = ((letter.c.state == "queued",), (indexed(UNSETTLED), letter.c.state == "claimed"))

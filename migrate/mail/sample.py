@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from migrate.core.campaign import CampaignSettings
+from migrate.core.words import CONFIRMATION
 from migrate.mail.facts import Facts
 from migrate.mail.letter import message_id
 
@@ -54,7 +55,7 @@ class Sample:
 
 def samples(kind: str, campaign: CampaignSettings) -> tuple[Sample, ...]:
     """Samples of a kind, the most telling first; between them they take every turn of our templates."""
-    if kind == "change_confirmation":
+    if kind == CONFIRMATION:
         seen_at = campaign.cutoff_at - timedelta(days=30)
         return tuple(
             Sample(

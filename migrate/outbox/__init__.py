@@ -15,14 +15,14 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.core.words import CONFIRMATION, PAST_CUTOFF
+from migrate.core.words import PAST_CUTOFF, REVIEWER, WAITING
 from migrate.errors import LedgerError
 from migrate.ledger.clock import real_now
 from migrate.ledger.frames import rows
 from migrate.ledger.listed import BATCH, batches
 from migrate.ledger.references import as_typed, reference
-from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, notice, run
-from migrate.ledger.states import REVIEWER, STATES, WAITING, LetterState, refuse
+from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, notice, run
+from migrate.ledger.states import STATES, LetterState, refuse
 from migrate.outbox.transitions import FRESH, IDLE, move, record
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
@@ -121,8 +121,8 @@ def _take_out(
 def withdraw_reminders(
     connection: sa.Connection, campaign_id: int, accounts: Collection[str], now: datetime, *, actor: str, reason: str
 ) -> list[int]:
-    """Withdraw everything but confirmations that still waits for some accounts; the ids of those letters."""
-    waiting = (letter.c.campaign_id == campaign_id, letter.c.state.in_(WAITING), letter.c.kind != CONFIRMATION)
+    """Withdraw everything but mandatory mail that still waits for some accounts; the ids of those letters."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state.in_(WAITING), ~mandatory(letter))
     wanted = sa.select(letter.c.id).where(*waiting).order_by(letter.c.id)
     parts = (wanted.where(letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
     found = [letter_id for part in parts for letter_id in connection.execute(part).scalars()]
@@ -130,8 +130,8 @@ def withdraw_reminders(
 
 
 def reminders_waiting(connection: sa.Connection, campaign_id: int, after: datetime | None = None) -> int:
-    """How many letters other than confirmations are queued, or how many of those that end after an instant, if ever."""
-    waiting = [letter.c.campaign_id == campaign_id, letter.c.state == "queued", letter.c.kind != CONFIRMATION]
+    """How many letters that are not mandatory are queued, or how many of those that end after an instant, if ever."""
+    waiting = [letter.c.campaign_id == campaign_id, letter.c.state == "queued", ~mandatory(letter)]
     waiting += [] if after is None else [sa.or_(letter.c.ends.is_(None), letter.c.ends > after)]
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
@@ -204,6 +204,19 @@ def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: dateti
     event = letter_event.c
     wanted = sa.select(sa.func.count()).where(event.at >= since, event.to_state == "withdrawn", event.actor.in_(actors))
     return int(connection.execute(wanted).scalar_one())
+
+
+def moved(connection: sa.Connection, campaign_id: int, since: datetime, until: datetime) -> dict[str, int]:
+    """How many letters anybody moved to sent, failed, uncertain and withdrawn within two instants, and how many were queued at the end."""
+    event = letter_event.c
+    within = (letter.c.campaign_id == campaign_id, event.at <= until)
+    joined = letter_event.join(letter, letter.c.id == event.letter_id)
+    by_state = sa.select(event.to_state, sa.func.count()).select_from(joined).where(*within, event.at >= since).group_by(event.to_state)
+    counts = {state: int(count) for state, count in connection.execute(by_state)}
+    newest = sa.select(sa.func.max(event.id)).select_from(joined).where(*within).group_by(event.letter_id)
+    waiting = sa.select(sa.func.count()).where(event.id.in_(newest), event.to_state == "queued")
+    letters = {state: counts.get(state, 0) for state in ("sent", "failed", "uncertain", "withdrawn")}
+    return letters | {"queued": int(connection.execute(waiting).scalar_one())}
 
 
 def too_late(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from migrate.core.words import CONFIRMATION
+from migrate.core.words import STANDS
 from migrate.ledger.listed import BATCH
 from migrate.ledger.mysql import through
-from migrate.ledger.schema import ENDED, UNSETTLED, account, indexed, letter, notice
-from migrate.ledger.states import STANDS, LetterState
+from migrate.ledger.schema import ENDED, UNSETTLED, account, indexed, letter, mandatory, notice
+from migrate.ledger.states import LetterState
 
 
 class Candidate(NamedTuple):
@@ -89,7 +89,7 @@ def others(connection: sa.Connection, campaign_id: int, state: LetterState, acco
     wanted = (
         sa.select(*columns)
         .select_from(letter.join(notice, letter.c.notice_id == notice.c.id))
-        .where(letter.c.campaign_id == campaign_id, letter.c.kind != CONFIRMATION, letter.c.state.in_(STANDS))
+        .where(letter.c.campaign_id == campaign_id, ~mandatory(letter), letter.c.state.in_(STANDS))
     )
     if len(accounts) <= BATCH:
         wanted = through(wanted.where(letter.c.account_id.in_(sorted(accounts))), letter, "ix_letter_account")

@@ -14,13 +14,14 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from migrate.core.words import CONFIRMATION, PAST_CUTOFF
+from migrate.core.kinds import MANDATORY
+from migrate.core.words import PAST_CUTOFF
 from migrate.ledger import exemptions, mysql
 from migrate.ledger.clock import Clock, real_now
 from migrate.ledger.engine import Ledger
 from migrate.ledger.listed import BACKENDS, BATCH, among, ids
 from migrate.ledger.mysql import through
-from migrate.ledger.schema import UNSETTLED, UtcInstant, bounce, indexed, letter, notice
+from migrate.ledger.schema import UNSETTLED, UtcInstant, bounce, indexed, letter, mandatory, notice
 from migrate.ledger.states import LEASE_EXPIRED, RESENT, SERVER_REFUSED, LetterState
 from migrate.outbox.transitions import IDLE, Step, move, move_each, record
 
@@ -240,7 +241,7 @@ class Claims:
         """`exchange`; if not all may go, `only` is by when letters other than confirmations must end."""
         lost = self._settle(connection, settled, now)
         if only is not None:
-            waits = [each for each in held if each.kind != CONFIRMATION and (each.ends is None or each.ends > only)]
+            waits = [each for each in held if each.kind not in MANDATORY and (each.ends is None or each.ends > only)]
             self._return(connection, [each.letter_id for each in waits], now)
             held = [each for each in held if each not in waits]
         begun: list[ClaimedLetter] = []
@@ -369,7 +370,7 @@ def _due(now: _Instant, only_confirmations: bool, ending_by: _Instant) -> list[s
 
 def _only(ending_by: _Instant) -> list[sa.ColumnElement[bool]]:
     """Confirmations, and letters that would end while they wait."""
-    return [sa.or_(letter.c.kind == CONFIRMATION, letter.c.ends <= ending_by)]
+    return [sa.or_(mandatory(letter), letter.c.ends <= ending_by)]
 
 
 def _bound(ending_by: datetime | None) -> datetime:
@@ -441,7 +442,7 @@ def _held_as(state: LetterState) -> sa.ColumnElement[bool]:
 
 _EXPIRED: Final = _picking("ix_letter_unsettled", _held_as("sending"), letter.c.lease_until <= _NOW)
 _UNBEGUN: Final = _picking("ix_letter_unsettled", _held_as("claimed"), letter.c.lease_until <= _NOW)
-_RESENT_BY_ITSELF: Final = (letter.c.kind == CONFIRMATION, letter.c.resent.is_(False))
+_RESENT_BY_ITSELF: Final = (mandatory(letter), letter.c.resent.is_(False))
 _UNSURE: Final = _picking("ix_letter_unsettled", indexed(UNSETTLED), letter.c.state == "uncertain", *_RESENT_BY_ITSELF)
 
 

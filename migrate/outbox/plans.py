@@ -10,9 +10,9 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
+from migrate.core.words import REVIEWER, WAITING
 from migrate.ledger import schema
 from migrate.ledger.listed import batches
-from migrate.ledger.states import REVIEWER, WAITING
 from migrate.outbox import enqueue, withdraw
 
 _KEY: Final = ["account_id", "tenure", "occasion", "told_cutoff"]

@@ -7,12 +7,15 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+import pandas as pd
 import sqlalchemy as sa
 
+from migrate.core.kinds import MANDATORY
+from migrate.core.plan import in_the_way
 from migrate.core.words import CONFIRMATION
 from migrate.ledger.listed import batches
 from migrate.ledger.schema import NOTICE_KINDS, confirmed_before, letter, told_before
-from migrate.ledger.states import REVIEWER, LetterState
+from migrate.ledger.states import LetterState
 from migrate.outbox.transitions import IDLE, move
 
 _REASON: Final = "recovered"
@@ -53,6 +56,7 @@ def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Lis
     the change may be seen again here (`take_over_changes`).
     """
     listed = {each.reference: each for each in letters}
+    counted = _counted(listed.values())
     own: dict[str, Any] = {}
     for some in batches(sorted(listed)):
         columns = (letter.c.reference, letter.c.id, letter.c.state, letter.c.kind)
@@ -74,7 +78,7 @@ def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Lis
             "found_in": each.found_in,
         }
         for each in listed.values()
-        if each.reference not in own and each.reference not in had and each.kind in NOTICE_KINDS and _counts(each)
+        if each.reference not in own and each.reference not in had and each.reference in counted
     ]
     if rows:
         connection.execute(sa.insert(told_before), rows)
@@ -103,21 +107,23 @@ def changes_done(connection: sa.Connection, campaign_id: int) -> None:
     connection.execute(sa.delete(confirmed_before).where(confirmed_before.c.campaign_id == campaign_id))
 
 
-def _counts(each: Listed) -> bool:
-    """Whether a letter stands in the way of another one like it: what failed or was withdrawn may be due again, but not by a reviewer."""
-    return each.kind != CONFIRMATION and (each.state in _TOLD or (each.state == "withdrawn" and each.reason == REVIEWER))
+def _counted(letters: Iterable[Listed]) -> frozenset[str]:
+    """The references of the reminders that stand in the way of another one like them; where one failed, mail is tried again."""
+    listed = pd.DataFrame(letters, columns=Listed._fields)
+    stand = listed["kind"].isin(frozenset(NOTICE_KINDS) - MANDATORY) & in_the_way(listed["state"], listed["reason"], same_address=False)
+    return frozenset(listed.loc[stand, "reference"])
 
 
 def _settle(connection: sa.Connection, own: Any, there: Listed, by: str) -> int:
     """Bring a letter of this ledger to where it is by the evidence, a state after the other; 1 if it moved.
 
-    A confirmation that may not have been sent stays where it is: it is sent once at least.
+    Mandatory mail that may not have been sent stays where it is: it is sent once at least.
     """
     if own.state in ("queued", "claimed") and there.state == "withdrawn":
         values = IDLE | {"settled_at": there.at}
         return len(move(connection, [own.id], own.state, "withdrawn", at=there.at, actor=by, reason=there.reason or _REASON, values=values))
     wanted = _TOLD.get(there.state)
-    if wanted is None or own.state not in _ON_THE_WAY or (wanted == "uncertain" and own.kind == CONFIRMATION):
+    if wanted is None or own.state not in _ON_THE_WAY or (wanted == "uncertain" and own.kind in MANDATORY):
         return 0
     steps = _ON_THE_WAY[_ON_THE_WAY.index(own.state) : _ON_THE_WAY.index(wanted) + 1]
     held = {"owner": by, "lease_until": there.at}

@@ -24,8 +24,8 @@ from pydantic import ValidationError
 from migrate.config import Config
 from migrate.config.anchors import HIDDEN
 from migrate.core.accounts import conform
+from migrate.core.kinds import MANDATORY
 from migrate.core.plan import STRUCK_OUT, Moment
-from migrate.core.words import CONFIRMATION
 from migrate.errors import GuardError
 from migrate.files.digests import file_digest
 from migrate.mail.compose import Composer
@@ -40,6 +40,17 @@ _LONGEST: Final = 80
 _JUDGED: Final = ["account_id", "tenure", "occasion", "told_cutoff", "address", "standing", "language"]
 _NOTHING: Final = "Nothing was recorded and nothing sent."
 _ANEW: Final = "Type `migrate dry-run --out ANOTHER` (a plan that was reviewed is not written over) and review the new plan."
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A plan that governed a run: its digest, who approved it, how many reminders it let out, and what was deleted from it."""
+
+    digest: str
+    approved_by: str
+    approved: int
+    struck_out: int
+    confirmations_deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +79,16 @@ class Approval:
     def approved(self) -> int:
         return len(self.reminders) - self.struck
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Applied:
         """What a run says of the plan it applies."""
-        return {
-            "digest": self.digest,
-            "approved_by": self.by,
-            "approved": self.approved,
-            "struck_out": self.struck,
-            "confirmations_deleted": self.undeletable,
-        }
+        return Applied(self.digest, self.by, self.approved, self.struck, self.undeletable)
 
     def left_out(self, letters: pd.DataFrame) -> pd.Series:
         """Letters that are due now (`COMPOSED_COLUMNS`) → why each may not go out by this plan; '' where it may, as a confirmation may."""
         planned = self.reminders.reindex(letters["account_id"]).set_index(letters.index)
         someone_else = (planned["tenure"] != letters["tenure"]) | (planned["told_cutoff"] != letters["told_cutoff"])
         rows = [
-            (letters["kind"] == CONFIRMATION, ""),
+            (letters["kind"].isin(MANDATORY), ""),
             (planned["occasion"].isna() | someone_else, NOT_LISTED),
             (planned["occasion"] != letters["occasion"], NOT_LISTED + ", which has " + planned["occasion"]),
             (planned["struck"].eq(1), STRUCK_OUT),
@@ -109,7 +114,7 @@ class Approval:
                 if hashlib.file_digest(file, "sha256").hexdigest() != self.twin:
                     raise _another(self.folder)
                 for batch in twin.iter_batches(batch_size=10_000, columns=list(QUEUE_COLUMNS)):
-                    reminder = pc.not_equal(batch.column("kind"), pa.scalar(CONFIRMATION, pa.large_string()))
+                    reminder = pc.invert(pc.is_in(batch.column("kind"), pa.array(sorted(MANDATORY), pa.large_string())))
                     these = pc.and_(pc.is_in(batch.column("account_id"), deleted), pc.is_in(batch.column("occasion"), due))
                     mine = batch.filter(pc.and_(reminder, these))
                     if mine.num_rows:
@@ -132,7 +137,7 @@ def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: s
         )
     twin = _twin(folder, facts)
     kept = _kept(folder, facts)
-    reminder = (twin["kind"] != CONFIRMATION).to_numpy(bool)
+    reminder = ~twin["kind"].isin(MANDATORY).to_numpy(bool)
     due = (twin["occasion"] == moment.occasion) & (twin["told_cutoff"] == moment.told_cutoff)
     struck = ~kept & due.to_numpy(bool)
     reminders = twin.loc[reminder, _JUDGED].assign(struck=struck[reminder].astype("int8")).set_index("account_id")

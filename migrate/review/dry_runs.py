@@ -24,7 +24,7 @@ from migrate import __version__, files, outside
 from migrate.config import Config
 from migrate.config.commands import command, typed
 from migrate.core.accounts import ADDRESS_SEPARATOR
-from migrate.core.words import CONFIRMATION
+from migrate.core.kinds import MANDATORY
 from migrate.decide.composing import COMPOSED_COLUMNS
 from migrate.decide.draft import Draft
 from migrate.directory.snapshot import REJECTED_COLUMNS
@@ -300,7 +300,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
                 writer.write_table(pa.Table.from_pandas(letters, schema=schema, preserve_index=False))
                 table = cells.typed(listed(letters), PLAN_COLUMNS)
                 marks.extend(resaved.marks(resaved.as_text(table, PLAN_COLUMNS), PLAN_COLUMNS))
-                reminders += int((letters["kind"] != CONFIRMATION).sum())
+                reminders += int((~letters["kind"].isin(MANDATORY)).sum())
                 yield table
 
         with side.create(side.path / PLAN) as file:
@@ -333,7 +333,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
 
 def _twin_rows(made: Draft) -> Iterator[pd.DataFrame]:
     for letters in made.letters.frames():
-        held = made.held & (letters["kind"] != CONFIRMATION)
+        held = made.held & ~letters["kind"].isin(MANDATORY)
         yield letters.assign(notice=_notices(letters), held=held)[list(TWIN_COLUMNS)]
 
 

@@ -17,6 +17,7 @@ from migrate.mail.compose import Composer
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.transport import open_transport
 from migrate.outbox.claims import Claims
+from migrate.run.summary import Sending
 
 Watch = Callable[[str, int], None]
 """Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
@@ -95,21 +96,17 @@ def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, s
     return RateLimiter(ledger, smtp.server, smtp.rates, day_clock=day_clock, stop=stop)
 
 
-def letters_of(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> dict[str, int]:
-    """What became of letters in this run, and how many wait after it."""
+def sent_in(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> Sending:
+    """What became of letters in a run: of those that it delivered, and of those that it, or the `sender` for it, withdrew."""
+    actors, since = (recorded.run_id, sender), recorded.started_at
     with ledger.read() as connection:
-        withdrawn = outbox.withdrawn_by(connection, (recorded.run_id, sender), recorded.started_at)
-        queued = outbox.queued(connection, recorded.campaign_id)
-    return {
-        "sent": delivered.sent,
-        "failed": delivered.failed,
-        "uncertain": delivered.uncertain,
-        "withdrawn": withdrawn,
-        "queued": queued,
-    }
-
-
-def too_late_in(ledger: Ledger, recorded: Run, sender: str) -> int:
-    """How many letters this run, and its delivery, withdrew past their end that had never been tried."""
-    with ledger.read() as connection:
-        return outbox.too_late(connection, (recorded.run_id, sender), recorded.started_at)
+        return Sending(
+            sent=delivered.sent,
+            failed=delivered.failed,
+            uncertain=delivered.uncertain,
+            withdrawn=outbox.withdrawn_by(connection, actors, since),
+            queued=outbox.queued(connection, recorded.campaign_id),
+            stale=delivered.stale,
+            outside_hours=delivered.outside_hours,
+            too_late=outbox.too_late(connection, actors, since),
+        )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from migrate.config import Config
 from migrate.config.commands import command, typed
-from migrate.decide.draft import Draft
+from migrate.decide.decided import Tally
 from migrate.errors import GuardError
 
 _NOTHING_DONE = "Nothing was recorded and nothing sent."
 
 
-def refusals(draft: Draft, config: Config, *, accepted: bool) -> list[GuardError]:
+def refusals(draft: Tally, config: Config, *, accepted: bool) -> list[GuardError]:
     """Why nothing of a draft may be recorded, the first reason first; none if it may. `accepted`: a person accepts what looks partial."""
     if nothing := something_there(draft.read, draft.accepted):
         return [nothing]
@@ -49,7 +49,7 @@ def few_rejected(read: int, rejected: int, config: Config) -> GuardError | None:
     )
 
 
-def partial_directory(draft: Draft, config: Config, *, mended: bool = False) -> list[GuardError]:
+def partial_directory(draft: Tally, config: Config, *, mended: bool = False) -> list[GuardError]:
     """Refuses a read that looks like half a directory, or like a faulty one.
 
     `mended`: its rejected rows must be mended first. Accounts that are missing for those do not count then, and no flag accepts the rest.
@@ -94,7 +94,7 @@ def _allowed(share: float, of: int) -> int:
     return int(Fraction(str(share)) * of)
 
 
-def blast_radius(draft: Draft, config: Config, plan: Path) -> GuardError | None:
+def blast_radius(draft: Tally, config: Config, plan: Path) -> GuardError | None:
     """The error for more new reminders than may go out unreviewed, or None. The caller holds them and does the rest of the run.
 
     `plan` is the folder for the dry run that is to be reviewed.

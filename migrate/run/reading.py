@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.standing import used_since
-from migrate.decide.draft import Draft, Rules
+from migrate.decide.decided import Rules
+from migrate.decide.draft import Draft
 from migrate.directory import Directory, Tally
 from migrate.directory.arrow import Unlike
 from migrate.directory.bounds import PART, Time, counted

@@ -3,61 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from migrate import __version__, outbox
 from migrate.config import Config
 from migrate.decide.draft import Draft
-from migrate.directory import DirectorySettings, rejections
 from migrate.ledger import account_rows, identity, runs
 from migrate.ledger.runs import Run, RunFacts
 from migrate.outbox import plans, recovered
 from migrate.report.terms import Terms
 from migrate.review.approval import Approval
 from migrate.run.clock import TYPED
-from migrate.run.reading import Read
-
-
-@dataclass(frozen=True, slots=True)
-class ReadFacts:
-    """The `directory` that was read, in a line; the instant of which it speaks; and what was noticed: subject → what there is to say."""
-
-    directory: str
-    at: datetime
-    noticed: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, read: Read, made: Draft, described: str, settings: DirectorySettings, now: datetime) -> ReadFacts:
-        """Of a complete read and what was drafted from it; `settings` are those of its directory."""
-        verdict, tally = rejections.of(made.rejected.frames), read.tally
-        noticed = {
-            "unknown_words": dict(tally.unknown_words),
-            "unreadable_instants": dict(tally.unreadable_instants),
-            "lost_lists": dict(tally.lost_lists),
-            "rejected_known": made.rejected_known,
-            "rejections": [reason.facts() for reason in verdict.reasons()],
-            "advice": verdict.advice(settings, tally.lost_lists),
-            "caveats": list(read.caveats),
-        }
-        return cls(described, read.speaks_of(now), noticed)
+from migrate.run.summary import Decision
 
 
 def write_down(
     connection: sa.Connection,
     made: Draft,
+    decision: Decision,
     config: Config,
     approved: Approval | None,
-    read: ReadFacts,
+    described: str,
     *,
     typed: bool = False,
 ) -> Run:
-    """Writes the draft down, in the transaction in which it was made; the run that it became. A person `typed` its `as_of`, or the clock
-    said it."""
+    """Writes a draft and what was decided down, in the transaction in which it was made; the run that it became. The directory is
+    `described` in a line. A person `typed` its `as_of`, or the clock said it."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
     campaign_id = account_rows.campaign_id(connection, campaign.name, now, made.rules.secret)
     account_rows.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
@@ -65,11 +38,11 @@ def write_down(
         as_of=now,
         started_at=now,
         baseline=made.rules.as_baseline,
-        read=made.read,
-        rejected=made.outcomes["rejected"],
+        read=decision.read,
+        rejected=decision.rejected,
         basis=made.rules.basis,
-        directory=read.directory,
-        directory_read_at=read.at,
+        directory=described,
+        directory_read_at=decision.directory_as_of,
         opens=campaign.opens.isoformat(),
         cutoff=campaign.cutoff_at,
         timezone=campaign.timezone,
@@ -99,7 +72,7 @@ def write_down(
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(campaign, config.schedule, config.policy).to_json()
     kept = {"terms": terms, "ledger": identity.sign(connection)} | ({"clock": TYPED} if typed else {})
-    runs.count(connection, this.seq, counts_of(made, read) | told_of(approved) | kept)
+    runs.count(connection, this.seq, decision.counts() | kept)
     return runs.find(connection, this.seq)
 
 
@@ -115,25 +88,3 @@ def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: A
     plans.approve(connection, campaign_id, approved.digest, by=approved.by, at=now, rows=approved.approved, detail=detail)
     for rows in approved.struck_out():
         plans.strike(connection, campaign_id, this.seq, this.run_id, rows, now)
-
-
-def told_of(approved: Approval | None) -> dict[str, Any]:
-    """What a run tells of the plan that governed it, if one did."""
-    return {"plan": approved.told()} if approved else {}
-
-
-def counts_of(made: Draft, read: ReadFacts) -> dict[str, Any]:
-    """What a run stores of its accounts, and prints: subject → word → count, and what was noticed of the read.
-
-    `defaults_not_registered`, `too_many_addresses` and `confirmed_later` are counts of accounts by themselves.
-    """
-    return {
-        "standing": dict(made.standings),
-        "not_certain": dict(made.not_certain),
-        "defaults_not_registered": made.defaults_not_registered,
-        "too_many_addresses": made.too_many_addresses,
-        "confirmed_later": made.confirmed_later,
-        "changes": dict(made.changes_seen),
-        "outcomes": dict(made.outcomes),
-        **read.noticed,
-    }

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from migrate.config import Config
 from migrate.delivery import Clock
 from migrate.errors import LockedError, ReportError
-from migrate.explain.outlook import delivery_of, unreachable_of, waiting_until
+from migrate.explain.outlook import bounced_of, delivery_of, waiting_until
 from migrate.files.spill import scratch_folder
 from migrate.incremental import Records
 from migrate.ledger import history, runs
@@ -26,6 +26,7 @@ from migrate.report import evidence
 from migrate.report.recall import LAST_EVENT, Recall
 from migrate.report.terms import Terms
 from migrate.run.reading import fingerprint
+from migrate.run.summary import Summary, Waits
 
 _PAGE: Final = 20_000
 """So many accounts are read from the ledger at a time."""
@@ -36,20 +37,17 @@ def write_reports(
     config: Config,
     ledger: Ledger,
     recorded: Run,
-    facts: dict[str, Any],
+    summary: Summary,
     clock: Clock,
+    at: datetime,
     patience: timedelta = PATIENCE,
     records: Records | None = None,
-) -> None:
-    """Writes the evidence and completes the run; one run of a campaign at a time, so that each manifest names the one before.
+) -> Summary:
+    """Writes the evidence of an instant and completes the run; its summary with the folder in it. One run of a campaign does so at a time,
+    so that each manifest names the one before.
 
     `records` are what the run recorded, if they are at hand: the ledger says the same, more slowly.
     """
-    # A clock that was set back meanwhile does not date the evidence before what it tells of.
-    at = max(clock(), recorded.started_at)
-    facts["waiting"] = waiting_until(config, ledger, recorded.campaign_id, at).facts()
-    facts["unreachable"] = unreachable_of(config, ledger, recorded.campaign_id, at)
-    facts["delivery"] = delivery_of(config, ledger, recorded.campaign_id, at).facts()
     terms = Terms.of(config.campaign, config.schedule, config.policy)
     with reporting(config, ledger, patience):
         if not recorded.directory_fingerprint:
@@ -57,33 +55,41 @@ def write_reports(
             ledger.write(lambda connection: runs.identify(connection, recorded.seq, recorded.directory_fingerprint))
         with ledger.read() as connection:
             last_event = history.last_event(connection)
-            written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, facts)
-        facts["evidence"] = str(written.folder) if written else None
+            written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, summary.facts())
+        summary = summary.reported(written.folder if written else None)
 
         def complete(connection: sa.Connection) -> None:
-            names = ("letters", "stale", "outside_hours", "too_late", "waiting", "delivery", "unreachable")
-            known = {name: facts[name] for name in names} | {LAST_EVENT: last_event}
-            runs.count(connection, recorded.seq, {**recorded.counts, **known})
+            runs.count(connection, recorded.seq, {**recorded.counts, **summary.late_counts(), LAST_EVENT: last_event})
             runs.complete(
                 connection,
                 recorded.seq,
                 finished_at=clock(),
-                evidence=facts["evidence"],
+                evidence=str(written.folder) if written else None,
                 evidence_at=at,
                 manifest_digest=written.manifest_digest if written else None,
             )
 
         ledger.write(complete)
+        return summary
+
+
+def waits_at(config: Config, ledger: Ledger, campaign_id: int, at: datetime) -> Waits:
+    """What waits at an instant, and who cannot be reached."""
+    return Waits(
+        waiting=waiting_until(config, ledger, campaign_id, at),
+        delivery=delivery_of(config, ledger, campaign_id, at),
+        unreachable=bounced_of(config, ledger, campaign_id, at),
+    )
 
 
 @contextmanager
-def already_done(facts: dict[str, Any]) -> Iterator[None]:
+def already_done(summary: Summary) -> Iterator[None]:
     """A run whose reports cannot be written has happened all the same, and says so."""
     try:
         yield
     except ReportError as error:
-        sent, queued = facts["letters"]["sent"], facts["letters"]["queued"]
-        what = f"{error.what} Run {facts['run_id']} is recorded: {sent:,} letters sent, {queued:,} queued; only its reports are missing."
+        sent, queued = summary.sending.sent, summary.sending.queued
+        what = f"{error.what} Run {summary.run_id} is recorded: {sent:,} letters sent, {queued:,} queued; only its reports are missing."
         raise ReportError(what, where=error.where, hint=error.hint) from error
 
 

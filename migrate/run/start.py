@@ -45,9 +45,8 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """A run that has its lock. `alone` holds the lock until it is closed, and `reading` what is read ahead; the ledger stays open.
-    `accepted` says what was taken over with a new ledger."""
+class Given:
+    """What a run and a dry run have alike to begin with."""
 
     config: Config
     options: Options
@@ -55,6 +54,13 @@ class Start:
     composer: Composer
     directory: Directory
     ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Start(Given):
+    """A run that has its lock. `alone` holds the lock until it is closed, and `reading` what is read ahead; the ledger stays open.
+    `accepted` says what was taken over with a new ledger."""
+
     lock: RunLock
     alone: ExitStack
     reading: ExitStack

@@ -12,9 +12,9 @@ from campaigns import Campaign
 
 from migrate.errors import ConfigError
 from migrate.explain import Next
-from migrate.explain.status import summary
 from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger
+from migrate.run.summary import Summary
 
 
 @pytest.fixture(scope="module")
@@ -334,4 +334,4 @@ def test_a_database_server_tells_the_same(tmp_path: Path, request: pytest.Fixtur
     with Ledger.open_readonly(made.config.ledger) as ledger, ledger.read() as connection:
         run = runs.last(connection, 1)
         assert run is not None
-        assert summary(connection, run)["letters"] == {"sent": 3, "failed": 0, "uncertain": 0, "withdrawn": 0, "queued": 0}
+        assert Summary.recalled(connection, run).facts()["letters"] == {"sent": 3, "failed": 0, "uncertain": 0, "withdrawn": 0, "queued": 0}

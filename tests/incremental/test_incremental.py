@@ -185,16 +185,16 @@ def lived(office: Office) -> None:
 
 def decided(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of those that are decided from here on."""
-    from migrate.decide import draft
+    from migrate.decide import ranges
 
     seen: list[str] = []
-    assess = draft.assess
+    assess = ranges.assess
 
     def spying(accounts: Any, *rest: Any) -> Any:
         seen.extend(accounts["account_id"])
         return assess(accounts, *rest)
 
-    monkeypatch.setattr(draft, "assess", spying)
+    monkeypatch.setattr(ranges, "assess", spying)
     return seen
 
 

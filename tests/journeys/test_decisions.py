@@ -17,7 +17,7 @@ from office import Office
 from migrate.decide.draft import Draft, draft
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.outbox.claims import Bounce, Claims, Settlement, Verdict
-from migrate.run import job
+from migrate.run import path
 
 T30, T29, T28, T14 = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00", "2024-01-18T06:00"
 WHY = ("--reason", "the relay's log", "--by", "jo")
@@ -298,7 +298,7 @@ def test_what_is_granted_while_a_run_decides_holds_for_the_letters_of_that_run(
         assert "withdrawn" not in exempted(office, "2024-01-20", command=command)
         return made
 
-    monkeypatch.setattr(job, "draft", meanwhile)
+    monkeypatch.setattr(path, "draft", meanwhile)
     assert office.run(T30)["letters"] == {"sent": 1, "failed": 0, "uncertain": 0, "withdrawn": 1, "queued": 0}
     monkeypatch.undo()
     assert office.told() == [("bob@example.com", "T-30")]

@@ -83,7 +83,7 @@ def test_a_run_that_died_before_it_knew_the_fingerprint_of_its_read_gets_it_from
         each.change("bob", dept="Legal")
         each.write()
     with monkeypatch.context() as broken:
-        broken.setattr(job, "_identified", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(job, "keep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert office.migrate("run", "--as-of", T30).code == 130
     assert office.migrate("report").code == 0
     other.run(T30)

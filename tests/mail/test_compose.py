@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from mail.post import MARIA, NOW, campaign, compose, mail, parsed, part
 
 from migrate.core.accounts import METHODS
+from migrate.core.kinds import KINDS
 from migrate.core.standing import STANDINGS
 from migrate.core.words import CHANGES
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
-from migrate.mail.kinds import KINDS
 from migrate.mail.sample import samples
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from mail.post import MARIA, NOW, campaign, compose, mail
 
 from migrate.core.accounts import METHODS
+from migrate.core.kinds import KINDS
 from migrate.core.standing import STANDINGS
 from migrate.core.words import CHANGES
 from migrate.mail import compose as compose_module
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
-from migrate.mail.kinds import KINDS
 from migrate.mail.letter import Letter
 
 _NAMES = st.one_of(st.none(), st.sampled_from(["Maria", "Zoë & Co <b>", "王小明", "%(name)s", 'O\'Hara "Q"']), st.text(max_size=90))

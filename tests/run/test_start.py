@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from migrate.config import load
 from migrate.directory import arrow
-from migrate.start import Options, started
+from migrate.run.start import Options, started
 with started(load(Path("config.toml")), Options()):
     if arrow.available():
         read = arrow.batches(Path("users.db"), "users", {"email": "email"}, {"email": "TEXT"})
