@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 from crash.books import books, leases_end
 from crash.doomed import Midst, start
-from image.test_image import remembered
+from incremental.test_incremental import remembered
 from ledger.test_upgrades import EARLIER, Rows, left_behind, lived, rows_of
 from office import Office
 
@@ -32,8 +32,8 @@ __all__ = ["lived"]
 
 START = datetime(2024, 1, 2, 6)
 REPORTS = ("migrate.run.job:write_reports", "migrate.run.job:write_reports")
-IMAGE = ("migrate.run.job:_identified", "migrate.run.job:_identified")
-PLAN = ("migrate.run.job:_approval", "migrate.run.job:_identified")
+IMAGE = ("migrate.run.job:keep", "migrate.run.job:keep")
+PLAN = ("migrate.run.job:_approval", "migrate.run.job:keep")
 UPGRADE = ("migrate.ledger.engine:_upgrade", "migrate.ledger.engine:_upgrade")
 
 KILLS = [
