@@ -40,13 +40,16 @@ def report(
     console = Console(json=as_json)
     wanted = _formats(config.reports, formats or [])
     moment = instant(as_of, config.campaign)
+    written = None
     if moment is None and (finished := finish(config)):
-        console.say(f"Run {finished} had ended before its reports were written: they are written, and it is complete.")
+        run_id, written = finished
+        console.say(f"Run {run_id} had ended before its reports were written: they are written, and it is complete.")
     with looked_at(config) as ledger, ledger.read() as connection:
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
         assert run.evidence_at is not None  # completed
-        told = of_run(connection, run)
-        written = evidence.rebuild(told, wanted, Summary.recalled(connection, run).facts(), out)
+        if written is None or out or formats:  # otherwise what was asked for was written just now
+            told = of_run(connection, run)
+            written = evidence.rebuild(told, wanted, Summary.recalled(connection, run).facts(), out)
     assert written is not None  # there are formats
     rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}
     console.result({"run_id": run.run_id, "as_of": run.as_of} | rest)

@@ -30,6 +30,7 @@ from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.process.prefetch import meanwhile
+from migrate.report.evidence import Evidence
 from migrate.review import approval, dry_runs, vouching
 from migrate.run import provenance
 from migrate.run.clock import doubt
@@ -123,7 +124,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
         try:
             with already_done(summary):
                 patience = HURRY if delivered.signal else PATIENCE
-                summary = write_reports(config, ledger, recorded, summary, clock, at, patience, records)
+                summary, _ = write_reports(config, ledger, recorded, summary, clock, at, patience, records)
         except LockedError:
             # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
             if not delivered.signal:
@@ -157,8 +158,9 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
         yield drafted.draft, whole, drafted.foretold(config, ledger)
 
 
-def finish(config: Config) -> str | None:
-    """Writes the reports of the last run if it ended before it could, and completes it: its id, or None if there was nothing to do."""
+def finish(config: Config) -> tuple[str, Evidence | None] | None:
+    """Writes the reports of the last run if it ended before it could, and completes it: its id and evidence, or None if there was nothing
+    to do."""
     with provenance.looked_at(config) as ledger, ledger.read() as connection:
         if _without_reports(connection, config) is None:
             return None
@@ -182,14 +184,14 @@ def _without_reports(connection: sa.Connection, config: Config) -> Run | None:
     return last if last and last.state != "completed" else None
 
 
-def _completed(config: Config, ledger: Ledger, last: Run, clock: Clock, patience: timedelta) -> str:
+def _completed(config: Config, ledger: Ledger, last: Run, clock: Clock, patience: timedelta) -> tuple[str, Evidence | None]:
     at = max(clock(), last.started_at)
     with ledger.read() as connection:
         sending = Sending.recalled(connection, last, at)
     waits = waits_at(config, ledger, last.campaign_id, at)
     summary = Summary(run_id=last.run_id, decision=Decision.recalled(last), sending=sending, waits=waits)
-    write_reports(config, ledger, last, summary, clock, at, patience)
-    return last.run_id
+    _, written = write_reports(config, ledger, last, summary, clock, at, patience)
+    return last.run_id, written
 
 
 def _approval(start: Start, now: datetime) -> approval.Approval | None:

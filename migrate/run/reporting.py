@@ -23,6 +23,7 @@ from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock
 from migrate.ledger.runs import Run
 from migrate.report import evidence
+from migrate.report.evidence import Evidence
 from migrate.report.recall import LAST_EVENT, Recall
 from migrate.report.terms import Terms
 from migrate.run.reading import fingerprint
@@ -42,9 +43,9 @@ def write_reports(
     at: datetime,
     patience: timedelta = PATIENCE,
     records: Records | None = None,
-) -> Summary:
-    """Writes the evidence of an instant and completes the run; its summary with the folder in it. One run of a campaign does so at a time,
-    so that each manifest names the one before.
+) -> tuple[Summary, Evidence | None]:
+    """Writes the evidence of an instant and completes the run; its summary with the folder in it, and the evidence (None without formats).
+    One run of a campaign does so at a time, so that each manifest names the one before.
 
     `records` are what the run recorded, if they are at hand: the ledger says the same, more slowly.
     """
@@ -70,7 +71,7 @@ def write_reports(
             )
 
         ledger.write(complete)
-        return summary
+        return summary, written
 
 
 def waits_at(config: Config, ledger: Ledger, campaign_id: int, at: datetime) -> Waits:

@@ -33,6 +33,8 @@ def test_a_run_whose_reports_could_not_be_written_is_completed_by_report(office:
     done = office.migrate("report")
     assert done.code == 0, done.err
     assert "Run r00001 had ended before its reports were written" in done.out
+    assert [path.name for path in (office.folder / "reports").glob("*-r00001*")] == ["2024-01-02-r00001"]
+    assert done.out.rstrip().endswith(str(office.folder / "reports" / "2024-01-02-r00001"))
     assert [row["last_notice_state"] for row in office.report("accounts")] == ["sent"]
     assert "had ended" not in office.migrate("report").out
 
