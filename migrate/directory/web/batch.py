@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
+from migrate.ahead import meanwhile
 from migrate.directory.web.budget import Budget
 from migrate.directory.web.client import LONGEST_WAIT, TRIES, Client, RefusedError
 from migrate.errors import UnreachableError
@@ -56,21 +58,16 @@ class Batches:
         """Each answer as it comes, in any order."""
         left, again = iter(reads), deque[Asked]()
         running: set[Future[tuple[list[Said], list[Asked]]]] = set()
-        with ThreadPoolExecutor(TOGETHER, thread_name_prefix="batch") as pool:
-            try:
-                while True:
-                    while len(running) < (TOGETHER if self._proven else 1) and (some := self._some(left, again)):
-                        running.add(pool.submit(self._one, some))
-                    if not running:
-                        return
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for each in done:
-                        said, unsaid = each.result()
-                        again.extend(unsaid)
-                        yield from said
-            except BaseException:
-                self._client.stop.set()
-                raise
+        while True:
+            while len(running) < (TOGETHER if self._proven else 1) and (some := self._some(left, again)):
+                running.add(meanwhile(partial(self._one, some)))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for each in done:
+                said, unsaid = each.result()
+                again.extend(unsaid)
+                yield from said
 
     def _some(self, left: Iterator[Asked], again: deque[Asked]) -> list[Asked]:
         most = min(MOST, self._budget.units) if self._each_counts else MOST
