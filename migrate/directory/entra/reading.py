@@ -91,8 +91,9 @@ class Reading:
         roles = meanwhile(lambda: members.of_roles(graph, settings.roles) if settings.roles else {})
         used = meanwhile(lambda: self._sign_ins() if "sign_ins" in settings.detail else {})
         every: list[Future[Any]] = [registered, domains, allowed, opted_out, groups, roles, used]
-        for done in as_completed(every):
-            done.result()  # whatever fails first ends the read, and closes what the others call through
+        with graph.client.ending(every):
+            for done in as_completed(every):
+                done.result()  # whatever fails first ends the read
         holders = roles.result()
         known = Known(registered.result(), _federated(domains.result(), settings), allowed.result(), last_use=used.result())
         known.groups = groups.result() | {members.ROLE + name: each for name, each in holders.items()}

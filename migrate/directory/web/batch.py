@@ -63,11 +63,12 @@ class Batches:
                 running.add(meanwhile(partial(self._one, some)))
             if not running:
                 return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for each in done:
-                said, unsaid = each.result()
-                again.extend(unsaid)
-                yield from said
+            with self._client.ending(running):
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in done:
+                    said, unsaid = each.result()
+                    again.extend(unsaid)
+                    yield from said
 
     def _some(self, left: Iterator[Asked], again: deque[Asked]) -> list[Asked]:
         most = min(MOST, self._budget.units) if self._each_counts else MOST
