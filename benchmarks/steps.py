@@ -57,17 +57,17 @@ class Watch:
 
 def main() -> int:
     """The command, watched; its exit code."""
-    from migrate import job
     from migrate.cli import main as migrate
     from migrate.ledger.engine import Ledger
+    from migrate.run import job, path
 
     watch = Watch()
     for owner, name, step in (
-        (job, "_image", IMAGE),
-        (job, "take", READING),
-        (job, "draft", DECIDING),
+        (path, "image_of_last", IMAGE),
+        (path, "take", READING),
+        (path, "draft", DECIDING),
         (Ledger, "write", RECORDING),
-        (job, "_identified", KEEPING),
+        (job, "keep", KEEPING),
         (job, "write_reports", REPORTING),
     ):
         watch.on(owner, name, step)

@@ -6,7 +6,8 @@ paragraph. Anything that is not a `MigrateError` is a bug and ends in exit code 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from migrate import outside
 
@@ -101,3 +102,12 @@ class LockedError(MigrateError):
     """Another run of this campaign is at work."""
 
     exit_code = 75
+
+
+_ORDER: Final = (75, 2, 3, 4, 6, 5)
+"""Of several exit codes, the first that applies (design §15)."""
+
+
+def first_of(codes: Iterable[int]) -> int:
+    """The exit code of what ended in several ways; 0 if nothing went wrong. A code that is not ordered, as of a bug, goes before all."""
+    return min((code for code in codes if code), key=lambda code: _ORDER.index(code) if code in _ORDER else -1, default=0)

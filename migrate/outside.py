@@ -35,6 +35,8 @@ BREAKS: Final[Ranges] = ((0x09, 0x0D), (0x1C, 0x1E), (0x85, 0x85), (0x2028, 0x20
 CONTROLS: Final[Ranges] = ((0x00, 0x1F), (0x7F, 0x9F))
 TURNING: Final[Ranges] = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
 """Turn the direction of writing, so that what is read is not what stands there."""
+IN_NO_NAME: Final[Ranges] = (*BREAKS, *CONTROLS, *TURNING)
+"""Taken out of what a directory says, whatever its column."""
 NO_CHARACTERS: Final[Ranges] = ((0xFFFE, 0xFFFF),)
 """Which XML, and so a workbook, cannot hold."""
 HALVES: Final[Ranges] = ((0xD800, 0xDFFF),)

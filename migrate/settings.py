@@ -28,6 +28,17 @@ OneLine = Annotated[str, AfterValidator(_one_line)]
 """Words that people read on one line, perhaps in a header."""
 
 
+DRIVERS: Final = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+"""The driver of a database whose URL names none."""
+DRIVER_EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+"""The extra of our package that brings the driver of a kind of database."""
+
+
 def unambiguous(url: str) -> str:
     """A database URL whose password ends where it seems to. Raises ValueError for one with an @ in it, which everybody else would take for
     the end: what follows would be the name of the host, and be printed."""

@@ -12,13 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from cast import at
 
-from migrate import job
 from migrate.config import Config, load
 from migrate.explain import Explained, explain
+from migrate.explain.status import Status, status
 from migrate.ledger import schema
 from migrate.ledger.engine import Ledger
-from migrate.start import Options
-from migrate.status import Status, status
+from migrate.run import job
+from migrate.run.start import Options
 
 CONFIG = """\
 [campaign]
@@ -92,11 +92,15 @@ class Campaign:
 
     def run(self, when: str, **options: Any) -> job.Result:
         """The job at an instant, written in UTC."""
+        self.write()
+        return job.run(self.config, Options(as_of=at(when), **options))
+
+    def write(self) -> None:
+        """The directory as it is now."""
         with (self.folder / "users.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, _COLUMNS)
             writer.writeheader()
             writer.writerows(self.people.values())
-        return job.run(self.config, Options(as_of=at(when), **options))
 
     def grant(self, table: sa.Table, account_id: str, until: str, **other: Any) -> None:
         """An exemption or a pause."""

@@ -13,7 +13,7 @@ from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from migrate.campaign import CampaignSettings
+    from migrate.core.campaign import CampaignSettings
 
 _SHOWN: Final = 10
 
@@ -33,7 +33,7 @@ def list_(
 
     It says since when and until when, what the mail server said, and how many accounts have them."""
     from migrate.decisions import dead
-    from migrate.provenance import looked_at
+    from migrate.run.provenance import looked_at
 
     config = ctx.obj.config()
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)

@@ -15,17 +15,15 @@ import typer
 
 from migrate.cli.console import Console, Json, Quiet, Style, on_terminal
 from migrate.cli.crontab import judged, lines_in, of_another_clock, zone_of_host
-from migrate.errors import ConfigError, GuardError, LedgerError, MigrateError
+from migrate.errors import ConfigError, GuardError, LedgerError, MigrateError, first_of
 
 if TYPE_CHECKING:
     from migrate.config import Config
-    from migrate.timetable import Line
+    from migrate.core.timetable import Line
 
 State = Literal["ok", "warning", "wrong"]
 
 _STYLES: Final[dict[State, Style]] = {"ok": "green", "warning": "yellow", "wrong": "red"}
-_FIRST: Final = (2, 3, 4, 6)
-"""Of several exit codes, the first that applies (design §15)."""
 _REPEATED: Final = ("read", "rejected", "rejected_known", "rejections", "advice", "caveats", "directory_as_of", "cron")
 """What the JSON of a check repeats of the directory's read, and what becomes of each stage by the lines of a crontab."""
 
@@ -67,8 +65,7 @@ def check(
         for line in _laid_out(f"{finding.part:<13}  {finding.state:<7}  ", finding.said):
             tell(line, _STYLES[finding.state])
         findings.append(finding)
-    codes = {finding.exit_code for finding in findings} - {0}
-    code = next((first for first in _FIRST if first in codes), max(codes, default=0))
+    code = first_of(finding.exit_code for finding in findings)
     if code == 0:
         console.say("Next: `migrate dry-run` shows what a run would do.")
     read = {name: fact for finding in findings for name, fact in finding.facts.items() if name in _REPEATED}
@@ -111,7 +108,7 @@ def _wrong(part: str, error: MigrateError) -> Finding:
 
 def _configuration(config: Config) -> Iterator[Finding]:
     from migrate.config.placeholders import untouched
-    from migrate.schedule import due, stages, upcoming
+    from migrate.core.schedule import due, stages, upcoming
 
     yield Finding("configuration", "ok", str(config.path))
     if still := untouched(config):
@@ -131,7 +128,7 @@ def _configuration(config: Config) -> Iterator[Finding]:
 
 
 def _schedule(config: Config) -> Iterator[Finding]:
-    from migrate.schedule import given_way, stages, swallowed
+    from migrate.core.schedule import given_way, stages, swallowed
 
     planned = stages(config.campaign, config.schedule)
     yield Finding("schedule", "ok", ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
@@ -186,9 +183,9 @@ def _directory(config: Config, *, quick: bool) -> Iterator[Finding]:
 
 
 def _ledger(config: Config) -> Iterator[str]:
-    from migrate.clock import doubt
     from migrate.ledger.sqlite import exposed
-    from migrate.provenance import looked_at
+    from migrate.run.clock import doubt
+    from migrate.run.provenance import looked_at
 
     with looked_at(config) as ledger:
         described = ledger.described
@@ -204,7 +201,7 @@ def _ledger(config: Config) -> Iterator[str]:
 
 
 def _reports(config: Config) -> Iterator[str]:
-    from migrate.folders import other_owner
+    from migrate.files import other_owner
     from migrate.report.folder import writable
 
     if not config.reports.formats:

@@ -14,7 +14,7 @@ from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
     from migrate.config import Config
-    from migrate.timetable import Fate, Line
+    from migrate.core.timetable import Fate, Line
 
 _LOCALTIME: Final = Path("/etc/localtime")
 _ZONES: Final = "zoneinfo/"
@@ -58,7 +58,7 @@ def zone_of_host(named: str | None) -> ZoneInfo:
 
 def lines_in(typed: Sequence[str], host: ZoneInfo) -> tuple[Line, ...]:
     """The lines that start a job of ours. ConfigError if cron would take one for nothing, or none of them is ours."""
-    from migrate.timetable import lines_of
+    from migrate.core.timetable import lines_of
 
     try:
         found = lines_of("\n".join(typed), host)
@@ -84,7 +84,7 @@ def of_another_clock(config: Config, now: datetime) -> Iterator[str]:
 
 def judged(lines: Sequence[Line], config: Config, now: datetime) -> Iterator[Said]:
     """What the lines make of the stages that are still to come; the facts are with the first word."""
-    from migrate.timetable import follow, proposed
+    from migrate.core.timetable import follow, proposed
 
     campaign, schedule, stale = config.campaign, config.schedule, timedelta(hours=config.safety.stale_hours)
     fates = follow(lines, campaign, schedule, stale, now)

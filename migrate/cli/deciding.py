@@ -28,14 +28,15 @@ def deciding(config: Config, by: str | None, as_of: str | None, *, looking: bool
     Whoever is only `looking` at what a decision would do holds nobody up, and can change nothing.
     """
     from migrate.decisions import Decider
-    from migrate.provenance import looked_at, opened
-    from migrate.start import no_time_travel
+    from migrate.run.provenance import looked_at, opened
+    from migrate.run.start import no_time_travel
 
     moment = instant(as_of, config.campaign)
     with looked_at(config) if looking else opened(config) as ledger:
         no_time_travel(config, ledger, moment)
         with ledger.read() if looking else ledger.begin() as connection:
-            yield Decider.of(connection, config.campaign, _login() if by is None else by, (moment or datetime.now(UTC)).astimezone(UTC))
+            now = (moment or datetime.now(UTC)).astimezone(UTC)
+            yield Decider.of(connection, config.campaign, _login() if by is None else by, now, config.safety.allowed_domains)
 
 
 def _login() -> str:

@@ -22,8 +22,8 @@ def demo(
     """Build a sample directory, live through a campaign on it, and leave reports and a Maildir to look at."""
     from migrate.config import load
     from migrate.demo.journey import build, live_through
-    from migrate.job import run as run_job
-    from migrate.start import Options
+    from migrate.run.job import run as run_job
+    from migrate.run.start import Options
 
     config = load(build(folder))
     composer = config.composer()

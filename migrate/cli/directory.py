@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from migrate.config import Config
     from migrate.directory import DirectorySettings
     from migrate.directory.interface import ColumnSettings
-    from migrate.image.records import Whole
+    from migrate.incremental.carried import Whole
 
 _MANY: Final = 20
 """From so many accounts on, shares say something."""
@@ -41,7 +41,7 @@ _REFRESHED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the directory gives. `facts` are those of a dry run; `stops` the guards that would stop a run; `warnings` a paragraph each."""
+    """What the directory gives. `facts` are of its rows; `stops` the guards that would stop a run; `warnings` a paragraph each."""
 
     said: str
     stops: list[str] = field(default_factory=list)
@@ -69,26 +69,27 @@ def _whole(config: Config) -> Found:
 
     from migrate.cli.summary import still_recorded, too_many_addresses, too_old
     from migrate.directory import open_directory
-    from migrate.job import dry_run
+    from migrate.run.job import dry_run
 
     described = open_directory(config.directory).describe()
-    with dry_run(config) as (_, whole, facts):
-        doubts = list(doubtful(whole, config, facts["read"]))
-    accepted = facts["read"] - facts["rejected"]
-    speaks_of = datetime.fromisoformat(facts["directory_as_of"])
-    said = f"{described}: {facts['read']:,} rows were read, {accepted:,} accounts and {facts['rejected']:,} rejected"
+    with dry_run(config) as (_, whole, foretold):
+        decision = foretold.decision
+        doubts = list(doubtful(whole, config, decision.read))
+    accepted, speaks_of = decision.read - decision.rejected, decision.directory_as_of
+    said = f"{described}: {decision.read:,} rows were read, {accepted:,} accounts and {decision.rejected:,} rejected"
     if (now := datetime.now(UTC)) - speaks_of >= _LATELY:
         said += f"; it speaks of {speaks_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}"
-    if not facts["read"]:
+    if not decision.read:
         said = f"{described} has no rows"
+    facts = decision.facts()
     warnings = list(_noticed(facts))
-    if facts["rejected_known"]:
-        warnings.append(f"{still_recorded(facts['rejected_known'])}.")
-    if count := facts["too_many_addresses"]:
+    if known := decision.noticed.rejected_known:
+        warnings.append(f"{still_recorded(known)}.")
+    if count := decision.too_many_addresses:
         warnings.append(f"{too_many_addresses(count, config.policy.max_addresses)}.")
     if old := too_old(speaks_of, now, config):
         warnings.append(f"{old}: reminders wait until a fresh one is read.")
-    return Found(said, facts["stopped"], warnings + doubts, facts)
+    return Found(said, list(foretold.stopped), warnings + doubts, facts)
 
 
 def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
@@ -112,7 +113,7 @@ def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
 
 def _first_rows(config: Config) -> Found:
     from migrate.directory import Tally, open_directory, read
-    from migrate.rejections import Verdict
+    from migrate.directory.rejections import Verdict
 
     directory, tally, verdict = open_directory(config.directory), Tally(), Verdict()
     with closing(read(directory, language=config.campaign.language, tally=tally)) as frames:  # type: ignore[type-var]
@@ -133,7 +134,7 @@ def _first_rows(config: Config) -> Found:
 
 
 def _noticed(facts: Mapping[str, Any]) -> Iterator[str]:
-    from migrate.rejections import lines
+    from migrate.directory.rejections import lines
 
     for line in lines(facts["rejections"]):
         yield f"rejected: {line}."
@@ -172,7 +173,7 @@ class _Seen:
         self._days: Counter[int] = Counter()
 
     def add(self, records: pd.DataFrame) -> None:
-        """Adds accounts (`migrate.accounts.RECORD_COLUMNS`)."""
+        """Adds accounts (`migrate.core.accounts.RECORD_COLUMNS`)."""
         self.accounts += len(records)
         self.standings.update(records["standing"].tolist())
         self.fallback += int((records["standing"] == "sms_fallback").sum())

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from migrate import memory
 from migrate.cli.console import Console, Json, Quiet, complain
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import GuardError
+from migrate.process import memory
 
 if TYPE_CHECKING:
-    from migrate.draft import Draft
+    from migrate.decide.draft import Draft
 
 _SHOWN = 20
 
@@ -31,45 +32,45 @@ def dry_run(
 ) -> int:
     """The same as run without any effect: who would get what, and why."""
     memory.frugal()
-    from migrate import review
     from migrate.cli.directory import doubtful
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell, tell_stop
     from migrate.config.commands import command, typed
-    from migrate.job import dry_run as dry_run_job
-    from migrate.start import Options
+    from migrate.review import dry_runs
+    from migrate.run.job import dry_run as dry_run_job
+    from migrate.run.start import Options
 
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
-    review.spare(out or review.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
-    with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, facts):
-        asked = None if account is None else review.accounts_of(made, whole, account)
-        folder = out or review.place(config, made.rules.moment.now)
-        written = review.write(made, whole, config, folder, datetime.now(UTC))
-        facts = facts | {"out": str(folder)} | ({} if asked is None else {"accounts": asked})
-        console.result(facts)
-        tell(console, facts, config, "Dry run")
-        for doubt in doubtful(whole, config, facts["read"]):
+    dry_runs.spare(out or dry_runs.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
+    with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, foretold):
+        asked = None if account is None else dry_runs.accounts_of(made, whole, account)
+        folder = out or dry_runs.place(config, made.rules.moment.now)
+        written = dry_runs.write(made, whole, config, folder, datetime.now(UTC))
+        foretold = replace(foretold, out=folder, accounts=asked)
+        console.result(foretold.facts())
+        tell(console, foretold.decision, config, "Dry run", stopped=bool(foretold.stopped))
+        for doubt in doubtful(whole, config, foretold.decision.read):
             console.need(doubt, "yellow")
-        if facts["stopped"]:
-            tell_stop(console, facts)
+        if foretold.difference:
+            tell_stop(console, foretold.difference)
         _show(console, made, asked)
-        if (delivery := facts["delivery"])["done_at"]:
-            done = datetime.fromisoformat(delivery["done_at"])
-            foretell(console, delivery["letters"], done, config, made.rules.moment.now, waiting=delivery["letters"] - facts["would_queue"])
+        if (delivery := foretold.delivery).done_at:
+            waiting = delivery.letters - foretold.would_queue
+            foretell(console, delivery.letters, delivery.done_at, config, foretold.decision.as_of, waiting=waiting)
     console.say(f"Nothing was sent or recorded. The plan, every outcome and previews of the mails: {folder}")
-    if written.counts["reminders"] and not facts["stopped"]:
+    if written.counts["reminders"] and not foretold.stopped:
         console.say(f"Review plan.csv there and delete the rows that must not go out. Within {config.safety.plan_hours} hours, type:")
         console.say(command(config, f"run --plan {typed(folder)}").strip("`"))
-    for guard in facts["stopped"]:
+    for guard in foretold.stopped:
         complain(guard)
-    return GuardError.exit_code if facts["stopped"] else 0
+    return GuardError.exit_code if foretold.stopped else 0
 
 
 def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> None:
     """The first letters of the plan, or all that would become of the accounts that were asked about."""
-    from migrate import review
+    from migrate.review import dry_runs
 
     for each in asked or ():
         words = [each["standing"], each["outcome"]] if each["standing"] else [each["outcome"]]
@@ -78,7 +79,7 @@ def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> 
     ids = None if asked is None else {each["account_id"] for each in asked}
     shown: list[tuple[Any, ...]] = []
     total = 0
-    for rows in review.plan_rows(made):
+    for rows in dry_runs.plan_rows(made):
         mine = rows if ids is None else rows[rows["account_id"].isin(ids)]
         total += len(mine)
         shown += mine[["account_id", "to", "kind", "occasion", "standing"]].head(_SHOWN - len(shown)).itertuples(index=False, name=None)

@@ -11,7 +11,7 @@ from migrate.cli.console import Console, Json
 from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
-    from migrate.campaign import CampaignSettings
+    from migrate.core.campaign import CampaignSettings
     from migrate.explain import Explained, Notice
 
 
@@ -23,7 +23,7 @@ def explain(
 ) -> None:
     """Everything about one account: standing and why, changes, letters, what comes next; and whether a letter is real."""
     from migrate.explain import explain as look
-    from migrate.provenance import looked_at
+    from migrate.run.provenance import looked_at
 
     config = ctx.obj.config()
     console = Console(json=as_json)
@@ -205,6 +205,6 @@ def _predecessor(tenure: int, now: int) -> str:
 
 
 def _out_of_scope() -> frozenset[str]:
-    from migrate.standing import OUT_OF_SCOPE
+    from migrate.core.standing import OUT_OF_SCOPE
 
     return OUT_OF_SCOPE

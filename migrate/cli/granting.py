@@ -12,9 +12,9 @@ from migrate.cli.deciding import By, Reason, deciding
 from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
-    from migrate.campaign import CampaignSettings
+    from migrate.core.campaign import CampaignSettings
     from migrate.decisions import Granted, Listed, Removed
-    from migrate.ledger.exceptions import Kind
+    from migrate.ledger.exemptions import Kind
 
 Account = Annotated[str, typer.Argument(help="An account id, a username or an address.")]
 Until = Annotated[str, typer.Option("--until", metavar="DATE", help="The last day, such as 2024-01-31.")]
@@ -48,7 +48,7 @@ def commands(kind: Kind, *, help: str, add: str, show: str) -> typer.Typer:  # n
     @group.command(name="list", help=show)
     def _list(ctx: typer.Context, removed: Back = False, as_of: AsOf = None, as_json: Json = False) -> None:
         from migrate.decisions import listed
-        from migrate.provenance import looked_at
+        from migrate.run.provenance import looked_at
 
         config = ctx.obj.config()
         now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
@@ -103,7 +103,7 @@ def _tell_removed(console: Console, kind: Kind, removed: Removed) -> None:
 
 def _show(console: Console, rows: list[Listed]) -> None:
     """By their last day: what has ended and ends soon comes first."""
-    from migrate.status import EXPIRING
+    from migrate.explain.status import EXPIRING
 
     cells = [
         (_line(row.grant.account_id), row.grant.until, row.days, row.grant.owner, row.grant.reason, row.grant.created_by) for row in rows

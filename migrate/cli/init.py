@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from migrate import folders
+from migrate import files
 from migrate.cli.console import Console, Json
 from migrate.errors import ConfigError
-from migrate.resources import resource
+from migrate.files.resources import resource
 
 
 def init(
@@ -116,7 +116,7 @@ def _set(line: str, kind: str) -> str:
 def _write_config(path: Path, text: str) -> None:
     """Readable by its owner alone, since a password may end up in it."""
     try:
-        with folders.create(path) as file:
+        with files.create(path) as file:
             file.write(text.encode())
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}.", where=str(path)) from error
@@ -125,7 +125,7 @@ def _write_config(path: Path, text: str) -> None:
 def _copy_templates(folder: Path) -> None:
     source = resource("templates") / "mail"
     try:
-        with folders.making(folder, "templates", private=False) as side:
+        with files.making(folder, "templates", private=False) as side:
             side.folder("mail")
             for path in sorted(source.rglob("*")):
                 inside = f"mail/{path.relative_to(source)}"

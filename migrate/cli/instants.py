@@ -10,7 +10,7 @@ import typer
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from migrate.campaign import CampaignSettings
+    from migrate.core.campaign import CampaignSettings
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2199

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrate import folders
+from migrate import files
 from migrate.cli.console import Console, warn
+from migrate.core.words import CONFIRMATION
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
     from migrate.config import Config
-    from migrate.mail.letters import Letter
+    from migrate.mail.letter import Letter
     from migrate.mail.sample import Sample
 
 
@@ -53,7 +54,7 @@ def preview(
 
 def _sample(config: Config, kind: str, change: str | None) -> Sample:
     """The most telling sample of a kind, or the one of a change."""
-    from migrate.mail.kinds import KINDS
+    from migrate.core.kinds import KINDS
     from migrate.mail.sample import samples
 
     if kind not in KINDS:
@@ -64,7 +65,7 @@ def _sample(config: Config, kind: str, change: str | None) -> Sample:
     found = samples(kind, config.campaign)
     if change is None:
         return found[0]
-    if kind != "change_confirmation":
+    if kind != CONFIRMATION:
         raise ConfigError("goes with the kind change_confirmation alone.", where="--change")
     by_change = {each.facts.change: each for each in reversed(found)}
     if change not in by_change:
@@ -76,7 +77,7 @@ def _real(config: Config, sample: Sample, kind: str, account: str, change: str |
     """The sample with a real account in its place."""
     from migrate.explain import explain
     from migrate.mail.facts import Facts
-    from migrate.provenance import looked_at
+    from migrate.run.provenance import looked_at
 
     with looked_at(config) as ledger, ledger.read() as connection:
         found = explain(connection, config, account, datetime.now(UTC))
@@ -85,7 +86,7 @@ def _real(config: Config, sample: Sample, kind: str, account: str, change: str |
         raise ConfigError(f"account {person['account_id']} has no address.", where="--account")
     names = ("username", "display_name", "given_name", "locale", "default_method", "phone", "methods")
     facts = Facts(standing=found.standing, **{name: person[name] for name in names})
-    if kind == "change_confirmation":
+    if kind == CONFIRMATION:
         told = [each for each in found.changes if each.mailed and change in (None, each.change)]
         if not told:
             raise ConfigError(
@@ -107,7 +108,7 @@ def _composed(config: Config, kind: str, sample: Sample, language: str | None) -
 
 def _open(console: Console, letter: Letter) -> None:
     """A file that only its owner may read; it stays, since the browser reads it in its own time."""
-    path, file = folders.stray("migrate-preview-", ".html")
+    path, file = files.stray("migrate-preview-", ".html")
     with file:
         file.write(letter.html.encode())
     console.say(str(path))

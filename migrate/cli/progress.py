@@ -31,7 +31,7 @@ def watching(console: Console, config: Config, as_of: datetime | None) -> Iterat
     The job's clock is the real one, or was set to `as_of` when it began.
     """
     from migrate.cli.summary import foretell
-    from migrate.start import clock_from
+    from migrate.run.start import clock_from
 
     done: Counter[str] = Counter()
     turn = threading.Lock()

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from migrate import memory
 from migrate.cli.console import Console, Json
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
+from migrate.process import memory
 from migrate.report.settings import Format, ReportsSettings
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from migrate.campaign import CampaignSettings
+    from migrate.core.campaign import CampaignSettings
     from migrate.ledger.runs import Run
 
 
@@ -30,11 +30,11 @@ def report(
 ) -> None:
     """Write the reports of the last run, or of the last completed one of a day, from the ledger."""
     memory.frugal()
-    from migrate.job import finish
-    from migrate.provenance import looked_at
     from migrate.report import evidence
     from migrate.report.chronicle import of_run
-    from migrate.status import summary
+    from migrate.run.job import finish
+    from migrate.run.provenance import looked_at
+    from migrate.run.summary import Summary
 
     config = ctx.obj.config()
     console = Console(json=as_json)
@@ -46,7 +46,7 @@ def report(
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
         assert run.evidence_at is not None  # completed
         told = of_run(connection, run)
-        written = evidence.rebuild(told, wanted, summary(connection, run), out)
+        written = evidence.rebuild(told, wanted, Summary.recalled(connection, run).facts(), out)
     assert written is not None  # there are formats
     rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}
     console.result({"run_id": run.run_id, "as_of": run.as_of} | rest)

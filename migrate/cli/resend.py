@@ -24,6 +24,7 @@ _LEFT: Final = {
     "gone": "are to accounts that are gone from the directory",
     "exempt": "are to accounts that are exempt",
     "paused": "are to accounts whose mail is paused",
+    "domain_not_allowed": "are to domains that [safety] allowed_domains does not have",
     "told_elsewhere": "were written to another address of the account as well",
     "newer_stage": "have been overtaken by a newer stage",
     "moved_meanwhile": "were moved by somebody else meanwhile",
@@ -111,8 +112,8 @@ def _explained(reason: str) -> None:
 
 
 def _wanted(config: Config, state: State, reply: str | None, kind: str | None, since: str | None) -> Wanted:
+    from migrate.core.kinds import KINDS
     from migrate.decisions import Wanted
-    from migrate.mail.kinds import KINDS
 
     if reply is not None and not reply.strip():
         raise ConfigError("says nothing.", where="--reply", hint="Type words of what the server said, as notices.csv has them.")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import gc
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from migrate import memory
 from migrate.cli.console import Console, Json, Quiet, complain, warn
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
+from migrate.process import memory
 
 if TYPE_CHECKING:
-    from migrate.job import Result, Stopped
+    from migrate.run.job import Result, Stopped
 
 
 def run(
@@ -51,7 +50,7 @@ def run(
     from migrate.cli.progress import watching
     from migrate.ledger.sqlite import exposed
     from migrate.monitoring import reported
-    from migrate.start import Options, started
+    from migrate.run.start import Options, started
 
     if as_baseline and not accept_directory:
         raise ConfigError(
@@ -68,7 +67,7 @@ def run(
     with reported(config.monitoring, "run", warn) as ended:
         with watching(console, config, options.as_of) as watch, started(config, options) as start:
             # It brings pandas, which takes its time to load: the directory is read meanwhile.
-            from migrate.job import Stopped, go_on
+            from migrate.run.job import Stopped, go_on
 
             if config.ledger.file is not None and (others := exposed(config.ledger.file)):
                 warn(others)
@@ -100,14 +99,13 @@ def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
     """What the run would have been; the guard's own paragraph is the error."""
     from migrate.cli.summary import tell, tell_stop
 
-    facts = stopped.facts
-    console.result(facts)
-    tell(console, facts, config, "Stopped run")
-    tell_stop(console, facts)
-    told = (
-        f"What it would have done, letter by letter and row by row: {facts['out']}" if facts["out"] else "Its folder could not be written."
-    )
-    console.need(told)
+    foretold = stopped.foretold
+    console.result(foretold.facts())
+    tell(console, foretold.decision, config, "Stopped run", stopped=True)
+    if foretold.difference:
+        tell_stop(console, foretold.difference)
+    written = f"What it would have done, letter by letter and row by row: {foretold.out}"
+    console.need(written if foretold.out else "Its folder could not be written.")
     for error in stopped.more:
         complain(error)
 
@@ -115,37 +113,34 @@ def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
 def _tell(console: Console, result: Result, config: Any) -> None:
     from migrate.cli.summary import tell, tell_ended, tell_unreachable, tell_waiting
 
-    tell(console, result.facts, config, f"Run {result.facts['run_id']}")
-    accounts, inactive = result.facts["read"] - result.facts["rejected"], result.facts["standing"].get("inactive", 0)
+    summary = result.summary
+    decision, sending, waits = summary.decision, summary.sending, summary.waits
+    tell(console, decision, config, f"Run {summary.run_id}")
+    accounts, inactive = decision.read - decision.rejected, decision.standing.get("inactive", 0)
     if inactive > config.safety.guard_floor and inactive > accounts / 2:
         console.need(
             f"{inactive:,} of {accounts:,} accounts cannot sign in, and nobody reminds those: `migrate check` says how `enabled` is read.",
             "yellow",
         )
-    if plan := result.facts.get("plan"):
-        console.say(
-            f"Plan approved by {plan['approved_by']}: {plan['approved']:,} reminders in it, {plan['struck_out']:,} struck out for good."
-        )
-        if plan["confirmations_deleted"]:
-            console.need(f"{plan['confirmations_deleted']:,} confirmations were deleted from the plan; they go out all the same.", "yellow")
-    letters = result.facts["letters"]
+    if plan := decision.plan:
+        console.say(f"Plan approved by {plan.approved_by}: {plan.approved:,} reminders in it, {plan.struck_out:,} struck out for good.")
+        if plan.confirmations_deleted:
+            console.need(f"{plan.confirmations_deleted:,} confirmations were deleted from the plan; they go out all the same.", "yellow")
     console.say(
-        f"Letters: {letters['sent']:,} sent, {letters['queued']:,} queued, {letters['withdrawn']:,} withdrawn, "
-        f"{letters['failed']:,} failed, {letters['uncertain']:,} uncertain."
+        f"Letters: {sending.sent:,} sent, {sending.queued:,} queued, {sending.withdrawn:,} withdrawn, "
+        f"{sending.failed:,} failed, {sending.uncertain:,} uncertain."
     )
-    tell_ended(console, result.facts)
-    # A stale directory keeps letters back whatever the hours.
-    waiting = result.facts["waiting"] | ({"until": None} if result.facts["stale"] else {})
-    now = datetime.fromisoformat(result.facts["as_of"])
-    tell_waiting(console, result.facts | {"waiting": waiting}, config, now, goes_on=not result.stopped and not result.facts["stale"])
-    if result.facts["evidence"]:
-        console.say(f"Reports: {result.facts['evidence']}")
-    if letters["failed"] or letters["uncertain"]:
+    tell_ended(console, sending)
+    tell_waiting(console, waits.waiting, waits.delivery, config, decision.as_of, goes_on=not result.stopped, stale=sending.stale)
+    if summary.evidence:
+        console.say(f"Reports: {summary.evidence}")
+    if sending.failed or sending.uncertain:
         console.need(
-            f"{letters['failed']:,} {'letter' if letters['failed'] == 1 else 'letters'} failed and {letters['uncertain']:,} "
-            f"{'is' if letters['uncertain'] == 1 else 'are'} uncertain: see notices.csv of the reports.",
+            f"{sending.failed:,} {'letter' if sending.failed == 1 else 'letters'} failed and {sending.uncertain:,} "
+            f"{'is' if sending.uncertain == 1 else 'are'} uncertain: see notices.csv of the reports.",
             "yellow",
         )
-    tell_unreachable(console, result.facts["unreachable"], config)
+    if waits.unreachable:
+        tell_unreachable(console, waits.unreachable, config)
     for error in result.stopped:
         complain(error)

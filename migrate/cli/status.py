@@ -15,11 +15,11 @@ from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError, OverdueError
 
 if TYPE_CHECKING:
-    from migrate.campaign import CampaignSettings
     from migrate.config import Config
+    from migrate.core.campaign import CampaignSettings
+    from migrate.core.schedule import Stage
+    from migrate.explain.status import Parts, Status
     from migrate.report.burndown import Point
-    from migrate.schedule import Stage
-    from migrate.status import Parts, Status
 
 _BAR: Final = 50
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})\s*(?P<unit>[mhd])")
@@ -46,8 +46,8 @@ def status(
     as_json: Json = False,
 ) -> None:
     """The campaign at a glance: bar, burn-down, forecast, outbox, last run."""
-    from migrate.provenance import looked_at
-    from migrate.status import status as look
+    from migrate.explain.status import status as look
+    from migrate.run.provenance import looked_at
 
     limit = _span(max_age)
     config = ctx.obj.config()
@@ -125,8 +125,7 @@ def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> No
     console.say()
     when = f"{run.as_of.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}"
     console.say(f"Run {run.run_id} as of {when}: {run.read:,} rows read, {run.rejected:,} rejected.")
-    noticed = {"rejections": run.rejections, "advice": run.advice, "rejected_known": found.rejected_known}
-    tell_noticed(console, noticed | {"caveats": run.caveats})
+    tell_noticed(console, run.rejections, run.advice, found.rejected_known, run.caveats)
     console.say()
     if on_terminal() and parts.total:
         console.say(_bar(parts))
@@ -162,7 +161,7 @@ def _waiting(console: Console, found: Status, config: Config) -> None:
 
     console.say()
     console.say("Letters: " + ", ".join(f"{count:,} {state}" for state, count in found.outbox.items()) + ".")
-    tell_waiting(console, {"waiting": found.waiting.facts(), "delivery": found.delivery.facts()}, config, found.now)
+    tell_waiting(console, found.waiting, found.delivery, config, found.now)
     _unreachable(console, found, config)
     if found.open_changes:
         console.say(f"{_many(found.open_changes, 'change')} not confirmed yet: every run tries again.", "yellow")

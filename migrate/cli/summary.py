@@ -11,6 +11,10 @@ from migrate.config.commands import command
 
 if TYPE_CHECKING:
     from migrate.config import Config
+    from migrate.delivery import Forecast, Waiting
+    from migrate.explain.outlook import Bounced
+    from migrate.run.stops import Difference
+    from migrate.run.summary import Decision, Sending
 
 _WORDS: Final = 20
 """So many unknown words are printed a line each; if there are more, the column is most likely another one."""
@@ -18,10 +22,10 @@ _SUCH_AS: Final = 3
 _ADDRESSES: Final = ("username", "email", "notification_emails", "manager_email")
 
 
-def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) -> None:
-    """Prints under a name what was read, where people stand, what changed, and what became of every row."""
-    campaign = config.campaign
-    now = datetime.fromisoformat(facts["as_of"])
+def tell(console: Console, decision: Decision, config: Config, name: str, *, stopped: bool = False) -> None:
+    """Prints under a name what was read, where people stand, what changed, and what became of every row; for a person, if the run was
+    `stopped`."""
+    campaign, now, noticed = config.campaign, decision.as_of, decision.noticed
     left = campaign.days_left(now)
     days = (
         f"{left} day{'' if left == 1 else 's'} to the cutoff"
@@ -30,27 +34,27 @@ def tell(console: Console, facts: Mapping[str, Any], config: Config, name: str) 
         if left == 0
         else f"{-left} days after the cutoff"
     )
-    console.say(f"{name} of {facts['campaign']} as of {now.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}, {days}.")
-    console.say(f"Read {facts['read']:,} rows: {facts['read'] - facts['rejected']:,} accounts, {facts['rejected']:,} rejected.")
-    for title, subject in (("Standing", "standing"), ("Change", "changes"), ("Outcome", "outcomes")):
-        if counts := facts[subject]:
+    console.say(f"{name} of {decision.campaign} as of {now.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}, {days}.")
+    console.say(f"Read {decision.read:,} rows: {decision.read - decision.rejected:,} accounts, {decision.rejected:,} rejected.")
+    for title, counts in (("Standing", decision.standing), ("Change", decision.changes), ("Outcome", decision.outcomes)):
+        if counts:
             console.say()
-            console.table([title, "Accounts" if subject != "outcomes" else "Rows"], _sorted(counts))
-            if subject == "standing":
-                tell_compliant(console, *(_among(facts[of], config.policy.compliant) for of in ("standing", "not_certain")))
-    tell_noticed(console, facts)
-    _tell_unknown(console, _sorted(facts["unknown_words"]))
-    if count := facts["defaults_not_registered"]:
+            console.table([title, "Accounts" if title != "Outcome" else "Rows"], _sorted(counts))
+            if title == "Standing":
+                tell_compliant(console, *(_among(of, config.policy.compliant) for of in (counts, decision.not_certain)))
+    tell_noticed(console, noticed.rejections, noticed.advice, noticed.rejected_known, noticed.caveats, stopped=stopped)
+    _tell_unknown(console, _sorted(noticed.unknown_words))
+    if count := decision.defaults_not_registered:
         whose = "1 account has a default method that is" if count == 1 else f"{count:,} accounts have a default method that is"
         console.say(f"{whose} not registered: it is taken for none.", "yellow")
-    if count := facts["too_many_addresses"]:
+    if count := decision.too_many_addresses:
         console.need(f"{too_many_addresses(count, config.policy.max_addresses)}.", "yellow")
-    if count := facts["confirmed_later"]:
+    if count := decision.confirmed_later:
         whose = "1 account was" if count == 1 else f"{count:,} accounts were"
         console.need(f"{whose} told of three changes today: the next confirmation tells the last state, tomorrow.", "yellow")
-    for column, count in _sorted(facts["unreadable_instants"]):
+    for column, count in _sorted(noticed.unreadable_instants):
         console.need(f"{count:,} instants in {column} could not be read and count as missing.", "yellow")
-    if stale := too_old(datetime.fromisoformat(facts["directory_as_of"]), now, config):
+    if stale := too_old(decision.directory_as_of, now, config):
         console.need(f"{stale}: reminders wait until a fresh one is read. Confirmations go out.", "yellow")
     console.say()
 
@@ -72,21 +76,29 @@ def _tell_unknown(console: Console, words: Sequence[tuple[str, int]]) -> None:
     )
 
 
-def tell_noticed(console: Console, facts: Mapping[str, Any]) -> None:
-    """Prints why rows were rejected and what is behind it (for a person, if there is something to mend or a known account among them), and
-    what makes the answer of the directory weaker."""
-    from migrate.rejections import lines
+def tell_noticed(
+    console: Console,
+    rejections: Sequence[Mapping[str, Any]],
+    advice: Sequence[str],
+    rejected_known: int,
+    caveats: Sequence[str],
+    *,
+    stopped: bool = False,
+) -> None:
+    """Prints why rows were rejected and what is behind it (for a person, if there is something to mend or a known account among them, or a
+    run was `stopped`), and what makes the answer of the directory weaker."""
+    from migrate.directory.rejections import lines
 
-    if any(facts[of] for of in ("rejections", "advice", "rejected_known", "caveats")):
+    if rejections or advice or rejected_known or caveats:
         console.say()
-    needed = facts["advice"] or facts["rejected_known"] or facts.get("stopped")
-    for line in lines(facts["rejections"]):
+    needed = advice or rejected_known or stopped
+    for line in lines(rejections):
         (console.need if needed else console.say)(f"Rejected: {line}.", "yellow")
-    for advice in facts["advice"]:
-        console.need(advice, "yellow")
-    if known := facts["rejected_known"]:
-        console.need(f"{still_recorded(known)}.", "yellow")
-    for caveat in facts["caveats"]:
+    for each in advice:
+        console.need(each, "yellow")
+    if rejected_known:
+        console.need(f"{still_recorded(rejected_known)}.", "yellow")
+    for caveat in caveats:
         console.need(f"Caveat: {caveat}.", "yellow")
 
 
@@ -111,14 +123,14 @@ def too_old(speaks_of: datetime, now: datetime, config: Config) -> str | None:
     return f"The directory is {old} old (it speaks of {speaks_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z})"
 
 
-def tell_stop(console: Console, facts: Mapping[str, Any]) -> None:
+def tell_stop(console: Console, difference: Difference) -> None:
     """Prints what a stopped run would have changed, by column, and some accounts before and after."""
-    if columns := facts["changed_columns"]:
+    if columns := difference.columns:
         console.need("Columns that differ from what is recorded: " + ", ".join(f"{name} ({n:,})" for name, n in _sorted(columns)) + ".")
-    for each in facts["examples"]:
-        before, after = each["before"], each["after"]
+    for each in difference.examples:
+        before, after = each.before, each.after
         unlike = [f"{name}: {_shown(name, before[name])} → {_shown(name, after[name]) if after else 'gone'}" for name in before]
-        console.need(f"Such as {each['account_id']}, {each['change']}: {'; '.join(unlike)}")
+        console.need(f"Such as {each.account_id}, {each.change}: {'; '.join(unlike)}")
 
 
 def _shown(name: str, value: str | None) -> str:
@@ -149,40 +161,41 @@ def _day(day: datetime, now: datetime) -> str:
     return f"{day:%A}, {day.day} {day:%B}" + (f" {day.year}" if day.year != now.year else "")
 
 
-def tell_waiting(console: Console, facts: Mapping[str, Any], config: Config, now: datetime, *, goes_on: bool = True) -> None:
-    """Prints until when letters wait, when they will have gone if the delivery `goes_on`, and that some have waited too long; `facts` has
-    `waiting` and `delivery` as `migrate run --json` does."""
-    waiting, delivery, zone = facts["waiting"], facts["delivery"], config.campaign.zone
+def tell_waiting(
+    console: Console, waiting: Waiting, delivery: Forecast, config: Config, now: datetime, *, goes_on: bool = True, stale: int = 0
+) -> None:
+    """Prints until when letters wait, when they will have gone if the delivery `goes_on`, and that some have waited too long. While there
+    are `stale` ones they are kept back whatever the hours."""
+    zone = config.campaign.zone
     now = now.astimezone(zone)
-    if waiting["until"]:
-        until = datetime.fromisoformat(waiting["until"]).astimezone(zone)
-        console.say(f"{_letters(waiting['reminders'], 'waits', 'wait')} for the send hours, until {until:%A %Y-%m-%d %H:%M %Z}.")
-    limit = f"the mail server's limit of {delivery['per_day']:,} a day" if delivery["per_day"] else ""
-    used_up = delivery["until"] and delivery["letters"]
-    if used_up:
-        until = datetime.fromisoformat(delivery["until"]).astimezone(zone)
+    if waiting.until and not stale:
+        until = waiting.until.astimezone(zone)
+        console.say(f"{_letters(waiting.reminders, 'waits', 'wait')} for the send hours, until {until:%A %Y-%m-%d %H:%M %Z}.")
+    limit = f"the mail server's limit of {delivery.per_day:,} a day" if delivery.per_day else ""
+    used_up = delivery.until is not None and delivery.letters > 0
+    if delivery.until and used_up:
+        until = delivery.until.astimezone(zone)
         when = f"{until:%H:%M}" if until.date() == now.date() else f"{_day(until, now)}, {until:%H:%M}"
-        console.say(f"{limit.capitalize()} is used up until {when}; {_letters(delivery['letters'], 'waits', 'wait')}.")
-    if goes_on and delivery["done_at"]:
-        foretell(console, delivery["letters"], datetime.fromisoformat(delivery["done_at"]), config, now)
-    if waiting["too_long"]:
+        console.say(f"{limit.capitalize()} is used up until {when}; {_letters(delivery.letters, 'waits', 'wait')}.")
+    if goes_on and not stale and delivery.done_at:
+        foretell(console, delivery.letters, delivery.done_at, config, now)
+    if waiting.too_long:
         mend = (
             f"{limit} ([mail.smtp] rate) is too low for them: ask the provider for more, or begin stages earlier ([schedule] days_before)."
             if used_up
             else "`migrate send` must run inside the send hours, as often as they take; notices.csv of the reports lists what waits."
         )
-        console.need(f"{_letters(waiting['too_long'], 'has', 'have')} waited through a whole send day: {mend}", "yellow")
+        console.need(f"{_letters(waiting.too_long, 'has', 'have')} waited through a whole send day: {mend}", "yellow")
 
 
-def tell_unreachable(console: Console, unreachable: Mapping[str, int], config: Config) -> None:
-    """Prints how many reminded accounts cannot be mailed since their address bounced; `unreachable` is that of `migrate run --json`. More
-    than may be need a person."""
-    count, allowed = unreachable["bounced"], unreachable["allowed"]
+def tell_unreachable(console: Console, unreachable: Bounced, config: Config) -> None:
+    """Prints how many reminded accounts cannot be mailed since their address bounced. More than may be need a person."""
+    count, allowed = unreachable.bounced, unreachable.allowed
     if not count:
         return
     who = "1 reminded account cannot be reached: its" if count == 1 else f"{count:,} reminded accounts cannot be reached: their"
     listed = command(config, "bounces list")
-    if count > allowed:
+    if unreachable.too_many:
         console.need(
             f"{who} address bounced. That is more than [safety] guard_floor = {allowed:,}: {listed} shows what the mail server said of "
             "each. If it was wrong, `migrate bounces clear --since INSTANT --reason TEXT` takes back the marks made since.",
@@ -192,11 +205,11 @@ def tell_unreachable(console: Console, unreachable: Mapping[str, int], config: C
         console.say(f"{who} address bounced; {listed} shows what the mail server said.", "yellow")
 
 
-def tell_ended(console: Console, facts: Mapping[str, Any]) -> None:
+def tell_ended(console: Console, sending: Sending) -> None:
     """Prints how many letters went outside the send hours lest they end before the next ones, and how many ended before anybody tried."""
-    if outside := facts["outside_hours"]:
+    if outside := sending.outside_hours:
         console.say(f"{_letters(outside, 'went', 'went')} outside the send hours: the next ones begin only after the cutoff.")
-    if too_late := facts["too_late"]:
+    if too_late := sending.too_late:
         console.need(
             f"{_letters(too_late, 'was', 'were')} withdrawn: the cutoff came before any try. `migrate check --cron` says whether cron "
             "starts `migrate run` and `migrate send` in time; notices.csv of the reports lists what was withdrawn.",

@@ -21,23 +21,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from migrate import outside, texts
-from migrate.campaign import CampaignSettings
+from migrate import outside
 from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
 from migrate.config.references import Key, References
 from migrate.config.rehearsal import rehearsed
+from migrate.config.safety import SafetySettings
+from migrate.core.campaign import CampaignSettings
+from migrate.core.schedule import ScheduleSettings
+from migrate.core.standing import PolicySettings
 from migrate.directory import DirectorySettings, table_model
 from migrate.errors import ConfigError
+from migrate.files import texts
 from migrate.ledger.settings import LedgerSettings
 from migrate.mail.overrides import no_texts
 from migrate.mail.settings import MailSettings
 from migrate.monitoring.settings import MonitoringSettings
 from migrate.report.settings import ReportsSettings
-from migrate.safety import SafetySettings
-from migrate.schedule import ScheduleSettings
 from migrate.settings import Settings
-from migrate.standing import PolicySettings
 
 if TYPE_CHECKING:
     from migrate.mail.compose import Composer

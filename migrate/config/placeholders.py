@@ -7,10 +7,10 @@ import tomllib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from migrate import texts
 from migrate.config.complaints import where
 from migrate.config.references import Key
-from migrate.resources import resource
+from migrate.files import texts
+from migrate.files.resources import resource
 
 if TYPE_CHECKING:
     from migrate.config import Config

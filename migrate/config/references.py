@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from migrate import texts
+from migrate.files import texts
 
 Key = tuple[str | int, ...]
 """Where a value stands in the file: `("mail", "smtp", "password")`."""

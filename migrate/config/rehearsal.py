@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
 from migrate.report.settings import ReportsSettings
 
 _SUFFIX: Final = "~rehearsal"

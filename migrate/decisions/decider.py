@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
 from migrate.errors import ConfigError
 from migrate.ledger.prior import Prior
 
@@ -18,16 +18,18 @@ _LONGEST_NAME: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """A transaction in which a person decides. `by` is who, `now` when (UTC), `today` the campaign's day."""
+    """A transaction in which a person decides. `by` is who, `now` when (UTC), `today` the campaign's day; `allowed_domains` are those that
+    may be mailed, none meaning all."""
 
     connection: sa.Connection
     campaign: CampaignSettings
     campaign_id: int
     by: str
     now: datetime
+    allowed_domains: tuple[str, ...]
 
     @classmethod
-    def of(cls, connection: sa.Connection, campaign: CampaignSettings, by: str, now: datetime) -> Decider:
+    def of(cls, connection: sa.Connection, campaign: CampaignSettings, by: str, now: datetime, allowed_domains: tuple[str, ...]) -> Decider:
         """Raises ConfigError if nobody is named, or the campaign has had no run: nothing is known to decide on then."""
         who = words(by, "--by")
         if len(who) > _LONGEST_NAME:
@@ -37,7 +39,7 @@ class Decider:
             raise ConfigError(
                 f"the campaign {campaign.name} has had no run yet, so nothing is known of anybody.", hint="Type `migrate run` first."
             )
-        return cls(connection, campaign, campaign_id, who, now)
+        return cls(connection, campaign, campaign_id, who, now, allowed_domains)
 
     @property
     def today(self) -> date:

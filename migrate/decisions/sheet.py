@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from migrate import texts
 from migrate.errors import ConfigError
+from migrate.files import texts
 
 COLUMNS: Final = ("account_id", "until", "owner", "reason")
 

@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
 from migrate.delivery.stop import Stop
-from migrate.ledger.claims import Bounce, ClaimedLetter, Settlement, Verdict
 from migrate.ledger.states import SERVER_REFUSED
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Connection, Receipt
+from migrate.outbox.claims import Bounce, ClaimedLetter, Settlement, Verdict
 from migrate.outside import log
 
 TRIES: Final = 8

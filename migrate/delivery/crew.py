@@ -11,6 +11,7 @@ from datetime import datetime
 
 from tenacity import Retrying
 
+from migrate.core.send_hours import Hours
 from migrate.delivery.attempt import quickly
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk
@@ -19,10 +20,9 @@ from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.sender import Round, Sender
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
-from migrate.hours import Hours
-from migrate.ledger.claims import Claims
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
+from migrate.outbox.claims import Claims
 
 
 def deliver(

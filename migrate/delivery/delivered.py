@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Self
 
 from migrate.errors import MailServerError
-from migrate.ledger.claims import Verdict
+from migrate.outbox.claims import Verdict
 
 Clock = Callable[[], datetime]
 Watch = Callable[[int], None]

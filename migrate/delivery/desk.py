@@ -20,13 +20,13 @@ from typing import Final
 
 from tenacity import Retrying
 
+from migrate.core.send_hours import Hours, Window
 from migrate.delivery.delivered import Clock
 from migrate.delivery.rate_limiter import Counted, RateLimiter
 from migrate.delivery.stop import Stop, patiently
-from migrate.hours import Hours, Window
-from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
-from migrate.ledger.moves import Claim
 from migrate.ledger.schema import EPOCH
+from migrate.outbox.claims import ClaimedLetter, Claims, Settlement
+from migrate.outbox.transitions import Claim
 
 Settled = tuple[ClaimedLetter, Settlement]
 

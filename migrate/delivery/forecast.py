@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from migrate.hours import Hours
-from migrate.ledger.rates import DAY, MINUTE, Sent, minute_of, room_at
+from migrate.core.send_hours import Hours
 from migrate.mail.rates import Rates
+from migrate.outbox.rates import DAY, MINUTE, Sent, minute_of, room_at
 
 FARTHEST: Final = timedelta(days=3660)
 """Nothing is foretold beyond ten years."""

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from migrate.delivery.stop import Stop, patiently
-from migrate.ledger import rates as kept
 from migrate.ledger.engine import Ledger
 from migrate.mail.rates import Rates
+from migrate.outbox import rates as kept
 
 _SLICE: Final = timedelta(seconds=0.5)
 """How much of the future a process reserves at once: long enough to cost the ledger little, short enough that what a process leaves

@@ -10,6 +10,7 @@ from typing import Final
 
 from tenacity import Retrying
 
+from migrate.core.words import PAST_CUTOFF
 from migrate.delivery.attempt import aside, attempt, composed, unrenderable
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.desk import Desk, Place
@@ -18,11 +19,10 @@ from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.stop import Stop
 from migrate.delivery.trouble import Trouble
 from migrate.errors import ConfigError, LedgerError, MailServerError
-from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 from migrate.mail.compose import Composer, UnrenderableError
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.transport import Connection, Transport
-from migrate.words import PAST_CUTOFF
+from migrate.outbox.claims import ClaimedLetter, Claims, Settlement
 
 REACH: Final = timedelta(hours=1)
 """How far ahead `until_empty` looks for letters that are to be tried again, and for room in the day's limit."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from migrate.hours import Hours
-from migrate.ledger import outbox
+from migrate import outbox
+from migrate.core.send_hours import Hours
 
 
 @dataclass(frozen=True, slots=True)

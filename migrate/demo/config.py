@@ -11,8 +11,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from migrate.campaign import CampaignSettings
-from migrate.schedule import ScheduleSettings, Stage, stages
+from migrate.core.campaign import CampaignSettings
+from migrate.core.schedule import ScheduleSettings, Stage, stages
 
 _TEXT: Final = """\
 # The demo's campaign. Paths are relative to this file's folder.

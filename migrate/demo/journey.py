@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
-from migrate import folders
+from migrate import files
 from migrate.demo.calendar import firings
 from migrate.demo.config import DAYS, demo_config
 from migrate.demo.tour import Console, DayLived, RunSummary, Tour, line_of
@@ -20,11 +20,11 @@ def build(folder: Path) -> Path:
     A folder that holds anything is refused with a ConfigError: the demo neither overwrites a ledger nor mixes with one.
     """
     try:
-        if why := folders.obstacle(folder):
+        if why := files.obstacle(folder):
             raise ConfigError(f"{folder} {why}.", hint="Name a folder that is empty or not there yet, or remove this one first.")
-        folders.make_folder(folder)
+        files.make_folder(folder)
         config = folder / "config.toml"
-        with folders.create(config) as file:
+        with files.create(config) as file:
             file.write(demo_config(folder).encode())
     except OSError as error:
         raise ConfigError(f"{folder} cannot be used: {error.strerror}.", hint="Name a folder in which you may create files.") from error

@@ -15,11 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from migrate.core.standing import STANDINGS
 from migrate.demo.calendar import MAIL_DAYS, MISSED
 from migrate.demo.config import STAGES
 from migrate.demo.moves import PHRASES, What
 from migrate.demo.world import Happening
-from migrate.standing import STANDINGS
 
 RunSummary = Mapping[str, Any]
 """The object of `migrate run --json` (design §15), of which the tour reads: `as_of` (ISO 8601), `read`, and counts by word in `standing`,

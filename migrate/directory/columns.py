@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from migrate.accounts import ACCOUNT_COLUMNS
+from migrate.core.accounts import ACCOUNT_COLUMNS
 from migrate.directory.interface import METHOD_PREFIX, DirectorySettings
 from migrate.directory.profiles import BESIDE, Profile, form, profile
 from migrate.directory.values import harmless

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, field_validator, model_validator
 
-from migrate.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
+from migrate.core.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
 from migrate.directory.meanings import Meanings
 from migrate.directory.profiles import PROFILES
 from migrate.directory.vocabulary import NO_STEP
@@ -190,7 +190,7 @@ class Directory(ABC):
     def frames(self) -> Iterator[pd.DataFrame]:
         """The whole directory, a chunk of rows at a time, in the source's order.
 
-        Columns: any of ours (`migrate.accounts.ACCOUNT_COLUMNS`) with the values as the source gives them (text, numbers,
+        Columns: any of ours (`migrate.core.accounts.ACCOUNT_COLUMNS`) with the values as the source gives them (text, numbers,
         booleans, instants, lists; missing is None or NaN), `account_id` and `email` always, and `methods` or one or more
         `methods.<word>`; `position`, the row's number in the source, from 1; and, where the source itself shows that a row is
         broken, `rejection`, the reason. Everything is read, or `DirectoryError` is raised.

@@ -213,7 +213,7 @@ class JoinedDirectory(Directory):
 
     def frames(self) -> Iterator[pd.DataFrame]:
         from migrate.directory.sorting import KEY
-        from migrate.spill import scratch_folder
+        from migrate.files.spill import scratch_folder
 
         self._caveats = ()
         with scratch_folder() as folder:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from migrate.accounts import ADDRESS_SEPARATOR, words_of
+from migrate.core.accounts import ADDRESS_SEPARATOR, words_of
 from migrate.directory import lists, values
 from migrate.directory.interface import METHOD_PREFIX, YES_NO
 from migrate.directory.meanings import Meanings

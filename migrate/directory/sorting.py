@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from migrate.spill import Sorted
+from migrate.files.spill import Sorted
 
 KEY: Final = "key"
 """The column by which rows belong together."""

@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from migrate.ahead import ahead, begun
 from migrate.directory import arrow
 from migrate.directory.bounds import PART, VALUE
 from migrate.directory.columns import locate
 from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.errors import ConfigError, DirectoryError
-from migrate.settings import unambiguous
+from migrate.process.prefetch import ahead, begun
+from migrate.settings import DRIVER_EXTRAS, DRIVERS, unambiguous
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
 
 URL: Final = "[directory] url"
 
-DRIVERS: Final[dict[str, str]] = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-"""The driver used where a URL names none."""
-
-_EXTRAS: Final[dict[str, str]] = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _KNOWN: Final = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
 _FOR_GOOD: Final = ("authentication", "denied", "does not exist", "unknown database")
 
@@ -103,8 +94,7 @@ def _url(text: str) -> sa.URL:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         raise ConfigError("is no database URL.", where=URL, hint=hint) from None
-    if url.drivername in DRIVERS:
-        url = url.set(drivername=DRIVERS[url.drivername])
+    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
     backend = url.get_backend_name()
     if backend == "sqlite" and (url.database or ":memory:") == ":memory:":
         raise ConfigError("names no SQLite file.", where=URL, hint=hint)
@@ -204,13 +194,13 @@ class SqlDirectory(Directory):
         try:
             if backend == "sqlite":
                 return sa.create_engine("sqlite://", creator=self._open_file, poolclass=sa.NullPool)
-            timeout = {"connect_timeout": 10} if backend in _EXTRAS and "connect_timeout" not in self._url.query else {}
+            timeout = {"connect_timeout": 10} if backend in DRIVER_EXTRAS and "connect_timeout" not in self._url.query else {}
             # A pooler may give the next read a session in which a statement of this one would still be prepared.
             unprepared = {"prepare_threshold": None} if self._url.drivername == "postgresql+psycopg" else {}
             with _options_told():
                 engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args=timeout | unprepared)
         except ImportError as error:
-            extra = _EXTRAS.get(backend)
+            extra = DRIVER_EXTRAS.get(backend)
             hint = f"Install it: pip install 'sms-migrate[{extra}]'" if extra else "Install the database's Python driver beside migrate."
             raise DirectoryError(f"the driver for {backend} is missing ({error}).", where=URL, hint=hint) from error
         if backend in ("mysql", "mariadb"):
@@ -260,7 +250,7 @@ class SqlDirectory(Directory):
             wait=wait_exponential(multiplier=self.connect_wait, max=30) + wait_random(0, self.connect_wait),
             reraise=True,
         )
-        options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if backend in _EXTRAS else {}
+        options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if backend in DRIVER_EXTRAS else {}
         if backend == "postgresql":
             options["postgresql_readonly"] = True
         with _options_told():

@@ -17,7 +17,7 @@ from typing import Any, Final
 import pandas as pd
 from pandas.testing import assert_frame_equal
 
-from migrate.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS, ROW_COLUMNS, conform, empty, methods_of
+from migrate.core.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS, ROW_COLUMNS, conform, empty, methods_of
 from migrate.directory.interface import Directory, Tally, read
 from migrate.directory.text import holds_control
 from migrate.errors import DirectoryError

@@ -18,7 +18,7 @@ from migrate import outside
 from migrate.directory import values
 from migrate.directory.lists import LIST_SEPARATOR
 
-CONTROL: Final = outside.re2(outside.BREAKS, outside.CONTROLS, outside.TURNING)
+CONTROL: Final = outside.re2(outside.IN_NO_NAME)
 """`values.CONTROL` as RE2, which Arrow uses, writes it."""
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from migrate import outside
-from migrate.accounts import ADDRESS_SEPARATOR, METHODS, conform, methods_of, words_of
+from migrate.core.accounts import ADDRESS_SEPARATOR, METHODS, conform, methods_of, words_of
 from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally

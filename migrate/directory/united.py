@@ -66,7 +66,7 @@ class UnitedDirectory(Directory):
     def frames(self) -> Iterator[pd.DataFrame]:
         from migrate.directory.plain import in_our_words
         from migrate.directory.sorting import Keyed, key_of
-        from migrate.spill import scratch_folder
+        from migrate.files.spill import scratch_folder
 
         meanings = self._source.meanings()
         with scratch_folder() as folder:

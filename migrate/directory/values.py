@@ -14,10 +14,10 @@ from decimal import Decimal
 from typing import Final
 
 from migrate import outside
-from migrate.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
+from migrate.core.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
 from migrate.directory import lists
 
-CONTROL: Final = re.compile(outside.pattern(outside.BREAKS, outside.CONTROLS, outside.TURNING))
+CONTROL: Final = re.compile(outside.pattern(outside.IN_NO_NAME))
 """Characters that end a line, drive a terminal or turn the direction of writing: C0 and C1 controls, line and paragraph separators,
 and the bidirectional controls."""
 

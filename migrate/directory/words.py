@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Final
 from unicodedata import normalize
 
-from migrate.accounts import METHODS, methods_of
+from migrate.core.accounts import METHODS, methods_of
 from migrate.directory import lists
 from migrate.directory.vocabulary import ALIASES, NO, NO_STEP, ONLY_THERE, VENDORS, YES
 

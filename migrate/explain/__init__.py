@@ -12,16 +12,16 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from migrate.accounts import ADDRESS_SEPARATOR, GROUP_SEPARATOR, methods_of, words_of
 from migrate.config import Config
+from migrate.core.accounts import ADDRESS_SEPARATOR, GROUP_SEPARATOR, methods_of, words_of
+from migrate.core.standing import UNCERTAIN, PolicySettings, registered, used_since
 from migrate.errors import ConfigError, LedgerError
 from migrate.explain.coming import Next, coming
 from migrate.explain.find import find
-from migrate.explain.memory import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
+from migrate.explain.remembered import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
 from migrate.ledger import runs, schema
 from migrate.ledger.prior import Prior
 from migrate.mail.facts import label, listed
-from migrate.standing import UNCERTAIN, PolicySettings, registered, used_since
 
 __all__ = ["GENUINE", "Change", "Decision", "Explained", "InForce", "Next", "Notice", "explain"]
 
@@ -195,7 +195,7 @@ def _why(row: sa.RowMapping, exempt: InForce | None, policy: PolicySettings, ass
 
 
 def _habit(row: sa.RowMapping, policy: PolicySettings, assessed_at: datetime) -> str:
-    """The method that the account uses first, as the standing has it (`migrate.standing.habit`), as the beginning of a clause."""
+    """The method that the account uses first, as the standing has it (`migrate.core.standing.habit`), as the beginning of a clause."""
     has = methods_of(words_in(row["methods"]))
     if registered(row["default_method"], has):
         return f"its default, {label(row['default_method'])}"

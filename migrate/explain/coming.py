@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+import pandas as pd
 import sqlalchemy as sa
 
 from migrate.config import Config
-from migrate.explain.memory import InForce, Notice
-from migrate.ledger.states import STANDS
-from migrate.schedule import stages
-from migrate.standing import OUT_OF_SCOPE, PolicySettings
-from migrate.words import CONFIRMATION
+from migrate.core.kinds import GAP
+from migrate.core.plan import in_the_way
+from migrate.core.schedule import stages
+from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
+from migrate.explain.remembered import InForce, Notice
 
 _UNMAILABLE: Final = ("no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable")
 
@@ -72,19 +73,19 @@ def _earliest(mine: Sequence[Notice], paused: InForce | None, config: Config, to
     days += [
         config.campaign.today(each.changed_at) + timedelta(days=config.schedule.min_gap_days)
         for each in mine
-        if each.kind != CONFIRMATION and each.state in ("sent", "uncertain")
+        if each.kind in GAP and each.state in ("sent", "uncertain")
     ]
     days += [paused.until + timedelta(days=1)] if paused else []
     return max(days)
 
 
 def _told(mine: Sequence[Notice], stage: str, email: str | None, config: Config) -> bool:
-    """True if a letter of the stage stands in its way (design §7; the same rule as a run's plan)."""
+    """True if a letter of the stage stands in its way."""
     cutoff = config.campaign.cutoff_at
-    return any(
-        each.state in STANDS
-        or (each.state == "withdrawn" and each.reason == "reviewer")
-        or (each.state == "failed" and each.to.lower() == (email or "").lower())
+    of_stage = [
+        (each.state, each.reason, each.to.lower() == (email or "").lower())
         for each in mine
         if each.occasion == stage and each.told_cutoff and datetime.fromisoformat(each.told_cutoff) == cutoff
-    )
+    ]
+    letters = pd.DataFrame(of_stage, columns=["state", "reason", "same_address"])
+    return bool(in_the_way(letters["state"], letters["reason"], letters["same_address"].astype(bool)).any())

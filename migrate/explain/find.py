@@ -8,11 +8,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from migrate import outside
-from migrate.accounts import ADDRESS_SEPARATOR
+from migrate import outbox, outside
 from migrate.config.rehearsal import is_rehearsal
+from migrate.core.accounts import ADDRESS_SEPARATOR
 from migrate.errors import ConfigError
-from migrate.ledger import outbox, schema
+from migrate.ledger import schema
 from migrate.ledger.references import ALPHABET, LENGTH, as_typed
 
 _LISTED: Final = 20

@@ -13,10 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from migrate.ledger.listed import among, ids
-from migrate.ledger.moves import BATCH, batches
+from migrate.core.standing import OUT_OF_SCOPE
+from migrate.ledger.listed import BATCH, among, batches, ids
 from migrate.ledger.schema import account, bounce
-from migrate.standing import OUT_OF_SCOPE
 
 _CHUNK: Final = 50_000
 """Rows of accounts that are looked at at a time."""

@@ -21,21 +21,16 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from migrate.errors import LedgerError, NoLedgerError
 from migrate.ledger import mysql, postgresql, refusals, revisions, sqlite
-from migrate.ledger.refusals import EXTRAS, WHERE, driver_explained, is_broken_off, options_explained
+from migrate.ledger.refusals import WHERE, driver_explained, is_broken_off, options_explained
 from migrate.ledger.schema import metadata
 from migrate.ledger.settings import LedgerSettings
+from migrate.settings import DRIVER_EXTRAS, DRIVERS
 
 __all__ = ["Ledger", "LedgerSettings"]
 
 _T = TypeVar("_T")
 
 BUSY: Final = timedelta(minutes=2)
-_DRIVERS: Final = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +190,8 @@ def _url(settings: LedgerSettings) -> sa.URL:
         raise LedgerError(
             "is not a database URL.", where=WHERE, hint='Write it as "sqlite:///migrate.db" or "postgresql://user@host/name".'
         ) from None
-    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
-    if url.get_backend_name() not in ("sqlite", *EXTRAS):
+    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() not in ("sqlite", *DRIVER_EXTRAS):
         raise LedgerError(
             f"names {url.get_backend_name()!r}, which cannot hold a ledger.", where=WHERE, hint="Use sqlite, postgresql or mariadb."
         )

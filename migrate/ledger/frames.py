@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.accounts import INSTANT, methods_bits, methods_text
+from migrate.core.accounts import INSTANT, methods_bits, methods_text
 
 _METHOD_SETS = ("methods", "had", "has")
 _NEVER = int(np.iinfo("int64").min)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.accounts import RECORD_COLUMNS
+from migrate.core.accounts import RECORD_COLUMNS
 from migrate.ledger.frames import fetch
 from migrate.ledger.schema import account, account_history, letter_event, run
 

@@ -7,16 +7,19 @@ rows themselves. MariaDB and MySQL keep the IN list: they lock what they look at
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+BATCH: Final = 5_000
+"""Values in one IN list: below the limits of every database, above the point where the round trips count."""
 LISTED: Final = "listed"
 """The name of the parameter that holds the rows."""
 _IDS: Final = "ids"
 
+_T = TypeVar("_T")
 Columns = tuple[sa.ColumnElement[Any], ...]
 
 
@@ -57,3 +60,10 @@ _ROWS: Final[dict[str, Callable[[int, sa.Column[Any]], sa.ColumnElement[Any]]]] 
 }
 BACKENDS: Final = tuple(_ROWS)
 """The databases that take rows so."""
+
+
+def batches(values: Sequence[_T], size: int | None = None) -> Iterator[Sequence[_T]]:
+    """The values in slices of a size (`BATCH`)."""
+    size = size or BATCH
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -13,15 +13,18 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty
+from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty
+from migrate.core.kinds import GAP, MANDATORY
+from migrate.core.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.core.words import CONFIRMATION, WAITING
 from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import fetch
-from migrate.ledger.moves import batches
-from migrate.ledger.states import WAITING
-from migrate.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
-from migrate.words import CONFIRMATION
+from migrate.ledger.listed import batches
 
 Bound = str | None
+
+_SAID_ANYWAY: Final = tuple(sorted(MANDATORY - GAP))
+"""The kinds that neither hold another letter back nor are ever withdrawn: a plan does not ask after them."""
 
 _ASKED: Final = 5000
 """How many ids a question names; SQLite takes 32,766 values in one, and older ones fewer."""
@@ -88,20 +91,19 @@ class Prior:
     def _mailed(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
         counts = letter.state.in_(("sent", "uncertain", *WAITING))
-        wanted = sa.or_(letter.occasion.in_(occasions), sa.and_(letter.kind != CONFIRMATION, counts))
+        wanted = sa.or_(letter.occasion.in_(occasions), sa.and_(~schema.written_out(letter.kind, _SAID_ANYWAY), counts))
         columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
         columns += [letter.ends, letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
         found = self._fetch(sa.select(*columns).select_from(joined).where(*within(letter), wanted), _MAILED_COLUMNS)
         if self._told_before:
             found = pd.concat([found, self._of_others(within, occasions)], ignore_index=True)
-        reminders = found[found["kind"] != CONFIRMATION]
-        told = reminders[reminders["state"].isin(("sent", "uncertain"))].rename(columns={"settled_at": "last_told_at"})
+        told = found[found["kind"].isin(GAP) & found["state"].isin(("sent", "uncertain"))].rename(columns={"settled_at": "last_told_at"})
         last = told.sort_values("last_told_at").drop_duplicates(["account_id", "tenure"], keep="last")
         return Mailed(
             told=conform(found[found["occasion"].isin(occasions)], TOLD_COLUMNS),
             last_told=conform(last, LAST_TOLD_COLUMNS),
-            waiting=conform(reminders[reminders["state"].isin(WAITING)], WAITING_COLUMNS),
+            waiting=conform(found[~found["kind"].isin(MANDATORY) & found["state"].isin(WAITING)], WAITING_COLUMNS),
         )
 
     def _of_others(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> pd.DataFrame:
@@ -126,7 +128,7 @@ class Prior:
             sa.and_(account.outcome == "nothing_due", sa.func.coalesce(account.outcome_reason, "").in_(for_good)),
         )
         theirs_wait = sa.select(letter.account_id).select_from(schema.letter.join(schema.account, theirs))
-        theirs_wait = theirs_wait.where(letter.campaign_id == self.campaign_id, letter.kind != CONFIRMATION, done)
+        theirs_wait = theirs_wait.where(letter.campaign_id == self.campaign_id, ~schema.mandatory(schema.letter), done)
         # By one index each, as `outbox.counts`.
         waits = (theirs_wait.where(*which) for which in schema.WAITS)
         return list(self._connection.execute(sa.union(open_, *waits)).scalars())

@@ -14,10 +14,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from migrate.errors import LedgerError
 from migrate.ledger import mysql, servers
+from migrate.settings import DRIVER_EXTRAS
 
 WHERE: Final = "[ledger] url"
-EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
-"""What to install for a database, by the name of its kind."""
 _NEEDED: Final = 64 << 10
 """Bytes that SQLite takes beside the database before it writes anything: its -shm file grows by 32 KiB."""
 
@@ -42,7 +41,7 @@ def driver_explained(url: sa.URL) -> Iterator[None]:
     try:
         yield
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        extra = EXTRAS.get(url.get_backend_name(), "postgres")
+        extra = DRIVER_EXTRAS.get(url.get_backend_name(), "postgres")
         raise LedgerError(
             f"the driver for {url.drivername} is not installed.", where=WHERE, hint=f"Type: pip install 'sms-migrate[{extra}]'"
         ) from error

@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from migrate.accounts import ACCOUNT_TYPES
+from migrate.core.accounts import ACCOUNT_TYPES
+from migrate.core.kinds import MANDATORY
+from migrate.core.standing import AT_CUTOFF, DESTINATIONS, STANDINGS
+from migrate.core.words import CHANGES, OUTCOMES
 from migrate.ledger.states import STATES
-from migrate.standing import AT_CUTOFF, DESTINATIONS, STANDINGS
-from migrate.words import CHANGES, OUTCOMES
 
 NOTICE_KINDS: Final = (
     "announcement", "reminder", "final_reminder", "cutoff_passed", "change_confirmation", "check_up", "cutoff_moved", "manager_digest",
@@ -147,7 +148,7 @@ run = sa.Table(
 
 
 def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
-    """The columns of `migrate.accounts.RECORD_COLUMNS`, with methods as words so that an auditor can read them."""
+    """The columns of `migrate.core.accounts.RECORD_COLUMNS`, with methods as words so that an auditor can read them."""
     return [
         sa.Column("account_id", _exact(255), nullable=False),
         sa.Column("tenure", sa.Integer, nullable=False),
@@ -378,7 +379,17 @@ def indexed(states: Sequence[str]) -> sa.ColumnElement[bool]:
 
     SQLite compares them: with a parameter in their place it would look at every letter.
     """
-    return letter.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
+    return written_out(letter.c.state, states)
+
+
+def written_out(column: sa.ColumnElement[str], words: Iterable[str]) -> sa.ColumnElement[bool]:
+    """That a column holds one of some words of ours. They stand in the statement itself, which is then the same text at every call."""
+    return column.in_([sa.literal_column(f"'{word}'") for word in words])
+
+
+def mandatory(of: sa.Table) -> sa.ColumnElement[bool]:
+    """That a letter or notice is of a kind that nothing holds back."""
+    return written_out(of.c.kind, sorted(MANDATORY))
 
 
 WAITS: Final = ((letter.c.state == "queued",), (indexed(UNSETTLED), letter.c.state == "claimed"))

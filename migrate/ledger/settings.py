@@ -37,7 +37,7 @@ class LedgerSettings(Settings):
 
     @property
     def image_folder(self) -> Path | None:
-        """Where the image of the last read is kept (`migrate.image`): beside a SQLite file if nothing else is said, else nowhere."""
+        """Where the image of the last read is kept (`migrate.incremental`): beside a SQLite file if nothing else is said, else nowhere."""
         if self.image is None and self.file is not None:
             return self.file.with_name(self.file.name + ".image")
         return self.image

@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from migrate import folders
+from migrate import files
 from migrate.errors import LedgerError, NoLedgerError
 from migrate.ledger.refusals import WHERE, is_busy, read_only
 
@@ -118,7 +118,7 @@ def prepare(path: Path, *, create: bool) -> None:
 
 def _make(path: Path) -> None:
     """A new file with SQLite's header and nothing else in it; FileExistsError if there is one by now."""
-    with folders.work_folder(path.parent, "ledger", path.name) as work:
+    with files.work_folder(path.parent, "ledger", path.name) as work:
         work.create(path.name).close()
         with contextlib.closing(sqlite3.connect(work.path / path.name)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -200,7 +200,7 @@ def keep_copy(path: Path, revision: str) -> Path:
     """A copy of the file as it was, through SQLite's own backup so that what still stands in the WAL is in it."""
     wanted = f"{path.name}.{revision}.bak"
     try:
-        with folders.work_folder(path.parent, "copy of a ledger", wanted) as work:
+        with files.work_folder(path.parent, "copy of a ledger", wanted) as work:
             with work.create(wanted) as file:
                 source, target = sqlite3.connect(path), sqlite3.connect(work.path / wanted)
                 try:
@@ -209,8 +209,8 @@ def keep_copy(path: Path, revision: str) -> Path:
                     source.close()
                     target.close()
                 os.fsync(file.fileno())
-            for name in folders.free(path.parent, wanted):  # an earlier copy stays
-                with suppress(folders.NotOursError):
+            for name in files.free(path.parent, wanted):  # an earlier copy stays
+                with suppress(files.NotOursError):
                     work.hand_over(wanted, path.parent, name)
                     os.fsync(work.base)
                     return path.with_name(name)
@@ -234,7 +234,7 @@ def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, Exit
         database, options = path, "mode=ro&readonly_shm=1"
     elif (wal.exists() and wal.stat().st_size) or journal.exists():
         try:
-            scratch = kept.enter_context(folders.scratch())
+            scratch = kept.enter_context(files.scratch())
             for part in (path, wal, journal):
                 if part.exists():
                     shutil.copyfile(part, scratch / part.name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from migrate.core.words import REVIEWER
+
 LetterState = Literal["queued", "claimed", "sending", "sent", "failed", "uncertain", "withdrawn"]
 
 STATES: Final[dict[LetterState, str]] = {
@@ -40,13 +42,6 @@ TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
 AS_BEFORE: Final[tuple[tuple[LetterState, LetterState], ...]] = (("queued", "sending"),)
 """Moves that stand in the history of older ledgers and are made no more: a claim was once no state of its own."""
 
-REVIEWER: Final = "reviewer"
-"""The reason that keeps a withdrawn letter withdrawn for ever (design §13)."""
-
-WAITING: Final = ("queued", "claimed")
-"""The states of a letter of which no word was spoken yet: whoever finds it pointless can still withdraw it."""
-STANDS: Final = (*WAITING, "sending", "sent", "uncertain")
-"""The states in which a letter stands in the way of another one like it (design §7)."""
 LEASE_EXPIRED: Final = "lease_expired"
 SERVER_REFUSED: Final = "server_refused"
 """The reason with which a letter is back in the queue that was refused for the server's sake or ours, not for its own."""

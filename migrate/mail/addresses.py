@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from migrate import outside
 from migrate.outside import log
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _closer_look(address: str) -> str | None:
 
     if not address.strip():
         return "it is empty"
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in address):
+    if not outside.is_one_line(address):
         return "it has a control character or a line break in it"
     if len(address.encode("utf-8", "surrogatepass")) > LONGEST:
         return f"it is longer than {LONGEST} characters"

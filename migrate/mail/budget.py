@@ -34,6 +34,8 @@ SECONDS: Final = 2.0
 _LARGE: Final = 1 << 12
 _WIDEST: Final = 10_000
 """Characters to which something is filled up, and the like."""
+_WRAPPED: Final = 1 << 14
+"""Characters of what `wordwrap` is given: it may take 11 seconds for `VALUE` of them, and nothing can end it before."""
 _BITS: Final = 10_000
 """Of a number."""
 _JOINED: Final = 64
@@ -289,7 +291,7 @@ def _before(name: str, value: Any, args: Iterable[Any], kwargs: dict[str, Any]) 
         case "tojson":
             size += size * widest
         case "wordwrap":
-            size += size * max(texts, default=0)
+            size += _wrapping(size) * max(texts, default=0)
         case "replace" if len(given) > 1:
             size += _count(value, given[0]) * _length(given[1])
         case "join" if isinstance(value, (str, bytes)):  # the method: the value stands between the others
@@ -301,6 +303,14 @@ def _before(name: str, value: Any, args: Iterable[Any], kwargs: dict[str, Any]) 
         case "format":
             _formatting(str(value), given)
     _charge(size)
+
+
+def _wrapping(size: int) -> int:
+    if size > _WRAPPED:
+        raise TooMuchError(f"wordwrap is given more than {_WRAPPED:,} characters")
+    if _budget.on:
+        _in_time()
+    return size
 
 
 def _count(value: Any, what: Any) -> int:

@@ -14,14 +14,14 @@ from typing import Any, Final
 import jinja2
 
 from migrate import outside
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
+from migrate.core.kinds import KINDS
 from migrate.errors import MigrateError, TemplateError
 from migrate.mail import budget
 from migrate.mail.addresses import wire
 from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
 from migrate.mail.facts import Facts, label, one
-from migrate.mail.kinds import KINDS
-from migrate.mail.letters import Letter, assemble
+from migrate.mail.letter import Letter, assemble
 from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
 from migrate.mail.overrides import LANGUAGE, PARTS, written_in
 from migrate.mail.sample import Sample, samples

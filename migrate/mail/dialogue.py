@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Final, NamedTuple
 
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.timeouts import Timeouts
 from migrate.outside import log
 

@@ -28,7 +28,7 @@ METHOD_LABELS: Final[dict[str, str]] = {
     "other": "another method",
     "external": "second step of another provider",
 }
-"""What people call a method; one label for each of `migrate.accounts.METHODS`."""
+"""What people call a method; one label for each of `migrate.core.accounts.METHODS`."""
 _ARTICLES: Final = {"push": "an ", "totp": "an ", "backup_code": "", "unknown": "", "other": ""}
 
 

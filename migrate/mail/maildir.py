@@ -2,7 +2,7 @@
 
 A letter is `sent` once its file and the folder that names it are on the disk. The file's name carries the letter's reference, so that a
 second delivery of one letter shows as two files with one reference. Letters are only ever added: a folder that is neither empty nor a
-Maildir is refused, and in `tmp` we write into a folder of our own (`migrate.folders`).
+Maildir is refused, and in `tmp` we write into a folder of our own (`migrate.files`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from migrate import folders
+from migrate import files
 from migrate.errors import MailServerError
-from migrate.folders import Work
-from migrate.mail.letters import Letter
+from migrate.files import Work
+from migrate.mail.letter import Letter
 from migrate.mail.settings import MailSettings
 from migrate.mail.transport import Receipt
 from migrate.outside import log
@@ -43,7 +43,7 @@ class MaildirTransport:
         with ExitStack() as stack:
             with _blaming(self._path):
                 _made(self._path)
-                work = stack.enter_context(folders.work_folder(self._path / "tmp", "letters", "letters"))
+                work = stack.enter_context(files.work_folder(self._path / "tmp", "letters", "letters"))
             yield MaildirConnection(self._path, work)
 
 
@@ -85,7 +85,7 @@ def _unique_name(reference: str) -> str:
 
 def _made(path: Path) -> None:
     """The three folders of a Maildir, made where nothing or nothing else is. Raises MailServerError for a folder of other things."""
-    folders.make_folder(path)
+    files.make_folder(path)
     there = {each.name: each for each in path.iterdir()}
     own = [each for name in _FOLDERS if (each := there.get(name)) and each.is_dir() and not each.is_symlink()]
     if len(own) < len(_FOLDERS) and len(own) < len(there):
@@ -96,7 +96,7 @@ def _made(path: Path) -> None:
             hint="Name a folder that is not there yet or is empty, then type `migrate send`; what is left stays queued.",
         )
     for name in _FOLDERS:
-        folders.make_folder(path / name)
+        files.make_folder(path / name)
     if not os.access(path / "new", os.W_OK | os.X_OK):
         raise PermissionError(13, "Permission denied", str(path / "new"))
 

@@ -10,7 +10,7 @@ from typing import Final
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time, get_timezone_name
 
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
 
 _INTERNATIONAL: Final = Locale("en", "150")
 

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from migrate import texts
-from migrate.mail.kinds import KINDS
-from migrate.resources import resource
+from migrate.core.kinds import KINDS
+from migrate.files import texts
+from migrate.files.resources import resource
 
 PARTS: Final = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 """The texts of a kind of mail, each a file in the folder of that name."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
+from migrate.core.words import CONFIRMATION
 from migrate.mail.facts import Facts
-from migrate.mail.letters import message_id
+from migrate.mail.letter import message_id
 
 _PERSON: Final = Facts(
     username="maria.santos",
@@ -54,7 +55,7 @@ class Sample:
 
 def samples(kind: str, campaign: CampaignSettings) -> tuple[Sample, ...]:
     """Samples of a kind, the most telling first; between them they take every turn of our templates."""
-    if kind == "change_confirmation":
+    if kind == CONFIRMATION:
         seen_at = campaign.cutoff_at - timedelta(days=30)
         return tuple(
             Sample(

@@ -17,17 +17,7 @@ from typing import Final, Self
 import markupsafe
 
 from migrate.mail.headers import encode_subject
-from migrate.mail.letters import (
-    LONGEST_LINE,
-    as_it_is,
-    as_it_is_part,
-    boundary_of,
-    date_text,
-    lay_out,
-    quoted,
-    quoted_lines,
-    quoted_part,
-)
+from migrate.mail.letter import LONGEST_LINE, as_it_is, as_it_is_part, boundary_of, date_text, lay_out, quoted, quoted_lines, quoted_part
 from migrate.outside import HeaderText, LetterText
 
 Person = dict[str, LetterText | None]

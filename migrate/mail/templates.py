@@ -18,8 +18,8 @@ import css_inline
 import jinja2
 from jinja2 import meta, nodes
 
-from migrate import texts
 from migrate.errors import TemplateError
+from migrate.files import texts
 from migrate.mail import budget
 from migrate.mail.facts import listed
 from migrate.mail.overrides import astray, mail_folder, shipped

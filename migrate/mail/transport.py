@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Final, Literal, NamedTuple, Protocol
 
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.settings import MailSettings
 from migrate.outside import LogText

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.accounts import GROUP_SEPARATOR, RECORD_COLUMNS, words_of
+from migrate.core.accounts import GROUP_SEPARATOR, RECORD_COLUMNS, words_of
+from migrate.core.schedule import upcoming
+from migrate.core.standing import OUT_OF_SCOPE
 from migrate.report import cells, repeats
 from migrate.report.tables import ACCOUNTS, ACTION_LIST, NO_DEPARTMENT, TO_FILL_IN
 from migrate.report.terms import Terms
-from migrate.schedule import upcoming
-from migrate.standing import OUT_OF_SCOPE
 
 if TYPE_CHECKING:
     import pandas as pd

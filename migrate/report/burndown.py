@@ -8,9 +8,9 @@ from datetime import date, timedelta
 from statistics import linear_regression
 from typing import Final
 
+from migrate.core.standing import OUT_OF_SCOPE
 from migrate.report.chronicle import Day
 from migrate.report.terms import Terms
-from migrate.standing import OUT_OF_SCOPE
 
 _RECENT: Final = timedelta(days=28)
 WIDTH, HEIGHT = 720, 240

@@ -60,7 +60,7 @@ class Chronicle(Protocol):
         """The exemptions granted until then (`EXEMPTION_COLUMNS`), expired ones and those taken back by then too."""
 
     def rejected(self) -> Iterator[pd.DataFrame]:
-        """The rows of the directory that are no account (`REJECTED_COLUMNS` of `migrate.snapshot`), in order of their position."""
+        """The rows of the directory that are no account (`REJECTED_COLUMNS`, `migrate.directory.snapshot`), by their position."""
 
     def days(self) -> list[Day]:
         """The campaign's run days up to this run, oldest first."""

@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from migrate import memory
-from migrate.digests import file_digest
 from migrate.errors import ReportError
-from migrate.folders import NotOursError, Side, obstacle
+from migrate.files import NotOursError, Side, obstacle
+from migrate.files.digests import file_digest
+from migrate.process import memory
 from migrate.report import accounts, cells, folder, lines, manifest, tables
 from migrate.report.behind import Behind, Later
 from migrate.report.cells import Cells

@@ -1,6 +1,6 @@
 """The report folder: evidence appears in it whole or not at all, and nothing that is there is ever written over.
 
-Evidence is written to a folder aside (`migrate.folders`), private to its owner, and renamed when all of it is on the disk. If the
+Evidence is written to a folder aside (`migrate.files`), private to its owner, and renamed when all of it is on the disk. If the
 name is taken already, a number is put behind it (`…-2`). `latest` points to the newest evidence of a run. The manifest lists the files
 of evidence, so that evidence needs no mark: it is never replaced or removed.
 """
@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from migrate import folders
+from migrate import files
 from migrate.errors import ReportError
-from migrate.folders import NotOursError, Side
+from migrate.files import NotOursError, Side
 
 LATEST: Final = "latest"
 EVIDENCE: Final = "folder of evidence"
@@ -33,12 +33,12 @@ def writable(base: Path) -> None:
     For the job to call before anything is sent: a run that could not be reported must not begin.
     """
     with _explained(base, "run again"):
-        folders.make_folder(base)
-        with folders.work_folder(base, "try", "check") as work, work.create("file") as file:
+        files.make_folder(base)
+        with files.work_folder(base, "try", "check") as work, work.create("file") as file:
             file.write(b"\0" * 4096)
             file.flush()
             os.fsync(file.fileno())
-        why = folders.no_link_of_ours(base / LATEST, _NAME)
+        why = files.no_link_of_ours(base / LATEST, _NAME)
     if why:
         raise _no_link(base, why)
 
@@ -46,7 +46,7 @@ def writable(base: Path) -> None:
 @contextlib.contextmanager
 def making(final: Path) -> Iterator[Side]:
     """Evidence to come. It is gone afterwards unless `place` gave it its name. Raises ReportError."""
-    with _explained(final.parent), folders.making(final, EVIDENCE) as side:
+    with _explained(final.parent), files.making(final, EVIDENCE) as side:
         yield side
 
 
@@ -81,14 +81,14 @@ class Sealed:
 
 def free(base: Path, name: str) -> str:
     """The name, numbered if something of that name is there already."""
-    return next(folders.free(base, name))
+    return next(files.free(base, name))
 
 
 def point(base: Path, name: str) -> None:
     """Lets `latest` point to `name`, in one step; where links are impossible it is a text file that holds the name."""
     with _explained(base):
         try:
-            folders.pointed_at(base / LATEST, name, _NAME)
+            files.pointed_at(base / LATEST, name, _NAME)
         except NotOursError as error:
             raise _no_link(base, error.what) from None
 

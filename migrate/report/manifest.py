@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from migrate import outside
-from migrate.digests import file_digest
+from migrate.files.digests import file_digest
 from migrate.ledger.identity import trace_of
 from migrate.report.chronicle import Chronicle
 from migrate.report.tables import SCHEMA_VERSION

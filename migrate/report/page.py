@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
-from migrate import outside, texts
+from migrate import outside
+from migrate.core.standing import OUT_OF_SCOPE, STANDINGS
+from migrate.files import texts
+from migrate.files.resources import resource
 from migrate.report import burndown
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
-from migrate.resources import resource
-from migrate.standing import OUT_OF_SCOPE, STANDINGS
 
 LISTED: Final = 5000
 """How many rows of the action list the page shows; action-list.csv has them all."""

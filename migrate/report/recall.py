@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import sqlalchemy as sa
 
-from migrate.image import Records
+from migrate.directory.snapshot import REJECTED_COLUMNS
+from migrate.incremental import Records
 from migrate.ledger import history, runs, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.runs import Run
@@ -24,7 +25,6 @@ from migrate.report.accounts import RECORDED
 from migrate.report.chronicle import Day
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS, WAITING
 from migrate.report.terms import Terms
-from migrate.snapshot import REJECTED_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from migrate import texts
 from migrate.errors import GuardError
+from migrate.files import texts
 from migrate.report import cells
 from migrate.report.cells import Cells, CellType
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from migrate.accounts import INSTANT, methods_text
+from migrate.core.accounts import INSTANT, methods_text
+from migrate.core.standing import STANDINGS
 from migrate.report.cells import CellType
 from migrate.report.terms import Terms
-from migrate.standing import STANDINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,5 +261,5 @@ def exemptions_table(exemptions: pd.DataFrame, terms: Terms, as_of: datetime) ->
 
 
 def rejected_table(rejected: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are no accounts; `REJECTED_COLUMNS` of `migrate.snapshot` in, columns of `REJECTED` out."""
+    """The rows that are no accounts; `REJECTED_COLUMNS` of `migrate.directory.snapshot` in, columns of `REJECTED` out."""
     return rejected.rename(columns={"rejection": "reason"})[list(REJECTED.columns)]

@@ -7,9 +7,9 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from migrate.campaign import CampaignSettings
-from migrate.schedule import ScheduleSettings, Stage, stages
-from migrate.standing import PolicySettings
+from migrate.core.campaign import CampaignSettings
+from migrate.core.schedule import ScheduleSettings, Stage, stages
+from migrate.core.standing import PolicySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from migrate.digests import file_digest
+from migrate.files.digests import file_digest
 from migrate.report import manifest
 
 

@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from migrate import outside, texts
+from migrate import outside
 from migrate.errors import ReportError
+from migrate.files import texts
 from migrate.report.cells import CellType
 from migrate.report.chronicle import Chronicle
 from migrate.report.tables import Table

@@ -14,7 +14,7 @@ import pytest
 import time_machine
 
 from migrate.cli import main
-from migrate.resources import resource
+from migrate.files.resources import resource
 
 
 @pytest.fixture(autouse=True)

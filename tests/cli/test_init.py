@@ -12,8 +12,8 @@ from openpyxl import Workbook
 
 from migrate.cli import main
 from migrate.config import load
+from migrate.files.resources import resource
 from migrate.mail.compose import Composer
-from migrate.resources import resource
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 from campaigns import Campaign
 
 from migrate.cli import main
-from migrate.mail.kinds import KINDS
+from migrate.core.kinds import KINDS
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from campaigns import Campaign
 
 from migrate.cli import main
 from migrate.cli.status import _bar, _chart, _share
+from migrate.explain.status import Parts
 from migrate.ledger import schema
 from migrate.report.burndown import Point
-from migrate.status import Parts
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,12 @@
-"""The command in a process that starts quickly, may live on another day, and may die on the spot at one of its commits.
+"""The command in a process that starts quickly, may live on another day, and may die on the spot: at one of its commits, or in the midst
+of something.
 
 A process of its own, forked from one that has read the libraries already; `killer.migrate` is the installed command itself.
 """
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import multiprocessing
 import os
@@ -12,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing.process import BaseProcess
@@ -19,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["migrate.job", "migrate.cli.run", "migrate.cli.send", "migrate.cli.ledger", "time_machine"])
+_FORKS.set_forkserver_preload(["migrate.run.job", "migrate.cli.run", "migrate.cli.send", "migrate.cli.ledger", "time_machine"])
 
 Side = Literal["before", "after"]
 
@@ -30,6 +33,17 @@ class Doom:
 
     commit: int
     side: Side
+
+
+@dataclass(frozen=True)
+class Midst:
+    """From the begin of one function ("module:name", as its caller knows it) to the end of another. Who gets there dies so many seconds
+    later, if that is before the end; without `seconds` nobody dies. How long it took stands in `took`."""
+
+    begins: str
+    ends: str
+    took: Path
+    seconds: float | None = None
 
 
 @dataclass
@@ -65,7 +79,7 @@ class Command:
         os.kill(self.pid, number)
 
 
-def start(folder: Path, *arguments: str, at: datetime | None = None, doom: Doom | None = None) -> Command:
+def start(folder: Path, *arguments: str, at: datetime | None = None, doom: Doom | Midst | None = None) -> Command:
     """The command, started; with `at` on a day of our choosing, and its clock goes on from there."""
     out = folder / f"said-{next(_COMMANDS)}"
     process = _FORKS.Process(target=_live, args=(folder, arguments, at, doom, out))
@@ -76,7 +90,7 @@ def start(folder: Path, *arguments: str, at: datetime | None = None, doom: Doom 
 _COMMANDS = itertools.count()
 
 
-def _live(folder: Path, arguments: tuple[str, ...], at: datetime | None, doom: Doom | None, out: Path) -> None:
+def _live(folder: Path, arguments: tuple[str, ...], at: datetime | None, doom: Doom | Midst | None, out: Path) -> None:
     import time_machine
 
     from migrate.cli import main
@@ -84,8 +98,10 @@ def _live(folder: Path, arguments: tuple[str, ...], at: datetime | None, doom: D
     os.chdir(folder)
     with out.open("w") as sys.stdout:
         sys.stderr = sys.stdout
-        if doom is not None:
+        if isinstance(doom, Doom):
             _doomed(doom)
+        elif doom is not None:
+            _dies_in(doom)
         with time_machine.travel(at or datetime.now().astimezone(), tick=True):
             code = main(["--config", str(folder / "config.toml"), *arguments])
     raise SystemExit(code)
@@ -105,3 +121,36 @@ def _doomed(doom: Doom) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     DefaultDialect.do_commit = fatal  # type: ignore[method-assign]
+
+
+def _dies_in(midst: Midst) -> None:
+    begun: list[float] = []
+    timer = threading.Timer(midst.seconds, os.kill, (os.getpid(), signal.SIGKILL)) if midst.seconds is not None else None
+
+    def begins() -> None:
+        begun.append(time.perf_counter())
+        if timer is not None:
+            timer.start()
+
+    def ends() -> None:
+        midst.took.write_text(str(time.perf_counter() - begun[0]))
+        if timer is not None:
+            timer.cancel()
+
+    _around(midst.begins, before=begins)
+    _around(midst.ends, after=ends)
+
+
+def _around(place: str, before: Callable[[], None] = lambda: None, after: Callable[[], None] = lambda: None) -> None:
+    module, _, name = place.partition(":")
+    holder = importlib.import_module(module)
+    real = getattr(holder, name)
+
+    def watched(*given: Any, **named: Any) -> Any:
+        before()
+        try:
+            return real(*given, **named)
+        finally:
+            after()
+
+    setattr(holder, name, watched)

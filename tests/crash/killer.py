@@ -24,7 +24,7 @@ Victim = TypeVar("Victim", bound=subprocess.Popen[str] | Command)
 VERBS = ("connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "body", "dot", "quit")
 MOMENTS = tuple((verb, when) for verb in VERBS for when in ("before", "after"))
 """Around every verb of SMTP: before the server answers it, and after."""
-ONCE_A_CONNECTION = ("connect", "ehlo", "starttls", "auth")
+ONCE_A_CONNECTION = ("connect", "ehlo", "starttls", "auth", "quit")
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Killer:
     victims: Sequence[subprocess.Popen[str] | Command] = ()
     kills: int = 0
     _order: tuple[tuple[str, str], int] | None = None
-    _turn: threading.Condition = field(default_factory=threading.Condition)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, moment: tuple[str, str] | None, nth: int = 1) -> None:
         with self._turn:
@@ -56,13 +56,6 @@ class Killer:
             self._order = (moment, nth) if nth else None
             if nth == 0:
                 self.shoot()
-                self._turn.notify_all()
-
-    def hold(self) -> None:
-        """No letter is taken before an ordered moment of a connection has come: else one quick connection takes them all, and the second,
-        on which the moment is to come, is never opened."""
-        with self._turn:
-            self._turn.wait_for(lambda: self._order is None or self._order[0][0] not in ONCE_A_CONNECTION, 10)
 
     def shoot(self) -> None:
         for victim in self.victims:
@@ -79,7 +72,6 @@ def deadly_smtp(killer: Killer, tls: ssl.SSLContext | None = None, **answers: An
         usual = OFFERS if verb == "ehlo" and tls else _USUAL[verb]
         said = usual if isinstance(usual, tuple) else (usual,)
         scripts[verb] = (lambda verb=verb: killer.comes((verb, "before")), *said, lambda verb=verb: killer.comes((verb, "after")))
-    scripts["dot"] = (killer.hold, *scripts["dot"])
     return ScriptedSmtp(tls, **scripts | answers)
 
 

@@ -16,7 +16,7 @@ import pytest
 import trustme
 from crash.books import assert_promises_kept, in_flight, leases_end, letters
 from crash.doomed import start
-from crash.killer import MOMENTS, Killer, deadly_smtp, migrate, shot_at_random, taken
+from crash.killer import MOMENTS, ONCE_A_CONNECTION, Killer, deadly_smtp, migrate, shot_at_random, taken
 from mail.scripted_smtp import DROP, ScriptedSmtp
 from office import Office
 
@@ -85,8 +85,11 @@ def to_the_end(office: Office, killer: Killer, hour: int) -> None:
 
 
 def some_orders(rng: random.Random) -> list[tuple[tuple[str, str], int]]:
-    """Every moment once, each at one of its first times; two deep among the reminders, for confirmations go first; QUIT in the end."""
-    early = [(moment, rng.randint(1, 2)) for moment in MOMENTS if moment[0] != "quit"]
+    """Every moment once, each at one of its first times; two deep among the reminders, for confirmations go first; QUIT in the end.
+
+    Those of a connection at the first: one quick connection may take all letters before a second is opened.
+    """
+    early = [(moment, 1 if moment[0] in ONCE_A_CONNECTION else rng.randint(1, 2)) for moment in MOMENTS if moment[0] != "quit"]
     return [*early, (("dot", "before"), 40), (("dot", "after"), 40), (("quit", "before"), 1), (("quit", "after"), 1)]
 
 

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_none
 from migrate.delivery import Delivered, deliver
 from migrate.delivery.attempt import _as_it_is, _broke
 from migrate.mail.compose import Composer
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Receipt
 

@@ -17,14 +17,14 @@ from delivery.post_office import BROKEN, DEAD, LATER, NEVER, NOT_OURS, TAKEN, Po
 from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA, campaign, mail
 
+from migrate.core.send_hours import Hours
 from migrate.delivery import Stop
 from migrate.delivery.attempt import TRIES
 from migrate.delivery.trouble import STREAK
 from migrate.errors import MailServerError
-from migrate.hours import Hours
 from migrate.ledger import schema
 from migrate.mail.compose import Composer
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.refusals import OURS_ALONE, Refusal
 from migrate.mail.transport import Receipt
 

@@ -10,12 +10,12 @@ from delivery.post_office import queue, states
 from ledger.scenes import CUTOFF, MINUTE, NOW, Scene
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from migrate.core.send_hours import Hours
 from migrate.delivery.desk import Desk
 from migrate.errors import LedgerError
-from migrate.hours import Hours
-from migrate.ledger.claims import Settlement
 from migrate.ledger.engine import Ledger, LedgerSettings
-from migrate.ledger.outbox import withdraw_reminders
+from migrate.outbox import withdraw_reminders
+from migrate.outbox.claims import Settlement
 
 SENT = Settlement("sent")
 

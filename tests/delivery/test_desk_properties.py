@@ -20,10 +20,10 @@ from ledger.scenes import MINUTE, NOW, Scene, Simulated, confirmation, facts, qu
 from migrate.delivery import RateLimiter
 from migrate.delivery.desk import Desk, Place
 from migrate.ledger import runs, schema
-from migrate.ledger.claims import ClaimedLetter, Claims, Settlement, Verdict
 from migrate.ledger.engine import Ledger, LedgerSettings
-from migrate.ledger.rates import DAY, sent_lately
 from migrate.mail.rates import Rates
+from migrate.outbox.claims import ClaimedLetter, Claims, Settlement, Verdict
+from migrate.outbox.rates import DAY, sent_lately
 
 SERVER: Final = "mail.example.com:587"
 LETTERS: Final = 24

@@ -8,8 +8,8 @@ from cast import at
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.core.send_hours import Hours
 from migrate.delivery import Forecast, forecast
-from migrate.hours import Hours
 from migrate.mail.rates import Rates
 
 OFFICE = Hours(frozenset(range(5)), 8 * 60, 18 * 60, ZoneInfo("UTC"))

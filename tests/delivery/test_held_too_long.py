@@ -21,13 +21,13 @@ from migrate.delivery.desk import Desk
 from migrate.delivery.sender import Sender
 from migrate.delivery.trouble import Trouble
 from migrate.errors import ConfigError, LedgerError, MailServerError
-from migrate.ledger.claims import Claims, Settlement
-from migrate.ledger.rates import sent_lately
 from migrate.mail.compose import Composer
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.rates import Rates
 from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Receipt
+from migrate.outbox.claims import Claims, Settlement
+from migrate.outbox.rates import sent_lately
 
 SERVER = "mail.example.com:587"
 CHANGED = replace(MARIA, change="authenticator_enabled", methods=("totp",), had=("sms",), seen_at=NOW)
@@ -275,7 +275,7 @@ def test_a_token_that_cannot_be_had_for_our_own_configuration_costs_no_letter(sc
 
 
 def test_very_many_letters_past_their_end_hold_up_nobody(scene: Scene, composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migrate.ledger.claims.BATCH", 5)
+    monkeypatch.setattr("migrate.outbox.claims.BATCH", 5)
     late = [queue_row(f"l{n:02}", ends=NOW - MINUTE, facts=MARIA.to_json()) for n in range(20)]
     scene.queue(*late, queue_row("u", last_told_at=NOW - MINUTE, facts=MARIA.to_json()))
     office = PostOffice()

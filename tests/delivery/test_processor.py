@@ -15,7 +15,7 @@ from ledger.scenes import Scene
 from migrate.delivery import processor as processor_module
 from migrate.delivery.processor import Processor, freest
 from migrate.mail.compose import Composer
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.transport import Receipt
 
 _T = TypeVar("_T")

@@ -9,8 +9,8 @@ from ledger.scenes import NOW as LATELY
 from ledger.scenes import Scene
 
 from migrate.delivery import RateLimiter
-from migrate.ledger.rates import DAY, MINUTE, reserve, room_at, sent_lately
 from migrate.mail.rates import Rates
+from migrate.outbox.rates import DAY, MINUTE, reserve, room_at, sent_lately
 
 NOW = LATELY.replace(second=0, microsecond=0)
 SECOND = timedelta(seconds=1)

@@ -16,7 +16,7 @@ from migrate.delivery.sender import Round, Sender
 from migrate.delivery.trouble import Trouble
 from migrate.errors import MailServerError
 from migrate.mail.compose import Composer
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.rates import Rates
 from migrate.mail.transport import Receipt
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from migrate.accounts import ACCOUNT_COLUMNS, METHODS
+from migrate.core.accounts import ACCOUNT_COLUMNS, METHODS
 from migrate.demo.config import CAMPAIGN, DAYS, STAGES, demo_config
 from migrate.demo.people import LEGACY, WORDS
 

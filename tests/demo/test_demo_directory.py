@@ -8,15 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from migrate.accounts import ACCOUNT_TYPES
 from migrate.config import Config, load
+from migrate.core.accounts import ACCOUNT_TYPES
+from migrate.core.standing import STANDINGS, assess
 from migrate.demo.calendar import cron
 from migrate.demo.config import CAMPAIGN, DAYS, SCHEDULE
 from migrate.demo.journey import build
 from migrate.demo.world import World
 from migrate.directory import Tally, open_directory, read
 from migrate.mail.addresses import problems
-from migrate.standing import STANDINGS, assess
 
 
 @pytest.fixture

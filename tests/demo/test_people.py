@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from email_validator import EmailNotValidError, validate_email
 
-from migrate.accounts import ACCOUNT_TYPES
+from migrate.core.accounts import ACCOUNT_TYPES
 from migrate.demo.names import CULTURES, written
 from migrate.demo.people import LEGACY, MODERN, SMS, TELEPHONE, WORDS, Personnel, User, population
 from migrate.demo.world import SEED

@@ -9,7 +9,7 @@ import pandas as pd
 from graph.server import Fake
 from graph.tenant import Person, Tenant, guid
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory import Directory, open_directory, settings_model
 from migrate.directory.testing import read_all
 

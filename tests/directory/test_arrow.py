@@ -18,7 +18,7 @@ from migrate.directory.arrow import Unlike, textual
 from migrate.directory.sql import SqlDirectory, SqlSettings
 from migrate.directory.translate import Translator
 from migrate.errors import DirectoryError
-from migrate.image import as_table
+from migrate.incremental import as_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUES = st.one_of(st.none(), TEXT, st.integers(-(2**63), 2**63 - 1), st.booleans(), st.floats(allow_nan=False), st.binary(max_size=4))

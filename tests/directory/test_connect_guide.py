@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from office import called
 
-from migrate.accounts import ACCOUNT_COLUMNS
+from migrate.core.accounts import ACCOUNT_COLUMNS
 from migrate.directory import table_model
 from migrate.directory.profiles import PROFILES, profile
 from migrate.directory.vocabulary import ALIASES

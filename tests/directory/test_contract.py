@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from migrate.accounts import ACCOUNT_COLUMNS, ROW_COLUMNS
+from migrate.core.accounts import ACCOUNT_COLUMNS, ROW_COLUMNS
 from migrate.directory import Directory, DirectorySettings
 from migrate.directory.csv import CsvDirectory
 from migrate.directory.sql import SqlDirectory

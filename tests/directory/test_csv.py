@@ -14,7 +14,7 @@ import pytest
 from powerless import powerless
 from pydantic import ValidationError
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory import Directory
 from migrate.directory.bounds import VALUE
 from migrate.directory.csv import CsvDirectory, CsvSettings

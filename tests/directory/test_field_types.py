@@ -18,7 +18,7 @@ from directory.conftest import csv_directory, sqlite_directory, write_csv, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory import Directory, open_directory, settings_model
 from migrate.directory.testing import read_all
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from directory.test_field_types import SOURCES
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory.testing import Tally, read_all
 
 Read = Callable[[Mapping[str, Any]], tuple[dict[str, tuple[str, ...]], Tally]]

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory import Directory, mapping_digest, open_directory, table_model
 from migrate.directory.csv import CsvDirectory
 from migrate.directory.testing import assert_contract, assert_unreadable, comparable, read_all

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from directory.conftest import csv_directory, write_csv
 
-from migrate.accounts import methods_of, words_of
+from migrate.core.accounts import methods_of, words_of
 from migrate.directory import open_directory, table_model
 from migrate.directory.testing import read_all
 

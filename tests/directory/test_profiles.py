@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory import Directory, open_directory, table_model
 from migrate.directory.profiles import PROFILES, profile, recognised
 from migrate.directory.profiles.interface import told_apart_by

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory import Directory, open_directory
 from migrate.directory.sql import SqlDirectory, SqlSettings
 from migrate.directory.testing import SAMPLE, assert_contract, assert_sample, assert_unreadable, read_all

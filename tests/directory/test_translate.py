@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrate.accounts import words_of
+from migrate.core.accounts import words_of
 from migrate.directory import Directory
 from migrate.directory.testing import read_all
 from migrate.directory.translate import OTHER_SPELLINGS, SPELLINGS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.accounts import METHODS, methods_of, words_of
+from migrate.core.accounts import METHODS, methods_of, words_of
 from migrate.directory import lists
 from migrate.directory.vocabulary import ALIASES, NO, NO_STEP, ONLY_THERE, VENDORS
 from migrate.directory.words import COMMON, MethodWords, spelling, vendor_words

@@ -22,7 +22,7 @@ from migrate import outside
 from migrate.cli.console import Console
 from migrate.errors import ConfigError
 from migrate.mail.headers import Mailbox, encode_mailbox, encode_subject
-from migrate.mail.letters import message_id
+from migrate.mail.letter import message_id
 from migrate.report import cells, lines, resaved
 
 ALL = [*STRINGS.values(), *HALVES]

@@ -13,8 +13,9 @@ from journeys.test_delivery import T30, by_smtp, hired
 from mail.scripted_smtp import DROP, ScriptedSmtp
 from office import Done, Office
 
-from migrate.decisions import letters
-from migrate.ledger import again, bounces
+from migrate.decisions import settling
+from migrate.ledger import bounces
+from migrate.outbox import again
 
 T29, T28, T14, T13 = "2024-01-03T06:00", "2024-01-04T06:00", "2024-01-18T06:00", "2024-01-19T06:00"
 DEAD = "550 5.1.1 no such user"
@@ -235,7 +236,7 @@ def test_letters_that_would_say_what_is_no_longer_true_stay_and_are_counted_by_w
     office: Office, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     """Of many accounts the ledger is asked otherwise than of a few, and says the same."""
-    for module in (again, bounces, letters):
+    for module in (again, bounces, settling):
         monkeypatch.setattr(module, "BATCH", at_once)
     hired(office, 8)
     refused(office, rcpt=[DEAD] * 8, guard_floor=100)

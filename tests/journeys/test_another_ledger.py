@@ -137,6 +137,24 @@ def test_a_new_ledger_takes_from_the_evidence_who_was_told_and_tells_nobody_twic
     assert campaign.migrate("ledger", "check").code == 0
 
 
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lose, "It knows no account, so changes of methods since the last of those runs are not confirmed, to anybody"),
+        (roll_back, "Changes of methods that only those runs saw are not known here"),
+    ],
+    ids=["lost", "rolled back"],
+)
+def test_a_new_ledger_says_which_changes_it_cannot_confirm(campaign: Office, loss: Callable[[Office], None], said: str) -> None:
+    loss(campaign)
+    campaign.change("ada", mfa="totp")
+    campaign.write()
+    done = campaign.migrate("run", "--new-ledger", "--as-of", T13)
+    assert done.code == 0
+    assert f"{said}: docs/operate.md says what to look at." in " ".join(done.out.split())
+    assert (("ada@example.com", "change-1") in campaign.told()) is (loss is roll_back)
+
+
 def test_an_emptied_ledger_is_taken_away_and_then_a_new_one_begun(campaign: Office) -> None:
     empty(campaign)
     refused(campaign.migrate("run", "--new-ledger", "--as-of", T13), "is empty (0 bytes)", f"`rm {ledger_of(campaign)}`")

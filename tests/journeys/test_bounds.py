@@ -157,6 +157,9 @@ def test_a_million_words_that_nobody_knows_are_counted_and_the_first_of_them_tol
     unknown = json.loads(done.said)["unknown_words"]
     assert len(unknown) == 1_001
     assert unknown["(other spellings)"] == words - 1_000
+    for words_typed in (("check",), ("dry-run", "--as-of", "2023-12-02T12:00:00Z"), ("run", "--as-of", "2023-12-02T12:00:00Z")):
+        done = command(tmp_path, *words_typed)
+        assert done.code == 0 and len(done.said.splitlines()) < 100, done.said[:5000]
 
 
 def test_lists_within_lists_are_no_list_of_words(tmp_path: Path) -> None:

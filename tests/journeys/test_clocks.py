@@ -14,12 +14,12 @@ import pytest
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office, body
 
-from migrate import clock as trusted
-from migrate import job, start
 from migrate.delivery import rate_limiter
 from migrate.ledger import clock as real
-from migrate.ledger.claims import Claims, Settlement
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.outbox.claims import Claims, Settlement
+from migrate.run import clock as trusted
+from migrate.run import job, path, sending, start
 
 HOUR = timedelta(hours=1)
 MORNING = datetime(2024, 1, 2, 18, 0, tzinfo=UTC)
@@ -41,7 +41,7 @@ class Machine:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """What every part of the command takes for the time, while no `--as-of` sets it."""
     machine, clock_from = Machine(), start.clock_from
-    for part in (job, start):
+    for part in (job, sending, start):
         monkeypatch.setattr(part, "clock_from", lambda as_of: clock_from(as_of) if as_of else machine)
     for part in (real, rate_limiter):
         monkeypatch.setattr(part, "_now", machine)
@@ -181,15 +181,15 @@ def test_a_letter_that_was_put_off_is_sent_once_when_the_clock_has_come_that_far
 
 def test_while_a_run_is_at_work_a_clock_set_back_lets_no_other_in(office: Office, clock: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     office.hire("ada", "sms")
-    take, codes = job.take, []
+    take, codes = path.take, []
 
     def slowly(*arguments: Any) -> Any:
-        monkeypatch.setattr(job, "take", take)
+        monkeypatch.setattr(path, "take", take)
         clock.now -= HOUR
         codes.append(office.migrate("run").code)
         return take(*arguments)
 
-    monkeypatch.setattr(job, "take", slowly)
+    monkeypatch.setattr(path, "take", slowly)
     run(office)
     assert codes == [75]
     assert office.told() == [("ada@example.com", "T-30")]

@@ -14,10 +14,10 @@ import pytest
 from cast import at
 from office import Office
 
-from migrate import job
-from migrate.draft import Draft, draft
-from migrate.ledger.claims import Bounce, Claims, Settlement, Verdict
+from migrate.decide.draft import Draft, draft
 from migrate.ledger.engine import Ledger, LedgerSettings
+from migrate.outbox.claims import Bounce, Claims, Settlement, Verdict
+from migrate.run import path
 
 T30, T29, T28, T14 = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00", "2024-01-18T06:00"
 WHY = ("--reason", "the relay's log", "--by", "jo")
@@ -213,6 +213,32 @@ def test_a_reminder_that_is_no_longer_true_is_not_sent_again(ada: Office, meanwh
     assert asked(ada, f"SELECT state FROM letter WHERE reference = '{reference}'") == [("failed",)]
 
 
+@pytest.mark.parametrize("verdict", ["failed", "uncertain"])
+def test_a_letter_to_a_domain_that_is_not_allowed_any_more_is_not_sent_again(ada: Office, verdict: Verdict) -> None:
+    """A confirmation neither: nobody there is written to."""
+    ada.hire("bob", mail="bob@EXAMPLE.com")
+    ada.run("2023-12-01T06:00")
+    reference = stuck(ada, verdict)
+    ada.change("ada", mfa="totp")
+    ada.run(T29, "--no-send")
+    with contextlib.closing(sqlite3.connect(ada.folder / "migrate.db")) as ledger, ledger:
+        ledger.execute("UPDATE letter SET state = ?, reply = '550 no', settled_at = 1 WHERE state = 'queued'", (verdict,))
+    (confirmation,) = [each for (each,) in asked(ada, "SELECT reference FROM letter WHERE kind = 'change_confirmation'")]
+    before = asked(ada, "SELECT reference, state FROM letter ORDER BY id")
+    ada.safety = 'allowed_domains = ["example.org"]'
+    ada.write()
+    for each in (reference, confirmation):
+        done = ada.migrate("resend", each, *WHY, "--as-of", T29)
+        assert done.code == 2
+        assert "it is to example.com, which [safety] allowed_domains does not have; nothing was changed." in done.err
+    many = ada.migrate("resend", "--state", verdict, "--reply", "no", "--yes", "--json", *WHY, "--as-of", T29)
+    assert (many.code, many.facts["queued"], many.facts["left"]) == (0, 0, {"domain_not_allowed": 3})
+    assert asked(ada, "SELECT reference, state FROM letter ORDER BY id") == before
+    ada.safety = 'allowed_domains = ["Example.COM"]'
+    ada.write()
+    assert ada.migrate("resend", confirmation, *WHY, "--as-of", T29).code == 0
+
+
 def exempted(office: Office, until: str, as_of: str = T30, account: str = "ada", command: str = "exempt") -> str:
     done = office.migrate(command, "add", account, "--until", until, "--owner", "Jo  Grant", *WHY, "--as-of", as_of)
     assert done.code == 0, done.err
@@ -272,7 +298,7 @@ def test_what_is_granted_while_a_run_decides_holds_for_the_letters_of_that_run(
         assert "withdrawn" not in exempted(office, "2024-01-20", command=command)
         return made
 
-    monkeypatch.setattr(job, "draft", meanwhile)
+    monkeypatch.setattr(path, "draft", meanwhile)
     assert office.run(T30)["letters"] == {"sent": 1, "failed": 0, "uncertain": 0, "withdrawn": 1, "queued": 0}
     monkeypatch.undo()
     assert office.told() == [("bob@example.com", "T-30")]

@@ -16,8 +16,8 @@ import pytest
 from office import Done, Office
 from powerless import powerless
 
-from migrate import plan
-from migrate.plan import Planned
+from migrate.core import plan
+from migrate.core.plan import Planned
 
 T30, T29 = "2024-01-02T06:00", "2024-01-03T06:00"
 
@@ -60,7 +60,7 @@ def test_a_query_that_fails_half_way_changes_nothing(seasoned: Office) -> None:
     assert_nothing_happened(seasoned, seasoned.migrate("run", "--as-of", T29), before, 30)
 
 
-@pytest.mark.filterwarnings("ignore::migrate.image.CacheWarning")  # the mistake is looked for in the image first
+@pytest.mark.filterwarnings("ignore::migrate.incremental.CacheWarning")  # the mistake is looked for in the image first
 @pytest.mark.parametrize(
     ("frame", "damage", "says"),
     [

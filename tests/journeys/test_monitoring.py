@@ -143,7 +143,7 @@ def test_a_bug_is_a_failure(watched: Office, watcher: Watcher, monkeypatch: pyte
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("migrate.job.go_on", broken)
+    monkeypatch.setattr("migrate.run.job.go_on", broken)
     assert watched.migrate("run", "--as-of", T30).code == 1
     assert watcher.paths == ["/start", "/fail"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from office import Office
 
-from migrate import image
-from migrate.image import CacheWarning, rows
+from migrate import incremental
+from migrate.directory.snapshot import Snapshot
+from migrate.incremental import CacheWarning, rows
 from migrate.report.verify import verify
-from migrate.snapshot import Snapshot
 
 LONG = 200_000
 EVERY_FORMAT = 'formats = ["csv", "html", "xlsx", "parquet"]'
@@ -136,7 +136,7 @@ def test_a_fault_in_the_cache_is_a_warning_and_the_run_is_whole(office: Office, 
         raise IndexError("of nobody's making")
 
     with monkeypatch.context() as patch:
-        at = {"reading": (rows._Before, "same"), "deciding": (image.Beside, "parts"), "keeping": (image, "keep")}[place]
+        at = {"reading": (rows._Before, "same"), "deciding": (incremental.Beside, "parts"), "keeping": (incremental, "keep")}[place]
         patch.setattr(*at, faulty)
         with pytest.warns(CacheWarning, match="IndexError in test_odd_inputs.py"):
             facts = office.run("2023-06-02T12:00:00Z")

@@ -19,7 +19,7 @@ import pytest
 from office import Office
 from powerless import powerless
 
-from migrate.folders import MARK
+from migrate.files import MARK
 from migrate.report.verify import verify
 
 T30 = "2024-01-02T06:00"

@@ -205,7 +205,7 @@ def test_the_hours_end_while_letters_go_out_and_the_rest_waits(office: Office, m
         office.hire(f"u{n:02}", "sms")
     start = datetime(2024, 1, 2, 17, 59, tzinfo=ZoneInfo("America/Los_Angeles"))
     ticks = count()
-    monkeypatch.setattr("migrate.start.clock_from", lambda _: lambda: start + next(ticks) * timedelta(seconds=2))
+    monkeypatch.setattr("migrate.run.start.clock_from", lambda _: lambda: start + next(ticks) * timedelta(seconds=2))
     with ScriptedSmtp() as server:
         by_smtp(office, server.port)
         facts = office.run("2024-01-02T17:59")

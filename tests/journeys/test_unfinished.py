@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from crash.books import books
 from office import Office
 
-from migrate import job, reporting
 from migrate.errors import ReportError
+from migrate.ledger import schema
+from migrate.run import job, reporting
 
 T30 = "2024-01-02T06:00"
 
@@ -41,7 +45,30 @@ def test_a_run_that_died_before_it_could_report_holds_up_no_later_one(office: Of
         assert office.migrate("run", "--as-of", T30).code == 130
     facts = office.run("2024-01-02T12:00")
     assert facts["outcomes"] == {"nothing_due": 1}
-    assert [row["state"] for row in office.report("notices")] == ["sent"]
+    assert [row["state"] for row in office.table(office.folder / "reports" / "2024-01-02-r00001" / "notices.csv")] == ["sent"]
+    assert office.report("notices") == []
+    assert completed(office) == {"r00001": "2024-01-02-r00001", "r00002": "2024-01-02-r00002"}
+    followed = json.loads((office.folder / "reports" / "latest" / "manifest.json").read_text())["previous"]
+    assert followed["folder"] == "2024-01-02-r00001"
+
+
+def test_a_run_whose_letters_somebody_still_has_in_hand_is_left_to_whoever_that_is(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.hire("ada", "sms")
+    office.write()
+    with monkeypatch.context() as broken:
+        broken.setattr(job, "write_reports", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert office.migrate("run", "--as-of", T30).code == 130
+    with books(office) as ledger:
+        ledger.execute(sa.update(schema.letter).values(state="claimed", owner="w", lease_until=datetime.now(UTC) + timedelta(minutes=5)))
+    office.run("2024-01-02T12:00", "--no-send")
+    assert completed(office) == {"r00001": None, "r00002": "2024-01-02-r00002"}
+
+
+def completed(office: Office) -> dict[str, str | None]:
+    """Run → its evidence, if it is complete."""
+    with books(office) as ledger:
+        found = ledger.execute(sa.select(schema.run.c.run_id, schema.run.c.state, schema.run.c.evidence)).all()
+    return {run_id: Path(evidence).name if state == "completed" else None for run_id, state, evidence in found}
 
 
 def test_a_run_that_died_before_it_knew_the_fingerprint_of_its_read_gets_it_from_the_ledger(
@@ -56,7 +83,7 @@ def test_a_run_that_died_before_it_knew_the_fingerprint_of_its_read_gets_it_from
         each.change("bob", dept="Legal")
         each.write()
     with monkeypatch.context() as broken:
-        broken.setattr(job, "_identified", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(job, "keep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert office.migrate("run", "--as-of", T30).code == 130
     assert office.migrate("report").code == 0
     other.run(T30)

@@ -14,7 +14,7 @@ import time_machine
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office
 
-from migrate.timetable import lines_of
+from migrate.core.timetable import lines_of
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
 DOCUMENTED = re.search(r"```\n(CRON_TZ=.*?)```", GUIDE, re.DOTALL)[1]

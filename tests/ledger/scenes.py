@@ -10,10 +10,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from migrate.ledger import schema
-from migrate.ledger.claims import ClaimedLetter, Claims, Exchange, Swept
 from migrate.ledger.engine import Ledger
-from migrate.ledger.outbox import QUEUE_COLUMNS, Enqueued, enqueue
 from migrate.ledger.runs import RunFacts
+from migrate.outbox import QUEUE_COLUMNS, Enqueued, enqueue
+from migrate.outbox.claims import ClaimedLetter, Claims, Exchange, Swept
 
 NOW = datetime(2024, 1, 2, 9, 0, 0, 123456, tzinfo=UTC)
 CUTOFF = datetime(2024, 2, 1, 8, 0, tzinfo=UTC)

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from cast import person, recorded
 from ledger.scenes import MINUTE, NOW, Scene, confirmation, queue_row
 
-from migrate.ledger import again, bounces, record, schema
-from migrate.ledger.claims import Bounce, Settlement
+from migrate.ledger import account_rows, bounces, schema
+from migrate.outbox import again
+from migrate.outbox.claims import Bounce, Settlement
 
 DAY = timedelta(days=1)
 
@@ -82,7 +83,7 @@ def test_who_is_reminded_is_found_by_standing_and_by_address(scene: Scene, addre
         person("a8", email=None) | {"standing": "sms_only", "compliant": False, "reminded": True},
     ]
     with scene.ledger.begin() as connection:
-        record.accounts(connection, scene.campaign_id, scene.run_seq, recorded(*people))
+        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, recorded(*people))
         parts = bounces.reminded(connection, scene.campaign_id, ["sms_only", "sms_default"], addresses)
         found = [account_id for part in parts for account_id, _ in part]
         assert found == (["a1", "a2", "a3"] if addresses else ["a1", "a2", "a3", "a8"])
@@ -93,7 +94,7 @@ def test_who_is_reminded_is_found_by_standing_and_by_address(scene: Scene, addre
 def test_letters_are_found_by_the_words_of_the_server_whatever_their_case(scene: Scene) -> None:
     scene.queue(queue_row("a1"), queue_row("a2"), confirmation("a3"), queue_row("a4"))
     with scene.ledger.begin() as connection:
-        record.accounts(connection, scene.campaign_id, scene.run_seq, recorded(*(person(f"a{n}") for n in range(1, 5))))
+        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, recorded(*(person(f"a{n}") for n in range(1, 5))))
     for reply in ("550 Straße gesperrt", "550 STRASSE\n gesperrt", "450 100% full", None):
         claimed = scene.claimed()
         scene.worker().settle(claimed, Settlement("failed", reply=reply, bounce=Bounce("5.1.1", NOW + DAY)), NOW + MINUTE)

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from cast import person, recorded
 from ledger.scenes import MINUTE, NOW, Scene, confirmation, facts, queue_row
 
-from migrate.ledger import consistency, outbox, record, runs, schema
-from migrate.ledger.claims import Settlement
+from migrate import outbox
+from migrate.ledger import account_rows, consistency, runs, schema
 from migrate.ledger.consistency import CHECKS, check
 from migrate.ledger.engine import Ledger, LedgerSettings
-from migrate.ledger.exceptions import Grant, grant
+from migrate.ledger.exemptions import Grant, grant
+from migrate.outbox.claims import Settlement
 
 
 def wrong(ledger: Ledger) -> dict[str, tuple[str, ...]]:
@@ -52,7 +53,7 @@ def lived(scene: Scene) -> Scene:
             outbox.decide(connection, ref, "queued", NOW + 7 * MINUTE, actor="jo", reason="mended")
         assert outbox.withdraw_reminders(connection, scene.campaign_id, ["a1", "a4"], NOW, actor="jo", reason="exempt") == [1, 4]
         people = recorded(person("a1", "totp"), *(person(f"a{n}") for n in range(2, 6)), outcome="queued")
-        record.accounts(connection, scene.campaign_id, scene.run_seq, people.assign(change_count=2))
+        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, people.assign(change_count=2))
         grant(connection, "exemption", scene.campaign_id, [Grant("a2", NOW.date(), "ciso", "at sea", NOW, "jo")])
         same = {"campaign_id": scene.campaign_id, "run_seq": scene.run_seq}
         connection.execute(sa.insert(schema.change), [change(1, "confirmed") | same, change(2, "open") | same])

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from cast import person, recorded
 from ledger.scenes import MINUTE, NOW, Scene, confirmation, queue_row
 
-from migrate.ledger import exceptions, outbox, record, schema
-from migrate.ledger.exceptions import Grant, Kind
+from migrate import outbox
+from migrate.ledger import account_rows, exemptions, schema
+from migrate.ledger.exemptions import Grant, Kind
 from migrate.ledger.prior import Prior
 
 GRANT = Grant("a1", date(2024, 2, 10), "ciso", "at sea", NOW, "jo")
@@ -21,17 +22,17 @@ GRANT = Grant("a1", date(2024, 2, 10), "ciso", "at sea", NOW, "jo")
 def test_what_is_granted_is_there_until_it_is_removed_and_its_row_stays(scene: Scene, kind: Kind, other: Kind) -> None:
     longer, of_another = replace(GRANT, until=date(2024, 3, 1)), replace(GRANT, account_id="A1")
     with scene.ledger.begin() as connection:
-        exceptions.grant(connection, kind, scene.campaign_id, [longer, GRANT, of_another])
-        exceptions.grant(connection, kind, scene.campaign_id, [])
-        assert exceptions.granted(connection, kind, scene.campaign_id) == [of_another, GRANT, longer]
-        assert exceptions.granted(connection, kind, scene.campaign_id, ["a1"]) == [GRANT, longer]
-        assert exceptions.granted(connection, other, scene.campaign_id) == []
-        assert exceptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE, by="kim", reason="is back") == 2
-        assert exceptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE, by="lee", reason="is away") == 0
-        assert exceptions.granted(connection, kind, scene.campaign_id) == [of_another]
+        exemptions.grant(connection, kind, scene.campaign_id, [longer, GRANT, of_another])
+        exemptions.grant(connection, kind, scene.campaign_id, [])
+        assert exemptions.granted(connection, kind, scene.campaign_id) == [of_another, GRANT, longer]
+        assert exemptions.granted(connection, kind, scene.campaign_id, ["a1"]) == [GRANT, longer]
+        assert exemptions.granted(connection, other, scene.campaign_id) == []
+        assert exemptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE, by="kim", reason="is back") == 2
+        assert exemptions.remove(connection, kind, scene.campaign_id, "a1", NOW + MINUTE, by="lee", reason="is away") == 0
+        assert exemptions.granted(connection, kind, scene.campaign_id) == [of_another]
         table = {"exemption": schema.exemption, "pause": schema.pause}[kind]
         removal = {"removed_at": NOW + MINUTE, "removed_by": "kim", "removed_reason": "is back"}
-        assert exceptions.granted(connection, kind, scene.campaign_id, removed=True) == [
+        assert exemptions.granted(connection, kind, scene.campaign_id, removed=True) == [
             replace(each, **removal) for each in (GRANT, longer)
         ]
         assert connection.execute(sa.select(table.c.removed_at).order_by(table.c.id)).scalars().all() == [NOW + MINUTE, NOW + MINUTE, None]
@@ -40,9 +41,9 @@ def test_what_is_granted_is_there_until_it_is_removed_and_its_row_stays(scene: S
 
 def test_an_account_is_known_by_its_very_id(scene: Scene) -> None:
     with scene.ledger.begin() as connection:
-        record.accounts(connection, scene.campaign_id, scene.run_seq, recorded(person("a1"), person("a2")))
-        assert exceptions.known(connection, scene.campaign_id, {"a1", "A2", "a1 ", "zoe"}) == {"a1"}
-        assert exceptions.known(connection, scene.campaign_id, set()) == set()
+        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, recorded(person("a1"), person("a2")))
+        assert exemptions.known(connection, scene.campaign_id, {"a1", "A2", "a1 ", "zoe"}) == {"a1"}
+        assert exemptions.known(connection, scene.campaign_id, set()) == set()
 
 
 def test_reminders_that_wait_are_withdrawn_and_confirmations_are_not(scene: Scene) -> None:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from ledger.scenes import CUTOFF, NOW, Scene, facts
 
-from migrate.accounts import METHODS, RECORD_COLUMNS, methods_of
+from migrate.core.accounts import METHODS, RECORD_COLUMNS, methods_of
 from migrate.ledger import runs
+from migrate.ledger.account_rows import accounts
 from migrate.ledger.history import accounts_as_of
-from migrate.ledger.record import accounts
 
 HOUR = timedelta(hours=1)
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from ledger.scenes import NOW, Scene, facts, queue_row
 
 from migrate.ledger import runs, schema
-from migrate.ledger.claims import Settlement
 from migrate.ledger.prior import Prior
+from migrate.outbox.claims import Settlement
 
 
 def another_campaign(scene: Scene) -> Scene:

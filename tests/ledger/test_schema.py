@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger.scenes import NOW, Scene, queue_row
 
-from migrate.accounts import RECORD_COLUMNS
+from migrate.core.accounts import RECORD_COLUMNS
 from migrate.ledger import revisions, schema
 from migrate.ledger.engine import Ledger
 

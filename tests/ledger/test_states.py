@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from ledger.scenes import NOW, Scene, queue_row
 
 from migrate.ledger import schema
-from migrate.ledger.moves import move
 from migrate.ledger.states import STATES, TRANSITIONS, refuse
+from migrate.outbox.transitions import move
 
 DOC = Path(__file__).parents[2] / "docs" / "states.md"
 DESIGN = {

@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 from office import Office
 
 from migrate.ledger import consistency, revisions, schema
-from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.ledger.schema import EPOCH
+from migrate.outbox.claims import Claims
 
 EARLIER = [script.revision for script in ScriptDirectory.from_config(revisions.config()).walk_revisions()][:0:-1]
 NEVER_LEFT = {"run_lock"}

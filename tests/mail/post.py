@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from typing import Any
 
-from migrate.campaign import CampaignSettings
+from migrate.core.campaign import CampaignSettings
 from migrate.mail.compose import Composer
 from migrate.mail.facts import Facts
-from migrate.mail.letters import Letter, message_id
+from migrate.mail.letter import Letter, message_id
 from migrate.mail.settings import MailSettings
 
 NOW = datetime(2024, 1, 18, 17, 30, tzinfo=UTC)

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mail.post import MARIA, NOW, campaign, compose, mail, parsed, part
 
-from migrate.accounts import METHODS
+from migrate.core.accounts import METHODS
+from migrate.core.kinds import KINDS
+from migrate.core.standing import STANDINGS
+from migrate.core.words import CHANGES
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
-from migrate.mail.kinds import KINDS
 from migrate.mail.sample import samples
-from migrate.standing import STANDINGS
-from migrate.words import CHANGES
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mail.post import MARIA
 
-from migrate.accounts import METHODS
+from migrate.core.accounts import METHODS
 from migrate.mail.facts import METHOD_LABELS, Facts, listed
 from migrate.outside import LONGEST_NAME, letter
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.mail.headers import encode_subject
-from migrate.mail.letters import LONGEST_LINE, assemble, message_id
+from migrate.mail.letter import LONGEST_LINE, assemble, message_id
 
 DATE = datetime(2024, 1, 18, tzinfo=UTC)
 PRINTABLE = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Zl", "Zp", "Zs"), whitelist_characters=" "), min_size=1)

@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_none
 
 from migrate.errors import MailServerError
 from migrate.mail.compose import Composer
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.smtp import SmtpTransport, _worth_another_try

@@ -13,7 +13,7 @@ from powerless import powerless
 
 from migrate.errors import MailServerError
 from migrate.mail.compose import Composer
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.maildir import MaildirTransport
 from migrate.mail.transport import open_transport
 

@@ -15,7 +15,7 @@ from mail.test_refusals import LINE, PAGE, WHERE, about
 from mail_peers import MailServer, Serving, free_port
 
 from migrate.errors import MailServerError
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.refusals import OURS_ALONE
 
 

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mail.post import MARIA, NOW, campaign, compose, mail
 
-from migrate.accounts import METHODS
+from migrate.core.accounts import METHODS
+from migrate.core.kinds import KINDS
+from migrate.core.standing import STANDINGS
+from migrate.core.words import CHANGES
 from migrate.mail import compose as compose_module
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
-from migrate.mail.kinds import KINDS
-from migrate.mail.letters import Letter
-from migrate.standing import STANDINGS
-from migrate.words import CHANGES
+from migrate.mail.letter import Letter
 
 _NAMES = st.one_of(st.none(), st.sampled_from(["Maria", "Zoë & Co <b>", "王小明", "%(name)s", 'O\'Hara "Q"']), st.text(max_size=90))
 _WORDS = st.lists(st.sampled_from(METHODS), unique=True, max_size=3).map(tuple)

@@ -11,7 +11,7 @@ from mail.post import compose
 from mail.scripted_smtp import DROP, HANG, Answer, ScriptedSmtp
 from tenacity import Retrying, stop_after_attempt
 
-from migrate.mail.letters import Letter
+from migrate.mail.letter import Letter
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.smtp import SmtpTransport
 from migrate.mail.timeouts import Timeouts

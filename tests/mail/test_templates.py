@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from mail.post import campaign, compose, mail, part
 
+from migrate.core.kinds import KINDS
 from migrate.errors import TemplateError
 from migrate.mail.compose import Composer, UnrenderableError
-from migrate.mail.kinds import KINDS
 from migrate.mail.overrides import no_texts, shipped
 from migrate.mail.templates import inline
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mail.post import campaign, compose, mail
 
+from migrate.core.kinds import KINDS
+from migrate.files.resources import resource
 from migrate.mail.compose import Composer, _person
-from migrate.mail.kinds import KINDS
 from migrate.mail.sample import samples
-from migrate.resources import resource
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "write-mail.md").read_text(encoding="utf-8")
 

@@ -12,17 +12,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from migrate.accounts import INSTANT, RECORD_COLUMNS, conform, empty, methods_of
-from migrate.campaign import CampaignSettings
+from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty, methods_of
+from migrate.core.campaign import CampaignSettings
+from migrate.core.schedule import ScheduleSettings
+from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
+from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.ledger.runs import Run
 from migrate.report.accounts import RECORDED
 from migrate.report.chronicle import Day
 from migrate.report.settings import ReportsSettings
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
 from migrate.report.terms import Terms
-from migrate.schedule import ScheduleSettings
-from migrate.snapshot import REJECTED_COLUMNS
-from migrate.standing import OUT_OF_SCOPE, PolicySettings
 
 AS_OF = datetime(2024, 1, 2, 14, 0, tzinfo=UTC)
 EVIDENCE_AT = datetime(2024, 1, 2, 14, 0, 9, 250000, tzinfo=UTC)

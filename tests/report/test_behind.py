@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migrate import folders
+from migrate import files
 from migrate.report import folder
 from migrate.report.behind import Behind, Later
 
@@ -69,7 +69,7 @@ def test_what_went_wrong_elsewhere_is_not_hidden_and_nothing_more_is_done() -> N
 
 def test_a_sealed_file_holds_what_was_written_and_knows_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    with folder.Sealed(folders.create(path)) as sealed, Behind() as behind:
+    with folder.Sealed(files.create(path)) as sealed, Behind() as behind:
         sealed.write(b"head\n")
         later = Later(sealed, behind)
         for number in range(5):

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from migrate.files.resources import resource
 from migrate.report import tables
-from migrate.resources import resource
 
 README = resource("reports/README.md")
 

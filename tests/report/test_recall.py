@@ -15,19 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.conftest import CHANGE_ROWS, EXEMPTION_ROWS, REJECTED_ROWS, SUMMARY, TERMS, frame, instant, record
 
-from migrate.accounts import RECORD_COLUMNS
-from migrate.changes import CHANGE_COLUMNS
-from migrate.image.records import SCHEMA, Records
-from migrate.ledger import record as ledger_record
+from migrate.core.accounts import RECORD_COLUMNS
+from migrate.core.changes import CHANGE_COLUMNS
+from migrate.directory.snapshot import REJECTED_COLUMNS
+from migrate.incremental.carried import SCHEMA, Records
+from migrate.ledger import account_rows as ledger_record
 from migrate.ledger import runs, schema
-from migrate.ledger.claims import Claims, Settlement
 from migrate.ledger.engine import Ledger, LedgerSettings
-from migrate.ledger.outbox import QUEUE_COLUMNS, enqueue
+from migrate.outbox import QUEUE_COLUMNS, enqueue
+from migrate.outbox.claims import Claims, Settlement
 from migrate.report import evidence, folder, recall, tables
 from migrate.report.chronicle import of_run
 from migrate.report.recall import Recall
 from migrate.report.settings import ReportsSettings
-from migrate.snapshot import REJECTED_COLUMNS
 
 DAY_ONE = datetime(2024, 1, 2, 14, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

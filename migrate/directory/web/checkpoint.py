@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from migrate import folders
+from migrate import files
 
 OLDEST: Final = timedelta(hours=12)
 """What was read longer ago is read again."""
@@ -56,7 +56,7 @@ class Checkpoint:
             return
         try:
             if self._file is None:
-                self._file = folders.create(self.path)
+                self._file = files.create(self.path)
                 self._write({"migrate": "checkpoint", "of": self._of, "begun": self._now.isoformat()})
             self._write([key, words])
             self._file.flush()
@@ -66,7 +66,7 @@ class Checkpoint:
     def done(self) -> None:
         """The read is complete: nothing is kept any longer."""
         self.close()
-        with suppress(OSError, folders.NotOursError):
+        with suppress(OSError, files.NotOursError):
             self._clear()
 
     def close(self) -> None:
@@ -107,4 +107,4 @@ class Checkpoint:
     def _clear(self) -> None:
         with self.path.open("r+b") as file:
             file.truncate(len(file.readline(4096)))
-        folders.take_away(self.path, _HEAD)
+        files.take_away(self.path, _HEAD)

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from migrate.core.words import CONFIRMATION
 from migrate.ledger.consistency.database import Check, rows
 from migrate.ledger.schema import account, account_history, change, notice, run
-from migrate.words import CONFIRMATION
 
 
 def _changes(connection: sa.Connection) -> Iterator[str]:

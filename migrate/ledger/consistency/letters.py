@@ -8,12 +8,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from migrate.core.kinds import EVERY_ADDRESS
+from migrate.core.words import CONFIRMATION, STANDS
 from migrate.ledger.clock import real_now
 from migrate.ledger.consistency.database import Check, rows
 from migrate.ledger.references import reference
-from migrate.ledger.schema import account, campaign, letter, letter_event, notice
-from migrate.ledger.states import AS_BEFORE, STANDS, TRANSITIONS
-from migrate.words import CONFIRMATION
+from migrate.ledger.schema import account, campaign, letter, letter_event, notice, written_out
+from migrate.ledger.states import AS_BEFORE, TRANSITIONS
 
 _SETTLED: Final = ("sent", "failed", "uncertain", "withdrawn")
 _TRIED: Final = ("sent", "failed", "uncertain")
@@ -111,7 +112,7 @@ def _references(connection: sa.Connection) -> Iterator[str]:
 
 
 def _once(connection: sa.Connection) -> Iterator[str]:
-    stands = sa.and_(letter.c.notice_id == notice.c.id, letter.c.kind != CONFIRMATION, letter.c.state.in_(STANDS))
+    stands = sa.and_(letter.c.notice_id == notice.c.id, ~written_out(letter.c.kind, sorted(EVERY_ADDRESS)), letter.c.state.in_(STANDS))
     of, number = (notice.c.id, notice.c.occasion, notice.c.account_id), sa.func.count(letter.c.id).label("number")
     several = sa.select(*of, number).select_from(notice.join(letter, stands)).group_by(*of)
     several = several.having(sa.func.count(letter.c.id) > 1).order_by(notice.c.id)

@@ -1,0 +1,216 @@
+"""What happened to an account's methods between two reads (design §6). Pure: frames in, frames out.
+
+`compare` sets one id range of a fresh read beside the ledger's rows of the same range. An account's first appearance is its baseline,
+and so is an account whose second step belongs, or at its last read belonged, to another system: no change is told of those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from migrate.core.accounts import ADDRESS_SEPARATOR, RECORD_COLUMNS, conform, methods_of
+from migrate.core.standing import BACKUP_CODE, UNCERTAIN, PolicySettings, has_any
+from migrate.core.words import MAILED
+
+CHANGE_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str",
+    "seq": "int32",
+    "tenure": "int32",
+    "change": "str",
+    "mailed": "bool",
+    "seen_at": "datetime64[us, UTC]",
+    "had": "int32",
+    "has": "int32",
+}
+"""A change a row; `seq` numbers the changes of an account, `had` and `has` are its methods before and now."""
+
+
+_UNKNOWN: Final = methods_of(("unknown",))
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One id range of a read, beside what the ledger had.
+
+    * `accounts`: the accepted accounts, as read; of a disabled one whose methods nobody says, with those that are recorded.
+    * `prior`: the recorded row of each (`RECORD_COLUMNS`, aligned by position); meaningless where `known` is false.
+    * `known`: the ledger has this id. `returned`: it was gone and is the same person. `reused`: it was gone and is another person.
+    * `tenure`, `change_count`: as they are after this read.
+    * `changes`: `CHANGE_COLUMNS` of everything seen in the range, the accounts that are gone included.
+    * `gone`: the recorded rows that a complete read no longer has.
+    """
+
+    accounts: pd.DataFrame
+    prior: pd.DataFrame
+    known: pd.Series
+    returned: pd.Series
+    reused: pd.Series
+    tenure: pd.Series
+    change_count: pd.Series
+    changes: pd.DataFrame
+    gone: pd.DataFrame
+
+
+def classify(
+    had: pd.Series, has: pd.Series, moved: pd.Series, reclassified: pd.Series, after_cutoff: pd.Series, policy: PolicySettings
+) -> pd.Series:
+    """The change of each account, '' for none; the first matching row of design §6 wins.
+
+    An authenticator that the source says was replaced is one also where a word that nobody knows came or went with it.
+    `had`, `has`: method bit sets. `moved`: the source's instant of change is known in both reads and went forward. `reclassified`: the
+    mapping or the policy is another than at the last read. `after_cutoff`: at or after the account's cutoff.
+    """
+    retired, accepted = policy.retired_bits, policy.accepted_bits
+    gained, lost = has & ~had, had & ~has
+    differs = had != has
+    # Words that nobody knows are left aside: one beside a new or replaced authenticator must not hide it.
+    known_differ = has_any(gained | lost, ~UNCERTAIN)
+    same_but_moved = ~known_differ & moved & has_any(has, accepted)
+    rows = [
+        ("reclassified", (differs | same_but_moved) & reclassified),
+        ("reclassified", differs & ~known_differ & ~same_but_moved),
+        ("cutoff_removal", after_cutoff & differs & (gained == 0) & ~has_any(lost, ~retired)),
+        ("two_step_disabled", has_any(had, ~BACKUP_CODE) & ~has_any(has, ~BACKUP_CODE)),
+        ("authenticator_enabled", ~has_any(had, accepted) & has_any(has, accepted)),
+        ("authenticator_removed", has_any(had, accepted) & ~has_any(has, accepted)),
+        ("sms_enabled", ~has_any(had, retired) & has_any(has, retired)),
+        ("sms_removed", has_any(had, retired) & ~has_any(has, retired)),
+        ("authenticator_changed", ((had ^ has) & accepted != 0) | same_but_moved),
+    ]
+    words = np.select([when for _, when in rows], [word for word, _ in rows], default="")
+    return pd.Series(words, index=has.index, dtype="str")
+
+
+def compare(
+    accounts: pd.DataFrame,
+    recorded: pd.DataFrame,
+    spared: frozenset[str],
+    policy: PolicySettings,
+    basis: str,
+    cutoff: datetime,
+    now: datetime,
+) -> Compared:
+    """One id range of a read beside the ledger's rows of that range.
+
+    `accounts` (`ACCOUNT_COLUMNS`) and `recorded` (`RECORD_COLUMNS`) have unique ids. `spared` are ids whose row was rejected: known, and
+    neither gone nor changed. `basis` digests the mapping and policy of this read; `cutoff` and `now` are UTC instants.
+    """
+    accounts = accounts.reset_index(drop=True)
+    place = pd.Index(recorded["account_id"]).get_indexer(pd.Index(accounts["account_id"]))
+    known = pd.Series(place >= 0)
+    prior = _prior(recorded, place)
+    was_gone = known & prior["gone_at"].notna()
+    same = ~was_gone | (prior["username"] == accounts["username"])
+    if (doubt := was_gone & ~same).any():
+        same |= _shares_an_address(accounts, prior, doubt)
+    returned, reused = was_gone & same, was_gone & ~same
+
+    # Many sources leave the methods of disabled accounts out: that says nothing of them, so they stay as they were recorded.
+    unsaid = known & ~reused & ~accounts["enabled"] & (accounts["methods"] == _UNKNOWN)
+    if unsaid.any():
+        accounts = accounts.assign(methods=accounts["methods"].mask(unsaid, prior["methods"]).astype("int32"))
+
+    elsewhere = prior["standing"] == "exempt_sso"
+    if policy.exempt_federated:
+        elsewhere |= accounts["federated"] | prior["federated"]
+    moved = prior["methods_changed_at"] < accounts["methods_changed_at"]
+    after_cutoff = pd.Series(now >= cutoff, index=accounts.index)
+    word = classify(prior["methods"], accounts["methods"], moved, prior["basis"] != basis, after_cutoff, policy)
+    word = word.where(known & ~reused & ~elsewhere, "")
+
+    tenure = prior["tenure"].where(known, 0) + (reused | ~known)
+    count = prior["change_count"].where(known, 0)
+    absent = np.ones(len(recorded), dtype=bool)
+    absent[place[place >= 0]] = False
+    gone = recorded[absent & recorded["gone_at"].isna()]
+    gone = gone[~gone["account_id"].isin(spared)]
+    seen = [
+        _changes(accounts[returned], count + 1, tenure, "returned", prior["methods"], now),
+        _changes(accounts[word != ""], count + returned + 1, tenure, word, prior["methods"], now),
+        _changes(gone, gone["change_count"] + 1, gone["tenure"], "gone", gone["methods"], now),
+    ]
+    return Compared(
+        accounts=accounts,
+        prior=prior,
+        known=known,
+        returned=returned,
+        reused=reused,
+        tenure=tenure.astype("int32"),
+        change_count=(count + returned + (word != "")).astype("int32"),
+        changes=conform(pd.concat(seen, ignore_index=True), CHANGE_COLUMNS),
+        gone=gone,
+    )
+
+
+def _prior(recorded: pd.DataFrame, place: np.ndarray) -> pd.DataFrame:
+    """The recorded row at each place, of the right dtypes also where there is none (place -1)."""
+    if recorded.empty:
+        blanks = {"bool": False, "int32": 0, "datetime64[us, UTC]": pd.NaT}
+        columns = {name: pd.Series([blanks.get(dtype, np.nan)] * len(place), dtype=dtype) for name, dtype in RECORD_COLUMNS.items()}
+        return pd.DataFrame(columns)
+    return recorded.take(np.maximum(place, 0)).reset_index(drop=True)
+
+
+def _shares_an_address(accounts: pd.DataFrame, prior: pd.DataFrame, where: pd.Series) -> pd.Series:
+    """True where an account has now an address that its recorded row had."""
+    now, before = addresses(accounts[where]), addresses(prior[where])
+    both = now.merge(before, on=["row", "folded"])
+    return pd.Series(accounts.index.isin(both["row"]), index=accounts.index)
+
+
+def addresses(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every address of each account, one a row: `row` (index in `frame`), `address`, `role` (primary, notification), `folded`
+    (for comparing: an address is compared without regard to case). No address twice an account, the primary first."""
+    listed = frame["notification_emails"].fillna("").str.split(ADDRESS_SEPARATOR).explode()
+    both = pd.concat(
+        [
+            pd.DataFrame({"row": frame.index, "address": frame["email"].to_numpy(), "role": "primary"}),
+            pd.DataFrame({"row": listed.index, "address": listed.to_numpy(), "role": "notification"}),
+        ],
+        ignore_index=True,
+    )
+    both = both[both["address"].notna() & (both["address"] != "")].astype({"address": "str", "role": "str"})
+    both["folded"] = both["address"].str.lower()
+    return both.drop_duplicates(["row", "folded"]).reset_index(drop=True)
+
+
+def more_addresses_than(emails: pd.Series, lists: pd.Series, most: int) -> pd.Series:
+    """True where an account has more addresses than `most`, the primary one among them."""
+    there = emails.notna().astype("int64")
+    listed = (lists.fillna("") != "").astype("int64") + lists.fillna("").str.count(ADDRESS_SEPARATOR)
+    return (there + listed) > most
+
+
+def merged(pending: pd.DataFrame, policy: PolicySettings) -> pd.DataFrame:
+    """Several open changes of each account as its last one, which then tells of them all: what was before the first, and what is now.
+
+    `pending` has `change`, `had`, `has` and `seq`. Where they cancel each other out, the last one is told as it is.
+    """
+    ordered = pending.sort_values(["account_id", "seq"], kind="stable")
+    last = ordered.drop_duplicates("account_id", keep="last")
+    had = last["account_id"].map(ordered.drop_duplicates("account_id").set_index("account_id")["had"]).astype("int32")
+    no = pd.Series(False, index=last.index)
+    word = classify(had, last["has"], no, no, no, policy)
+    told = word.isin(MAILED)
+    return last.assign(had=last["had"].mask(told, had).astype("int32"), change=last["change"].mask(told, word))
+
+
+def _changes(of: pd.DataFrame, seq: pd.Series, tenure: pd.Series, word: pd.Series | str, had: pd.Series, now: datetime) -> pd.DataFrame:
+    words = word.loc[of.index] if isinstance(word, pd.Series) else pd.Series(word, index=of.index, dtype="str")
+    return pd.DataFrame(
+        {
+            "account_id": of["account_id"],
+            "seq": seq.loc[of.index],
+            "tenure": tenure.loc[of.index],
+            "change": words,
+            "mailed": words.isin(MAILED),
+            "seen_at": pd.Timestamp(now).as_unit("us"),
+            "had": had.loc[of.index],
+            "has": of["methods"],
+        }
+    )

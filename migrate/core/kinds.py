@@ -1,0 +1,51 @@
+"""The kinds of mail: what may be said to whom is data here, not code at the call (design §10).
+
+A kind is added by one folder of templates, `templates/mail/<kind>/`, and one line here; a test then asks for what sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from migrate.core.words import CONFIRMATION
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of mail.
+
+    `mandatory` mail goes out whatever the schedule, pauses, exemptions, send hours, plans and guards say, and at least once; any other is a
+    reminder, and goes at most once. `every_address` mail goes to every address known for the account and not to the primary one alone.
+    `counts_toward_gap` mail holds back the next reminder for `min_gap_days`.
+    """
+
+    name: str
+    mandatory: bool
+    every_address: bool
+    counts_toward_gap: bool
+    summary: str
+
+
+_ALL: Final = (
+    Kind("announcement", False, False, True, "at the opening: what changes, why, and until when"),
+    Kind("reminder", False, False, True, "before the cutoff: the steps and the days left"),
+    Kind("final_reminder", False, False, True, "in the last days before the cutoff"),
+    Kind("cutoff_passed", False, False, True, "after the cutoff: what has happened and how to mend it"),
+    Kind(CONFIRMATION, True, True, False, "after a change of an account's methods: what changed, and what to do if it was not you"),
+)
+
+KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in _ALL}
+
+
+def _those(which: Callable[[Kind], bool]) -> frozenset[str]:
+    return frozenset(kind.name for kind in _ALL if which(kind))
+
+
+MANDATORY: Final = _those(lambda kind: kind.mandatory)
+"""The kinds that nothing holds back."""
+EVERY_ADDRESS: Final = _those(lambda kind: kind.every_address)
+"""The kinds of which an account gets a letter at each of its addresses."""
+GAP: Final = _those(lambda kind: kind.counts_toward_gap)
+"""The kinds whose last letter `min_gap_days` counts from."""

@@ -1,0 +1,99 @@
+"""What the ledger is to remember of each account after a read, and which rows differ from what it has. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
+from migrate.core.changes import Compared
+from migrate.core.standing import PolicySettings, certain
+
+_AS_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
+
+
+def remember(
+    compared: Compared,
+    standing: pd.Series,
+    at_cutoff: pd.Series,
+    exempt_until: pd.Series,
+    outcomes: pd.DataFrame,
+    destination: pd.Series,
+    *,
+    policy: PolicySettings,
+    basis: str,
+    cutoff: datetime,
+    now: datetime,
+) -> pd.DataFrame:
+    """`RECORD_COLUMNS` of every accepted account of a range, aligned with `compared.accounts`.
+
+    `standing_since` is the read that first saw the standing; `migrated_at` the one that saw the account become migrated, missing for
+    those that were migrated from their first read on; `reminded` freezes at the cutoff (design §7).
+    """
+    prior, accounts = compared.prior, compared.accounts
+    same = compared.known & ~compared.reused
+    at = pd.Series(pd.Timestamp(now).as_unit("us"), index=accounts.index)
+    never = pd.Series(pd.NaT, index=accounts.index, dtype="datetime64[us, UTC]")
+    stays = same & (prior["standing"] == standing)
+    migrated = standing == "migrated"
+    frozen = prior["reminded"] & same
+    record = {name: accounts[name] for name in _AS_READ} | {
+        "tenure": compared.tenure,
+        "basis": basis,
+        "wave": "",
+        "cutoff": pd.Timestamp(cutoff).as_unit("us"),
+        "standing": standing,
+        "standing_since": prior["standing_since"].where(stays, at),
+        "migrated_at": prior["migrated_at"].where(stays, at.where(same, never)).where(migrated, never),
+        "at_cutoff": at_cutoff,
+        "compliant": standing.isin(policy.compliant),
+        "certain": certain(accounts["methods"]),
+        "destination": destination,
+        "reminded": standing.isin(policy.remind) if now < cutoff else frozen,
+        "exempt_until": exempt_until,
+        "outcome": outcomes["outcome"],
+        "outcome_reason": outcomes["outcome_reason"],
+        "first_seen_at": prior["first_seen_at"].where(same, at),
+        "gone_at": never,
+        "change_count": compared.change_count,
+    }
+    return conform(pd.DataFrame(record, index=accounts.index), RECORD_COLUMNS)
+
+
+def departed(gone: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """`RECORD_COLUMNS` of the accounts that a complete read no longer has: as recorded, and gone."""
+    return conform(gone.assign(gone_at=pd.Timestamp(now).as_unit("us"), change_count=gone["change_count"] + 1), RECORD_COLUMNS)
+
+
+def rejected(recorded: pd.DataFrame, rejections: pd.DataFrame, accepted: pd.Series) -> pd.DataFrame:
+    """`RECORD_COLUMNS` of known accounts whose row was rejected: as recorded, but for the outcome (design §4).
+
+    `rejections` has `account_id` and `rejection`; `accepted` are ids that have an accepted row beside the rejected one. The index is
+    that of `recorded`.
+    """
+    if rejections.empty:
+        return recorded.iloc[:0]
+    first = rejections[~rejections["account_id"].isin(accepted)].drop_duplicates("account_id").set_index("account_id")["rejection"]
+    kept = recorded[recorded["account_id"].isin(first.index) & recorded["gone_at"].isna()]
+    return conform(kept.assign(outcome="rejected", outcome_reason=kept["account_id"].map(first)), RECORD_COLUMNS)
+
+
+def differs(record: pd.DataFrame, prior: pd.DataFrame, known: pd.Series) -> pd.Series:
+    """True where the ledger has no such row, or one that differs in any column."""
+    different = ~known.to_numpy(bool)
+    for name in RECORD_COLUMNS:
+        different |= unlike(record[name], prior[name])
+    return pd.Series(different, index=record.index)
+
+
+def unlike(new: pd.Series, old: pd.Series) -> np.ndarray:
+    """True where two aligned columns of records differ; a missing value is like a missing one."""
+    absent, lacked = new.isna().to_numpy(), old.isna().to_numpy()
+    other = new.array != old.array
+    if isinstance(other, pd.arrays.BooleanArray):
+        other = other.to_numpy(bool, na_value=False)
+    found: np.ndarray = (absent != lacked) | (~absent & ~lacked & np.asarray(other, dtype=bool))
+    return found

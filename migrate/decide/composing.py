@@ -1,0 +1,136 @@
+"""Composing planned letters before anything is sent: one that cannot be composed holds only its own account (design §2, §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pandas as pd
+
+from migrate.core.accounts import conform, words_of
+from migrate.core.plan import LETTER_COLUMNS, Moment
+from migrate.core.words import CONFIRMATION
+from migrate.decide.decided import Frames, Rules, Samples
+from migrate.mail.compose import Composer, UnrenderableError
+from migrate.mail.facts import Facts
+from migrate.mail.letter import Letter, message_id
+
+COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
+    "language": "str", "standing": "str", "days_left": "int32", "facts": "str", "subject": "str", "message_id": "str",
+}  # fmt: skip
+"""A planned letter that was composed once, and what it takes to compose it again."""
+
+_OF_LETTER: Final = ["row", "account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq", "address"]
+_OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone"]
+
+DRAFT_REFERENCE: Final = "00000000"
+"""Stands where the reference will; a letter gets its own when it is queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """`letters`: `COMPOSED_COLUMNS`. `failed`: account row → why its letter could not be composed. `samples`: the first of each kind and
+    language."""
+
+    letters: pd.DataFrame
+    failed: pd.Series
+    samples: Samples
+
+
+def compose(
+    letters: pd.DataFrame, accounts: pd.DataFrame, standing: pd.Series, seen: pd.DataFrame, composer: Composer, domain: str, moment: Moment
+) -> Composed:
+    """Composes each letter (`LETTER_COLUMNS`) once. `seen` has the changes that confirmations tell of (`OPEN_COLUMNS`).
+
+    `domain` is the sender's, for the Message-IDs.
+    """
+    changes = {(change["account_id"], change["seq"]): change for change in seen.to_dict("records")}
+    people = accounts.loc[letters["row"]].assign(standing=standing)[_OF_PERSON]
+    people["methods"] = people["methods"].map({bits: words_of(bits) for bits in people["methods"].unique()})
+    made: list[tuple[int, str, str, str, str]] = []
+    failed: dict[int, str] = {}
+    samples: dict[tuple[str, str], Letter] = {}
+    for n, (letter, person) in enumerate(zip(_plainly(letters[_OF_LETTER]), _plainly(people), strict=True)):
+        facts = _facts(person, changes[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else None)
+        key = (letter.account_id, str(letter.tenure), letter.occasion, letter.told_cutoff, letter.address)
+        identity = message_id(moment.campaign.name, *key, domain=domain)
+        try:
+            text = composer.compose(
+                letter.kind,
+                facts,
+                to=letter.address,
+                reference=DRAFT_REFERENCE,
+                message_id=identity,
+                occasion=letter.occasion,
+                now=moment.now,
+            )
+        except UnrenderableError as error:
+            failed[letter.row] = str(error)
+            continue
+        made.append((n, text.language, facts.to_json(), text.subject, identity))
+        samples.setdefault((letter.kind, text.language), text)
+    kept = letters.iloc[[n for n, *_ in made]].reset_index(drop=True)
+    extra = pd.DataFrame([rest for _, *rest in made], columns=["language", "facts", "subject", "message_id"])
+    extra["standing"] = standing.loc[kept["row"]].to_numpy()
+    extra["days_left"] = moment.campaign.days_left(moment.now)
+    return Composed(conform(pd.concat([kept, extra], axis=1), COMPOSED_COLUMNS), pd.Series(failed, dtype="str"), samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Planned letters, composed: the outcomes of their accounts, and how many of these are `written_to`. `letters`: `COMPOSED_COLUMNS`."""
+
+    outcomes: pd.DataFrame
+    letters: Frames = ()
+    samples: Samples = field(default_factory=dict)
+    written_to: int = 0
+
+
+def written(
+    letters: pd.DataFrame, accounts: pd.DataFrame, standing: pd.Series, seen: pd.DataFrame, rules: Rules, outcomes: pd.DataFrame
+) -> Written:
+    """Composes letters (as `compose`), and leaves out those that an approved plan leaves out.
+
+    The outcome is `unrenderable` for accounts none of whose letters could be composed, and `not_in_plan` for those whose reminder the plan
+    does not have.
+    """
+    if letters.empty:
+        return Written(outcomes)
+    composed = compose(letters, accounts, standing, seen, rules.composer, rules.domain, rules.moment)
+    left_out = rules.left_out(composed.letters)
+    going = composed.letters.loc[left_out == "", list(COMPOSED_COLUMNS)]
+    failed = composed.failed[~composed.failed.index.isin(composed.letters["row"])]
+    left_out = left_out[left_out != ""].set_axis(composed.letters.loc[left_out != "", "row"])
+    outcome, reason = outcomes["outcome"].copy(), outcomes["outcome_reason"].copy()
+    for word, why in (("unrenderable", failed), ("not_in_plan", left_out)):
+        outcome.loc[why.index], reason.loc[why.index] = word, why
+    decided = pd.DataFrame({"outcome": outcome, "outcome_reason": reason})
+    return Written(decided, (going,), composed.samples, int(going["account_id"].nunique()))
+
+
+def _plainly(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows as named tuples of Python's own values."""
+    return iter(frame.astype(object).itertuples(index=False))
+
+
+def _facts(person: Any, change: dict[Hashable, Any] | None) -> Facts:
+    """What a letter says of a person (a row of `_OF_PERSON`, its methods as words); a confirmation says what was when its change was
+    seen."""
+    return Facts(
+        username=person.username,
+        display_name=_text(person.display_name),
+        given_name=_text(person.given_name),
+        locale=_text(person.locale),
+        standing=person.standing,
+        methods=words_of(change["has"]) if change else person.methods,
+        default_method=_text(person.default_method),
+        phone=_text(person.phone),
+        change=change["change"] if change else None,
+        seen_at=change["seen_at"].to_pydatetime() if change else None,
+        had=words_of(change["had"]) if change else (),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

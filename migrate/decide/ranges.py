@@ -1,0 +1,142 @@
+"""Deciding one id range: who is told what now, what is withdrawn, and what is to be recorded of everybody in it (design §5 to §8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from migrate.core import changes, plan, remember
+from migrate.core.accounts import conform
+from migrate.core.changes import Compared
+from migrate.core.plan import OPEN_COLUMNS, STRUCK_OUT
+from migrate.core.standing import assess, at_cutoff, default_not_registered, destination
+from migrate.decide.composing import written
+from migrate.decide.confirming import of_today
+from migrate.decide.decided import Case, Decided, Rules, Tally, added, counted
+from migrate.directory.snapshot import Range
+from migrate.incremental import Part
+from migrate.ledger.prior import Prior
+
+
+def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series, *, few: bool) -> Decided:
+    """What a part comes to, but for those in it who have a change to confirm: they are its `case`.
+
+    `exempt`, `paused`: account id → the last day of what is in force today. `few`: the part has but a few of the accounts of its range.
+    """
+    policy, moment = rules.policy, rules.moment
+    campaign, now = moment.campaign, moment.now
+    part, recorded = of.range, of.recorded
+    compared = _compared(of, prior, rules)
+    accounts = compared.accounts
+    exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
+    standing = assess(accounts, policy, exempt_until.notna(), now)
+    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat(), now)
+    leads = destination(accounts, policy)
+    open_, unsaid = _open_changes(compared, prior.open_changes(part.low, part.high), rules)
+    open_, merged, later = of_today(open_, prior, rules)
+    confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
+    reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
+    only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
+    mailed = prior.mailed(part.low, part.high, moment.occasions, only)
+    stuck = plan.without_destination(leads, policy)
+    planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, stuck, mailed, rules.judge, moment)
+    mail = written(planned.reminders, accounts, standing, compared.changes, rules, planned.outcomes)
+    outcomes = mail.outcomes
+    record = remember.remember(
+        compared, standing, effect, exempt_until, outcomes, leads, policy=policy, basis=rules.basis, cutoff=campaign.cutoff_at, now=now
+    )
+
+    settled = ~confirming
+    differs = remember.differs(record, compared.prior, compared.known)
+    away = _away(part, compared, recorded, now)
+    words = counted(outcomes.loc[settled, "outcome"])
+    words["rejected"] += len(part.rejected)
+    tally = Tally(
+        accepted=len(accounts),
+        mailed_changes=int(compared.changes.loc[compared.changes["mailed"], "account_id"].nunique()),
+        reminders=int((outcomes["outcome"] == "queued").sum()),
+        written_to=mail.written_to,
+        defaults_not_registered=int(default_not_registered(accounts).sum()),
+        too_many_addresses=int(changes.more_addresses_than(accounts["email"], accounts["notification_emails"], policy.max_addresses).sum()),
+        confirmed_later=later,
+        standings=counted(standing),
+        not_certain=counted(standing[~record["certain"]]),
+        changes_seen=counted(compared.changes["change"]),
+        outcomes=words,
+    )
+    return Decided(
+        records=(record[settled].assign(plain=part.plain[settled], differs=differs[settled]), *away.records),
+        changes=(compared.changes,),
+        letters=mail.letters,
+        withdrawn=(_pointless(planned.withdrawn, mailed.waiting, accounts["account_id"], outcomes),),
+        unsaid=(unsaid,),
+        rejected=(part.rejected,),
+        doubled=part.doubled,
+        samples=mail.samples,
+        tally=added(away.tally, tally),
+        case=Case(
+            accounts=accounts[confirming],
+            record=record[confirming],
+            prior=compared.prior[confirming],
+            known=compared.known[confirming],
+            changes=open_,
+            plain=part.plain[confirming],
+            merged=merged,
+        )
+        if confirming.any()
+        else None,
+    )
+
+
+def _compared(of: Part, prior: Prior, rules: Rules) -> Compared:
+    """The part beside what is recorded of it; changes that another ledger confirmed are mailed to nobody."""
+    part, moment = of.range, rules.moment
+    rejected, cutoff = frozenset(part.rejected["account_id"]), moment.campaign.cutoff_at
+    compared = changes.compare(part.accounts, of.recorded, rejected, rules.policy, rules.basis, cutoff, moment.now)
+    confirmed = prior.confirmed_elsewhere(part.low, part.high, compared.changes, compared.accounts)
+    if not confirmed.any():
+        return compared
+    return replace(compared, changes=compared.changes.assign(mailed=compared.changes["mailed"] & ~confirmed))
+
+
+def _pointless(withdrawn: pd.DataFrame, waiting: pd.DataFrame, ids: pd.Series, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """`withdrawn` without the older letters of accounts whose newer stage an approved plan does not have: those stay."""
+    unlisted = ids[(outcomes["outcome"] == "not_in_plan") & (outcomes["outcome_reason"] != STRUCK_OUT)]
+    stay = waiting.loc[waiting["account_id"].isin(unlisted), "letter_id"]
+    return withdrawn[(withdrawn["reason"] != "newer_stage") | ~withdrawn["letter_id"].isin(stay)]
+
+
+def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime) -> Decided:
+    """The known accounts without an accepted row: those that are gone, and those whose row was rejected."""
+    gone, kept = compared.gone, remember.rejected(recorded, part.rejected, compared.accounts["account_id"])
+    records = []
+    if len(gone):
+        records.append(remember.departed(gone, now).assign(plain=False, differs=True))
+    if len(kept):
+        before = recorded.loc[kept.index]
+        differs = remember.differs(kept, before, pd.Series(True, index=kept.index))
+        records.append(kept.assign(plain=False, differs=differs))
+    tally = Tally(
+        missing=len(gone) + len(kept),
+        rejected_known=len(kept),
+        # They stand where they stood: left out, they would look like people who have moved.
+        standings=counted(kept["standing"]),
+        not_certain=counted(kept.loc[~kept["certain"].astype("bool"), "standing"]),
+    )
+    return Decided(records=tuple(records), tally=tally)
+
+
+def _open_changes(compared: Compared, recorded: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`OPEN_COLUMNS` of what is to be confirmed now, this read's changes included; and `account_id`, `seq` of what is given up.
+
+    That is a change nobody could be told of for `confirm_days`, and one of a person who no longer has the id.
+    """
+    tenure = pd.Series(compared.tenure.to_numpy(), index=compared.accounts["account_id"])
+    now_tenure = recorded["account_id"].map(tenure)
+    late = recorded["seen_at"] < pd.Timestamp(rules.moment.now - timedelta(days=rules.policy.confirm_days))
+    given_up = late | (now_tenure.notna() & (now_tenure != recorded["tenure"]))
+    seen = compared.changes[compared.changes["mailed"] & (not rules.as_baseline)]
+    both = pd.concat([recorded[~given_up & now_tenure.notna()], seen[list(OPEN_COLUMNS)]], ignore_index=True)
+    return conform(both, OPEN_COLUMNS), recorded.loc[given_up, ["account_id", "seq"]]

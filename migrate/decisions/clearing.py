@@ -1,0 +1,80 @@
+"""Addresses that count as dead: which they are, and a person's word that some take mail after all (design §11)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from migrate.core.campaign import CampaignSettings
+from migrate.decisions.decider import Decider, words
+from migrate.errors import ConfigError
+from migrate.ledger import bounces
+from migrate.ledger.bounces import Mark
+from migrate.ledger.prior import Prior
+
+_NAMED: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """An address that counts as dead (`mark`), and how many accounts in the directory have it as their primary address."""
+
+    mark: Mark
+    accounts: int
+
+    def facts(self) -> dict[str, Any]:
+        """An element of the list of `--json`."""
+        return asdict(self.mark) | {"accounts": self.accounts}
+
+
+@dataclass(frozen=True, slots=True)
+class Revived:
+    """The addresses that a person said take mail after all, as they were marked until now; `by` whom, and the `reason`."""
+
+    cleared: tuple[Mark, ...]
+    by: str
+    reason: str
+
+    def facts(self) -> dict[str, Any]:
+        """The object of `--json`."""
+        return asdict(self)
+
+
+def dead(connection: sa.Connection, campaign: CampaignSettings, now: datetime, since: datetime | None = None) -> list[Dead]:
+    """The addresses that count as dead at an instant, or those that were marked since; the first marked first."""
+    campaign_id = Prior(connection, campaign.name).campaign_id
+    if campaign_id is None:
+        return []
+    marks = bounces.marked(connection, campaign_id, now, since=since)
+    holders = bounces.holders(connection, campaign_id, [mark.address for mark in marks])
+    counts = Counter(email.lower() for _, email in holders)
+    return [Dead(mark, counts[mark.address.lower()]) for mark in marks]
+
+
+def revive(decider: Decider, addresses: Sequence[str], since: datetime | None, reason: str) -> Revived:
+    """Some addresses, or all that were marked at or after an instant, take mail after all: the next runs write there again.
+
+    Raises ConfigError if an address does not count as dead, or none was marked since; then nothing is changed.
+    """
+    said = words(reason, "--reason")
+    wanted = {address.strip().lower(): address.strip() for address in addresses}
+    cleared = bounces.clear(
+        decider.connection,
+        decider.campaign_id,
+        decider.now,
+        by=decider.by,
+        reason=said,
+        since=since,
+        addresses=list(wanted.values()) if wanted else None,
+    )
+    unknown = [address for folded, address in wanted.items() if folded not in {mark.address.lower() for mark in cleared}]
+    if unknown or not cleared:
+        shown = ", ".join(unknown[:_NAMED]) + (f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else "")
+        what = f"{shown} {'does' if len(unknown) == 1 else 'do'} not count as dead" if unknown else "no address was marked since"
+        raise ConfigError(f"{what}; nothing was changed.", hint="`migrate bounces list` shows those that do.")
+    return Revived(tuple(cleared), decider.by, said)

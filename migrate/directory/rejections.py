@@ -1,0 +1,220 @@
+"""Why rows were rejected: the commonest reasons with their numbers, and what to do about the pattern behind them (design §4).
+
+`Verdict` is fed the rejected rows of a read, part by part, and stays small however many there are: the same reason with another value in
+it is the same reason, and of each only the number and the first row are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.directory.interface import YES_NO
+
+if TYPE_CHECKING:
+    from migrate.directory.interface import DirectorySettings
+
+SHOWN: Final = 5
+"""So many reasons are printed."""
+TOLD: Final = 20
+"""So many reasons are kept of a run, and in JSON."""
+OTHERS: Final = "(other reasons)"
+_REASONS: Final = 500
+"""How many reasons are counted apart: the message of a source might have a form that the patterns below do not see through."""
+_WORDS: Final = 20
+"""How many of the words of a yes/no column are named."""
+
+_QUOTED: Final = r"'.*?'( is |; |, |$)"
+_NUMBERS: Final = r"\b[0-9][0-9.,]*\b(?:, [0-9]+\b)*"
+_SEVERAL: Final = re.compile(r"rows [0-9, …]*(?P<joined>of .* )?have this (?:account_id|username|email) and differ in (?P<columns>.*)")
+_LOST: Final = re.compile(r"(?P<column>\w+): '.*?' is what an export writes in place of a list that it lost")
+_TWICE: Final = "the same as row "
+_FIELDS: Final = re.compile(r"(?P<has>[0-9]+) fields where the header has (?P<expected>[0-9]+)")
+_YES_OR_NO: Final = re.compile(r"(?P<ours>\w+): '(?P<word>.*?)' is neither yes nor no")
+_TYPE: Final = re.compile(r"account_type: '(?P<word>.*?)' is no type of account")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A rejected row: where it stood in the source (1 = first), its id if it has one, and all that is wrong with it."""
+
+    position: int
+    account_id: str | None
+    rejection: str
+
+
+@dataclass(slots=True)
+class Reason:
+    """A reason, its values and numbers left out, how many rows have it, and the first of them."""
+
+    reason: str
+    rows: int
+    example: Example
+
+    def facts(self) -> dict[str, Any]:
+        """An entry of `rejections` in JSON."""
+        example = {name: getattr(self.example, name) for name in ("position", "account_id", "rejection")}
+        return {"reason": self.reason, "rows": self.rows, "example": example}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What there is to say of the rejected rows that were added, of `rows` in all.
+
+    `split` are accounts whose rows differ in the methods alone, `split_there` those whose rows in a joined source do; `doubled` are
+    rows that are equal to another, `long` rows with one field too many; `words` the words of yes/no columns that nobody knows, `types`
+    those of account_type; `lost` the lists that the export lost, by column.
+    """
+
+    rows: int = 0
+    split: int = 0
+    split_there: int = 0
+    doubled: int = 0
+    long: int = 0
+    words: dict[str, Counter[str]] = field(default_factory=dict)
+    types: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    _reasons: dict[str, Reason] = field(default_factory=dict)
+
+    def add(self, rejected: pd.DataFrame) -> None:
+        """Adds rejected rows (`migrate.directory.snapshot.REJECTED_COLUMNS`); all rows of one id come together."""
+        if rejected.empty:
+            return
+        self.rows += len(rejected)
+        texts = rejected["rejection"]
+        # Rows are alike by the thousands: what is made of a text is made once.
+        number = {str(text): int(rows) for text, rows in texts.value_counts().items()}
+        patterns = dict(zip(number, _patterns(list(number)), strict=True))
+        first = rejected.sort_values("position").drop_duplicates("rejection")
+        for position, account_id, text in zip(first["position"], first["account_id"], first["rejection"], strict=True):
+            rows = number[text]
+            found = Example(int(position), None if pd.isna(account_id) else account_id, text)
+            for reason in dict.fromkeys(patterns[text]):
+                self._count(reason, rows, found)
+            self._look_at(text, rows)
+        alone = texts.map({text: _methods_alone(text) for text in patterns})
+        self.split += int(rejected.loc[alone == "here", "account_id"].nunique())
+        self.split_there += int(rejected.loc[alone == "there", "account_id"].nunique())
+
+    def _count(self, reason: str, rows: int, example: Example) -> None:
+        if reason not in self._reasons and len(self._reasons) >= _REASONS:
+            reason = OTHERS
+        known = self._reasons.setdefault(reason, Reason(reason, 0, example))
+        known.rows += rows
+        if example.position < known.example.position:
+            known.example = example
+
+    def _look_at(self, text: str, rows: int) -> None:
+        self.doubled += rows if text.startswith(_TWICE) else 0
+        if fields := _FIELDS.search(text):
+            self.long += rows if int(fields["has"]) == int(fields["expected"]) + 1 else 0
+        for found in _YES_OR_NO.finditer(text):
+            if found["ours"] in YES_NO:
+                _tally(self.words.setdefault(found["ours"], Counter()), found["word"], rows)
+        for found in _TYPE.finditer(text):
+            _tally(self.types, found["word"], rows)
+        for column in {found["column"] for found in _LOST.finditer(text)}:
+            self.lost[column] += rows
+
+    def reasons(self) -> list[Reason]:
+        """The commonest reasons first. A row that has several counts under each."""
+        return sorted(self._reasons.values(), key=lambda each: (-each.rows, each.reason))[:TOLD]
+
+    def advice(self, settings: DirectorySettings, lost: Mapping[str, int]) -> list[str]:
+        """What is behind the rejections and what to do, a paragraph each; `lost` are the lists that the export lost, by column."""
+        # A list that was made text before it got here, as in a join, is known by its row's reason alone.
+        both = {column: max(lost.get(column, 0), self.lost[column]) for column in (*lost, *self.lost)}
+        return [*self._told(settings), *(_lost(column, count) for column, count in both.items())]
+
+    def _told(self, settings: DirectorySettings) -> Iterator[str]:
+        for count, where, table in ((self.split, "", "[directory]"), (self.split_there, " in a joined source", "its [[directory.join]]")):
+            if count:
+                who = "1 account has" if count == 1 else f"{count:,} accounts have"
+                yield f'{who} several rows{where} that differ in `methods` alone: set `rows = "methods"` under {table}.'
+        if self.doubled:
+            yield (
+                f"{_rows(self.doubled)} equal to another row of the same id: a join or an export that doubles rows. One of each counts; "
+                "let the source give every account once."
+            )
+        if self.long:
+            yield (
+                f"{_rows(self.long, 'has', 'have')} one field more than the header: a delimiter inside a field that is not quoted, or a "
+                "header that lacks a name. Export it with quoted fields, or name its delimiter in [directory] delimiter."
+            )
+        for ours, words in self.words.items():
+            column = settings.columns.get(ours)
+            said = f'{"not" if column and column.opposite else "column"} = "{column.theirs if column else ours}"'
+            yield (
+                f"{ours} has words that are neither yes nor no: {_named(words)}. Say which mean yes and which no, under "
+                f'[directory.columns]: `{ours} = {{ {said}, yes = ["…"], no = ["…"] }}`.'
+            )
+        if self.types:
+            column = settings.columns.get("account_type")
+            theirs, word = column.theirs if column else "account_type", next(iter(self.types))
+            yield (
+                f"account_type has words that are no type of account: {_named(self.types)}. Say what they mean, under [directory.columns]: "
+                f'`account_type = {{ column = "{theirs}", words = {{ "{word}" = "person" }} }}`.'
+            )
+
+
+def _patterns(texts: list[str]) -> list[list[str]]:
+    """The reasons in each text of a rejection, with `…` for values and numbers."""
+    plain = pc.replace_substring_regex(pa.array(texts, pa.string()), _QUOTED, r"'…'\1")
+    plain = pc.replace_substring_regex(plain, _NUMBERS, "…")
+    return [text.split("; ") for text in plain.to_pylist()]
+
+
+def _methods_alone(text: str) -> str:
+    """`here`, or `there` for a joined source, if a rejection is that rows differ in the methods alone."""
+    found = _SEVERAL.fullmatch(text)
+    if found is None or found["columns"] != "methods":
+        return ""
+    return "there" if found["joined"] else "here"
+
+
+def _tally(words: Counter[str], word: str, rows: int) -> None:
+    if word in words or len(words) < _WORDS:
+        words[word] += rows
+
+
+def _named(words: Counter[str]) -> str:
+    more = ", …" if len(words) >= _WORDS else ""
+    return ", ".join(f"{word!r} ({count:,})" for word, count in words.most_common()) + more
+
+
+def _rows(count: int, one: str = "is", many: str = "are") -> str:
+    return f"1 row {one}" if count == 1 else f"{count:,} rows {many}"
+
+
+def _lost(column: str, count: int) -> str:
+    lists = "1 list was" if count == 1 else f"{count:,} lists were"
+    return (
+        f"{lists} lost by the export in {column} (`System.Object[]`): join the items into one text before exporting, in PowerShell with "
+        "`Select-Object *, @{n='Methods'; e={$_.MethodsRegistered -join ';'}}`."
+    )
+
+
+def lines(rejections: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The commonest reasons as people read them, from their facts."""
+    for each in rejections[:SHOWN]:
+        example = each["example"]
+        who = f" ({example['account_id']})" if example["account_id"] else ""
+        same = "" if example["rejection"] == each["reason"] else f": {example['rejection']}"
+        yield f"{each['rows']:,} {'row' if each['rows'] == 1 else 'rows'}: {each['reason']}. Such as row {example['position']}{who}{same}"
+    if (more := len(rejections) - SHOWN) > 0:
+        yield f"… and {more} more reasons; rejected.csv has every row."
+
+
+def of(frames: Callable[[], Iterator[pd.DataFrame]]) -> Verdict:
+    """The verdict on rejected rows that come in frames."""
+    verdict = Verdict()
+    for frame in frames():
+        verdict.add(frame)
+    return verdict

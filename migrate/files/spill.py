@@ -1,0 +1,181 @@
+"""Frames on their way through a run, in private files instead of memory: in the order they came, or in order of account id."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate import files
+from migrate.errors import DirectoryError
+
+BATCH: Final = 2048
+_GATHERED: Final = 65536
+_HELD: Final = 16384
+_TOGETHER: Final = 4
+
+
+class Spill:
+    """Frames of one schema, written to a private file and read back in order, without holding them all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self._schema: pa.Schema | None = None
+
+    def append(self, frame: pd.DataFrame) -> None:
+        """Adds a frame as one batch; the first one fixes the columns and dtypes."""
+        self.write(pa.Table.from_pandas(frame, preserve_index=False))
+
+    def write(self, table: pa.Table, batch: int | None = None) -> None:
+        """Adds a table, as one batch or in batches of a size."""
+        if self._writer is None:
+            self._schema = table.schema
+            self._writer = pa.ipc.new_file(str(self.path), table.schema)
+        # A frame put together from others is in pieces, and a table without rows has none: both would lose the count of frames.
+        whole = table.cast(self._schema).combine_chunks()
+        for piece in whole.to_batches(max_chunksize=batch) or [pa.RecordBatch.from_pylist([], self._schema)]:
+            self._writer.write_batch(piece)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def reader(self) -> pa.ipc.RecordBatchFileReader:
+        return pa.ipc.open_file(pa.OSFile(str(self.path)))
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The frames as they were appended (or their batches)."""
+        if self._writer is None:
+            return
+        reader = self.reader()
+        for i in range(reader.num_record_batches):
+            yield reader.get_batch(i).to_pandas()
+
+
+class Sorted:
+    """Frames with an `account_id`, kept so that the rows of any range of ids can be had together, however they came.
+
+    What comes is gathered into pieces, and each piece is sorted byte by byte, which for UTF-8 is also how Python compares text. A single
+    piece that is small stays in memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._spill = Spill(path)
+        self._gathered: list[pa.Table] = []
+        self._pieces: list[tuple[int, list[str]]] = []  # number of its first batch, and the first id of each of its batches
+        self._batches = 0
+        self._held: list[pa.RecordBatch] = []
+        self._readers = threading.local()
+        self.schema: pa.Schema | None = None
+        self.rows = 0
+
+    def append(self, frame: pd.DataFrame) -> None:
+        """Adds a frame; no id may be missing."""
+        self.add(pa.Table.from_pandas(frame, preserve_index=False))
+
+    def add(self, table: pa.Table) -> None:
+        """Adds a table; no id may be missing."""
+        if not table.num_rows:
+            return
+        self.schema = self.schema or table.schema.remove_metadata()
+        self._gathered.append(table.cast(self.schema))
+        self.rows += table.num_rows
+        if sum(each.num_rows for each in self._gathered) >= _GATHERED:
+            self._spill.write(self._settle(), batch=BATCH)
+
+    def _settle(self) -> pa.Table:
+        whole = pa.concat_tables(self._gathered).combine_chunks()
+        whole = whole.take(pc.sort_indices(whole["account_id"]))
+        self._gathered = []
+        self._pieces.append((self._batches, whole["account_id"].take(pa.array(range(0, whole.num_rows, BATCH))).to_pylist()))
+        self._batches += -(-whole.num_rows // BATCH)
+        return whole
+
+    def close(self) -> None:
+        """Everything has come; from here on rows can be had."""
+        if self._gathered and not self._pieces and self.rows <= _HELD:
+            self._held = self._settle().to_batches(max_chunksize=BATCH)
+            return
+        if self._gathered:
+            self._spill.write(self._settle(), batch=BATCH)
+        self._spill.close()
+
+    def _batch(self, number: int) -> pa.RecordBatch:
+        """Any thread may ask: each reads the file by itself."""
+        if self._held:
+            return self._held[number]
+        if not hasattr(self._readers, "mine"):
+            self._readers.mine = self._spill.reader()
+        return self._readers.mine.get_batch(number)
+
+    def _part(self, number: int, low: str | None, high: str | None) -> pa.RecordBatch:
+        """The rows of a batch whose id lies in [low, high). They are copied where they are few: they would keep all of it in memory."""
+        batch = self._batch(number)
+        part = within(batch, low, high)
+        return part if self._held or part.num_rows > batch.num_rows // 2 else part.take(pa.array(range(part.num_rows), pa.int32()))
+
+    def cuts(self, rows: int) -> list[str]:
+        """Ids that part the rows into ranges of about so many."""
+        firsts = sorted(first for _, ids in self._pieces for first in ids)
+        return sorted(set(firsts[:: max(1, rows // BATCH)][1:]))
+
+    def between(self, low: str | None, high: str | None) -> pa.Table | None:
+        """The rows whose id lies in [low, high), unsorted where pieces meet; None is no bound, and no row at all."""
+        found = []
+        for start, ids in self._pieces:
+            begin = 0 if low is None else max(0, bisect_left(ids, low) - 1)
+            end = len(ids) if high is None else bisect_left(ids, high)
+            found += [self._part(start + i, low, high) for i in range(begin, end)]
+        return pa.Table.from_batches(found) if any(batch.num_rows for batch in found) else None
+
+    def having(self, ids: pa.Array) -> set[str]:
+        """Those of some ids that there is a row of."""
+        found: set[str] = set()
+        for batch in self.batches():
+            here = batch.column("account_id")
+            found.update(here.filter(pc.is_in(here, ids.cast(here.type))).to_pylist())
+        return found
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, a batch at a time, in no order that matters."""
+        return (self._batch(i) for i in range(self._batches))
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All rows, a few thousand at a time, in no order that matters."""
+        for start in range(0, self._batches, _TOGETHER):
+            yield pa.Table.from_batches([self._batch(i) for i in range(start, min(start + _TOGETHER, self._batches))])
+
+
+def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.RecordBatch:
+    """The rows of a batch, which is in order of id, whose id lies in [low, high)."""
+    begin = 0 if low is None else _place(batch, low)
+    return batch.slice(begin, (batch.num_rows if high is None else _place(batch, high)) - begin)
+
+
+def _place(batch: pa.RecordBatch, bound: str) -> int:
+    return bisect_left(batch.column("account_id"), bound, key=lambda found: found.as_py())
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A private folder for what is spilled, gone afterwards."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(files.scratch())
+        except OSError as error:
+            raise DirectoryError(
+                f"there is no folder to keep the directory in while it is read: {error.strerror or error}.",
+                where="TMPDIR",
+                hint="Set it to a folder that can be written, and has room.",
+            ) from error
+        yield folder

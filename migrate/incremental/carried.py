@@ -1,0 +1,180 @@
+"""The records of all accounts as a run left them: in private files, column by column, in order of id."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
+from migrate.files.digests import file_digest
+from migrate.files.spill import Sorted, within
+from migrate.process.prefetch import ahead
+
+BATCH: Final = 16384
+_MOST: Final = 2 * BATCH
+"""A batch that grew beyond this is parted."""
+_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
+_TYPES: Final = {
+    "str": pa.string(),
+    "bool": pa.bool_(),
+    "boolean": pa.bool_(),
+    "int32": pa.int32(),
+    "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
+}
+_DECIDED: Final = pa.schema([(name, _TYPES[dtype]) for name, dtype in RECORD_COLUMNS.items()] + [("plain", pa.bool_())])
+_DIGEST: Final = pa.field("digest", pa.binary(32))
+SCHEMA: Final = _DECIDED.append(_DIGEST)
+"""`RECORD_COLUMNS`; whether the account's row in the image may stand for it at the next read (`plain`); and a `digest` of the account as it
+was read."""
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+_READ_OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
+"""One thread decompresses a batch: its columns are small, and handing them to a pool of threads costs more than it saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A file of records, the first id of each of its batches, and its SHA-256."""
+
+    path: Path
+    firsts: tuple[str, ...]
+    digest: str
+
+    def whole(self) -> bool:
+        """True if every byte is as it was written. What was tampered with may not be asked for anything else: it might end the program."""
+        try:
+            return file_digest(self.path) == self.digest
+        except OSError:
+            return False
+
+    def between(self, low: str | None, high: str | None) -> pa.Table:
+        """The records whose id lies in [low, high), in order of id; None is no bound."""
+        if not self.firsts:
+            return SCHEMA.empty_table()
+        here = []
+        with pa.OSFile(str(self.path)) as file:
+            reader = pa.ipc.open_file(file, options=_READ_OPTIONS)
+            for i, (first, end) in enumerate(zip(self.firsts, [*self.firsts[1:], None], strict=True)):
+                if (high is None or first < high) and (low is None or end is None or low < end):
+                    # Most bounds are where a batch begins: there is nothing to look for then.
+                    above = None if low is None or low <= first else low
+                    below = None if end is not None and (high is None or end <= high) else high
+                    here.append(within(reader.get_batch(i), above, below))
+        return pa.Table.from_batches(here, SCHEMA)
+
+    def batches(self, columns: Sequence[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
+        """All records, or only some columns of them, in order of id."""
+        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=[SCHEMA.get_field_index(name) for name in columns])
+        if self.firsts:
+            with pa.OSFile(str(self.path)) as file:
+                reader = pa.ipc.open_file(file, options=options)
+                for i in range(reader.num_record_batches):
+                    yield reader.get_batch(i)
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """All records, `RECORD_COLUMNS` and `plain`, in order of id."""
+        return (batch.to_pandas() for batch in self.batches(_DECIDED.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Every account as it is to be recorded, and the fingerprint of the read: SHA-256 (hex) over the digests of all accounts that were
+    read, in order of id; the same whatever the source, its order and the size of its chunks."""
+
+    records: Records
+    fingerprint: str
+
+
+def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
+    """The records of before, with those that were `decided` now in their place, in a file in `folder`.
+
+    `shaped` makes of what was decided, range by range, what is to be recorded: `RECORD_COLUMNS` and `plain`.
+    """
+    path, mark, firsts = folder / "records.arrow", hashlib.sha256(), []
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA, options=_OPTIONS) as out:
+        for batch in ahead(_merging(before, decided, shaped)):
+            firsts.append(batch.column("account_id")[0].as_py())
+            out.write_batch(batch)
+            mark.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
+    return Whole(Records(path, tuple(firsts), file_digest(path)), mark.hexdigest())
+
+
+def _merging(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table]) -> Generator[pa.RecordBatch, None, None]:
+    for whole, new in _pairs(before, decided):
+        if new is not None:
+            whole = _merged(whole, _digested(shaped(new).select(_DECIDED.names).cast(_DECIDED)))
+        yield from whole.combine_chunks().to_batches(max_chunksize=None if whole.num_rows <= _MOST else BATCH)
+
+
+def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+    """The records of before, and what was decided that belongs among them; lowest ids first."""
+    if before is None or not before.firsts:
+        cuts = decided.cuts(BATCH)
+        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+            yield SCHEMA.empty_table(), decided.between(low, high)
+        return
+    bounds = [None, *before.firsts[1:], None]
+    for batch, low, high in zip(before.batches(), bounds, bounds[1:], strict=False):
+        yield pa.Table.from_batches([batch]), decided.between(low, high)
+
+
+def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
+    """Both in order of id; of two with one id, the one decided now."""
+    decided = decided.take(pc.sort_indices(decided["account_id"]))
+    if not before.num_rows:
+        return decided
+    ids, theirs = before["account_id"].combine_chunks(), decided["account_id"].combine_chunks()
+    place = pc.index_in(theirs, ids)
+    known = pc.is_valid(place).to_numpy(zero_copy_only=False)
+    rows = np.arange(len(ids))
+    rows[pc.drop_null(place).to_numpy()] = len(ids) + np.flatnonzero(known)
+    new = np.flatnonzero(~known)
+    if not len(new):
+        return _replaced(before, decided, place, rows)
+    where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in theirs.take(new).to_pylist()]
+    return pa.concat_tables([before, decided]).combine_chunks().take(np.insert(rows, where, len(ids) + new))
+
+
+def _replaced(before: pa.Table, decided: pa.Table, place: pa.Array, rows: np.ndarray) -> pa.Table:
+    """`before` with the `decided` records in `place` of those of the same ids; `rows` are indices into both tables, one after the other.
+
+    A column in which no record differs is kept without a copy. Most columns are such, and a copy costs as much as all rows of a column.
+    """
+    was = before.take(place)
+    columns = [
+        column if new.equals(old) else pa.chunked_array([*column.chunks, *new.chunks]).combine_chunks().take(rows)
+        for column, new, old in zip(before.columns, decided.columns, was.columns, strict=True)
+    ]
+    return pa.table(columns, schema=before.schema)
+
+
+def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
+    width = digests.type.byte_width
+    return memoryview(digests.buffers()[1])[digests.offset * width : (digests.offset + len(digests)) * width]
+
+
+def _digested(decided: pa.Table) -> pa.Table:
+    """Records with the `digest` of every account as it was read: not of those that are gone, nor of those whose row was rejected."""
+    read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
+    digests = [hashlib.sha256(text).digest() if kept else None for text, kept in zip(_texts(decided), read.to_pylist(), strict=True)]
+    return decided.append_column(_DIGEST, pa.array(digests, _DIGEST.type))
+
+
+def _texts(accounts: pa.Table) -> list[bytes]:
+    """Each account's columns end to end, behind their lengths (-1 if missing), so that no two accounts have the same text."""
+    columns = [accounts[name] for name in _READ]
+    whole = [pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns]
+    texts = [pc.cast(column, pa.string()) for column in whole]
+    lengths = [pc.cast(pc.fill_null(pc.binary_length(column), -1), pa.string()) for column in texts]
+    values = [pc.fill_null(column, "") for column in texts]
+    joined = pc.binary_join_element_wise(pc.binary_join_element_wise(*lengths, ","), pc.binary_join_element_wise(*values, ""), ":")
+    found: list[bytes] = pc.cast(joined, pa.binary()).to_pylist()
+    return found

@@ -1,0 +1,95 @@
+"""Exemptions and pauses: exceptions for an account, each with an owner, a reason and a last day (design §12).
+
+A row is never changed but for the three columns that say when, by whom and why it was taken back; it can be taken back once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import date, datetime
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+
+from migrate.ledger import schema
+from migrate.ledger.listed import batches
+
+Kind = Literal["exemption", "pause"]
+
+_TABLES: Final[dict[Kind, sa.Table]] = {"exemption": schema.exemption, "pause": schema.pause}
+
+OUTCOME: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
+"""Why a letter that waits is withdrawn: the outcome that the account's next run will have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An exemption or a pause as somebody granted it; `until` is its last day.
+
+    `removed_at`, `removed_by` and `removed_reason` are of the decision that took it back, if one did.
+    """
+
+    account_id: str
+    until: date
+    owner: str
+    reason: str
+    created_at: datetime
+    created_by: str
+    removed_at: datetime | None = None
+    removed_by: str | None = None
+    removed_reason: str | None = None
+
+    @property
+    def said(self) -> tuple[str, date, str, str]:
+        """What was granted, whoever wrote it down and when."""
+        return self.account_id, self.until, self.owner, self.reason
+
+
+def granted(
+    connection: sa.Connection, kind: Kind, campaign_id: int, accounts: Collection[str] | None = None, *, removed: bool = False
+) -> list[Grant]:
+    """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day. With `removed`, what was."""
+    t = _TABLES[kind].c
+    columns = (t[field.name] for field in fields(Grant))
+    there = t.removed_at.is_not(None) if removed else t.removed_at.is_(None)
+    wanted = sa.select(*columns).where(t.campaign_id == campaign_id, there).order_by(t.until, t.account_id, t.id)
+    parts = [wanted] if accounts is None else [wanted.where(t.account_id.in_(ids)) for ids in batches(sorted(accounts))]
+    found = (row for part in parts for row in connection.execute(part).mappings())
+    return [Grant(**{**row, "until": date.fromisoformat(row["until"])}) for row in found]
+
+
+def grant(connection: sa.Connection, kind: Kind, campaign_id: int, grants: Sequence[Grant]) -> None:
+    """Write grants down; those an account has already stand beside them."""
+    rows = [asdict(each) | {"until": each.until.isoformat(), "campaign_id": campaign_id} for each in grants]
+    if rows:
+        connection.execute(sa.insert(_TABLES[kind]), rows)
+
+
+def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime, *, by: str, reason: str) -> int:
+    """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with who did it and why."""
+    t = _TABLES[kind]
+    mine = (t.c.campaign_id == campaign_id, t.c.account_id == account_id, t.c.removed_at.is_(None))
+    return connection.execute(sa.update(t).where(*mine).values(removed_at=now, removed_by=by, removed_reason=reason)).rowcount
+
+
+def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]) -> frozenset[str]:
+    """Those of some account ids that the campaign has ever read."""
+    a = schema.account.c
+    parts = (sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id.in_(ids)) for ids in batches(sorted(accounts)))
+    return frozenset(account_id for part in parts for account_id in connection.execute(part).scalars())
+
+
+def spares(letter: sa.Table) -> sa.ColumnElement[Any]:
+    """Of a letter the `OUTCOME` of an exception that its account has in force on a day, the parameter `today` (ISO date); else null.
+
+    Of mandatory mail always null. An exemption goes before a pause.
+    """
+
+    def in_force(kind: Kind) -> sa.ColumnElement[bool]:
+        t = _TABLES[kind].c
+        mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
+        there = sa.exists().where(mine, t.removed_at.is_(None), t.until >= sa.bindparam("today"))
+        return sa.and_(~schema.mandatory(letter), there)
+
+    return sa.case(*((in_force(kind), sa.literal_column(f"'{OUTCOME[kind]}'")) for kind in ("exemption", "pause")))

@@ -1,0 +1,333 @@
+"""Putting letters into the outbox, and taking pointless ones out: the side of a run (design §7, §8).
+
+Both happen in the transaction that records the run. A notice has one letter for each address, for ever: what is enqueued again is
+put back if it was withdrawn, and otherwise left exactly as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, Final
+
+import pandas as pd
+import sqlalchemy as sa
+
+from migrate.core.words import PAST_CUTOFF, REVIEWER, WAITING
+from migrate.errors import LedgerError
+from migrate.ledger.clock import real_now
+from migrate.ledger.frames import rows
+from migrate.ledger.listed import BATCH, batches
+from migrate.ledger.references import as_typed, reference
+from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, notice, run
+from migrate.ledger.states import STATES, LetterState, refuse
+from migrate.outbox.transitions import FRESH, IDLE, move, record
+
+QUEUE_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",
+    "language": "str", "standing": "str", "days_left": "int32", "facts": "str", "address": "str", "role": "str",
+    "ends": "datetime64[us, UTC]", "priority": "int32", "last_told_at": "datetime64[us, UTC]", "message_id": "str",
+}  # fmt: skip
+"""A letter to be queued; further columns are left out. `change_seq` is 0 and `standing` missing where they mean nothing; `facts` is JSON;
+`ends` is missing where the letter is never too late; `last_told_at` is missing for an account that was never told."""
+
+_KEY: Final = ("account_id", "tenure", "occasion", "told_cutoff")
+_key = itemgetter(*_KEY)
+_SAID: Final = ("language", "standing", "days_left", "facts")
+_ON_NOTICE: Final = (*_KEY, "kind", "change_seq", *_SAID)
+_ON_LETTER: Final = ("account_id", "kind", "occasion", "address", "role", "ends", "priority", "last_told_at", "message_id")
+
+_Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What became of the letters handed over: new notices, new letters, letters put back, and letters that stay as they were.
+
+    `letter_ids` are the new ones and those put back.
+    """
+
+    notices: int
+    letters: int
+    put_back: int
+    untouched: int
+    letter_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Queueing:
+    connection: sa.Connection
+    campaign_id: int
+    run_seq: int
+    actor: str
+    secret: str
+    now: datetime
+
+
+def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: pd.DataFrame, now: datetime) -> Enqueued:
+    """Queue letters (`QUEUE_COLUMNS`) in the caller's transaction.
+
+    A letter whose notice and address are known already is put back if it was withdrawn, but not by a reviewer; in any other state, and
+    failed ones too, it stays as it is. So there is never a second letter to one address under one notice.
+    """
+    secret = connection.execute(sa.select(campaign.c.secret).where(campaign.c.id == campaign_id)).scalar_one()
+    actor = connection.execute(sa.select(run.c.run_id).where(run.c.seq == run_seq)).scalar_one()
+    queueing = _Queueing(connection, campaign_id, run_seq, actor, secret, now)
+    letters = letters[list(QUEUE_COLUMNS)].drop_duplicates([*_KEY, "address"])
+    notices, new, back, untouched = 0, [], [], 0
+    for start in range(0, len(letters), BATCH):
+        part = rows(letters.iloc[start : start + BATCH])
+        for row in part:
+            row["change_seq"] = row["change_seq"] or None
+            row["last_told_at"] = row["last_told_at"] or 0
+        ids, before = _notices(queueing, part)
+        notices += len(ids) - len(before)
+        added, known = _divide(queueing, part, ids, before)
+        returned = _put_back(queueing, known)
+        new += _insert(queueing, added, ids, before)
+        back += returned
+        untouched += len(known) - len(returned)
+    return Enqueued(notices, len(new), len(back), untouched, (*new, *back))
+
+
+def withdraw(connection: sa.Connection, letters: pd.DataFrame, now: datetime, *, actor: str, run_seq: int | None = None) -> list[int]:
+    """Withdraw letters (`letter_id`, `reason`) that are still queued or only claimed; the ids of those that were.
+
+    A letter with which a worker has begun meanwhile is not withdrawn: it is being sent.
+    """
+    done: list[int] = []
+    for reason, ids in letters.groupby("reason", sort=False)["letter_id"]:
+        done += _take_out(connection, [int(i) for i in ids], now, actor=actor, run_seq=run_seq, reason=str(reason))
+    return done
+
+
+def _take_out(
+    connection: sa.Connection, letters: Sequence[int], now: datetime, *, actor: str, reason: str, run_seq: int | None = None
+) -> list[int]:
+    """Withdraw letters (ids) of which no word was spoken yet; the ids of those that were withdrawn.
+
+    A worker that has claimed one of them finds that out when it is about to begin with it.
+    """
+    said: dict[str, Any] = {"at": now, "actor": actor, "run_seq": run_seq, "reason": reason}
+    done = move(connection, letters, "queued", "withdrawn", values={"settled_at": now}, **said)
+    if len(done) < len(letters):
+        others = sorted(set(letters).difference(done))
+        done += move(connection, others, "claimed", "withdrawn", values=IDLE | {"settled_at": now}, **said)
+    return done
+
+
+def withdraw_reminders(
+    connection: sa.Connection, campaign_id: int, accounts: Collection[str], now: datetime, *, actor: str, reason: str
+) -> list[int]:
+    """Withdraw everything but mandatory mail that still waits for some accounts; the ids of those letters."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state.in_(WAITING), ~mandatory(letter))
+    wanted = sa.select(letter.c.id).where(*waiting).order_by(letter.c.id)
+    parts = (wanted.where(letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
+    found = [letter_id for part in parts for letter_id in connection.execute(part).scalars()]
+    return _take_out(connection, found, now, actor=actor, reason=reason)
+
+
+def reminders_waiting(connection: sa.Connection, campaign_id: int, after: datetime | None = None) -> int:
+    """How many letters that are not mandatory are queued, or how many of those that end after an instant, if ever."""
+    waiting = [letter.c.campaign_id == campaign_id, letter.c.state == "queued", ~mandatory(letter)]
+    waiting += [] if after is None else [sa.or_(letter.c.ends.is_(None), letter.c.ends > after)]
+    return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
+
+
+def waiting_since(connection: sa.Connection, campaign_id: int, instant: datetime) -> int:
+    """How many queued letters could have gone from an instant on, or earlier: they were queued by then, and not put off beyond it."""
+    free = sa.func.coalesce(letter.c.not_before, letter.c.queued_at) <= instant
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", free)
+    return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
+
+
+def put_off_until(connection: sa.Connection, campaign_id: int) -> datetime | None:
+    """Before which instant (UTC) the last of the queued letters is not tried again; None if the mail server put none off."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
+    found: datetime | None = connection.execute(sa.select(sa.func.max(letter.c.not_before)).where(*waiting)).scalar_one()
+    return found
+
+
+def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetime, *, actor: str, reason: str | None = None) -> None:
+    """A person's decision on a letter (design §9): an uncertain one was `sent`, or a failed or uncertain one is `queued` again.
+
+    Raises LedgerError if there is no such letter, or it is in no state to be decided on.
+    """
+    found = find(connection, ref)
+    if found is None:
+        raise LedgerError(f"there is no letter {as_typed(ref)}.", hint="`migrate explain ACCOUNT` lists an account's letters.")
+    before: LetterState = found["state"]
+    wrong = refuse(before, after, found["reason"]) or (None if before in ("failed", "uncertain") else f"this letter is {before}")
+    values = FRESH if after == "queued" else {"settled_at": now}
+    moved = None if wrong else move(connection, [found["id"]], before, after, at=now, actor=actor, reason=reason, values=values)
+    if not moved:
+        raise LedgerError(
+            f"letter {as_typed(ref)}: {wrong or 'it changed meanwhile'}; nothing was changed.",
+            hint=f"`migrate explain {as_typed(ref)}` shows it.",
+        )
+
+
+def find(connection: sa.Connection, ref: str) -> sa.RowMapping | None:
+    """The letter of a reference, as typed by anybody: the letter's columns, its notice's `tenure`, `told_cutoff`, `change_seq`, and the
+    campaign's name as `campaign`."""
+    joined = letter.join(notice, letter.c.notice_id == notice.c.id).join(campaign, letter.c.campaign_id == campaign.c.id)
+    of_notice = (notice.c.tenure, notice.c.told_cutoff, notice.c.change_seq)
+    wanted = sa.select(letter, *of_notice, campaign.c.name.label("campaign")).select_from(joined).where(letter.c.reference == as_typed(ref))
+    return connection.execute(wanted).mappings().first()
+
+
+def counts(connection: sa.Connection, campaign_id: int | None) -> dict[str, int]:
+    """How many letters of a campaign are in each state; every state is there."""
+    grouped = sa.select(letter.c.state, sa.func.count()).where(letter.c.campaign_id == campaign_id).group_by(letter.c.state)
+    # By one index each: of millions nothing else is looked at.
+    parts = sa.union_all(*(grouped.where(which) for which in (letter.c.state == "queued", indexed(UNSETTLED), indexed(ENDED))))
+    return dict.fromkeys(STATES, 0) | {state: int(number) for state, number in connection.execute(parts)}
+
+
+def queued(connection: sa.Connection, campaign_id: int) -> int:
+    """How many letters of a campaign wait."""
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
+    return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
+
+
+def held(connection: sa.Connection, campaign_id: int) -> bool:
+    """Whether somebody alive has letters of a campaign in hand: whose lease has not ended, by the real clock."""
+    states, live = letter.c.state.in_(("claimed", "sending")), letter.c.lease_until > real_now(connection)
+    wanted = sa.select(letter.c.id).where(letter.c.campaign_id == campaign_id, indexed(UNSETTLED), states, live)
+    return connection.execute(wanted.limit(1)).first() is not None
+
+
+def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:
+    """How many letters runs and workers withdrew at or after an instant."""
+    event = letter_event.c
+    wanted = sa.select(sa.func.count()).where(event.at >= since, event.to_state == "withdrawn", event.actor.in_(actors))
+    return int(connection.execute(wanted).scalar_one())
+
+
+def moved(connection: sa.Connection, campaign_id: int, since: datetime, until: datetime) -> dict[str, int]:
+    """How many letters anybody moved to sent, failed, uncertain and withdrawn within two instants, and how many were queued at the end."""
+    event = letter_event.c
+    within = (letter.c.campaign_id == campaign_id, event.at <= until)
+    joined = letter_event.join(letter, letter.c.id == event.letter_id)
+    by_state = sa.select(event.to_state, sa.func.count()).select_from(joined).where(*within, event.at >= since).group_by(event.to_state)
+    counts = {state: int(count) for state, count in connection.execute(by_state)}
+    newest = sa.select(sa.func.max(event.id)).select_from(joined).where(*within).group_by(event.letter_id)
+    waiting = sa.select(sa.func.count()).where(event.id.in_(newest), event.to_state == "queued")
+    letters = {state: counts.get(state, 0) for state in ("sent", "failed", "uncertain", "withdrawn")}
+    return letters | {"queued": int(connection.execute(waiting).scalar_one())}
+
+
+def too_late(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:
+    """How many letters runs and workers withdrew past their end, at or after an instant, that had never been tried."""
+    event = letter_event.c
+    by_them = (event.at >= since, event.to_state == "withdrawn", event.reason == PAST_CUTOFF, event.actor.in_(actors))
+    joined = letter_event.join(letter, letter.c.id == event.letter_id)
+    wanted = sa.select(sa.func.count()).select_from(joined).where(*by_them, letter.c.attempts == 0)
+    return int(connection.execute(wanted).scalar_one())
+
+
+def _notices(queueing: _Queueing, part: list[_Row]) -> tuple[dict[tuple[Any, ...], int], frozenset[tuple[Any, ...]]]:
+    """The id of each notice of the part, made where it was missing; and the keys of those that were there before."""
+    known = _known_notices(queueing, part)
+    before = frozenset(_key(row) for row in part if _key(row) in known)
+    fresh = {_key(row): row for row in reversed(part) if _key(row) not in known}
+    if fresh:
+        same = {"campaign_id": queueing.campaign_id, "run_seq": queueing.run_seq, "created_at": queueing.now}
+        added = [{name: row[name] for name in _ON_NOTICE} | same for row in reversed(fresh.values())]
+        queueing.connection.execute(sa.insert(notice), added)
+        known = _known_notices(queueing, part)
+    return {key: known[key] for key in {_key(row) for row in part}}, before
+
+
+def _known_notices(queueing: _Queueing, part: list[_Row]) -> dict[tuple[Any, ...], int]:
+    ids, occasions = sorted({row["account_id"] for row in part}), sorted({row["occasion"] for row in part})
+    where = (notice.c.campaign_id == queueing.campaign_id, notice.c.account_id.in_(ids), notice.c.occasion.in_(occasions))
+    found = queueing.connection.execute(sa.select(*(notice.c[name] for name in _KEY), notice.c.id).where(*where))
+    return {tuple(row[:-1]): int(row[-1]) for row in found}
+
+
+def _divide(
+    queueing: _Queueing, part: list[_Row], ids: dict[tuple[Any, ...], int], before: frozenset[tuple[Any, ...]]
+) -> tuple[list[_Row], list[tuple[int, str | None, str, _Row]]]:
+    """The rows that have no letter yet, and (letter id, reason, state, row) of the others."""
+    there: dict[tuple[int, str], Any] = {}
+    if before:
+        columns = (letter.c.notice_id, letter.c.address, letter.c.id, letter.c.state, letter.c.reason)
+        under = sa.select(*columns).where(letter.c.notice_id.in_([ids[key] for key in before]))
+        there = {(found.notice_id, found.address): found for found in queueing.connection.execute(under)}
+    added: list[_Row] = []
+    known: list[tuple[int, str | None, str, _Row]] = []
+    for row in part:
+        found = there.get((ids[_key(row)], row["address"]))
+        if found is None:
+            added.append(row)
+        else:
+            known.append((int(found.id), found.reason, found.state, row))
+    return added, known
+
+
+def _put_back(queueing: _Queueing, known: list[tuple[int, str | None, str, _Row]]) -> list[int]:
+    """Queue the withdrawn ones again with what this decision says; never one that a reviewer took out."""
+    said = {id_: row for id_, reason, state, row in known if state == "withdrawn" and reason != REVIEWER}
+    back = move(
+        queueing.connection,
+        list(said),
+        "withdrawn",
+        "queued",
+        at=queueing.now,
+        actor=queueing.actor,
+        run_seq=queueing.run_seq,
+        only=[sa.or_(letter.c.reason.is_(None), letter.c.reason != REVIEWER)],
+        values=FRESH | {"queued_at": queueing.now},
+    )
+    if back:
+        changed = ("role", "ends", "priority", "last_told_at", *_SAID)
+        new = sa.update(letter).where(letter.c.id == sa.bindparam("this")).values({name: sa.bindparam(f"new_{name}") for name in changed})
+        queueing.connection.execute(new, [{"this": id_} | {f"new_{name}": said[id_][name] for name in changed} for id_ in back])
+    return back
+
+
+def _insert(queueing: _Queueing, added: list[_Row], ids: dict[tuple[Any, ...], int], before: frozenset[tuple[Any, ...]]) -> list[int]:
+    """Insert letters; one under a notice of an earlier decision says what this decision says."""
+    if not added:
+        return []
+    same = {
+        "campaign_id": queueing.campaign_id, "state": "queued", "attempts": 0, "resent": False, "queued_at": queueing.now,
+    }  # fmt: skip
+    silent = dict.fromkeys(_SAID)
+    references = _references(queueing, added)
+    queueing.connection.execute(
+        sa.insert(letter),
+        [
+            {name: row[name] for name in _ON_LETTER}
+            | same
+            | {"notice_id": ids[_key(row)], "reference": ref}
+            | ({name: row[name] for name in _SAID} if _key(row) in before else silent)
+            for row, ref in zip(added, references, strict=True)
+        ],
+    )
+    mine = sa.select(letter.c.id).where(letter.c.reference.in_(references)).order_by(letter.c.id)
+    made = list(queueing.connection.execute(mine).scalars())
+    record(queueing.connection, made, None, "queued", at=queueing.now, actor=queueing.actor, run_seq=queueing.run_seq)
+    return made
+
+
+def _references(queueing: _Queueing, added: list[_Row]) -> list[str]:
+    """A reference for each row that no letter has; where one is taken, the next salt gives another."""
+    chosen: dict[str, int] = {}
+    waiting, salt = list(range(len(added))), 0
+    while waiting:
+        wanted = {i: reference(queueing.secret, _key(added[i]), added[i]["address"], salt) for i in waiting}
+        taken = {
+            ref
+            for part in batches(list(wanted.values()))
+            for ref in queueing.connection.execute(sa.select(letter.c.reference).where(letter.c.reference.in_(part))).scalars()
+        }
+        for i, ref in wanted.items():
+            if ref not in taken and ref not in chosen:
+                chosen[ref] = i
+        served = set(chosen.values())
+        waiting, salt = [i for i in waiting if i not in served], salt + 1
+    return sorted(chosen, key=chosen.__getitem__)

@@ -1,0 +1,237 @@
+"""The one way a letter changes its state: compare, set, and write the event down, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from migrate.ledger.listed import BACKENDS, LISTED, among, batches, columns_of, ids, listing
+from migrate.ledger.mysql import through
+from migrate.ledger.schema import letter, letter_event, micros
+from migrate.ledger.states import LetterState, refuse
+
+Row = tuple[Any, ...]
+Claim = tuple[int, datetime]
+"""A letter and its lease's end, which tells a claim from another one that the same worker made of the letter later."""
+
+IDLE: Final[dict[str, Any]] = {"owner": None, "lease_until": None}
+FRESH: Final[dict[str, Any]] = {"reason": None, "reply": None, "attempts": 0, "not_before": None, "claimed_at": None, "settled_at": None}
+"""What a letter that goes back into the queue for another reason than a temporary failure leaves behind."""
+
+
+_LAST_SAID: Final = ("reply", "subject", "mail_digest")
+_EVENT: Final = ("letter_id", "at", "run_seq", "actor", "from_state", "to_state", "reason", "reply")
+_OF_STEP: Final = (
+    letter.c.id, letter.c.owner, letter.c.lease_until, letter.c.state, letter.c.attempts, letter.c.reason, letter.c.not_before,
+    letter.c.settled_at, letter.c.reply, letter.c.subject, letter.c.mail_digest,
+)  # fmt: skip
+"""What a step says of its letter, in the order of `Step.row`."""
+
+
+def _given(column: str) -> sa.ColumnElement[Any]:
+    """A value to be given, said to be of its column's type: no database has to guess it."""
+    kind = letter_event.c[column].type
+    return sa.cast(sa.bindparam(f"new_{column}", type_=kind), kind)
+
+
+def _step(settled: Sequence[sa.ColumnElement[Any]], *where: sa.ColumnElement[bool]) -> sa.Update:
+    """A letter's way out of `sending`; `settled` are its values from `state` on, as in `_OF_STEP`."""
+    state, tried, reason, not_before, settled_at, *said = settled
+    return (
+        sa.update(letter)
+        .where(*where)
+        .values(
+            state=state,
+            reason=reason,
+            not_before=not_before,
+            settled_at=settled_at,
+            attempts=letter.c.attempts + tried,
+            owner=None,
+            lease_until=None,
+            **{name: sa.func.coalesce(new, letter.c[name]) for name, new in zip(_LAST_SAID, said, strict=True)},
+        )
+    )
+
+
+_THESE: Final = letter.c.id.in_(sa.bindparam("ids", expanding=True))
+
+
+def _events(*values: sa.ColumnElement[Any]) -> sa.Insert:
+    there = through(sa.select(letter.c.id, *values).where(_THESE).order_by(letter.c.id), letter, "PRIMARY")
+    return sa.insert(letter_event).from_select(_EVENT, there)
+
+
+_MOVED: Final = _events(*(_given(name) for name in _EVENT[1:]))
+_STEPPED: Final = _events(*(_given(name) for name in _EVENT[1:5]), letter.c.state, letter.c.reason, letter.c.reply)
+_HELD: Final = through(
+    sa.select(letter.c.id, letter.c.owner, letter.c.lease_until).where(letter.c.state == "sending", _THESE).with_for_update(),
+    letter,
+    "PRIMARY",
+)
+_NEW: Final = tuple(sa.bindparam(f"new_{column.name}", type_=column.type) for column in _OF_STEP)
+"""An UPDATE may not name a parameter as a column it sets, hence `new_`."""
+_STEP: Final = _step(_NEW[3:], letter.c.id == _NEW[0])
+_NEW_NAMES: Final = tuple(parameter.key for parameter in _NEW)
+_AFTER, _REASON, _REPLY = 3, 5, 8
+
+
+class _Listed:
+    """The statements of many letters at once, where a database takes rows as one parameter (`listed`).
+
+    Events come in the order of the rows: sorted they may not be (`claims._IN_ORDER`).
+    """
+
+    def __init__(self, backend: str) -> None:
+        (given,) = columns_of(backend, letter.c.id)
+        self.moved = sa.insert(letter_event).from_select(_EVENT, sa.select(given, *(_given(name) for name in _EVENT[1:])))
+        id_, owner, lease_until, *settled = columns_of(backend, *_OF_STEP)
+        still = (letter.c.id == id_, letter.c.state == "sending", letter.c.owner == owner, letter.c.lease_until == lease_until)
+        self.held = sa.select(id_, lease_until).where(*still)
+        self.step: sa.UpdateBase = _step(settled, *still)
+        # To ask beforehand, as elsewhere, would be a second write: PostgreSQL keeps a lock in the row.
+        if returns := backend == "postgresql":
+            self.step = _step(settled, among(backend, letter.c.id), *still).returning(id_, lease_until)
+        self.returns = returns
+        after, reason, reply = settled[0], settled[2], settled[5]
+        told = (id_, *(_given(name) for name in _EVENT[1:5]), after, reason, reply)
+        self.stepped = sa.insert(letter_event).from_select(_EVENT, sa.select(*told))
+
+
+_LISTED: Final = {backend: _Listed(backend) for backend in BACKENDS}
+
+
+def move(
+    connection: sa.Connection,
+    letters: Sequence[int],
+    before: LetterState,
+    after: LetterState,
+    *,
+    at: datetime,
+    actor: str,
+    run_seq: int | None = None,
+    reason: str | None = None,
+    reply: str | None = None,
+    only: Sequence[sa.ColumnElement[bool]] = (),
+    values: dict[str, Any] | None = None,
+) -> list[int]:
+    """Move those of the letters (ids) that are `before` and match `only` to `after`; the ids that moved, in the order given.
+
+    A letter that somebody else moved meanwhile is left alone and not among them. `values` are further columns to set. A move that
+    `TRANSITIONS` does not have is a ValueError of the caller's making.
+    """
+    if wrong := refuse(before, after):
+        raise ValueError(wrong)
+    moved: list[int] = []
+    for some in batches(letters):
+        there = sa.select(letter.c.id).where(letter.c.id.in_(some), letter.c.state == before, *only).with_for_update()
+        locked = set(connection.execute(through(there, letter, "PRIMARY")).scalars())
+        found = [letter_id for letter_id in some if letter_id in locked]
+        if not found:
+            continue
+        new = {"state": after, "reason": reason} | (values or {})
+        connection.execute(sa.update(letter).where(letter.c.id.in_(found)).values(new))
+        record(connection, found, before, after, at=at, actor=actor, run_seq=run_seq, reason=reason, reply=reply)
+        moved += found
+    return moved
+
+
+class Step(NamedTuple):
+    """One claimed letter's own way out of `sending`; what is None is left as it stands, but for `reason` and `not_before`.
+
+    `owner` and `lease_until` are those of the claim: whoever has lost it decides nothing any more.
+    """
+
+    letter_id: int
+    owner: str
+    lease_until: datetime
+    after: LetterState
+    tried: bool
+    reason: str | None
+    reply: str | None
+    not_before: datetime | None
+    subject: str | None
+    mail_digest: str | None
+
+    @property
+    def claim(self) -> Claim:
+        return self.letter_id, self.lease_until
+
+    def row(self, at: datetime) -> Row:
+        """The values of `_OF_STEP`."""
+        settled_at = None if self.after == "queued" else micros(at)
+        not_before = None if self.not_before is None else micros(self.not_before)
+        claim = (self.letter_id, self.owner, micros(self.lease_until))
+        return (
+            *claim, self.after, int(self.tried), self.reason, not_before, settled_at, self.reply, self.subject, self.mail_digest,
+        )  # fmt: skip
+
+
+def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime, actor: str) -> frozenset[Claim]:
+    """Move claimed letters, each its own way, a few statements for all of them; the claims that still held.
+
+    The others are left alone: somebody else decided on them.
+    """
+    for step in steps:
+        if wrong := refuse("sending", step.after):
+            raise ValueError(wrong)
+    rows = [step.row(at) for step in steps]
+    if not rows:
+        return frozenset()
+    same = {"new_at": at, "new_run_seq": None, "new_actor": actor, "new_from_state": "sending"}
+    listed = _LISTED.get(connection.dialect.name)
+    if listed is None:
+        return _move_each_by_id(connection, rows, same)
+    given: dict[str, Any] = {LISTED: listing(rows)}
+    if listed.returns:
+        given |= ids(connection.dialect.name, [step.letter_id for step in steps])
+    found = connection.execute(listed.step if listed.returns else listed.held, given).all()
+    held = frozenset((letter_id, lease_until) for letter_id, lease_until in found)
+    if not listed.returns:
+        connection.execute(listed.step, given)
+    if len(held) < len(rows):
+        given |= {LISTED: listing(row for row, step in zip(rows, steps, strict=True) if step.claim in held)}
+    connection.execute(listed.stepped, same | given)
+    return held
+
+
+def _move_each_by_id(connection: sa.Connection, rows: Sequence[Row], same: dict[str, Any]) -> frozenset[Claim]:
+    found = connection.execute(_HELD, {"ids": [row[0] for row in rows]})
+    claims = {(letter_id, owner, micros(lease_until)): (letter_id, lease_until) for letter_id, owner, lease_until in found}
+    held = [row for row in rows if row[:3] in claims]
+    if not held:
+        return frozenset()
+    connection.execute(_STEP, [dict(zip(_NEW_NAMES, row, strict=True)) for row in held])
+    told = [row[0] for row in held if row[_REPLY] is not None]
+    if told:
+        connection.execute(_STEPPED, same | {"ids": told})
+    silent = [row for row in held if row[_REPLY] is None]
+    for after, reason in dict.fromkeys((row[_AFTER], row[_REASON]) for row in silent):
+        alike = [row[0] for row in silent if (row[_AFTER], row[_REASON]) == (after, reason)]
+        connection.execute(_MOVED, same | {"new_to_state": after, "new_reason": reason, "new_reply": None, "ids": alike})
+    return frozenset(claims[row[:3]] for row in held)
+
+
+def record(
+    connection: sa.Connection,
+    letters: Sequence[int],
+    before: LetterState | None,
+    after: LetterState,
+    *,
+    at: datetime,
+    actor: str,
+    run_seq: int | None = None,
+    reason: str | None = None,
+    reply: str | None = None,
+) -> None:
+    """Write the event of a state that letters (ids) have just reached; `before` is None for new ones."""
+    same: dict[str, Any] = {"new_at": at, "new_run_seq": run_seq, "new_actor": actor, "new_reason": reason, "new_reply": reply}
+    same |= {"new_from_state": before, "new_to_state": after}
+    listed = _LISTED.get(connection.dialect.name)
+    for some in batches(letters):
+        if listed is None:
+            connection.execute(_MOVED, same | {"ids": some})
+        else:
+            connection.execute(listed.moved, same | {LISTED: listing((letter_id,) for letter_id in some)})

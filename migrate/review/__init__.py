@@ -1,0 +1,1 @@
+"""A plan written down for a reviewer, and a reviewed plan read back."""

@@ -1,0 +1,112 @@
+"""The delivering half of a run, and all of `migrate send`: letters that are queued, sent as the configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from migrate import outbox
+from migrate.config import Config
+from migrate.delivery import Clock, Delivered, RateLimiter, Stop, deliver
+from migrate.explain.outlook import forecast_of, smtp_of
+from migrate.ledger import runs
+from migrate.ledger.engine import Ledger
+from migrate.ledger.runs import Run
+from migrate.mail.compose import Composer
+from migrate.mail.settings import SmtpSettings
+from migrate.mail.transport import open_transport
+from migrate.outbox.claims import Claims
+from migrate.run.summary import Sending
+
+Watch = Callable[[str, int], None]
+"""Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
+wait (`queued`), and when they will have gone if that is foretold (`done_at`, seconds since 1970)."""
+
+_LEASE: Final = timedelta(minutes=5)
+"""How long the lease of a letter outlasts the longest try at it."""
+HURRY: Final = timedelta(seconds=1)
+"""How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
+
+
+def unwatched(_step: str, _more: int) -> None:
+    """Progress that nobody watches."""
+
+
+def deliver_waiting(
+    config: Config,
+    ledger: Ledger,
+    campaign_id: int,
+    composer: Composer,
+    sender: str,
+    clock: Clock,
+    watch: Watch,
+    *,
+    processes: int = 1,
+    number: int | None = None,
+    until_empty: bool = False,
+    stop: Stop | None = None,
+) -> Delivered:
+    """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`."""
+    smtp = smtp_of(config)
+    with ledger.read() as connection:
+        last = runs.last(connection, campaign_id)
+    assert last is not None  # a campaign is made by its first run
+    stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
+    hours = config.schedule.hours(config.campaign.zone)
+    longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
+    stop = stop or Stop()
+    with ledger.hurried(HURRY) as hurried:
+        claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
+        now = clock()
+        closed_until = hours.closed_until(now)
+        only_confirmations, ending_by = now >= stale_at or closed_until is not None, None if now >= stale_at else closed_until
+        ready = claims.waiting(now, only_confirmations=only_confirmations, ending_by=ending_by)
+        watch("queued", ready)
+        with hurried.read() as connection:
+            # What may go outside the hours does not wait for them.
+            foretold = forecast_of(config, connection, ready, now, waits=closed_until is None)
+        if foretold.done_at:
+            watch("done_at", int(foretold.done_at.timestamp()))
+        delivered = deliver(
+            claims,
+            composer,
+            open_transport(config.mail, stop.event),
+            _limiter(config, hurried, smtp, clock, stop) if smtp else None,
+            clock,
+            bounce_days=config.mail.bounce_days,
+            stale_at=stale_at,
+            hours=hours,
+            connections=smtp.connections // processes if smtp else 1,
+            until_empty=until_empty,
+            stop=stop,
+            number=number,
+            watch=lambda more: watch("deliver", more),
+        )
+    with ledger.read() as connection:
+        delivered.too_late = outbox.too_late(connection, (sender,), now)
+        if clock() >= stale_at:
+            delivered.stale = outbox.reminders_waiting(connection, campaign_id)
+    return delivered
+
+
+def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Stop) -> RateLimiter:
+    """The rate limiter of the mail server. Its clock is the real one; where days are only played through, those of the run count."""
+    day_clock = clock if config.safety.allow_time_travel else None
+    return RateLimiter(ledger, smtp.server, smtp.rates, day_clock=day_clock, stop=stop)
+
+
+def sent_in(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> Sending:
+    """What became of letters in a run: of those that it delivered, and of those that it, or the `sender` for it, withdrew."""
+    actors, since = (recorded.run_id, sender), recorded.started_at
+    with ledger.read() as connection:
+        return Sending(
+            sent=delivered.sent,
+            failed=delivered.failed,
+            uncertain=delivered.uncertain,
+            withdrawn=outbox.withdrawn_by(connection, actors, since),
+            queued=outbox.queued(connection, recorded.campaign_id),
+            stale=delivered.stale,
+            outside_hours=delivered.outside_hours,
+            too_late=outbox.too_late(connection, actors, since),
+        )

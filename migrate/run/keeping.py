@@ -1,0 +1,54 @@
+"""What a run keeps for the next one, so that this need not look at everybody again; and what the last run kept (`migrate.incremental`)."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Final
+
+from migrate import incremental
+from migrate.config import Config
+from migrate.errors import LedgerError
+from migrate.incremental import Image, Records
+from migrate.ledger import runs
+from migrate.ledger.engine import Ledger
+from migrate.ledger.prior import Prior
+from migrate.ledger.runs import Run
+from migrate.run import provenance
+from migrate.run.reading import Kept
+
+_DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety")
+"""The tables of the configuration that decide about accounts."""
+
+
+def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Image | None:
+    """The image of the last run, if it was made under the same rules."""
+    with ledger.read() as connection:
+        last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+    found = incremental.find(config.ledger.image_of(config.campaign.name), last.counts.get("image") if last else None)
+    return found if found and found.rules == rules_digest(config, now) else None
+
+
+def rules_digest(config: Config, now: datetime) -> str:
+    """Names the rules of an instant; an image of other rules is of no use."""
+    deciding = {key: value for key, value in config.settings.items() if key.startswith(_DECIDING)}
+    return incremental.rules_digest(json.dumps(deciding, sort_keys=True), now >= config.campaign.cutoff_at)
+
+
+def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> tuple[Run, Records | None]:
+    """A recorded run with the fingerprint of its read, its image kept for the next run and named in the ledger; and the records it left.
+
+    Where that fails the run is recorded all the same. The next one looks at everybody, and the reports find the fingerprint.
+    """
+    try:
+        found = kept.result()
+        incremental.keep(found.image, config.ledger.image_of(config.campaign.name), provenance.origin_of(config, recorded))
+        ledger.write(lambda connection: runs.identify(connection, recorded.seq, found.fingerprint, found.image.digest))
+        with ledger.read() as connection:
+            return runs.find(connection, recorded.seq), found.image.records
+    except (OSError, LedgerError):
+        return recorded, None
+    except Exception as error:  # noqa: BLE001 - all has been recorded, and only the next run would be quicker with an image
+        incremental.doubted(error)
+        return recorded, None

@@ -1,0 +1,190 @@
+"""The path that a run and a dry run share: read; then, in one transaction, decide and ask the guards (design §2).
+
+A run ends it by recording, a dry run by looking on; no step knows which of the two it is part of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from migrate import files, incremental, outbox
+from migrate.config import Config
+from migrate.core.plan import Moment
+from migrate.core.schedule import due, stages
+from migrate.decide.addressing import judge
+from migrate.decide.decided import Rules
+from migrate.decide.draft import Draft, draft
+from migrate.directory import mapping_digest
+from migrate.errors import DirectoryError, GuardError
+from migrate.explain.outlook import forecast_of
+from migrate.incremental import Image, Whole
+from migrate.ledger.engine import Ledger
+from migrate.ledger.prior import Prior
+from migrate.review import dry_runs, vouching
+from migrate.review.approval import Approval
+from migrate.run import guards, stops
+from migrate.run.delivering import Watch
+from migrate.run.keeping import image_of_last, rules_digest
+from migrate.run.reading import Kept, Read, take
+from migrate.run.start import Given
+from migrate.run.stops import Difference
+from migrate.run.summary import Decision, Foretold, Noticed
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A read, and what is to be done about it.
+
+    `refused` are the guards that let nothing of it be recorded, and `difference`, if there are any, what it would have changed. `held` is
+    why its reminders are kept back, if they are. `folder` is private, and this draft's alone.
+    """
+
+    read: Read
+    draft: Draft
+    decision: Decision
+    refused: tuple[GuardError, ...]
+    difference: Difference | None
+    held: GuardError | None
+    folder: Path
+
+    def whole(self) -> Whole:
+        """Every account as it is to be recorded."""
+        return self.read.whole(self.draft, self.folder)
+
+    def kept(self, config: Config) -> Kept:
+        """What is kept of it for the next run."""
+        return self.read.kept(self.draft, self.folder, rules_digest(config, self.decision.as_of))
+
+    def foretold(self, config: Config, ledger: Ledger) -> Foretold:
+        """What it would come to; its letters and those that wait already will have gone as is foretold."""
+        queued = sum(len(rows) for rows in self.draft.queued())
+        with ledger.read() as connection:
+            campaign_id = Prior(connection, config.campaign.name).campaign_id
+            waiting = outbox.queued(connection, campaign_id) if campaign_id else 0
+            letters = waiting + queued - sum(len(rows) for rows in self.draft.pointless())
+            delivery = forecast_of(config, connection, letters, self.decision.as_of)
+        said = [str(error) for error in self.refused]
+        return Foretold(decision=self.decision, would_queue=queued, stopped=said, difference=self.difference, delivery=delivery)
+
+
+class _DoubtedError(Exception):
+    """What was decided beside the image failed as nobody foresaw."""
+
+
+def walk(
+    given: Given,
+    now: datetime,
+    scratch: Path,
+    reading: AbstractContextManager[object],
+    transaction: Callable[[Callable[[sa.Connection], _T]], _T],
+    end: Callable[[sa.Connection, Drafted], _T],
+    watch: Watch,
+    *,
+    approved: Approval | None = None,
+    doubt: GuardError | None = None,
+) -> _T:
+    """The path, up to its `end`, which is reached in the `transaction` in which everything was decided.
+
+    A database may break the transaction off: then it is done again, from deciding on. What was decided beside the last run's image and
+    failed as nobody foresaw is done again without it, from reading on: an image never decides if a run works. `reading` is held while
+    the directory is read. `doubt` is a reason to refuse that was there before.
+    """
+
+    def take_in(folder: Path, image: Image | None) -> Read:
+        return take(given.directory, given.config.campaign.language, folder, image, lambda more: watch("read", more))
+
+    def decide_on(read: Read) -> _T:
+        def decide(connection: sa.Connection) -> _T:
+            aside = files.inner(scratch)  # of its own for every try
+            return end(connection, _drafted(read, given, connection, now, aside, approved, doubt))
+
+        return transaction(decide)
+
+    with room_in(scratch):
+        with reading:
+            read = take_in(scratch, image_of_last(given.config, given.ledger, now))
+        try:
+            return decide_on(read)
+        except _DoubtedError:
+            return decide_on(take_in(files.inner(scratch), None))
+
+
+@contextmanager
+def room_in(scratch: Path) -> Iterator[None]:
+    """Says where there was no room for what is kept while a run reads and decides; nothing has been changed then."""
+    try:
+        yield
+    except OSError as error:
+        raise DirectoryError(
+            f"the directory could not be kept while it was read: {error.strerror or error}.",
+            where=str(scratch),
+            hint="Make room there, or set TMPDIR to a folder with more.",
+        ) from error
+
+
+def _drafted(
+    read: Read, given: Given, connection: sa.Connection, now: datetime, folder: Path, approved: Approval | None, doubt: GuardError | None
+) -> Drafted:
+    """What is decided about a read, and what the guards say."""
+    config, options = given.config, given.options
+    prior = Prior(connection, config.campaign.name)
+    made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder)
+    noticed, speaks_of = Noticed.of(read, made, config.directory), read.speaks_of(given.clock())
+    refused = (*([doubt] if doubt else []), *guards.refusals(made, config, accepted=options.accept_directory))
+    difference = stops.difference(made, prior) if refused else None
+    held = None if approved else guards.blast_radius(made, config, dry_runs.place(config, now))
+    made = made.hold() if held else made
+    decision = Decision.of(made, noticed, config.campaign, speaks_of, approved.told() if approved else None)
+    return Drafted(read, made, decision, refused, difference, held, folder)
+
+
+def _draft(read: Read, prior: Prior, rules: Rules, folder: Path) -> Draft:
+    """The draft of a read, beside its image. Raises _DoubtedError if that fails as nobody foresaw."""
+    try:
+        return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules))
+    except Exception as error:
+        if read.image is None or not incremental.unexpected(error):
+            raise
+        incremental.doubted(error)
+        raise _DoubtedError from error
+
+
+def _rules(given: Given, prior: Prior, connection: sa.Connection, now: datetime, approved: Approval | None) -> Rules:
+    config, composer = given.config, given.composer
+    rules = Rules(
+        policy=config.policy,
+        moment=moment_of(config, now),
+        basis=basis_of(config),
+        composer=composer,
+        domain=config.mail.sender_domain,
+        judge=judge(config.safety.allowed_domains, prior.bounced(now)),
+        as_baseline=given.options.as_baseline,
+        secret=vouching.secret_of(connection, config),
+    )
+    return replace(rules, left_out=approved.left_out) if approved else rules
+
+
+def moment_of(config: Config, now: datetime) -> Moment:
+    """What an instant is in the campaign of a configuration."""
+    planned = stages(config.campaign, config.schedule)
+    stage = due(planned, now)
+    newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
+    return Moment(now, stage, config.campaign, config.schedule.min_gap_days, newer)
+
+
+def basis_of(config: Config) -> str:
+    """Digests the method mapping and the policy: what makes a difference in methods `reclassified` when it changes (design §6)."""
+    policy = config.policy
+    parts = [mapping_digest(config.directory), sorted(policy.retired), sorted(policy.accepted)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,261 @@
+"""Whether the ledger is the one whose runs left the evidence beside it, seen before anything is sent or written down (design §12).
+
+A ledger that is missing, empty, restored from long ago or another campaign's would take everybody for a stranger and tell them again. What
+stands beside it, evidence and the image, names the ledger and the run that it is of. The newest are looked at each time, which is cheap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import getpass
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from migrate.errors import ConfigError, LedgerError, NoLedgerError, ReportError
+from migrate.files.digests import file_digest
+from migrate.ledger import campaigns, identity
+from migrate.ledger.engine import Ledger
+from migrate.ledger.identity import Trace
+from migrate.report import folder
+
+if TYPE_CHECKING:
+    from migrate.config import Config
+    from migrate.ledger.runs import Run
+    from migrate.outbox.recovered import Listed, Seen
+
+_WHERE: Final = "[ledger] url"
+_MANIFEST: Final = "manifest.json"  # not by its module, which brings pyarrow: a run looks here while nothing is loaded yet
+_NOTICES: Final = "notices.csv"
+_CHANGES: Final = "changes.csv"
+_ORIGIN: Final = "origin.json"
+"""Says in the folder of an image of which run it is."""
+_SEAL: Final = "sha256"
+"""Of all else that it says: an image is a cache, and one flipped bit must not name a run that never was."""
+_NEWEST: Final = 3
+"""So many of a campaign's newest folders are looked at: by their names, and by when they were written."""
+_LOOKED_INTO: Final = 50
+"""Where campaigns share a folder of reports, so many manifests are read in search of this one's."""
+_KEPT_FROM_BEING_A_FORMULA: Final = re.compile(r"""'[\s"'`]*[=+\-@＝＋－＠﹦﹢﹣﹫]""")
+_HOW: Final = 'docs/operate.md, "A ledger that is not the campaign\'s", goes through it step by step.'
+
+
+@contextmanager
+def opened(config: Config, *, create: bool = False, new: bool = False) -> Iterator[Ledger]:
+    """The campaign's ledger, to be written; with `create` a missing one is made, unless evidence says that there was one.
+
+    Raises LedgerError (exit 2) if it is not the one of the evidence beside it; not if a person says that it is a `new` one (`accept`).
+    """
+    found = beside(config)
+    try:
+        ledger = Ledger.open(config.ledger, create=create and (new or not found))
+    except NoLedgerError as error:
+        raise (_lost(error, found[0]) if found else error) from error
+    with ledger:
+        if not new:
+            require(config, ledger, found)
+        yield ledger
+
+
+@contextmanager
+def looked_at(config: Config) -> Iterator[Ledger]:
+    """The campaign's ledger, to look at. Raises as `opened` does; a missing one is empty if nothing says that there was one."""
+    with Ledger.open_readonly(config.ledger) as ledger:
+        require(config, ledger, beside(config))
+        yield ledger
+
+
+def require(config: Config, ledger: Ledger, found: list[Trace]) -> None:
+    """Raises LedgerError unless the ledger knows the runs that left what stands beside it."""
+    if not found:
+        return
+    with ledger.read() as connection:
+        strange = identity.unknown(connection, config.campaign.name, found)
+        empty = identity.ledger_id(connection) is None
+    if not strange:
+        return
+    if empty:
+        raise _lost(NoLedgerError(f"there is no ledger in {ledger.described}.", where=_WHERE), strange[0])
+    first = strange[0]
+    raise LedgerError(
+        f"{ledger.described} does not know run {first.run_id} of {config.campaign.name} ({first.of['as_of']}), of which {first.found_in} "
+        "is: it is older than that run, or another one's. By it people would be told again. Nothing was changed.",
+        where=_WHERE,
+        hint=f"Put the newest backup in its place; if this one is it, `migrate run --new-ledger` goes on with it. {_HOW}",
+    )
+
+
+def _lost(error: LedgerError, trace: Trace) -> LedgerError:
+    return LedgerError(
+        f"{error.what} But {trace.found_in} is of run {trace.run_id} ({trace.of['as_of']}): there was one, and a new one would tell "
+        "everybody again. Nothing was changed.",
+        where=_WHERE,
+        hint=f"Is its disk mounted? Put the newest backup in its place; if there is none, `migrate run --new-ledger`. {_HOW}",
+    )
+
+
+def beside(config: Config) -> list[Trace]:
+    """What stands beside the ledger of the campaign's newest runs, newest first."""
+    found: list[Trace] = []
+    for path in _newest(config.reports.dir):
+        if len(found) >= 2 * _NEWEST:
+            break
+        found += _trace(path / _MANIFEST, config)
+    image = config.ledger.image_of(config.campaign.name)
+    return found + (_origin(image, config) if image else [])
+
+
+def accept(config: Config, ledger: Ledger, now: datetime) -> str:
+    """A person's word that this ledger is to go on beside the evidence of others. Who was told by that evidence counts as told; what was
+    taken over, in a sentence.
+
+    Raises ConfigError if there is nothing to accept, and ReportError if the evidence does not say who was told.
+    """
+    from migrate.ledger import account_rows
+    from migrate.outbox import recovered
+
+    everything = [trace for name in _folders(config.reports.dir) for trace in _trace(config.reports.dir / name / _MANIFEST, config)]
+    image = config.ledger.image_of(config.campaign.name)
+    everything += _origin(image, config) if image else []
+    with ledger.read() as connection:
+        strange = identity.unknown(connection, config.campaign.name, everything)
+        knows_nobody = campaigns.find(connection, config.campaign.name) is None
+    if not strange:
+        raise ConfigError(
+            "the ledger knows all evidence beside it, so there is nothing to accept; nothing was changed.",
+            where="--new-ledger",
+            hint="Leave it away.",
+        )
+    strange.sort(key=lambda trace: (str(trace.of["as_of"]), trace.run_id))
+    letters = [letter for trace in strange for letter in _letters(trace)]
+    changes = [change for trace in strange for change in _changes(trace)]
+    by, told_cutoff = _login(), config.campaign.told_cutoff
+
+    def take(connection: Any) -> tuple[int, int]:
+        campaign_id = account_rows.campaign_id(connection, config.campaign.name, now)
+        identity.accept(connection, campaign_id, strange, by, datetime.now(UTC))
+        recovered.take_over_changes(connection, campaign_id, changes, letters)
+        return recovered.take_over(connection, campaign_id, letters, told_cutoff, by=by)
+
+    told, settled = ledger.write(take)
+    runs = len({trace.run_id for trace in strange})
+    changes_lost = (
+        "It knows no account, so changes of methods since the last of those runs are not confirmed, to anybody"
+        if knows_nobody
+        else "Changes of methods that only those runs saw are not known here"
+    )
+    return (
+        f"{by} accepted this ledger beside {runs:,} {'run' if runs == 1 else 'runs'} that it does not know. By their evidence {told:,} "
+        f"letters more count as told, and {settled:,} that waited here are where they were there. {changes_lost}: "
+        "docs/operate.md says what to look at."
+    )
+
+
+def origin_of(config: Config, run: Run) -> dict[str, bytes]:
+    """The file that says in an image of which run it is: its name and content."""
+    facts = {"campaign": config.campaign.name, **identity.trace_of(run)}
+    return {_ORIGIN: json.dumps(facts | {_SEAL: _seal(facts)}, sort_keys=True).encode()}
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _origin(image: Path, config: Config) -> list[Trace]:
+    """The run of which an image is, if it is one of this campaign's and the file says what was written."""
+    found = _trace(image / _ORIGIN, config)
+    return [each for each in found if each.of.get(_SEAL) == _seal({name: said for name, said in each.of.items() if name != _SEAL})]
+
+
+def _letters(trace: Trace) -> Iterator[Listed]:
+    """The letters in the evidence of a run; none in an image."""
+    if "files" not in trace.of:
+        return
+    from migrate.outbox.recovered import Listed
+
+    path = Path(trace.found_in) / _NOTICES
+    known = trace.of["files"].get(_NOTICES)
+    if known is None or not path.is_file() or file_digest(path) != known["sha256"]:
+        what = "has no notices.csv" if known is None else "is not what was written"
+        raise ReportError(
+            f"{path if known else trace.found_in} {what}, so it does not say who was told.",
+            where="--new-ledger",
+            hint=f"Put it back from a copy. Who moves {trace.found_in} away says that whoever was told by that run may be told again.",
+        )
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            at = row["settled_at"] or row["changed_at"] or row["queued_at"]
+            yield Listed(
+                account_id=_plain(row["account_id"]),
+                kind=row["kind"],
+                occasion=row["occasion"],
+                address=_plain(row["to"]),
+                reference=row["reference"],
+                state=row["state"],
+                reason=row["reason"] or None,
+                at=datetime.fromisoformat(at),
+                found_in=trace.found_in,
+            )
+
+
+def _changes(trace: Trace) -> Iterator[Seen]:
+    """The changes in the evidence of a run; none where that does not say them as they were written: they are confirmed again then."""
+    from migrate.outbox.recovered import Seen
+
+    path, known = Path(trace.found_in) / _CHANGES, trace.of.get("files", {}).get(_CHANGES)
+    if known is None or not path.is_file() or file_digest(path) != known["sha256"]:
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            confirmed = row["mailed"] != "true" or row["state"] == "confirmed"
+            yield Seen(_plain(row["account_id"]), row["has"], datetime.fromisoformat(row["seen_at"]), confirmed)
+
+
+def _plain(cell: str) -> str:
+    return cell[1:] if _KEPT_FROM_BEING_A_FORMULA.match(cell) else cell
+
+
+def _trace(path: Path, config: Config) -> list[Trace]:
+    """The run of which a file is the description, if it is one of this campaign's."""
+    try:
+        text = path.read_bytes()
+        known = json.loads(text)
+        ours = known["campaign"] == config.campaign.name and isinstance(known["run_id"], str) and isinstance(known["as_of"], str)
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [Trace(str(path.parent), hashlib.sha256(text).hexdigest(), known)] if ours else []
+
+
+def _folders(base: Path) -> dict[str, float]:
+    """The folders in a folder, but for those that are being made: name → when something was last put in."""
+    found: dict[str, float] = {}
+    with contextlib.suppress(OSError), os.scandir(base) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime
+    return found
+
+
+def _newest(base: Path) -> list[Path]:
+    """The folders in which this campaign's newest evidence is to be looked for: where `latest` points, then by turns the last by name and
+    the last that were written, for either may be wrong."""
+    folders = _folders(base)
+    turns = zip(sorted(folders, reverse=True), sorted(folders, key=folders.__getitem__, reverse=True), strict=True)
+    latest = folder.newest(base)
+    wanted = dict.fromkeys(([latest.name] if latest else []) + [name for pair in turns for name in pair])
+    return [base / name for name in list(wanted)[:_LOOKED_INTO]]
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return f"user {os.getuid()}"

@@ -1,0 +1,193 @@
+"""Reading the directory to its end, beside the image of the read before if there is one (design §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from migrate.core.accounts import RECORD_COLUMNS
+from migrate.core.standing import used_since
+from migrate.decide.decided import Rules
+from migrate.decide.draft import Draft
+from migrate.directory import Directory, Tally
+from migrate.directory.arrow import Unlike
+from migrate.directory.bounds import PART, Time, counted
+from migrate.directory.snapshot import Snapshot
+from migrate.directory.text import as_text, masked, trimmed
+from migrate.directory.translate import Translator
+from migrate.files.spill import Sorted
+from migrate.incremental import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, doubted, make, merge, unexpected
+from migrate.ledger import schema
+from migrate.ledger.prior import Prior
+from migrate.process import memory
+from migrate.process.prefetch import ahead, meanwhile
+
+_GATHERED: Final = 16384
+"""How many rows are translated together, if they come in smaller numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A complete read: the rows that are not as they were before, and what was counted. `image` is of the read before, or None; `unfit` are
+    the positions of rows of which something was counted, or that were rejected. `as_of` is the instant of which the source speaks, if it
+    says so, and `caveats` what makes its answer weaker (`Directory`)."""
+
+    snapshot: Snapshot
+    rows: Rows
+    tally: Tally
+    translator: Translator
+    image: Image | None
+    unfit: np.ndarray
+    as_of: datetime | None
+    caveats: tuple[str, ...]
+
+    def speaks_of(self, now: datetime) -> datetime:
+        """The instant of which the read speaks: that of the source, but never later than the clock; or else the clock's."""
+        return min(self.as_of, now) if self.as_of else now
+
+    def beside(self, prior: Prior, rules: Rules) -> Beside | None:
+        """The read beside the image, and what the ledger knows besides; None without an image."""
+        if self.image is None:
+            return None
+        today = rules.moment.campaign.today(rules.moment.now)
+        excepted = [prior.exceptions(table, today).index for table in (schema.exemption, schema.pause)]
+        touched = pa.array([*prior.touched(SETTLED, FOR_GOOD), *excepted[0], *excepted[1]], pa.large_string())
+        stays = rules.moment.occasion == self.image.stage
+        since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
+        most = rules.policy.max_addresses
+        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]), most)
+
+    def whole(self, made: Draft, folder: Path) -> Whole:
+        """Every account as it is to be recorded, those that carry over included."""
+        memory.trimmed()
+        return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
+
+    def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
+        """What is kept of the read."""
+        whole = self.whole(made, folder)
+        moment = made.rules.moment
+        unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
+        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, rules, moment.occasion, moment.now))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The fingerprint of a read, and its image for the next one."""
+
+    fingerprint: str
+    image: Image
+
+
+def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
+    """The fingerprint of a read whose records are all there is of it, `RECORD_COLUMNS`."""
+    everybody = Sorted(folder / "everybody.arrow")
+    for frame in records:
+        everybody.append(frame[list(RECORD_COLUMNS)].assign(plain=False))
+    everybody.close()
+    return merge(None, everybody, lambda each: each, folder).fingerprint
+
+
+def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
+    """The directory, read to the end into a private folder. Raises DirectoryError (exit 3) and leaves nothing behind.
+
+    `language` stands in for a locale that is missing; `watch` hears how many more rows were read. An image that cannot be used is left
+    aside.
+    """
+    memory.frugal()
+    time = Time(directory.settings.timeout)
+    whole = meanwhile(image.records.whole) if image else None
+    try:
+        read = _reading(directory, language, folder, image, watch, time)
+    except Exception as error:
+        if image is None or not unexpected(error):
+            raise
+        doubted(error)
+        return take(directory, language, folder, None, watch)
+    if whole and not whole.result():
+        read = _reading(directory, language, folder, None, watch, time)
+    memory.trimmed()
+    return read
+
+
+def _reading(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None], time: Time) -> Read:
+    """The directory, read on the short way if there is one."""
+    try:
+        return _take(directory, language, folder, image, watch, time)
+    except Unlike:
+        return _take(directory.long_way(), language, folder, image, watch, time)
+
+
+def _take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None], time: Time) -> Read:
+    tally = Tally()
+    translator = Translator(directory, language=language, tally=tally)
+    rows = Rows(folder / "rows.arrow", image.rows if image else None, np.load(image.unfit) if image else None)
+    unfit: list[np.ndarray] = []
+
+    def changed() -> Iterator[pd.DataFrame]:
+        for block in _gathered(ahead(_sifted(directory, rows, time), look=time.look), watch):
+            tally.rows += block.rows - len(block.fresh)
+            frame = translator.translate(block.fresh)
+            unfit.append(frame.loc[translator.odd, "position"].to_numpy())
+            if len(frame):
+                yield frame.assign(plain=~translator.odd & block.kept)
+                memory.trimmed()  # what translating took lies between what stays
+
+    snapshot = Snapshot.take(changed(), folder)
+    odd = np.concatenate([np.zeros(0, "int64"), *unfit])
+    return Read(snapshot, rows, tally, translator, image, odd, directory.as_of(), (*directory.caveats(), *tally.caveats()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some `rows` of a read, those that are `fresh` among them and about how many bytes these have, and whether the rows were kept for the
+    next read."""
+
+    rows: int
+    fresh: pd.DataFrame
+    size: int
+    kept: bool
+
+
+def _sifted(directory: Directory, rows: Rows, time: Time) -> Generator[_Block, None, None]:
+    """The whole directory, set beside the rows of before."""
+    for raw in counted(directory, time):
+        if "phone" in raw:  # hidden from here on: the rows are kept
+            raw = raw.assign(phone=masked(trimmed(as_text(raw["phone"]))))
+        table = as_table(raw)
+        same = rows.same(table, len(raw))
+        fresh = raw[~same] if same.any() else raw
+        size = table.nbytes * len(fresh) // len(raw) if table is not None and len(raw) else PART
+        yield _Block(len(raw), fresh, size, rows.keep(table))
+    rows.close()
+
+
+def _gathered(blocks: Iterator[_Block], watch: Callable[[int], None]) -> Iterator[_Block]:
+    """The same blocks, put together while there is little in them: each that is translated costs as much as thousands of rows do."""
+    held: list[_Block] = []
+    for block in blocks:
+        many = sum(len(each.fresh) for each in held) + len(block.fresh) > _GATHERED
+        large = sum(each.size for each in held) + block.size > PART
+        if held and (many or large or not _alike(held[-1], block)):
+            yield _together(held)
+            held = []
+        held.append(block)
+        watch(block.rows)
+    if held:
+        yield _together(held)
+
+
+def _alike(one: _Block, other: _Block) -> bool:
+    """Columns of another kind would turn into something else if they were put together."""
+    return one.kept == other.kept and one.fresh.dtypes.equals(other.fresh.dtypes)
+
+
+def _together(blocks: list[_Block]) -> _Block:
+    fresh = pd.concat([block.fresh for block in blocks])
+    return _Block(sum(block.rows for block in blocks), fresh, sum(block.size for block in blocks), blocks[0].kept)

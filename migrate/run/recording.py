@@ -1,0 +1,90 @@
+"""A draft written down: the recording half of a run, in the one transaction in which the draft was made (docs/decisions/0004)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from migrate import __version__, outbox
+from migrate.config import Config
+from migrate.decide.draft import Draft
+from migrate.ledger import account_rows, identity, runs
+from migrate.ledger.runs import Run, RunFacts
+from migrate.outbox import plans, recovered
+from migrate.report.terms import Terms
+from migrate.review.approval import Approval
+from migrate.run.clock import TYPED
+from migrate.run.summary import Decision
+
+
+def write_down(
+    connection: sa.Connection,
+    made: Draft,
+    decision: Decision,
+    config: Config,
+    approved: Approval | None,
+    described: str,
+    *,
+    typed: bool = False,
+) -> Run:
+    """Writes a draft and what was decided down, in the transaction in which it was made; the run that it became. The directory is
+    `described` in a line. A person `typed` its `as_of`, or the clock said it."""
+    campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
+    campaign_id = account_rows.campaign_id(connection, campaign.name, now, made.rules.secret)
+    account_rows.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
+    facts = RunFacts(
+        as_of=now,
+        started_at=now,
+        baseline=made.rules.as_baseline,
+        read=decision.read,
+        rejected=decision.rejected,
+        basis=made.rules.basis,
+        directory=described,
+        directory_read_at=decision.directory_as_of,
+        opens=campaign.opens.isoformat(),
+        cutoff=campaign.cutoff_at,
+        timezone=campaign.timezone,
+        config_digest=config.digest,
+        mail_digest=composer.digest,
+        tool_version=__version__,
+    )
+    this = runs.begin(connection, campaign_id, facts)
+    all_new = not account_rows.any_account(connection, campaign_id)
+    for rows in made.recorded():
+        account_rows.accounts(connection, campaign_id, this.seq, rows[rows["differs"]], all_new=all_new)
+    for rows in made.changes.frames():
+        account_rows.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
+    recovered.changes_done(connection, campaign_id)
+    for rows in made.rejected.frames():
+        account_rows.rejections(connection, this.seq, rows)
+    for rows in made.unsaid.frames():
+        account_rows.close(connection, campaign_id, rows, "unsaid", now)
+    for rows in made.pointless():
+        outbox.withdraw(connection, rows, now, actor=this.run_id, run_seq=this.seq)
+    for rows in made.queued():
+        outbox.enqueue(connection, campaign_id, this.seq, rows, now)
+        told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
+        account_rows.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
+    account_rows.close(connection, campaign_id, made.merged, "recorded", now)
+    if approved:
+        _approve(connection, campaign_id, this, approved, now)
+    terms = Terms.of(campaign, config.schedule, config.policy).to_json()
+    kept = {"terms": terms, "ledger": identity.sign(connection)} | ({"clock": TYPED} if typed else {})
+    runs.count(connection, this.seq, decision.counts() | kept)
+    return runs.find(connection, this.seq)
+
+
+def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: Approval, now: datetime) -> None:
+    """Writes the approval down, and the reviewer's deletions: what was struck out is never due again, whatever became of its account."""
+    detail = {
+        "run": this.run_id,
+        "as_of": approved.as_of.isoformat(),
+        "reminders": len(approved.reminders),
+        "removed": approved.struck,
+        "confirmations_removed": approved.undeletable,
+    }
+    plans.approve(connection, campaign_id, approved.digest, by=approved.by, at=now, rows=approved.approved, detail=detail)
+    for rows in approved.struck_out():
+        plans.strike(connection, campaign_id, this.seq, this.run_id, rows, now)

@@ -1,0 +1,115 @@
+"""The reporting half of a run: its evidence written, and the run completed; one run of a campaign at a time."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed, wait_random
+
+from migrate.config import Config
+from migrate.delivery import Clock
+from migrate.errors import LockedError, ReportError
+from migrate.explain.outlook import bounced_of, delivery_of, waiting_until
+from migrate.files.spill import scratch_folder
+from migrate.incremental import Records
+from migrate.ledger import history, runs
+from migrate.ledger.engine import Ledger
+from migrate.ledger.lock import RunLock
+from migrate.ledger.runs import Run
+from migrate.report import evidence
+from migrate.report.recall import LAST_EVENT, Recall
+from migrate.report.terms import Terms
+from migrate.run.reading import fingerprint
+from migrate.run.summary import Summary, Waits
+
+_PAGE: Final = 20_000
+"""So many accounts are read from the ledger at a time."""
+PATIENCE: Final = timedelta(minutes=5)
+
+
+def write_reports(
+    config: Config,
+    ledger: Ledger,
+    recorded: Run,
+    summary: Summary,
+    clock: Clock,
+    at: datetime,
+    patience: timedelta = PATIENCE,
+    records: Records | None = None,
+) -> Summary:
+    """Writes the evidence of an instant and completes the run; its summary with the folder in it. One run of a campaign does so at a time,
+    so that each manifest names the one before.
+
+    `records` are what the run recorded, if they are at hand: the ledger says the same, more slowly.
+    """
+    terms = Terms.of(config.campaign, config.schedule, config.policy)
+    with reporting(config, ledger, patience):
+        if not recorded.directory_fingerprint:
+            recorded = replace(recorded, directory_fingerprint=_fingerprint(ledger, recorded))
+            ledger.write(lambda connection: runs.identify(connection, recorded.seq, recorded.directory_fingerprint))
+        with ledger.read() as connection:
+            last_event = history.last_event(connection)
+            written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, summary.facts())
+        summary = summary.reported(written.folder if written else None)
+
+        def complete(connection: sa.Connection) -> None:
+            runs.count(connection, recorded.seq, {**recorded.counts, **summary.late_counts(), LAST_EVENT: last_event})
+            runs.complete(
+                connection,
+                recorded.seq,
+                finished_at=clock(),
+                evidence=str(written.folder) if written else None,
+                evidence_at=at,
+                manifest_digest=written.manifest_digest if written else None,
+            )
+
+        ledger.write(complete)
+        return summary
+
+
+def waits_at(config: Config, ledger: Ledger, campaign_id: int, at: datetime) -> Waits:
+    """What waits at an instant, and who cannot be reached."""
+    return Waits(
+        waiting=waiting_until(config, ledger, campaign_id, at),
+        delivery=delivery_of(config, ledger, campaign_id, at),
+        unreachable=bounced_of(config, ledger, campaign_id, at),
+    )
+
+
+@contextmanager
+def already_done(summary: Summary) -> Iterator[None]:
+    """A run whose reports cannot be written has happened all the same, and says so."""
+    try:
+        yield
+    except ReportError as error:
+        sent, queued = summary.sending.sent, summary.sending.queued
+        what = f"{error.what} Run {summary.run_id} is recorded: {sent:,} letters sent, {queued:,} queued; only its reports are missing."
+        raise ReportError(what, where=error.where, hint=error.hint) from error
+
+
+@contextmanager
+def reporting(config: Config, ledger: Ledger, patience: timedelta = PATIENCE) -> Iterator[None]:
+    """Holds the right to write reports, waiting a while for whoever has it now."""
+    patiently = Retrying(
+        retry=retry_if_exception_type(LockedError),
+        stop=stop_after_delay(patience),
+        wait=wait_fixed(0.2) + wait_random(0, 0.3),
+        reraise=True,
+    )
+    with patiently(RunLock.acquire, ledger, config.campaign.name, "report", f"report-{secrets.token_hex(8)}"):
+        yield
+
+
+def _fingerprint(ledger: Ledger, recorded: Run) -> str:
+    """Of a run that ended before it knew the fingerprint of its read."""
+    try:
+        with ledger.read() as connection, scratch_folder() as scratch:
+            return fingerprint(history.accounts_as_of(connection, recorded.campaign_id, recorded.seq, chunk=_PAGE), scratch)
+    except OSError as error:
+        raise ReportError(f"there is no room to look at all accounts: {error.strerror or error}.", where="TMPDIR") from error

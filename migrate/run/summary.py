@@ -1,0 +1,251 @@
+"""What a run says of itself: what it decided, what it sent, what waits after it. Each object of `--json` is made here (design §15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import sqlalchemy as sa
+
+from migrate import outbox
+from migrate.core.campaign import CampaignSettings
+from migrate.decide.draft import Draft
+from migrate.delivery import Forecast, Waiting
+from migrate.directory import DirectorySettings, rejections
+from migrate.errors import MigrateError, first_of
+from migrate.explain.outlook import Bounced
+from migrate.ledger.runs import Run
+from migrate.report.terms import Terms
+from migrate.review.approval import Applied
+from migrate.run.reading import Read
+from migrate.run.stops import Difference
+
+_SOME_LETTERS_FAILED: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """What was noticed of a read: words, instants and lists that could not be read (subject → how many), why rows were rejected, what is
+    likely behind it, and what makes the directory's answer weaker. `rejected_known` counts known accounts whose row was rejected."""
+
+    unknown_words: Mapping[str, int]
+    unreadable_instants: Mapping[str, int]
+    lost_lists: Mapping[str, int]
+    rejected_known: int
+    rejections: Sequence[Mapping[str, Any]]
+    advice: Sequence[str]
+    caveats: Sequence[str]
+
+    @classmethod
+    def of(cls, read: Read, made: Draft, settings: DirectorySettings) -> Self:
+        """Of a complete read and what was drafted from it; `settings` are those of its directory."""
+        verdict, tally = rejections.of(made.rejected.frames), read.tally
+        return cls(
+            unknown_words=dict(tally.unknown_words),
+            unreadable_instants=dict(tally.unreadable_instants),
+            lost_lists=dict(tally.lost_lists),
+            rejected_known=made.rejected_known,
+            rejections=[reason.facts() for reason in verdict.reasons()],
+            advice=verdict.advice(settings, tally.lost_lists),
+            caveats=list(read.caveats),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was read, as of `directory_as_of`, and what was decided at `as_of`: counts of accounts by word, and by themselves. `plan` is the
+    reviewed plan that governed it, if one did."""
+
+    as_of: datetime
+    campaign: str
+    read: int
+    rejected: int
+    directory_as_of: datetime
+    standing: Mapping[str, int]
+    not_certain: Mapping[str, int]
+    defaults_not_registered: int
+    too_many_addresses: int
+    confirmed_later: int
+    changes: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    noticed: Noticed
+    plan: Applied | None = None
+
+    @classmethod
+    def of(cls, made: Draft, noticed: Noticed, campaign: CampaignSettings, speaks_of: datetime, plan: Applied | None = None) -> Self:
+        """Of a draft whose read speaks of an instant."""
+        return cls(
+            as_of=made.rules.moment.now,
+            campaign=campaign.name,
+            read=made.read,
+            rejected=made.outcomes["rejected"],
+            directory_as_of=speaks_of,
+            standing=dict(made.standings),
+            not_certain=dict(made.not_certain),
+            defaults_not_registered=made.defaults_not_registered,
+            too_many_addresses=made.too_many_addresses,
+            confirmed_later=made.confirmed_later,
+            changes=dict(made.changes_seen),
+            outcomes=dict(made.outcomes),
+            noticed=noticed,
+            plan=plan,
+        )
+
+    @classmethod
+    def recalled(cls, run: Run) -> Self:
+        """What a recorded run decided. What an older version did not count is empty."""
+        counts = run.counts
+        known = {name: counts.get(name, {}) for name in ("standing", "not_certain", "changes", "outcomes")}
+        known |= {name: counts.get(name, 0) for name in ("defaults_not_registered", "too_many_addresses", "confirmed_later")}
+        noticed = {name: counts.get(name, {}) for name in ("unknown_words", "unreadable_instants", "lost_lists")}
+        noticed |= {name: counts.get(name, []) for name in ("rejections", "advice", "caveats")}
+        return cls(
+            as_of=run.as_of,
+            campaign=Terms.from_json(counts["terms"]).campaign,
+            read=run.read,
+            rejected=run.rejected,
+            directory_as_of=run.directory_read_at,
+            noticed=Noticed(rejected_known=counts.get("rejected_known", 0), **noticed),
+            plan=Applied(**counts["plan"]) if "plan" in counts else None,
+            **known,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The part of `migrate run --json` and `migrate dry-run --json` that is known once everything was decided."""
+        read = {"as_of": _text(self.as_of), "campaign": self.campaign, "read": self.read, "rejected": self.rejected}
+        return read | {"directory_as_of": _text(self.directory_as_of)} | self.counts()
+
+    def counts(self) -> dict[str, Any]:
+        """What the ledger keeps of it: subject → word → count, what was noticed of the read, and the plan."""
+        told = asdict(self)
+        for elsewhere in ("as_of", "campaign", "read", "rejected", "directory_as_of", "noticed", "plan"):
+            del told[elsewhere]
+        return told | asdict(self.noticed) | ({"plan": asdict(self.plan)} if self.plan else {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What became of letters: how many ended so, and how many are still `queued`; `withdrawn` is None where nobody asked. `stale` counts
+    the reminders that wait for a fresh read, `outside_hours` those of the sent that went outside the send hours, `too_late` those that
+    ended before anybody tried them."""
+
+    sent: int
+    failed: int
+    uncertain: int
+    withdrawn: int | None
+    queued: int
+    stale: int = 0
+    outside_hours: int = 0
+    too_late: int = 0
+
+    @classmethod
+    def recalled(cls, connection: sa.Connection, run: Run, until: datetime) -> Self:
+        """What a recorded run sent. If it could not count that: the letters that anybody moved since its start and until an instant."""
+        counts = run.counts
+        letters = counts.get("letters") or outbox.moved(connection, run.campaign_id, run.started_at, until)
+        return cls(**letters, **{name: counts.get(name, 0) for name in ("stale", "outside_hours", "too_late")})
+
+    def facts(self) -> dict[str, Any]:
+        """`letters` and what follows it in the objects of `run` and `send`."""
+        letters = {"sent": self.sent, "failed": self.failed, "uncertain": self.uncertain}
+        letters |= {} if self.withdrawn is None else {"withdrawn": self.withdrawn}
+        letters |= {"queued": self.queued}
+        return {"letters": letters, "stale": self.stale, "outside_hours": self.outside_hours, "too_late": self.too_late}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """What waits: until when, when it will have gone, and how many cannot be reached (None where nobody asked)."""
+
+    waiting: Waiting
+    delivery: Forecast
+    unreachable: Bounced | None = None
+
+    @classmethod
+    def recalled(cls, run: Run) -> Self:
+        """What waited after a recorded run."""
+        counts = run.counts
+        return cls(
+            waiting=Waiting(**_instants(counts.get("waiting"), "until")),
+            delivery=Forecast(**_instants(counts.get("delivery"), "done_at", "until")),
+            unreachable=Bounced(**counts["unreachable"]) if counts.get("unreachable") else None,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """`waiting`, `delivery` and `unreachable` in the objects of `run` and `send`."""
+        unreachable = {"unreachable": asdict(self.unreachable)} if self.unreachable else {}
+        return {"waiting": self.waiting.facts(), "delivery": self.delivery.facts()} | unreachable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """All that a run says of itself. `evidence` is the folder of its reports, once they are written."""
+
+    run_id: str
+    decision: Decision
+    sending: Sending
+    waits: Waits
+    evidence: Path | None = None
+
+    @classmethod
+    def recalled(cls, connection: sa.Connection, run: Run) -> Self:
+        """What a completed run said, from the ledger alone."""
+        assert run.evidence_at is not None
+        sending = Sending.recalled(connection, run, run.evidence_at)
+        return cls(run_id=run.run_id, decision=Decision.recalled(run), sending=sending, waits=Waits.recalled(run))
+
+    def reported(self, folder: Path | None) -> Self:
+        """The same, with the folder of its reports."""
+        return replace(self, evidence=folder)
+
+    def facts(self) -> dict[str, Any]:
+        """The object of `migrate run --json`, and summary.json."""
+        evidence = {"evidence": str(self.evidence) if self.evidence else None}
+        return {"run_id": self.run_id} | self.decision.facts() | self.late_counts() | evidence
+
+    def late_counts(self) -> dict[str, Any]:
+        """What the ledger keeps of it when the run is completed, besides what was decided."""
+        return self.sending.facts() | self.waits.facts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """What a run would do: it `would_queue` so many letters, which will have gone as `delivery` says. `stopped` are the words of the guards
+    that would stop it, and `difference`, if one would, what it would record anew. `out` is the folder in which it is written down, and
+    `accounts` are those that somebody asked about."""
+
+    decision: Decision
+    would_queue: int
+    stopped: Sequence[str]
+    difference: Difference | None
+    delivery: Forecast
+    out: Path | None = None
+    accounts: Sequence[Mapping[str, Any]] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """The object of `migrate dry-run --json`, and of a run that a guard stopped."""
+        would = {"would_queue": self.would_queue, "stopped": list(self.stopped)}
+        would |= (self.difference.facts() if self.difference else {}) | {"delivery": self.delivery.facts()}
+        would |= {"out": str(self.out) if self.out else None} | ({} if self.accounts is None else {"accounts": list(self.accounts)})
+        return self.decision.facts() | would
+
+
+def exit_code(signal: int | None, stopped: Iterable[MigrateError], sending: Sending, waits: Waits) -> int:
+    """Of a command that delivered: 130 or 143 if a signal ended it; else the first that applies (design §15)."""
+    if signal:
+        return 128 + signal
+    cut_off = waits.unreachable is not None and waits.unreachable.too_many
+    partly = sending.failed or sending.uncertain or sending.too_late or waits.waiting.too_long or cut_off
+    return first_of([*(error.exit_code for error in stopped), _SOME_LETTERS_FAILED if partly else 0])
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _instants(told: Mapping[str, Any] | None, *names: str) -> dict[str, Any]:
+    """What was told, with its instants read back."""
+    return {name: datetime.fromisoformat(value) if value and name in names else value for name, value in (told or {}).items()}

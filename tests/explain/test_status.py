@@ -1,0 +1,160 @@
+"""The campaign at a glance."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from campaigns import Campaign
+
+from migrate.explain.status import Parts
+from migrate.ledger import runs, schema
+from migrate.ledger.engine import Ledger
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Campaign:
+    return Campaign(tmp_path)
+
+
+def test_before_the_first_run_there_are_days_and_nothing_else(campaign: Campaign) -> None:
+    found = campaign.status("2023-07-01 14:00")
+    assert (found.last_run, found.accounts, found.forecast, found.burn_down) == (None, None, None, ())
+    assert found.stage is None
+    assert found.next_stage is not None
+    assert found.next_stage.name == "opens"
+    assert found.days_left == 215
+    assert "Wednesday, 31 January 2024 (Pacific Standard Time, UTC-08:00)" in found.until
+    assert set(found.outbox.values()) == {0}
+
+
+def test_looking_makes_no_ledger(campaign: Campaign) -> None:
+    campaign.status()
+    assert not campaign.ledger.exists()
+
+
+def test_looking_changes_no_byte(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.run("2024-01-02 14:00")
+    before = {path: path.read_bytes() for path in campaign.folder.rglob("*") if path.is_file()}
+    campaign.status()
+    assert {path: path.read_bytes() for path in campaign.folder.rglob("*") if path.is_file()} == before
+
+
+def test_accounts_are_compliant_or_not_or_out_of_scope(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.person("bob", "sms,totp")
+    campaign.person("cat", "totp")
+    campaign.person("dan", "", enabled="no")
+    campaign.person("eve", "unknown")
+    campaign.run("2024-01-02 14:00")
+    found = campaign.status()
+    assert found.accounts == Parts(compliant=2, not_compliant=2, out_of_scope=1)
+    assert found.last_run is not None
+    assert sum(found.last_run.outcomes.values()) == found.last_run.read == 5
+    assert found.facts()["accounts"]["total"] == 5
+
+
+def test_compliant_accounts_that_are_not_certain_are_counted_apart(campaign: Campaign) -> None:
+    campaign.person("ann", "totp,other")
+    campaign.person("bob", "sms,totp,unknown")
+    campaign.person("cat", "totp")
+    campaign.person("dan", "other")
+    result = campaign.run("2024-01-02 14:00")
+    assert result.facts["not_certain"] == {"migrated": 1, "sms_fallback": 1, "unknown": 1}
+    found = campaign.status()
+    assert found.accounts == Parts(compliant=3, not_compliant=1, out_of_scope=0, not_certain=2)
+    assert found.facts()["accounts"] == {"compliant": 3, "not_compliant": 1, "out_of_scope": 0, "not_certain": 2, "total": 4}
+    campaign.edit("[ledger]", "[policy]\nstrict_words = true\n\n[ledger]")
+    strict = campaign.run("2024-01-02 15:00").facts
+    assert strict["standing"] == {"unknown": 3, "migrated": 1}
+    assert campaign.status().accounts == Parts(compliant=1, not_compliant=3, out_of_scope=0, not_certain=0)
+
+
+def test_a_run_of_before_there_were_such_counts_says_nothing_of_them(campaign: Campaign) -> None:
+    campaign.person("ann", "totp,other")
+    campaign.run("2024-01-02 14:00")
+    with Ledger.open(campaign.config.ledger, create=False) as ledger, ledger.begin() as connection:
+        run = runs.find(connection, 1)
+        runs.count(connection, 1, {subject: counted for subject, counted in run.counts.items() if subject != "not_certain"})
+    assert campaign.status().accounts == Parts(compliant=1, not_compliant=0, out_of_scope=0)
+
+
+def test_a_strict_policy_counts_a_fallback_as_not_compliant(campaign: Campaign) -> None:
+    campaign.edit("[ledger]", "[policy]\nstrict_fallback = true\n\n[ledger]")
+    campaign.person("bob", "sms,totp")
+    campaign.run("2024-01-02 14:00")
+    assert campaign.status().accounts == Parts(0, 1, 0)
+
+
+def test_the_burn_down_leads_to_a_forecast(campaign: Campaign) -> None:
+    for number in range(10):
+        campaign.person(f"p{number}")
+    campaign.run("2024-01-02 14:00")
+    assert campaign.status().forecast is None
+    campaign.person("p0", "totp")
+    campaign.person("p1", "totp")
+    campaign.run("2024-01-12 14:00")
+    found = campaign.status("2024-01-12 15:00")
+    assert [(point.on, point.count) for point in found.burn_down] == [(date(2024, 1, 2), 10), (date(2024, 1, 12), 8)]
+    assert found.forecast is not None
+    assert found.forecast.left == 4
+
+
+def test_after_the_cutoff_there_is_no_forecast_to_it(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.run("2024-01-02 14:00")
+    campaign.run("2024-01-12 14:00")
+    assert campaign.status("2024-01-31 14:00").forecast is not None
+    assert campaign.status("2024-02-01 09:00").forecast is None
+
+
+def test_a_day_of_several_runs_is_one_point_and_its_last_run_counts(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.person("bob")
+    campaign.run("2024-01-02 14:00")
+    campaign.person("ann", "totp")
+    campaign.run("2024-01-02 18:00")
+    assert [point.count for point in campaign.status().burn_down] == [1]
+
+
+def test_letters_that_wait_are_counted(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.run("2024-01-02 14:00", send=False)
+    assert campaign.status().outbox["queued"] == 1
+
+
+def test_a_change_nobody_could_be_told_of_is_open_and_then_given_up(campaign: Campaign) -> None:
+    campaign.person("ann", email="")
+    campaign.run("2023-12-01 14:00")
+    campaign.person("ann", "totp")
+    campaign.run("2023-12-02 14:00")
+    found = campaign.status()
+    assert (found.open_changes, found.unsaid_changes) == (1, 0)
+    campaign.run("2024-01-02 14:00")
+    found = campaign.status()
+    assert (found.open_changes, found.unsaid_changes) == (0, 1)
+
+
+def test_exemptions_that_ended_or_end_within_two_weeks_are_shown(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.run("2024-01-02 14:00")
+    campaign.grant(schema.exemption, "ended", "2024-01-02")
+    campaign.grant(schema.exemption, "today", "2024-01-03")
+    campaign.grant(schema.exemption, "soon", "2024-01-17")
+    campaign.grant(schema.exemption, "later", "2024-01-18")
+    campaign.grant(schema.exemption, "prolonged", "2024-01-02")
+    campaign.grant(schema.exemption, "prolonged", "2024-06-01")
+    assert [(each.account_id, each.days) for each in campaign.status().exemptions] == [("ended", -1), ("today", 0), ("soon", 14)]
+
+
+def test_the_last_run_names_its_evidence(campaign: Campaign) -> None:
+    campaign.edit("formats = []", 'formats = ["csv"]')
+    campaign.person("ann")
+    result = campaign.run("2024-01-02 14:00")
+    last = campaign.status().last_run
+    assert last is not None
+    assert last.evidence == result.facts["evidence"]
+    assert last.completed
+    assert last.run_id == result.facts["run_id"]

@@ -1,0 +1,39 @@
+"""Frames in private files, in order of account id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from migrate.files import spill
+from migrate.files.spill import Sorted
+
+
+def kept(folder: Path, rows: int) -> Sorted:
+    everybody = Sorted(folder / "everybody.arrow")
+    for start in range(0, rows, 100):
+        ids = [f"p{number:06}" for number in range(start, min(start + 100, rows))]
+        everybody.append(pd.DataFrame({"account_id": ids, "text": [each * 20 for each in ids]}))
+    everybody.close()
+    return everybody
+
+
+@pytest.mark.parametrize(("held", "gathered"), [(10_000, 65_536), (100, 65_536), (100, 1_000)])
+def test_a_range_has_its_rows_wherever_they_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, gathered: int) -> None:
+    monkeypatch.setattr(spill, "_HELD", held)
+    monkeypatch.setattr(spill, "_GATHERED", gathered)
+    everybody = kept(tmp_path, 5_000)
+    assert (tmp_path / "everybody.arrow").exists() == (held < 5_000)
+    for low, high in ((0, 10), (2_040, 2_060), (990, 3_010), (4_990, 5_000)):
+        found = everybody.between(f"p{low:06}", f"p{high:06}")
+        assert found is not None
+        assert sorted(found["account_id"].to_pylist()) == [f"p{number:06}" for number in range(low, high)]
+
+
+def test_a_few_rows_out_of_a_file_do_not_keep_their_batch_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spill, "_HELD", 100)
+    few = kept(tmp_path, 5_000).between("p000100", "p000120")
+    assert few is not None
+    assert few.get_total_buffer_size() < 2 * few.nbytes

@@ -1,0 +1,10 @@
+"""The outbox is part of the ledger: its tests stand on the ledger's."""
+
+from ledger.conftest import (  # noqa: F401 - fixtures
+    ledger,
+    ledger_url,
+    mariadb_template,
+    postgres_template,
+    scene,
+    sqlite_template,
+)

@@ -1,0 +1,107 @@
+"""The path that a run and a dry run share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from campaigns import Campaign
+from cast import at
+
+from migrate.decide.draft import Draft, draft
+from migrate.incremental import CacheWarning
+from migrate.ledger.engine import Ledger
+from migrate.ledger.schema import account
+from migrate.run import job, path
+from migrate.run.start import Options
+from migrate.run.summary import Decision
+
+DAY = "2024-01-03 14:00"
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Campaign:
+    """Somebody is due on `DAY`, and somebody else moved since the last read."""
+    made = Campaign(tmp_path)
+    for name in ("ada", "bob", "cem"):
+        made.person(name, "sms")
+    made.run("2023-07-01 14:00")
+    made.person("bob", "totp")
+    made.write()
+    return made
+
+
+def foretold(campaign: Campaign) -> Decision:
+    with job.dry_run(campaign.config, Options(at(DAY))) as (_, _, found):
+        return found.decision
+
+
+def done(campaign: Campaign) -> Decision:
+    return campaign.run(DAY).summary.decision
+
+
+def test_a_run_decides_what_the_dry_run_before_it_foretold(campaign: Campaign) -> None:
+    before = foretold(campaign)
+    after = done(campaign)
+    assert before.outcomes == {"queued": 3}
+    assert replace(before, directory_as_of=after.directory_as_of) == after
+
+
+@pytest.mark.parametrize("of", [foretold, done])
+def test_what_fails_beside_the_last_runs_image_is_decided_once_more_without_it(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch, of: Any
+) -> None:
+    tried: list[bool] = []
+
+    def broken(snapshot: Any, prior: Any, rules: Any, folder: Path, beside: Any) -> Draft:
+        tried.append(beside is not None)
+        if beside is not None:
+            raise RuntimeError("nobody foresaw this")
+        return draft(snapshot, prior, rules, folder, None)
+
+    monkeypatch.setattr(path, "draft", broken)
+    with pytest.warns(CacheWarning):
+        decision = of(campaign)
+    assert tried == [True, False]
+    assert (decision.read, decision.outcomes, decision.changes) == (3, {"queued": 3}, {"authenticator_enabled": 1})
+
+
+def test_a_transaction_that_is_broken_off_decides_again_in_a_folder_of_its_own(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[Path] = []
+    write = Ledger.write
+
+    def watched(snapshot: Any, prior: Any, rules: Any, folder: Path, beside: Any) -> Draft:
+        folders.append(folder)
+        return draft(snapshot, prior, rules, folder, beside)
+
+    def twice(ledger: Ledger, work: Any) -> Any:
+        def broken_off(connection: sa.Connection) -> Any:
+            if len(folders) == 0:
+                with connection.begin_nested() as attempt:
+                    work(connection)
+                    attempt.rollback()
+            return work(connection)
+
+        return write(ledger, broken_off)
+
+    monkeypatch.setattr(path, "draft", watched)
+    monkeypatch.setattr(Ledger, "write", twice)
+    assert done(campaign).outcomes == {"queued": 3}
+    assert len(set(folders)) == len(folders) == 2
+
+
+def test_a_run_that_a_guard_stops_records_nothing_and_says_what_it_would_have_been(campaign: Campaign) -> None:
+    campaign.edit("[reports]", "[safety]\nguard_floor = 0\nmax_shrink = 0.5\n[reports]")
+    campaign.leaves("ada")
+    campaign.leaves("cem")
+    with pytest.raises(job.Stopped) as stopped:
+        campaign.run(DAY)
+    told = stopped.value.foretold
+    assert (told.decision.read, told.decision.changes) == (1, {"gone": 2, "authenticator_enabled": 1})
+    assert told.stopped == [str(error) for error in (stopped.value, *stopped.value.more)]
+    assert told.out is not None and (told.out / "plan.csv").exists()
+    with Ledger.open_readonly(campaign.config.ledger) as ledger, ledger.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).where(account.c.gone_at.is_not(None))).scalar_one() == 0
