@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from migrate.ahead import meanwhile
 from migrate.directory.entra import detail, members, policy, registration
 from migrate.directory.entra.detail import Accounts, Details
 from migrate.directory.entra.graph import Graph
@@ -25,6 +24,7 @@ from migrate.directory.web.checkpoint import Checkpoint
 from migrate.directory.words import MethodWords
 from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
 from migrate.outside import log
+from migrate.process.prefetch import meanwhile
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,10 +14,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from migrate.ahead import meanwhile
 from migrate.directory.web.budget import Budget
 from migrate.directory.web.client import LONGEST_WAIT, TRIES, Client, RefusedError
 from migrate.errors import UnreachableError
+from migrate.process.prefetch import meanwhile
 
 MOST: Final = 20
 """Reads in a batch of Microsoft Graph."""
