@@ -270,7 +270,7 @@ def test_no_telephone_number_and_no_detail_of_a_sign_in_leaves_the_room_where_it
         read = directory(fake, tmp_path, detail=["phones", "per_user_mfa", "sign_ins"], sign_in_days=30)
         with pytest.raises(Exception, match="tried 10 times") as broken:
             read_all(read)
-        kept = (tmp_path / "entra.checkpoint").read_text()
+        kept = (tmp_path / "entra.checkpoint-contoso.onmicrosoft.com").read_text()
         fake._faults.clear()
         rows, _ = read_all(read)
     assert fake.numbers_shown >= 59

@@ -206,7 +206,7 @@ def test_a_long_read_that_breaks_goes_on_where_it_was(clock: VirtualClock, tmp_p
         read = directory(fake, tmp_path, detail=["phones"])
         with pytest.raises(UnreachableError, match="what was read of single accounts is kept"):
             read_all(read)
-        kept = tmp_path / "entra.checkpoint"
+        kept = tmp_path / "entra.checkpoint-contoso.onmicrosoft.com"
         assert kept.stat().st_mode & 0o777 == 0o600
         before = kept.read_text().count('"phones:')
         assert before >= 40

@@ -73,7 +73,7 @@ class Fake:
         self._tokens: dict[str, tuple[str, float]] = {}
         self._listings: dict[str, tuple[str, list[Any], int, int, float, Any]] = {}
         self._turn = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -358,6 +358,13 @@ class Fake:
                 self._listings[following] = (path, rows, at + size, size, self._clock() + self._page_token_life, shown)
             told["@odata.nextLink"] = f"{self.url}/{'beta' if 'signIns' in path else 'v1.0'}{path}?$skiptoken={following}"
         return told
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that was hung up on purpose is nothing to tell of."""
 
 
 def _there(person: Person | None) -> Person:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from mailbox import Maildir
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 from graph.server import READING, Fake
 from graph.tenant import Person, Tenant, guid
+from office import called
 
 CONFIG = """
 [campaign]
@@ -52,11 +51,10 @@ class Place:
         self.said = ""
 
     def migrate(self, *words: str, expect: int = 0) -> dict[str, Any]:
-        command = [sys.executable, "-m", "migrate", *words, "--json"]
-        done = subprocess.run(command, check=False, cwd=self.folder, capture_output=True, text=True)
-        self.said += done.stdout + done.stderr
-        assert done.returncode == expect, done.stdout + done.stderr
-        return json.loads(done.stdout) if done.stdout else {}  # type: ignore[no-any-return]
+        done = called("--config", str(self.folder / "config.toml"), *words, "--json")
+        self.said += done.out + done.err
+        assert done.code == expect, done.out + done.err
+        return json.loads(done.out) if done.out else {}  # type: ignore[no-any-return]
 
     def letters(self) -> list[tuple[str, str]]:
         return sorted((each["To"], each["X-Migrate-Kind"]) for each in Maildir(self.folder / "outbox"))

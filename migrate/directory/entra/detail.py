@@ -31,7 +31,8 @@ def checkpoint(graph: Graph) -> Checkpoint:
     """Where answers about single accounts are kept until the read is complete."""
     settings = graph.settings
     asked = (settings.graph, settings.tenant.lower(), settings.client_id, sorted(settings.detail))
-    return Checkpoint(settings.checkpoint, sha256(repr(asked).encode()).hexdigest()[:16])
+    path = settings.checkpoint.with_name(f"{settings.checkpoint.name}-{settings.tenant.lower()}")  # many tenants may share a folder
+    return Checkpoint(path, sha256(repr(asked).encode()).hexdigest()[:16])
 
 
 class Details:

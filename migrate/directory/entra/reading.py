@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -23,15 +24,13 @@ from migrate.directory.web.checkpoint import Checkpoint
 from migrate.directory.words import MethodWords
 from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
 from migrate.outside import log
+from migrate.process.prefetch import meanwhile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TOGETHER: Final = 6
-"""Listings that are read at the same time."""
 _PAGE: Final = "999"
 _PAGE_WITH_ACTIVITY: Final = "500"
-_T = TypeVar("_T")
 
 
 class Reading:
@@ -85,27 +84,19 @@ class Reading:
     def _known(self) -> Known:
         """What is known before users are read; the first failure ends all of it."""
         settings, graph = self._settings, self._graph
-        with ThreadPoolExecutor(_TOGETHER, thread_name_prefix="entra") as pool:
-            registered = pool.submit(self._report)
-            domains = pool.submit(graph.whole, "/domains", {"$select": "id,authenticationType"}, DOMAINS)
-            allowed = pool.submit(self._policy)
-            opted_out = pool.submit(self._opted_out)
-            groups = {name: pool.submit(members.of_named_group, graph, name) for name in settings.groups}
-            roles = pool.submit(members.of_roles, graph, settings.roles) if settings.roles else _already(dict[str, Members]())
-            used = pool.submit(self._sign_ins) if "sign_ins" in settings.detail else _already(dict[str, detail.LastUse]())
-            try:
-                every: list[Future[Any]] = [registered, domains, allowed, opted_out, *groups.values(), roles, used]
-                for done in as_completed(every):
-                    done.result()
-            except BaseException:
-                graph.client.stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        registered = meanwhile(self._report)
+        domains = meanwhile(partial(graph.whole, "/domains", {"$select": "id,authenticationType"}, DOMAINS))
+        allowed, opted_out = meanwhile(self._policy), meanwhile(self._opted_out)
+        groups = meanwhile(lambda: {name: members.of_named_group(graph, name) for name in settings.groups})
+        roles = meanwhile(lambda: members.of_roles(graph, settings.roles) if settings.roles else {})
+        used = meanwhile(lambda: self._sign_ins() if "sign_ins" in settings.detail else {})
+        every: list[Future[Any]] = [registered, domains, allowed, opted_out, groups, roles, used]
+        with graph.client.ending(every):
+            for done in as_completed(every):
+                done.result()  # whatever fails first ends the read
         holders = roles.result()
         known = Known(registered.result(), _federated(domains.result(), settings), allowed.result(), last_use=used.result())
-        known.groups = {name: each.result() for name, each in groups.items()} | {
-            members.ROLE + name: each for name, each in holders.items()
-        }
+        known.groups = groups.result() | {members.ROLE + name: each for name, each in holders.items()}
         known.holders = Members.united(holders.values())
         if opted_out.result():
             self.caveats.append(
@@ -208,7 +199,7 @@ class Reading:
         if self._settings.roles:
             self.caveats.append("whoever is only eligible for a role (PIM) does not count as holding it")
         if self._kept is not None and not self._kept.kept:
-            self.caveats.append(f"nothing could be kept in {self._settings.checkpoint}: a read that breaks off begins anew")
+            self.caveats.append(f"nothing could be kept in {self._kept.path}: a read that breaks off begins anew")
 
 
 @contextmanager
@@ -220,12 +211,6 @@ def _understood() -> Iterator[None]:
         raise DirectoryError(
             f"Graph gives what is not described ({log(str(error))}). Nothing was changed.", where="[directory]", hint="Try again later."
         ) from error
-
-
-def _already(value: _T) -> Future[_T]:
-    done: Future[_T] = Future()
-    done.set_result(value)
-    return done
 
 
 def _with_configurations(told: Any) -> dict[str, Any]:

@@ -16,10 +16,6 @@ from migrate.directory.words import MethodWords, spelling
 
 PATH: Final = "/reports/authenticationMethods/userRegistrationDetails"
 _PAGE: Final = "999"
-_SELECT: Final = (
-    "id,isAdmin,methodsRegistered,isSystemPreferredAuthenticationMethodEnabled,systemPreferredAuthenticationMethods,"
-    "userPreferredMethodForSecondaryAuthentication,lastUpdatedDateTime"
-)
 
 TELEPHONES: Final = (
     "mobilePhone",
@@ -170,8 +166,7 @@ def _default(row: dict[str, Any], words: MethodWords) -> str | None:
 def report(graph: Graph, words: MethodWords, watch: Callable[[int], None]) -> Report:
     """The whole report. Raises DirectoryError, NoLicenceError without P1 or P2."""
     found = [Report()]
-    params = {"$top": _PAGE, "$select": _SELECT}
-    for page in graph.listing(PATH, params, REPORT, budget=graph.reports, anew=lambda: found.append(Report())):
+    for page in graph.listing(PATH, {"$top": _PAGE}, REPORT, budget=graph.reports, anew=lambda: found.append(Report())):
         found[-1].add(page, words)
         watch(len(page))
     found[-1].close()

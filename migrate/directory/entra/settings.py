@@ -38,7 +38,8 @@ class EntraSettings(DirectorySettings):
     set.
 
     `groups`: names or ids of groups whose members are to be known; `roles`: names of directory roles, likewise. `detail`: what is asked of
-    single accounts, or of sign-ins in the last `sign_in_days`. `checkpoint`: a private file for what was asked of single accounts.
+    single accounts, or of sign-ins in the last `sign_in_days`. `checkpoint`: a private file for what was asked of single accounts; the
+    tenant is added to its name.
     """
 
     written: ClassVar[tuple[str, ...]] = ("client_id", "certificate")

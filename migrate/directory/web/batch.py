@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from migrate.directory.web.budget import Budget
 from migrate.directory.web.client import LONGEST_WAIT, TRIES, Client, RefusedError
 from migrate.errors import UnreachableError
+from migrate.process.prefetch import meanwhile
 
 MOST: Final = 20
 """Reads in a batch of Microsoft Graph."""
@@ -56,21 +58,17 @@ class Batches:
         """Each answer as it comes, in any order."""
         left, again = iter(reads), deque[Asked]()
         running: set[Future[tuple[list[Said], list[Asked]]]] = set()
-        with ThreadPoolExecutor(TOGETHER, thread_name_prefix="batch") as pool:
-            try:
-                while True:
-                    while len(running) < (TOGETHER if self._proven else 1) and (some := self._some(left, again)):
-                        running.add(pool.submit(self._one, some))
-                    if not running:
-                        return
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for each in done:
-                        said, unsaid = each.result()
-                        again.extend(unsaid)
-                        yield from said
-            except BaseException:
-                self._client.stop.set()
-                raise
+        while True:
+            while len(running) < (TOGETHER if self._proven else 1) and (some := self._some(left, again)):
+                running.add(meanwhile(partial(self._one, some)))
+            if not running:
+                return
+            with self._client.ending(running):
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in done:
+                    said, unsaid = each.result()
+                    again.extend(unsaid)
+                    yield from said
 
     def _some(self, left: Iterator[Asked], again: deque[Asked]) -> list[Asked]:
         most = min(MOST, self._budget.units) if self._each_counts else MOST

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ LONGEST_WAIT: Final = 900.0
 _FIRST_WAIT: Final = 1.0
 _USUAL_WAIT: Final = 60.0
 _TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
+_PATIENCE: Final = 1.0
 _LONGEST_ANSWER: Final = 600.0
 _BELIEVED: Final = 3
 _DOUBT: Final = 2.0
@@ -95,6 +98,16 @@ class Client:
         """Ends every call that waits."""
         self.stop.set()
         self._http.close()
+
+    @contextmanager
+    def ending(self, running: Collection[Future[Any]]) -> Iterator[None]:
+        """A context whose failure ends what is `running` through this client; it is waited for a little."""
+        try:
+            yield
+        except BaseException:
+            self.stop.set()
+            wait(running, _PATIENCE)
+            raise
 
     def get(
         self,
