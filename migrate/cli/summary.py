@@ -12,7 +12,7 @@ from migrate.config.commands import command
 if TYPE_CHECKING:
     from migrate.config import Config
     from migrate.delivery import Forecast, Waiting
-    from migrate.explain.outlook import Bounced
+    from migrate.explain.queue import Bounced
     from migrate.run.stops import Difference
     from migrate.run.summary import Decision, Sending
 

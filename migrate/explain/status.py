@@ -19,7 +19,7 @@ from migrate.core.standing import OUT_OF_SCOPE
 from migrate.decide.addressing import Unreachable, unreachable
 from migrate.delivery import Forecast as Delivery
 from migrate.delivery import Waiting, waiting
-from migrate.explain.outlook import forecast_of, queue_forecast
+from migrate.explain.queue import forecast_of, queue_forecast
 from migrate.ledger import runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run

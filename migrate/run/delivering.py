@@ -9,7 +9,7 @@ from typing import Final
 from migrate import outbox
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, RateLimiter, Stop, deliver
-from migrate.explain.outlook import forecast_of, smtp_of
+from migrate.explain.queue import forecast_of, smtp_of
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.runs import Run

@@ -25,7 +25,7 @@ from migrate.decide.decided import Rules
 from migrate.decide.draft import Draft, draft
 from migrate.directory import mapping_digest
 from migrate.errors import DirectoryError, GuardError
-from migrate.explain.outlook import forecast_of
+from migrate.explain.queue import forecast_of
 from migrate.incremental import Image, Whole
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior

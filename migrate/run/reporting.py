@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from migrate.config import Config
 from migrate.delivery import Clock
 from migrate.errors import LockedError, ReportError
-from migrate.explain.outlook import bounced_of, delivery_of, waiting_until
+from migrate.explain.queue import bounced_of, delivery_of, waiting_until
 from migrate.files.spill import scratch_folder
 from migrate.incremental import Records
 from migrate.ledger import history, runs

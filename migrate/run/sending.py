@@ -9,7 +9,7 @@ from typing import Any
 from migrate.config import Config
 from migrate.delivery import Delivered, Forecast, Stop, Waiting, workers
 from migrate.errors import ConfigError, MailServerError
-from migrate.explain.outlook import delivery_of, outbox_of, smtp_of, waiting_until
+from migrate.explain.queue import delivery_of, outbox_of, smtp_of, waiting_until
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import worker
 from migrate.ledger.prior import Prior

@@ -16,7 +16,7 @@ from migrate.decide.draft import Draft
 from migrate.delivery import Forecast, Waiting
 from migrate.directory import DirectorySettings, rejections
 from migrate.errors import MigrateError, first_of
-from migrate.explain.outlook import Bounced
+from migrate.explain.queue import Bounced
 from migrate.ledger.runs import Run
 from migrate.report.terms import Terms
 from migrate.review.approval import Applied

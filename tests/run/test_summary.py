@@ -12,7 +12,7 @@ from campaigns import Campaign
 
 from migrate.delivery import Forecast, Waiting
 from migrate.errors import GuardError, MailServerError, first_of
-from migrate.explain.outlook import Bounced
+from migrate.explain.queue import Bounced
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
 from migrate.run.job import Result
