@@ -120,12 +120,12 @@ def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Lette
 def _settlement(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, bounce_days: int
 ) -> Settlement:
+    if receipt.verdict == "sent":
+        return Settlement("sent", reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
     settled = partial(Settlement, reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
     if receipt.about_server:
         return settled("released", reason=SERVER_REFUSED, not_before=aside(claimed, receipt, now))
     match receipt.verdict:
-        case "sent":
-            return settled("sent")
         case "permanent":
             bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if receipt.bad_address else None
             return settled(_at_last(claimed), reason=receipt.code, bounce=bounce)

@@ -59,7 +59,7 @@ class Place:
 class Desk:
     """One worker's claims, shared by its senders. Once `stop` was asked letters are settled and none is given any more.
 
-    What is begun with is counted among the letters of the `limiter`'s day.
+    What is begun with is counted among the letters of the `limiter`'s day, if that has a limit.
     `retrying` bounds the tries at a ledger that cannot be written; tests do not wait.
     """
 
@@ -74,7 +74,8 @@ class Desk:
         limiter: RateLimiter | None = None,
         retrying: Retrying | None = None,
     ) -> None:
-        self._claims, self._clock, self._limiter = claims, clock, limiter
+        self._claims, self._clock = claims, clock
+        self._daily = limiter if limiter is not None and limiter.limits_day else None
         self._stale_at, self._hours = stale_at, hours
         self._open: Window | None = None
         self._stop = stop or Stop()
@@ -229,18 +230,18 @@ class Desk:
 
     def _tell_limiter(self, done: ClaimedLetter, settlement: Settlement) -> None:
         """What the server did not take does not count among the day's, and what it took counts from now on."""
-        if self._limiter is not None:
+        if self._daily is not None:
             minute = self._counted.pop((done.letter_id, done.lease_until))
             if settlement.verdict in ("sent", "uncertain"):
-                self._limiter.went(minute)
+                self._daily.went(minute)
             else:
-                self._limiter.give_back(1, minute)
+                self._daily.give_back(1, minute)
 
     def _count(self, wanted: int) -> Counted:
         """How many of the letters wanted the day has room for."""
-        if self._limiter is None or not wanted:
+        if self._daily is None or not wanted:
             return Counted(wanted, EPOCH)
-        counted = self._limiter.count(wanted)
+        counted = self._daily.count(wanted)
         self.day_is_full = not counted.letters
         return counted
 
@@ -263,8 +264,8 @@ class Desk:
                 self._settled[:0] = settled
             raise
         with self._moving:
-            if self._limiter is not None:
-                self._limiter.give_back(counted.letters - len(begun), counted.minute)
+            if self._daily is not None:
+                self._daily.give_back(counted.letters - len(begun), counted.minute)
                 self._counted |= dict.fromkeys(((each.letter_id, each.lease_until) for each in begun), counted.minute)
             self._begun.extend(begun)
         return len(begun) < wanted or not wanted

@@ -61,6 +61,11 @@ class RateLimiter:
         self._unsent: Counter[datetime] = Counter()  # less than nothing for a minute in which letters went that were counted before
         self._counting = threading.Lock()
 
+    @property
+    def limits_day(self) -> bool:
+        """Whether a day's letters are limited."""
+        return self._per_day is not None
+
     def take(self) -> datetime | None:
         """A slot of one's own, for one letter; None if `stop` was asked before there was one."""
         with self._turn:
