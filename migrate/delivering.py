@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from migrate.addressing import bounced
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, Forecast, RateLimiter, Stop, Waiting, deliver, waiting
+from migrate.delivery import Clock, Delivered, Forecast, RateLimiter, Shutdown, Waiting, deliver, waiting
 from migrate.ledger import outbox, rates, runs
 from migrate.ledger.claims import Claims
 from migrate.ledger.engine import Ledger
@@ -46,7 +46,7 @@ def deliver_waiting(
     processes: int = 1,
     number: int | None = None,
     until_empty: bool = False,
-    stop: Stop | None = None,
+    stop: Shutdown | None = None,
 ) -> Delivered:
     """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`."""
     smtp = smtp_of(config)
@@ -56,7 +56,7 @@ def deliver_waiting(
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
     longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
-    stop = stop or Stop()
+    stop = stop or Shutdown()
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
         now = clock()
@@ -91,7 +91,7 @@ def deliver_waiting(
     return delivered
 
 
-def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Stop) -> RateLimiter:
+def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Shutdown) -> RateLimiter:
     """The rate limiter of the mail server. Its clock is the real one; where days are only played through, those of the run count."""
     day_clock = clock if config.safety.allow_time_travel else None
     return RateLimiter(ledger, smtp.server, smtp.rates, day_clock=day_clock, stop=stop)

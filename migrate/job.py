@@ -35,7 +35,7 @@ from migrate.delivering import (
     unwatched,
     waiting_until,
 )
-from migrate.delivery import Clock, Delivered, Forecast, Stop, Waiting, workers
+from migrate.delivery import Clock, Delivered, Forecast, Shutdown, Waiting, workers
 from migrate.directory import mapping_digest, open_directory
 from migrate.draft import Draft, Rules, draft
 from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError, ReportError
@@ -236,7 +236,7 @@ def send(
 
 
 def send_beside(
-    config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, number: int, stop: Stop
+    config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, number: int, stop: Shutdown
 ) -> Delivered:
     """What each of several processes does for `send`."""
     composer, clock = config.composer(), clock_from(as_of)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
-from migrate.delivery.stop import Stop
+from migrate.delivery.shutdown import Shutdown
 from migrate.ledger.claims import Bounce, ClaimedLetter, Settlement, Verdict
 from migrate.ledger.states import SERVER_REFUSED
 from migrate.mail.compose import Composer, UnrenderableError
@@ -71,7 +71,7 @@ def unrenderable(claimed: ClaimedLetter, error: UnrenderableError, composer: Com
     return _again(claimed, Receipt("temporary", log(str(error), _LONGEST_REASON)), None, composer, now, reason=UNRENDERABLE)
 
 
-def quickly(stop: Stop) -> Retrying:
+def quickly(stop: Shutdown) -> Retrying:
     """Tries a letter again at once whose connection broke before it was handed over, over another; three tries in half a minute at most.
 
     No exception is retried: a break is a receipt, and MailServerError says that no connection can be had.

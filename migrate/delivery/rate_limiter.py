@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from migrate.delivery.stop import Stop, patiently
+from migrate.delivery.shutdown import Shutdown, patiently
 from migrate.ledger import rates as kept
 from migrate.ledger.engine import Ledger
 from migrate.mail.rates import Rates
@@ -46,12 +46,12 @@ class RateLimiter:
         clock: Callable[[], datetime] = _now,
         *,
         day_clock: Callable[[], datetime] | None = None,
-        stop: Stop | None = None,
+        stop: Shutdown | None = None,
     ) -> None:
         self._ledger, self._server, self._clock = ledger, server, clock
         self._day_clock = day_clock or clock
         self._per_day = rates.per_day
-        self._stop = stop or Stop()
+        self._stop = stop or Shutdown()
         self._retrying = patiently(self._stop)
         self._interval = timedelta(seconds=1 / rates.per_second)
         self._at_once = max(1, _SLICE // self._interval)

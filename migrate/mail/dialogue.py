@@ -229,6 +229,10 @@ class Dialogue:
 
     def reply(self, seconds: float | None = None) -> Reply:
         """The next answer, as many lines as it has, within so many seconds. After a timeout it can be waited for again."""
+        heard = self._heard
+        if not self._lines and 0 < (end := heard.find(b"\n")) <= _LONGEST_LINE and heard[3:4] != b"-":
+            self._heard = heard[end + 1 :]
+            return _one_line(heard[:end])  # it came together with the one before: nothing is waited for
         until = self._begin(self._timeouts.answer if seconds is None else seconds)
         while True:
             line = self._line(until)

@@ -1,11 +1,11 @@
-"""The desk where senders hand in what became of their letters and are given the next.
+"""The batcher: what the senders of one process ask of the ledger, settled and claimed in one commit for all of them.
 
-A commit that is safe against a power cut costs a write to the disk. So whoever comes while another is being served waits, and is then
-served together with all who wait: a commit for several letters, and each sender still holds only its own. Who sees its hand run low
-leaves an order and goes on; it is served with whoever comes first.
+A commit that is safe against a power cut costs a write to the disk. So a sender that comes during a commit waits, and is served by the next
+one together with all who wait; each sender still holds only its own letters. A sender that runs low says so and goes on; its letters come
+with the next commit, whoever makes it.
 
-What a sender is given is `sending`, committed. The desk claims letters ahead of that, so that few commits have to look for them; those are
-`claimed`, and go back into the queue when nobody begins with them.
+What a sender is given is `sending`, committed. The batcher claims letters ahead of that, so that few commits have to look for them; those
+are `claimed`, and go back into the queue when nobody begins with them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tenacity import Retrying
 
 from migrate.delivery.delivered import Clock
 from migrate.delivery.rate_limiter import Counted, RateLimiter
-from migrate.delivery.stop import Stop, patiently
+from migrate.delivery.shutdown import Shutdown, patiently
 from migrate.hours import Hours, Window
 from migrate.ledger.claims import ClaimedLetter, Claims, Settlement
 from migrate.ledger.moves import Claim
@@ -35,7 +35,7 @@ _AHEAD: Final = 4
 _IN_HAND: Final = 2
 """Letters in a sender's hand: the one that it says, and the one that is announced with it."""
 _LOW: Final = 5
-"""With what part of the letters left the desk is filled again, so that nobody waits for it."""
+"""With what part of the letters left the batcher is filled again, so that nobody waits for it."""
 _KEPT: Final = timedelta(seconds=30)
 """How long letters are held that nobody begins with; then others may be more urgent, and another process idle."""
 _SEVERAL: Final = 32
@@ -46,7 +46,7 @@ first, is no reason to begin with more letters."""
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """A sender's place at the desk: its letters in `hand`, and how much `room` it makes for letters that are `sending`.
+    """A sender's place at the batcher: its letters in `hand`, and how much `room` it makes for letters that are `sending`.
 
     It holds two at most, the one that it says and the one that it announces; the rest of the room is for letters that whoever comes
     first takes.
@@ -56,7 +56,7 @@ class Place:
     room: int = 0
 
 
-class Desk:
+class Batcher:
     """One worker's claims, shared by its senders. Once `stop` was asked letters are settled and none is given any more.
 
     What is begun with is counted among the letters of the `limiter`'s day, if that has a limit.
@@ -70,7 +70,7 @@ class Desk:
         *,
         stale_at: datetime | None = None,
         hours: Hours | None = None,
-        stop: Stop | None = None,
+        stop: Shutdown | None = None,
         limiter: RateLimiter | None = None,
         retrying: Retrying | None = None,
     ) -> None:
@@ -78,10 +78,10 @@ class Desk:
         self._daily = limiter if limiter is not None and limiter.limits_day else None
         self._stale_at, self._hours = stale_at, hours
         self._open: Window | None = None
-        self._stop = stop or Stop()
+        self._stop = stop or Shutdown()
         self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
-        self._moving = threading.Lock()  # a letter is always in one hand, on the desk, or settled, and counted once
+        self._moving = threading.Lock()  # a letter is always in one hand, with the batcher, or settled, and counted once
         self._places: list[Place] = []
         self._begun: deque[ClaimedLetter] = deque()
         self._settled: list[Settled] = []
@@ -205,7 +205,7 @@ class Desk:
         return int(self._retrying(lambda: len(self._claims.put_back(letters, self._clock(), not_before))))
 
     def _take(self, mine: Place) -> bool:
-        """Take letters from the desk in hand; whether there are any then."""
+        """Take letters from the batcher in hand; whether there are any then."""
         with self._moving:
             while self._begun and len(mine.hand) < min(mine.room, _IN_HAND):
                 mine.hand.append(self._begun.popleft())
@@ -216,7 +216,7 @@ class Desk:
         return sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND)
 
     def _put_down(self, *, all_: bool = True) -> None:
-        """Nothing will be said about the letters on the desk, or those that nobody has room for, so they go back as they were."""
+        """Nothing will be said about the letters with the batcher, or those that nobody has room for, so they go back as they were."""
         with self._moving:
             kept = 0 if all_ else sum(self._room())
             back = [(self._begun.pop(), Settlement("released")) for _ in range(len(self._begun) - kept)]
