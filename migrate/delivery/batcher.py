@@ -89,6 +89,8 @@ class Batcher:
         self._held: list[ClaimedLetter] = []
         self._held_since = datetime.min.replace(tzinfo=UTC)
         self._took: deque[float] = deque(maxlen=_SEVERAL)
+        self._shortest = 0.0
+        self._low = 0  # with fewer letters than this it is filled again; looked at for every letter, so kept
         self._counted: dict[Claim, datetime] = {}
         """Letters that are `sending`, and the minute in which each is counted. One whose lease was lost may be begun with a second time."""
         self.day_is_full = False
@@ -97,7 +99,7 @@ class Batcher:
     @property
     def seconds(self) -> float:
         """What the ledger takes for an exchange of each sender, one after the other; nothing until that is known."""
-        return len(self._places) * min(self._took) if len(self._took) >= _FIRST else 0.0
+        return len(self._places) * self._shortest
 
     def only_confirmations(self, now: datetime) -> bool:
         """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
@@ -137,7 +139,8 @@ class Batcher:
         with self._moving:
             done = mine.hand.pop(0)
             self._settled.append((done, settlement))
-        self._tell_limiter(done, settlement)
+        if self._daily is not None:
+            self._tell_limiter(done, settlement)
         return done
 
     @property
@@ -157,7 +160,7 @@ class Batcher:
                 if self._exchange():
                     self._take(mine)
                     break
-        if mine.hand and len(self._begun) < self._spare() // _LOW and self._turn.acquire(blocking=False):
+        if mine.hand and len(self._begun) < self._low and self._turn.acquire(blocking=False):
             try:
                 self._exchange()
             finally:
@@ -211,10 +214,6 @@ class Batcher:
                 mine.hand.append(self._begun.popleft())
             return bool(mine.hand)
 
-    def _spare(self) -> int:
-        """How many letters there is room for besides those in hand."""
-        return sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND)
-
     def _put_down(self, *, all_: bool = True) -> None:
         """Nothing will be said about the letters with the batcher, or those that nobody has room for, so they go back as they were."""
         with self._moving:
@@ -255,6 +254,7 @@ class Batcher:
             settled, self._settled = self._settled, []
             room = self._room()
             wanted = 0 if closing else max(0, sum(room) - len(self._begun))
+            self._low = sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND) // _LOW
         try:
             counted = self._count(wanted)
             begun = self._commit(settled, counted.letters, _AHEAD * (wanted - sum(map(bool, room))), closing=closing)
@@ -292,6 +292,7 @@ class Batcher:
             self._held = done.held
             if done.begun:
                 self._took.append(time.perf_counter() - start)
+                self._shortest = min(self._took) if len(self._took) >= _FIRST else 0.0
             return done.begun
 
         return list(self._retrying(once))
