@@ -149,12 +149,17 @@ def letter(text: str, longest: int = LONGEST_NAME) -> LetterText:
     A name is the only part of a letter that its reader, or whoever took over the account, may have written; mail programs turn
     anything that looks like an address of a page into a link, so what makes it look so is taken out.
     """
-    if len(text) <= longest and text.isascii() and text.isprintable() and "  " not in text and not _LINK.search(text):
+    if len(text) <= longest and text.isascii() and text.isprintable() and "  " not in text and not _has_link(text):
         return LetterText(text.strip())
     spaced = "".join(" " if character.isspace() else character for character in text[: 40 * longest])
     kept = _NO_LETTER.sub("", spaced)
-    unlinked = _LINK_MARKS.sub(" ", kept) if _LINK.search(kept) else kept
+    unlinked = _LINK_MARKS.sub(" ", kept) if _has_link(kept) else kept
     return LetterText(cut(" ".join(unlinked.split()), longest))
+
+
+def _has_link(text: str) -> bool:
+    # Every link has one of these; most names have none, and to look for them takes a fifth of the time.
+    return ("/" in text or ":" in text or "www." in text.lower()) and _LINK.search(text) is not None
 
 
 shared_letter: Final = lru_cache(maxsize=4096)(letter)

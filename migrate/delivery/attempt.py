@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
-from migrate.delivery.stop import Stop
+from migrate.delivery.shutdown import Shutdown
 from migrate.ledger.states import SERVER_REFUSED
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
@@ -71,7 +71,7 @@ def unrenderable(claimed: ClaimedLetter, error: UnrenderableError, composer: Com
     return _again(claimed, Receipt("temporary", log(str(error), _LONGEST_REASON)), None, composer, now, reason=UNRENDERABLE)
 
 
-def quickly(stop: Stop) -> Retrying:
+def quickly(stop: Shutdown) -> Retrying:
     """Tries a letter again at once whose connection broke before it was handed over, over another; three tries in half a minute at most.
 
     No exception is retried: a break is a receipt, and MailServerError says that no connection can be had.
@@ -120,12 +120,12 @@ def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Lette
 def _settlement(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, bounce_days: int
 ) -> Settlement:
+    if receipt.verdict == "sent":
+        return Settlement("sent", reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
     settled = partial(Settlement, reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
     if receipt.about_server:
         return settled("released", reason=SERVER_REFUSED, not_before=aside(claimed, receipt, now))
     match receipt.verdict:
-        case "sent":
-            return settled("sent")
         case "permanent":
             bounce = Bounce(receipt.code or receipt.reply, now + timedelta(days=bounce_days)) if receipt.bad_address else None
             return settled(_at_last(claimed), reason=receipt.code, bounce=bounce)

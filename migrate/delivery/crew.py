@@ -13,13 +13,13 @@ from tenacity import Retrying
 
 from migrate.core.send_hours import Hours
 from migrate.delivery.attempt import quickly
+from migrate.delivery.batcher import Batcher
+from migrate.delivery.circuit_breaker import CircuitBreaker
+from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.delivered import Clock, Delivered, Watch
-from migrate.delivery.desk import Desk
-from migrate.delivery.processor import Processor
 from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.sender import Round, Sender
-from migrate.delivery.stop import Stop
-from migrate.delivery.trouble import Trouble
+from migrate.delivery.shutdown import Shutdown
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
 from migrate.outbox.claims import Claims
@@ -37,7 +37,7 @@ def deliver(
     until_empty: bool = False,
     stale_at: datetime | None = None,
     hours: Hours | None = None,
-    stop: Stop | None = None,
+    stop: Shutdown | None = None,
     number: int | None = None,
     retrying: Retrying | None = None,
     watch: Watch = lambda _: None,
@@ -50,37 +50,37 @@ def deliver(
     several processes this is, from 0. `retrying` bounds the tries at a letter whose connection broke; tests pass one that does not wait.
     `watch` hears of each letter done, in any thread.
     """
-    stop = stop or Stop()
-    trouble = Trouble(claims.refused_lately())
-    desk = Desk(claims, clock, stale_at=stale_at, hours=hours, stop=stop, limiter=limiter)
+    stop = stop or Shutdown()
+    breaker = CircuitBreaker(claims.refused_lately())
+    batcher = Batcher(claims, clock, stale_at=stale_at, hours=hours, stop=stop, limiter=limiter)
     shared = Round(
         claims=claims,
-        desk=desk,
+        batcher=batcher,
         composer=composer,
         transport=transport,
         limiter=limiter,
         clock=clock,
         stop=stop,
-        trouble=trouble,
+        breaker=breaker,
         watch=watch,
         retrying=retrying or quickly(stop),
-        processor=Processor(number) if connections > 1 else None,
+        affinity=CpuAffinity(number) if connections > 1 else None,
         bounce_days=bounce_days,
         until_empty=until_empty,
     )
     with stop.on_signals():
-        total = Delivered(uncertain=desk.sweep())
-        desk.withdraw_late()
+        total = Delivered(uncertain=batcher.sweep())
+        batcher.withdraw_late()
         for senders, probe in ((1, True), (connections, False)):
-            if probe == trouble.probing and not stop.asked and total.stopped is None:
+            if probe == breaker.probing and not stop.asked and total.stopped is None:
                 now = clock()
-                ready = claims.waiting(now, only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now))
+                ready = claims.waiting(now, only_confirmations=batcher.only_confirmations(now), ending_by=batcher.ending_by(now))
                 if ready and shared.used_up:
                     break
                 total += _sent(shared, senders if until_empty else min(senders, ready), probe=probe)
-        desk.close()
+        batcher.close()
         if not stop.asked and total.stopped is None:
-            total.stopped = trouble.at_last()
+            total.stopped = breaker.at_last()
         total.stopped = stop.error or total.stopped
         total += _put_back(shared)
         if limiter is not None:
@@ -90,7 +90,7 @@ def deliver(
 
 
 def _sent(shared: Round, senders: int, *, probe: bool) -> Delivered:
-    shared.trouble.stand(senders)
+    shared.breaker.stand(senders)
     ended = _all(senders, lambda: Sender(shared, probe=probe).work())
     errors = [done.stopped for done in ended if done.stopped]
     total = Delivered()
@@ -109,7 +109,7 @@ def _left_behind(shared: Round) -> bool:
     """Whether there are letters that may go now."""
     now = shared.clock()
     if shared.stop.asked or not shared.claims.waiting(
-        now, only_confirmations=shared.desk.only_confirmations(now), ending_by=shared.desk.ending_by(now)
+        now, only_confirmations=shared.batcher.only_confirmations(now), ending_by=shared.batcher.ending_by(now)
     ):
         return False
     return not shared.used_up
@@ -117,8 +117,8 @@ def _left_behind(shared: Round) -> bool:
 
 def _put_back(shared: Round) -> Delivered:
     """What the delivery is to count otherwise: letters that failed are queued again if the server refused everybody alike."""
-    failed = shared.trouble.failed if shared.trouble.error else {}
-    back = shared.desk.put_back(list(failed), max(failed.values())) if failed else 0
+    failed = shared.breaker.failed if shared.breaker.error else {}
+    back = shared.batcher.put_back(list(failed), max(failed.values())) if failed else 0
     return Delivered(failed=-back, postponed=back)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from migrate.delivery.stop import Stop, patiently
+from migrate.delivery.shutdown import Shutdown, patiently
 from migrate.ledger.engine import Ledger
 from migrate.mail.rates import Rates
 from migrate.outbox import rates as kept
@@ -46,12 +46,12 @@ class RateLimiter:
         clock: Callable[[], datetime] = _now,
         *,
         day_clock: Callable[[], datetime] | None = None,
-        stop: Stop | None = None,
+        stop: Shutdown | None = None,
     ) -> None:
         self._ledger, self._server, self._clock = ledger, server, clock
         self._day_clock = day_clock or clock
         self._per_day = rates.per_day
-        self._stop = stop or Stop()
+        self._stop = stop or Shutdown()
         self._retrying = patiently(self._stop)
         self._interval = timedelta(seconds=1 / rates.per_second)
         self._at_once = max(1, _SLICE // self._interval)
@@ -60,6 +60,11 @@ class RateLimiter:
         self._spare = Counted(0, self._next)
         self._unsent: Counter[datetime] = Counter()  # less than nothing for a minute in which letters went that were counted before
         self._counting = threading.Lock()
+
+    @property
+    def limits_day(self) -> bool:
+        """Whether a day's letters are limited."""
+        return self._per_day is not None
 
     def take(self) -> datetime | None:
         """A slot of one's own, for one letter; None if `stop` was asked before there was one."""

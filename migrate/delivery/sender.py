@@ -12,12 +12,12 @@ from tenacity import Retrying
 
 from migrate.core.words import PAST_CUTOFF
 from migrate.delivery.attempt import aside, attempt, composed, unrenderable
+from migrate.delivery.batcher import Batcher, Place
+from migrate.delivery.circuit_breaker import CircuitBreaker
+from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.delivered import Clock, Delivered, Watch
-from migrate.delivery.desk import Desk, Place
-from migrate.delivery.processor import Processor
 from migrate.delivery.rate_limiter import RateLimiter
-from migrate.delivery.stop import Stop
-from migrate.delivery.trouble import Trouble
+from migrate.delivery.shutdown import Shutdown
 from migrate.errors import ConfigError, LedgerError, MailServerError
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.letter import Letter
@@ -41,20 +41,20 @@ _SOON: Final = 1.0
 class Round:
     """What the senders of one process share.
 
-    `limiter` None is as fast as it goes, `processor` None anywhere; `until_empty` waits for letters to be tried again.
+    `limiter` None is as fast as it goes, `affinity` None on any processor; `until_empty` waits for letters to be tried again.
     """
 
     claims: Claims
-    desk: Desk
+    batcher: Batcher
     composer: Composer
     transport: Transport
     limiter: RateLimiter | None
     clock: Clock
-    stop: Stop
-    trouble: Trouble
+    stop: Shutdown
+    breaker: CircuitBreaker
     watch: Watch
     retrying: Retrying
-    processor: Processor | None
+    affinity: CpuAffinity | None
     bounce_days: int
     until_empty: bool
 
@@ -80,7 +80,7 @@ class Sender:
     _closed: bool = False
 
     def __post_init__(self) -> None:
-        self._place = self.round.desk.place()
+        self._place = self.round.batcher.place()
 
     @property
     def _hand(self) -> list[ClaimedLetter]:
@@ -126,12 +126,12 @@ class Sender:
     def _goes_on(self) -> bool:
         if self.round.stop.asked or self._closed:
             return False
-        return not self.probe or self.round.trouble.probing
+        return not self.probe or self.round.breaker.probing
 
     def _next(self, at_once: int) -> bool:
         """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
-        if self.round.processor:
-            self.round.processor.keep()
+        if self.round.affinity:
+            self.round.affinity.keep()
         while not self._hand and not self.round.stop.asked:
             room = self._wanted(at_once)
             if self.round.limiter:
@@ -140,14 +140,14 @@ class Sender:
                     continue
             if self._seconds_left() > _SOON:
                 self._place.room = 0
-                self.round.desk.flush()
+                self.round.batcher.flush()
                 self.round.stop.wait(self._seconds_left())
                 continue
             self._place.room = room
-            self.round.desk.fill(self._place)
+            self.round.batcher.fill(self._place)
             if not self._hand:
                 self._place.room = 0
-                if self.round.desk.day_is_full and self.round.used_up:
+                if self.round.batcher.day_is_full and self.round.used_up:
                     return False
                 if self._waits_for_room():
                     continue
@@ -164,7 +164,7 @@ class Sender:
         """
         if not self._sending:
             return 1
-        ratio = self.round.desk.seconds / self._sending
+        ratio = self.round.batcher.seconds / self._sending
         return min(at_once, 1 + int(_SHARE * ratio) if ratio >= 1 else 1 + round(ratio))
 
     def _due(self, limiter: RateLimiter, wanted: int) -> int:
@@ -196,15 +196,15 @@ class Sender:
             room = self._due(self.round.limiter, room)
         self._place.room = room
         if self._hand and room > 1:
-            self.round.desk.fill(self._place)
+            self.round.batcher.fill(self._place)
 
     def _waits_for_room(self) -> bool:
         """Waits until the day has room again, if that is what letters wait for."""
-        limiter, desk, now = self.round.limiter, self.round.desk, self.round.clock()
-        if limiter is None or not desk.day_is_full:
+        limiter, batcher, now = self.round.limiter, self.round.batcher, self.round.clock()
+        if limiter is None or not batcher.day_is_full:
             return False
-        desk.rest()  # before the look at what waits: what is claimed here waits as well
-        if not self.round.claims.waiting(now, only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now)):
+        batcher.rest()  # before the look at what waits: what is claimed here waits as well
+        if not self.round.claims.waiting(now, only_confirmations=batcher.only_confirmations(now), ending_by=batcher.ending_by(now)):
             return False
         self.round.stop.wait(limiter.seconds_until_room())
         return True
@@ -214,9 +214,9 @@ class Sender:
         if not self.round.until_empty:
             return False
         now = self.round.clock()
-        self.done.uncertain += self.round.desk.sweep()
-        desk = self.round.desk
-        at = self.round.claims.next_at(now, only_confirmations=desk.only_confirmations(now), ending_by=desk.ending_by(now))
+        self.done.uncertain += self.round.batcher.sweep()
+        batcher = self.round.batcher
+        at = self.round.claims.next_at(now, only_confirmations=batcher.only_confirmations(now), ending_by=batcher.ending_by(now))
         return at is not None and at <= now + REACH
 
     def _send_hand(self, connection: Connection, at_once: int) -> None:
@@ -236,7 +236,7 @@ class Sender:
         if shared.stop.asked:
             self._release()
             return
-        if until := shared.trouble.left_alone_until(this.address, now):
+        if until := shared.breaker.left_alone_until(this.address, now):
             self._settle(Settlement("released", not_before=until))
             return
         if this.ends is not None and this.ends <= now:
@@ -264,7 +264,7 @@ class Sender:
             again=lambda: shared.claims.in_time(this, shared.clock()),
         )
         receipt = tried.receipt
-        if receipt.refusal and receipt.refusal.limited and shared.trouble.may_close(this.letter_id):
+        if receipt.refusal and receipt.refusal.limited and shared.breaker.may_close(this.letter_id):
             # The server wants fewer connections: another one takes this letter.
             self._closed = True
             self._settle(Settlement("released", reply=receipt.reply))
@@ -274,10 +274,10 @@ class Sender:
         shared.watch(1)
         if receipt.about_server:
             self.done.postponed += 1
-        if receipt.verdict == "sent" and this.ends is not None and shared.desk.ending_by(now) is not None:
+        if receipt.verdict == "sent" and this.ends is not None and shared.batcher.ending_by(now) is not None:
             self.done.outside_hours += 1
         until = now if receipt.verdict == "sent" else aside(this, receipt, now)
-        if error := shared.trouble.hear(this.letter_id, this.address, receipt, now, until):
+        if error := shared.breaker.hear(this.letter_id, this.address, receipt, now, until):
             shared.stop.ask(error)
 
     def _announced(self, now: datetime) -> Letter | None:
@@ -299,13 +299,13 @@ class Sender:
         return found
 
     def _settle(self, settlement: Settlement) -> None:
-        done = self.round.desk.settle(self._place, settlement)
+        done = self.round.batcher.settle(self._place, settlement)
         self._written.pop(done.letter_id, None)
         self.done.count(settlement.verdict)
 
     def _unwritten(self, error: LedgerError) -> LedgerError:
         """The error, with how many letters it leaves in doubt."""
-        tried = sum(settlement.verdict != "released" for _, settlement in self.round.desk.unwritten)
+        tried = sum(settlement.verdict != "released" for _, settlement in self.round.batcher.unwritten)
         if not tried:
             return error
         some = f"{tried} letter{'s' if tried > 1 else ''}"
@@ -321,7 +321,7 @@ class Sender:
     def _end(self) -> None:
         """Settle everything."""
         self._release()
-        self.round.desk.flush()
-        self.round.desk.leave(self._place)
+        self.round.batcher.flush()
+        self.round.batcher.leave(self._place)
         if not self._closed:
-            self.round.trouble.leave()
+            self.round.breaker.leave()

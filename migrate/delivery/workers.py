@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from migrate.delivery.delivered import Delivered
-from migrate.delivery.stop import Stop
+from migrate.delivery.shutdown import Shutdown
 from migrate.errors import MigrateError
 
 _LOOK_AGAIN: Final = 0.2
@@ -28,7 +28,7 @@ def workers(count: int, target: Callable[..., Delivered], *arguments: Any) -> De
     others; it is raised when all have ended. Raises MigrateError for a process that was killed.
     """
     context = multiprocessing.get_context("spawn")  # a fork would share the open ledger
-    stop = Stop()
+    stop = Shutdown()
     running = {}
     total, errors = Delivered(), []
     with stop.on_signals():
@@ -58,7 +58,7 @@ def workers(count: int, target: Callable[..., Delivered], *arguments: Any) -> De
 
 
 def _worker(line: Connection, target: Callable[..., Delivered], arguments: tuple[Any, ...]) -> None:
-    stop = Stop()
+    stop = Shutdown()
     parent = multiprocessing.parent_process()
     assert parent is not None  # this is a child
 

@@ -229,6 +229,10 @@ class Dialogue:
 
     def reply(self, seconds: float | None = None) -> Reply:
         """The next answer, as many lines as it has, within so many seconds. After a timeout it can be waited for again."""
+        heard = self._heard
+        if not self._lines and 0 < (end := heard.find(b"\n")) <= _LONGEST_LINE and heard[3:4] != b"-":
+            self._heard = heard[end + 1 :]
+            return _one_line(heard[:end])  # it came together with the one before: nothing is waited for
         until = self._begin(self._timeouts.answer if seconds is None else seconds)
         while True:
             line = self._line(until)
@@ -239,7 +243,7 @@ class Dialogue:
                     raise HungUpError("the server began an answer that has no end", self._lines[0])
                 until = self._goes_on(until)
             elif not self._lines:
-                return _reply([line])
+                return _one_line(line)
             else:
                 lines, self._lines, self._said = [*self._lines, line], [], 0
                 return _reply(lines)
@@ -324,8 +328,13 @@ def _last_answer(error: HungUpError) -> Reply:
     return _reply(error.words.splitlines())
 
 
+def _one_line(line: bytes) -> Reply:
+    """`_reply` of one line, as nearly all are."""
+    code = line[:3]
+    return Reply(int(code), line[4:].strip()) if code.isdigit() else Reply(-1, line.strip())
+
+
 def _reply(lines: list[bytes]) -> Reply:
     """The answer of these lines; its code is that of the last one."""
-    code = int(lines[-1][:3]) if lines[-1][:3].isdigit() else -1
-    texts = [line[4:].strip() if line[:3].isdigit() else line.strip() for line in lines]
-    return Reply(code, texts[0] if len(texts) == 1 else b"\n".join(texts))
+    replies = [_one_line(line) for line in lines]
+    return Reply(replies[-1].code, b"\n".join(reply.text for reply in replies))

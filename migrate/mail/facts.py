@@ -76,12 +76,16 @@ class Facts:
         known: dict[str, Any] = read
         if not known.keys() <= _KNOWN:
             known = {name: value for name, value in known.items() if name in _KNOWN}
-        for several in ("methods", "had"):
-            if several in known:
-                if not isinstance(known[several], list):
-                    raise ValueError(f"{several} is no list")
-                known[several] = tuple(known[several])
-        if not all(isinstance(word, str) for value in known.values() for word in (value if isinstance(value, tuple) else (value,))):
+        words: list[Any] = []
+        for name, value in known.items():
+            if name in _SEVERAL:
+                if type(value) is not list:
+                    raise ValueError(f"{name} is no list")
+                known[name] = tuple(value)  # no name is added, so the loop may go on
+                words += value
+            else:
+                words.append(value)
+        if not set(map(type, words)) <= _TEXT:
             raise ValueError("holds something that is no text")
         if "seen_at" in known:
             known["seen_at"] = datetime.fromisoformat(known["seen_at"])
@@ -91,6 +95,8 @@ class Facts:
 _NAMES: Final = tuple(field.name for field in fields(Facts))
 _KNOWN: Final = frozenset(_NAMES)
 _REQUIRED: Final = frozenset({"username", "standing"})
+_SEVERAL: Final = ("methods", "had")
+_TEXT: Final = frozenset({str})
 
 
 def label(method: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,12 +67,12 @@ def boundary_of(message_id: str) -> str:
 
 def date_text(date: datetime) -> str:
     """An instant as the Date header has it."""
-    return _date_text(date.astimezone(UTC).replace(microsecond=0))
+    return _date_text(math.floor(date.timestamp()))
 
 
 @lru_cache(maxsize=64)
-def _date_text(date: datetime) -> str:
-    return format_datetime(date)
+def _date_text(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 def lay_out(

@@ -92,7 +92,7 @@ def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refu
 def enhanced_status(code: int, text: str) -> str | None:
     """The enhanced status code, such as '5.1.1', of a reply: directly behind the code of one of its lines, and of the same class."""
     for line in text.splitlines():
-        if (found := _STATUS.match(line)) and found[1] == str(code)[:1]:
+        if (found := _STATUS.match(line)) and int(found[1]) == code // 100:
             return found[0]
     return None
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import markupsafe
 
@@ -63,8 +63,7 @@ def steady(person: Person) -> bool:
     return len(value) == len(_STAND_IN) and value.isascii() and value.isalnum()
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(NamedTuple):
     """A letter's parts. `message` is None where it has not been assembled yet."""
 
     subject: str

@@ -244,10 +244,9 @@ def _broken(why: str) -> Receipt:
 
 
 def _receipt(verdict: Verdict, reply: Reply) -> Receipt:
-    code, words = reply.code, log(reply.text)
-    enhanced = enhanced_status(code, reply.text.decode("utf-8", "replace"))
+    code, text = reply.code, reply.text.decode("utf-8", "replace")
     bad_connection = verdict == "temporary" and code == _CLOSING
-    return Receipt(verdict, log(f"{code} {words}") if code > 0 else words, enhanced, bad_connection)
+    return Receipt(verdict, log(f"{code} {text}") if code > 0 else log(text), enhanced_status(code, text), bad_connection)
 
 
 def _dot_stuffed(message: bytes) -> bytes:

@@ -65,6 +65,10 @@ class ClaimedLetter(NamedTuple):
     queued_at: datetime
 
 
+_LEASE: Final = ClaimedLetter._fields.index("lease_until")
+"""`held_until` is the next."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounce:
     """A mail server called the very address unknown or disabled, with its `code`; it is not mailed before `until`."""
@@ -298,7 +302,8 @@ class Claims:
             these = [letter_id for letter_id in these if letter_id in there]
         record(connection, these, "claimed", "sending", at=now, actor=self.owner)
         ours = set(these)
-        return [each._replace(lease_until=lease_until, held_until=now + self.lease) for each in held if each.letter_id in ours]
+        fresh = (lease_until, now + self.lease)
+        return [ClaimedLetter._make((*each[:_LEASE], *fresh, *each[_LEASE + 2 :])) for each in held if each.letter_id in ours]
 
     def _return(
         self,

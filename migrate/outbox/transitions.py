@@ -90,6 +90,7 @@ class _Listed:
         id_, owner, lease_until, *settled = columns_of(backend, *_OF_STEP)
         still = (letter.c.id == id_, letter.c.state == "sending", letter.c.owner == owner, letter.c.lease_until == lease_until)
         self.held = sa.select(id_, lease_until).where(*still)
+        self.how_many = sa.select(sa.func.count()).where(*still)
         self.step: sa.UpdateBase = _step(settled, *still)
         # To ask beforehand, as elsewhere, would be a second write: PostgreSQL keeps a lock in the row.
         if returns := backend == "postgresql":
@@ -185,16 +186,23 @@ def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime,
     if listed is None:
         return _move_each_by_id(connection, rows, same)
     given: dict[str, Any] = {LISTED: listing(rows)}
+    held = frozenset(step.claim for step in steps)
     if listed.returns:
         given |= ids(connection.dialect.name, [step.letter_id for step in steps])
-    found = connection.execute(listed.step if listed.returns else listed.held, given).all()
-    held = frozenset((letter_id, lease_until) for letter_id, lease_until in found)
-    if not listed.returns:
+        held = _claims(connection, listed.step, given)
+    else:
+        # Nearly always all of them hold, and to count them is to make no object of each.
+        if connection.execute(listed.how_many, given).scalar_one() < len(rows):
+            held = _claims(connection, listed.held, given)
         connection.execute(listed.step, given)
     if len(held) < len(rows):
         given |= {LISTED: listing(row for row, step in zip(rows, steps, strict=True) if step.claim in held)}
     connection.execute(listed.stepped, same | given)
     return held
+
+
+def _claims(connection: sa.Connection, statement: sa.Executable, given: dict[str, Any]) -> frozenset[Claim]:
+    return frozenset((letter_id, lease_until) for letter_id, lease_until in connection.execute(statement, given))
 
 
 def _move_each_by_id(connection: sa.Connection, rows: Sequence[Row], same: dict[str, Any]) -> frozenset[Claim]:

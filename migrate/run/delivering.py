@@ -8,7 +8,7 @@ from typing import Final
 
 from migrate import outbox
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, RateLimiter, Stop, deliver
+from migrate.delivery import Clock, Delivered, RateLimiter, Shutdown, deliver
 from migrate.explain.queue import forecast_of, smtp_of
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
@@ -45,7 +45,7 @@ def deliver_waiting(
     processes: int = 1,
     number: int | None = None,
     until_empty: bool = False,
-    stop: Stop | None = None,
+    stop: Shutdown | None = None,
 ) -> Delivered:
     """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`."""
     smtp = smtp_of(config)
@@ -55,7 +55,7 @@ def deliver_waiting(
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
     longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
-    stop = stop or Stop()
+    stop = stop or Shutdown()
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
         now = clock()
@@ -90,7 +90,7 @@ def deliver_waiting(
     return delivered
 
 
-def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Stop) -> RateLimiter:
+def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Shutdown) -> RateLimiter:
     """The rate limiter of the mail server. Its clock is the real one; where days are only played through, those of the run count."""
     day_clock = clock if config.safety.allow_time_travel else None
     return RateLimiter(ledger, smtp.server, smtp.rates, day_clock=day_clock, stop=stop)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from migrate.config import Config
-from migrate.delivery import Delivered, Forecast, Stop, Waiting, workers
+from migrate.delivery import Delivered, Forecast, Shutdown, Waiting, workers
 from migrate.errors import ConfigError, MailServerError
 from migrate.explain.queue import delivery_of, outbox_of, smtp_of, waiting_until
 from migrate.ledger.engine import Ledger
@@ -80,7 +80,7 @@ def _sent(config: Config, delivered: Delivered, queued: int, waits: Waits) -> Se
 
 
 def send_beside(
-    config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, number: int, stop: Stop
+    config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, number: int, stop: Shutdown
 ) -> Delivered:
     """What each of several processes does for `send`."""
     composer, clock = config.composer(), clock_from(as_of)

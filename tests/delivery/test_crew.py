@@ -18,9 +18,9 @@ from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA, campaign, mail
 
 from migrate.core.send_hours import Hours
-from migrate.delivery import Stop
+from migrate.delivery import Shutdown
 from migrate.delivery.attempt import TRIES
-from migrate.delivery.trouble import STREAK
+from migrate.delivery.circuit_breaker import STREAK
 from migrate.errors import MailServerError
 from migrate.ledger import schema
 from migrate.mail.compose import Composer
@@ -251,7 +251,7 @@ def test_connections_that_the_server_denies_are_no_matter_while_one_stands(scene
 
 def test_who_is_asked_to_stop_finishes_the_letter_in_hand(scene: Scene, composer: Composer) -> None:
     queue(scene, 30)
-    stop = Stop()
+    stop = Shutdown()
 
     def answer(letter: Letter) -> Receipt:
         if letter.to.startswith("u003"):
@@ -284,7 +284,7 @@ def test_a_signal_asks_to_stop_and_is_told(number: signal.Signals, scene: Scene,
 
 def test_a_bug_in_one_sender_is_raised_when_the_others_have_settled(scene: Scene, composer: Composer) -> None:
     queue(scene, 30)
-    met, stop = threading.Barrier(2), Stop()
+    met, stop = threading.Barrier(2), Shutdown()
 
     def answer(letter: Letter) -> Receipt:
         met.wait(10)

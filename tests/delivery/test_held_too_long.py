@@ -16,10 +16,10 @@ from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 from mail.post import MARIA
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_none
 
-from migrate.delivery import RateLimiter, Stop
-from migrate.delivery.desk import Desk
+from migrate.delivery import RateLimiter, Shutdown
+from migrate.delivery.batcher import Batcher
+from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.sender import Sender
-from migrate.delivery.trouble import Trouble
 from migrate.errors import ConfigError, LedgerError, MailServerError
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
@@ -97,23 +97,23 @@ def test_a_letter_that_comes_past_its_end_in_hand_is_withdrawn(scene: Scene, com
 
 
 def test_a_confirmation_begun_with_twice_is_given_back_to_the_day_twice(scene: Scene) -> None:
-    """Its lease ended at the hands of the same desk, and so it was queued again by itself."""
+    """Its lease ended at the hands of the same batcher, and so it was queued again by itself."""
     scene.queue(confirmation("c"))
     clock = Clock()
     day = limiter(scene, "1000/s", "9/day", clock=clock)
-    desk = Desk(scene.worker(), clock, limiter=day)
-    first, second = desk.place(), desk.place()
+    batcher = Batcher(scene.worker(), clock, limiter=day)
+    first, second = batcher.place(), batcher.place()
     first.room = 1
-    desk.fill(first)
+    batcher.fill(first)
     clock.now += 6 * MINUTE
-    desk.sweep()
+    batcher.sweep()
     second.room = 1
-    desk.fill(second)
+    batcher.fill(second)
     assert first.hand[0].letter_id == second.hand[0].letter_id
     first.room = second.room = 0
-    desk.settle(second, Settlement("released"))
-    desk.settle(first, Settlement("temporary"))
-    desk.close()
+    batcher.settle(second, Settlement("released"))
+    batcher.settle(first, Settlement("temporary"))
+    batcher.close()
     day.close()
     assert counted(scene, clock.now) == {}
 
@@ -121,15 +121,15 @@ def test_a_confirmation_begun_with_twice_is_given_back_to_the_day_twice(scene: S
 def test_who_leaves_the_desk_leaves_nothing_begun_with_to_those_who_wait(scene: Scene) -> None:
     queue(scene, 8)
     day = limiter(scene, "1000/s", "100/day")
-    desk = Desk(scene.worker(), lambda: NOW, limiter=day)
-    gone, waits = desk.place(), desk.place()
+    batcher = Batcher(scene.worker(), lambda: NOW, limiter=day)
+    gone, waits = batcher.place(), batcher.place()
     gone.room = 8
-    desk.fill(gone)
+    batcher.fill(gone)
     gone.room = 0
     while gone.hand:
-        desk.settle(gone, Settlement("released"))
-    desk.flush()
-    desk.leave(gone)
+        batcher.settle(gone, Settlement("released"))
+    batcher.flush()
+    batcher.leave(gone)
     assert (states(scene), waits.hand) == ({"queued": 8}, [])
 
 
@@ -147,10 +147,10 @@ def test_what_is_begun_with_after_long_tries_at_the_ledger_is_looked_at_as_it_is
 
     again = Retrying(retry=retry_if_exception_type(LedgerError), stop=stop_after_attempt(3), wait=wait_none(), reraise=True)
     claims = Busy(scene.ledger, scene.campaign_id, "w")
-    desk = Desk(claims, clock, stale_at=NOW + MINUTE, retrying=again)
-    mine = desk.place()
+    batcher = Batcher(claims, clock, stale_at=NOW + MINUTE, retrying=again)
+    mine = batcher.place()
     mine.room = 2
-    desk.fill(mine)
+    batcher.fill(mine)
     assert [each.kind for each in mine.hand] == ["change_confirmation"]
     assert mine.hand[0].held_until == clock.now + claims.lease
 
@@ -182,14 +182,14 @@ def test_what_a_limited_connection_leaves_behind_goes_over_another_one(
     queue(scene, 2)
     limited = Receipt("temporary", "432 4.3.2 Concurrent connections limit exceeded", "4.3.2", refusal=Refusal("server", limited=True))
     leaves, closed = threading.Event(), threading.Event()
-    leave = Trouble.leave
+    leave = CircuitBreaker.leave
 
-    def late(self: Trouble) -> None:
+    def late(self: CircuitBreaker) -> None:
         leaves.set()
         closed.wait(5)
         leave(self)
 
-    monkeypatch.setattr(Trouble, "leave", late)
+    monkeypatch.setattr(CircuitBreaker, "leave", late)
 
     class Narrow(PostOffice):
         @contextmanager
@@ -249,7 +249,7 @@ def test_what_became_of_the_last_letters_is_written_down_before_the_goodbye(scen
             yield self
             seen.append(states(scene))
 
-    stop = Stop()
+    stop = Shutdown()
 
     def answer(letter: Letter) -> Receipt:
         if letter.to.startswith("u001"):

@@ -9,11 +9,11 @@ from delivery.post_office import AT_ONCE, LATER, NEVER, TAKEN, PostOffice, deliv
 from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA
 
-from migrate.delivery import RateLimiter, Stop
-from migrate.delivery.desk import Desk
-from migrate.delivery.processor import Processor
+from migrate.delivery import RateLimiter, Shutdown
+from migrate.delivery.batcher import Batcher
+from migrate.delivery.circuit_breaker import CircuitBreaker
+from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.sender import Round, Sender
-from migrate.delivery.trouble import Trouble
 from migrate.errors import MailServerError
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
@@ -42,11 +42,12 @@ def many_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sender(scene: Scene, composer: Composer, office: PostOffice, limiter: RateLimiter | None = None) -> Sender:
-    desk = Desk(scene.worker(), lambda: NOW)
+    batcher = Batcher(scene.worker(), lambda: NOW)
     return Sender(
         Round(
-            claims=scene.worker(), desk=desk, composer=composer, transport=office, limiter=limiter, clock=lambda: NOW, stop=Stop(),
-            trouble=Trouble(), watch=lambda _: None, retrying=AT_ONCE, processor=Processor(), bounce_days=90, until_empty=False,
+            claims=scene.worker(), batcher=batcher, composer=composer, transport=office, limiter=limiter, clock=lambda: NOW,
+            stop=Shutdown(), breaker=CircuitBreaker(), watch=lambda _: None, retrying=AT_ONCE, affinity=CpuAffinity(), bounce_days=90,
+            until_empty=False,
         )
     )  # fmt: skip
 
@@ -75,7 +76,7 @@ def test_a_letter_that_cannot_be_composed_is_not_announced_and_holds_up_nobody(s
 @pytest.mark.usefixtures("many_in_hand")
 def test_who_is_asked_to_stop_gives_back_what_is_in_hand_and_was_only_announced(scene: Scene, composer: Composer) -> None:
     queue(scene, 20)
-    stop = Stop()
+    stop = Shutdown()
     office = Announcing()
     answer = office.answer
     office.answer = lambda letter: (stop.ask() if letter.to.startswith("u002") else None) or answer(letter)
@@ -102,14 +103,14 @@ def test_one_letter_is_begun_with_unless_the_ledger_takes_nearly_as_long_as_the_
     this = sender(scene, composer, Announcing())
     assert this._wanted(16) == 1  # nothing is known yet
     for ledger, server, letters in ((0.002, 0.1, 1), (0.002, 0.0045, 1), (0.002, 0.0035, 2), (0.002, 0.0018, 5), (0.02, 0.0002, 16)):
-        monkeypatch.setattr(Desk, "seconds", ledger)
+        monkeypatch.setattr(Batcher, "seconds", ledger)
         this._sending = server
         assert this._wanted(16) == letters
         assert this._wanted(1) == 1
 
 
 def test_what_was_claimed_and_not_begun_with_is_queued_again_when_the_delivery_ends(scene: Scene, composer: Composer) -> None:
-    """Not by a kill: the server goes away, while letters are in hand, on the desk and claimed ahead."""
+    """Not by a kill: the server goes away, while letters are in hand, with the batcher and claimed ahead."""
     queue(scene, 80)
     office = Announcing()
     seen: list[dict[str, int]] = []
@@ -147,11 +148,11 @@ def test_a_letter_is_never_sent_before_its_slot_however_many_are_in_hand(
     queue(scene, 12)
     now = [NOW]
 
-    def wait(_: Stop, seconds: float) -> bool:
+    def wait(_: Shutdown, seconds: float) -> bool:
         now[0] += timedelta(seconds=seconds)
         return False
 
-    monkeypatch.setattr(Stop, "wait", wait)
+    monkeypatch.setattr(Shutdown, "wait", wait)
     monkeypatch.setattr(Sender, "_wanted", lambda self, at_once: at_once)
     sent_at: list[datetime] = []
     office = Announcing()

@@ -23,7 +23,7 @@ from disks import Disk
 from mail.scripted_smtp import ScriptedSmtp
 from office import Done, Office
 
-from migrate.delivery import stop
+from migrate.delivery import shutdown
 from migrate.ledger.engine import Ledger
 from migrate.ledger.settings import LedgerSettings
 from migrate.report.verify import verify
@@ -59,7 +59,7 @@ def office(company: Office, tmp_path: Path) -> Office:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written down is not tried again for minutes."""
-    monkeypatch.setattr(stop, "_PATIENCE", 0.3)
+    monkeypatch.setattr(shutdown, "_PATIENCE", 0.3)
 
 
 def moved(office: Office, what: str, disk: Disk) -> None:

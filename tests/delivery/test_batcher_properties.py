@@ -1,4 +1,4 @@
-"""Two desks, as of two processes, at one outbox and one day's limit: filled, settled, emptied, left behind and swept in any order."""
+"""Two batchers, as of two processes, at one outbox and one day's limit: filled, settled, emptied, left behind and swept in any order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ledger.scenes import MINUTE, NOW, Scene, Simulated, confirmation, facts, queue_row
 
 from migrate.delivery import RateLimiter
-from migrate.delivery.desk import Desk, Place
+from migrate.delivery.batcher import Batcher, Place
 from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.mail.rates import Rates
@@ -42,45 +42,45 @@ class World:
         self.workers = 0
         self.killed = 0
         self.limiters: list[RateLimiter] = []
-        self.desks: list[tuple[Desk, list[Place], Claims]] = []
+        self.batchers: list[tuple[Batcher, list[Place], Claims]] = []
         for _ in range(2):
-            self.start(len(self.desks))
+            self.start(len(self.batchers))
 
     def start(self, at: int) -> None:
         self.workers += 1
         claims = Simulated(self.ledger, self.scene.campaign_id, f"w{self.workers}", LEASE, longest_try=TRY)
         limiter = RateLimiter(self.ledger, SERVER, Rates.of(["1000/s", f"{self.limit}/day"]), lambda: self.now)
-        desk = Desk(claims, lambda: self.now, limiter=limiter)
-        self.desks[at : at + 1] = [(desk, [desk.place(), desk.place()], claims)]
+        batcher = Batcher(claims, lambda: self.now, limiter=limiter)
+        self.batchers[at : at + 1] = [(batcher, [batcher.place(), batcher.place()], claims)]
         self.limiters[at : at + 1] = [limiter]
 
     def say(self, at: int, place: int, verdict: Verdict, minutes: int) -> None:
         """As a sender does with the first letter in hand; it takes some minutes at most."""
-        desk, places, claims = self.desks[at]
+        batcher, places, claims = self.batchers[at]
         mine = places[place]
         if not mine.hand:
             return
         if not claims.in_time(mine.hand[0], self.now):
-            desk.settle(mine, Settlement("released"))
+            batcher.settle(mine, Settlement("released"))
             return
         this: ClaimedLetter = mine.hand[0]
         self.now += min(minutes * MINUTE, TRY)
         later = self.now + 30 * MINUTE if verdict == "temporary" else None
         if verdict in ("sent", "uncertain"):
             self.said.append((this.address, self.now))
-        desk.settle(mine, Settlement(verdict, not_before=later))
+        batcher.settle(mine, Settlement(verdict, not_before=later))
 
     def kill(self, at: int) -> None:
         self.killed += 1
         self.start(at)
 
     def close(self) -> None:
-        for (desk, places, _), limiter in zip(self.desks, self.limiters, strict=True):
+        for (batcher, places, _), limiter in zip(self.batchers, self.limiters, strict=True):
             for mine in places:
                 mine.room = 0
                 while mine.hand:
-                    desk.settle(mine, Settlement("released"))
-            desk.close()
+                    batcher.settle(mine, Settlement("released"))
+            batcher.close()
             limiter.close()
 
 
@@ -120,12 +120,12 @@ def test_whatever_two_desks_do_no_reminder_goes_twice_and_no_day_has_more_than_i
             _look(world, scene)
             for _ in range(2 * LETTERS):  # a day goes by, and again, until all is done
                 world.now += DAY + 2 * MINUTE
-                world.desks[0][0].sweep()
+                world.batchers[0][0].sweep()
                 _drain(world)
                 if not set(states(scene)) & {"queued", "claimed", "sending"}:
                     break
             _look(world, scene)
-            # Nothing is left lying, and nothing is in doubt but what was tried, or begun with when a desk was killed or kept too long.
+            # Nothing is left lying, and nothing is in doubt but what was tried, or begun with when a batcher was killed or kept too long.
             assert set(states(scene)) <= {"sent", "failed", "uncertain"}
 
 
@@ -143,17 +143,17 @@ def _scene(ledger: Ledger) -> Scene:
 def _do(world: World, what: str, about: Sequence[Any]) -> None:
     match what:
         case "fill":
-            desk, places, _ = world.desks[about[0]]
+            batcher, places, _ = world.batchers[about[0]]
             places[about[1]].room = about[2]
-            desk.fill(places[about[1]])
+            batcher.fill(places[about[1]])
         case "say":
             world.say(*about)
         case "flush":
-            world.desks[about[0]][0].flush()
+            world.batchers[about[0]][0].flush()
         case "rest":
-            world.desks[about[0]][0].rest()
+            world.batchers[about[0]][0].rest()
         case "sweep":
-            world.desks[about[0]][0].sweep()
+            world.batchers[about[0]][0].sweep()
         case "kill":
             world.kill(about[0])
         case "wait":
@@ -161,12 +161,12 @@ def _do(world: World, what: str, about: Sequence[Any]) -> None:
 
 
 def _drain(world: World) -> None:
-    desk, (mine, _), _ = world.desks[0]
+    batcher, (mine, _), _ = world.batchers[0]
     mine.room = 4
-    desk.fill(mine)
+    batcher.fill(mine)
     while mine.hand:
         world.say(0, 0, "sent", 0)
-        desk.fill(mine)
+        batcher.fill(mine)
     world.close()
 
 

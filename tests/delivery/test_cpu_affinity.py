@@ -12,8 +12,8 @@ import pytest
 from delivery.post_office import TAKEN, PostOffice, delivered, queue
 from ledger.scenes import Scene
 
-from migrate.delivery import processor as processor_module
-from migrate.delivery.processor import Processor, freest
+from migrate.delivery import cpu_affinity
+from migrate.delivery.cpu_affinity import CpuAffinity, freest
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
 from migrate.mail.transport import Receipt
@@ -48,7 +48,7 @@ def test_it_moves_only_where_much_more_is_free(here: int, others: Mapping[int, f
 @on_linux
 def test_a_thread_is_kept_to_one_processor_and_its_process_is_not() -> None:
     allowed = os.sched_getaffinity(0)
-    kept = Processor()
+    kept = CpuAffinity()
 
     def one() -> set[int]:
         kept.keep()
@@ -66,7 +66,7 @@ def test_one_of_several_processes_takes_the_next_processor() -> None:
     allowed = sorted(os.sched_getaffinity(0))
 
     def kept(number: int) -> set[int]:
-        Processor(number).keep()
+        CpuAffinity(number).keep()
         return os.sched_getaffinity(0)
 
     assert [apart(lambda number=number: kept(number)) for number in range(3)] == [{allowed[number % len(allowed)]} for number in range(3)]
@@ -74,13 +74,13 @@ def test_one_of_several_processes_takes_the_next_processor() -> None:
 
 @on_linux
 def test_where_others_work_it_moves_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor_module, "_allowed", lambda: frozenset({0, 7}))
+    monkeypatch.setattr(cpu_affinity, "_allowed", lambda: frozenset({0, 7}))
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, where: moves.append(where))
     passed, worked, seconds, moves = 0.0, {0: 0.0, 7: 0.0}, 0.0, list[set[int]]()
     monkeypatch.setattr("time.monotonic", lambda: 1000 + passed)
     monkeypatch.setattr("time.process_time", lambda: seconds)
-    monkeypatch.setattr(processor_module, "_busy", lambda: dict(worked))
-    kept = Processor(0)
+    monkeypatch.setattr(cpu_affinity, "_busy", lambda: dict(worked))
+    kept = CpuAffinity(0)
     kept.keep()
     passed, seconds, worked = 3.0, 2.5, {0: 2.8, 7: 0.5}  # what is done here is ours
     kept.keep()
@@ -91,10 +91,10 @@ def test_where_others_work_it_moves_after_a_while(monkeypatch: pytest.MonkeyPatc
 
 
 def test_elsewhere_threads_run_where_they_like(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor_module, "_allowed", frozenset)
+    monkeypatch.setattr(cpu_affinity, "_allowed", frozenset)
     monkeypatch.delattr(os, "sched_setaffinity", raising=False)
-    Processor().keep()
-    Processor(3).keep()
+    CpuAffinity().keep()
+    CpuAffinity(3).keep()
 
 
 @on_linux
@@ -102,13 +102,13 @@ def test_where_processors_are_numbered_in_another_way_threads_run_where_they_lik
     allowed = os.sched_getaffinity(0)
     passed = 0.0
     monkeypatch.setattr("time.monotonic", lambda: 1000 + passed)
-    kept = Processor(0)
+    kept = CpuAffinity(0)
 
     def before_and_after() -> list[set[int]]:
         nonlocal passed
         kept.keep()
         first = os.sched_getaffinity(0)
-        monkeypatch.setattr(processor_module, "_busy", lambda: {999: 1.0})
+        monkeypatch.setattr(cpu_affinity, "_busy", lambda: {999: 1.0})
         passed = 3.0
         for _ in range(2):
             kept.keep()
@@ -123,7 +123,7 @@ def test_where_it_is_forbidden_nothing_else_is(monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "sched_setaffinity", forbidden)
-    Processor(0).keep()
+    CpuAffinity(0).keep()
 
 
 @on_linux

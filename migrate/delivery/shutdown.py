@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from migrate.errors import LedgerError, MailServerError
 
 
-class Stop:
+class Shutdown:
     """Seen by every sender before its next letter. The first reason to end is kept: an error that makes going on pointless, or a signal."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ _PATIENCE: Final = 600
 """Seconds that what is known of a letter is kept trying to be written down; a run that records a large directory may take minutes."""
 
 
-def patiently(stop: Stop) -> Retrying:
+def patiently(stop: Shutdown) -> Retrying:
     """Tries again when the ledger cannot be written just now: another run is recording, or the disk is full and may be helped.
 
     What is tried looks for itself whether it is still wanted: `stop` only cuts a pause short.

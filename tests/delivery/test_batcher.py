@@ -11,7 +11,7 @@ from ledger.scenes import CUTOFF, MINUTE, NOW, Scene
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from migrate.core.send_hours import Hours
-from migrate.delivery.desk import Desk
+from migrate.delivery.batcher import Batcher
 from migrate.errors import LedgerError
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.outbox import withdraw_reminders
@@ -22,18 +22,18 @@ SENT = Settlement("sent")
 
 def test_senders_at_one_desk_never_share_a_letter(scene: Scene) -> None:
     queue(scene, 80)
-    desk = Desk(scene.worker(), lambda: NOW)
+    batcher = Batcher(scene.worker(), lambda: NOW)
     taken: list[int] = []
 
     def work() -> None:
-        mine = desk.place()
+        mine = batcher.place()
         mine.room = 1
-        desk.fill(mine)
+        batcher.fill(mine)
         while mine.hand:
             assert len(mine.hand) == 1
-            taken.append(desk.settle(mine, SENT).letter_id)
-            desk.fill(mine)
-        desk.flush()
+            taken.append(batcher.settle(mine, SENT).letter_id)
+            batcher.fill(mine)
+        batcher.flush()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -46,56 +46,56 @@ def test_senders_at_one_desk_never_share_a_letter(scene: Scene) -> None:
 
 def test_no_more_letters_are_sending_than_all_senders_make_room_for(scene: Scene) -> None:
     queue(scene, 120)
-    desk = Desk(scene.worker(), lambda: NOW)
-    places = [desk.place() for _ in range(3)]
+    batcher = Batcher(scene.worker(), lambda: NOW)
+    places = [batcher.place() for _ in range(3)]
     for place in places:
         place.room = 8
     most = 0
-    desk.fill(places[0])
+    batcher.fill(places[0])
     while places[0].hand:
         for place in places:
             most = max(most, states(scene).get("sending", 0))
             if place.hand:
-                desk.settle(place, SENT)
-            desk.fill(place)
+                batcher.settle(place, SENT)
+            batcher.fill(place)
     assert most == 3 * 8
-    desk.close()
+    batcher.close()
     assert states(scene) == {"sent": 120}
 
 
 def test_what_is_claimed_ahead_is_withdrawn_under_the_hands_of_the_desk(scene: Scene) -> None:
-    """Once it is claimed a reminder can become pointless still; what is on the desk is being said."""
+    """Once it is claimed a reminder can become pointless still; what is with the batcher is being said."""
     queue(scene, 60)
-    desk = Desk(scene.worker(), lambda: NOW)
-    mine = desk.place()
+    batcher = Batcher(scene.worker(), lambda: NOW)
+    mine = batcher.place()
     mine.room = 8
-    desk.fill(mine)
+    batcher.fill(mine)
     assert states(scene) == {"sending": 8, "claimed": 28, "queued": 24}
     with scene.ledger.begin() as connection:
         withdraw_reminders(connection, scene.campaign_id, [f"u{n:03}@example.com" for n in range(60)], NOW, actor="jo", reason="paused")
     assert states(scene) == {"sending": 8, "withdrawn": 52}
     said = 0
     while mine.hand:
-        desk.settle(mine, SENT)
+        batcher.settle(mine, SENT)
         said += 1
-        desk.fill(mine)
-    desk.close()
+        batcher.fill(mine)
+    batcher.close()
     assert (said, states(scene)) == (8, {"sent": 8, "withdrawn": 52})
 
 
 def test_what_is_claimed_ahead_and_comes_past_its_end_or_outside_the_hours_is_not_said(scene: Scene) -> None:
     queue(scene, 60)
     now = [NOW]
-    desk = Desk(scene.worker(), lambda: now[0], stale_at=NOW + MINUTE)
-    mine = desk.place()
+    batcher = Batcher(scene.worker(), lambda: now[0], stale_at=NOW + MINUTE)
+    mine = batcher.place()
     mine.room = 8
-    desk.fill(mine)
+    batcher.fill(mine)
     now[0] = NOW + MINUTE
     while mine.hand:
-        desk.settle(mine, SENT)
-        desk.fill(mine)
+        batcher.settle(mine, SENT)
+        batcher.fill(mine)
     assert states(scene) == {"sent": 8, "queued": 52}
-    late = Desk(scene.worker(), lambda: now[0])
+    late = Batcher(scene.worker(), lambda: now[0])
     mine = late.place()
     mine.room = 8
     late.fill(mine)
@@ -113,15 +113,15 @@ def test_what_is_known_of_a_letter_is_written_down_as_soon_as_the_ledger_can_be(
     assert path
     with Ledger.open(LedgerSettings(url=f"sqlite:///{path}"), create=False) as own:
         impatient = Ledger(own.apart(NOW - NOW), own.described)
-        desk = Desk(Scene(impatient, scene.campaign_id, scene.run_seq).worker(), lambda: NOW)
-        mine = desk.place()
+        batcher = Batcher(Scene(impatient, scene.campaign_id, scene.run_seq).worker(), lambda: NOW)
+        mine = batcher.place()
         mine.room = 1
-        desk.fill(mine)
-        desk.settle(mine, SENT)
+        batcher.fill(mine)
+        batcher.settle(mine, SENT)
         recording = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         recording.execute("BEGIN IMMEDIATE")
         threading.Timer(0.5, lambda: (recording.execute("COMMIT"), recording.close())).start()
-        desk.fill(mine)
+        batcher.fill(mine)
         assert mine.hand == []
         impatient.close()
     assert states(scene) == {"sent": 1}
@@ -131,20 +131,20 @@ def test_a_ledger_that_stays_closed_ends_the_waiting_with_its_reason(scene: Scen
     queue(scene, 1)
     twice = Retrying(retry=retry_if_exception_type(LedgerError), stop=stop_after_attempt(2), wait=wait_fixed(0), reraise=True)
     closed = Ledger(scene.ledger.engine, "the ledger", readonly=True)
-    desk = Desk(Scene(closed, scene.campaign_id, scene.run_seq).worker(), lambda: NOW, retrying=twice)
-    mine = desk.place()
+    batcher = Batcher(Scene(closed, scene.campaign_id, scene.run_seq).worker(), lambda: NOW, retrying=twice)
+    mine = batcher.place()
     mine.room = 1
     with pytest.raises(LedgerError, match="read only"):
-        desk.fill(mine)
+        batcher.fill(mine)
 
 
 def test_a_desk_knows_at_every_moment_until_when_the_hours_are_closed_though_the_clock_is_set_back(scene: Scene) -> None:
     hours = Hours(frozenset(range(5)), 8 * 60, 18 * 60, ZoneInfo("UTC"))
-    desk = Desk(scene.worker(), lambda: NOW, hours=hours)
+    batcher = Batcher(scene.worker(), lambda: NOW, hours=hours)
     friday = datetime(2024, 1, 5, 7, 59, tzinfo=UTC)
     for minutes in (0, 1, 300, 601, 1, 0, 600, 2 * 24 * 60, 3 * 24 * 60 + 1):
         now = friday + timedelta(minutes=minutes)
-        assert desk.ending_by(now) == hours.closed_until(now)
-        assert desk.only_confirmations(now) == (not hours.open_at(now))
-    stale = Desk(scene.worker(), lambda: NOW, hours=hours, stale_at=friday)
+        assert batcher.ending_by(now) == hours.closed_until(now)
+        assert batcher.only_confirmations(now) == (not hours.open_at(now))
+    stale = Batcher(scene.worker(), lambda: NOW, hours=hours, stale_at=friday)
     assert (stale.only_confirmations(friday), stale.ending_by(friday)) == (True, None)

@@ -1,11 +1,11 @@
-"""The desk where senders hand in what became of their letters and are given the next.
+"""The batcher: what the senders of one process ask of the ledger, settled and claimed in one commit for all of them.
 
-A commit that is safe against a power cut costs a write to the disk. So whoever comes while another is being served waits, and is then
-served together with all who wait: a commit for several letters, and each sender still holds only its own. Who sees its hand run low
-leaves an order and goes on; it is served with whoever comes first.
+A commit that is safe against a power cut costs a write to the disk. So a sender that comes during a commit waits, and is served by the next
+one together with all who wait; each sender still holds only its own letters. A sender that runs low says so and goes on; its letters come
+with the next commit, whoever makes it.
 
-What a sender is given is `sending`, committed. The desk claims letters ahead of that, so that few commits have to look for them; those are
-`claimed`, and go back into the queue when nobody begins with them.
+What a sender is given is `sending`, committed. The batcher claims letters ahead of that, so that few commits have to look for them; those
+are `claimed`, and go back into the queue when nobody begins with them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tenacity import Retrying
 from migrate.core.send_hours import Hours, Window
 from migrate.delivery.delivered import Clock
 from migrate.delivery.rate_limiter import Counted, RateLimiter
-from migrate.delivery.stop import Stop, patiently
+from migrate.delivery.shutdown import Shutdown, patiently
 from migrate.ledger.schema import EPOCH
 from migrate.outbox.claims import ClaimedLetter, Claims, Settlement
 from migrate.outbox.transitions import Claim
@@ -35,7 +35,7 @@ _AHEAD: Final = 4
 _IN_HAND: Final = 2
 """Letters in a sender's hand: the one that it says, and the one that is announced with it."""
 _LOW: Final = 5
-"""With what part of the letters left the desk is filled again, so that nobody waits for it."""
+"""With what part of the letters left the batcher is filled again, so that nobody waits for it."""
 _KEPT: Final = timedelta(seconds=30)
 """How long letters are held that nobody begins with; then others may be more urgent, and another process idle."""
 _SEVERAL: Final = 32
@@ -46,7 +46,7 @@ first, is no reason to begin with more letters."""
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """A sender's place at the desk: its letters in `hand`, and how much `room` it makes for letters that are `sending`.
+    """A sender's place at the batcher: its letters in `hand`, and how much `room` it makes for letters that are `sending`.
 
     It holds two at most, the one that it says and the one that it announces; the rest of the room is for letters that whoever comes
     first takes.
@@ -56,10 +56,10 @@ class Place:
     room: int = 0
 
 
-class Desk:
+class Batcher:
     """One worker's claims, shared by its senders. Once `stop` was asked letters are settled and none is given any more.
 
-    What is begun with is counted among the letters of the `limiter`'s day.
+    What is begun with is counted among the letters of the `limiter`'s day, if that has a limit.
     `retrying` bounds the tries at a ledger that cannot be written; tests do not wait.
     """
 
@@ -70,17 +70,18 @@ class Desk:
         *,
         stale_at: datetime | None = None,
         hours: Hours | None = None,
-        stop: Stop | None = None,
+        stop: Shutdown | None = None,
         limiter: RateLimiter | None = None,
         retrying: Retrying | None = None,
     ) -> None:
-        self._claims, self._clock, self._limiter = claims, clock, limiter
+        self._claims, self._clock = claims, clock
+        self._daily = limiter if limiter is not None and limiter.limits_day else None
         self._stale_at, self._hours = stale_at, hours
         self._open: Window | None = None
-        self._stop = stop or Stop()
+        self._stop = stop or Shutdown()
         self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
-        self._moving = threading.Lock()  # a letter is always in one hand, on the desk, or settled, and counted once
+        self._moving = threading.Lock()  # a letter is always in one hand, with the batcher, or settled, and counted once
         self._places: list[Place] = []
         self._begun: deque[ClaimedLetter] = deque()
         self._settled: list[Settled] = []
@@ -88,6 +89,8 @@ class Desk:
         self._held: list[ClaimedLetter] = []
         self._held_since = datetime.min.replace(tzinfo=UTC)
         self._took: deque[float] = deque(maxlen=_SEVERAL)
+        self._shortest = 0.0
+        self._low = 0  # with fewer letters than this it is filled again; looked at for every letter, so kept
         self._counted: dict[Claim, datetime] = {}
         """Letters that are `sending`, and the minute in which each is counted. One whose lease was lost may be begun with a second time."""
         self.day_is_full = False
@@ -96,7 +99,7 @@ class Desk:
     @property
     def seconds(self) -> float:
         """What the ledger takes for an exchange of each sender, one after the other; nothing until that is known."""
-        return len(self._places) * min(self._took) if len(self._took) >= _FIRST else 0.0
+        return len(self._places) * self._shortest
 
     def only_confirmations(self, now: datetime) -> bool:
         """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
@@ -136,7 +139,8 @@ class Desk:
         with self._moving:
             done = mine.hand.pop(0)
             self._settled.append((done, settlement))
-        self._tell_limiter(done, settlement)
+        if self._daily is not None:
+            self._tell_limiter(done, settlement)
         return done
 
     @property
@@ -156,7 +160,7 @@ class Desk:
                 if self._exchange():
                     self._take(mine)
                     break
-        if mine.hand and len(self._begun) < self._spare() // _LOW and self._turn.acquire(blocking=False):
+        if mine.hand and len(self._begun) < self._low and self._turn.acquire(blocking=False):
             try:
                 self._exchange()
             finally:
@@ -204,18 +208,14 @@ class Desk:
         return int(self._retrying(lambda: len(self._claims.put_back(letters, self._clock(), not_before))))
 
     def _take(self, mine: Place) -> bool:
-        """Take letters from the desk in hand; whether there are any then."""
+        """Take letters from the batcher in hand; whether there are any then."""
         with self._moving:
             while self._begun and len(mine.hand) < min(mine.room, _IN_HAND):
                 mine.hand.append(self._begun.popleft())
             return bool(mine.hand)
 
-    def _spare(self) -> int:
-        """How many letters there is room for besides those in hand."""
-        return sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND)
-
     def _put_down(self, *, all_: bool = True) -> None:
-        """Nothing will be said about the letters on the desk, or those that nobody has room for, so they go back as they were."""
+        """Nothing will be said about the letters with the batcher, or those that nobody has room for, so they go back as they were."""
         with self._moving:
             kept = 0 if all_ else sum(self._room())
             back = [(self._begun.pop(), Settlement("released")) for _ in range(len(self._begun) - kept)]
@@ -229,18 +229,18 @@ class Desk:
 
     def _tell_limiter(self, done: ClaimedLetter, settlement: Settlement) -> None:
         """What the server did not take does not count among the day's, and what it took counts from now on."""
-        if self._limiter is not None:
+        if self._daily is not None:
             minute = self._counted.pop((done.letter_id, done.lease_until))
             if settlement.verdict in ("sent", "uncertain"):
-                self._limiter.went(minute)
+                self._daily.went(minute)
             else:
-                self._limiter.give_back(1, minute)
+                self._daily.give_back(1, minute)
 
     def _count(self, wanted: int) -> Counted:
         """How many of the letters wanted the day has room for."""
-        if self._limiter is None or not wanted:
+        if self._daily is None or not wanted:
             return Counted(wanted, EPOCH)
-        counted = self._limiter.count(wanted)
+        counted = self._daily.count(wanted)
         self.day_is_full = not counted.letters
         return counted
 
@@ -254,6 +254,7 @@ class Desk:
             settled, self._settled = self._settled, []
             room = self._room()
             wanted = 0 if closing else max(0, sum(room) - len(self._begun))
+            self._low = sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND) // _LOW
         try:
             counted = self._count(wanted)
             begun = self._commit(settled, counted.letters, _AHEAD * (wanted - sum(map(bool, room))), closing=closing)
@@ -263,8 +264,8 @@ class Desk:
                 self._settled[:0] = settled
             raise
         with self._moving:
-            if self._limiter is not None:
-                self._limiter.give_back(counted.letters - len(begun), counted.minute)
+            if self._daily is not None:
+                self._daily.give_back(counted.letters - len(begun), counted.minute)
                 self._counted |= dict.fromkeys(((each.letter_id, each.lease_until) for each in begun), counted.minute)
             self._begun.extend(begun)
         return len(begun) < wanted or not wanted
@@ -291,6 +292,7 @@ class Desk:
             self._held = done.held
             if done.begun:
                 self._took.append(time.perf_counter() - start)
+                self._shortest = min(self._took) if len(self._took) >= _FIRST else 0.0
             return done.begun
 
         return list(self._retrying(once))

@@ -25,7 +25,7 @@ _IDLE: Final = (3, 4)
 """The fields of a processor's line in /proc/stat that are no work: idle, and idle until the disk answers."""
 
 
-class Processor:
+class CpuAffinity:
     """One of those that this process may use: the `first`, counted round, if it is told one of several, else where it is running anyway.
 
     Threads that call `keep` again and again are kept to it. Every second or two it looks whether another processor is much less busy

@@ -31,7 +31,7 @@ DEFERRALS: Final = 5
 MOMENT: Final = timedelta(minutes=5)
 
 
-class Trouble:
+class CircuitBreaker:
     """What the mail server said lately. Any thread may tell it and ask it.
 
     `lately` is what it said to the letters that it refused for its own sake since it last took one, in deliveries before this one: while
