@@ -152,18 +152,18 @@ def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[fl
             queued = facts["letters"]["queued"]
             yield Remark(f"the day a stage begins, {queued:,} letters queued", f"{spent}, {spent.seconds / queued * 1000:.2f} ms a letter")
             if here.day == STAGES[-1]:
-                waiting = list(_again(here, rounds, lambda: here.change()))
+                waiting = list(_again(here, rounds, here.change))
                 yield _day(f"a day with {queued:,} letters waiting", 8, waiting)
             yield Remark(f"{queued:,} letters delivered", str(here.send()[0]))
         kinds = {
-            "after": list(_again(here, rounds, lambda: here.change())),
+            "after": list(_again(here, rounds, here.change)),
         }
         yield _day(f"the day after a stage, {queued:,} letters settled since the last read", 8, kinds["after"])
         here.change()
         here.quiet_run()
-        kinds["quiet"] = list(_again(here, rounds, lambda: here.change()))
+        kinds["quiet"] = list(_again(here, rounds, here.change))
         yield _day("a quiet day, 1 % changed in other columns", 4, kinds["quiet"])
-        kinds["switched"] = list(_again(here, rounds, lambda: here.switch()))
+        kinds["switched"] = list(_again(here, rounds, here.switch))
         yield _day(f"a day on which {CHANGED:.0%} changed their methods, a letter each", 8, kinds["switched"])
         kinds["anew"] = list(_again(here, rounds, lambda: (here.change(), here.forget_image())))
         yield _day("everybody decided anew, without an image", 15, kinds["anew"])
@@ -191,7 +191,7 @@ def _reported(here: Company, rounds: int, quiet: Sequence[tuple[Spent, Spent]]) 
     """What the default reports add to a quiet day. The first ones, which tell of every letter there ever was, are not among them."""
     here.change()
     here.run()
-    pairs = list(_again(here, rounds, lambda: here.change()))
+    pairs = list(_again(here, rounds, here.change))
     without, dumped = seconds([run for run, _ in quiet]), seconds([each for _, each in pairs])
     with_reports = [run for run, _ in pairs]
     told = f"{_told(with_reports)} against {without:.2f} s without, and {dumped:.2f} s of the dump"

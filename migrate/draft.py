@@ -61,7 +61,7 @@ class Rules:
 class Draft:
     """What a run would do. The spills hold:
 
-    * `records`: `RECORD_COLUMNS`, `plain` (`migrate.image`) and `differs` (whether the ledger lacks this version) of every account that was
+    * `records`: `RECORD_COLUMNS`, `plain` (`migrate.image`), `differs` and `anew` (`migrate.records.differs`) of every account that was
       decided: read, gone or rejected. Those that carry over are counted and not among them;
     * `changes`: `CHANGE_COLUMNS`; `letters`: `COMPOSED_COLUMNS`; `withdrawn`: `letter_id`, `reason`;
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
@@ -271,7 +271,7 @@ def _decide(
 
     settled = ~confirming
     differs = records.differs(record, compared.prior, compared.known)
-    made.records.append(record[settled].assign(plain=part.plain[settled], differs=differs[settled]))
+    made.records.append(record[settled].assign(plain=part.plain[settled], **{name: each[settled] for name, each in differs.items()}))
     if confirming.any():
         known, plain = compared.known[confirming], part.plain[confirming]
         cases.add(_Case(accounts[confirming], record[confirming], compared.prior[confirming], known, open_, plain, merged))
@@ -308,11 +308,11 @@ def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime
     """Drafts the known accounts without an accepted row: those that are gone, and those whose row was rejected. How many they are."""
     gone, kept = compared.gone, records.rejected(recorded, part.rejected, compared.accounts["account_id"])
     if len(gone):
-        made.records.append(records.departed(gone, now).assign(plain=False, differs=True))
+        made.records.append(records.departed(gone, now).assign(plain=False, differs=True, anew=True))
     if len(kept):
         before = recorded.loc[kept.index]
         differs = records.differs(kept, before, pd.Series(True, index=kept.index))
-        made.records.append(kept.assign(plain=False, differs=differs))
+        made.records.append(kept.assign(plain=False, **differs))
         # They stand where they stood: left out, they would look like people who have moved.
         made.standings.update(_count(kept["standing"]))
         made.not_certain.update(_count(kept.loc[~kept["certain"].astype("bool"), "standing"]))
@@ -409,7 +409,7 @@ def _confirm(case: _Case, previous: pd.DataFrame, rules: Rules, made: Draft) -> 
     record = case.record.assign(outcome=outcomes["outcome"], outcome_reason=outcomes["outcome_reason"])
     told = case.merged["account_id"].isin(record.loc[record["outcome"] == "queued", "account_id"])
     made.merged = pd.concat([made.merged, case.merged[told]], ignore_index=True)
-    made.records.append(record.assign(plain=case.plain, differs=records.differs(record, case.prior, case.known)))
+    made.records.append(record.assign(plain=case.plain, **records.differs(record, case.prior, case.known)))
     made.outcomes.update(_count(record["outcome"]))
 
 

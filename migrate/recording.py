@@ -79,7 +79,8 @@ def write_down(
     this = runs.begin(connection, campaign_id, facts)
     all_new = not record.any_account(connection, campaign_id)
     for rows in made.recorded():
-        record.accounts(connection, campaign_id, this.seq, rows[rows["differs"]], all_new=all_new)
+        record.accounts(connection, campaign_id, this.seq, rows[rows["anew"]], all_new=all_new)
+        record.outcomes(connection, campaign_id, this.seq, rows[rows["differs"] & ~rows["anew"]])
     for rows in made.changes.frames():
         record.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
     recovered.changes_done(connection, campaign_id)

@@ -9,6 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from migrate.ledger import outcomes
 from migrate.ledger.consistency.database import Check, rows
 from migrate.ledger.schema import account, exemption, pause, rejection, run
 
@@ -27,8 +28,11 @@ def _last_counts(connection: sa.Connection) -> Iterator[str]:
         there = sa.and_(account.c.campaign_id == this.campaign_id, account.c.gone_at.is_(None))
         # A known account whose row was rejected still stands somewhere; its outcome is among those of the rejected rows.
         accepted = sa.and_(there, account.c.outcome != "rejected")
-        for subject, column, counting in (("outcomes", account.c.outcome, accepted), ("standing", account.c.standing, there)):
-            counted = connection.execute(sa.select(column, sa.func.count()).where(counting).group_by(column))
+        newest_outcomes = outcomes.newest(this.campaign_id, lambda _: [])
+        outcome = outcomes.holding(account, newest_outcomes, "outcome")
+        for subject, column, counting in (("outcomes", outcome, accepted), ("standing", account.c.standing, there)):
+            counting_these = sa.select(column, sa.func.count()).select_from(outcomes.joined(account, newest_outcomes)).where(counting)
+            counted = connection.execute(counting_these.group_by(column))
             found = {str(word): int(number) for word, number in counted}
             wanted = {word: number for word, number in said.get(subject, {}).items() if word != "rejected" and number}
             if found != wanted:
