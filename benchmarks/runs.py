@@ -165,7 +165,7 @@ def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[fl
         yield _day("a quiet day, 1 % changed in other columns", 4, kinds["quiet"])
         kinds["switched"] = list(_again(here, rounds, here.switch))
         yield _day(f"a day on which {CHANGED:.0%} changed their methods, a letter each", 8, kinds["switched"])
-        kinds["anew"] = list(_again(here, rounds, lambda: (here.change(), here.forget_image())))
+        kinds["anew"] = list(_again(here, rounds, lambda: _forgotten(here)))
         yield _day("everybody decided anew, without an image", 15, kinds["anew"])
         here.configure(REPORTS, port=port)
         yield from _reported(here, rounds, kinds["quiet"])
@@ -181,6 +181,11 @@ def _again(here: Company, rounds: int, happens: Callable[[], object]) -> Iterato
             happens()
             dumped = dump(here.directory)
             yield here.run()[0], dumped
+
+
+def _forgotten(here: Company) -> None:
+    here.change()
+    here.forget_image()
 
 
 def _day(name: str, bound: float, pairs: Sequence[tuple[Spent, Spent]]) -> Row:
