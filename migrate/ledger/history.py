@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.accounts import RECORD_COLUMNS
 from migrate.ledger import outcomes
-from migrate.ledger.frames import fetch
 from migrate.ledger.schema import account, account_history, letter_event, run
 
 CHUNK: Final = 20_000
@@ -25,7 +24,9 @@ def accounts_as_of(
     """
     while True:
         beyond = connection.execute(_beyond(campaign_id, low, high, chunk)).scalar()
-        frame = fetch(connection, _accounts(campaign_id, run_seq, low, high if beyond is None else beyond), RECORD_COLUMNS)
+        until = high if beyond is None else beyond
+        said = outcomes.newest(campaign_id, partial(_bounds, low=low, high=until), run_seq)
+        frame = outcomes.fetched(connection, _accounts(campaign_id, run_seq, low, until), said)
         if not frame.empty:
             yield frame
         if beyond is None:
@@ -53,12 +54,10 @@ def _beyond(campaign_id: int | None, low: str | None, high: str | None, chunk: i
 
 
 def _accounts(campaign_id: int | None, run_seq: int, low: str | None, high: str | None) -> sa.Select[Any]:
-    said = outcomes.newest(campaign_id, lambda of: _bounds(of, low, high), run_seq)
     later = sa.select(run.c.seq).where(run.c.campaign_id == campaign_id, run.c.seq > run_seq)
 
     def versions(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-        these = sa.select(*outcomes.record(table, said)).select_from(outcomes.joined(table, said))
-        return these.where(_within(table, campaign_id, low, high), table.c.since_run <= run_seq, *where)
+        return sa.select(*outcomes.version(table)).where(_within(table, campaign_id, low, high), table.c.since_run <= run_seq, *where)
 
     both = versions(account).union_all(versions(account_history, account_history.c.until_run.in_(later))).subquery()
     return sa.select(*both.c).order_by(both.c.account_id)

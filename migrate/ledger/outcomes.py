@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
+import pandas as pd
 import sqlalchemy as sa
 
 from migrate.accounts import RECORD_COLUMNS
+from migrate.ledger.frames import fetch
 from migrate.ledger.schema import account_outcome, run
+
+_OUTCOME: Final = ("outcome", "outcome_reason")
+_SAID: Final = {"account_id": "str", "run_seq": "int64", "outcome": "str", "outcome_reason": "str"}
 
 Within = Callable[[Any], Sequence[sa.ColumnElement[bool]]]
 """Columns → the condition that they are of some accounts, by `account_id`."""
@@ -28,15 +33,34 @@ def newest(campaign_id: int | None, within: Within, until: int | None = None) ->
 
 
 def record(table: sa.Table, said: sa.Subquery) -> list[sa.ColumnElement[Any]]:
-    """`RECORD_COLUMNS` of versions of accounts (`table`), with the outcome that holds; to be selected from `joined`."""
-    return [holding(table, said, name) if name in ("outcome", "outcome_reason") else table.c[name] for name in RECORD_COLUMNS]
-
-
-def holding(table: sa.Table, said: sa.Subquery, name: str) -> sa.ColumnElement[Any]:
-    """`outcome` or `outcome_reason` as it holds."""
-    return sa.case((said.c.account_id.is_(None), table.c[name]), else_=said.c[name]).label(name)
+    """`RECORD_COLUMNS` of a version of one account (`table`), with the outcome that holds; to be selected from `joined`."""
+    told = said.c.account_id.is_(None)
+    return [
+        sa.case((told, table.c[name]), else_=said.c[name]).label(name) if name in _OUTCOME else table.c[name] for name in RECORD_COLUMNS
+    ]
 
 
 def joined(table: sa.Table, said: sa.Subquery) -> sa.FromClause:
-    """Versions of accounts beside the newest outcomes (`newest`): those of an earlier version hold no more."""
+    """Versions of one account beside its newest outcome (`newest`): that of an earlier version holds no more.
+
+    Of many accounts SQLite would look through all outcomes for each: `fetched` sets them beside each other itself.
+    """
     return table.outerjoin(said, sa.and_(said.c.account_id == table.c.account_id, said.c.run_seq > table.c.since_run))
+
+
+def fetched(connection: sa.Connection, versions: sa.Select[Any], said: sa.Subquery) -> pd.DataFrame:
+    """`RECORD_COLUMNS` of `versions` (they select `version`), in their order, each with the outcome that holds by `said` (`newest`)."""
+    found = fetch(connection, versions, {**RECORD_COLUMNS, "since_run": "int64"})
+    told = fetch(connection, sa.select(*said.c), _SAID).set_index("account_id")
+    if told.empty or found.empty:
+        return found[list(RECORD_COLUMNS)]
+    place = told.index.get_indexer(pd.Index(found["account_id"]))
+    holds = (place >= 0) & (told["run_seq"].to_numpy()[place] > found["since_run"].to_numpy())
+    for name in _OUTCOME:
+        found[name] = found[name].mask(holds, pd.Series(told[name].array.take(place), index=found.index))
+    return found[list(RECORD_COLUMNS)]
+
+
+def version(table: sa.Table | sa.Subquery) -> list[sa.ColumnElement[Any]]:
+    """What `fetched` wants to be selected of versions of accounts."""
+    return [*(table.c[name] for name in RECORD_COLUMNS), table.c.since_run]

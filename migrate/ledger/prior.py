@@ -39,18 +39,17 @@ class Prior:
 
     def accounts(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the range, in order of id, the accounts that are gone included."""
-        found = self._records(lambda of: self._within(of, low, high))
-        return self._fetch(found.order_by(schema.account.c.account_id), RECORD_COLUMNS)
+        return self._records(lambda of: self._within(of, low, high))
 
     def these(self, ids: Sequence[str]) -> pd.DataFrame:
         """`RECORD_COLUMNS` of some accounts, whatever became of them."""
-        found = [self._fetch(self._records(partial(self._these, some)), RECORD_COLUMNS) for some in batches(ids, _ASKED)]
+        found = [self._records(partial(self._these, some)) for some in batches(ids, _ASKED)]
         return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
 
-    def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> sa.Select[Any]:
-        said = outcomes.newest(self.campaign_id, within)
+    def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> pd.DataFrame:
         account = schema.account
-        return sa.select(*outcomes.record(account, said)).select_from(outcomes.joined(account, said)).where(*within(account.c))
+        wanted = sa.select(*outcomes.version(account)).where(*within(account.c)).order_by(account.c.account_id)
+        return outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
 
     def known(self) -> int:
         """How many accounts the last accepted read had."""
