@@ -39,6 +39,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def measured(asked: argparse.Namespace) -> Iterator[Any]:
     """The rows and remarks, one after the other as they are found."""
     yield from runs.ordinary(asked.accounts, large=not asked.quick)
+    yield from runs.campaign(asked.accounts)
     yield from runs.everybody(min(asked.accounts, FEWER) if asked.quick else asked.accounts)
     if not asked.no_delivery:
         for series in delivery.SERIES:

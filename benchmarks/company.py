@@ -17,9 +17,13 @@ from benchmarks.process import BUILD, PYTHON, ROOT, Spent, measure
 
 ON_SMS: Final = 0.2
 """The share of the people who depend on SMS, unless something else is said."""
+ON_SMS_LATE: Final = 0.3
+"""The same in a company in the middle of its campaign."""
 CHANGED: Final = 0.01
 """The share of the people to whom something happens on an ordinary day."""
 OPENS: Final = date(2023, 8, 1)
+STAGES: Final = (OPENS, date(2023, 12, 3), date(2024, 1, 2))
+"""Days on which the first three stages begin."""
 _BEGIN: Final = date(2022, 1, 1)
 """A year and a half of days on which nobody is reminded."""
 
@@ -88,6 +92,11 @@ class Company:
         self.day += timedelta(days=1)
         _people("change", self.directory, share, (self.day - _BEGIN).days)
 
+    def switch(self, share: float = CHANGED) -> None:
+        """The next day, with so many who registered another method, which is confirmed by mail."""
+        self.day += timedelta(days=1)
+        _people("switch", self.directory, share, (self.day - _BEGIN).days)
+
     def run(self, migrate: Sequence[str] = MIGRATE) -> tuple[Spent, dict[str, Any]]:
         """A whole run of today that delivers nothing: what it took, and the facts that it printed."""
         said = [*migrate, "--config", "config.toml", "run", "--no-send", "--json", "--as-of", f"{self.day}T09:00"]
@@ -112,6 +121,17 @@ class Company:
     def forget_image(self) -> None:
         """As if the image had been deleted."""
         shutil.rmtree(self.folder / "migrate.db.image")
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """What happens in here has not happened afterwards: another round begins from the same day."""
+        day = self.day
+        with tempfile.TemporaryDirectory(prefix="aside-", dir=BUILD) as aside:
+            shutil.copytree(self.folder, aside, dirs_exist_ok=True, copy_function=shutil.copyfile)
+            yield
+            shutil.rmtree(self.folder)
+            shutil.copytree(aside, self.folder, copy_function=shutil.copyfile)
+        self.day = day
 
     def disk(self) -> tuple[float, float, float]:
         """MiB of the directory, the ledger and the image."""

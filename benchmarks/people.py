@@ -2,6 +2,7 @@
 
     python -m benchmarks.people make PATH ACCOUNTS SHARE
     python -m benchmarks.people change PATH SHARE DAY
+    python -m benchmarks.people switch PATH SHARE DAY
 
 It runs in a process of its own, because Linux counts a program's memory from that of whoever started it. The same arguments make the same
 people.
@@ -97,6 +98,16 @@ def change(path: Path, share: float, day: int) -> None:
         _insert(database, ((*person, row) for person, row in zip(joining, gone, strict=True)), ", rowid")
 
 
+def switch(path: Path, share: float, day: int) -> None:
+    """A share of the people registers another accepted method in a day: active people with their own second step, who had moved already."""
+    with closing(sqlite3.connect(path)) as database, database:
+        (count,) = database.execute("SELECT count(*) FROM users").fetchone()
+        moved = "SELECT rowid, mfa FROM users WHERE active AND NOT sso AND mfa_default IN ('totp', 'push', 'passkey') ORDER BY rowid"
+        rows = Random(day).sample(database.execute(moved).fetchall(), int(count * share))
+        other = (("totp" if mfa == "passkey" else "passkey", row) for row, mfa in rows)
+        database.executemany("UPDATE users SET mfa = ?1, mfa_default = ?1 WHERE rowid = ?2", other)
+
+
 def _insert(database: sqlite3.Connection, rows: Iterator[tuple[object, ...]], place: str = "") -> None:
     columns = "id, login, mail, name, department, language, active, sso, mfa, mfa_default, changed" + place
     database.executemany(f"INSERT INTO users ({columns}) VALUES ({', '.join('?' * len(columns.split(', ')))})", rows)
@@ -107,4 +118,4 @@ if __name__ == "__main__":
     if what == "make":
         make(Path(where), int(numbers[0]), float(numbers[1]))
     else:
-        change(Path(where), float(numbers[0]), int(numbers[1]))
+        (switch if what == "switch" else change)(Path(where), float(numbers[0]), int(numbers[1]))

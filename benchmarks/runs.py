@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Final
 
-from benchmarks.company import CHANGED, MIGRATE, OPENS, Company, company
+from benchmarks.company import CHANGED, MIGRATE, ON_SMS_LATE, OPENS, STAGES, Company, company
+from benchmarks.postfix import smtp_sink
 from benchmarks.process import HIDE_ADBC, PYTHON, ROOT, Spent, measure
 from benchmarks.rows import Remark, Row
 from benchmarks.sqlite import dump, export
@@ -25,6 +26,7 @@ LARGE: Final = 5
 ROUNDS: Final = 3
 MONTH: Final = 30 * CHANGED
 """The share of the accounts that change in a month."""
+REPORTS: Final = ("csv", "html", "xlsx", "parquet")
 WITHOUT_ADBC: Final = (*PYTHON, "-c", f"{HIDE_ADBC}; from migrate.cli import main; sys.exit(main())")
 
 
@@ -133,6 +135,72 @@ def _other_days(here: Company) -> Iterator[Remark]:
     here.day = OPENS
     spent, facts = here.run()
     yield Remark(f"the day a stage begins, {facts['letters']['queued']:,} letters queued", str(spent))
+
+
+def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[float, float] = (400, 500)) -> Iterator[Row | Remark]:
+    """The rows on every kind of day: three in ten depend on SMS, and three stages have been mailed to them.
+
+    `bounds` are the MiB of memory that a quiet day and any day may take.
+    """
+    with company(accounts, share=ON_SMS_LATE) as here, smtp_sink() as port:
+        here.configure(port=port)
+        first = [here.quiet_run()]
+        yield against_dump(f"the first run, {accounts:,} accounts", 25, first, [dump(here.directory) for _ in range(rounds)])
+        yield _grown_older(here)
+        for here.day in STAGES:
+            spent, facts = here.run()
+            queued = facts["letters"]["queued"]
+            yield Remark(f"the day a stage begins, {queued:,} letters queued", f"{spent}, {spent.seconds / queued * 1000:.2f} ms a letter")
+            if here.day == STAGES[-1]:
+                waiting = list(_again(here, rounds, here.change))
+                yield _day(f"a day with {queued:,} letters waiting", 8, waiting)
+            yield Remark(f"{queued:,} letters delivered", str(here.send()[0]))
+        kinds = {
+            "after": list(_again(here, rounds, here.change)),
+        }
+        yield _day(f"the day after a stage, {queued:,} letters settled since the last read", 8, kinds["after"])
+        here.change()
+        here.quiet_run()
+        kinds["quiet"] = list(_again(here, rounds, here.change))
+        yield _day("a quiet day, 1 % changed in other columns", 4, kinds["quiet"])
+        kinds["switched"] = list(_again(here, rounds, here.switch))
+        yield _day(f"a day on which {CHANGED:.0%} changed their methods, a letter each", 8, kinds["switched"])
+        kinds["anew"] = list(_again(here, rounds, lambda: _forgotten(here)))
+        yield _day("everybody decided anew, without an image", 15, kinds["anew"])
+        here.configure(REPORTS, port=port)
+        yield from _reported(here, rounds, kinds["quiet"])
+        days = [run for name, each in kinds.items() if name != "quiet" for run, _ in each] + [run for run, _ in waiting] + first
+        yield Row(f"peak memory of a quiet day, {accounts:,} accounts", peak([run for run, _ in kinds["quiet"]]), bounds[0], "", "MiB")
+        yield Row(f"peak memory of any day, {accounts:,} accounts", peak(days), bounds[1], "", "MiB")
+
+
+def _again(here: Company, rounds: int, happens: Callable[[], object]) -> Iterator[tuple[Spent, Spent]]:
+    """The same day several times over: what its run took, and the dump before it."""
+    for _ in range(rounds):
+        with here.undone():
+            happens()
+            dumped = dump(here.directory)
+            yield here.run()[0], dumped
+
+
+def _forgotten(here: Company) -> None:
+    here.change()
+    here.forget_image()
+
+
+def _day(name: str, bound: float, pairs: Sequence[tuple[Spent, Spent]]) -> Row:
+    return against_dump(name, bound, [run for run, _ in pairs], [dumped for _, dumped in pairs])
+
+
+def _reported(here: Company, rounds: int, quiet: Sequence[tuple[Spent, Spent]]) -> Iterator[Row]:
+    """What the default reports add to a quiet day. The first ones, which tell of every letter there ever was, are not among them."""
+    here.change()
+    here.run()
+    pairs = list(_again(here, rounds, here.change))
+    without, dumped = seconds([run for run, _ in quiet]), seconds([each for _, each in pairs])
+    with_reports = [run for run, _ in pairs]
+    told = f"{_told(with_reports)} against {without:.2f} s without, and {dumped:.2f} s of the dump"
+    yield Row("added by the default reports to a quiet day", (seconds(with_reports) - without) / dumped, 8, told)
 
 
 def everybody(accounts: int) -> Iterator[Remark]:

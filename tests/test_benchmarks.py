@@ -75,6 +75,23 @@ def test_a_company_lives_its_days_unheard_until_a_stage_begins(here: Company) ->
         here.quiet_run()
 
 
+def test_a_day_on_which_methods_change_is_confirmed_by_mail(here: Company) -> None:
+    here.quiet_run()
+    here.switch(0.1)
+    _, facts = here.run()
+    assert facts["letters"]["queued"] == FEW / 10
+
+
+def test_what_happened_in_a_round_has_not_happened_afterwards(here: Company) -> None:
+    here.quiet_run()
+    before = (here.day, rows_of(here.directory), here.disk())
+    with here.undone():
+        here.change(0.1)
+        here.quiet_run()
+        assert rows_of(here.directory) != before[1]
+    assert (here.day, rows_of(here.directory), here.disk()) == before
+
+
 def test_a_run_of_too_few_accounts_is_no_measurement(here: Company) -> None:
     with closing(sqlite3.connect(here.directory)) as database, database:
         database.execute("DELETE FROM users WHERE rowid = 1")

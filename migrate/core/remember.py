@@ -12,6 +12,7 @@ from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
 from migrate.core.changes import Compared
 from migrate.core.standing import PolicySettings, certain
 
+_OUTCOME: Final = ("outcome", "outcome_reason")
 _AS_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 
 
@@ -81,12 +82,17 @@ def rejected(recorded: pd.DataFrame, rejections: pd.DataFrame, accepted: pd.Seri
     return conform(kept.assign(outcome="rejected", outcome_reason=kept["account_id"].map(first)), RECORD_COLUMNS)
 
 
-def differs(record: pd.DataFrame, prior: pd.DataFrame, known: pd.Series) -> pd.Series:
-    """True where the ledger has no such row, or one that differs in any column."""
-    different = ~known.to_numpy(bool)
+def differs(record: pd.DataFrame, prior: pd.DataFrame, known: pd.Series) -> dict[str, pd.Series]:
+    """`differs`: the ledger has no such row, or one that differs in any column. `anew`: in more than its outcome, so that there is to be a
+    new version of the account; a rejection, and the end of one, is always a version."""
+    anew, told = ~known.to_numpy(bool), np.zeros(len(record), dtype=bool)
     for name in RECORD_COLUMNS:
-        different |= unlike(record[name], prior[name])
-    return pd.Series(different, index=record.index)
+        if name in _OUTCOME:
+            told |= unlike(record[name], prior[name])
+        else:
+            anew |= unlike(record[name], prior[name])
+    anew |= told & ((record["outcome"] == "rejected").to_numpy(bool) | (prior["outcome"] == "rejected").to_numpy(bool))
+    return {"differs": pd.Series(anew | told, index=record.index), "anew": pd.Series(anew, index=record.index)}
 
 
 def unlike(new: pd.Series, old: pd.Series) -> np.ndarray:

@@ -99,7 +99,7 @@ def confirm(case: Case, previous: pd.DataFrame, rules: Rules) -> Decided:
     record = case.record.assign(outcome=mail.outcomes["outcome"], outcome_reason=mail.outcomes["outcome_reason"])
     told = case.merged["account_id"].isin(record.loc[record["outcome"] == "queued", "account_id"])
     return Decided(
-        records=(record.assign(plain=case.plain, differs=remember.differs(record, case.prior, case.known)),),
+        records=(record.assign(plain=case.plain, **remember.differs(record, case.prior, case.known)),),
         letters=mail.letters,
         merged=(case.merged[told],),
         samples=mail.samples,

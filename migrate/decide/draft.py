@@ -37,7 +37,7 @@ _SPILLED: Final = ("changes", "letters", "withdrawn", "unsaid", "rejected")
 class Draft(Tally):
     """What a run would do: what is counted, and in private files
 
-    * `records`: `RECORD_COLUMNS`, `plain` (`migrate.incremental`) and `differs` (whether the ledger lacks this version) of every account
+    * `records`: `RECORD_COLUMNS`, `plain` (`migrate.incremental`), `differs` and `anew` (`migrate.core.remember.differs`) of every account
       that was decided: read, gone or rejected. Those that carry over are counted and not among them;
     * `changes`: `CHANGE_COLUMNS`; `letters`: `COMPOSED_COLUMNS`; `withdrawn`: `letter_id`, `reason`;
     * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.

@@ -67,7 +67,10 @@ def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.S
         outcomes=words,
     )
     return Decided(
-        records=(record[settled].assign(plain=part.plain[settled], differs=differs[settled]), *away.records),
+        records=(
+            record[settled].assign(plain=part.plain[settled], **{name: each[settled] for name, each in differs.items()}),
+            *away.records,
+        ),
         changes=(compared.changes,),
         letters=mail.letters,
         withdrawn=(_pointless(planned.withdrawn, mailed.waiting, accounts["account_id"], outcomes),),
@@ -113,11 +116,11 @@ def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime
     gone, kept = compared.gone, remember.rejected(recorded, part.rejected, compared.accounts["account_id"])
     records = []
     if len(gone):
-        records.append(remember.departed(gone, now).assign(plain=False, differs=True))
+        records.append(remember.departed(gone, now).assign(plain=False, differs=True, anew=True))
     if len(kept):
         before = recorded.loc[kept.index]
         differs = remember.differs(kept, before, pd.Series(True, index=kept.index))
-        records.append(kept.assign(plain=False, differs=differs))
+        records.append(kept.assign(plain=False, **differs))
     tally = Tally(
         missing=len(gone) + len(kept),
         rejected_known=len(kept),

@@ -19,7 +19,7 @@ from migrate.errors import ConfigError, LedgerError
 from migrate.explain.coming import Next, coming
 from migrate.explain.find import find
 from migrate.explain.remembered import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
-from migrate.ledger import runs, schema
+from migrate.ledger import outcomes, runs, schema
 from migrate.ledger.prior import Prior
 from migrate.mail.facts import label, listed
 
@@ -101,7 +101,9 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
     meant = find(connection, campaign_id, asked)
     account_id = meant.account_id
     a = schema.account.c
-    row = connection.execute(sa.select(schema.account).where(a.campaign_id == campaign_id, a.account_id == account_id)).mappings().one()
+    said = outcomes.newest(campaign_id, lambda of: [of.account_id == account_id])
+    known = sa.select(*outcomes.record(schema.account, said)).select_from(outcomes.joined(schema.account, said))
+    row = connection.execute(known.where(a.campaign_id == campaign_id, a.account_id == account_id)).mappings().one()
     today = config.campaign.today(now)
     exempt, paused = (in_force(connection, table, campaign_id, account_id, today) for table in (schema.exemption, schema.pause))
     letters = notices(connection, campaign_id, account_id)

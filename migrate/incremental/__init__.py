@@ -23,13 +23,11 @@ import numpy as np
 from migrate import __version__, files
 from migrate.errors import MigrateError
 from migrate.files.digests import file_digest
-from migrate.incremental.beside import FOR_GOOD, SETTLED, Beside, Part
+from migrate.incremental.beside import Beside, Part
 from migrate.incremental.carried import Records, Whole, merge
 from migrate.incremental.rows import Rows, as_table
 
 __all__ = [
-    "FOR_GOOD",
-    "SETTLED",
     "Beside",
     "CacheWarning",
     "Image",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,9 @@ from migrate.directory.translate import Translator
 from migrate.incremental.carried import Records
 from migrate.incremental.rows import Rows
 
-SETTLED: Final = ("inactive", "exempt_sso", "not_reminded")
+_SETTLED: Final = ("inactive", "exempt_sso", "not_reminded")
 """Outcomes that follow from the standing alone."""
-FOR_GOOD: Final = ("", "sent")
+_FOR_GOOD: Final = ("", "sent")
 """Reasons of nothing_due that stay while the stage does: no stage is due, or its letter was sent."""
 
 
@@ -84,7 +85,7 @@ class Beside:
         there = pc.is_null(base["gone_at"])
         in_fresh = _among(ids, None if fresh is None else fresh["account_id"])
         same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
-        carries = pc.and_(pc.and_(same, self._stays(base)), pc.invert(_among(ids, self.touched)))
+        carries = pc.and_(pc.and_(same, self._stays(base)), pc.invert(_among(ids, self._touched(low, high))))
         carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
         names = ["standing", "outcome", "certain", "default_method", "methods", "email", "notification_emails"]
         counted = base.select(names).filter(pc.and_(carries, there))
@@ -101,12 +102,17 @@ class Beside:
             fresh = pa.concat_tables([fresh, self._twins(doubled, fresh)])
         held.add(fresh, base.filter(pc.invert(carries)), base.filter(pc.and_(again, pc.invert(in_fresh))))
 
+    def _touched(self, low: str | None, high: str | None) -> pa.Array:
+        """Those of `touched`, which are in order, whose id lies in [low, high)."""
+        begin, end = (bisect_left(self.touched, each, key=lambda id_: id_.as_py()) if each is not None else None for each in (low, high))
+        return self.touched[begin:end]
+
     def _stays(self, base: pa.Table) -> pa.ChunkedArray:
         """Where a record would be decided as it was, if the row is the same."""
         outcome, reason = base["outcome"], base["outcome_reason"]
-        stays = pc.is_in(outcome, pa.array(SETTLED, outcome.type))
+        stays = pc.is_in(outcome, pa.array(_SETTLED, outcome.type))
         if self.stage_stays:
-            for_good = pc.is_in(reason, pa.array(FOR_GOOD, reason.type))
+            for_good = pc.is_in(reason, pa.array(_FOR_GOOD, reason.type))
             stays = pc.or_(stays, pc.and_(pc.equal(outcome, "nothing_due"), for_good))
         stays = pc.and_(pc.fill_null(stays, False), pc.is_null(base["exempt_until"]))
         used = base["last_used_at"]

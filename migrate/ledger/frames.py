@@ -23,7 +23,10 @@ def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[st
     raw = statement.with_only_columns(
         *(sa.type_coerce(column, _raw(column.type)).label(column.name) for column in statement.selected_columns)
     )
-    rows = connection.execute(raw).all()
+    result = connection.execute(raw)
+    # SQLite's driver gives tuples of the very values that are asked for: SQLAlchemy would make a row of its own of each.
+    rows = result.cursor.fetchall() if connection.dialect.name == "sqlite" else result.all()
+    result.close()
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     return pd.DataFrame({name: series(name, dtype, column) for (name, dtype), column in zip(columns.items(), values, strict=True)})
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.core.accounts import RECORD_COLUMNS
-from migrate.ledger.frames import fetch
+from migrate.ledger import outcomes
 from migrate.ledger.schema import account, account_history, letter_event, run
 
 CHUNK: Final = 20_000
@@ -24,7 +24,9 @@ def accounts_as_of(
     """
     while True:
         beyond = connection.execute(_beyond(campaign_id, low, high, chunk)).scalar()
-        frame = fetch(connection, _accounts(campaign_id, run_seq, low, high if beyond is None else beyond), RECORD_COLUMNS)
+        until = high if beyond is None else beyond
+        said = outcomes.newest(campaign_id, partial(_bounds, low=low, high=until), run_seq)
+        frame = outcomes.fetched(connection, _accounts(campaign_id, run_seq, low, until), said)
         if not frame.empty:
             yield frame
         if beyond is None:
@@ -38,10 +40,11 @@ def last_event(connection: sa.Connection) -> int:
 
 
 def _within(table: sa.Table, campaign_id: int | None, low: str | None, high: str | None) -> sa.ColumnElement[bool]:
-    t = table.c
-    bounds = [t.account_id >= low] if low is not None else []
-    bounds += [t.account_id < high] if high is not None else []
-    return sa.and_(t.campaign_id == campaign_id, *bounds)
+    return sa.and_(table.c.campaign_id == campaign_id, *_bounds(table.c, low, high))
+
+
+def _bounds(of: Any, low: str | None, high: str | None) -> list[sa.ColumnElement[bool]]:
+    return ([of.account_id >= low] if low is not None else []) + ([of.account_id < high] if high is not None else [])
 
 
 def _beyond(campaign_id: int | None, low: str | None, high: str | None, chunk: int) -> sa.Select[Any]:
@@ -54,8 +57,7 @@ def _accounts(campaign_id: int | None, run_seq: int, low: str | None, high: str 
     later = sa.select(run.c.seq).where(run.c.campaign_id == campaign_id, run.c.seq > run_seq)
 
     def versions(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-        within = _within(table, campaign_id, low, high)
-        return sa.select(*(table.c[name] for name in RECORD_COLUMNS)).where(within, table.c.since_run <= run_seq, *where)
+        return sa.select(*outcomes.version(table)).where(_within(table, campaign_id, low, high), table.c.since_run <= run_seq, *where)
 
     both = versions(account).union_all(versions(account_history, account_history.c.until_run.in_(later))).subquery()
     return sa.select(*both.c).order_by(both.c.account_id)

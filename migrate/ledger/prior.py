@@ -17,7 +17,7 @@ from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty
 from migrate.core.kinds import GAP, MANDATORY
 from migrate.core.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
 from migrate.core.words import CONFIRMATION, WAITING
-from migrate.ledger import campaigns, schema
+from migrate.ledger import campaigns, outcomes, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.listed import batches
 
@@ -42,17 +42,17 @@ class Prior:
 
     def accounts(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the range, in order of id, the accounts that are gone included."""
-        a = schema.account.c
-        return self._fetch(
-            sa.select(*(a[name] for name in RECORD_COLUMNS)).where(*self._within(a, low, high)).order_by(a.account_id), RECORD_COLUMNS
-        )
+        return self._records(lambda of: self._within(of, low, high))
 
     def these(self, ids: Sequence[str]) -> pd.DataFrame:
         """`RECORD_COLUMNS` of some accounts, whatever became of them."""
-        a = schema.account.c
-        wanted = sa.select(*(a[name] for name in RECORD_COLUMNS)).where(a.campaign_id == self.campaign_id)
-        found = [self._fetch(wanted.where(a.account_id.in_(some)), RECORD_COLUMNS) for some in batches(ids, _ASKED)]
+        found = [self._records(partial(self._these, some)) for some in batches(ids, _ASKED)]
         return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
+
+    def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> pd.DataFrame:
+        account = schema.account
+        wanted = sa.select(*outcomes.version(account)).where(*within(account.c)).order_by(account.c.account_id)
+        return outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
 
     def known(self) -> int:
         """How many accounts the last accepted read had."""
@@ -117,21 +117,13 @@ class Prior:
         wanted = sa.or_(t.occasion.in_(occasions), t.state.in_(("sent", "uncertain")))
         return self._fetch(sa.select(*columns).select_from(joined).where(*within(t), wanted), _MAILED_COLUMNS)
 
-    def touched(self, settled: Sequence[str], for_good: Sequence[str]) -> list[str]:
-        """Accounts of which something is under way besides what the directory says: a change to be confirmed; a reminder that waits, though
-        the outcome recorded is one of `settled`, or nothing_due for a reason `for_good`."""
-        c, letter, account = schema.change.c, schema.letter.c, schema.account.c
+    def touched(self) -> list[str]:
+        """Accounts of which something is under way besides what the directory says: a change to be confirmed, or a reminder that waits."""
+        c, letter = schema.change.c, schema.letter.c
         open_ = sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open")
-        theirs = sa.and_(account.campaign_id == letter.campaign_id, account.account_id == letter.account_id)
-        done = sa.or_(
-            account.outcome.in_(settled),
-            sa.and_(account.outcome == "nothing_due", sa.func.coalesce(account.outcome_reason, "").in_(for_good)),
-        )
-        theirs_wait = sa.select(letter.account_id).select_from(schema.letter.join(schema.account, theirs))
-        theirs_wait = theirs_wait.where(letter.campaign_id == self.campaign_id, ~schema.mandatory(schema.letter), done)
+        waits = sa.select(letter.account_id).where(letter.campaign_id == self.campaign_id, ~schema.mandatory(schema.letter))
         # By one index each, as `outbox.counts`.
-        waits = (theirs_wait.where(*which) for which in schema.WAITS)
-        return list(self._connection.execute(sa.union(open_, *waits)).scalars())
+        return list(self._connection.execute(sa.union(open_, *(waits.where(*which) for which in schema.WAITS))).scalars())
 
     def open_changes(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`OPEN_COLUMNS` of the mailed changes that have no confirmation yet."""

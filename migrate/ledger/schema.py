@@ -5,6 +5,7 @@
 * Identifiers and addresses compare byte for byte, so that a range of ids is the same range on every database.
 * Text that comes from the directory and is never a key is unbounded: no long name may break a run half-way.
 * `account` is the present, `account_history` the versions it had; version *v* of an account held from `since_run` until `until_run`.
+  `account_outcome` has the outcomes that an account had while nothing else in it changed.
 """
 
 from __future__ import annotations
@@ -223,6 +224,25 @@ account_history = sa.Table(
     sqlite_with_rowid=False,
 )
 """Superseded versions; append-only. A version held in every run from `since_run` up to, not including, `until_run`."""
+
+account_outcome = sa.Table(
+    "account_outcome",
+    metadata,
+    _campaign(),
+    _run(),
+    sa.Column("account_id", _exact(255), nullable=False),
+    sa.Column("outcome", sa.String(32), nullable=False),
+    sa.Column("outcome_reason", _Text),
+    _one_of("outcome", OUTCOMES),
+    # Clustered by run, as the history is, and for the same reason.
+    sa.PrimaryKeyConstraint("campaign_id", "run_seq", "account_id"),
+    sqlite_with_rowid=False,
+)
+"""The outcome of an account from `run_seq` on, where nothing else in it changed: a letter that was sent makes no other account of anybody.
+
+It holds until the account has a newer version, or a newer row here. Whoever reads an account's outcome reads it through
+`migrate.ledger.outcomes`.
+"""
 
 change = sa.Table(
     "change",

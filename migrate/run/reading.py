@@ -23,7 +23,7 @@ from migrate.directory.snapshot import Snapshot
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.files.spill import Sorted
-from migrate.incremental import FOR_GOOD, SETTLED, Beside, Image, Rows, Whole, as_table, doubted, make, merge, unexpected
+from migrate.incremental import Beside, Image, Rows, Whole, as_table, doubted, make, merge, unexpected
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.process import memory
@@ -58,7 +58,7 @@ class Read:
             return None
         today = rules.moment.campaign.today(rules.moment.now)
         excepted = [prior.exceptions(table, today).index for table in (schema.exemption, schema.pause)]
-        touched = pa.array([*prior.touched(SETTLED, FOR_GOOD), *excepted[0], *excepted[1]], pa.large_string())
+        touched = pa.array(sorted({*prior.touched(), *excepted[0], *excepted[1]}), pa.large_string())
         stays = rules.moment.occasion == self.image.stage
         since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
         most = rules.policy.max_addresses

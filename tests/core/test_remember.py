@@ -96,18 +96,18 @@ def test_a_known_account_whose_row_was_rejected_is_as_recorded_but_for_its_outco
 def test_a_difference_in_any_column_is_one_and_equal_rows_are_none(column: str, value: Any) -> None:
     one, two = recorded(person("a"), person("b")), recorded(person("a"), person("b"))
     known = pd.Series([True, True])
-    assert differs(one, two, known).tolist() == [False, False]
+    assert differs(one, two, known)["differs"].tolist() == [False, False]
     changed = two.copy()
     changed[column] = pd.Series([two[column].iloc[0], value], dtype=RECORD_COLUMNS[column])
-    assert differs(one, changed, known).tolist() == [False, True]
-    assert differs(changed, one, known).tolist() == [False, True]
+    assert differs(one, changed, known)["differs"].tolist() == [False, True]
+    assert differs(changed, one, known)["differs"].tolist() == [False, True]
 
 
 def test_a_policy_that_let_go_of_an_account_is_a_difference_and_one_that_nobody_knows_is_another() -> None:
     known = pd.Series([True] * 3)
     before = recorded(person("a"), person("b"), person("c")).assign(in_policy=pd.Series([True, False, None], dtype="boolean"))
     after = before.assign(in_policy=pd.Series([False, None, None], dtype="boolean"))
-    assert differs(after, before, known).tolist() == [True, True, False]
+    assert differs(after, before, known)["differs"].tolist() == [True, True, False]
 
 
 def test_a_second_step_without_a_name_makes_an_account_uncertain_and_what_it_may_register_gives_its_destination() -> None:
@@ -119,4 +119,20 @@ def test_a_second_step_without_a_name_makes_an_account_uncertain_and_what_it_may
 
 def test_a_row_the_ledger_does_not_know_differs() -> None:
     one = recorded(person("a"))
-    assert differs(one, one, pd.Series([False])).tolist() == [True]
+    assert differs(one, one, pd.Series([False]))["differs"].tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("other", "differs_in_any", "anew"),
+    [
+        ({"outcome": "nothing_due", "outcome_reason": "sent"}, True, False),
+        ({"outcome_reason": "T-14"}, True, False),
+        ({"outcome": "nothing_due", "standing": "migrated"}, True, True),
+        ({"outcome": "rejected"}, True, True),
+        ({}, False, False),
+    ],
+)
+def test_an_account_of_which_only_the_outcome_differs_is_no_new_version(other: dict[str, str], differs_in_any: bool, anew: bool) -> None:
+    before = recorded(person("a")).assign(outcome="queued", outcome_reason="T-30")
+    found = differs(before.assign(**other), before, pd.Series([True]))
+    assert (found["differs"].tolist(), found["anew"].tolist()) == ([differs_in_any], [anew])

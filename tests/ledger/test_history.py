@@ -5,12 +5,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from ledger.scenes import CUTOFF, NOW, Scene, facts
 
 from migrate.core.accounts import METHODS, RECORD_COLUMNS, methods_of
 from migrate.ledger import runs
-from migrate.ledger.account_rows import accounts
+from migrate.ledger.account_rows import accounts, outcomes
 from migrate.ledger.history import accounts_as_of
+from migrate.ledger.prior import Prior
+from migrate.ledger.schema import account_history, campaign
 
 HOUR = timedelta(hours=1)
 
@@ -98,3 +101,28 @@ def test_what_is_not_known_of_an_account_comes_back_as_not_known_and_what_is_as_
     with scene.ledger.read() as connection:
         (found,) = accounts_as_of(connection, scene.campaign_id, seq)
     pd.testing.assert_frame_equal(found, written)
+
+
+def test_an_outcome_that_changed_alone_is_told_of_the_runs_it_held_in_and_makes_no_version(scene: Scene) -> None:
+    def told(seq: int) -> list[tuple[str, str, str]]:
+        with scene.ledger.read() as connection:
+            (found,) = accounts_as_of(connection, scene.campaign_id, seq)
+        return list(zip(found["account_id"], found["outcome"], found["outcome_reason"], strict=True))
+
+    def outcome(word: str, reason: str) -> int:
+        with scene.ledger.begin() as connection:
+            seq = runs.begin(connection, scene.campaign_id, facts()).seq
+            outcomes(connection, scene.campaign_id, seq, _records(a="sms_only").assign(outcome=word, outcome_reason=reason))
+        return seq
+
+    first = _run(scene, a="sms_only", b="sms_only")
+    waits, sent = outcome("nothing_due", "queued"), outcome("nothing_due", "sent")
+    later = _run(scene, a="migrated")
+    assert told(first) == [("a", "queued", ""), ("b", "queued", "")]
+    assert told(waits) == [("a", "nothing_due", "queued"), ("b", "queued", "")]
+    assert told(sent) == [("a", "nothing_due", "sent"), ("b", "queued", "")]
+    assert told(later) == [("a", "queued", ""), ("b", "queued", "")]  # of its new version
+    with scene.ledger.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(account_history)).scalar_one() == 1
+        name = connection.execute(sa.select(campaign.c.name).where(campaign.c.id == scene.campaign_id)).scalar_one()
+        assert Prior(connection, name).these(["a"])["outcome"].tolist() == ["queued"]

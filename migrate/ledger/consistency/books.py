@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
 import sqlalchemy as sa
 
+from migrate.ledger import outcomes
 from migrate.ledger.consistency.database import Check, rows
 from migrate.ledger.schema import account, exemption, pause, rejection, run
 
@@ -28,14 +30,31 @@ def _last_counts(connection: sa.Connection) -> Iterator[str]:
         # A known account whose row was rejected still stands somewhere; its outcome is among those of the rejected rows.
         accepted = sa.and_(there, account.c.outcome != "rejected")
         for subject, column, counting in (("outcomes", account.c.outcome, accepted), ("standing", account.c.standing, there)):
-            counted = connection.execute(sa.select(column, sa.func.count()).where(counting).group_by(column))
-            found = {str(word): int(number) for word, number in counted}
+            counted = Counter(
+                dict(tuple(row) for row in connection.execute(sa.select(column, sa.func.count()).where(counting).group_by(column)))
+            )
+            if subject == "outcomes":
+                counted.update(_since(connection, this.campaign_id, accepted))
+            found = {str(word): int(number) for word, number in counted.items() if number}
             wanted = {word: number for word, number in said.get(subject, {}).items() if word != "rejected" and number}
             if found != wanted:
                 yield f"run {this.run_id}, the last one, counted the {subject} {_listed(wanted)}; its accounts have {_listed(found)}"
         rejected = connection.execute(sa.select(sa.func.count()).where(rejection.c.run_seq == this.seq)).scalar_one()
         if rejected != this.rejected:
             yield f"run {this.run_id} rejected {this.rejected} rows, of which {rejected} are there"
+
+
+def _since(connection: sa.Connection, campaign_id: int, accepted: sa.ColumnElement[bool]) -> Counter[str]:
+    """What to add to the outcomes that versions of accounts have, for those that changed alone since."""
+    said = outcomes.newest(campaign_id, lambda _: [])
+    theirs = sa.and_(account.c.campaign_id == campaign_id, account.c.account_id == said.c.account_id)
+    moved = sa.select(account.c.outcome, said.c.outcome, sa.func.count()).select_from(said.join(account, theirs))
+    moved = moved.where(accepted, said.c.run_seq > account.c.since_run).group_by(account.c.outcome, said.c.outcome)
+    found: Counter[str] = Counter()
+    for before, now, number in connection.execute(moved):
+        found[before] -= number
+        found[now] += number
+    return found
 
 
 def _ended(connection: sa.Connection) -> Iterator[str]:
