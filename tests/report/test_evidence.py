@@ -1,7 +1,10 @@
+import contextlib
 import csv
 import hashlib
 import json
+import os
 import resource
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -236,6 +239,35 @@ def test_runs_that_try_the_folder_at_the_same_moment_are_not_in_each_others_way(
     assert list(csv_only.dir.iterdir()) == []
 
 
+def test_trying_the_folder_writes_to_no_file_that_a_link_is_put_before_it(csv_only: ReportsSettings, tmp_path: Path) -> None:
+    """Somebody who owns the folder too exchanges everything that appears in it for a link to a file of ours."""
+    victim, prize = tmp_path / "victim", tmp_path / "prize"
+    victim.write_text("precious")
+    prize.mkdir()
+    csv_only.dir.mkdir()
+    done, swapped = threading.Event(), 0
+
+    def swap() -> None:
+        nonlocal swapped
+        while not done.is_set():
+            for found in csv_only.dir.iterdir():
+                with contextlib.suppress(OSError):
+                    found.rename(prize / f"{swapped}")
+                    found.symlink_to(victim if swapped % 2 else prize)
+                    swapped += 1
+
+    with ThreadPoolExecutor(1) as attacker:
+        at_work = attacker.submit(swap)
+        for _ in range(300):
+            with contextlib.suppress(ReportError):
+                folder.writable(csv_only.dir)
+        done.set()
+        at_work.result()
+    assert swapped > 30
+    assert victim.read_text() == "precious"
+    assert [found for found in prize.iterdir() if not found.name.isdecimal()] == []
+
+
 def test_looking_whether_reports_can_be_written_makes_the_folder_and_leaves_nothing_in_it(csv_only: ReportsSettings) -> None:
     folder.writable(csv_only.dir)
     assert list(csv_only.dir.iterdir()) == []
@@ -254,8 +286,6 @@ def test_a_folder_called_latest_is_found_before_anything_is_sent(csv_only: Repor
 
 
 def test_what_only_looks_like_the_folder_of_a_killed_process_stays(chronicle: FrameChronicle, csv_only: ReportsSettings) -> None:
-    import os
-
     left = csv_only.dir / ".2024-01-01-r00001.tmp-aaaaaaaaaaaaaaaa"
     left.mkdir(parents=True)
     (left / "accounts.csv").write_text("half")
