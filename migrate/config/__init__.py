@@ -34,6 +34,7 @@ from migrate.directory import DirectorySettings, table_model
 from migrate.errors import ConfigError
 from migrate.files import texts
 from migrate.ledger.settings import LedgerSettings
+from migrate.mail.guides import checked_guide
 from migrate.mail.overrides import no_texts
 from migrate.mail.settings import MailSettings
 from migrate.monitoring.settings import MonitoringSettings
@@ -58,7 +59,7 @@ TABLES: dict[str, type[Settings]] = {
 
 _HARMLESS: Final = frozenset({
     "kind", "profile", "rows", "transport", "security", "provider", "timezone", "language", "at_cutoff", "formats", "organization",
-    "product", "support_email", "support_phone", "settings_path", "from", "reply_to",
+    "product", "support_email", "support_phone", "settings_path", "guide", "steps", "sign_in_address", "from", "reply_to",
 })  # fmt: skip
 """Settings whose value may be printed wherever it came from, once it was found good: one of a few words, or what every letter says."""
 _DEPTH = 16
@@ -109,6 +110,8 @@ def load(path: Path) -> Config:
             tables[name] = model.model_validate(raw.get(name, {}))
         except ValidationError as error:
             found += complaints(name, model, error, raw.get(name, {}), references)
+    if "campaign" in tables:
+        found += _unknown_guide(tables["campaign"].guide, references)
     if {"campaign", "mail"} <= tables.keys():
         found += _unwritten(tables["campaign"].language, anchored(tables["mail"], base).templates, references)
     if found:
@@ -154,6 +157,15 @@ def _idle(at: Key, raw: dict[str, Any]) -> bool:
         case ("mail", "maildir" | "smtp" as transport, *_), {**mail}:
             return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
     return False
+
+
+def _unknown_guide(guide: str, references: References) -> Iterator[Complaint]:
+    """A guide that letters have no texts of."""
+    at: Key = ("campaign", "guide")
+    try:
+        checked_guide(guide)
+    except ValueError as error:
+        yield misfit(at, f"is {references.hidden.get(at) or repr(guide)}, which {error}")
 
 
 def _unwritten(language: str, templates: Path | None, references: References) -> Iterator[Complaint]:
