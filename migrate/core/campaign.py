@@ -53,7 +53,8 @@ def _typed_address(value: str) -> str:
 
 
 class CampaignSettings(Settings):
-    """`[campaign]`. `guide` names the set-up steps that letters print; `steps` are the operator's own in their place."""
+    """`[campaign]`. `guide` names the set-up steps that letters print; `steps` are the operator's own in their place.
+    `playbook` is the known retirement that this campaign is; what it forbids is refused."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     organization: OneLine
@@ -63,6 +64,7 @@ class CampaignSettings(Settings):
     timezone: Annotated[str, BeforeValidator(_known_zone)] = "UTC"
     at_cutoff: AtCutoff = "loses_second_step"
     settings_path: tuple[OneLine, ...] = Field(("Profile and Settings", "Password and Security", "2-Step Verification"), min_length=1)
+    playbook: OneLine | None = None
     guide: OneLine = "authenticator-app"
     steps: tuple[OneLine, ...] = Field((), max_length=20)
     sign_in_address: Annotated[str, AfterValidator(_typed_address)] | None = None

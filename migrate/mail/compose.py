@@ -8,6 +8,7 @@ import json
 import re
 import traceback
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -197,8 +198,9 @@ class Composer:
         self._skeletons[key] = skeleton
         return skeleton
 
-    def try_all(self) -> Iterator[tuple[str, Letter]]:
+    def try_all(self, *, every_language: bool = False) -> Iterator[tuple[str, Letter]]:
         """A letter for every sample of every kind, with the kind's name; TemplateError names the file, the line and the variable.
+        They are in the campaign's language, or in each that letters are written in.
 
         Also raises for a file in the operator's folder that no letter uses: most likely its name is misspelt, and ours would be sent.
         """
@@ -207,7 +209,7 @@ class Composer:
             others = f" Nor is any of these used: {', '.join(str(other) for other, _ in unused[1:])}." if unused[1:] else ""
             hint = f"Letters are made from {meant}." if meant else f"The kinds are {', '.join(KINDS)}."
             raise TemplateError("no letter uses this template.", where=str(path), hint=hint + others)
-        for kind, sample in self._samples():
+        for kind, sample in self._samples(every_language=every_language):
             try:
                 letter = self._of_sample(kind, sample)
             except UnrenderableError as error:
@@ -219,7 +221,7 @@ class Composer:
 
         Any other mistake holds back the letters that it is in.
         """
-        for kind, sample in self._samples() if self.files.own() else ():
+        for kind, sample in self._samples(every_language=True) if self.files.own() else ():
             try:
                 self._of_sample(kind, sample)
             except UnrenderableError as error:
@@ -227,8 +229,16 @@ class Composer:
                     hint = "Type `migrate check` when it is mended."
                     raise TemplateError(error.what, where=error.where, hint=hint) from error
 
-    def _samples(self) -> Iterator[tuple[str, Sample]]:
-        return ((kind, sample) for kind in KINDS for sample in samples(kind, self._campaign))
+    def untranslated(self) -> dict[str, list[str]]:
+        """Language → the texts that its catalogue lacks; languages that lack none are left out."""
+        lacking = {say.language: self.files.untranslated(say) for say in self._catalogues if say.language != LANGUAGE}
+        return {language: texts for language, texts in lacking.items() if texts}
+
+    def _samples(self, *, every_language: bool) -> Iterator[tuple[str, Sample]]:
+        for kind in KINDS:
+            for language in (None, *(sorted(self.languages - {self.language}) if every_language else ())):
+                for sample in samples(kind, self._campaign):
+                    yield kind, sample if language is None else replace(sample, facts=replace(sample.facts, locale=language))
 
     def _of_sample(self, kind: str, sample: Sample) -> Letter:
         return self.compose(

@@ -11,14 +11,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from gettext import c2py
+from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from babel import Locale, UnknownLocaleError
 
 from migrate.errors import TemplateError
 from migrate.files import texts
 from migrate.files.resources import resource
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 ENGLISH: Final = "en"
 """What our templates are written in."""
@@ -84,17 +88,25 @@ def _plural(expression: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - 
     return c2py(expression)
 
 
-def read_catalogue(language: str, path: Path, text: str) -> Catalogue:
-    """The catalogue in a .po file. TemplateError, by line, for one that is none, or in which a translation names other values than its
-    message does: it would break, or look closer at what it only has to print."""
-    from io import StringIO
-
+def _parsed(path: Path, text: str) -> Catalog:
     from babel.messages.pofile import PoFileError, read_po
 
     try:
-        read = read_po(StringIO(text), locale=None, abort_invalid=True)
+        return read_po(StringIO(text), locale=None, abort_invalid=True)
     except (PoFileError, ValueError) as error:
         raise TemplateError(f"is no catalogue: {error}.", where=str(path)) from None
+
+
+def messages_of(path: Path, text: str) -> list[str]:
+    """The messages in a .pot or .po file, without their plurals."""
+    ids = (message.id for message in _parsed(path, text))
+    return [first for each in ids if (first := each[0] if isinstance(each, tuple) else each)]
+
+
+def read_catalogue(language: str, path: Path, text: str) -> Catalogue:
+    """The catalogue in a .po file. TemplateError, by line, for one that is none, or in which a translation names other values than its
+    message does: it would break, or look closer at what it only has to print."""
+    read = _parsed(path, text)
     messages: dict[str, tuple[str, ...]] = {}
     for message in read:
         ids = message.id if isinstance(message.id, tuple) else (message.id,)

@@ -24,7 +24,7 @@ from migrate.files import texts
 from migrate.files.resources import resource
 from migrate.mail import budget, guides
 from migrate.mail.facts import listed
-from migrate.mail.languages import Catalogue, Catalogues, languages_in, read_catalogue
+from migrate.mail.languages import Catalogue, Catalogues, languages_in, messages_of, read_catalogue
 from migrate.mail.languages import file_of as locale_file
 from migrate.mail.overrides import astray, mail_folder, shipped
 
@@ -116,6 +116,11 @@ class Sources:
             return read
         below = read_catalogue(language, ours, texts.read(ours))
         return Catalogue(language, {**below.messages, **read.messages}, read.plural)
+
+    def untranslated(self, catalogue: Catalogue) -> list[str]:
+        """The texts of ours that a catalogue lacks."""
+        template = resource("templates") / "locale" / "mail.pot"
+        return [text for text in messages_of(template, texts.read(template)) if text not in catalogue.messages]
 
     @property
     def languages(self) -> tuple[str, ...]:
