@@ -32,7 +32,8 @@ def init(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--playbook", metavar="NAME", help="A known retirement: its dates, waves, words and guide.", show_default=False)
+        str | None,
+        typer.Option("--playbook", metavar="NAME", help="A known retirement: its dates, waves, words and guide.", show_default=False),
     ] = None,
     kind: Annotated[
         str | None, typer.Option("--kind", metavar="KIND", help="Write only what this kind of directory needs.", show_default=False)

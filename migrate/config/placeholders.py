@@ -1,5 +1,5 @@
-"""Settings that are still as `migrate init` wrote them, on lines that say EDIT. What it wrote, the example or a playbook's, itself tells which
-those are."""
+"""Settings that are still as `migrate init` wrote them, on lines that say EDIT. What it wrote, the example or a playbook, tells
+which those are."""
 
 from __future__ import annotations
 

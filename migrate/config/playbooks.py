@@ -1,7 +1,7 @@
 """Playbooks: known retirements, ready to use (design §21).
 
-A playbook is a folder `templates/playbooks/<name>/` and one line here: `config.toml`, which `migrate init --playbook` writes, `advice.md` for
-the operator, and `playbook.toml`, what the tool itself has to know of it. The dates in that file have their source and the day it was read.
+A playbook is a folder `templates/playbooks/<name>/` and one line here: `config.toml`, which `migrate init --playbook` writes, `advice.md`
+for the operator, and `playbook.toml`, what the tool itself has to know of it. The dates there have their source and the day it was read.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class KnownDate:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """What is known of a retirement. `never_says` are words that are wrong in its letters; `clouds` are those it has dates for (None: it has
-    nothing to do with clouds), and `no_date` says why not for others."""
+    """What is known of a retirement. `never_says` are words that are wrong in its letters; `clouds` are those it has dates for (None: it
+    has nothing to do with clouds), and `no_date` says why not for others."""
 
     name: str
     what: str

@@ -146,7 +146,7 @@ class Environment(ImmutableSandboxedEnvironment):
         """Gives templates `_`, `gettext` and `ngettext`, which count what they print."""
         self.add_extension("jinja2.ext.i18n")
         self.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
-        self.messages = tuple(self.globals[name] for name in ("_", "gettext", "ngettext"))
+        self.messages = tuple(self.globals[name] for name in ("_", "gettext", "ngettext"))  # type: ignore[misc]
 
     def add_filter(self, name: str, made: Callable[..., Any]) -> None:
         """Gives templates a filter."""

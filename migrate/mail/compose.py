@@ -81,7 +81,10 @@ class Composer:
         self._brand = mail.brand.model_dump()
         self._from, self._envelope_from = mail.sender_header, mail.envelope_address
         self._reply_to = {"Reply-To": mail.reply_to_header} if mail.reply_to_header else {}
-        settings: dict[str, dict[str, Any]] = {"mail": _mail_values(mail), "campaign": {**self._campaign_words, "timezone": campaign.timezone}}
+        settings: dict[str, dict[str, Any]] = {
+            "mail": _mail_values(mail),
+            "campaign": {**self._campaign_words, "timezone": campaign.timezone},
+        }
         if redirect_to:
             settings["safety"] = {"redirect_to": redirect_to}
         if self.language != LANGUAGE:
@@ -152,9 +155,7 @@ class Composer:
             needs_smtputf8=not address.isascii(),
         )
 
-    def _headers(
-        self, kind: str, language: str, address: HeaderText, reference: HeaderText, occasion: HeaderText
-    ) -> dict[str, HeaderText]:
+    def _headers(self, kind: str, language: str, address: HeaderText, reference: HeaderText, occasion: HeaderText) -> dict[str, HeaderText]:
         return {
             "From": self._from,
             "To": address,

@@ -7,7 +7,7 @@ wins over ours. A catalogue is text, so that it is kept with the templates that 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from gettext import c2py
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 from babel import Locale, UnknownLocaleError
 
 from migrate.errors import TemplateError
-from migrate.files import texts
 from migrate.files.resources import resource
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Catalogue:
 
 
 @lru_cache(maxsize=64)
-def _plural(expression: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - gettext's own has no types
+def _plural(expression: str) -> Callable[[int], int]:
     return c2py(expression)
 
 
@@ -99,8 +98,13 @@ def _parsed(path: Path, text: str) -> Catalog:
 
 def messages_of(path: Path, text: str) -> list[str]:
     """The messages in a .pot or .po file, without their plurals."""
-    ids = (message.id for message in _parsed(path, text))
-    return [first for each in ids if (first := each[0] if isinstance(each, tuple) else each)]
+    return [first for message in _parsed(path, text) if (first := _forms(message.id)[0])]
+
+
+def _forms(text: str | Iterable[str | None] | None) -> tuple[str, ...]:
+    """A message or its translation in all its numbers; Babel gives one text, or several."""
+    several = (text,) if text is None or isinstance(text, str) else text
+    return tuple(each or "" for each in several)
 
 
 def read_catalogue(language: str, path: Path, text: str) -> Catalogue:
@@ -109,8 +113,7 @@ def read_catalogue(language: str, path: Path, text: str) -> Catalogue:
     read = _parsed(path, text)
     messages: dict[str, tuple[str, ...]] = {}
     for message in read:
-        ids = message.id if isinstance(message.id, tuple) else (message.id,)
-        said = message.string if isinstance(message.string, tuple) else (message.string,)
+        ids, said = _forms(message.id), _forms(message.string)
         if not ids[0] or message.fuzzy or not all(said):
             continue
         for form in said:

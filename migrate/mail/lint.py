@@ -1,5 +1,5 @@
-"""What makes a letter look like a phish, or says what a playbook knows to be wrong (design §10). Looks at letters as they come out, since an
-operator's template, a catalogue or a setting may each have brought it in."""
+"""What makes a letter look like a phish, or says what a playbook knows to be wrong (design §10). Looks at letters as they come out, since
+an operator's template, a catalogue or a setting may each have brought it in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from migrate.mail.settings import MailSettings
 _LINK: Final = re.compile(r"""(?i)<a\b[^>]*\bhref\s*=\s*["']?([^"'\s>]+)""")
 _ADDRESS: Final = re.compile(r"(?i)\bhttps?://[^\s<>\"']+")
 _FETCHED: Final = re.compile(r"""(?i)<(?:img|iframe|link|script|object|video)\b|\burl\(\s*["']?https?:|\bsrc\s*=""")
-_URGENT: Final = re.compile(r"(?i)\b(?:act now|urgent(?:ly)?|immediate(?:ly)? action|verify your account|will be suspended|final warning|last chance)\b")
+_URGENT: Final = re.compile(
+    r"(?i)\b(?:act now|urgent(?:ly)?|immediate(?:ly)? action|verify your account|will be suspended|final warning|last chance)\b"
+)
 
 
 def lint(letters: Iterable[tuple[str, Letter]], mail: MailSettings, campaign: CampaignSettings, never_says: Iterable[str]) -> Iterator[str]:
@@ -33,7 +35,11 @@ def lint(letters: Iterable[tuple[str, Letter]], mail: MailSettings, campaign: Ca
 def _of(letter: Letter, allowed: str | None, campaign: CampaignSettings, wrong: re.Pattern[str] | None) -> Iterator[str]:
     both = f"{letter.subject}\n{letter.text}\n{letter.html}"
     for link in sorted({*_LINK.findall(letter.html), *_ADDRESS.findall(both)} - {allowed}):
-        instead = f"[mail] links allows {allowed} alone" if allowed else "people are told to type the address themselves, and [mail] links is false"
+        instead = (
+            f"[mail] links allows {allowed} alone"
+            if allowed
+            else "people are told to type the address themselves, and [mail] links is false"
+        )
         yield f"has the link {link}; {instead}."
     if _FETCHED.search(letter.html):
         yield "has something that must be fetched; take it away: mail programs block it, and it looks like a tracker."

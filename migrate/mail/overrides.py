@@ -58,8 +58,8 @@ def no_texts(language: str, override: Path | None) -> str | None:
     more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
     still = f"; not there, or still ours: {', '.join(lacking[:_SHOWN])}{more}" if override else ""
     return (
-        f"has no texts: there are those of {', '.join(map(repr, (LANGUAGE, *there)))} (and their regions, such as 'en-GB'). To write in another "
-        f"language, have a catalogue, or {', '.join(PARTS[:-1])} and {PARTS[-1]} of every kind, in the folder of [mail] templates "
+        f"has no texts: there are those of {', '.join(map(repr, (LANGUAGE, *there)))} (and their regions, such as 'en-GB'). To write in "
+        f"another language, have a catalogue, or {', '.join(PARTS[:-1])} and {PARTS[-1]} of every kind, in the folder of [mail] templates "
         f"(docs/write-mail.md){still}"
     )
 

@@ -150,7 +150,7 @@ class MailSettings(Settings):
     transport: Literal["maildir", "smtp"] = "maildir"
     templates: Path | None = None
     links: bool = False
-    brand: BrandSettings = BrandSettings()
+    brand: BrandSettings = Field(default_factory=lambda: BrandSettings.model_validate({}))
     bounce_days: int = Field(90, ge=1, le=36_500)
     maildir: MaildirSettings = MaildirSettings()
     smtp: SmtpSettings | None = None

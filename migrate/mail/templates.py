@@ -189,6 +189,7 @@ def environment(sources: Sources, catalogues: Callable[[], Catalogues], *, html:
         auto_reload=False,
         cache_size=-1,
     )
+
     def catalogue(context: Context) -> Catalogue:
         return catalogues().of(str(context.resolve("language")))
 
