@@ -162,7 +162,7 @@ def test_check_names_the_lines_of_a_playbook_that_are_as_they_were(here: Path, c
     text = re.sub(r"\[directory\] .*?(?=\n\[policy\])", lambda _: CSV, loadable("autodesk-2024"), flags=re.DOTALL)
     (here / "config.toml").write_text(text, encoding="utf-8")
     main(["check"])
-    [warned] = [line for line in capsys.readouterr().err.splitlines() if "As in the example" in line]
+    [warned] = [line for line in capsys.readouterr().out.splitlines() if "As in the example" in line]
     assert "[campaign] organization" in warned and "[campaign] timezone" in warned and "settings_path" not in warned
 
 
@@ -173,7 +173,7 @@ def test_check_finds_a_word_that_the_playbook_knows_to_be_wrong(here: Path, caps
     text = re.sub(r"\[directory\] .*?(?=\n\[policy\])", lambda _: CSV, loadable("entra-2027"), flags=re.DOTALL)
     (here / "config.toml").write_text(text.replace('transport = "maildir"', 'templates = "templates"'), encoding="utf-8")
     main(["check"])
-    assert "reminder: says 'locked out', which the playbook 'entra-2027' knows to be wrong." in capsys.readouterr().err
+    assert "reminder: says 'locked out', which the playbook 'entra-2027' knows to be wrong." in capsys.readouterr().out
 
 
 def test_a_guide_that_there_is_none_of_is_told_with_the_near_one(here: Path) -> None:

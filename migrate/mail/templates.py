@@ -96,7 +96,9 @@ class Sources:
     def own(self) -> tuple[str, ...]:
         """The names of the texts that came from the operator's folder."""
         given = {name: self.path(name) for name in sorted(self.texts)}
-        return tuple(name for name, path in given.items() if path and path.is_relative_to(self._override)) if self._override else ()
+        if self._override is None:
+            return ()
+        return tuple(self._in_folder(name) for name, path in given.items() if path and path.is_relative_to(self._override))
 
     def changed(self) -> tuple[str, ...]:
         """The names of the templates in words of the operator's own."""
@@ -134,7 +136,8 @@ class Sources:
     def unchanged(self) -> tuple[str, ...]:
         """The names of the templates that say what ours say, be they ours or a copy."""
         ours = {name: shipped() / self._in_folder(name) for name in sorted(self.texts) if name.endswith(".j2")}
-        return tuple(name for name, path in ours.items() if path.is_file() and texts.read(path) == self.texts[name])
+        same = (name for name, path in ours.items() if path.is_file() and texts.read(path) == self.texts[name])
+        return tuple(map(self._in_folder, same))
 
     def astray(self) -> tuple[tuple[Path, Path | None], ...]:
         """The files in the operator's folder that gave no text, each with the path at which one would, if its name tells."""

@@ -144,7 +144,7 @@ def test_a_guide_is_overridden_by_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "_guides" / "entra-passkey.j2").write_text(mine, encoding="utf-8")
     by = Composer(mail(templates=tmp_path), entra())
     assert '4. Tap the key, then "Next".' in steps(by=by)
-    assert by.files.own() == ("_guides/used.j2",) and by.files.astray() == ()
+    assert by.files.own() == ("_guides/entra-passkey.j2",) and by.files.astray() == ()
 
 
 def test_what_looks_like_a_phish_is_found_in_letters_as_they_come_out(tmp_path: Path) -> None:
