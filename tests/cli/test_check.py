@@ -231,15 +231,15 @@ def test_a_language_of_ones_own_is_taken_once_every_text_is_ones_own(capsys: pyt
     texts = sorted(each for each in (mine / "mail").rglob("*.j2") if not each.parent.name.startswith("_") and not each.name.startswith("_"))
     assert len(texts) == 15
     for text in texts[:-1]:
-        text.write_text("Bitte umsteigen", encoding="utf-8")
+        text.write_text("Bitte umsteigen {{ reference }} {{ campaign.support_email }}", encoding="utf-8")
     code, parts = checked(capsys)
     assert (code, "not there, or still ours: reminder/subject.txt.j2." in str(parts)) == (2, True)
     texts[-1].write_text("Bitte umsteigen")
     code, parts = checked(capsys)
     assert code == 0, parts
     # What only our texts were built on lies there still.
-    unused = ["_frame/base.html.j2", "_frame/base.txt.j2", "_frame/words.j2"]
-    unused += ["change_confirmation/_what_changed.j2", "cutoff_passed/_what_happened.j2"]
+    unused = ["_frame/base.html.j2", "_frame/base.txt.j2", "_frame/steps.html.j2", "_frame/words.j2"]
+    unused += ["change_confirmation/_what_changed.j2", "cutoff_passed/_what_happened.j2", "reminder/_title.j2"]
     assert warnings(parts, "templates") == [f"{mine / 'mail' / name} is not used." for name in unused]
     assert main(["preview", "reminder", "--headers"]) == 0
     assert "Content-Language: de\n" in capsys.readouterr().out
