@@ -242,7 +242,7 @@ def test_a_language_of_ones_own_is_taken_once_every_text_is_ones_own(capsys: pyt
     unused += ["change_confirmation/_what_changed.j2", "cutoff_passed/_what_happened.j2", "reminder/_title.j2"]
     assert warnings(parts, "templates") == [f"{mine / 'mail' / name} is not used." for name in unused]
     assert main(["preview", "reminder", "--headers"]) == 0
-    assert "Content-Language: de\n" in capsys.readouterr().out
+    assert "Content-Language: nl\n" in capsys.readouterr().out
 
 
 def test_what_is_still_english_among_texts_of_ones_own_is_named(capsys: pytest.CaptureFixture[str]) -> None:
