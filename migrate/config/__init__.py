@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 from migrate import outside
 from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
+from migrate.config.playbooks import PLAYBOOKS, undated_cloud
 from migrate.config.references import Key, References
 from migrate.config.rehearsal import rehearsed
 from migrate.config.safety import SafetySettings
@@ -34,6 +35,7 @@ from migrate.directory import DirectorySettings, table_model
 from migrate.errors import ConfigError
 from migrate.files import texts
 from migrate.ledger.settings import LedgerSettings
+from migrate.mail.guides import checked_guide
 from migrate.mail.overrides import no_texts
 from migrate.mail.settings import MailSettings
 from migrate.monitoring.settings import MonitoringSettings
@@ -58,7 +60,7 @@ TABLES: dict[str, type[Settings]] = {
 
 _HARMLESS: Final = frozenset({
     "kind", "profile", "rows", "transport", "security", "provider", "timezone", "language", "at_cutoff", "formats", "organization",
-    "product", "support_email", "support_phone", "settings_path", "from", "reply_to",
+    "product", "support_email", "support_phone", "settings_path", "playbook", "guide", "steps", "sign_in_address", "from", "reply_to",
 })  # fmt: skip
 """Settings whose value may be printed wherever it came from, once it was found good: one of a few words, or what every letter says."""
 _DEPTH = 16
@@ -109,6 +111,9 @@ def load(path: Path) -> Config:
             tables[name] = model.model_validate(raw.get(name, {}))
         except ValidationError as error:
             found += complaints(name, model, error, raw.get(name, {}), references)
+    if "campaign" in tables:
+        found += _unknown_guide(tables["campaign"].guide, references)
+        found += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
     if {"campaign", "mail"} <= tables.keys():
         found += _unwritten(tables["campaign"].language, anchored(tables["mail"], base).templates, references)
     if found:
@@ -154,6 +159,26 @@ def _idle(at: Key, raw: dict[str, Any]) -> bool:
         case ("mail", "maildir" | "smtp" as transport, *_), {**mail}:
             return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
     return False
+
+
+def _unknown_guide(guide: str, references: References) -> Iterator[Complaint]:
+    """A guide that letters have no texts of."""
+    at: Key = ("campaign", "guide")
+    try:
+        checked_guide(guide)
+    except ValueError as error:
+        yield misfit(at, f"is {references.hidden.get(at) or repr(guide)}, which {error}")
+
+
+def _against_playbook(name: str | None, directory: Any) -> Iterator[Complaint]:
+    """A playbook that there is none of, or one that has no date for the directory's cloud."""
+    at: Key = ("campaign", "playbook")
+    if name is None:
+        return
+    if name not in PLAYBOOKS:
+        yield misfit(at, f"is {name!r}, which is no playbook; there are {', '.join(PLAYBOOKS)}")
+    elif said := undated_cloud(name, cloud := directory.get("cloud") if isinstance(directory, dict) else None):
+        yield misfit(("directory", "cloud"), f"is {cloud!r}, which {said}")
 
 
 def _unwritten(language: str, templates: Path | None, references: References) -> Iterator[Complaint]:

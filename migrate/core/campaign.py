@@ -6,11 +6,12 @@ longer works, so the last usable moment is the one just before it: for a cutoff 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from migrate.settings import OneLine, Settings
 
@@ -41,8 +42,19 @@ def _known_zone(value: object) -> object:
     return value
 
 
+_ADDRESS = re.compile(r"(?:https://)?(?P<typed>[A-Za-z0-9.-]+\.[A-Za-z]{2,}(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?)")
+
+
+def _typed_address(value: str) -> str:
+    """An address as people type it: a host and perhaps a path. Its query would be a token or a tracker, and nobody types one."""
+    if not (found := _ADDRESS.fullmatch(value)):
+        raise ValueError("is no address that people can type; write a host and perhaps a path, such as 'login.example.com/security'")
+    return found["typed"]
+
+
 class CampaignSettings(Settings):
-    """`[campaign]`."""
+    """`[campaign]`. `guide` names the set-up steps that letters print; `steps` are the operator's own in their place.
+    `playbook` is the known retirement that this campaign is; what it forbids is refused."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     organization: OneLine
@@ -52,6 +64,10 @@ class CampaignSettings(Settings):
     timezone: Annotated[str, BeforeValidator(_known_zone)] = "UTC"
     at_cutoff: AtCutoff = "loses_second_step"
     settings_path: tuple[OneLine, ...] = Field(("Profile and Settings", "Password and Security", "2-Step Verification"), min_length=1)
+    playbook: OneLine | None = None
+    guide: OneLine = "authenticator-app"
+    steps: tuple[OneLine, ...] = Field((), max_length=20)
+    sign_in_address: Annotated[str, AfterValidator(_typed_address)] | None = None
     support_email: OneLine = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     support_phone: OneLine | None = None
     language: str = "en"
