@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -20,8 +21,8 @@ COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
 }  # fmt: skip
 """A planned letter that was composed once, and what it takes to compose it again."""
 
-_OF_LETTER: Final = ["row", "account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq", "address"]
-_OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone"]
+_OF_LETTER: Final = ["row", "account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq", "address", "earlier_cutoff"]
+_OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone", "cutoff"]
 
 DRAFT_REFERENCE: Final = "00000000"
 """Stands where the reference will; a letter gets its own when it is queued."""
@@ -46,20 +47,30 @@ class Composed:
 
 
 def compose(
-    letters: pd.DataFrame, accounts: pd.DataFrame, standing: pd.Series, seen: pd.DataFrame, composer: Composer, domain: str, moment: Moment
+    letters: pd.DataFrame,
+    accounts: pd.DataFrame,
+    standing: pd.Series,
+    cutoff: pd.Series,
+    seen: pd.DataFrame,
+    composer: Composer,
+    domain: str,
+    moment: Moment,
 ) -> Composed:
-    """Composes each letter (`LETTER_COLUMNS`) once. `seen` has the changes that confirmations tell of (`OPEN_COLUMNS`).
+    """Composes each letter (`LETTER_COLUMNS`) once. `cutoff` is each account's own; `seen` has the changes that confirmations tell of
+    (`OPEN_COLUMNS`).
 
     `domain` is the sender's, for the Message-IDs.
     """
     changes = {(change["account_id"], change["seq"]): change for change in seen.to_dict("records")}
-    people = accounts.loc[letters["row"]].assign(standing=standing)[_OF_PERSON]
+    people = accounts.loc[letters["row"]].assign(standing=standing, cutoff=cutoff)[_OF_PERSON]
     people["methods"] = people["methods"].map({bits: words_of(bits) for bits in people["methods"].unique()})
     made: list[tuple[int, str, str, str, str]] = []
     failed: dict[int, str] = {}
     samples: dict[tuple[str, str], Sample] = {}
     for n, (letter, person) in enumerate(zip(_plainly(letters[_OF_LETTER]), _plainly(people), strict=True)):
-        facts = _facts(person, changes[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else None)
+        own = person.cutoff.to_pydatetime()
+        change = changes[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else None
+        facts = _facts(person, change, own if change and own != moment.campaign.cutoff_at else None, letter.earlier_cutoff)
         key = (letter.account_id, str(letter.tenure), letter.occasion, letter.told_cutoff, letter.address)
         identity = message_id(moment.campaign.name, *key, domain=domain)
         try:
@@ -71,6 +82,7 @@ def compose(
                 message_id=identity,
                 occasion=letter.occasion,
                 now=moment.now,
+                cutoff=own,
             )
         except UnrenderableError as error:
             failed[letter.row] = str(error)
@@ -80,7 +92,8 @@ def compose(
     kept = letters.iloc[[n for n, *_ in made]].reset_index(drop=True)
     extra = pd.DataFrame([rest for _, *rest in made], columns=["language", "facts", "subject", "message_id"])
     extra["standing"] = standing.loc[kept["row"]].to_numpy()
-    extra["days_left"] = moment.campaign.days_left(moment.now)
+    own_cutoff = cutoff.loc[kept["row"]].reset_index(drop=True)
+    extra["days_left"] = own_cutoff.map({each: moment.campaign.days_to(each, moment.now) for each in own_cutoff.unique()})
     return Composed(conform(pd.concat([kept, extra], axis=1), COMPOSED_COLUMNS), pd.Series(failed, dtype="str"), list(samples.values()))
 
 
@@ -89,9 +102,9 @@ def _plainly(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.astype(object).itertuples(index=False))
 
 
-def _facts(person: Any, change: dict[Hashable, Any] | None) -> Facts:
+def _facts(person: Any, change: dict[Hashable, Any] | None, cutoff: datetime | None, earlier: object) -> Facts:
     """What a letter says of a person (a row of `_OF_PERSON`, its methods as words); a confirmation says what was when its change was
-    seen."""
+    seen, and names the person's own `cutoff` if that is not the campaign's; a correction names the `earlier` one (as in a notice's key)."""
     return Facts(
         username=person.username,
         display_name=_text(person.display_name),
@@ -104,6 +117,8 @@ def _facts(person: Any, change: dict[Hashable, Any] | None) -> Facts:
         change=change["change"] if change else None,
         seen_at=change["seen_at"].to_pydatetime() if change else None,
         had=words_of(change["had"]) if change else (),
+        cutoff=cutoff,
+        earlier_cutoff=datetime.fromisoformat(earlier) if isinstance(earlier, str) else None,
     )
 
 

@@ -20,8 +20,10 @@ import pyarrow.compute as pc
 from migrate.core import changes, plan, remember
 from migrate.core.accounts import ACCOUNT_COLUMNS, conform, empty
 from migrate.core.changes import Compared
+from migrate.core.moves import own_days
 from migrate.core.plan import OPEN_COLUMNS, STRUCK_OUT, Judge, LeftOut, Moment
 from migrate.core.standing import PolicySettings, assess, at_cutoff, default_not_registered, destination
+from migrate.core.waves import Waves
 from migrate.core.words import CONFIRMATION
 from migrate.decide.composing import COMPOSED_COLUMNS, Composed, compose
 from migrate.directory.snapshot import Range, Snapshot
@@ -44,7 +46,7 @@ class Rules:
     """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
     `domain` is the sender's; `left_out` is what an approved plan says, if one is applied;
     with `as_baseline` the changes of this read are recorded and nobody is told of them; `secret` vouches for a plan of it
-    (`migrate.review.vouching`), None before there is one."""
+    (`migrate.review.vouching`), None before there is one; `waves` say whose days are whose."""
 
     policy: PolicySettings
     moment: Moment
@@ -55,6 +57,7 @@ class Rules:
     left_out: LeftOut = lambda letters: pd.Series("", index=letters.index, dtype="str")
     as_baseline: bool = False
     secret: str | None = None
+    waves: Waves = field(kw_only=True)
 
 
 @dataclass(slots=True)
@@ -245,28 +248,26 @@ def _decide(
     policy, moment = rules.policy, rules.moment
     campaign, now = moment.campaign, moment.now
     part, recorded = decided.range, decided.recorded
-    compared = changes.compare(
-        part.accounts, recorded, frozenset(part.rejected["account_id"]), policy, rules.basis, campaign.cutoff_at, now
-    )
-    accounts = compared.accounts
+    compared = changes.compare(part.accounts, recorded, frozenset(part.rejected["account_id"]), policy, rules.basis, rules.waves, now)
+    accounts, own = compared.accounts, own_days(compared.wave, moment.by_wave)
     confirmed = prior.confirmed_elsewhere(part.low, part.high, compared.changes, accounts)
     if confirmed.any():
         compared = replace(compared, changes=compared.changes.assign(mailed=compared.changes["mailed"] & ~confirmed))
     exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
     standing = assess(accounts, policy, exempt_until.notna(), now)
-    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat(), now)
+    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= own["cutoff_day"], now)
     leads = destination(accounts, policy)
     open_ = _open_changes(compared, prior.open_changes(part.low, part.high), rules, made)
     open_, merged = _of_today(open_, prior, rules, made)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
-    reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
+    reminded = plan.to_be_reminded(compared, standing, policy, own["after_cutoff"])
     only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
     mailed = prior.mailed(part.low, part.high, moment.occasions, only)
     stuck = plan.without_destination(leads, policy)
     planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, stuck, mailed, rules.judge, moment)
-    outcomes = _compose(planned.reminders, accounts, standing, compared.changes, rules, made, planned.outcomes)
+    outcomes = _compose(planned.reminders, accounts, standing, own["cutoff"], compared.changes, rules, made, planned.outcomes)
     record = remember.remember(
-        compared, standing, effect, exempt_until, outcomes, leads, policy=policy, basis=rules.basis, cutoff=campaign.cutoff_at, now=now
+        compared, standing, effect, exempt_until, outcomes, leads, policy=policy, basis=rules.basis, cutoff=own["cutoff"], now=now
     )
 
     settled = ~confirming
@@ -371,6 +372,7 @@ def _compose(
     letters: pd.DataFrame,
     accounts: pd.DataFrame,
     standing: pd.Series,
+    cutoff: pd.Series,
     seen: pd.DataFrame,
     rules: Rules,
     made: Draft,
@@ -380,7 +382,7 @@ def _compose(
     `not_in_plan` for those whose reminder an approved plan leaves out."""
     if letters.empty:
         return outcomes
-    composed: Composed = compose(letters, accounts, standing, seen, rules.composer, rules.domain, rules.moment)
+    composed: Composed = compose(letters, accounts, standing, cutoff, seen, rules.composer, rules.domain, rules.moment)
     for letter in composed.samples:
         made.samples.setdefault((letter.kind, letter.letter.language), letter.letter)
     left_out = rules.left_out(composed.letters)
@@ -405,7 +407,7 @@ def _confirm(case: _Case, previous: pd.DataFrame, rules: Rules, made: Draft) -> 
         {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
         index=accounts.index,
     ).astype("str")
-    outcomes = _compose(found.letters, accounts, case.record["standing"], case.changes, rules, made, outcomes)
+    outcomes = _compose(found.letters, accounts, case.record["standing"], case.record["cutoff"], case.changes, rules, made, outcomes)
     record = case.record.assign(outcome=outcomes["outcome"], outcome_reason=outcomes["outcome_reason"])
     told = case.merged["account_id"].isin(record.loc[record["outcome"] == "queued", "account_id"])
     made.merged = pd.concat([made.merged, case.merged[told]], ignore_index=True)

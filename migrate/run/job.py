@@ -20,7 +20,6 @@ import sqlalchemy as sa
 from migrate import files, incremental, outbox
 from migrate.config import Config
 from migrate.core.plan import Moment
-from migrate.core.schedule import due, stages
 from migrate.decide.addressing import judge
 from migrate.decide.draft import Draft, Rules, draft
 from migrate.delivery import Clock, Delivered, Forecast, Stop, Waiting, workers
@@ -48,7 +47,7 @@ from migrate.run.start import Options, Start, clock_from, no_time_travel, starte
 from migrate.run.stops import Difference
 
 _SOME_LETTERS_FAILED: Final = 5
-_DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety")
+_DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety", "[waves")
 """The tables of the configuration that decide about accounts."""
 
 
@@ -304,7 +303,9 @@ def _identified(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept
 
 
 def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:
-    """The image of the last run, if it was made under the same rules."""
+    """The image of the last run, if it was made under the same rules; none where a day alone may change who is in which wave."""
+    if config.waves.forgetful:
+        return None
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
     found = incremental.find(config.ledger.image_of(config.campaign.name), last.counts.get("image") if last else None)
@@ -313,7 +314,8 @@ def _image(config: Config, ledger: Ledger, now: datetime) -> Image | None:
 
 def _rules_digest(config: Config, now: datetime) -> str:
     deciding = {key: value for key, value in config.settings.items() if key.startswith(_DECIDING)}
-    return incremental.rules_digest(json.dumps(deciding, sort_keys=True), now >= config.campaign.cutoff_at)
+    passed = [name for name, campaign in config.waves.campaigns.items() if now >= campaign.cutoff_at]
+    return incremental.rules_digest(json.dumps(deciding, sort_keys=True), passed)
 
 
 def basis_of(config: Config) -> str:
@@ -327,28 +329,22 @@ def _rules(config: Config, composer: Composer, connection: sa.Connection, now: d
     bounced = Prior(connection, config.campaign.name).bounced(now)
     return Rules(
         policy=config.policy,
-        moment=_moment(config, now),
+        moment=Moment.of(config.waves, config.schedule, now),
         basis=basis_of(config),
         composer=composer,
         domain=config.mail.sender_domain,
         judge=judge(config.safety.allowed_domains, bounced),
         as_baseline=options.as_baseline,
         secret=vouching.secret_of(connection, config),
+        waves=config.waves,
     )
-
-
-def _moment(config: Config, now: datetime) -> Moment:
-    planned = stages(config.campaign, config.schedule)
-    stage = due(planned, now)
-    newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
-    return Moment(now, stage, config.campaign, config.schedule.min_gap_days, newer)
 
 
 def _approval(folder: Path, config: Config, composer: Composer, ledger: Ledger, now: datetime, by: str) -> approval.Approval:
     """The reviewed plan in a folder, if it may be applied now."""
     with ledger.read() as connection:
         secret = vouching.secret_of(connection, config)
-    return approval.read(folder, config, composer, _moment(config, now), by, secret)
+    return approval.read(folder, config, composer, Moment.of(config.waves, config.schedule, now), by, secret)
 
 
 def _delivery_with(made: Draft, config: Config, ledger: Ledger, now: datetime) -> Forecast:
