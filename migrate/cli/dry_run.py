@@ -34,6 +34,7 @@ def dry_run(
     from migrate.cli.directory import doubtful
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell, tell_stop
+    from migrate.cli.waves import tell_waves
     from migrate.config.commands import command, typed
     from migrate.review import dry_runs
     from migrate.run.job import dry_run as dry_run_job
@@ -55,6 +56,7 @@ def dry_run(
         if facts["stopped"]:
             tell_stop(console, facts)
         _show(console, made, asked)
+        tell_waves(console, facts["waves"], config)
         if (delivery := facts["delivery"])["done_at"]:
             done = datetime.fromisoformat(delivery["done_at"])
             foretell(console, delivery["letters"], done, config, made.rules.moment.now, waiting=delivery["letters"] - facts["would_queue"])

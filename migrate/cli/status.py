@@ -46,7 +46,9 @@ def status(
     as_json: Json = False,
 ) -> None:
     """The campaign at a glance: bar, burn-down, forecast, outbox, last run."""
+    from migrate.cli.waves import tell_waves
     from migrate.explain.status import status as look
+    from migrate.explain.waves import facts_of
     from migrate.run.provenance import looked_at
 
     limit = _span(max_age)
@@ -57,6 +59,7 @@ def status(
         found = look(connection, config, now)
     console.result(found.facts())
     _days(console, found)
+    tell_waves(console, facts_of(found.waves), config)
     _accounts(console, found, config.campaign)
     _late(console, found, config)
     _burn_down(console, found)

@@ -220,7 +220,8 @@ def _spoken(locales: pd.Series, wanted: frozenset[str]) -> np.ndarray:
     """True where a locale is one that is wanted or a narrower one: `fr` takes `fr-CA`."""
     import pandas as pd
 
-    hits = [each for each in locales.unique() if any(each == word or each.replace("_", "-").startswith(f"{word}-") for word in wanted)]
+    tags = {each: each.replace("_", "-") for each in locales.unique()}
+    hits = [each for each, tag in tags.items() if any(tag == word or tag.startswith(f"{word}-") for word in wanted)]
     found: np.ndarray = pd.Series(locales).isin(hits).to_numpy(bool)
     return found
 

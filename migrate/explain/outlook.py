@@ -26,7 +26,7 @@ def forecast_of(config: Config, connection: sa.Connection, letters: int, now: da
     """When so many letters will have gone, from an instant on; inside the send hours if they wait for them. Of a Maildir nothing is
     foretold: it takes no time.
 
-    Letters that a closed window would keep past the cutoff go at night (`Hours.waits`).
+    Letters that a closed window would keep past the last cutoff that is to come go at night (`Hours.waits`).
     """
     smtp = smtp_of(config)
     if smtp is None:
@@ -34,7 +34,7 @@ def forecast_of(config: Config, connection: sa.Connection, letters: int, now: da
     now = now.astimezone(UTC)
     hours = config.schedule.hours(config.campaign.zone)
     shut = now if hours.closed_until(now) else hours.next_window(now).closes
-    ends = config.campaign.cutoff_at if now < config.campaign.cutoff_at else None
+    ends = max((cutoff for each in config.waves.campaigns.values() if (cutoff := each.cutoff_at) > now), default=None)
     kept = hours if waits and hours.waits(shut, ends) else None
     sent = rates.sent_lately(connection, smtp.server, now) if smtp.rates.per_day is not None else []
     return Forecast.of(letters, smtp.rates, now, kept, sent)

@@ -27,6 +27,7 @@ from migrate.directory import mapping_digest, open_directory
 from migrate.errors import ConfigError, DirectoryError, GuardError, LedgerError, LockedError, MigrateError, ReportError
 from migrate.explain import status
 from migrate.explain.outlook import delivery_of, forecast_of, outbox_of, smtp_of, waiting_until
+from migrate.explain.waves import COUNTED, facts_of, members_of, outlook
 from migrate.files.spill import scratch_folder
 from migrate.incremental import Image, Records, Whole
 from migrate.ledger import runs
@@ -191,6 +192,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
             told = ReadFacts.of(read, made, directory.describe(), config.directory, clock())
             whole = read.whole(made, scratch)
         facts = _foretold(made, told, config, now, refused, difference)
+        facts |= {"waves": facts_of(outlook(config, members_of(whole.records.batches(COUNTED), config), now))}
         yield made, whole, facts | {"delivery": _delivery_with(made, config, ledger, now).facts()}
 
 

@@ -1,0 +1,143 @@
+"""Waves and moved cutoffs, lived through (design §7): who is told which date, once, and who is told that it is another one now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from campaigns import Campaign
+
+from migrate.ledger import schema
+from migrate.ledger.engine import Ledger
+
+FEBRUARY, MARCH, JULY = "2024-02-01T08:00:00Z", "2024-03-01T08:00:00Z", "2024-07-01T07:00:00Z"
+ADMINS = """
+[[waves]]
+name = "admins"
+match = { groups = ["role:Global Administrator"], account_type = ["guest"] }
+follows = true
+cutoff = 2024-07-01
+"""
+ROLE = "role:Global Administrator"
+
+
+def letters(campaign: Campaign) -> list[tuple[str, str, str, str]]:
+    """(account, occasion, told cutoff, state) of every letter, in the order of their ids."""
+    letter, notice = schema.letter, schema.notice
+    wanted = sa.select(letter.c.account_id, letter.c.occasion, notice.c.told_cutoff, letter.c.state)
+    joined = letter.join(notice, letter.c.notice_id == notice.c.id)
+    with Ledger.open(campaign.config.ledger, create=False) as ledger, ledger.read() as connection:
+        return [tuple(row) for row in connection.execute(wanted.select_from(joined).order_by(letter.c.id))]
+
+
+def new(campaign: Campaign, when: str, **options: Any) -> list[tuple[str, str, str, str]]:
+    """The letters that a run makes, or moves on."""
+    before = letters(campaign) if campaign.ledger.exists() else []
+    campaign.run(when, **options)
+    return [each for each in letters(campaign) if each not in before]
+
+
+@pytest.fixture(params=["with what the last run kept", "without it"])
+def campaign(request: pytest.FixtureRequest, tmp_path: Path) -> Campaign:
+    """A campaign whose runs look at what changed alone, or at everybody."""
+    made = Campaign(tmp_path)
+    if request.param == "without it":
+        made.edit("[reports]", 'image = "/dev/null/nowhere"\n[reports]')
+    return made
+
+
+def test_a_cutoff_moved_earlier_and_later_is_told_once_to_everybody_who_was_told_another(campaign: Campaign) -> None:
+    for name in ("ann", "bob"):
+        campaign.person(name)
+    campaign.person("cem", "totp")
+    assert new(campaign, "2023-12-04 14:00") == [("ann", "T-60", FEBRUARY, "sent"), ("bob", "T-60", FEBRUARY, "sent")]
+    campaign.person("new")
+    campaign.person("bob", "totp")
+    campaign.edit("cutoff = 2024-02-01T00:00:00", "cutoff = 2024-03-01T00:00:00")
+    # Whoever moved on, or was never told, is told nothing of the move; the newcomer hears of the stage that is due.
+    assert new(campaign, "2023-12-04 15:00") == [
+        ("ann", "moved-1", MARCH, "sent"),
+        ("new", "opens", MARCH, "sent"),
+        ("bob", "change-1", "", "sent"),
+    ]
+    assert new(campaign, "2023-12-05 14:00") == []
+    # It counts as every stage that was due by then; the next one is told as ever.
+    assert new(campaign, "2024-01-02 14:00") == [("ann", "T-60", MARCH, "sent"), ("new", "T-60", MARCH, "sent")]
+    campaign.edit("cutoff = 2024-03-01T00:00:00", "cutoff = 2024-02-01T00:00:00")
+    assert new(campaign, "2024-01-02 15:00") == [("ann", "moved-2", FEBRUARY, "sent"), ("new", "moved-1", FEBRUARY, "sent")]
+    assert new(campaign, "2024-01-03 14:00") == [], "the correction counts as T-30, which was due"
+    assert [each[:2] for each in new(campaign, "2024-01-18 14:00")] == [("ann", "T-14"), ("new", "T-14")]
+    campaign.edit("cutoff = 2024-02-01T00:00:00", "cutoff = 2024-03-01T00:00:00")
+    assert [each[:2] for each in new(campaign, "2024-01-19 14:00")] == [("ann", "moved-3"), ("new", "moved-2")]
+    assert [each[:2] for each in new(campaign, "2024-02-01 14:00")] == [("ann", "T-30"), ("new", "T-30")]
+
+
+def test_who_becomes_an_administrator_and_ceases_to_be_one_is_told_the_new_date_each_time(campaign: Campaign) -> None:
+    campaign.path.write_text(campaign.path.read_text() + ADMINS)
+    for name in ("ann", "bob"):
+        campaign.person(name)
+    campaign.person("root", groups=f"staff|{ROLE}")
+    assert new(campaign, "2023-12-04 14:00") == [
+        ("ann", "T-60", FEBRUARY, "sent"),
+        ("bob", "T-60", FEBRUARY, "sent"),
+        ("root", "opens", JULY, "sent"),
+    ]
+    campaign.person("ann", groups=ROLE)
+    assert new(campaign, "2023-12-05 14:00") == [("ann", "moved-1", JULY, "sent")]
+    assert new(campaign, "2023-12-06 14:00") == []
+    assert new(campaign, "2024-01-02 14:00") == [("bob", "T-30", FEBRUARY, "sent")], "July's T-60 is far off"
+    campaign.person("ann", groups="")
+    campaign.person("root", groups="staff")
+    assert new(campaign, "2024-01-03 14:00") == [("ann", "moved-2", FEBRUARY, "sent"), ("root", "moved-1", FEBRUARY, "sent")]
+    assert new(campaign, "2024-01-03 16:00") == []
+    # Once more: hers is July again, so February's end is nothing to her.
+    campaign.person("ann", groups=ROLE)
+    assert new(campaign, "2024-01-04 14:00") == [("ann", "moved-3", JULY, "sent")]
+    assert [each[:2] for each in new(campaign, "2024-02-01 14:00")] == [("bob", "T+0"), ("root", "T+0")]
+    assert [each[:2] for each in new(campaign, "2024-05-02 14:00")] == [("ann", "T-60"), ("bob", "T+14"), ("root", "T+14")]
+    # Who ceases to be one when February is long over is told so at once, and not told that it has passed a second time.
+    campaign.person("ann", groups="")
+    assert new(campaign, "2024-05-03 14:00") == [("ann", "moved-4", FEBRUARY, "sent")]
+    assert new(campaign, "2024-05-20 14:00") == []
+
+
+def test_a_letter_that_waits_and_names_the_old_date_is_withdrawn_and_nobody_who_was_told_nothing_is_corrected(campaign: Campaign) -> None:
+    campaign.person("ann")
+    assert new(campaign, "2023-12-04 14:00", send=False) == [("ann", "T-60", FEBRUARY, "queued")]
+    campaign.edit("cutoff = 2024-02-01T00:00:00", "cutoff = 2024-03-01T00:00:00")
+    assert new(campaign, "2023-12-05 14:00") == [("ann", "T-60", FEBRUARY, "withdrawn"), ("ann", "opens", MARCH, "sent")]
+    campaign.edit("cutoff = 2024-03-01T00:00:00", "cutoff = 2024-02-01T00:00:00")
+    assert new(campaign, "2023-12-06 14:00", send=False) == [("ann", "moved-1", FEBRUARY, "queued")]
+    # A correction that nobody saw is taken back with the move, and nothing is to be corrected.
+    campaign.edit("cutoff = 2024-02-01T00:00:00", "cutoff = 2024-03-01T00:00:00")
+    assert new(campaign, "2023-12-07 14:00") == [("ann", "moved-1", FEBRUARY, "withdrawn")]
+    campaign.edit("cutoff = 2024-03-01T00:00:00", "cutoff = 2024-02-01T00:00:00")
+    assert new(campaign, "2023-12-08 14:00") == [("ann", "moved-1", FEBRUARY, "sent")], "the same notice, put back"
+
+
+def test_a_correction_that_waits_past_the_new_cutoff_is_told_as_one_that_has_passed(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.run("2023-12-04 14:00")
+    campaign.edit("cutoff = 2024-02-01T00:00:00", "cutoff = 2024-01-10T00:00:00")
+    assert [each[1::2] for each in new(campaign, "2024-01-02 14:00", send=False)] == [("moved-1", "queued")]
+    assert [each[1::2] for each in new(campaign, "2024-01-09 14:00", send=False)] == [], "T-1 is due, and the correction speaks for it"
+    assert [each[1::2] for each in new(campaign, "2024-01-11 14:00")] == [("moved-1", "sent")]
+    assert new(campaign, "2024-01-12 14:00") == []
+
+
+def test_a_wave_that_does_not_follow_keeps_its_people_whatever_becomes_of_them(campaign: Campaign) -> None:
+    campaign.path.write_text(campaign.path.read_text() + ADMINS.replace("follows = true\n", ""))
+    campaign.person("ann", groups=ROLE)
+    campaign.person("bob")
+    campaign.run("2023-12-04 14:00")
+    campaign.person("ann", groups="")
+    campaign.person("bob", groups=ROLE)
+    assert new(campaign, "2023-12-05 14:00") == []
+    # Another cutoff of the wave moves nobody into it or out of it, and is told to those who are in it.
+    campaign.edit("cutoff = 2024-07-01", "cutoff = 2024-03-01")
+    assert new(campaign, "2023-12-06 14:00") == [("ann", "moved-1", MARCH, "sent")]
+    # A wave that is matched in another way is another wave: everybody is assigned anew.
+    campaign.edit(f'["{ROLE}"]', f'["{ROLE}", "board"]')
+    assert new(campaign, "2023-12-07 14:00") == [("ann", "moved-2", FEBRUARY, "sent"), ("bob", "moved-1", MARCH, "sent")]
