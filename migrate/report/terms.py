@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from migrate.core.campaign import CampaignSettings
 from migrate.core.schedule import ScheduleSettings, Stage, stages
 from migrate.core.standing import PolicySettings
 from migrate.core.waves import Waves
@@ -37,8 +36,9 @@ class Terms:
     cutoffs: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, campaign: CampaignSettings, schedule: ScheduleSettings, policy: PolicySettings, waves: Waves | None = None) -> Terms:
-        """The terms that the configuration sets now."""
+    def of(cls, waves: Waves, schedule: ScheduleSettings, policy: PolicySettings) -> Terms:
+        """The terms that the configuration sets now, of a campaign and its waves."""
+        campaign = waves.campaign
         return cls(
             campaign=campaign.name,
             organization=campaign.organization,
@@ -50,8 +50,8 @@ class Terms:
             compliant=tuple(sorted(policy.compliant)),
             stages=stages(campaign, schedule),
             remind_without_destination=policy.remind_without_destination,
-            waves={wave.name: stages(wave.campaign, schedule) for wave in waves.waves} if waves else {},
-            cutoffs={wave.name: wave.campaign.cutoff_at for wave in waves.waves} if waves else {},
+            waves={wave.name: stages(wave.campaign, schedule) for wave in waves.waves},
+            cutoffs={wave.name: wave.campaign.cutoff_at for wave in waves.waves},
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def write_reports(
     facts["waiting"] = waiting_until(config, ledger, recorded.campaign_id, at).facts()
     facts["unreachable"] = unreachable_of(config, ledger, recorded.campaign_id, at)
     facts["delivery"] = delivery_of(config, ledger, recorded.campaign_id, at).facts()
-    terms = Terms.of(config.campaign, config.schedule, config.policy)
+    terms = Terms.of(config.waves, config.schedule, config.policy)
     with reporting(config, ledger, patience):
         if not recorded.directory_fingerprint:
             recorded = replace(recorded, directory_fingerprint=_fingerprint(ledger, recorded))
