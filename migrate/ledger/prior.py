@@ -216,6 +216,8 @@ def _last_told(told: pd.DataFrame) -> pd.DataFrame:
     person = ["account_id", "tenure"]
     last = told.sort_values("settled_at").drop_duplicates(person, keep="last").rename(columns={"settled_at": "last_told_at"})
     said = told.sort_values(["spoken_at", "letter_id"]).drop_duplicates(person, keep="last")[[*person, "told_cutoff"]]
-    moves = told.assign(moves=told["kind"] == CUTOFF_MOVED).groupby(person, as_index=False)["moves"].sum()
-    found = last[[*person, "last_told_at"]].merge(said, on=person).merge(moves, on=person)
+    found = last[[*person, "last_told_at"]].merge(said, on=person).assign(moves=0)
+    if (moved := told["kind"] == CUTOFF_MOVED).any():
+        moves = told[moved].groupby(person).size().rename("moves").reset_index()
+        found = found.drop(columns="moves").merge(moves, on=person, how="left").fillna({"moves": 0})
     return conform(found, LAST_TOLD_COLUMNS)
