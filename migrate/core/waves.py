@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, RootModel, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from migrate.core.accounts import GROUP_SEPARATOR
 from migrate.core.campaign import CampaignSettings, in_our_time, toml_date, toml_moment
@@ -85,10 +85,10 @@ def _named_once(waves: tuple[WaveSettings, ...]) -> tuple[WaveSettings, ...]:
     return waves
 
 
-class WavesSettings(RootModel[Annotated[tuple[WaveSettings, ...], AfterValidator(_named_once)]]):
+class WavesSettings(RootModel[tuple[WaveSettings, ...]]):
     """`[[waves]]`, in the order of the file."""
 
-    model_config = {"frozen": True, "hide_input_in_errors": True}
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
     root: Annotated[tuple[WaveSettings, ...], AfterValidator(_named_once)] = ()
 
 

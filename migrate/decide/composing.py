@@ -22,7 +22,7 @@ COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
 """A planned letter that was composed once, and what it takes to compose it again."""
 
 _OF_LETTER: Final = ["row", "account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq", "address", "earlier_cutoff"]
-_OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone", "cutoff"]
+_OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone"]
 
 DRAFT_REFERENCE: Final = "00000000"
 """Stands where the reference will; a letter gets its own when it is queued."""
@@ -62,13 +62,15 @@ def compose(
     `domain` is the sender's, for the Message-IDs.
     """
     changes = {(change["account_id"], change["seq"]): change for change in seen.to_dict("records")}
-    people = accounts.loc[letters["row"]].assign(standing=standing, cutoff=cutoff)[_OF_PERSON]
+    people = accounts.loc[letters["row"]].assign(standing=standing)[_OF_PERSON]
     people["methods"] = people["methods"].map({bits: words_of(bits) for bits in people["methods"].unique()})
     made: list[tuple[int, str, str, str, str]] = []
     failed: dict[int, str] = {}
     samples: dict[tuple[str, str], Sample] = {}
-    for n, (letter, person) in enumerate(zip(_plainly(letters[_OF_LETTER]), _plainly(people), strict=True)):
-        own = person.cutoff.to_pydatetime()
+    numbers, different = pd.factorize(cutoff.loc[letters["row"]])
+    cutoffs = [each.to_pydatetime() for each in different]
+    for n, (letter, person, number) in enumerate(zip(_plainly(letters[_OF_LETTER]), _plainly(people), numbers, strict=True)):
+        own = cutoffs[number]
         change = changes[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else None
         facts = _facts(person, change, own if change and own != moment.campaign.cutoff_at else None, letter.earlier_cutoff)
         key = (letter.account_id, str(letter.tenure), letter.occasion, letter.told_cutoff, letter.address)
