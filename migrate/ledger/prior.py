@@ -218,6 +218,6 @@ def _last_told(told: pd.DataFrame) -> pd.DataFrame:
     said = told.sort_values(["spoken_at", "letter_id"]).drop_duplicates(person, keep="last")[[*person, "told_cutoff"]]
     found = last[[*person, "last_told_at"]].merge(said, on=person).assign(moves=0)
     if (moved := told["kind"] == CUTOFF_MOVED).any():
-        moves = told[moved].groupby(person).size().rename("moves").reset_index()
+        moves = told[moved].groupby(person).size().reset_index(name="moves")
         found = found.drop(columns="moves").merge(moves, on=person, how="left").fillna({"moves": 0})
     return conform(found, LAST_TOLD_COLUMNS)
