@@ -14,7 +14,6 @@ from migrate.cli import main
 from migrate.config import TABLES, load
 from migrate.config.playbooks import PLAYBOOKS, playbook
 from migrate.config.safety import SafetySettings
-from migrate.directory import kinds
 from migrate.errors import ConfigError
 from migrate.files.resources import resource
 from migrate.mail.compose import Composer
@@ -34,14 +33,9 @@ def told(name: str) -> dict[str, Any]:
     return tomllib.loads(playbook(name).config)
 
 
-def loadable(name: str) -> str:
-    """A playbook's text, without what this version of the tool cannot read yet."""
-    text = playbook(name).config
-    if "waves" not in TABLES:
-        text = re.sub(r"\[\[waves\]\].*?(?=\n\[)", "", text, flags=re.DOTALL)
-    if told(name)["directory"]["kind"] not in kinds():
-        text = re.sub(r"\[directory\].*?(?=\n\[policy\])", lambda _: CSV, text, flags=re.DOTALL)
-    return text
+def with_export(name: str) -> str:
+    """A playbook's text with accounts out of a CSV file."""
+    return re.sub(r"\[directory\] .*?(?=\n\[policy\])", lambda _: CSV, playbook(name).config, flags=re.DOTALL)
 
 
 def test_the_registry_names_every_playbook_there_is_a_folder_of() -> None:
@@ -78,12 +72,12 @@ def test_every_date_has_a_source_and_the_day_it_was_read_in_the_advice_and_on_th
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_every_playbook_loads_and_its_letters_say_nothing_that_is_wrong(name: str, here: Path) -> None:
-    """Whole where this version knows `[[waves]]` and the kind of directory, else without those two parts; its placeholders filled in."""
-    (here / "config.toml").write_text(loadable(name), encoding="utf-8")
+    (here / "config.toml").write_text(playbook(name).config, encoding="utf-8")
     (here / "entra.pem").write_text(
         "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
     )
     config = load(Path("config.toml"))
+    assert [wave.name for wave in config.waves.waves] == [wave["name"] for wave in told(name).get("waves", [])]
     composer = Composer(config.mail, config.campaign)
     letters = list(composer.try_all(every_language=True))
     assert {letter.language for _, letter in letters} == {"en", "de", "ar"}
@@ -117,9 +111,9 @@ def test_entra_2027_is_as_the_design_says() -> None:
 @pytest.mark.parametrize("name", [name for name in PLAYBOOKS if name != "generic"])
 def test_a_playbook_sets_nothing_that_there_is_no_setting_for(name: str) -> None:
     ours = told(name)
-    assert set(ours) <= {*TABLES, "waves"}
-    for table in ("policy", "schedule", "safety", "campaign"):
-        TABLES[table].model_validate(ours.get(table, {}))
+    assert set(ours) <= set(TABLES)
+    for table in ("policy", "schedule", "safety", "campaign", "waves"):
+        TABLES[table].model_validate(ours.get(table, [] if table == "waves" else {}))
     assert SafetySettings in TABLES.values() and MailSettings.model_validate(ours["mail"]).transport == "maildir"
 
 
@@ -141,7 +135,9 @@ def test_an_unknown_playbook_lists_those_there_are(here: Path, capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "Did you mean 'entra-2027'? There are generic, autodesk-2024, entra-2027." in said
     assert not (here / "config.toml").exists()
-    (here / "config.toml").write_text(loadable("autodesk-2024").replace('playbook = "autodesk-2024"', 'playbook = "x"'), encoding="utf-8")
+    (here / "config.toml").write_text(
+        playbook("autodesk-2024").config.replace('playbook = "autodesk-2024"', 'playbook = "x"'), encoding="utf-8"
+    )
     with pytest.raises(ConfigError, match="is 'x', which is no playbook; there are generic, autodesk-2024, entra-2027"):
         load(Path("config.toml"))
 
@@ -159,7 +155,7 @@ def test_a_playbook_that_says_its_kind_takes_no_other_and_takes_exports(here: Pa
 
 def test_check_names_the_lines_of_a_playbook_that_are_as_they_were(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "users.csv").write_text("account_id,email,methods\n1,a@x.example,sms\n")
-    text = re.sub(r"\[directory\] .*?(?=\n\[policy\])", lambda _: CSV, loadable("autodesk-2024"), flags=re.DOTALL)
+    text = with_export("autodesk-2024")
     (here / "config.toml").write_text(text, encoding="utf-8")
     main(["check"])
     [warned] = [line for line in capsys.readouterr().out.splitlines() if "As in the example" in line]
@@ -170,7 +166,7 @@ def test_check_finds_a_word_that_the_playbook_knows_to_be_wrong(here: Path, caps
     (here / "users.csv").write_text("account_id,email,methods\n1,a@x.example,sms\n")
     (here / "templates" / "reminder").mkdir(parents=True)
     (here / "templates" / "reminder" / "subject.txt.j2").write_text("You will be locked out")
-    text = re.sub(r"\[directory\] .*?(?=\n\[policy\])", lambda _: CSV, loadable("entra-2027"), flags=re.DOTALL)
+    text = with_export("entra-2027")
     (here / "config.toml").write_text(text.replace('transport = "maildir"', 'templates = "templates"'), encoding="utf-8")
     main(["check"])
     assert "reminder: says 'locked out', which the playbook 'entra-2027' knows to be wrong." in capsys.readouterr().out
@@ -178,7 +174,7 @@ def test_check_finds_a_word_that_the_playbook_knows_to_be_wrong(here: Path, caps
 
 def test_a_guide_that_there_is_none_of_is_told_with_the_near_one(here: Path) -> None:
     (here / "config.toml").write_text(
-        loadable("autodesk-2024").replace('guide = "authenticator-app"', 'guide = "entra-paskey"'), encoding="utf-8"
+        playbook("autodesk-2024").config.replace('guide = "authenticator-app"', 'guide = "entra-paskey"'), encoding="utf-8"
     )
     with pytest.raises(ConfigError, match=r"\[campaign\] guide: is 'entra-paskey', which is no guide; did you mean 'entra-passkey'\?"):
         load(Path("config.toml"))

@@ -130,14 +130,16 @@ def _configuration(config: Config) -> Iterator[Finding]:
 def _schedule(config: Config) -> Iterator[Finding]:
     from migrate.core.schedule import given_way, stages, swallowed
 
-    planned = stages(config.campaign, config.schedule)
-    yield Finding("schedule", "ok", ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
-    for stage in swallowed(planned, config.schedule.min_gap_days):
-        gap = f"[schedule] min_gap_days = {config.schedule.min_gap_days}"
-        yield Finding("schedule", "warning", f"{stage.name} comes so soon after the stage before it that {gap} holds it back.")
-    for stage in given_way(config.campaign, config.schedule):
-        moved = "[schedule] send_days moves it to the day of another stage, or too far"
-        yield Finding("schedule", "warning", f"{stage.name} ({stage.on}) is left out: {moved}.")
+    for name, campaign in config.waves.campaigns.items():
+        planned, whose = stages(campaign, config.schedule), f"wave {name}: " if name else ""
+        yield Finding("schedule", "ok", whose + ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
+        for stage in swallowed(planned, config.schedule.min_gap_days):
+            gap = f"[schedule] min_gap_days = {config.schedule.min_gap_days}"
+            said = f"{whose}{stage.name} comes so soon after the stage before it that {gap} holds it back."
+            yield Finding("schedule", "warning", said)
+        for stage in given_way(campaign, config.schedule):
+            moved = "[schedule] send_days moves it to the day of another stage, or too far"
+            yield Finding("schedule", "warning", f"{whose}{stage.name} ({stage.on}) is left out: {moved}.")
 
 
 def _cron(config: Config, lines: Sequence[Line]) -> Iterator[Finding]:

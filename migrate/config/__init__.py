@@ -28,9 +28,11 @@ from migrate.config.playbooks import PLAYBOOKS, undated_cloud
 from migrate.config.references import Key, References
 from migrate.config.rehearsal import rehearsed
 from migrate.config.safety import SafetySettings
+from migrate.config.waves import days_of, listed
 from migrate.core.campaign import CampaignSettings
 from migrate.core.schedule import ScheduleSettings
 from migrate.core.standing import PolicySettings
+from migrate.core.waves import Waves, WavesSettings
 from migrate.directory import DirectorySettings, table_model
 from migrate.errors import ConfigError
 from migrate.files import texts
@@ -40,12 +42,11 @@ from migrate.mail.overrides import no_texts
 from migrate.mail.settings import MailSettings
 from migrate.monitoring.settings import MonitoringSettings
 from migrate.report.settings import ReportsSettings
-from migrate.settings import Settings
 
 if TYPE_CHECKING:
     from migrate.mail.compose import Composer
 
-TABLES: dict[str, type[Settings]] = {
+TABLES: dict[str, type[BaseModel]] = {
     "campaign": CampaignSettings,
     "directory": DirectorySettings,
     "policy": PolicySettings,
@@ -55,6 +56,7 @@ TABLES: dict[str, type[Settings]] = {
     "ledger": LedgerSettings,
     "reports": ReportsSettings,
     "monitoring": MonitoringSettings,
+    "waves": WavesSettings,
 }
 """Table → model, in the order of the file. `[directory]` has the model of its `kind`."""
 
@@ -73,6 +75,7 @@ class Config:
 
     `path` is the file it came from; `digest` (64 hex digits) changes with every effective setting, and with no secret, comment or folder.
     `settings` is what it digests, `[table] key` → the value as JSON, or a digest of it where it may hold a secret.
+    What the files of `[[waves]]` list is a part of both.
     In a rehearsal `campaign` and `reports` are those to rehearse with.
     """
 
@@ -86,6 +89,7 @@ class Config:
     ledger: LedgerSettings
     reports: ReportsSettings
     monitoring: MonitoringSettings
+    waves: Waves
     digest: str
     settings: Mapping[str, str]
 
@@ -108,7 +112,7 @@ def load(path: Path) -> Config:
     tables: dict[str, Any] = {}
     for name, model in _models(raw, references, found).items():
         try:
-            tables[name] = model.model_validate(raw.get(name, {}))
+            tables[name] = model.model_validate(raw.get(name, [] if name == "waves" else {}))
         except ValidationError as error:
             found += complaints(name, model, error, raw.get(name, {}), references)
     if "campaign" in tables:
@@ -116,13 +120,19 @@ def load(path: Path) -> Config:
         found += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
     if {"campaign", "mail"} <= tables.keys():
         found += _unwritten(tables["campaign"].language, anchored(tables["mail"], base).templates, references)
+    if {"campaign", "waves"} <= tables.keys():
+        found += days_of(tables["waves"], tables["campaign"])
     if found:
         raise paragraph(str(path), found)
     whole = {name: anchored(table, base) for name, table in tables.items()}
     if tables["safety"].redirect_to:
         whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
     outside.keep_back(references.shown_instead(_HARMLESS))
-    return Config(path=path, digest=digest(tables), settings=effective(tables), **whole)
+    whole["waves"] = waves = Waves.of(whole["campaign"], whole["waves"], listed(whole["waves"]))
+    if not waves.waves:
+        del tables["waves"]
+    settings = effective(tables) | ({"[waves] ids": waves.basis} if waves.waves else {})
+    return Config(path=path, digest=digest(tables, waves.basis), settings=settings, **whole)
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -178,7 +178,16 @@ class Composer:
 
     def _skeleton(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> Skeleton | None:
         """The skeleton of all letters that agree in everything but their persons' values; None if it cannot be written."""
-        said = (facts.standing, facts.methods, facts.default_method, facts.change, facts.had, facts.seen_at, facts.locale)
+        said = (
+            facts.standing,
+            facts.methods,
+            facts.default_method,
+            facts.change,
+            facts.had,
+            facts.seen_at,
+            facts.locale,
+            facts.earlier_cutoff,
+        )
         are_steady = steady(person)
         key = (kind, missing(person), are_steady, said, self._campaign.today(now), cutoff, now >= cutoff)
         try:
@@ -276,6 +285,7 @@ class Composer:
                 "otherwise": otherwise or [one("other", say)],
             },
             "change": self._change(facts) if facts.change else None,
+            "moved": self._moved(facts.earlier_cutoff, cutoff, facts.locale) if facts.earlier_cutoff else None,
             "cutoff": {
                 "day": moment.day,
                 "on": moment.on,
@@ -286,6 +296,10 @@ class Composer:
             "days_left": (self._campaign.today(cutoff) - self._campaign.today(now)).days,
             **{name: person[name] for name in OF_LETTER},
         }
+
+    def _moved(self, earlier: datetime, cutoff: datetime, locale: str | None) -> dict[str, Any]:
+        """What a correction corrects: the last usable moment that was told before, and whether there is more time now."""
+        return {"told": last_moment(earlier, self._campaign, self.wording(locale)).until, "later": cutoff > earlier}
 
     def _change(self, facts: Facts) -> dict[str, Any]:
         words = self.wording(facts.locale)

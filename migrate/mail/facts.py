@@ -67,7 +67,9 @@ class Facts:
     """What is known of an account when a notice is decided.
 
     `standing`, `methods`, `default_method`, `change` and `had` (the methods before the change) are words of the glossary; `phone` is
-    masked; `seen_at` is the UTC instant of the read that saw the change. `change`, `seen_at` and `had` belong to confirmations.
+    masked; `seen_at` is the UTC instant of the read that saw the change. `change`, `seen_at` and `had` belong to confirmations, and so does
+    `cutoff`, of an account whose own is not the campaign's (other letters name the one of their notice); `earlier_cutoff` is what a
+    correction corrects. Both are UTC instants.
     """
 
     username: str
@@ -81,6 +83,8 @@ class Facts:
     change: str | None = None
     seen_at: datetime | None = None
     had: tuple[str, ...] = ()
+    cutoff: datetime | None = None
+    earlier_cutoff: datetime | None = None
 
     @property
     def greeting_name(self) -> LetterText:
@@ -90,8 +94,7 @@ class Facts:
     def to_json(self) -> str:
         """One line of JSON; equal facts give equal text."""
         known = {name: value for name in _NAMES if (value := getattr(self, name)) not in (None, ())}
-        if self.seen_at is not None:
-            known["seen_at"] = self.seen_at.astimezone(UTC).isoformat()
+        known |= {name: known[name].astimezone(UTC).isoformat() for name in _INSTANTS & known.keys()}
         return json.dumps(known, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -117,13 +120,13 @@ class Facts:
                 words.append(value)
         if not set(map(type, words)) <= _TEXT:
             raise ValueError("holds something that is no text")
-        if "seen_at" in known:
-            known["seen_at"] = datetime.fromisoformat(known["seen_at"])
+        known |= {name: datetime.fromisoformat(known[name]) for name in _INSTANTS & known.keys()}
         return cls(**known)
 
 
 _NAMES: Final = tuple(field.name for field in fields(Facts))
 _KNOWN: Final = frozenset(_NAMES)
+_INSTANTS: Final = frozenset({"seen_at", "cutoff", "earlier_cutoff"})
 _REQUIRED: Final = frozenset({"username", "standing"})
 _SEVERAL: Final = ("methods", "had")
 _TEXT: Final = frozenset({str})
