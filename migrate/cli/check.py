@@ -130,14 +130,16 @@ def _configuration(config: Config) -> Iterator[Finding]:
 def _schedule(config: Config) -> Iterator[Finding]:
     from migrate.core.schedule import given_way, stages, swallowed
 
-    planned = stages(config.campaign, config.schedule)
-    yield Finding("schedule", "ok", ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
-    for stage in swallowed(planned, config.schedule.min_gap_days):
-        gap = f"[schedule] min_gap_days = {config.schedule.min_gap_days}"
-        yield Finding("schedule", "warning", f"{stage.name} comes so soon after the stage before it that {gap} holds it back.")
-    for stage in given_way(config.campaign, config.schedule):
-        moved = "[schedule] send_days moves it to the day of another stage, or too far"
-        yield Finding("schedule", "warning", f"{stage.name} ({stage.on}) is left out: {moved}.")
+    for name, campaign in config.waves.campaigns.items():
+        planned, whose = stages(campaign, config.schedule), f"wave {name}: " if name else ""
+        yield Finding("schedule", "ok", whose + ", ".join(f"{stage.name} on {stage.on}" for stage in planned))
+        for stage in swallowed(planned, config.schedule.min_gap_days):
+            gap = f"[schedule] min_gap_days = {config.schedule.min_gap_days}"
+            said = f"{whose}{stage.name} comes so soon after the stage before it that {gap} holds it back."
+            yield Finding("schedule", "warning", said)
+        for stage in given_way(campaign, config.schedule):
+            moved = "[schedule] send_days moves it to the day of another stage, or too far"
+            yield Finding("schedule", "warning", f"{whose}{stage.name} ({stage.on}) is left out: {moved}.")
 
 
 def _cron(config: Config, lines: Sequence[Line]) -> Iterator[Finding]:
@@ -150,16 +152,24 @@ def _cron(config: Config, lines: Sequence[Line]) -> Iterator[Finding]:
 
 
 def _templates(config: Config) -> Iterator[str]:
+    from migrate.config.playbooks import GENERIC, playbook
+    from migrate.mail.lint import lint
     from migrate.mail.overrides import LANGUAGE
 
     composer = config.composer()
-    letters, files = sum(1 for _ in composer.try_all()), composer.files
+    letters, files = list(composer.try_all(every_language=True)), composer.files
     own = files.own()
     of_yours = f", with {len(own)} of your files in {config.mail.templates}: {', '.join(own) or 'none'}" if config.mail.templates else ""
-    yield f"{letters} sample letters composed{of_yours}"
+    in_languages = (
+        f" in {len(composer.languages)} languages ({', '.join(sorted(composer.languages))})" if len(composer.languages) > 1 else ""
+    )
+    yield f"{len(letters)} sample letters composed{in_languages}, with the guide {config.campaign.guide!r}{of_yours}"
+    yield from lint(letters, config.mail, config.campaign, playbook(config.campaign.playbook or GENERIC).never_says)
+    for language, lacking in composer.untranslated().items():
+        yield f"the catalogue of {language!r} has no translation of {len(lacking)} texts, which stay English; the first is {lacking[0]!r}."
     for path, meant in files.astray():
         yield f"{path} is not used" + (f": letters are made from {meant}." if meant else ".")
-    if composer.language != LANGUAGE and (ours := files.unchanged()):
+    if composer.language not in (LANGUAGE, *files.languages) and (ours := files.unchanged()):
         yield f"written in {composer.language!r} by you, and still with these of ours, which are English: {', '.join(ours)}."
 
 

@@ -87,10 +87,17 @@ def judged(lines: Sequence[Line], config: Config, now: datetime) -> Iterator[Sai
     from migrate.core.timetable import follow, proposed
 
     campaign, schedule, stale = config.campaign, config.schedule, timedelta(hours=config.safety.stale_hours)
-    fates = follow(lines, campaign, schedule, stale, now)
-    facts: dict[str, Any] = {"cron": [_told(fate) for fate in fates]}
+
+    def followed(by: Sequence[Line]) -> dict[str, tuple[Fate, ...]]:
+        return {name: follow(by, of_wave, schedule, stale, now) for name, of_wave in config.waves.campaigns.items()}
+
+    found = followed(lines)
+    fates = [fate for of_wave in found.values() for fate in of_wave]
+    facts: dict[str, Any] = {"cron": [_told(fate) | ({"wave": name} if name else {}) for name, ours in found.items() for fate in ours]}
     by = ", ".join(f"{line.times!r} {'run' if line.reads else 'send'} ({_name(line.zone)})" for line in lines)
-    wrong = list(_amiss(fates, campaign.zone))
+    wrong = [
+        (state, f"wave {name}: {words}" if name else words) for name, ours in found.items() for state, words in _amiss(ours, campaign.zone)
+    ]
     if not wrong:
         yield Said("ok", f"{'every stage goes on its day' if fates else 'no stage is still to come'}, by {by}", facts)
         return
@@ -98,7 +105,7 @@ def judged(lines: Sequence[Line], config: Config, now: datetime) -> Iterator[Sai
         yield Said(state, words, facts)
         facts = {}
     line = proposed(campaign, schedule)
-    better = _well(follow([line], campaign, schedule, stale, now))
+    better = _well([fate for of_wave in followed([line]).values() for fate in of_wave])
     if better > _well(fates):
         them = "every stage goes" if better == len(fates) else f"{better} of {len(fates)} stages go"
         yield Said(

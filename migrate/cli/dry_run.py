@@ -35,6 +35,7 @@ def dry_run(
     from migrate.cli.directory import doubtful
     from migrate.cli.progress import watching
     from migrate.cli.summary import foretell, tell, tell_stop
+    from migrate.cli.waves import tell_waves
     from migrate.config.commands import command, typed
     from migrate.review import dry_runs
     from migrate.run.job import dry_run as dry_run_job
@@ -56,6 +57,7 @@ def dry_run(
         if foretold.difference:
             tell_stop(console, foretold.difference)
         _show(console, made, asked)
+        tell_waves(console, foretold.waves or (), config)
         if (delivery := foretold.delivery).done_at:
             waiting = delivery.letters - foretold.would_queue
             foretell(console, delivery.letters, delivery.done_at, config, foretold.decision.as_of, waiting=waiting)

@@ -98,6 +98,11 @@ def _standing(console: Console, found: Explained, campaign: CampaignSettings) ->
         console.say(f"  Not certain: {_line(found.not_certain)}", "yellow")
     if found.migrated_at:
         console.say(f"  Migrated: first seen {_at(found.migrated_at, campaign)}.")
+    account = found.account
+    whose = f"the wave {_line(account['wave'])}" if account["wave"] else "the campaign"
+    told = f"last told {_at(found.told_cutoff, campaign)}" if found.told_cutoff else "told of none yet"
+    differs = found.told_cutoff is not None and found.told_cutoff != account["cutoff"]
+    console.say(f"Cutoff: {_at(account['cutoff'], campaign)}, that of {whose}; {told}.", "yellow" if differs else None)
     console.say(f"At the cutoff: {found.at_cutoff_means} ({found.at_cutoff}).")
     console.say(f"Destination: {found.destination_means} ({found.destination}).", "yellow" if found.destination == "no" else None)
     for what, each in (("Exempt", found.exemption), ("Mail paused", found.pause)):

@@ -4,8 +4,9 @@ nothing is ever overwritten."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from migrate import files
 from migrate.cli.console import Console, Json
 from migrate.errors import ConfigError
 from migrate.files.resources import resource
+
+if TYPE_CHECKING:
+    from migrate.config.playbooks import Playbook
 
 
 def init(
@@ -26,6 +30,10 @@ def init(
         typer.Option(
             "--from", metavar="FILE", help="An export to read: its columns and words are filled in. Two are joined.", show_default=False
         ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--playbook", metavar="NAME", help="A known retirement: its dates, waves, words and guide.", show_default=False),
     ] = None,
     kind: Annotated[
         str | None, typer.Option("--kind", metavar="KIND", help="Write only what this kind of directory needs.", show_default=False)
@@ -43,7 +51,7 @@ def init(
         )
     said: tuple[str, ...] = ()
     if config not in there:
-        text, said = _text(config, [*(exports or ()), *(more or ())], kind, after_from=bool(exports))
+        text, said = _text(config, [*(exports or ()), *(more or ())], name, kind, after_from=bool(exports))
         _write_config(config, text)
     if templates:
         _copy_templates(folder)
@@ -55,9 +63,15 @@ def init(
     console.result({"written": written, "kept": [str(path) for path in there]} | ({"said": said} if said else {}))
 
 
-def _text(config: Path, files: list[Path], kind: str | None, *, after_from: bool) -> tuple[str, tuple[str, ...]]:
+def _text(config: Path, files: list[Path], name: str | None, kind: str | None, *, after_from: bool) -> tuple[str, tuple[str, ...]]:
     """The configuration to write, and what is to be said about it."""
-    whole = resource("config.example.toml").read_text(encoding="utf-8")
+    from migrate.config.playbooks import GENERIC, playbook
+
+    known = playbook(name or GENERIC)
+    whole = known.config
+    if kind is not None and known.name != GENERIC:
+        raise ConfigError(f"{known.name} says which kind of directory it needs.", where="--kind", hint="Leave --kind away.")
+    about = tuple(_about(known)) if name else ()
     if files:
         from migrate.cli.exports import directory_of
 
@@ -70,8 +84,17 @@ def _text(config: Path, files: list[Path], kind: str | None, *, after_from: bool
         if kind not in (None, "csv"):
             raise ConfigError(f"an export is read by kind csv, not by {kind}.", where="--kind", hint="Leave --kind away.")
         found = directory_of(files, config.parent)
-        return _with_directory(whole, found.text), found.said
-    return (whole if kind is None else _of_kind(whole, kind)), ()
+        return _with_directory(whole, found.text), (*about, *found.said)
+    return (whole if kind is None else _of_kind(whole, kind)), about
+
+
+def _about(known: Playbook) -> Iterator[str]:
+    """What a playbook knows, and where its advice is."""
+    yield f"{known.name}: {known.what}."
+    yield from (f"  {each.on}: {each.what} ({each.source}; read {each.read})." for each in known.dates)
+    if known.clouds is not None:
+        yield f"  For the cloud {' and '.join(known.clouds)} alone: {known.no_date}."
+    yield f"Read the advice first: {known.advice}"
 
 
 def _with_directory(whole: str, directory: str) -> str:

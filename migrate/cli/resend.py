@@ -21,6 +21,7 @@ _EXAMPLES: Final = 10
 _LEFT: Final = {
     "another_person": "were written to somebody who had the account's id before",
     "past_cutoff": "speak of a cutoff that has passed",
+    "cutoff_moved": "name another cutoff than their accounts have by now",
     "gone": "are to accounts that are gone from the directory",
     "exempt": "are to accounts that are exempt",
     "paused": "are to accounts whose mail is paused",

@@ -46,6 +46,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """The campaign at a glance: bar, burn-down, forecast, outbox, last run."""
+    from migrate.cli.waves import tell_waves
     from migrate.explain.status import status as look
     from migrate.run.provenance import looked_at
 
@@ -57,6 +58,7 @@ def status(
         found = look(connection, config, now)
     console.result(found.facts())
     _days(console, found)
+    tell_waves(console, found.waves, config)
     _accounts(console, found, config.campaign)
     _late(console, found, config)
     _burn_down(console, found)

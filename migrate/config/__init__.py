@@ -24,26 +24,29 @@ from pydantic import BaseModel, ValidationError
 from migrate import outside
 from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
+from migrate.config.playbooks import PLAYBOOKS, undated_cloud
 from migrate.config.references import Key, References
 from migrate.config.rehearsal import rehearsed
 from migrate.config.safety import SafetySettings
+from migrate.config.waves import days_of, listed
 from migrate.core.campaign import CampaignSettings
 from migrate.core.schedule import ScheduleSettings
 from migrate.core.standing import PolicySettings
+from migrate.core.waves import Waves, WavesSettings
 from migrate.directory import DirectorySettings, table_model
 from migrate.errors import ConfigError
 from migrate.files import texts
 from migrate.ledger.settings import LedgerSettings
+from migrate.mail.guides import checked_guide
 from migrate.mail.overrides import no_texts
 from migrate.mail.settings import MailSettings
 from migrate.monitoring.settings import MonitoringSettings
 from migrate.report.settings import ReportsSettings
-from migrate.settings import Settings
 
 if TYPE_CHECKING:
     from migrate.mail.compose import Composer
 
-TABLES: dict[str, type[Settings]] = {
+TABLES: dict[str, type[BaseModel]] = {
     "campaign": CampaignSettings,
     "directory": DirectorySettings,
     "policy": PolicySettings,
@@ -53,12 +56,13 @@ TABLES: dict[str, type[Settings]] = {
     "ledger": LedgerSettings,
     "reports": ReportsSettings,
     "monitoring": MonitoringSettings,
+    "waves": WavesSettings,
 }
 """Table → model, in the order of the file. `[directory]` has the model of its `kind`."""
 
 _HARMLESS: Final = frozenset({
     "kind", "profile", "rows", "transport", "security", "provider", "timezone", "language", "at_cutoff", "formats", "organization",
-    "product", "support_email", "support_phone", "settings_path", "from", "reply_to",
+    "product", "support_email", "support_phone", "settings_path", "playbook", "guide", "steps", "sign_in_address", "from", "reply_to",
 })  # fmt: skip
 """Settings whose value may be printed wherever it came from, once it was found good: one of a few words, or what every letter says."""
 _DEPTH = 16
@@ -71,6 +75,7 @@ class Config:
 
     `path` is the file it came from; `digest` (64 hex digits) changes with every effective setting, and with no secret, comment or folder.
     `settings` is what it digests, `[table] key` → the value as JSON, or a digest of it where it may hold a secret.
+    What the files of `[[waves]]` list is a part of both.
     In a rehearsal `campaign` and `reports` are those to rehearse with.
     """
 
@@ -84,6 +89,7 @@ class Config:
     ledger: LedgerSettings
     reports: ReportsSettings
     monitoring: MonitoringSettings
+    waves: Waves
     digest: str
     settings: Mapping[str, str]
 
@@ -106,18 +112,27 @@ def load(path: Path) -> Config:
     tables: dict[str, Any] = {}
     for name, model in _models(raw, references, found).items():
         try:
-            tables[name] = model.model_validate(raw.get(name, {}))
+            tables[name] = model.model_validate(raw.get(name, [] if name == "waves" else {}))
         except ValidationError as error:
             found += complaints(name, model, error, raw.get(name, {}), references)
+    if "campaign" in tables:
+        found += _unknown_guide(tables["campaign"].guide, references)
+        found += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
     if {"campaign", "mail"} <= tables.keys():
         found += _unwritten(tables["campaign"].language, anchored(tables["mail"], base).templates, references)
+    if {"campaign", "waves"} <= tables.keys():
+        found += days_of(tables["waves"], tables["campaign"])
     if found:
         raise paragraph(str(path), found)
     whole = {name: anchored(table, base) for name, table in tables.items()}
     if tables["safety"].redirect_to:
         whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
     outside.keep_back(references.shown_instead(_HARMLESS))
-    return Config(path=path, digest=digest(tables), settings=effective(tables), **whole)
+    whole["waves"] = waves = Waves.of(whole["campaign"], whole["waves"], listed(whole["waves"]))
+    if not waves.waves:
+        del tables["waves"]
+    settings = effective(tables) | ({"[waves] ids": waves.basis} if waves.waves else {})
+    return Config(path=path, digest=digest(tables, waves.basis), settings=settings, **whole)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -154,6 +169,26 @@ def _idle(at: Key, raw: dict[str, Any]) -> bool:
         case ("mail", "maildir" | "smtp" as transport, *_), {**mail}:
             return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
     return False
+
+
+def _unknown_guide(guide: str, references: References) -> Iterator[Complaint]:
+    """A guide that letters have no texts of."""
+    at: Key = ("campaign", "guide")
+    try:
+        checked_guide(guide)
+    except ValueError as error:
+        yield misfit(at, f"is {references.hidden.get(at) or repr(guide)}, which {error}")
+
+
+def _against_playbook(name: str | None, directory: Any) -> Iterator[Complaint]:
+    """A playbook that there is none of, or one that has no date for the directory's cloud."""
+    at: Key = ("campaign", "playbook")
+    if name is None:
+        return
+    if name not in PLAYBOOKS:
+        yield misfit(at, f"is {name!r}, which is no playbook; there are {', '.join(PLAYBOOKS)}")
+    elif said := undated_cloud(name, cloud := directory.get("cloud") if isinstance(directory, dict) else None):
+        yield misfit(("directory", "cloud"), f"is {cloud!r}, which {said}")
 
 
 def _unwritten(language: str, templates: Path | None, references: References) -> Iterator[Complaint]:

@@ -54,17 +54,18 @@ def sqlite_url(url: str, base: Path) -> str:
     return f"{scheme}:///{Path(written) / file}{query or ''}"
 
 
-def digest(tables: Mapping[str, BaseModel]) -> str:
-    """SHA-256 (hex) of the effective settings: defaults included, passwords left out, paths as they were written."""
+def digest(tables: Mapping[str, BaseModel], beside: str = "") -> str:
+    """SHA-256 (hex) of the effective settings, and of what they say `beside` the file: defaults included, passwords left out, paths as they
+    were written."""
     told = {name: table.model_dump(by_alias=True) for name, table in tables.items()}
     text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=_written)
-    return hashlib.sha256(_URL_PASSWORD.sub(r"\1@", text).encode()).hexdigest()
+    return hashlib.sha256((_URL_PASSWORD.sub(r"\1@", text) + beside).encode()).hexdigest()
 
 
 HIDDEN: Final = "sha256:"
 """Begins what stands for the value of a setting that may hold a way in."""
 
-_SHOWN: Final = frozenset({"campaign", "policy", "schedule", "safety", "reports"})
+_SHOWN: Final = frozenset({"campaign", "policy", "schedule", "safety", "reports", "waves"})
 
 
 def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
@@ -78,6 +79,10 @@ def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
         if isinstance(value, dict) and value:
             for name, inner in value.items():
                 walk((*at, str(name)), inner)
+            return
+        if at == ("waves",):  # tables in a list: each by its number
+            for number, inner in enumerate(value, 1):
+                walk((*at, str(number)), inner)
             return
         text = _URL_PASSWORD.sub(r"\1@", json.dumps(value, sort_keys=True, ensure_ascii=False, default=_written))
         shown = text if at[0] in _SHOWN else HIDDEN + hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ from datetime import date, time
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, RootModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from migrate.config.references import Key, References
@@ -196,6 +196,9 @@ def _model_at(model: type[BaseModel], at: Key) -> type[BaseModel] | None:
     """The model of a nested table, or None where the keys are the reader's own words."""
     current: type[BaseModel] | None = model
     several: tuple[Any, ...] = ()
+    if issubclass(model, RootModel):  # a list of tables, all of one model
+        item = get_args(model.model_fields["root"].annotation)[0]
+        current, several = None, tuple(item for part in at[:1] if isinstance(part, int) for _ in range(part + 1))
     named: type[BaseModel] | None = None
     for part in at:
         if isinstance(part, int):

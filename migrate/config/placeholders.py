@@ -1,4 +1,5 @@
-"""Settings that are still as `migrate init` wrote them, on lines that say EDIT. The example file itself tells which those are."""
+"""Settings that are still as `migrate init` wrote them, on lines that say EDIT. What it wrote, the example or a playbook, tells
+which those are."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from migrate.config.complaints import where
+from migrate.config.playbooks import GENERIC, playbook
 from migrate.config.references import Key
 from migrate.files import texts
-from migrate.files.resources import resource
 
 if TYPE_CHECKING:
     from migrate.config import Config
@@ -28,7 +29,7 @@ def untouched(config: Config) -> list[str]:
     Where the value may be right after all it counts only as long as its line is still marked in the configuration, too. A reference to a
     secret is what the example asks for, and the mail server's settings are of no account while letters go into a folder.
     """
-    example = resource("config.example.toml").read_text(encoding="utf-8")
+    example = playbook(config.campaign.playbook or GENERIC).config
     mine = texts.read(config.path)
     still = set(_marked(mine))
     found = []

@@ -87,6 +87,8 @@ RECORD_COLUMNS: Final[dict[str, str]] = {
     "phone": "str",
     "basis": "str",
     "wave": "str",
+    "fixed_wave": "str",
+    "wave_basis": "str",
     "cutoff": "datetime64[us, UTC]",
     "standing": "str",
     "standing_since": "datetime64[us, UTC]",
@@ -113,6 +115,8 @@ RECORD_COLUMNS: Final[dict[str, str]] = {
 * `certain` is false where the methods hold a second step that nobody knows by name; `destination` says whether the source lets the account
   register an accepted method, a word of `migrate.core.standing.DESTINATIONS`.
 * `exempt_until` is the last day of an exemption in force (ISO date) or missing; `wave` is '' for the campaign's own days.
+* `fixed_wave` is the wave that the account was assigned to under `wave_basis` (`migrate.core.waves`), whatever wave that follows it is in
+  for the time being; both are missing without waves.
 """
 
 ADDRESS_SEPARATOR: Final = "\n"

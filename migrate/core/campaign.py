@@ -6,18 +6,22 @@ longer works, so the last usable moment is the one just before it: for a cutoff 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from migrate.settings import OneLine, Settings
+
+_Day = TypeVar("_Day", bound=date)
 
 AtCutoff = Literal["loses_second_step", "locked_out", "must_re_enrol"]
 
 
-def _toml_date(value: object) -> object:
+def toml_date(value: object) -> object:
+    """A TOML date as it is; ValueError for text and for a date with a time of day."""
     if isinstance(value, str):
         raise ValueError("is text; write the date without quotes, such as 2024-02-01")
     if isinstance(value, datetime):
@@ -25,12 +29,20 @@ def _toml_date(value: object) -> object:
     return value
 
 
-def _toml_moment(value: object) -> object:
+def toml_moment(value: object) -> object:
+    """A TOML date, with midnight where it has no time of day; ValueError for text."""
     if isinstance(value, str):
         raise ValueError("is text; write the date without quotes, such as 2024-02-01T00:00:00")
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime.combine(value, time())
     return value
+
+
+def in_our_time(day: _Day) -> _Day:
+    """A day of these two centuries; ValueError for any other."""
+    if not 1970 < day.year < 2199:
+        raise ValueError(f"{day} lies outside the years 1971 to 2198")
+    return day
 
 
 def _known_zone(value: object) -> object:
@@ -41,27 +53,35 @@ def _known_zone(value: object) -> object:
     return value
 
 
+_ADDRESS = re.compile(r"(?:https://)?(?P<typed>[A-Za-z0-9.-]+\.[A-Za-z]{2,}(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?)")
+
+
+def _typed_address(value: str) -> str:
+    """An address as people type it: a host and perhaps a path. Its query would be a token or a tracker, and nobody types one."""
+    if not (found := _ADDRESS.fullmatch(value)):
+        raise ValueError("is no address that people can type; write a host and perhaps a path, such as 'login.example.com/security'")
+    return found["typed"]
+
+
 class CampaignSettings(Settings):
-    """`[campaign]`."""
+    """`[campaign]`. `guide` names the set-up steps that letters print; `steps` are the operator's own in their place.
+    `playbook` is the known retirement that this campaign is; what it forbids is refused."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     organization: OneLine
     product: OneLine
-    opens: Annotated[date, BeforeValidator(_toml_date)]
-    cutoff: Annotated[datetime, BeforeValidator(_toml_moment)]
+    opens: Annotated[date, BeforeValidator(toml_date), AfterValidator(in_our_time)]
+    cutoff: Annotated[datetime, BeforeValidator(toml_moment), AfterValidator(in_our_time)]
     timezone: Annotated[str, BeforeValidator(_known_zone)] = "UTC"
     at_cutoff: AtCutoff = "loses_second_step"
     settings_path: tuple[OneLine, ...] = Field(("Profile and Settings", "Password and Security", "2-Step Verification"), min_length=1)
+    playbook: OneLine | None = None
+    guide: OneLine = "authenticator-app"
+    steps: tuple[OneLine, ...] = Field((), max_length=20)
+    sign_in_address: Annotated[str, AfterValidator(_typed_address)] | None = None
     support_email: OneLine = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     support_phone: OneLine | None = None
     language: str = "en"
-
-    @field_validator("opens", "cutoff")
-    @classmethod
-    def _in_our_time(cls, day: date) -> date:
-        if not 1970 < day.year < 2199:
-            raise ValueError(f"{day} lies outside the years 1971 to 2198")
-        return day
 
     @model_validator(mode="after")
     def _opens_before_cutoff(self) -> CampaignSettings:
@@ -88,6 +108,10 @@ class CampaignSettings(Settings):
     def told_cutoff(self) -> str:
         """The cutoff as it stands in the key of a notice."""
         return self.cutoff_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def days_to(self, cutoff: datetime, now: datetime) -> int:
+        """Calendar days from today to the day of a cutoff (UTC instant)."""
+        return (self.today(cutoff) - self.today(now)).days
 
     def today(self, now: datetime) -> date:
         """The campaign's calendar day at a UTC instant."""

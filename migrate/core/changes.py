@@ -15,6 +15,7 @@ import pandas as pd
 
 from migrate.core.accounts import ADDRESS_SEPARATOR, RECORD_COLUMNS, conform, methods_of
 from migrate.core.standing import BACKUP_CODE, UNCERTAIN, PolicySettings, has_any
+from migrate.core.waves import Waves
 from migrate.core.words import MAILED
 
 CHANGE_COLUMNS: Final[dict[str, str]] = {
@@ -43,6 +44,7 @@ class Compared:
     * `tenure`, `change_count`: as they are after this read.
     * `changes`: `CHANGE_COLUMNS` of everything seen in the range, the accounts that are gone included.
     * `gone`: the recorded rows that a complete read no longer has.
+    * `wave`: the name of the account's wave, '' for none; `assigned`: that, and what is recorded of it (`Waves.assign`).
     """
 
     accounts: pd.DataFrame
@@ -54,6 +56,8 @@ class Compared:
     change_count: pd.Series
     changes: pd.DataFrame
     gone: pd.DataFrame
+    wave: pd.Series
+    assigned: pd.DataFrame
 
 
 def classify(
@@ -92,13 +96,14 @@ def compare(
     spared: frozenset[str],
     policy: PolicySettings,
     basis: str,
-    cutoff: datetime,
+    waves: Waves,
     now: datetime,
 ) -> Compared:
     """One id range of a read beside the ledger's rows of that range.
 
     `accounts` (`ACCOUNT_COLUMNS`) and `recorded` (`RECORD_COLUMNS`) have unique ids. `spared` are ids whose row was rejected: known, and
-    neither gone nor changed. `basis` digests the mapping and policy of this read; `cutoff` and `now` are UTC instants.
+    neither gone nor changed. `basis` digests the mapping and policy of this read; `waves` say
+    which cutoff is whose; `now` is a UTC instant.
     """
     accounts = accounts.reset_index(drop=True)
     place = pd.Index(recorded["account_id"]).get_indexer(pd.Index(accounts["account_id"]))
@@ -119,7 +124,9 @@ def compare(
     if policy.exempt_federated:
         elsewhere |= accounts["federated"] | prior["federated"]
     moved = prior["methods_changed_at"] < accounts["methods_changed_at"]
-    after_cutoff = pd.Series(now >= cutoff, index=accounts.index)
+    assigned = waves.assign(accounts, prior, known & ~reused, now)
+    passed = [name for name, campaign in waves.campaigns.items() if now >= campaign.cutoff_at]
+    after_cutoff = assigned["wave"].isin(passed)
     word = classify(prior["methods"], accounts["methods"], moved, prior["basis"] != basis, after_cutoff, policy)
     word = word.where(known & ~reused & ~elsewhere, "")
 
@@ -144,6 +151,8 @@ def compare(
         change_count=(count + returned + (word != "")).astype("int32"),
         changes=conform(pd.concat(seen, ignore_index=True), CHANGE_COLUMNS),
         gone=gone,
+        wave=assigned["wave"],
+        assigned=assigned,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from migrate.core.words import CONFIRMATION
+from migrate.core.words import CONFIRMATION, CUTOFF_MOVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ _ALL: Final = (
     Kind("reminder", False, False, True, "before the cutoff: the steps and the days left"),
     Kind("final_reminder", False, False, True, "in the last days before the cutoff"),
     Kind("cutoff_passed", False, False, True, "after the cutoff: what has happened and how to mend it"),
+    Kind(CUTOFF_MOVED, False, False, True, "when the cutoff is another one than the account was told: the new one"),
     Kind(CONFIRMATION, True, True, False, "after a change of an account's methods: what changed, and what to do if it was not you"),
 )
 

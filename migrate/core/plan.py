@@ -7,19 +7,21 @@ ledger remembers of letters comes in as frames, and whether an address can be ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from migrate.core.accounts import conform
+from migrate.core.accounts import INSTANT, conform
 from migrate.core.campaign import CampaignSettings
 from migrate.core.changes import Compared, addresses
-from migrate.core.schedule import Stage
+from migrate.core.moves import MOVED, corrections, own_days
+from migrate.core.schedule import ScheduleSettings, Stage, due, stages
 from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
-from migrate.core.words import CONFIRMATION, PAST_CUTOFF, REVIEWER, STANDS, WAITING
+from migrate.core.waves import THE_REST, Waves
+from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, PAST_CUTOFF, REVIEWER, STANDS, WAITING
 
 Judge = Callable[[pd.Series], pd.DataFrame]
 """Addresses → `outcome` ('' where it can be mailed, else no_address, bad_address, domain_not_allowed, bounced) and `reason`."""
@@ -30,20 +32,24 @@ LeftOut = Callable[[pd.DataFrame], pd.Series]
 STRUCK_OUT: Final = "struck out by the reviewer"
 
 TOLD_COLUMNS: Final[dict[str, str]] = {
-    "account_id": "str", "tenure": "int32", "told_cutoff": "str", "address": "str", "state": "str", "reason": "str",
+    "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "address": "str", "state": "str",
+    "reason": "str", "settled_at": INSTANT, "ends": INSTANT,
 }  # fmt: skip
-"""Letters of the stage that counts now or a newer one, in whatever state."""
+"""Letters of the stage that counts now or a newer one, and corrections of the cutoff, in whatever state."""
 WAITING_COLUMNS: Final[dict[str, str]] = {
     "letter_id": "int64",
     "account_id": "str",
     "tenure": "int32",
     "occasion": "str",
     "told_cutoff": "str",
-    "ends": "datetime64[us, UTC]",
+    "ends": INSTANT,
 }
 """Letters other than confirmations that are still queued; `ends` is when one is too late, missing if it never is."""
-LAST_TOLD_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "tenure": "int32", "last_told_at": "datetime64[us, UTC]"}
-"""The instant of each account's last letter other than a confirmation, sent or uncertain."""
+LAST_TOLD_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str", "tenure": "int32", "last_told_at": INSTANT, "told_cutoff": "str", "moves": "int32",
+}  # fmt: skip
+"""Each account's letters other than confirmations, sent or uncertain: the instant of the last, the cutoff that the last one handed over
+names, and how many of them were corrections of the cutoff."""
 OPEN_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str", "seq": "int32", "tenure": "int32", "change": "str", "seen_at": "datetime64[us, UTC]", "had": "int32",
     "has": "int32",
@@ -51,9 +57,10 @@ OPEN_COLUMNS: Final[dict[str, str]] = {
 """Mailed changes without a confirmation yet."""
 LETTER_COLUMNS: Final[dict[str, str]] = {
     "row": "int64", "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",
-    "address": "str", "role": "str", "last_told_at": "datetime64[us, UTC]", "ends": "datetime64[us, UTC]", "priority": "int32",
+    "address": "str", "role": "str", "last_told_at": INSTANT, "ends": INSTANT, "priority": "int32", "earlier_cutoff": "str",
 }  # fmt: skip
-"""A letter to be composed and queued; `row` is its account's index in the frame of accounts."""
+"""A letter to be composed and queued; `row` is its account's index in the frame of accounts. `earlier_cutoff` is what a
+correction corrects, missing for any other letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Moment:
     """What is the same for everybody at one instant of a campaign: the clock, the stage that counts and the cutoff to name.
 
     `newer` are the names of the stages after it: who was told of one by a clock that has been set back since is told nothing older.
+    `waves` are the same moment for those who have days of their own, by the name of their wave.
     """
 
     now: datetime
@@ -68,20 +76,52 @@ class Moment:
     campaign: CampaignSettings
     min_gap_days: int
     newer: tuple[str, ...] = ()
+    waves: tuple[tuple[str, Moment], ...] = ()
+
+    @classmethod
+    def of(cls, waves: Waves, schedule: ScheduleSettings, now: datetime) -> Moment:
+        """An instant of a campaign and of its waves."""
+        *others, rest = ((name, cls._of(campaign, schedule, now)) for name, campaign in reversed(waves.campaigns.items()))
+        return replace(rest[1], waves=tuple(reversed(others)))
+
+    @classmethod
+    def _of(cls, campaign: CampaignSettings, schedule: ScheduleSettings, now: datetime) -> Moment:
+        planned = stages(campaign, schedule)
+        stage = due(planned, now)
+        newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
+        return cls(now, stage, campaign, schedule.min_gap_days, newer)
 
     @property
-    def occasions(self) -> tuple[str, ...]:
-        """The stages any letter of which stands in the way of another one now."""
+    def by_wave(self) -> dict[str, Moment]:
+        """Name of a wave → the moment for who is in it; that of everybody else first."""
+        return {THE_REST: self, **dict(self.waves)}
+
+    @property
+    def counting(self) -> tuple[str, ...]:
+        """The stages any letter of which stands in the way of another one now, for those who have these days."""
         return (self.stage.name, *self.newer) if self.stage else ()
 
     @property
-    def told_cutoff(self) -> str:
-        return self.campaign.told_cutoff
+    def occasions(self) -> tuple[str, ...]:
+        """`counting`, of every wave."""
+        return tuple(dict.fromkeys(name for moment in self.by_wave.values() for name in moment.counting))
+
+    @property
+    def stage_of(self) -> dict[str, str]:
+        """Name of a wave → the stage that counts for it, '' for none."""
+        return {name: moment.occasion for name, moment in self.by_wave.items()}
 
     @property
     def occasion(self) -> str:
         """The stage that counts, '' for none."""
         return self.stage.name if self.stage else ""
+
+    def is_due(self, occasion: pd.Series, told_cutoff: pd.Series) -> pd.Series:
+        """True for notices, by their key, that may be due to somebody now."""
+        due_now = [(moment.occasion, moment.campaign.told_cutoff) for moment in self.by_wave.values()]
+        cutoffs = [cutoff for _, cutoff in due_now]
+        found = pd.Series(pd.MultiIndex.from_arrays([occasion, told_cutoff]).isin(due_now), index=occasion.index)
+        return found | (occasion.str.startswith(MOVED) & told_cutoff.isin(cutoffs))
 
     @property
     def after_cutoff(self) -> bool:
@@ -111,14 +151,11 @@ class Planned:
     withdrawn: pd.DataFrame
 
 
-def to_be_reminded(compared: Compared, standing: pd.Series, policy: PolicySettings, after_cutoff: bool) -> pd.Series:
-    """True where the account is reminded: by its standing, and from the cutoff on also whoever was reminded before it and is still not
+def to_be_reminded(compared: Compared, standing: pd.Series, policy: PolicySettings, after_cutoff: pd.Series | bool) -> pd.Series:
+    """True where the account is reminded: by its standing, and from its cutoff on also whoever was reminded before it and is still not
     compliant (design §7)."""
-    wanted = standing.isin(policy.remind)
-    if after_cutoff:
-        before = compared.prior["reminded"] & compared.known & ~compared.reused
-        wanted |= before & ~standing.isin(policy.compliant | OUT_OF_SCOPE)
-    return wanted
+    before = compared.prior["reminded"] & compared.known & ~compared.reused
+    return standing.isin(policy.remind) | (before & ~standing.isin(policy.compliant | OUT_OF_SCOPE) & after_cutoff)
 
 
 def without_destination(destination: pd.Series, policy: PolicySettings) -> pd.Series:
@@ -145,12 +182,16 @@ def plan(
     none (`without_destination`).
     """
     accounts = compared.accounts
-    last_told = _matched(accounts["account_id"], compared.tenure, mailed.last_told)["last_told_at"]
-    told = _told(accounts, compared.tenure, _standing_letters(mailed.told, accounts.loc[stuck, "account_id"]), moment)
+    own = own_days(compared.wave, moment.by_wave)
+    last = _matched(accounts["account_id"], compared.tenure, mailed.last_told)
+    last_told = last["last_told_at"]
+    standing_letters = _standing(accounts, compared.tenure, _kept(mailed.told, accounts.loc[stuck, "account_id"]), moment.now)
+    told = _told(accounts, compared.tenure, compared.wave, own, standing_letters, moment)
+    moved = corrections(accounts["account_id"], compared.tenure, own, last, standing_letters)
     today = moment.campaign.today(moment.now)
-    soon = _days_since(last_told, moment, today) < moment.min_gap_days
+    soon = (_days_since(last_told, moment, today) < moment.min_gap_days) & ~moved["moving"]
 
-    nothing = pd.Series(moment.stage is None, index=accounts.index) | (told != "")
+    nothing = ((own["stage"] == "") | (told != "")) & ~moved["moving"]
     reason_soon = "last letter on " + last_told.dt.tz_convert(moment.campaign.timezone).dt.strftime("%Y-%m-%d").astype("str")
     rows: list[tuple[pd.Series, pd.Series | str, pd.Series | str]] = [
         (confirming, "", ""),
@@ -167,12 +208,11 @@ def plan(
     judged = judge(accounts.loc[open_, "email"])
     outcome.loc[open_], reason.loc[open_] = judged["outcome"].replace("", "queued"), judged["reason"]
     queued = outcome == "queued"
-    if moment.stage:
-        reason = reason.mask(queued, moment.stage.name)
+    occasion = own["stage"].mask(moved["moving"], moved["occasion"])
     return Planned(
-        outcomes=pd.DataFrame({"outcome": outcome.astype("str"), "outcome_reason": reason.astype("str")}),
-        reminders=_reminders(accounts[queued], compared.tenure, last_told, moment),
-        withdrawn=_withdrawn(compared, standing, reminded, stuck, queued, mailed.waiting, moment.now),
+        outcomes=pd.DataFrame({"outcome": outcome.astype("str"), "outcome_reason": reason.mask(queued, occasion).astype("str")}),
+        reminders=_reminders(accounts[queued], compared.tenure, last_told, own.assign(stage=occasion), moved, moment.now),
+        withdrawn=_withdrawn(compared, standing, reminded, stuck, queued, own["told_cutoff"], mailed.waiting, moment.now),
     )
 
 
@@ -198,16 +238,15 @@ def _matched(ids: pd.Series, tenure: pd.Series, of: pd.DataFrame) -> pd.DataFram
     return keys.merge(of, on=["account_id", "tenure"], how="left").set_axis(ids.index)
 
 
-def _told(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, moment: Moment) -> pd.Series:
-    """Why the stage is not due again: the state of the letter, of this stage or a newer one, that stands in its way; '' for none."""
-    told = told[told["told_cutoff"] == moment.told_cutoff]
+def _standing(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """Those of `told` that stand in the way of another letter like them. A correction that ended before it was sent does not."""
     if told.empty:
-        return pd.Series("", index=accounts.index, dtype="str")
+        return told
     here = pd.DataFrame({"account_id": accounts["account_id"], "tenure": tenure, "email": accounts["email"].str.lower()})
     both = told.merge(here, on=["account_id", "tenure"])
     stands = in_the_way(both["state"], both["reason"], both["address"].str.lower() == both["email"])
-    state = both[stands].drop_duplicates("account_id").set_index("account_id")["state"]
-    return accounts["account_id"].map(state).astype("str").fillna("")
+    stands &= ~((both["kind"] == CUTOFF_MOVED) & both["state"].isin(WAITING) & (both["ends"] <= pd.Timestamp(now)))
+    return both.loc[stands, list(TOLD_COLUMNS)]
 
 
 def in_the_way(state: pd.Series, reason: pd.Series, same_address: pd.Series | bool) -> pd.Series:
@@ -217,7 +256,36 @@ def in_the_way(state: pd.Series, reason: pd.Series, same_address: pd.Series | bo
     return state.isin(STANDS) | reviewed | ((state == "failed") & same_address)
 
 
-def _standing_letters(told: pd.DataFrame, stuck: pd.Series) -> pd.DataFrame:
+def _told(
+    accounts: pd.DataFrame, tenure: pd.Series, wave: pd.Series, own: pd.DataFrame, standing_letters: pd.DataFrame, moment: Moment
+) -> pd.Series:
+    """Why the stage is not due again: the state of the letter that stands in its way, '' for none (design §7).
+
+    A letter in the way names the account's cutoff, and is of this stage or a newer one; or it is a correction, which counts as every stage
+    that has begun by the time it is settled.
+    """
+    if standing_letters.empty:
+        return pd.Series("", index=accounts.index, dtype="str")
+    here = pd.DataFrame(
+        {
+            "account_id": accounts["account_id"],
+            "tenure": tenure,
+            "wave": wave,
+            "told_cutoff": own["told_cutoff"],
+            "begins": own["begins"],
+        }
+    )
+    both = standing_letters.merge(here, on=["account_id", "tenure", "told_cutoff"])
+    counting = [(name, occasion) for name, of_wave in moment.by_wave.items() for occasion in of_wave.counting]
+    says_it = pd.Series(False, index=both.index)
+    if counting:
+        says_it |= pd.MultiIndex.from_arrays([both["wave"], both["occasion"]]).isin(counting)
+    says_it |= (both["kind"] == CUTOFF_MOVED) & (both["settled_at"].isna() | (both["settled_at"] >= both["begins"]))
+    state = both[says_it].drop_duplicates("account_id").set_index("account_id")["state"]
+    return accounts["account_id"].map(state).astype("str").fillna("")
+
+
+def _kept(told: pd.DataFrame, stuck: pd.Series) -> pd.DataFrame:
     """`told` without the letters that wait for accounts which cannot obey them: those are withdrawn in this run."""
     if told.empty or stuck.empty:
         return told
@@ -237,23 +305,28 @@ def _days_since(last_told: pd.Series, moment: Moment, today: date) -> pd.Series:
     return since
 
 
-def _reminders(accounts: pd.DataFrame, tenure: pd.Series, last_told: pd.Series, moment: Moment) -> pd.DataFrame:
-    stage = moment.stage
+def _reminders(
+    accounts: pd.DataFrame, tenure: pd.Series, last_told: pd.Series, own: pd.DataFrame, moved: pd.DataFrame, now: datetime
+) -> pd.DataFrame:
+    """A letter for each account: of the stage that counts for it, or a correction, which ends with the cutoff as a reminder does."""
+    own, moved = own.loc[accounts.index], moved.loc[accounts.index]
+    moving = moved["moving"]
     return conform(
         pd.DataFrame(
             {
                 "row": accounts.index,
                 "account_id": accounts["account_id"],
                 "tenure": tenure.loc[accounts.index],
-                "kind": stage.kind if stage else "",
-                "occasion": stage.name if stage else "",
-                "told_cutoff": moment.told_cutoff,
+                "kind": own["kind"].mask(moving, CUTOFF_MOVED),
+                "occasion": own["stage"],
+                "told_cutoff": own["told_cutoff"],
                 "change_seq": 0,
                 "address": accounts["email"],
                 "role": "primary",
                 "last_told_at": last_told.loc[accounts.index],
-                "ends": pd.Timestamp(stage.ends) if stage and stage.ends else pd.NaT,
+                "ends": own["ends"].mask(moving, own["cutoff"].where(own["cutoff"] > pd.Timestamp(now))),
                 "priority": 1,
+                "earlier_cutoff": moved["earlier"].where(moving),
             }
         ),
         LETTER_COLUMNS,
@@ -266,11 +339,12 @@ def _withdrawn(
     reminded: pd.Series,
     stuck: pd.Series,
     queued: pd.Series,
+    own_cutoff: pd.Series,
     waiting: pd.DataFrame,
     now: datetime,
 ) -> pd.DataFrame:
-    """Queued letters that are pointless: the account is gone, another person, no longer reminded or cannot move; or the letter is past
-    its end, or gives way to a newer stage."""
+    """Queued letters that are pointless: the account is gone, another person, no longer reminded or cannot move; or the letter
+    names another cutoff than the account has, is past its end, or gives way to a newer stage."""
     if waiting.empty:
         return pd.DataFrame({"letter_id": pd.Series(dtype="int64"), "reason": pd.Series(dtype="str")})
     here = pd.DataFrame(
@@ -281,6 +355,7 @@ def _withdrawn(
             "reminded": reminded & ~standing.isin(OUT_OF_SCOPE),
             "stuck": stuck,
             "queued": queued,
+            "own_cutoff": own_cutoff,
         }
     )
     both = waiting.merge(here, on="account_id", how="left")
@@ -292,6 +367,7 @@ def _withdrawn(
             (read & (both["tenure"] != both["now_tenure"]), "another_person", ""),
             (read & ~both["reminded"].fillna(False).astype(bool), both["standing"], ""),
             (read & both["stuck"].fillna(False).astype(bool), "no_destination", ""),
+            (read & (both["told_cutoff"] != both["own_cutoff"]), CUTOFF_MOVED, ""),
             (both["ends"] <= pd.Timestamp(now), PAST_CUTOFF, ""),
             (read & both["queued"].fillna(False).astype(bool), "newer_stage", ""),
         ],
@@ -366,6 +442,7 @@ def confirm(
                 "last_told_at": pd.NaT,
                 "ends": pd.NaT,
                 "priority": 0,
+                "earlier_cutoff": pd.Series(np.nan, index=letters.index, dtype="str"),
             }
         ),
         LETTER_COLUMNS,

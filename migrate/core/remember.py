@@ -26,13 +26,13 @@ def remember(
     *,
     policy: PolicySettings,
     basis: str,
-    cutoff: datetime,
+    cutoff: pd.Series,
     now: datetime,
 ) -> pd.DataFrame:
     """`RECORD_COLUMNS` of every accepted account of a range, aligned with `compared.accounts`.
 
     `standing_since` is the read that first saw the standing; `migrated_at` the one that saw the account become migrated, missing for
-    those that were migrated from their first read on; `reminded` freezes at the cutoff (design §7).
+    those that were migrated from their first read on; `reminded` freezes at the account's own `cutoff` (design §7).
     """
     prior, accounts = compared.prior, compared.accounts
     same = compared.known & ~compared.reused
@@ -44,8 +44,8 @@ def remember(
     record = {name: accounts[name] for name in _AS_READ} | {
         "tenure": compared.tenure,
         "basis": basis,
-        "wave": "",
-        "cutoff": pd.Timestamp(cutoff).as_unit("us"),
+        **{name: compared.assigned[name] for name in compared.assigned},
+        "cutoff": cutoff,
         "standing": standing,
         "standing_since": prior["standing_since"].where(stays, at),
         "migrated_at": prior["migrated_at"].where(stays, at.where(same, never)).where(migrated, never),
@@ -53,7 +53,7 @@ def remember(
         "compliant": standing.isin(policy.compliant),
         "certain": certain(accounts["methods"]),
         "destination": destination,
-        "reminded": standing.isin(policy.remind) if now < cutoff else frozen,
+        "reminded": standing.isin(policy.remind).where(cutoff > pd.Timestamp(now), frozen),
         "exempt_until": exempt_until,
         "outcome": outcomes["outcome"],
         "outcome_reason": outcomes["outcome_reason"],

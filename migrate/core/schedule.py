@@ -69,6 +69,7 @@ class ScheduleSettings(Settings):
     min_gap_days: int = Field(1, ge=0, le=36_500)
     send_days: Annotated[tuple[Annotated[Weekday, BeforeValidator(_weekday)], ...], Field(min_length=1), AfterValidator(_distinct)] = WEEK
     send_hours: Annotated[str, AfterValidator(_span)] = "00:00-24:00"
+    calls_per_100_letters: float | None = Field(None, ge=0, le=100)
 
     def hours(self, zone: ZoneInfo) -> Hours:
         """When letters other than confirmations may go."""

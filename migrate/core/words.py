@@ -22,6 +22,8 @@ OUTCOMES: Final = (
 
 CONFIRMATION: Final = "change_confirmation"
 """The kind of letter that confirms a change of methods."""
+CUTOFF_MOVED: Final = "cutoff_moved"
+"""The kind of letter that corrects a cutoff somebody was told, and the reason with which one is withdrawn that names an earlier one."""
 PAST_CUTOFF: Final = "past_cutoff"
 """The reason with which a letter is withdrawn that is too late."""
 REVIEWER: Final = "reviewer"

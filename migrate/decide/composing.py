@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -21,7 +22,7 @@ COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
 }  # fmt: skip
 """A planned letter that was composed once, and what it takes to compose it again."""
 
-_OF_LETTER: Final = ["row", "account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq", "address"]
+_OF_LETTER: Final = ["row", "account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq", "address", "earlier_cutoff"]
 _OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone"]
 
 DRAFT_REFERENCE: Final = "00000000"
@@ -39,9 +40,17 @@ class Composed:
 
 
 def compose(
-    letters: pd.DataFrame, accounts: pd.DataFrame, standing: pd.Series, seen: pd.DataFrame, composer: Composer, domain: str, moment: Moment
+    letters: pd.DataFrame,
+    accounts: pd.DataFrame,
+    standing: pd.Series,
+    cutoff: pd.Series,
+    seen: pd.DataFrame,
+    composer: Composer,
+    domain: str,
+    moment: Moment,
 ) -> Composed:
-    """Composes each letter (`LETTER_COLUMNS`) once. `seen` has the changes that confirmations tell of (`OPEN_COLUMNS`).
+    """Composes each letter (`LETTER_COLUMNS`) once. `cutoff` is each account's own; `seen` has the changes that confirmations tell of
+    (`OPEN_COLUMNS`).
 
     `domain` is the sender's, for the Message-IDs.
     """
@@ -51,8 +60,12 @@ def compose(
     made: list[tuple[int, str, str, str, str]] = []
     failed: dict[int, str] = {}
     samples: dict[tuple[str, str], Letter] = {}
-    for n, (letter, person) in enumerate(zip(_plainly(letters[_OF_LETTER]), _plainly(people), strict=True)):
-        facts = _facts(person, changes[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else None)
+    numbers, different = pd.factorize(cutoff.loc[letters["row"]])
+    cutoffs = [each.to_pydatetime() for each in different]
+    for n, (letter, person, number) in enumerate(zip(_plainly(letters[_OF_LETTER]), _plainly(people), numbers, strict=True)):
+        own = cutoffs[number]
+        change = changes[letter.account_id, letter.change_seq] if letter.kind == CONFIRMATION else None
+        facts = _facts(person, change, own if change and own != moment.campaign.cutoff_at else None, letter.earlier_cutoff)
         key = (letter.account_id, str(letter.tenure), letter.occasion, letter.told_cutoff, letter.address)
         identity = message_id(moment.campaign.name, *key, domain=domain)
         try:
@@ -64,6 +77,7 @@ def compose(
                 message_id=identity,
                 occasion=letter.occasion,
                 now=moment.now,
+                cutoff=own,
             )
         except UnrenderableError as error:
             failed[letter.row] = str(error)
@@ -73,7 +87,8 @@ def compose(
     kept = letters.iloc[[n for n, *_ in made]].reset_index(drop=True)
     extra = pd.DataFrame([rest for _, *rest in made], columns=["language", "facts", "subject", "message_id"])
     extra["standing"] = standing.loc[kept["row"]].to_numpy()
-    extra["days_left"] = moment.campaign.days_left(moment.now)
+    own_cutoff = cutoff.loc[kept["row"]].reset_index(drop=True)
+    extra["days_left"] = own_cutoff.map({each: moment.campaign.days_to(each, moment.now) for each in own_cutoff.unique()})
     return Composed(conform(pd.concat([kept, extra], axis=1), COMPOSED_COLUMNS), pd.Series(failed, dtype="str"), samples)
 
 
@@ -88,7 +103,13 @@ class Written:
 
 
 def written(
-    letters: pd.DataFrame, accounts: pd.DataFrame, standing: pd.Series, seen: pd.DataFrame, rules: Rules, outcomes: pd.DataFrame
+    letters: pd.DataFrame,
+    accounts: pd.DataFrame,
+    standing: pd.Series,
+    cutoff: pd.Series,
+    seen: pd.DataFrame,
+    rules: Rules,
+    outcomes: pd.DataFrame,
 ) -> Written:
     """Composes letters (as `compose`), and leaves out those that an approved plan leaves out.
 
@@ -97,7 +118,7 @@ def written(
     """
     if letters.empty:
         return Written(outcomes)
-    composed = compose(letters, accounts, standing, seen, rules.composer, rules.domain, rules.moment)
+    composed = compose(letters, accounts, standing, cutoff, seen, rules.composer, rules.domain, rules.moment)
     left_out = rules.left_out(composed.letters)
     going = composed.letters.loc[left_out == "", list(COMPOSED_COLUMNS)]
     failed = composed.failed[~composed.failed.index.isin(composed.letters["row"])]
@@ -114,9 +135,9 @@ def _plainly(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.astype(object).itertuples(index=False))
 
 
-def _facts(person: Any, change: dict[Hashable, Any] | None) -> Facts:
+def _facts(person: Any, change: dict[Hashable, Any] | None, cutoff: datetime | None, earlier: object) -> Facts:
     """What a letter says of a person (a row of `_OF_PERSON`, its methods as words); a confirmation says what was when its change was
-    seen."""
+    seen, and names the person's own `cutoff` if that is not the campaign's; a correction names the `earlier` one (as in a notice's key)."""
     return Facts(
         username=person.username,
         display_name=_text(person.display_name),
@@ -129,6 +150,8 @@ def _facts(person: Any, change: dict[Hashable, Any] | None) -> Facts:
         change=change["change"] if change else None,
         seen_at=change["seen_at"].to_pydatetime() if change else None,
         had=words_of(change["had"]) if change else (),
+        cutoff=cutoff,
+        earlier_cutoff=datetime.fromisoformat(earlier) if isinstance(earlier, str) else None,
     )
 
 

@@ -95,7 +95,7 @@ def confirm(case: Case, previous: pd.DataFrame, rules: Rules) -> Decided:
         {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
         index=accounts.index,
     ).astype("str")
-    mail = written(found.letters, accounts, case.record["standing"], case.changes, rules, outcomes)
+    mail = written(found.letters, accounts, case.record["standing"], case.record["cutoff"], case.changes, rules, outcomes)
     record = case.record.assign(outcome=mail.outcomes["outcome"], outcome_reason=mail.outcomes["outcome_reason"])
     told = case.merged["account_id"].isin(record.loc[record["outcome"] == "queued", "account_id"])
     return Decided(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from migrate.core.plan import Judge, LeftOut, Moment
 from migrate.core.standing import PolicySettings
+from migrate.core.waves import Waves
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
 
@@ -25,7 +26,7 @@ class Rules:
     """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
     `domain` is the sender's; `left_out` is what an approved plan says, if one is applied;
     with `as_baseline` the changes of this read are recorded and nobody is told of them; `secret` vouches for a plan of it
-    (`migrate.review.vouching`), None before there is one."""
+    (`migrate.review.vouching`), None before there is one; `waves` say whose days are whose."""
 
     policy: PolicySettings
     moment: Moment
@@ -36,6 +37,7 @@ class Rules:
     left_out: LeftOut = lambda letters: pd.Series("", index=letters.index, dtype="str")
     as_baseline: bool = False
     secret: str | None = None
+    waves: Waves = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import pandas as pd
 from migrate.core import changes, plan, remember
 from migrate.core.accounts import conform
 from migrate.core.changes import Compared
+from migrate.core.moves import own_days
 from migrate.core.plan import OPEN_COLUMNS, STRUCK_OUT
 from migrate.core.standing import assess, at_cutoff, default_not_registered, destination
 from migrate.decide.composing import written
@@ -29,23 +30,23 @@ def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.S
     campaign, now = moment.campaign, moment.now
     part, recorded = of.range, of.recorded
     compared = _compared(of, prior, rules)
-    accounts = compared.accounts
+    accounts, own = compared.accounts, own_days(compared.wave, moment.by_wave)
     exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
     standing = assess(accounts, policy, exempt_until.notna(), now)
-    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= campaign.cutoff_date.isoformat(), now)
+    effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= own["cutoff_day"], now)
     leads = destination(accounts, policy)
     open_, unsaid = _open_changes(compared, prior.open_changes(part.low, part.high), rules)
     open_, merged, later = of_today(open_, prior, rules)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
-    reminded = plan.to_be_reminded(compared, standing, policy, moment.after_cutoff)
+    reminded = plan.to_be_reminded(compared, standing, policy, own["after_cutoff"])
     only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
     mailed = prior.mailed(part.low, part.high, moment.occasions, only)
     stuck = plan.without_destination(leads, policy)
     planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, stuck, mailed, rules.judge, moment)
-    mail = written(planned.reminders, accounts, standing, compared.changes, rules, planned.outcomes)
+    mail = written(planned.reminders, accounts, standing, own["cutoff"], compared.changes, rules, planned.outcomes)
     outcomes = mail.outcomes
     record = remember.remember(
-        compared, standing, effect, exempt_until, outcomes, leads, policy=policy, basis=rules.basis, cutoff=campaign.cutoff_at, now=now
+        compared, standing, effect, exempt_until, outcomes, leads, policy=policy, basis=rules.basis, cutoff=own["cutoff"], now=now
     )
 
     settled = ~confirming
@@ -96,8 +97,8 @@ def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.S
 def _compared(of: Part, prior: Prior, rules: Rules) -> Compared:
     """The part beside what is recorded of it; changes that another ledger confirmed are mailed to nobody."""
     part, moment = of.range, rules.moment
-    rejected, cutoff = frozenset(part.rejected["account_id"]), moment.campaign.cutoff_at
-    compared = changes.compare(part.accounts, of.recorded, rejected, rules.policy, rules.basis, cutoff, moment.now)
+    rejected = frozenset(part.rejected["account_id"])
+    compared = changes.compare(part.accounts, of.recorded, rejected, rules.policy, rules.basis, rules.waves, moment.now)
     confirmed = prior.confirmed_elsewhere(part.low, part.high, compared.changes, compared.accounts)
     if not confirmed.any():
         return compared

@@ -20,6 +20,7 @@ from migrate.explain.status import EXPIRING
 from migrate.ledger import exemptions
 from migrate.ledger.exemptions import Grant, Kind
 from migrate.ledger.prior import Prior
+from migrate.ledger.schema import account
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def add(decider: Decider, kind: Kind, asked: str, until: str, owner: str, reason
     standing = exemptions.granted(decider.connection, kind, decider.campaign_id, [account_id])
     done = _grant(decider, kind, [wanted])
     longest = max(each.until for each in (*standing, wanted))
-    return Granted(wanted, done.already > 0, longest, done.withdrawn, longest >= decider.campaign.cutoff_date)
+    return Granted(wanted, done.already > 0, longest, done.withdrawn, longest >= _cutoff_day(decider, account_id))
 
 
 def import_all(decider: Decider, kind: Kind, path: Path) -> Imported:
@@ -134,6 +135,13 @@ def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, no
     campaign_id, today = Prior(connection, campaign.name).campaign_id, campaign.today(now)
     found = [] if campaign_id is None else exemptions.granted(connection, kind, campaign_id, removed=removed)
     return [Listed(each, (each.until - today).days) for each in found]
+
+
+def _cutoff_day(decider: Decider, account_id: str) -> date:
+    """The day of the cutoff that the account had at its last read."""
+    a = account.c
+    mine = sa.select(a.cutoff).where(a.campaign_id == decider.campaign_id, a.account_id == account_id)
+    return decider.campaign.today(decider.connection.execute(mine).scalar_one())
 
 
 def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:

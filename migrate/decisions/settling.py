@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from migrate import outbox
 from migrate.core.kinds import MANDATORY
 from migrate.core.standing import OUT_OF_SCOPE
-from migrate.core.words import PAST_CUTOFF
+from migrate.core.words import CUTOFF_MOVED, PAST_CUTOFF
 from migrate.decide.addressing import judge
 from migrate.decisions.decider import Decider, words
 from migrate.errors import GuardError, LedgerError
@@ -106,8 +106,8 @@ def resend(decider: Decider, reference: str, reason: str) -> Decided:
     Whoever decides so says that its address takes mail: if it counted as dead it does no more, and the next runs write there, too.
 
     Raises LedgerError if it is in another state, and for a reminder that would say what is no longer true: the account's standing asks for
-    none, an exemption or a pause is in force, its cutoff has passed, a newer letter was written since, the same went to another address,
-    or the id has another person now. Nor does any letter go to a domain that is not allowed by now.
+    none, an exemption or a pause is in force, its cutoff has passed or is another one, a newer letter was written since, the same went to
+    another address, or the id has another person now. Nor does any letter go to a domain that is not allowed by now.
     """
     found = _found(decider, reference)
     # A letter that cannot be sent again at all is left to `outbox.decide`.
@@ -264,6 +264,8 @@ def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> 
         return Pointless("another_person", "it was written to somebody who had this account's id before")
     if each.kind in MANDATORY:
         return None
+    if datetime.fromisoformat(each.told_cutoff) != each.cutoff.replace(microsecond=0):
+        return Pointless(CUTOFF_MOVED, "it names another cutoff than its account has by now")
     if each.ends is not None and each.ends <= decider.now:
         return Pointless(PAST_CUTOFF, "the cutoff it speaks of has passed")
     if each.gone_at is not None:

@@ -102,7 +102,7 @@ def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Lette
     """
     try:
         facts = Facts.from_json(claimed.facts)
-        cutoff = datetime.fromisoformat(claimed.told_cutoff) if claimed.told_cutoff else None
+        cutoff = datetime.fromisoformat(claimed.told_cutoff) if claimed.told_cutoff else facts.cutoff
     except ValueError:
         raise UnrenderableError(f"what the ledger holds of letter {claimed.reference} is damaged: type `migrate ledger check`.") from None
     return composer.compose(

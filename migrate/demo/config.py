@@ -1,6 +1,7 @@
 """The demo's campaign, written as the configuration file that an operator would write.
 
-Everything else in the demo takes its dates from here, so that the file on disk and the world cannot disagree.
+The campaign itself is that of the playbook autodesk-2024, opened later so that the demo is not long. Everything else in the demo takes its
+dates from here, so that the file on disk and the world cannot disagree.
 """
 
 from __future__ import annotations
@@ -11,25 +12,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from migrate.config.playbooks import playbook
 from migrate.core.campaign import CampaignSettings
 from migrate.core.schedule import ScheduleSettings, Stage, stages
 
+_OPENS: Final = "opens = 2023-12-18"
 _TEXT: Final = """\
 # The demo's campaign. Paths are relative to this file's folder.
 # To look around:  migrate --config {config} status
 
-[campaign]
-name = "sms-retirement"
-organization = "Example Corp"
-product = "Example account"
-opens = 2023-12-18
-cutoff = 2024-02-01T00:00:00
-timezone = "America/Los_Angeles"
-at_cutoff = "loses_second_step"
-settings_path = ["Profile and Settings", "Password and Security", "2-Step Verification"]
-support_email = "help@example.com"
-
-[directory]
+{campaign}[directory]
 kind = "sql"
 url = "sqlite:///directory.db"
 table = "users"
@@ -96,10 +88,17 @@ def demo_config(folder: Path) -> str:
     """The text of the demo's config.toml, for a demo that lives in `folder`."""
     # the name stands in a comment, where TOML allows no control character
     named = "".join(c if c.isprintable() else "?" for c in shlex.quote(str(folder / "config.toml")))
-    return _TEXT.replace("{config}", named)
+    return _TEXT.replace("{config}", named).replace("{campaign}", _campaign())
 
 
-_TABLES: Final = tomllib.loads(_TEXT)
+def _campaign() -> str:
+    """The playbook's `[campaign]`, opened 45 days before its cutoff."""
+    table = playbook("autodesk-2024").config.partition("[campaign]")[2].partition("[directory]")[0]
+    lines = [line.partition("  #")[0].rstrip() for line in table.strip().splitlines()]
+    return "\n".join(["[campaign]", *(_OPENS if line.startswith("opens = ") else line for line in lines), "", ""])
+
+
+_TABLES: Final = tomllib.loads(demo_config(Path("demo")))
 
 CAMPAIGN: Final = CampaignSettings(**_TABLES["campaign"])
 SCHEDULE: Final = ScheduleSettings(**_TABLES["schedule"])

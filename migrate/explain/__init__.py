@@ -16,7 +16,7 @@ from migrate.config import Config
 from migrate.core.accounts import ADDRESS_SEPARATOR, GROUP_SEPARATOR, methods_of, words_of
 from migrate.core.standing import UNCERTAIN, PolicySettings, registered, used_since
 from migrate.errors import ConfigError, LedgerError
-from migrate.explain.coming import Next, coming
+from migrate.explain.coming import Next, coming, last_told_cutoff
 from migrate.explain.find import find
 from migrate.explain.remembered import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
 from migrate.ledger import outcomes, runs, schema
@@ -52,9 +52,9 @@ class Explained:
     `destination` says whether the directory lets it register an accepted method.
 
     `rejected` is why its row was rejected in the last run, if it was: everything else is then as it was recorded before.
-    `letter` is the one whose reference was asked for; `besides` is what else the same text may
-    mean. `next` is None if no reminder comes; `next_why` says why none does, or what may
-    still be in its way.
+    `letter` is the one whose reference was asked for; `besides` is what else the same text may mean. `told_cutoff` is the cutoff that the
+    last letter to this person named, None if there was none. `next` is None if no reminder comes; `next_why` says why none does, or what
+    may still be in its way.
     """
 
     account: dict[str, Any]
@@ -77,6 +77,7 @@ class Explained:
     changes: tuple[Change, ...]
     notices: tuple[Notice, ...]
     decisions: tuple[Decision, ...]
+    told_cutoff: datetime | None
     next: Next | None
     next_why: str
     letter: Notice | None
@@ -129,6 +130,7 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
         changes=changes(connection, campaign_id, account_id),
         notices=letters,
         decisions=decisions(connection, campaign_id, account_id),
+        told_cutoff=last_told_cutoff(letters, row["tenure"]),
         next=stage,
         next_why=next_why,
         letter=next((each for each in letters if each.reference == meant.reference), None),

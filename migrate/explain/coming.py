@@ -11,10 +11,13 @@ import pandas as pd
 import sqlalchemy as sa
 
 from migrate.config import Config
+from migrate.core.campaign import CampaignSettings
 from migrate.core.kinds import GAP
+from migrate.core.moves import MOVED
 from migrate.core.plan import in_the_way
-from migrate.core.schedule import stages
+from migrate.core.schedule import Stage, stages
 from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
+from migrate.core.words import CUTOFF_MOVED, WAITING
 from migrate.explain.remembered import InForce, Notice
 
 _UNMAILABLE: Final = ("no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable")
@@ -32,18 +35,22 @@ def coming(
     row: sa.RowMapping, exempt: InForce | None, paused: InForce | None, notices: tuple[Notice, ...], config: Config, now: datetime
 ) -> tuple[Next | None, str]:
     """The stage that reaches the account next if nothing changes; and in words why none does, or what may be in its way."""
-    if reason := _never(row, exempt, config.policy, after_cutoff=now >= config.campaign.cutoff_at):
+    if reason := _never(row, exempt, config.policy, after_cutoff=now >= config.waves.of_wave(row["wave"]).cutoff_at):
         return None, reason
-    campaign, planned = config.campaign, stages(config.campaign, config.schedule)
+    campaign = config.waves.of_wave(row["wave"])
+    planned = stages(campaign, config.schedule)
     mine = [each for each in notices if each.tenure == row["tenure"]]
     earliest = _earliest(mine, paused, config, campaign.today(now))
     hours = config.schedule.hours(campaign.zone)
+    if moved := _moved(mine, row["email"], campaign):
+        on = campaign.today(hours.next_open(campaign.instant(paused.until + timedelta(days=1)) if paused else now))
+        return Next(moved, on), f"It was last told another cutoff than {campaign.told_cutoff}: a correction tells it so."
     for number, stage in enumerate(planned):
         later = planned[number + 1] if number + 1 < len(planned) else None
         ready = max(campaign.instant(max(stage.on, earliest)), stage.begins, now)
         goes = hours.next_open(ready) if hours.waits(ready, stage.ends) else ready
         missed = (later is not None and later.begins <= goes) or (stage.ends is not None and stage.ends <= ready)
-        if not missed and not any(_told(mine, newer.name, row["email"], config) for newer in planned[number:]):
+        if not missed and not any(_told(mine, newer, row["email"], campaign.cutoff_at) for newer in planned[number:]):
             held = f"At the last run it could not be mailed: {row['outcome']}." if row["outcome"] in _UNMAILABLE else ""
             waits = f"Mail is paused until {paused.until} ({paused.owner}: {paused.reason})." if paused else ""
             return Next(stage.name, campaign.today(goes)), " ".join(filter(None, (held, waits)))
@@ -79,13 +86,36 @@ def _earliest(mine: Sequence[Notice], paused: InForce | None, config: Config, to
     return max(days)
 
 
-def _told(mine: Sequence[Notice], stage: str, email: str | None, config: Config) -> bool:
-    """True if a letter of the stage stands in its way."""
-    cutoff = config.campaign.cutoff_at
-    of_stage = [
-        (each.state, each.reason, each.to.lower() == (email or "").lower())
+def _moved(mine: Sequence[Notice], email: str | None, campaign: CampaignSettings) -> str | None:
+    """The occasion of the correction that is due, if the account was last told another cutoff and none that stands says so."""
+    told = last_told_cutoff(mine, mine[0].tenure) if mine else None
+    if told in (None, campaign.cutoff_at.replace(microsecond=0)):
+        return None
+    occasion = f"{MOVED}{sum(each.kind == CUTOFF_MOVED and each.state in ('sent', 'uncertain') for each in mine) + 1}"
+    standing = [each for each in mine if each.occasion == occasion and each.told_cutoff == campaign.told_cutoff]
+    return None if _any_stands(standing, email) else occasion
+
+
+def last_told_cutoff(notices: Sequence[Notice], tenure: int) -> datetime | None:
+    """The cutoff (UTC) that the last letter sent to whoever has the account now named; None if none was."""
+    told = [each for each in notices if each.tenure == tenure and each.kind in GAP and each.state in ("sent", "uncertain")]
+    last = max(told, key=lambda each: each.changed_at, default=None)
+    return datetime.fromisoformat(last.told_cutoff) if last and last.told_cutoff else None
+
+
+def _told(mine: Sequence[Notice], stage: Stage, email: str | None, cutoff: datetime) -> bool:
+    """True if a letter of the stage stands in its way, or a correction of the cutoff that was settled once the stage had begun."""
+    says_it = [
+        each
         for each in mine
-        if each.occasion == stage and each.told_cutoff and datetime.fromisoformat(each.told_cutoff) == cutoff
+        if each.told_cutoff
+        and datetime.fromisoformat(each.told_cutoff) == cutoff
+        and (each.occasion == stage.name or (each.kind == CUTOFF_MOVED and (each.state in WAITING or each.changed_at >= stage.begins)))
     ]
-    letters = pd.DataFrame(of_stage, columns=["state", "reason", "same_address"])
+    return _any_stands(says_it, email)
+
+
+def _any_stands(notices: Sequence[Notice], email: str | None) -> bool:
+    rows = [(each.state, each.reason, each.to.lower() == (email or "").lower()) for each in notices]
+    letters = pd.DataFrame(rows, columns=["state", "reason", "same_address"])
     return bool(in_the_way(letters["state"], letters["reason"], letters["same_address"].astype(bool)).any())

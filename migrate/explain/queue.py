@@ -22,28 +22,38 @@ def smtp_of(config: Config) -> SmtpSettings | None:
     return config.mail.smtp if config.mail.transport == "smtp" else None
 
 
-def forecast_of(config: Config, connection: sa.Connection, letters: int, now: datetime, *, waits: bool = True) -> Forecast:
-    """When so many letters will have gone, from an instant on; inside the send hours if they wait for them. Of a Maildir nothing is
-    foretold: it takes no time.
+def forecast_of(config: Config, connection: sa.Connection, letters: int, now: datetime, hurried: int = 0) -> Forecast:
+    """When so many letters will have gone, from an instant on. Of a Maildir nothing is foretold: it takes no time.
 
-    Letters that a closed window would keep past the cutoff go at night (`Hours.waits`).
+    They go inside the send hours, but for those that are `hurried` (`hurried_by`). The others are foretold as if those took room in the
+    hours, too: they will have gone by then at the latest.
     """
     smtp = smtp_of(config)
     if smtp is None:
         return Forecast(letters)
-    now = now.astimezone(UTC)
-    hours = config.schedule.hours(config.campaign.zone)
-    shut = now if hours.closed_until(now) else hours.next_window(now).closes
-    ends = config.campaign.cutoff_at if now < config.campaign.cutoff_at else None
-    kept = hours if waits and hours.waits(shut, ends) else None
+    now, hours = now.astimezone(UTC), config.schedule.hours(config.campaign.zone)
     sent = rates.sent_lately(connection, smtp.server, now) if smtp.rates.per_day is not None else []
+    kept = None if hours.always or hurried >= letters else hours
     return Forecast.of(letters, smtp.rates, now, kept, sent)
+
+
+def hurried_by(config: Config, now: datetime) -> datetime | None:
+    """When the send hours open again after they close next, or did: letters that end by then, each with its own account's cutoff, do not
+    wait for them, and confirmations never do. None if the hours never close."""
+    hours = config.schedule.hours(config.campaign.zone)
+    if hours.always:
+        return None
+    shut = now
+    while (opens := hours.closed_until(shut)) is None:
+        shut = hours.next_window(shut).closes
+    return opens
 
 
 def queue_forecast(config: Config, connection: sa.Connection, campaign_id: int, now: datetime) -> Forecast:
     """When what is queued will have gone, those that the mail server put off included: they do not go before their time. Nothing is
     foretold while reminders wait for a run to read the directory again."""
-    found = forecast_of(config, connection, outbox.queued(connection, campaign_id), now)
+    letters, hurried = outbox.queued(connection, campaign_id), hurried_of(config, connection, campaign_id, now)
+    found = forecast_of(config, connection, letters, now, hurried)
     last = runs.last(connection, campaign_id)
     if found.done_at is None or last is None:
         return found
@@ -53,7 +63,14 @@ def queue_forecast(config: Config, connection: sa.Connection, campaign_id: int, 
     again = outbox.put_off_until(connection, campaign_id)
     if again is None or again <= found.done_at:
         return found
-    return replace(found, done_at=forecast_of(config, connection, 1, again).done_at)
+    return replace(found, done_at=forecast_of(config, connection, 1, again, int(hurried == letters)).done_at)
+
+
+def hurried_of(config: Config, connection: sa.Connection, campaign_id: int, now: datetime) -> int:
+    """How many of the letters that wait do not wait for the send hours."""
+    if smtp_of(config) is None or (by := hurried_by(config, now)) is None:
+        return 0
+    return outbox.queued_for_any_hour(connection, campaign_id, by)
 
 
 def delivery_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Forecast:

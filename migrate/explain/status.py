@@ -20,6 +20,7 @@ from migrate.decide.addressing import Unreachable, unreachable
 from migrate.delivery import Forecast as Delivery
 from migrate.delivery import Waiting, waiting
 from migrate.explain.queue import forecast_of, queue_forecast
+from migrate.explain.waves import WaveOutlook, members, outlook
 from migrate.ledger import runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
@@ -118,6 +119,7 @@ class Status:
     when they will have gone.
     `rejected_known` are the accounts whose row the last run rejected: they stand as recorded before.
     `unreachable` are the accounts to be reminded whose address cannot be mailed.
+    `waves` are those of the configuration, everybody else last.
     `open_changes` await their confirmation, `unsaid_changes` were given up.
     """
 
@@ -143,6 +145,7 @@ class Status:
     open_changes: int
     unsaid_changes: int
     exemptions: tuple[Expiry, ...]
+    waves: tuple[WaveOutlook, ...]
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate status --json`."""
@@ -185,6 +188,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
+        waves=outlook(config, members(connection, campaign_id, config), now),
     )
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +45,7 @@ __all__ = [
     "unexpected",
 ]
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Raised whenever an image is made or read differently: older ones are then not believed."""
 IMAGE: Final = "image"
 """What the mark of the folder says it is."""
@@ -54,8 +54,8 @@ _FACTS, _ROWS, _UNFIT, _RECORDS = "image.json", "rows.arrow", "unfit.npy", "reco
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: its files, with the `hashes` of the first two. It was made under `rules`, when `stage` (or '') counted, by a run
-    that took `as_of` for now.
+    """An image: its files, with the `hashes` of the first two. It was made under `rules`, when `stages` counted (the name of
+    each wave, '' for everybody else, → the stage or ''), by a run that took `as_of` for now.
 
     The rows are as they were read; `unfit` has the positions of those that may not stand for an account, because something in them is odd
     or they share an id.
@@ -65,7 +65,7 @@ class Image:
     unfit: Path
     records: Records
     rules: str
-    stage: str
+    stages: Mapping[str, str]
     as_of: datetime
     hashes: tuple[str, str]
 
@@ -74,7 +74,7 @@ class Image:
         known = {
             "records": (self.records.digest, self.records.firsts),
             "rules": self.rules,
-            "stage": self.stage,
+            "stages": dict(self.stages),
             "as_of": self.as_of.astimezone(UTC).isoformat(),
             "hashes": self.hashes,
         }
@@ -114,9 +114,10 @@ def doubted(error: Exception) -> None:
     )
 
 
-def rules_digest(settings: str, after_cutoff: bool) -> str:
-    """Digests what an account's standing and outcome depend on besides its row, its letters, its exemption and the stage."""
-    return hashlib.sha256(f"{FORMAT} {__version__} {settings} {after_cutoff}".encode()).hexdigest()[:32]
+def rules_digest(settings: str, passed: Sequence[str]) -> str:
+    """Digests what an account's standing and outcome depend on besides its row, its letters, its exemption and the stage; `passed` are the
+    waves whose cutoff has."""
+    return hashlib.sha256(f"{FORMAT} {__version__} {settings} {json.dumps(passed)}".encode()).hexdigest()[:32]
 
 
 def find(folder: Path | None, digest: str | None) -> Image | None:
@@ -128,22 +129,22 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
         if hashlib.sha256(text).hexdigest() != digest:  # before anything is made of it: it may be no text any more
             return None
         facts: dict[str, Any] = json.loads(text)
-        if "as_of" not in facts:  # of an earlier format
+        if not {"as_of", "stages"} <= facts.keys():  # of an earlier format
             return None
         records, firsts = facts["records"]
         kept = Records(folder / _RECORDS, tuple(firsts), records)
         as_of = datetime.fromisoformat(facts["as_of"])
-        found = Image(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stage"], as_of, tuple(facts["hashes"]))
+        found = Image(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stages"], as_of, tuple(facts["hashes"]))
         return found if (file_digest(found.rows), file_digest(found.unfit)) == found.hashes else None
     except OSError:
         return None
 
 
-def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stage: str, as_of: datetime) -> Image:
+def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stages: Mapping[str, str], as_of: datetime) -> Image:
     """The image of a run at an instant."""
     path = rows.path.with_name(_UNFIT)
     np.save(path, unfit)
-    return Image(rows.path, path, records, rules, stage, as_of, (rows.digest(), file_digest(path)))
+    return Image(rows.path, path, records, rules, stages, as_of, (rows.digest(), file_digest(path)))
 
 
 def keep(image: Image, folder: Path | None, beside: Mapping[str, bytes]) -> None:

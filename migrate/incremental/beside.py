@@ -45,9 +45,9 @@ class Beside:
     """`parts` are the accounts that must be decided; the others' records carry over, and are only counted.
 
     A record carries over if its row is the same as before and nothing else could have changed what is made of it: no exemption, no open
-    change, no letter that waits (`touched`), no outcome that a day may change. `stage_stays` is false when another stage counts now than
-    when the image was made. A method that was last used within `crossed` [from, before) said then, or says now, what an account uses, and
-    not both.
+    change, no letter that waits (`touched`), no outcome that a day may change. `staying` are the waves ('' is everybody else) for which the
+    same stage counts now as when the image was made. A method that was last used within `crossed` [from, before) said then, or says now,
+    what an account uses, and not both.
     """
 
     records: Records
@@ -55,7 +55,7 @@ class Beside:
     rows: Rows
     translator: Translator
     touched: pa.Array
-    stage_stays: bool
+    staying: frozenset[str]
     crossed: tuple[datetime, datetime]
     max_addresses: int
     standings: Counter[str] = field(default_factory=Counter)
@@ -111,8 +111,10 @@ class Beside:
         """Where a record would be decided as it was, if the row is the same."""
         outcome, reason = base["outcome"], base["outcome_reason"]
         stays = pc.is_in(outcome, pa.array(_SETTLED, outcome.type))
-        if self.stage_stays:
+        if self.staying:
             for_good = pc.is_in(reason, pa.array(_FOR_GOOD, reason.type))
+            waves = base["wave"]
+            for_good = pc.and_(for_good, pc.is_in(waves, pa.array(sorted(self.staying), waves.type)))
             stays = pc.or_(stays, pc.and_(pc.equal(outcome, "nothing_due"), for_good))
         stays = pc.and_(pc.fill_null(stays, False), pc.is_null(base["exempt_until"]))
         used = base["last_used_at"]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty
 from migrate.core.kinds import GAP, MANDATORY
 from migrate.core.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
-from migrate.core.words import CONFIRMATION, WAITING
+from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, WAITING
 from migrate.ledger import campaigns, outcomes, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.listed import batches
@@ -30,7 +30,7 @@ _ASKED: Final = 5000
 """How many ids a question names; SQLite takes 32,766 values in one, and older ones fewer."""
 
 
-_MAILED_COLUMNS: Final = {**WAITING_COLUMNS, **TOLD_COLUMNS, "kind": "str", "settled_at": INSTANT}
+_MAILED_COLUMNS: Final = {**WAITING_COLUMNS, **TOLD_COLUMNS, "spoken_at": INSTANT}
 
 
 class Prior:
@@ -61,7 +61,8 @@ class Prior:
         return int(self._connection.execute(there).scalar_one())
 
     def mailed(self, low: Bound, high: Bound, occasions: Sequence[str], only: Sequence[str] | None = None) -> Mailed:
-        """What was mailed in the range: the letters of some stages (`occasions`), the last letter, and what still waits.
+        """What was mailed in the range: the letters of some stages (`occasions`) and all corrections of the cutoff, the last letter, and
+        what still waits.
 
         `only` names the few accounts of the range that are asked for.
         """
@@ -91,18 +92,22 @@ class Prior:
     def _mailed(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
         counts = letter.state.in_(("sent", "uncertain", *WAITING))
-        wanted = sa.or_(letter.occasion.in_(occasions), sa.and_(~schema.written_out(letter.kind, _SAID_ANYWAY), counts))
+        wanted = sa.or_(
+            letter.occasion.in_(occasions),
+            schema.written_out(letter.kind, (CUTOFF_MOVED,)),
+            sa.and_(~schema.written_out(letter.kind, _SAID_ANYWAY), counts),
+        )
         columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
-        columns += [letter.ends, letter.address, letter.state, letter.reason, letter.kind, letter.settled_at]
+        columns += [letter.ends, letter.kind, letter.address, letter.state, letter.reason, letter.settled_at]
+        columns.append(sa.func.coalesce(letter.claimed_at, letter.settled_at, type_=schema.UtcInstant).label("spoken_at"))
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
         found = self._fetch(sa.select(*columns).select_from(joined).where(*within(letter), wanted), _MAILED_COLUMNS)
         if self._told_before:
             found = pd.concat([found, self._of_others(within, occasions)], ignore_index=True)
-        told = found[found["kind"].isin(GAP) & found["state"].isin(("sent", "uncertain"))].rename(columns={"settled_at": "last_told_at"})
-        last = told.sort_values("last_told_at").drop_duplicates(["account_id", "tenure"], keep="last")
+        told = found[found["kind"].isin(GAP) & found["state"].isin(("sent", "uncertain"))]
         return Mailed(
-            told=conform(found[found["occasion"].isin(occasions)], TOLD_COLUMNS),
-            last_told=conform(last, LAST_TOLD_COLUMNS),
+            told=conform(found[found["occasion"].isin(occasions) | (found["kind"] == CUTOFF_MOVED)], TOLD_COLUMNS),
+            last_told=_last_told(told),
             waiting=conform(found[~found["kind"].isin(MANDATORY) & found["state"].isin(WAITING)], WAITING_COLUMNS),
         )
 
@@ -113,8 +118,8 @@ class Prior:
         joined = schema.told_before.outerjoin(schema.account, theirs)
         nobodys, never = sa.literal(-1).label("letter_id"), sa.type_coerce(sa.null(), sa.BigInteger).label("ends")
         columns = [nobodys, t.account_id, sa.func.coalesce(a.tenure, 1).label("tenure"), t.occasion, t.told_cutoff]
-        columns += [never, t.address, t.state, t.reason, t.kind, t.told_at.label("settled_at")]
-        wanted = sa.or_(t.occasion.in_(occasions), t.state.in_(("sent", "uncertain")))
+        columns += [never, t.kind, t.address, t.state, t.reason, t.told_at.label("settled_at"), t.told_at.label("spoken_at")]
+        wanted = sa.or_(t.occasion.in_(occasions), t.kind == CUTOFF_MOVED, t.state.in_(("sent", "uncertain")))
         return self._fetch(sa.select(*columns).select_from(joined).where(*within(t), wanted), _MAILED_COLUMNS)
 
     def touched(self) -> list[str]:
@@ -202,3 +207,16 @@ class Prior:
 
     def _fetch(self, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
         return fetch(self._connection, statement, columns)
+
+
+def _last_told(told: pd.DataFrame) -> pd.DataFrame:
+    """`LAST_TOLD_COLUMNS` of letters that were sent or are uncertain. Which of them was handed over last, a person who settles one of them
+    later does not change."""
+    person = ["account_id", "tenure"]
+    last = told.sort_values("settled_at").drop_duplicates(person, keep="last").rename(columns={"settled_at": "last_told_at"})
+    said = told.sort_values(["spoken_at", "letter_id"]).drop_duplicates(person, keep="last")[[*person, "told_cutoff"]]
+    found = last[[*person, "last_told_at"]].merge(said, on=person).assign(moves=0)
+    if (moved := told["kind"] == CUTOFF_MOVED).any():
+        moves = told[moved].groupby(person).size().reset_index(name="moves")
+        found = found.drop(columns="moves").merge(moves, on=person, how="left").fillna({"moves": 0})
+    return conform(found, LAST_TOLD_COLUMNS)

@@ -176,6 +176,8 @@ def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
         sa.Column("phone", _Text),
         sa.Column("basis", sa.String(128), nullable=False),
         sa.Column("wave", sa.String(100), nullable=False),
+        sa.Column("fixed_wave", sa.String(100)),
+        sa.Column("wave_basis", sa.String(16)),
         sa.Column("cutoff", UtcInstant, nullable=False),
         sa.Column("standing", sa.String(32), nullable=False),
         sa.Column("standing_since", UtcInstant, nullable=False),

@@ -12,12 +12,16 @@ from typing import Final, TypeVar
 
 from jinja2 import nodes
 
+from migrate.mail.languages import only_places
+
 OF_ACCOUNT: Final = ("name", "username", "phone")
 OF_LETTER: Final = ("reference", "to")
 """What differs from letter to letter: `account.name` and its like, and `reference` and `to`. Each is one line without outer spaces."""
 
 _NodeT = TypeVar("_NodeT", bound=nodes.Node)
 
+MESSAGES: Final = ("_", "gettext", "ngettext")
+"""What looks a message up in the catalogue of the letter's language."""
 _ASKED: Final = ("defined", "undefined", "none")
 _OF_LOOP: Final = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
 _STATEMENTS: Final = (nodes.Output, nodes.Block, nodes.Template, nodes.If, nodes.Scope)
@@ -110,12 +114,24 @@ class _Reading:
         if _is_method(node, "strip"):
             assert isinstance(node.node, nodes.Getattr)
             return self._holds(node.node.node)
+        if self._is_message(node):
+            self._plain(*node.args)
+            return self._any(*(each.value for each in node.kwargs))
         arguments = (*node.args, *(each.value for each in node.kwargs), node.dyn_args, node.dyn_kwargs)
         if self._is_macro(node.node):
             self._any(*arguments)
         else:
             self._plain(node.node, *arguments)
         return True
+
+    def _is_message(self, node: nodes.Call) -> bool:
+        """Whether this looks a message up and prints values in it: the catalogues hold nothing else that could be done with them."""
+        if not isinstance(node.node, nodes.Name) or node.node.name not in MESSAGES or node.node.name in self._personal:
+            return False
+        said = node.args[: 2 if node.node.name == "ngettext" else 1]
+        return not (node.dyn_args or node.dyn_kwargs) and all(
+            isinstance(each, nodes.Const) and isinstance(each.value, str) and only_places(each.value) for each in said
+        )
 
     def _is_macro(self, callee: nodes.Node) -> bool:
         if isinstance(callee, nodes.Name):

@@ -142,6 +142,13 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters = {name: _counted(name, made) for name, made in self.filters.items()}
         del self.globals["lipsum"]  # it makes any number of paragraphs
         self.code_generator_class = _Generator
+        self.messages: tuple[Callable[..., Any], ...] = ()
+
+    def install_messages(self, gettext: Callable[..., str], ngettext: Callable[..., str]) -> None:
+        """Gives templates `_`, `gettext` and `ngettext`, which count what they print."""
+        self.add_extension("jinja2.ext.i18n")
+        self.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+        self.messages = tuple(self.globals[name] for name in ("_", "gettext", "ngettext"))  # type: ignore[misc]
 
     def add_filter(self, name: str, made: Callable[..., Any]) -> None:
         """Gives templates a filter."""
@@ -189,6 +196,8 @@ class Environment(ImmutableSandboxedEnvironment):
         if called is step:
             return step()
         step()
+        if called in self.messages:
+            _formatting("".join(str(each) for each in args[:2]), kwargs.values())
         if isinstance(owner := getattr(called, "__self__", None), (str, bytes, int)):
             _before(getattr(called, "__name__", ""), owner, args, kwargs)
             return _after(super().call(context, called, *args, **kwargs))

@@ -8,6 +8,7 @@ import json
 import re
 import traceback
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,9 +21,10 @@ from migrate.errors import MigrateError, TemplateError
 from migrate.mail import budget
 from migrate.mail.addresses import wire
 from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
-from migrate.mail.facts import Facts, label, one
+from migrate.mail.facts import BY_PHONE, Facts, label, one
+from migrate.mail.languages import Catalogues, Wording, nearest, wording
 from migrate.mail.letter import Letter, assemble
-from migrate.mail.moments import formats_of, is_last_day, last_moment, moment_text
+from migrate.mail.moments import is_last_day, last_moment, moment_text
 from migrate.mail.overrides import LANGUAGE, PARTS, written_in
 from migrate.mail.sample import Sample, samples
 from migrate.mail.settings import MailSettings
@@ -30,7 +32,8 @@ from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missin
 from migrate.mail.templates import Sources, compiled, environment, trees
 from migrate.outside import HeaderText, LetterText
 
-_BY_PHONE: Final = {"sms": ("text message",), "voice": ("phone call",), "phone": ("text message", "phone call")}
+_WEAK: Final = ("email_otp", "unknown", "other")
+"""Methods that no letter tells people to go on with if they have another one."""
 _UNDEFINED: Final = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
 _LONGEST_USERNAME: Final = 254
 _SKELETONS: Final = 1000
@@ -61,19 +64,27 @@ class Composer:
     def __init__(self, mail: MailSettings, campaign: CampaignSettings, redirect_to: str | None = None) -> None:
         self._campaign = campaign
         self.redirect_to = redirect_to
-        self.files = Sources(mail.templates)
-        self.language = written_in(campaign.language)
-        text, html = environment(self.files, html=False), environment(self.files, html=True)
+        self.files = Sources(mail.templates, campaign.guide)
+        self._catalogues = Catalogues(iter(()))
+        text, html = (environment(self.files, lambda: self._catalogues, html=html) for html in (False, True))
         self._parts = {kind: [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS] for kind in KINDS}
         self._templates: dict[str, tuple[jinja2.Template, ...]] = {
             kind: tuple(compiled(env, self.files, name) for env, name in parts) for kind, parts in self._parts.items()
         }
+        self.language = written_in(campaign.language, self.files.languages)
+        self.languages = self._written_languages()
+        self._catalogues = self.files.catalogues(each for each in self.files.languages if each in self.languages)
+        self._wordings: dict[str | None, Wording] = {}
         self._alike: dict[str, bool] = {}
         self._skeletons: dict[Hashable, Skeleton | None] = {}
-        self._campaign_words = _campaign_words(campaign)
+        self._campaign_words = _campaign_words(campaign, mail)
+        self._brand = mail.brand.model_dump()
         self._from, self._envelope_from = mail.sender_header, mail.envelope_address
         self._reply_to = {"Reply-To": mail.reply_to_header} if mail.reply_to_header else {}
-        settings = {"mail": _mail_values(mail), "campaign": {**self._campaign_words, "timezone": campaign.timezone}}
+        settings: dict[str, dict[str, Any]] = {
+            "mail": _mail_values(mail),
+            "campaign": {**self._campaign_words, "timezone": campaign.timezone},
+        }
         if redirect_to:
             settings["safety"] = {"redirect_to": redirect_to}
         if self.language != LANGUAGE:
@@ -81,6 +92,20 @@ class Composer:
         used = {**self.files.texts, "settings": json.dumps(settings, sort_keys=True)}
         self.sources = dict(sorted(used.items()))
         self.digest = hashlib.sha256(json.dumps(self.sources).encode()).hexdigest()
+
+    def _written_languages(self) -> frozenset[str]:
+        """What letters are written in: all languages that there are texts of. Templates in an operator's own words have none but the
+        campaign's language and those that the operator has catalogues of."""
+        if self.files.changed():
+            return frozenset({self.language, *self.files.own_languages()})
+        return frozenset({self.language, LANGUAGE, *self.files.languages})
+
+    def wording(self, tag: str | None) -> Wording:
+        """How letters speak to somebody with a BCP 47 tag: in the nearest language there is, else in the campaign's."""
+        if tag not in self._wordings:
+            language = nearest(tag, self.languages) or self.language
+            self._wordings[tag] = wording(self._catalogues.of(language), tag)
+        return self._wordings[tag]
 
     def compose(
         self,
@@ -102,6 +127,7 @@ class Composer:
         cutoff = cutoff or self._campaign.cutoff_at
         address, person = _one_address(to), _person(facts, to, reference)
         marks = outside.header(reference), outside.header(occasion)
+        language = self.wording(facts.locale).language
         skeleton = self._skeleton(kind, facts, person, now, cutoff) if self._is_alike(kind) and fits(person) else None
         if skeleton is None:
             context = self._context(kind, facts, person, now, cutoff)
@@ -115,7 +141,7 @@ class Composer:
             subject, address = f"[Rehearsal for {address}] {subject}", _one_address(self.redirect_to)
         message = filled.message
         if message is None:
-            headers = self._headers(kind, address, *marks)
+            headers = self._headers(kind, language, address, *marks)
             message = assemble(headers, subject=subject, text=filled.text, html=filled.html, message_id=message_id, date=now)
         return Letter(
             to=address,
@@ -123,13 +149,13 @@ class Composer:
             subject=subject,
             text=filled.text,
             html=filled.html,
-            language=self.language,
+            language=language,
             reference=reference,
             message=message,
             needs_smtputf8=not address.isascii(),
         )
 
-    def _headers(self, kind: str, address: HeaderText, reference: HeaderText, occasion: HeaderText) -> dict[str, HeaderText]:
+    def _headers(self, kind: str, language: str, address: HeaderText, reference: HeaderText, occasion: HeaderText) -> dict[str, HeaderText]:
         return {
             "From": self._from,
             "To": address,
@@ -140,7 +166,7 @@ class Composer:
             "X-Migrate-Kind": HeaderText(kind),
             "X-Migrate-Occasion": occasion,
             "X-Migrate-Reference": reference,
-            "Content-Language": outside.header(self.language),
+            "Content-Language": outside.header(language),
         }
 
     def _is_alike(self, kind: str) -> bool:
@@ -152,7 +178,16 @@ class Composer:
 
     def _skeleton(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> Skeleton | None:
         """The skeleton of all letters that agree in everything but their persons' values; None if it cannot be written."""
-        said = (facts.standing, facts.methods, facts.default_method, facts.change, facts.had, facts.seen_at, facts.locale)
+        said = (
+            facts.standing,
+            facts.methods,
+            facts.default_method,
+            facts.change,
+            facts.had,
+            facts.seen_at,
+            facts.locale,
+            facts.earlier_cutoff,
+        )
         are_steady = steady(person)
         key = (kind, missing(person), are_steady, said, self._campaign.today(now), cutoff, now >= cutoff)
         try:
@@ -162,7 +197,8 @@ class Composer:
         contexts = [self._context(kind, facts, marked(person, html=html), now, cutoff) for html in (False, False, True)]
         try:
             subject, text, html = (self._render(*each) for each in zip(self._templates[kind], contexts, strict=True))
-            headers = self._headers(kind, slot("address"), slot("reference"), slot("occasion"))
+            language = self.wording(facts.locale).language
+            headers = self._headers(kind, language, slot("address"), slot("reference"), slot("occasion"))
             subject = self._one_line(subject.strip(), f"{kind}/{PARTS[0]}")
             skeleton: Skeleton | None = Skeleton.of(headers, subject, text, html, are_steady=are_steady)
         except UnrenderableError:
@@ -172,8 +208,9 @@ class Composer:
         self._skeletons[key] = skeleton
         return skeleton
 
-    def try_all(self) -> Iterator[tuple[str, Letter]]:
+    def try_all(self, *, every_language: bool = False) -> Iterator[tuple[str, Letter]]:
         """A letter for every sample of every kind, with the kind's name; TemplateError names the file, the line and the variable.
+        They are in the campaign's language, or in each that letters are written in.
 
         Also raises for a file in the operator's folder that no letter uses: most likely its name is misspelt, and ours would be sent.
         """
@@ -182,7 +219,7 @@ class Composer:
             others = f" Nor is any of these used: {', '.join(str(other) for other, _ in unused[1:])}." if unused[1:] else ""
             hint = f"Letters are made from {meant}." if meant else f"The kinds are {', '.join(KINDS)}."
             raise TemplateError("no letter uses this template.", where=str(path), hint=hint + others)
-        for kind, sample in self._samples():
+        for kind, sample in self._samples(every_language=every_language):
             try:
                 letter = self._of_sample(kind, sample)
             except UnrenderableError as error:
@@ -194,7 +231,7 @@ class Composer:
 
         Any other mistake holds back the letters that it is in.
         """
-        for kind, sample in self._samples() if self.files.own() else ():
+        for kind, sample in self._samples(every_language=True) if self.files.own() else ():
             try:
                 self._of_sample(kind, sample)
             except UnrenderableError as error:
@@ -202,8 +239,16 @@ class Composer:
                     hint = "Type `migrate check` when it is mended."
                     raise TemplateError(error.what, where=error.where, hint=hint) from error
 
-    def _samples(self) -> Iterator[tuple[str, Sample]]:
-        return ((kind, sample) for kind in KINDS for sample in samples(kind, self._campaign))
+    def untranslated(self) -> dict[str, list[str]]:
+        """Language → the texts that its catalogue lacks; languages that lack none are left out."""
+        lacking = {say.language: self.files.untranslated(say) for say in self._catalogues if say.language != LANGUAGE}
+        return {language: texts for language, texts in lacking.items() if texts}
+
+    def _samples(self, *, every_language: bool) -> Iterator[tuple[str, Sample]]:
+        for kind in KINDS:
+            for language in (None, *(sorted(self.languages - {self.language}) if every_language else ())):
+                for sample in samples(kind, self._campaign):
+                    yield kind, sample if language is None else replace(sample, facts=replace(sample.facts, locale=language))
 
     def _of_sample(self, kind: str, sample: Sample) -> Letter:
         return self.compose(
@@ -218,24 +263,29 @@ class Composer:
 
     def _context(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> dict[str, Any]:
         """What templates are given. Only what is in `person` differs between letters of one skeleton (see `_skeleton`)."""
-        formats = formats_of(facts.locale)
+        formats = self.wording(facts.locale)
+        say = formats.catalogue
         moment = last_moment(cutoff, self._campaign, formats)
-        by_phone = dict.fromkeys(words for method in facts.methods for words in _BY_PHONE.get(method, ()))
-        otherwise = [one(method) for method in facts.methods if method not in _BY_PHONE and method != "backup_code"]
+        by_phone = dict.fromkeys(say.gettext(words) for method in facts.methods for words in BY_PHONE.get(method, ()))
+        others = [method for method in facts.methods if method not in BY_PHONE and method != "backup_code"]
+        otherwise = [one(method, say) for method in others if method not in _WEAK] or [one(method, say) for method in others]
         return {
             "kind": kind,
-            "language": self.language,
+            "language": formats.language,
+            "direction": formats.direction,
+            "brand": self._brand,
             "campaign": self._campaign_words,
             "account": {
                 **{name: person[name] for name in OF_ACCOUNT},
                 "standing": facts.standing,
-                "methods": [label(method) for method in facts.methods],
-                "default_method": one(facts.default_method) if facts.default_method in facts.methods else None,
+                "methods": [label(method, say) for method in facts.methods],
+                "default_method": one(facts.default_method, say) if facts.default_method in facts.methods else None,
                 "has_second_step": any(method != "backup_code" for method in facts.methods),
-                "by_phone": list(by_phone) or ["text message"],
-                "otherwise": otherwise or [one("other")],
+                "by_phone": list(by_phone) or [say.gettext("text message")],
+                "otherwise": otherwise or [one("other", say)],
             },
             "change": self._change(facts) if facts.change else None,
+            "moved": self._moved(facts.earlier_cutoff, cutoff, facts.locale) if facts.earlier_cutoff else None,
             "cutoff": {
                 "day": moment.day,
                 "on": moment.on,
@@ -247,12 +297,17 @@ class Composer:
             **{name: person[name] for name in OF_LETTER},
         }
 
+    def _moved(self, earlier: datetime, cutoff: datetime, locale: str | None) -> dict[str, Any]:
+        """What a correction corrects: the last usable moment that was told before, and whether there is more time now."""
+        return {"told": last_moment(earlier, self._campaign, self.wording(locale)).until, "later": cutoff > earlier}
+
     def _change(self, facts: Facts) -> dict[str, Any]:
+        words = self.wording(facts.locale)
         return {
             "name": facts.change,
-            "seen": moment_text(facts.seen_at, self._campaign, formats_of(facts.locale)) if facts.seen_at else None,
-            "gained": [label(method) for method in facts.methods if method not in facts.had],
-            "lost": [label(method) for method in facts.had if method not in facts.methods],
+            "seen": moment_text(facts.seen_at, self._campaign, words) if facts.seen_at else None,
+            "gained": [label(method, words.catalogue) for method in facts.methods if method not in facts.had],
+            "lost": [label(method, words.catalogue) for method in facts.had if method not in facts.methods],
         }
 
     def _render(self, template: jinja2.Template, context: dict[str, Any]) -> str:
@@ -307,7 +362,7 @@ def _place(error: Exception, template: jinja2.Template) -> str:
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else str(template.filename)
 
 
-def _campaign_words(campaign: CampaignSettings) -> dict[str, Any]:
+def _campaign_words(campaign: CampaignSettings, mail: MailSettings) -> dict[str, Any]:
     return {
         "name": campaign.name,
         "organization": campaign.organization,
@@ -316,8 +371,13 @@ def _campaign_words(campaign: CampaignSettings) -> dict[str, Any]:
         "support_email": campaign.support_email,
         "support_phone": campaign.support_phone,
         "at_cutoff": campaign.at_cutoff,
+        "guide": campaign.guide,
+        "steps": list(campaign.steps),
+        "sign_in_address": campaign.sign_in_address,
+        "sign_in_link": f"https://{campaign.sign_in_address}" if mail.links and campaign.sign_in_address else None,
     }
 
 
-def _mail_values(mail: MailSettings) -> dict[str, str | None]:
-    return {"from": mail.sender, "envelope_from": mail.envelope_address, "reply_to": mail.reply_to}
+def _mail_values(mail: MailSettings) -> dict[str, Any]:
+    brand = mail.brand.model_dump(exclude_none=True)
+    return {"from": mail.sender, "envelope_from": mail.envelope_address, "reply_to": mail.reply_to} | ({"brand": brand} if brand else {})

@@ -11,25 +11,55 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from babel import Locale
+from babel.lists import format_list
+
+from migrate.mail.languages import ENGLISH, Catalogue
 from migrate.outside import LetterText, shared_letter
 
+_ENGLISH: Final = Catalogue(ENGLISH)
+
+
+def N_(message: str) -> str:  # noqa: N802 - so called everywhere: it marks what is translated when it is printed
+    """The message as it is; whoever collects messages for the catalogues finds it by this name."""
+    return message
+
+
 METHOD_LABELS: Final[dict[str, str]] = {
-    "sms": "text message (SMS)",
-    "voice": "phone call",
-    "phone": "phone (text message or call)",
-    "totp": "authenticator app",
-    "push": "approval in an authenticator app",
-    "passkey": "passkey or security key",
-    "hardware_otp": "hardware code token",
-    "certificate": "certificate",
-    "email_otp": "code by email",
-    "backup_code": "backup codes",
-    "unknown": "a second step that we cannot name",
-    "other": "another method",
-    "external": "second step of another provider",
+    "sms": N_("text message (SMS)"),
+    "voice": N_("phone call"),
+    "phone": N_("phone (text message or call)"),
+    "totp": N_("authenticator app"),
+    "push": N_("approval in an authenticator app"),
+    "passkey": N_("passkey or security key"),
+    "hardware_otp": N_("hardware code token"),
+    "certificate": N_("certificate"),
+    "email_otp": N_("code by email"),
+    "backup_code": N_("backup codes"),
+    "unknown": N_("a second step that we cannot name"),
+    "other": N_("another method"),
+    "external": N_("second step of another provider"),
 }
 """What people call a method; one label for each of `migrate.core.accounts.METHODS`."""
-_ARTICLES: Final = {"push": "an ", "totp": "an ", "backup_code": "", "unknown": "", "other": ""}
+_IN_A_SENTENCE: Final = {
+    "sms": N_("a text message (SMS)"),
+    "voice": N_("a phone call"),
+    "phone": N_("a phone (text message or call)"),
+    "totp": N_("an authenticator app"),
+    "push": N_("an approval in an authenticator app"),
+    "passkey": N_("a passkey or security key"),
+    "hardware_otp": N_("a hardware code token"),
+    "certificate": N_("a certificate"),
+    "email_otp": N_("a code by email"),
+    "external": N_("a second step of another provider"),
+}
+"""The label with its article, of methods that have one."""
+BY_PHONE: Final[dict[str, tuple[str, ...]]] = {
+    "sms": (N_("text message"),),
+    "voice": (N_("phone call"),),
+    "phone": (N_("text message"), N_("phone call")),
+}
+"""What comes by phone, as in 'codes by text message'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +67,9 @@ class Facts:
     """What is known of an account when a notice is decided.
 
     `standing`, `methods`, `default_method`, `change` and `had` (the methods before the change) are words of the glossary; `phone` is
-    masked; `seen_at` is the UTC instant of the read that saw the change. `change`, `seen_at` and `had` belong to confirmations.
+    masked; `seen_at` is the UTC instant of the read that saw the change. `change`, `seen_at` and `had` belong to confirmations, and so does
+    `cutoff`, of an account whose own is not the campaign's (other letters name the one of their notice); `earlier_cutoff` is what a
+    correction corrects. Both are UTC instants.
     """
 
     username: str
@@ -51,6 +83,8 @@ class Facts:
     change: str | None = None
     seen_at: datetime | None = None
     had: tuple[str, ...] = ()
+    cutoff: datetime | None = None
+    earlier_cutoff: datetime | None = None
 
     @property
     def greeting_name(self) -> LetterText:
@@ -60,8 +94,7 @@ class Facts:
     def to_json(self) -> str:
         """One line of JSON; equal facts give equal text."""
         known = {name: value for name in _NAMES if (value := getattr(self, name)) not in (None, ())}
-        if self.seen_at is not None:
-            known["seen_at"] = self.seen_at.astimezone(UTC).isoformat()
+        known |= {name: known[name].astimezone(UTC).isoformat() for name in _INSTANTS & known.keys()}
         return json.dumps(known, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -87,29 +120,32 @@ class Facts:
                 words.append(value)
         if not set(map(type, words)) <= _TEXT:
             raise ValueError("holds something that is no text")
-        if "seen_at" in known:
-            known["seen_at"] = datetime.fromisoformat(known["seen_at"])
+        known |= {name: datetime.fromisoformat(known[name]) for name in _INSTANTS & known.keys()}
         return cls(**known)
 
 
 _NAMES: Final = tuple(field.name for field in fields(Facts))
 _KNOWN: Final = frozenset(_NAMES)
+_INSTANTS: Final = frozenset({"seen_at", "cutoff", "earlier_cutoff"})
 _REQUIRED: Final = frozenset({"username", "standing"})
 _SEVERAL: Final = ("methods", "had")
 _TEXT: Final = frozenset({str})
 
 
-def label(method: str) -> str:
-    """What people call a method; a word that is not in the vocabulary is its own label."""
-    return METHOD_LABELS.get(method, method)
+def label(method: str, say: Catalogue = _ENGLISH) -> str:
+    """What people call a method, in a catalogue's language; a word that is not in the vocabulary is its own label."""
+    return say.gettext(METHOD_LABELS.get(method, method))
 
 
-def one(method: str) -> str:
+def one(method: str, say: Catalogue = _ENGLISH) -> str:
     """The label as a sentence has it: 'an authenticator app'."""
-    return f"{_ARTICLES.get(method, 'a ')}{label(method)}"
+    return say.gettext(_IN_A_SENTENCE[method]) if method in _IN_A_SENTENCE else label(method, say)
 
 
-def listed(items: Iterable[str], word: str = "and") -> str:
-    """Items as English lists them: 'a', 'a and b', 'a, b and c'; '' for none."""
-    *first, last = tuple(items) or ("",)
+def listed(items: Iterable[str], word: str = "and", language: Locale | None = None) -> str:
+    """Items as a language lists them: in English 'a', 'a and b', 'a, b and c'; '' for none. `word` is "and" or "or"."""
+    each = tuple(items) or ("",)
+    if language is not None and language.language != ENGLISH:
+        return format_list(each, "or" if word == "or" else "standard", locale=language)
+    *first, last = each
     return f"{', '.join(first)} {word} {last}" if first else last

@@ -7,22 +7,19 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import format_date, format_time, get_timezone_name
 
 from migrate.core.campaign import CampaignSettings
+from migrate.mail.languages import ENGLISH, Catalogue, Wording, wording
 
-_INTERNATIONAL: Final = Locale("en", "150")
+_ENGLISH: Final = Catalogue(ENGLISH)
 
 
 @lru_cache(maxsize=1024)
-def formats_of(language_tag: str | None) -> Locale:
+def formats_of(language_tag: str | None) -> Wording:
     """English words in the formats of the region that a BCP 47 tag names; those of international English if it names none."""
-    try:
-        region = Locale.parse((language_tag or "en").replace("_", "-"), sep="-").territory
-        return Locale("en", region) if region else _INTERNATIONAL
-    except (UnknownLocaleError, ValueError):
-        return _INTERNATIONAL
+    return wording(_ENGLISH, language_tag)
 
 
 def zone_text(local: datetime, formats: Locale) -> str:
@@ -42,10 +39,11 @@ def _distance(offset: timedelta) -> str:
 
 
 @lru_cache(maxsize=4096)
-def moment_text(at: datetime, campaign: CampaignSettings, formats: Locale) -> str:
+def moment_text(at: datetime, campaign: CampaignSettings, words: Wording) -> str:
     """An instant in the campaign's zone: 'Thursday, 1 February 2024, 17:00 (Pacific Standard Time, UTC-08:00)'."""
-    local = at.astimezone(campaign.zone)
-    return f"{format_date(local, 'full', locale=formats)}, {_clock(local, formats)} ({zone_text(local, formats)})"
+    local, formats = at.astimezone(campaign.zone), words.formats
+    said = {"day": format_date(local, "full", locale=formats), "time": _clock(local, formats), "zone": zone_text(local, formats)}
+    return words.catalogue.gettext("%(day)s, %(time)s (%(zone)s)") % said
 
 
 def _clock(local: datetime, formats: Locale) -> str:
@@ -66,19 +64,19 @@ class LastMoment:
 
 
 @lru_cache(maxsize=1024)
-def last_moment(cutoff: datetime, campaign: CampaignSettings, formats: Locale) -> LastMoment:
+def last_moment(cutoff: datetime, campaign: CampaignSettings, words: Wording) -> LastMoment:
     """The words for a cutoff (UTC instant). For one at the first moment of a day the last usable moment is the end of the day before.
 
     That moment is 00:00, but where a clock skips midnight; and of two midnights on one day it is the first.
     """
-    local = cutoff.astimezone(campaign.zone)
-    if campaign.instant(local.date()) == cutoff:
-        before = (cutoff - timedelta(seconds=1)).astimezone(campaign.zone)
-        date = format_date(before, "long", locale=formats)
-        full = format_date(before, "full", locale=formats)
-        return LastMoment(day=full, on=f"after {date}", until=f"the end of {full} ({zone_text(before, formats)})")
-    date, full = format_date(local, "long", locale=formats), format_date(local, "full", locale=formats)
-    return LastMoment(day=full, on=f"on {date}", until=f"{full}, {_clock(local, formats)} ({zone_text(local, formats)})")
+    local, _ = cutoff.astimezone(campaign.zone), words.catalogue.gettext
+    at_midnight = campaign.instant(local.date()) == cutoff
+    last = (cutoff - timedelta(seconds=1)).astimezone(campaign.zone) if at_midnight else local
+    date, full = (format_date(last, length, locale=words.formats) for length in ("long", "full"))
+    if not at_midnight:
+        return LastMoment(day=full, on=_("on %(date)s") % {"date": date}, until=moment_text(cutoff, campaign, words))
+    until = _("the end of %(day)s (%(zone)s)") % {"day": full, "zone": zone_text(last, words.formats)}
+    return LastMoment(day=full, on=_("after %(date)s") % {"date": date}, until=until)
 
 
 def is_last_day(cutoff: datetime, campaign: CampaignSettings, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from migrate.core.kinds import KINDS
 from migrate.files import texts
 from migrate.files.resources import resource
+from migrate.mail.languages import languages_in, nearest
 
 PARTS: Final = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 """The texts of a kind of mail, each a file in the folder of that name."""
@@ -32,17 +33,20 @@ def mail_folder(override: Path) -> Path:
     return override / "mail" if (override / "mail").is_dir() else override
 
 
-def written_in(language: str) -> str:
-    """The language of letters when `[campaign] language` is accepted: ours for English of any region, else the operator's own."""
-    return LANGUAGE if re.split("[-_]", language.lower())[0] == LANGUAGE else language
+def written_in(language: str, catalogues: Collection[str]) -> str:
+    """The language of letters when `[campaign] language` is accepted: English of any region, one that there is a catalogue of, else the
+    operator's own."""
+    return nearest(language, frozenset({LANGUAGE, *catalogues})) or language
 
 
 def no_texts(language: str, override: Path | None) -> str | None:
     """Why letters cannot be written in a language, as the end of a sentence; None if they can.
 
-    Ours are English. They are in another language if an operator says so who has every text of every kind in words of his own.
+    Ours are English, and there are catalogues of other languages, of ours and of the operator's. Letters are in one more if an operator
+    says so who has every text of every kind in words of his own.
     """
-    if written_in(language) == LANGUAGE:
+    there = languages_in(override)
+    if written_in(language, there) in (LANGUAGE, *there):
         return None
     if not _TAG.fullmatch(language):
         return "is no language tag, such as 'en', 'en-GB' or 'de'"
@@ -52,10 +56,11 @@ def no_texts(language: str, override: Path | None) -> str | None:
     if not lacking:
         return None
     more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-    there = f"; not there, or still ours: {', '.join(lacking[:_SHOWN])}{more}" if override else ""
+    still = f"; not there, or still ours: {', '.join(lacking[:_SHOWN])}{more}" if override else ""
     return (
-        "has no texts: there are those of 'en' (and its regions, such as 'en-GB'). To write in another language, have "
-        f"{', '.join(PARTS[:-1])} and {PARTS[-1]} of every kind in the folder of [mail] templates (docs/write-mail.md){there}"
+        f"has no texts: there are those of {', '.join(map(repr, (LANGUAGE, *there)))} (and their regions, such as 'en-GB'). To write in "
+        f"another language, have a catalogue, or {', '.join(PARTS[:-1])} and {PARTS[-1]} of every kind, in the folder of [mail] templates "
+        f"(docs/write-mail.md){still}"
     )
 
 

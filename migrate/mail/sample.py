@@ -73,6 +73,13 @@ def samples(kind: str, campaign: CampaignSettings) -> tuple[Sample, ...]:
             )
             for change, standing, had, has in _CHANGES
         )
+    if kind == "cutoff_moved":
+        now = campaign.cutoff_at - timedelta(days=14)
+        moved = [replace(facts, earlier_cutoff=campaign.cutoff_at - timedelta(days=30)) for facts in _STANDINGS]
+        earlier = replace(_PERSON, earlier_cutoff=campaign.cutoff_at + timedelta(days=30))
+        passed = [replace(facts, earlier_cutoff=earlier.earlier_cutoff) for facts in (_STANDINGS[0], _STANDINGS[3], _STANDINGS[4])]
+        ahead = (Sample(facts, "moved-1", now) for facts in (*moved, earlier))
+        return (*ahead, *(Sample(facts, "moved-1", campaign.cutoff_at) for facts in passed))
     on_a_day_between = ("T-14", campaign.cutoff_at - timedelta(days=14))
     occasion, now = {
         "announcement": ("opens", campaign.instant(campaign.opens)),

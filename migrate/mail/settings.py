@@ -16,7 +16,7 @@ from migrate.mail.rates import USUAL, Rates, checked
 from migrate.mail.timeouts import Timeouts
 from migrate.oauth.loopback import is_loopback
 from migrate.outside import HeaderText
-from migrate.settings import Settings
+from migrate.settings import OneLine, Settings
 
 _CONNECTIONS: Final = 4
 _ANSWERS: Final = 12
@@ -130,10 +130,18 @@ class SmtpSettings(Settings):
         return _ANSWERS * waits.answer + waits.data + waits.end
 
 
+class BrandSettings(Settings):
+    """`[mail.brand]`: the colour and the name at the head of a letter's page; there is no image, which would have to be fetched."""
+
+    color: str | None = Field(None, pattern=r"^#[0-9A-Fa-f]{6}$")
+    name: OneLine | None = None
+
+
 class MailSettings(Settings):
     """`[mail]`. `from` is called `sender` here, since Python keeps that word for itself.
 
-    An address that a server called unknown or disabled is not mailed again for `bounce_days`.
+    An address that a server called unknown or disabled is not mailed again for `bounce_days`. With `links` the page of a letter has
+    `[campaign] sign_in_address` as a link.
     """
 
     sender: Annotated[str, AfterValidator(checked_mailbox)] = Field(alias="from")
@@ -141,6 +149,8 @@ class MailSettings(Settings):
     reply_to: Annotated[str, AfterValidator(checked_mailbox)] | None = None
     transport: Literal["maildir", "smtp"] = "maildir"
     templates: Path | None = None
+    links: bool = False
+    brand: BrandSettings = Field(default_factory=lambda: BrandSettings.model_validate({}))
     bounce_days: int = Field(90, ge=1, le=36_500)
     maildir: MaildirSettings = MaildirSettings()
     smtp: SmtpSettings | None = None

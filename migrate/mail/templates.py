@@ -10,18 +10,22 @@ on the source of a template, with its Jinja tags masked, so that it costs nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 import css_inline
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.runtime import Context
 
 from migrate.errors import TemplateError
 from migrate.files import texts
-from migrate.mail import budget
+from migrate.files.resources import resource
+from migrate.mail import budget, guides
 from migrate.mail.facts import listed
+from migrate.mail.languages import Catalogue, Catalogues, languages_in, messages_of, read_catalogue
+from migrate.mail.languages import file_of as locale_file
 from migrate.mail.overrides import astray, mail_folder, shipped
 
 STYLE: Final = "_frame/style.css"
@@ -36,8 +40,10 @@ _OPEN_TAG: Final = re.compile(r"<[A-Za-z/][^<>]*\Z")
 class Sources:
     """Where a template's text comes from; remembers every text it gave, by name, and its syntax tree once it was asked for."""
 
-    def __init__(self, override: Path | None) -> None:
+    def __init__(self, override: Path | None, guide: str = "authenticator-app") -> None:
         self._override = override
+        self._guide = guides.file_of(guide)
+        self._catalogues = languages_in(override)
         self._folders = (shipped(),) if override is None else (_mail_folder(override), shipped())
         self.texts: dict[str, str] = {}
         self._trees: dict[str, nodes.Template] = {}
@@ -49,13 +55,19 @@ class Sources:
         """
         if name.startswith("/") or ".." in name:
             return None
-        found = next((found for folder in self._folders if (found := folder / name).is_file()), None)
-        if found is None or self._override is None or not found.is_relative_to(self._folders[0]):
+        if name.startswith("locale/"):
+            found = self._catalogues.get(name.split("/")[1])
+        else:
+            found = next((found for folder in self._folders if (found := folder / self._in_folder(name)).is_file()), None)
+        if found is None or self._override is None or not found.is_relative_to(self._override):
             return found
         meant = found.resolve()
         if not meant.is_relative_to(self._override.resolve()):
             raise TemplateError(f"is a link out of {self._override}, to {meant}.", where=str(found), hint="Copy that file into the folder.")
         return found
+
+    def _in_folder(self, name: str) -> str:
+        return self._guide if name == guides.USED else name
 
     def read(self, name: str) -> str:
         """A template's text; TemplateError if the file is not there or is not UTF-8."""
@@ -84,16 +96,55 @@ class Sources:
     def own(self) -> tuple[str, ...]:
         """The names of the texts that came from the operator's folder."""
         given = {name: self.path(name) for name in sorted(self.texts)}
-        return tuple(name for name, path in given.items() if path and path == self._folders[0] / name) if self._override else ()
+        if self._override is None:
+            return ()
+        return tuple(self._in_folder(name) for name, path in given.items() if path and path.is_relative_to(self._override))
+
+    def changed(self) -> tuple[str, ...]:
+        """The names of the templates in words of the operator's own."""
+        same = set(self.unchanged())
+        return tuple(name for name in self.own() if name.endswith(".j2") and name not in same)
+
+    def catalogues(self, languages: Iterable[str]) -> Catalogues:
+        """The catalogues of some languages, those of the operator's over ours; TemplateError for one that is none."""
+        return Catalogues(self._catalogue(language) for language in languages)
+
+    def _catalogue(self, language: str) -> Catalogue:
+        name = locale_file(language)
+        path, text = self.path(name), self.read(name)
+        read = read_catalogue(language, path or Path(name), text)
+        ours = resource("templates") / name
+        if path == ours or not ours.is_file():
+            return read
+        below = read_catalogue(language, ours, texts.read(ours))
+        return Catalogue(language, {**below.messages, **read.messages}, read.plural)
+
+    def untranslated(self, catalogue: Catalogue) -> list[str]:
+        """The texts of ours that a catalogue lacks."""
+        template = resource("templates") / "locale" / "mail.pot"
+        return [text for text in messages_of(template, texts.read(template)) if text not in catalogue.messages]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that there are catalogues of."""
+        return tuple(self._catalogues)
+
+    def own_languages(self) -> tuple[str, ...]:
+        """Those of them that the operator's folder has."""
+        return tuple(each for each, path in self._catalogues.items() if self._override and path.is_relative_to(self._override))
 
     def unchanged(self) -> tuple[str, ...]:
         """The names of the templates that say what ours say, be they ours or a copy."""
-        ours = {name: shipped() / name for name in sorted(self.texts) if name.endswith(".j2")}
-        return tuple(name for name, path in ours.items() if path.is_file() and texts.read(path) == self.texts[name])
+        ours = {name: shipped() / self._in_folder(name) for name in sorted(self.texts) if name.endswith(".j2")}
+        same = (name for name, path in ours.items() if path.is_file() and texts.read(path) == self.texts[name])
+        return tuple(map(self._in_folder, same))
 
     def astray(self) -> tuple[tuple[Path, Path | None], ...]:
         """The files in the operator's folder that gave no text, each with the path at which one would, if its name tells."""
-        return tuple(astray(self._override, self.texts)) if self._override else ()
+        if self._override is None:
+            return ()
+        used = {*map(self._in_folder, self.texts), *map(guides.file_of, guides.GUIDES), guides.SHARED}
+        return tuple(each for each in astray(self._override, used) if each[0] not in self._catalogues.values())
 
     def misspelt(self) -> tuple[tuple[Path, Path | None], ...]:
         """Those of them that lie among the mails as templates, by a name that none of ours has."""
@@ -124,7 +175,7 @@ class _Loader(jinja2.BaseLoader):
         return source, str(path), None
 
 
-def environment(sources: Sources, *, html: bool) -> jinja2.Environment:
+def environment(sources: Sources, catalogues: Callable[[], Catalogues], *, html: bool) -> jinja2.Environment:
     """A sandbox to compile templates in: an unknown name is an error, nothing it is given can be changed, and what a text may cost is
     bounded (`migrate.mail.budget`).
 
@@ -141,8 +192,29 @@ def environment(sources: Sources, *, html: bool) -> jinja2.Environment:
         auto_reload=False,
         cache_size=-1,
     )
-    env.add_filter("listed", listed)
-    env.add_filter("days", lambda count: f"{count} day" if count == 1 else f"{count} days")
+
+    def catalogue(context: Context) -> Catalogue:
+        return catalogues().of(str(context.resolve("language")))
+
+    @jinja2.pass_context
+    def gettext(context: Context, message: str) -> str:
+        return catalogue(context).gettext(message)
+
+    @jinja2.pass_context
+    def ngettext(context: Context, one: str, several: str, count: int) -> str:
+        return catalogue(context).ngettext(one, several, count)
+
+    @jinja2.pass_context
+    def in_words(context: Context, items: Iterable[str], word: str = "and") -> str:
+        return listed(items, word, catalogue(context).locale)
+
+    @jinja2.pass_context
+    def days(context: Context, count: int) -> str:
+        return catalogue(context).ngettext("%(num)s day", "%(num)s days", count) % {"num": count}
+
+    env.install_messages(gettext, ngettext)
+    env.add_filter("listed", in_words)
+    env.add_filter("days", days)
     return env
 
 

@@ -192,6 +192,13 @@ def queued(connection: sa.Connection, campaign_id: int) -> int:
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
+def queued_for_any_hour(connection: sa.Connection, campaign_id: int, ending_by: datetime | None) -> int:
+    """How many letters of a campaign wait, but not for the send hours: confirmations, and those that end by an instant (None: no other)."""
+    hurried = mandatory(letter) if ending_by is None else sa.or_(mandatory(letter), letter.c.ends <= ending_by)
+    waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", hurried)
+    return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
+
+
 def held(connection: sa.Connection, campaign_id: int) -> bool:
     """Whether somebody alive has letters of a campaign in hand: whose lease has not ended, by the real clock."""
     states, live = letter.c.state.in_(("claimed", "sending")), letter.c.lease_until > real_now(connection)

@@ -16,7 +16,8 @@ from migrate.ledger.states import LetterState
 
 
 class Candidate(NamedTuple):
-    """A letter, and the account it was written to as it is now. `tenure` is that of the letter, `account_tenure` that of the account."""
+    """A letter, and the account it was written to as it is now. `tenure` is that of the letter, `account_tenure` that of the account;
+    `told_cutoff` the one that the letter names ('' for a confirmation), `cutoff` the account's."""
 
     letter_id: int
     notice_id: int
@@ -34,6 +35,8 @@ class Candidate(NamedTuple):
     compliant: bool
     gone_at: datetime | None
     email: str | None
+    told_cutoff: str
+    cutoff: datetime
 
 
 class Other(NamedTuple):
@@ -51,7 +54,7 @@ class Other(NamedTuple):
 _COLUMNS: Final = (
     letter.c.id, letter.c.notice_id, letter.c.account_id, letter.c.kind, letter.c.occasion, letter.c.address, letter.c.reference,
     letter.c.state, letter.c.reply, letter.c.ends, notice.c.tenure, account.c.tenure.label("account_tenure"), account.c.standing,
-    account.c.compliant, account.c.gone_at, account.c.email,
+    account.c.compliant, account.c.gone_at, account.c.email, notice.c.told_cutoff, account.c.cutoff,
 )  # fmt: skip
 _THEIRS: Final = sa.and_(account.c.campaign_id == letter.c.campaign_id, account.c.account_id == letter.c.account_id)
 _WHOLE: Final = sa.select(*_COLUMNS).select_from(letter.join(notice, letter.c.notice_id == notice.c.id).join(account, _THEIRS))

@@ -26,7 +26,8 @@ _TOLD: Final = {"sent": "sent", "queued": "uncertain", "claimed": "uncertain", "
 
 
 class Listed(NamedTuple):
-    """A letter in the evidence (`found_in`): its newest state there, and when it reached it."""
+    """A letter in the evidence (`found_in`): its newest state there, and when it reached it. `cutoff` is the one that its account had then,
+    as in a notice's key; None where the evidence does not say it."""
 
     account_id: str
     kind: str
@@ -37,6 +38,7 @@ class Listed(NamedTuple):
     reason: str | None
     at: datetime
     found_in: str
+    cutoff: str | None = None
 
 
 class Seen(NamedTuple):
@@ -53,7 +55,7 @@ def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Lis
     got the state that they had there.
 
     Of a letter that this ledger has too and has not settled, the evidence knows better. Confirmations that it does not have are left out:
-    the change may be seen again here (`take_over_changes`).
+    the change may be seen again here (`take_over_changes`). `told_cutoff` is what those named of which the evidence says no cutoff.
     """
     listed = {each.reference: each for each in letters}
     counted = _counted(listed.values())
@@ -70,7 +72,7 @@ def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Lis
             "reference": each.reference,
             "kind": each.kind,
             "occasion": each.occasion,
-            "told_cutoff": told_cutoff,
+            "told_cutoff": each.cutoff or told_cutoff,
             "address": each.address,
             "state": "withdrawn" if each.state == "withdrawn" else _TOLD[each.state],
             "reason": each.reason,

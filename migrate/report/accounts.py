@@ -68,16 +68,30 @@ def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of
     reminded = repeats.among(found["standing"], terms.remind) | (_true(found["reminded"]) & open_case)
     if not terms.remind_without_destination:
         reminded &= ~repeats.among(found["destination"], _NOWHERE)
-    stage = upcoming(terms.stages, as_of)
     found |= {
         "methods": _named(found["methods"]),
         "groups": _listed(found["groups"]),
         "days_left": _days_left(found["cutoff"], terms, as_of),
         **_told(found["account_id"], found["tenure"], letters),
-        "next_stage": repeats.where(reminded, pa.scalar(stage and stage.name, pa.large_string())),
-        "next_stage_on": repeats.where(reminded, pa.scalar(stage and stage.on, pa.date32())),
+        **_next_stage(found["wave"], reminded, terms, as_of),
     }
     return pa.table({name: found[name] for name in ACCOUNTS.columns})
+
+
+def _next_stage(waves: pa.Array, reminded: NDArray[np.bool_], terms: Terms, as_of: datetime) -> dict[str, pa.Array]:
+    """`next_stage` and `next_stage_on` of each account, by its wave; missing for who is not reminded."""
+    if not terms.waves:
+        stage = upcoming(terms.stages, as_of)
+        return {
+            "next_stage": repeats.where(reminded, pa.scalar(stage and stage.name, pa.large_string())),
+            "next_stage_on": repeats.where(reminded, pa.scalar(stage and stage.on, pa.date32())),
+        }
+    short = repeats.dictionary(waves)
+    ahead = [upcoming(terms.stages_of(wave or ""), as_of) for wave in short.dictionary.to_pylist()]
+    place = pc.if_else(pa.array(reminded), short.indices, pa.scalar(None, short.indices.type))
+    names = pa.array([stage and stage.name for stage in ahead], pa.large_string())
+    days = pa.array([stage and stage.on for stage in ahead], pa.date32())
+    return {"next_stage": names.take(place), "next_stage_on": days.take(place)}
 
 
 def action_rows(accounts: pa.Table) -> pa.Table:
@@ -121,6 +135,17 @@ def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for department, standing, count in zip(departments, standings, found.counts, strict=True):
         counts[NO_DEPARTMENT if department is None else department, standing] += count
+    return counts
+
+
+def wave_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
+    """How many of some rows of `ACCOUNTS` have which wave ('' for none) and standing; counts of parts add up."""
+    columns = [repeats.whole(accounts[name]) for name in ("wave", "standing")]
+    found = repeats.combinations(columns)
+    waves, standings = (found.values(column) for column in columns)
+    counts: Counter[tuple[str, str]] = Counter()
+    for wave, standing, count in zip(waves, standings, found.counts, strict=True):
+        counts[wave or "", standing] += count
     return counts
 
 

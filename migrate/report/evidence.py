@@ -86,7 +86,7 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
         if "html" in formats:
             from migrate.report import page
 
-            counts = page.Counts(draft.counts, draft.not_certain, draft.rows)
+            counts = page.Counts(draft.counts, draft.not_certain, draft.rows, draft.waves)
             draft.file("report.html", lambda out: page.write(out, chronicle, counts, draft.csv("action-list")))
         if "xlsx" in formats:
             from migrate.report import workbook
@@ -127,6 +127,7 @@ class _Draft:
         self.scratch = side.scratch
         self.counts: Counter[tuple[str, str]] = Counter()
         self.not_certain: Counter[tuple[str, str]] = Counter()
+        self.waves: Counter[tuple[str, str]] = Counter()
         self.rows: dict[str, int] = {}
         self._seals: dict[str, Sealed] = {}
 
@@ -164,6 +165,7 @@ class _Draft:
         for records, letters in self._chronicle.accounts():
             raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
             self.counts += accounts.standing_counts(raw)
+            self.waves += accounts.wave_counts(raw)
             self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
             rows = cells.safely(raw, tables.ACCOUNTS.columns)

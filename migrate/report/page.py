@@ -7,7 +7,8 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,6 +21,7 @@ from migrate.files.resources import resource
 from migrate.report import burndown
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
+from migrate.report.terms import Terms
 
 LISTED: Final = 5000
 """How many rows of the action list the page shows; action-list.csv has them all."""
@@ -74,11 +76,13 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`accounts.standing_counts` of all accounts, and of those who are not certain; and how many `rows` each table has."""
+    """`accounts.standing_counts` of all accounts, and of those who are not certain; how many `rows` each table has; and
+    `accounts.wave_counts` of all accounts."""
 
     accounts: Counter[tuple[str, str]]
     not_certain: Counter[tuple[str, str]]
     rows: Mapping[str, int]
+    waves: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def by_standing(self) -> Counter[str]:
         """How many accounts have each standing."""
@@ -131,6 +135,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
         standings=[(word, MEANINGS[word], by_standing[word]) for word in STANDINGS if by_standing[word]],
         departments=departments[:DEPARTMENTS],
         more_departments=max(0, len(departments) - DEPARTMENTS),
+        waves=_waves(counts.waves, terms, compliant, run.as_of),
         points=line,
         forecast=expected,
         chart=burndown.chart(line, expected, terms.opens, cutoff),
@@ -146,6 +151,27 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
         style_hash=_hash(style),
     )
     out.write(text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class WaveShare(Share):
+    """A wave's part of the accounts: until when, and how many days that is."""
+
+    cutoff: date
+    days_left: int
+
+
+def _waves(counts: Counter[tuple[str, str]], terms: Terms, compliant: frozenset[str], as_of: datetime) -> list[WaveShare]:
+    """The waves in the order of the configuration, everybody else last; none where there is no wave."""
+    if not terms.waves:
+        return []
+    found = {part.name: part for part in _departments(counts, compliant)}
+    made = []
+    for name in (*terms.waves, ""):
+        part = found.get(name, Share(name, 0, 0))
+        cutoff = terms.day(terms.cutoffs.get(name, terms.cutoff))
+        made.append(WaveShare(name or "everybody else", part.in_scope, part.open, cutoff, (cutoff - terms.day(as_of)).days))
+    return made
 
 
 def _departments(counts: Counter[tuple[str, str]], compliant: frozenset[str]) -> list[Share]:

@@ -138,7 +138,7 @@ def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: s
     twin = _twin(folder, facts)
     kept = _kept(folder, facts)
     reminder = ~twin["kind"].isin(MANDATORY).to_numpy(bool)
-    due = (twin["occasion"] == moment.occasion) & (twin["told_cutoff"] == moment.told_cutoff)
+    due = moment.is_due(twin["occasion"], twin["told_cutoff"])
     struck = ~kept & due.to_numpy(bool)
     reminders = twin.loc[reminder, _JUDGED].assign(struck=struck[reminder].astype("int8")).set_index("account_id")
     named = hashlib.sha256((folder / FACTS).read_bytes() + kept.tobytes() + by.encode())

@@ -9,7 +9,7 @@ from typing import Final
 from migrate import outbox
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, RateLimiter, Shutdown, deliver
-from migrate.explain.queue import forecast_of, smtp_of
+from migrate.explain.queue import forecast_of, hurried_by, smtp_of
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.runs import Run
@@ -65,7 +65,10 @@ def deliver_waiting(
         watch("queued", ready)
         with hurried.read() as connection:
             # What may go outside the hours does not wait for them.
-            foretold = forecast_of(config, connection, ready, now, waits=closed_until is None)
+            at_any_hour = ready
+            if closed_until is None and not hours.always:
+                at_any_hour = claims.waiting(now, only_confirmations=True, ending_by=hurried_by(config, now))
+            foretold = forecast_of(config, connection, ready, now, at_any_hour)
         if foretold.done_at:
             watch("done_at", int(foretold.done_at.timestamp()))
         delivered = deliver(

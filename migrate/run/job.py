@@ -17,10 +17,12 @@ import sqlalchemy as sa
 
 from migrate import outbox
 from migrate.config import Config
+from migrate.core.plan import Moment
 from migrate.decide.draft import Draft
 from migrate.delivery import Clock, Delivered
 from migrate.directory import open_directory
 from migrate.errors import GuardError, LockedError, MigrateError, ReportError
+from migrate.explain.waves import COUNTED, members_of, outlook
 from migrate.files.spill import scratch_folder
 from migrate.incremental import Whole
 from migrate.ledger import runs
@@ -36,7 +38,7 @@ from migrate.run import provenance
 from migrate.run.clock import doubt
 from migrate.run.delivering import HURRY, Watch, deliver_waiting, sent_in, unwatched
 from migrate.run.keeping import keep
-from migrate.run.path import Drafted, moment_of, room_in, walk
+from migrate.run.path import Drafted, room_in, walk
 from migrate.run.reading import Kept
 from migrate.run.recording import write_down
 from migrate.run.reporting import PATIENCE, already_done, waits_at, write_reports
@@ -155,7 +157,8 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
         drafted = walk(given, now, scratch, directory.begun(), look, lambda _, drafted: drafted, watch, doubt=unsure)
         with room_in(scratch):
             whole = drafted.whole()
-        yield drafted.draft, whole, drafted.foretold(config, ledger)
+            waves = outlook(config, members_of(whole.records.batches(COUNTED), config), now)
+        yield drafted.draft, whole, replace(drafted.foretold(config, ledger), waves=waves)
 
 
 def finish(config: Config) -> tuple[str, Evidence | None] | None:
@@ -201,7 +204,7 @@ def _approval(start: Start, now: datetime) -> approval.Approval | None:
         return None
     with start.ledger.read() as connection:
         secret = vouching.secret_of(connection, config)
-    return approval.read(options.plan, config, start.composer, moment_of(config, now), options.approved_by, secret)
+    return approval.read(options.plan, config, start.composer, Moment.of(config.waves, config.schedule, now), options.approved_by, secret)
 
 
 def _stopped(drafted: Drafted, start: Start) -> Stopped:

@@ -18,12 +18,14 @@ from migrate.ledger.runs import Run
 from migrate.run import provenance
 from migrate.run.reading import Kept
 
-_DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety")
+_DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety", "[waves")
 """The tables of the configuration that decide about accounts."""
 
 
 def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Image | None:
-    """The image of the last run, if it was made under the same rules."""
+    """The image of the last run, if it was made under the same rules; none where a day alone may change who is in which wave."""
+    if config.waves.forgetful:
+        return None
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
     found = incremental.find(config.ledger.image_of(config.campaign.name), last.counts.get("image") if last else None)
@@ -33,7 +35,8 @@ def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Image | None
 def rules_digest(config: Config, now: datetime) -> str:
     """Names the rules of an instant; an image of other rules is of no use."""
     deciding = {key: value for key, value in config.settings.items() if key.startswith(_DECIDING)}
-    return incremental.rules_digest(json.dumps(deciding, sort_keys=True), now >= config.campaign.cutoff_at)
+    passed = [name for name, campaign in config.waves.campaigns.items() if now >= campaign.cutoff_at]
+    return incremental.rules_digest(json.dumps(deciding, sort_keys=True), passed)
 
 
 def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> tuple[Run, Records | None]:

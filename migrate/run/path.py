@@ -18,14 +18,14 @@ import sqlalchemy as sa
 
 from migrate import files, incremental, outbox
 from migrate.config import Config
+from migrate.core.kinds import MANDATORY
 from migrate.core.plan import Moment
-from migrate.core.schedule import due, stages
 from migrate.decide.addressing import judge
 from migrate.decide.decided import Rules
 from migrate.decide.draft import Draft, draft
 from migrate.directory import mapping_digest
 from migrate.errors import DirectoryError, GuardError
-from migrate.explain.queue import forecast_of
+from migrate.explain.queue import forecast_of, hurried_by, hurried_of
 from migrate.incremental import Image, Whole
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
@@ -68,12 +68,16 @@ class Drafted:
 
     def foretold(self, config: Config, ledger: Ledger) -> Foretold:
         """What it would come to; its letters and those that wait already will have gone as is foretold."""
-        queued = sum(len(rows) for rows in self.draft.queued())
+        by, queued, hurried = hurried_by(config, self.decision.as_of), 0, 0
+        for rows in self.draft.queued():
+            queued += len(rows)
+            hurried += int((rows["kind"].isin(MANDATORY) | (by is not None and rows["ends"] <= by)).sum())
         with ledger.read() as connection:
             campaign_id = Prior(connection, config.campaign.name).campaign_id
             waiting = outbox.queued(connection, campaign_id) if campaign_id else 0
+            hurried += hurried_of(config, connection, campaign_id, self.decision.as_of) if campaign_id else 0
             letters = waiting + queued - sum(len(rows) for rows in self.draft.pointless())
-            delivery = forecast_of(config, connection, letters, self.decision.as_of)
+            delivery = forecast_of(config, connection, letters, self.decision.as_of, hurried)
         said = [str(error) for error in self.refused]
         return Foretold(decision=self.decision, would_queue=queued, stopped=said, difference=self.difference, delivery=delivery)
 
@@ -164,23 +168,16 @@ def _rules(given: Given, prior: Prior, connection: sa.Connection, now: datetime,
     config, composer = given.config, given.composer
     rules = Rules(
         policy=config.policy,
-        moment=moment_of(config, now),
+        moment=Moment.of(config.waves, config.schedule, now),
         basis=basis_of(config),
         composer=composer,
         domain=config.mail.sender_domain,
         judge=judge(config.safety.allowed_domains, prior.bounced(now)),
         as_baseline=given.options.as_baseline,
         secret=vouching.secret_of(connection, config),
+        waves=config.waves,
     )
     return replace(rules, left_out=approved.left_out) if approved else rules
-
-
-def moment_of(config: Config, now: datetime) -> Moment:
-    """What an instant is in the campaign of a configuration."""
-    planned = stages(config.campaign, config.schedule)
-    stage = due(planned, now)
-    newer = tuple(later.name for later in planned if stage and later.begins > stage.begins)
-    return Moment(now, stage, config.campaign, config.schedule.min_gap_days, newer)
 
 
 def basis_of(config: Config) -> str:

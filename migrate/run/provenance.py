@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ _WHERE: Final = "[ledger] url"
 _MANIFEST: Final = "manifest.json"  # not by its module, which brings pyarrow: a run looks here while nothing is loaded yet
 _NOTICES: Final = "notices.csv"
 _CHANGES: Final = "changes.csv"
+_ACCOUNTS: Final = "accounts.csv"
 _ORIGIN: Final = "origin.json"
 """Says in the folder of an image of which run it is."""
 _SEAL: Final = "sha256"
@@ -190,6 +191,9 @@ def _letters(trace: Trace) -> Iterator[Listed]:
             hint=f"Put it back from a copy. Who moves {trace.found_in} away says that whoever was told by that run may be told again.",
         )
     with path.open(encoding="utf-8", newline="") as file:
+        about = {row["account_id"] for row in csv.DictReader(file)}
+    cutoffs = dict(_cutoffs(trace, about))
+    with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             at = row["settled_at"] or row["changed_at"] or row["queued_at"]
             yield Listed(
@@ -202,7 +206,20 @@ def _letters(trace: Trace) -> Iterator[Listed]:
                 reason=row["reason"] or None,
                 at=datetime.fromisoformat(at),
                 found_in=trace.found_in,
+                cutoff=cutoffs.get(row["account_id"]),
             )
+
+
+def _cutoffs(trace: Trace, about: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The cutoff of each of some accounts (as a report writes their ids) in the evidence of a run; none where that does not say it as it
+    was written."""
+    path, known = Path(trace.found_in) / _ACCOUNTS, trace.of.get("files", {}).get(_ACCOUNTS)
+    if known is None or not path.is_file() or file_digest(path) != known["sha256"]:
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["account_id"] in about and row.get("cutoff"):
+                yield row["account_id"], row["cutoff"]
 
 
 def _changes(trace: Trace) -> Iterator[Seen]:

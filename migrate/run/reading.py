@@ -59,7 +59,7 @@ class Read:
         today = rules.moment.campaign.today(rules.moment.now)
         excepted = [prior.exceptions(table, today).index for table in (schema.exemption, schema.pause)]
         touched = pa.array(sorted({*prior.touched(), *excepted[0], *excepted[1]}), pa.large_string())
-        stays = rules.moment.occasion == self.image.stage
+        stays = frozenset(name for name, stage in rules.moment.stage_of.items() if self.image.stages.get(name) == stage)
         since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
         most = rules.policy.max_addresses
         return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]), most)
@@ -74,7 +74,7 @@ class Read:
         whole = self.whole(made, folder)
         moment = made.rules.moment
         unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
-        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, rules, moment.occasion, moment.now))
+        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, rules, moment.stage_of, moment.now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def write_down(
     account_rows.close(connection, campaign_id, made.merged, "recorded", now)
     if approved:
         _approve(connection, campaign_id, this, approved, now)
-    terms = Terms.of(campaign, config.schedule, config.policy).to_json()
+    terms = Terms.of(config.waves, config.schedule, config.policy).to_json()
     kept = {"terms": terms, "ledger": identity.sign(connection)} | ({"clock": TYPED} if typed else {})
     runs.count(connection, this.seq, decision.counts() | kept)
     return runs.find(connection, this.seq)

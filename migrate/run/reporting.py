@@ -49,7 +49,7 @@ def write_reports(
 
     `records` are what the run recorded, if they are at hand: the ledger says the same, more slowly.
     """
-    terms = Terms.of(config.campaign, config.schedule, config.policy)
+    terms = Terms.of(config.waves, config.schedule, config.policy)
     with reporting(config, ledger, patience):
         if not recorded.directory_fingerprint:
             recorded = replace(recorded, directory_fingerprint=_fingerprint(ledger, recorded))

@@ -17,6 +17,7 @@ from migrate.delivery import Forecast, Waiting
 from migrate.directory import DirectorySettings, rejections
 from migrate.errors import MigrateError, first_of
 from migrate.explain.queue import Bounced
+from migrate.explain.waves import WaveOutlook, facts_of
 from migrate.ledger.runs import Run
 from migrate.report.terms import Terms
 from migrate.review.approval import Applied
@@ -215,7 +216,7 @@ class Summary:
 class Foretold:
     """What a run would do: it `would_queue` so many letters, which will have gone as `delivery` says. `stopped` are the words of the guards
     that would stop it, and `difference`, if one would, what it would record anew. `out` is the folder in which it is written down, and
-    `accounts` are those that somebody asked about."""
+    `accounts` are those that somebody asked about, `waves` how each stands then."""
 
     decision: Decision
     would_queue: int
@@ -224,12 +225,14 @@ class Foretold:
     delivery: Forecast
     out: Path | None = None
     accounts: Sequence[Mapping[str, Any]] | None = None
+    waves: Sequence[WaveOutlook] | None = None
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate dry-run --json`, and of a run that a guard stopped."""
         would = {"would_queue": self.would_queue, "stopped": list(self.stopped)}
         would |= (self.difference.facts() if self.difference else {}) | {"delivery": self.delivery.facts()}
         would |= {"out": str(self.out) if self.out else None} | ({} if self.accounts is None else {"accounts": list(self.accounts)})
+        would |= {} if self.waves is None else {"waves": facts_of(self.waves)}
         return self.decision.facts() | would
 
 

@@ -205,14 +205,14 @@ def test_a_misspelt_template_among_the_mails_is_wrong_and_told_what_it_should_be
     assert f"Letters are made from {mine / 'mail' / 'reminder' / 'subject.txt.j2'}." in checked(capsys)[1]["templates"][0]["said"]
 
 
-@pytest.mark.parametrize("language", ["de", "fr-CA", "english", "", "e n"])
+@pytest.mark.parametrize("language", ["nl", "fr-CA", "english", "", "e n"])
 def test_a_language_without_texts_is_refused(language: str, capsys: pytest.CaptureFixture[str]) -> None:
     edit('language = "en"', f'language = "{language}"')
     code, parts = checked(capsys)
     assert code == 2
     said = parts["configuration"][0]["said"]
     assert f"[campaign] language: is {language!r}, which " in said
-    assert ("there are those of 'en'" in said) or ("is no language tag, such as 'en', 'en-GB' or 'de'" in said)
+    assert ("there are those of 'en', 'ar', 'de' (and" in said) or ("is no language tag, such as 'en', 'en-GB' or 'de'" in said)
     assert main(["dry-run"]) == 2
 
 
@@ -224,37 +224,37 @@ def test_english_of_any_region_is_taken(language: str, capsys: pytest.CaptureFix
 
 def test_a_language_of_ones_own_is_taken_once_every_text_is_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     mine = with_templates(capsys)
-    edit('language = "en"', 'language = "de"')
+    edit('language = "en"', 'language = "nl"')
     code, parts = checked(capsys)
-    lacking = "announcement/subject.txt.j2, announcement/body.txt.j2, announcement/body.html.j2 and 12 more"
+    lacking = "announcement/subject.txt.j2, announcement/body.txt.j2, announcement/body.html.j2 and 15 more"
     assert (code, f"not there, or still ours: {lacking}." in str(parts)) == (2, True)
-    texts = sorted(each for each in (mine / "mail").rglob("*.j2") if each.parent.name != "_frame" and not each.name.startswith("_"))
-    assert len(texts) == 15
+    texts = sorted(each for each in (mine / "mail").rglob("*.j2") if not each.parent.name.startswith("_") and not each.name.startswith("_"))
+    assert len(texts) == 18
     for text in texts[:-1]:
-        text.write_text("Bitte umsteigen", encoding="utf-8")
+        text.write_text("Bitte umsteigen {{ reference }} {{ campaign.support_email }}", encoding="utf-8")
     code, parts = checked(capsys)
     assert (code, "not there, or still ours: reminder/subject.txt.j2." in str(parts)) == (2, True)
     texts[-1].write_text("Bitte umsteigen")
     code, parts = checked(capsys)
     assert code == 0, parts
     # What only our texts were built on lies there still.
-    unused = ["_frame/base.html.j2", "_frame/base.txt.j2", "_frame/words.j2"]
-    unused += ["change_confirmation/_what_changed.j2", "cutoff_passed/_what_happened.j2"]
+    unused = ["_frame/base.html.j2", "_frame/base.txt.j2", "_frame/steps.html.j2", "_frame/words.j2"]
+    unused += ["change_confirmation/_what_changed.j2", "cutoff_moved/_new_date.j2", "cutoff_passed/_what_happened.j2", "reminder/_title.j2"]
     assert warnings(parts, "templates") == [f"{mine / 'mail' / name} is not used." for name in unused]
     assert main(["preview", "reminder", "--headers"]) == 0
-    assert "Content-Language: de\n" in capsys.readouterr().out
+    assert "Content-Language: nl\n" in capsys.readouterr().out
 
 
 def test_what_is_still_english_among_texts_of_ones_own_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     mine = with_templates(capsys)
-    edit('language = "en"', 'language = "de"')
+    edit('language = "en"', 'language = "nl"')
     for text in (mine / "mail").rglob("*.j2"):
         if text.parent.name != "_frame":
             text.write_text(text.read_text(encoding="utf-8") + "{# deutsch #}", encoding="utf-8")
     code, parts = checked(capsys)
     assert code == 0
     [said] = warnings(parts, "templates")
-    assert "_frame/base.html.j2, _frame/base.txt.j2, _frame/words.j2" in said
+    assert "_frame/base.html.j2, _frame/base.txt.j2, _frame/steps.html.j2, _frame/words.j2" in said
 
 
 def test_lines_of_sql_under_another_kind_are_told_to_be_deleted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from migrate.core.accounts import METHODS, methods_of
 from migrate.core.changes import Compared, addresses, compare
 from migrate.core.standing import PolicySettings
+from migrate.core.waves import Waves
 from migrate.core.words import CHANGES, MAILED
 
 NOW = at("2024-01-10 14:00")
@@ -20,7 +21,7 @@ LATER = at("2024-02-02 14:00")
 def compared(
     now: list[dict], before: pd.DataFrame, *, when=NOW, basis: str = "basis", spared: frozenset[str] = frozenset(), **policy
 ) -> Compared:
-    return compare(accounts(*now), before, spared, PolicySettings(**policy), basis, CAMPAIGN.cutoff_at, when)
+    return compare(accounts(*now), before, spared, PolicySettings(**policy), basis, Waves(CAMPAIGN), when)
 
 
 def change(before: str, now: str, *, when=NOW, basis: str = "basis", prior: dict | None = None, **fields) -> str:

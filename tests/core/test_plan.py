@@ -29,6 +29,7 @@ from migrate.core.plan import (
 )
 from migrate.core.schedule import ScheduleSettings, due, stages
 from migrate.core.standing import PolicySettings, assess, destination
+from migrate.core.waves import Waves
 from migrate.core.words import MAILED, OUTCOMES
 from migrate.decide.addressing import judge
 
@@ -52,7 +53,7 @@ def planned(
     **mailed: pd.DataFrame,
 ) -> Planned:
     policy = PolicySettings(remind_without_destination=anyway)
-    compared = compare(accounts(*people), recorded() if before is None else before, frozenset(), policy, "basis", CAMPAIGN.cutoff_at, now)
+    compared = compare(accounts(*people), recorded() if before is None else before, frozenset(), policy, "basis", Waves(CAMPAIGN), now)
     ids = compared.accounts["account_id"]
     exempt_until, paused_until = (ids.map(until or {}).astype("str") for until in (exempt, paused))
     standing = assess(compared.accounts, policy, exempt_until.notna(), now)
@@ -70,11 +71,14 @@ def outcome(account: dict | None = None, **given: Any) -> tuple[str, str]:
 
 def told(state: str, *, reason: str | None = None, address: str = "a@example.com", tenure: int = 1, cutoff: str = CUTOFF) -> pd.DataFrame:
     row = {"account_id": "a", "tenure": tenure, "told_cutoff": cutoff, "address": address, "state": state, "reason": reason}
+    row |= {"kind": "reminder", "occasion": "T-30", "settled_at": None if state in ("queued", "claimed", "sending") else T30, "ends": None}
     return conform(pd.DataFrame([row]), TOLD_COLUMNS)
 
 
 def last_told(text: str) -> pd.DataFrame:
-    return conform(pd.DataFrame([{"account_id": "a", "tenure": 1, "last_told_at": at(text)}]), LAST_TOLD_COLUMNS)
+    return conform(
+        pd.DataFrame([{"account_id": "a", "tenure": 1, "last_told_at": at(text), "told_cutoff": CUTOFF, "moves": 0}]), LAST_TOLD_COLUMNS
+    )
 
 
 def waiting(occasion: str = "T-60", tenure: int = 1, ends: datetime | None = CAMPAIGN.cutoff_at) -> pd.DataFrame:

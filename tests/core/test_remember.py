@@ -13,6 +13,7 @@ from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.changes import compare
 from migrate.core.remember import departed, differs, rejected, remember
 from migrate.core.standing import PolicySettings, assess, at_cutoff, destination
+from migrate.core.waves import Waves
 from migrate.directory.snapshot import REJECTED_COLUMNS
 
 NOW, BEFORE = at("2024-01-10 14:00"), at("2023-12-01 14:00")
@@ -21,13 +22,14 @@ AFTER_CUTOFF = at("2024-02-03 14:00")
 
 def remembered(account: dict, before: pd.DataFrame, now: datetime = NOW, outcome: str = "not_reminded") -> pd.Series:
     policy = PolicySettings()
-    compared = compare(accounts(account), before, frozenset(), policy, "basis", CAMPAIGN.cutoff_at, now)
+    compared = compare(accounts(account), before, frozenset(), policy, "basis", Waves(CAMPAIGN), now)
     none = pd.Series([None], dtype="str")
     standing = assess(compared.accounts, policy, none.notna(), now)
     effect = at_cutoff(compared.accounts, policy, "loses_second_step", none.notna(), now)
     outcomes = pd.DataFrame({"outcome": [outcome], "outcome_reason": [""]})
     leads = destination(compared.accounts, policy)
-    found = remember(compared, standing, effect, none, outcomes, leads, policy=policy, basis="basis", cutoff=CAMPAIGN.cutoff_at, now=now)
+    cutoff = pd.Series([pd.Timestamp(CAMPAIGN.cutoff_at).as_unit("us")])
+    found = remember(compared, standing, effect, none, outcomes, leads, policy=policy, basis="basis", cutoff=cutoff, now=now)
     assert found.dtypes.astype("str").to_dict() == RECORD_COLUMNS
     return found.iloc[0]
 

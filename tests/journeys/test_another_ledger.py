@@ -155,6 +155,19 @@ def test_a_new_ledger_says_which_changes_it_cannot_confirm(campaign: Office, los
     assert (("ada@example.com", "change-1") in campaign.told()) is (loss is roll_back)
 
 
+def test_who_was_told_the_date_of_a_wave_by_the_evidence_is_not_told_that_it_moved(office: Office) -> None:
+    office.more = '[[waves]]\nname = "admins"\nmatch = { groups = ["admins"] }\nfollows = true\ncutoff = 2024-07-01'
+    office.hire("ada", groups="admins")
+    office.hire("bob")
+    office.run(T30)
+    lose(office)
+    office.run(T29, "--new-ledger")
+    assert office.told() == [("ada@example.com", "opens"), ("bob@example.com", "T-30")]
+    office.change("ada", groups=None)
+    office.run("2024-01-04T06:00")
+    assert office.told()[-1] == ("bob@example.com", "T-30") and ("ada@example.com", "moved-1") in office.told()
+
+
 def test_an_emptied_ledger_is_taken_away_and_then_a_new_one_begun(campaign: Office) -> None:
     empty(campaign)
     refused(campaign.migrate("run", "--new-ledger", "--as-of", T13), "is empty (0 bytes)", f"`rm {ledger_of(campaign)}`")

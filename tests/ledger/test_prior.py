@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 from ledger.scenes import NOW, Scene, facts, queue_row
 
+from migrate import outbox
 from migrate.ledger import runs, schema
 from migrate.ledger.prior import Prior
 from migrate.outbox.claims import Settlement
@@ -42,3 +45,22 @@ def test_what_was_mailed_outside_a_range_is_not_read(scene: Scene) -> None:
         mailed = Prior(connection, "sms").mailed("a3", "b3", ("T-30",))
     found = [sorted(frame["account_id"]) for frame in (mailed.told, mailed.last_told, mailed.waiting)]
     assert found == [["a3", "b1", "b2"], ["a3", "b1"], ["b2"]]
+
+
+def test_the_cutoff_that_was_told_last_and_how_often_it_moved_are_remembered_whoever_settles_an_old_letter_later(scene: Scene) -> None:
+    february, july = "2024-02-01T08:00:00Z", "2024-07-01T07:00:00Z"
+    scene.queue(queue_row("a1", told_cutoff=february))
+    worker = scene.worker()
+    (old,) = worker.exchange([], NOW).begun
+    worker.settle(old, Settlement("uncertain"), NOW)
+    later = NOW + timedelta(days=1)
+    moved = {"kind": "cutoff_moved", "occasion": "moved-1", "told_cutoff": july, "message_id": "<moved@x>"}
+    scene.queue(queue_row("a1", **moved))
+    (correction,) = worker.exchange([], later).begun
+    worker.settle(correction, Settlement("sent"), later)
+    with scene.ledger.begin() as connection:
+        outbox.decide(connection, old.reference, "sent", later + timedelta(days=1), actor="jo", reason="it arrived")
+    with scene.ledger.read() as connection:
+        mailed = Prior(connection, "sms").mailed(None, None, ("T-14",))
+    assert mailed.last_told[["account_id", "told_cutoff", "moves"]].to_numpy().tolist() == [["a1", july, 1]]
+    assert mailed.told[["kind", "occasion", "told_cutoff", "state"]].to_numpy().tolist() == [["cutoff_moved", "moved-1", july, "sent"]]

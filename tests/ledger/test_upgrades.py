@@ -128,6 +128,7 @@ def left_behind(url: str, revision: str, lived: Rows) -> Rows:
             name = WERE_CALLED.get(now, now) if now not in tables.tables else now
             if rows and name in tables.tables:
                 known = tables.tables[name].columns.keys()
+                connection.execute(sa.delete(tables.tables[name]))  # the identity that an upgrade gives a new ledger
                 connection.execute(sa.insert(tables.tables[name]), [{key: row[key] for key in known} for row in rows])
         before = rows_of(connection)
     engine.dispose()

@@ -95,11 +95,13 @@ def test_a_byte_order_mark_is_no_part_of_any_template(folder: Path, composer: Co
         copy.parent.mkdir(exist_ok=True)
         copy.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig", newline="\r\n")
     marked = own(folder)
-    assert len(marked.files.own()) == len(marked.files.texts)
+    assert len(marked.files.own()) == len([name for name in marked.files.texts if not name.startswith("locale/")])
     for kind in KINDS:
         letters = [[letter for of, letter in each.try_all() if of == kind] for each in (marked, composer)]
         assert letters[0] == letters[1]
-    assert set(marked.files.unchanged()) == {name for name in marked.files.texts if name.endswith(".j2")}
+    assert set(marked.files.unchanged()) == {
+        name.replace("used", "authenticator-app") for name in marked.files.texts if name.endswith(".j2")
+    }
 
 
 def test_our_texts_that_an_editor_saved_with_a_byte_order_mark_are_no_texts_in_another_language(folder: Path) -> None:
@@ -107,7 +109,7 @@ def test_our_texts_that_an_editor_saved_with_a_byte_order_mark_are_no_texts_in_a
         copy = folder / path.relative_to(shipped())
         copy.parent.mkdir(exist_ok=True)
         copy.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
-    assert "not there, or still ours" in (no_texts("de", folder) or "")
+    assert "not there, or still ours" in (no_texts("nl", folder) or "")
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty, metho
 from migrate.core.campaign import CampaignSettings
 from migrate.core.schedule import ScheduleSettings
 from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
+from migrate.core.waves import Waves
 from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.ledger.runs import Run
 from migrate.report.accounts import RECORDED
@@ -35,7 +36,7 @@ CAMPAIGN = CampaignSettings(
     timezone="America/Los_Angeles",
     support_email="help@example.com",
 )
-TERMS = Terms.of(CAMPAIGN, ScheduleSettings(days_before=(60, 30, 14, 7, 3, 1), days_after=(0, 14)), PolicySettings())
+TERMS = Terms.of(Waves(CAMPAIGN), ScheduleSettings(days_before=(60, 30, 14, 7, 3, 1), days_after=(0, 14)), PolicySettings())
 
 
 def instant(text: str | None) -> pd.Timestamp:
@@ -71,6 +72,8 @@ def record(account_id: str, standing: str = "sms_only", **other: Any) -> dict[st
         "phone": "••••12",
         "basis": "b",
         "wave": "",
+        "fixed_wave": None,
+        "wave_basis": None,
         "cutoff": instant("2024-02-01T08:00:00Z"),
         "standing": standing,
         "standing_since": instant("2023-08-01T14:00:00Z"),

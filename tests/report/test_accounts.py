@@ -1,5 +1,6 @@
 """Accounts as rows of a report, and the action list among them."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -8,8 +9,13 @@ import pandas as pd
 import pyarrow as pa
 from report.conftest import AS_OF, CAST, TERMS, frame, instant, letter, record, recorded
 
+from migrate.core.campaign import CampaignSettings
+from migrate.core.schedule import ScheduleSettings, upcoming
+from migrate.core.standing import PolicySettings
+from migrate.core.waves import Waves, WavesSettings
 from migrate.report import cells, repeats, tables
-from migrate.report.accounts import accounts_table, action_rows, standing_counts
+from migrate.report.accounts import accounts_table, action_rows, standing_counts, wave_counts
+from migrate.report.terms import Terms
 
 
 def accounts(*rows: dict[str, Any], letters: list[dict[str, Any]] | None = None, as_of: datetime = AS_OF) -> pd.DataFrame:
@@ -126,3 +132,22 @@ def test_accounts_of_whom_much_repeats_and_of_whom_nothing_does_read_the_same() 
     assert not {"account_id", "phone"} & short
     one_by_one = [accounts_table(recorded([each]), letters, TERMS, AS_OF) for each in many]
     assert shown(whole).equals(pd.concat(map(shown, one_by_one)))
+
+
+def test_whoever_is_in_a_wave_has_its_cutoff_and_its_next_stage() -> None:
+    campaign = {"name": "sms", "organization": "Example Corp", "product": "Example account", "opens": date(2023, 8, 1)}
+    days = CampaignSettings(**campaign, cutoff=datetime(2024, 2, 1), timezone=TERMS.timezone, support_email="help@example.com")
+    wave = [{"name": "admins", "match": {"privileged": True}, "cutoff": datetime(2024, 7, 1)}]
+    waves = Waves.of(days, WavesSettings.model_validate(wave), {})
+    terms = Terms.of(waves, ScheduleSettings(), PolicySettings())
+    assert Terms.from_json(json.loads(json.dumps(terms.to_json()))) == terms
+    july = {"wave": "admins", "cutoff": instant("2024-07-01T07:00:00Z")}
+    people = recorded([record("ann", "sms_only", **july), record("bob", "sms_only"), record("cem", "migrated", **july)])
+    table = accounts_table(people, frame([], tables.LETTER_COLUMNS), terms, AS_OF)
+    found = shown(table)[["wave", "next_stage", "next_stage_on"]].astype(object)
+    assert found.where(found.notna(), None).to_numpy().tolist() == [
+        ["admins", "T-60", date(2024, 5, 2)],
+        ["", upcoming(terms.stages, AS_OF).name, upcoming(terms.stages, AS_OF).on],
+        ["admins", None, None],
+    ]
+    assert wave_counts(table) == {("admins", "sms_only"): 1, ("", "sms_only"): 1, ("admins", "migrated"): 1}

@@ -1,0 +1,70 @@
+"""Accounts by their own days, and who is told that the cutoff is another one now (`cutoff_moved`, design §7). Pure.
+
+The ledger keeps the cutoff that each letter named. Whoever was last told another one than the account has now gets one correction, which
+names the new one. Its occasion is the move's: `moved-1` for the first move that an account was told of, `moved-2` for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from migrate.core.accounts import INSTANT
+from migrate.core.words import CUTOFF_MOVED
+
+if TYPE_CHECKING:
+    from migrate.core.plan import Moment
+
+MOVED: Final = "moved-"
+"""How the occasion of a correction begins."""
+_DAYS: Final[dict[str, str]] = {
+    "stage": "str", "kind": "str", "begins": INSTANT, "ends": INSTANT, "cutoff": INSTANT, "cutoff_day": "str", "told_cutoff": "str",
+    "after_cutoff": "bool",
+}  # fmt: skip
+
+
+def own_days(wave: pd.Series, moments: Mapping[str, Moment]) -> pd.DataFrame:
+    """What an instant is for each account, by the name of its wave (`moments` has '' for everybody else): aligned with `wave`.
+
+    `stage` is the one that counts ('' for none), of a `kind`, from `begins` until `ends`; `cutoff` the account's own, on `cutoff_day`
+    (ISO), as `told_cutoff` writes it in the key of a notice; `after_cutoff` whether it has passed.
+    """
+    names = list(moments)
+    rows = []
+    for moment in moments.values():
+        stage, campaign = moment.stage, moment.campaign
+        said = (stage.name, stage.kind, stage.begins, stage.ends) if stage else ("", "", None, None)
+        rows.append((*said, campaign.cutoff_at, campaign.cutoff_date.isoformat(), campaign.told_cutoff, moment.after_cutoff))
+    columns = dict(zip(_DAYS, zip(*rows, strict=True), strict=True))
+    known = {
+        name: pd.to_datetime(pd.Series(values, dtype="object"), utc=True).astype(INSTANT)
+        if dtype == INSTANT
+        else pd.Series(values, dtype=dtype)
+        for (name, dtype), values in zip(_DAYS.items(), columns.values(), strict=True)
+    }
+    place = np.zeros(len(wave), dtype="int64")
+    if len(names) > 1:
+        place = np.maximum(pd.Index(names).get_indexer(pd.Index(wave)), 0)
+    return pd.DataFrame({name: column.take(place).set_axis(wave.index) for name, column in known.items()}, index=wave.index)
+
+
+def corrections(ids: pd.Series, tenure: pd.Series, own: pd.DataFrame, last: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
+    """Who is to be told of another cutoff: `moving`, the `occasion` of the correction, and the `earlier` cutoff; aligned with `ids`.
+
+    `last` is each account's row of `LAST_TOLD_COLUMNS`, missing where it was told nothing; `standing` are letters (`TOLD_COLUMNS`) that
+    stand in the way of another one like them.
+    """
+    told = last["told_cutoff"]
+    moved = (told.notna() & (told != own["told_cutoff"])).to_numpy(bool)
+    occasion = pd.Series(f"{MOVED}1", index=ids.index, dtype="str")
+    none = pd.Series(False, index=ids.index)
+    if not moved.any():
+        return pd.DataFrame({"moving": none, "occasion": occasion, "earlier": told})
+    occasion = occasion.mask(moved, MOVED + (last["moves"].fillna(0).astype("int64") + 1).astype("str"))
+    here = pd.DataFrame({"account_id": ids, "tenure": tenure, "told_cutoff": own["told_cutoff"], "due": occasion})[moved]
+    both = standing.merge(here, on=["account_id", "tenure", "told_cutoff"])
+    theirs = both.loc[((both["kind"] == CUTOFF_MOVED) & (both["occasion"] == both["due"])) | (both["state"] == "sending"), "account_id"]
+    return pd.DataFrame({"moving": moved & ~ids.isin(theirs), "occasion": occasion, "earlier": told})

@@ -1,0 +1,235 @@
+"""Waves: parts of the accounts with an opening and a cutoff of their own (`[[waves]]`, design §7).
+
+The first wave that matches an account wins; everybody else has the campaign's days. Which wave a person is in is settled at the first read
+after the wave was configured, and stays until `[[waves]]` says something else. A wave that `follows` is matched anew at every read instead.
+Pure: settings and frames in, columns out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, RootModel, model_validator
+
+from migrate.core.accounts import GROUP_SEPARATOR
+from migrate.core.campaign import CampaignSettings, in_our_time, toml_date, toml_moment
+from migrate.settings import OneLine, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+THE_REST: Final = ""
+"""The name under which accounts are kept that are in no wave: they have the campaign's own days."""
+
+_BY_TELEPHONE: Final = ("sms", "voice", "phone")
+"""Methods whose last use `last_sms_use_days` speaks of."""
+
+_Words = Annotated[tuple[OneLine, ...], Field(min_length=1)]
+_Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class WaveMatch(Settings):
+    """`[[waves]] match`: an account is in the wave if any of the keys that are set is true of it, and a key is true of it if any of its
+    values is. Words are compared without regard to case; `ids` names a CSV file, whose ids are compared byte for byte.
+
+    `last_sign_in_days`, `last_sms_use_days`: longer ago than so many days. Where the directory does not say when, neither is true.
+    """
+
+    department: _Words | None = None
+    locale: _Words | None = None
+    account_type: Annotated[tuple[Literal["person", "service", "shared", "break_glass", "guest"], ...], Field(min_length=1)] | None = None
+    privileged: bool | None = None
+    groups: _Words | None = None
+    ids: Path | None = None
+    last_sign_in_days: _Days | None = None
+    last_sms_use_days: _Days | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> WaveMatch:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError(f"has nothing in it; it needs one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @property
+    def by_age(self) -> bool:
+        """Whether a day alone may change who is matched."""
+        return self.last_sign_in_days is not None or self.last_sms_use_days is not None
+
+
+class WaveSettings(Settings):
+    """An element of `[[waves]]`. What it does not say, `opens` or `cutoff`, is the campaign's."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    match: WaveMatch
+    follows: bool = False
+    opens: Annotated[date, BeforeValidator(toml_date), AfterValidator(in_our_time)] | None = None
+    cutoff: Annotated[datetime, BeforeValidator(toml_moment), AfterValidator(in_our_time)] | None = None
+
+    def within(self, campaign: CampaignSettings) -> CampaignSettings:
+        """The campaign with the days of this wave."""
+        own = {name: value for name in ("opens", "cutoff") if (value := getattr(self, name)) is not None}
+        return campaign.model_copy(update=own)
+
+
+def _named_once(waves: tuple[WaveSettings, ...]) -> tuple[WaveSettings, ...]:
+    names = [wave.name for wave in waves]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"names two waves {twice!r}; each needs a name of its own")
+    return waves
+
+
+class WavesSettings(RootModel[tuple[WaveSettings, ...]]):
+    """`[[waves]]`, in the order of the file."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    root: Annotated[tuple[WaveSettings, ...], AfterValidator(_named_once)] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A wave: how it is matched, and the campaign with its days. `ids` are those that its file lists."""
+
+    name: str
+    match: WaveMatch
+    follows: bool
+    campaign: CampaignSettings
+    ids: frozenset[str] = frozenset()
+
+    def matched(self, accounts: pd.DataFrame, now: datetime) -> np.ndarray:
+        """True for those of `ACCOUNT_COLUMNS` that match at an instant."""
+        import numpy as np
+        import pandas as pd
+
+        match, found = self.match, np.zeros(len(accounts), dtype=bool)
+        if match.department is not None:
+            found |= _folded(accounts["department"]).isin(_all_folded(match.department)).to_numpy(bool)
+        if match.locale is not None:
+            found |= _spoken(_folded(accounts["locale"]), _all_folded(match.locale))
+        if match.account_type is not None:
+            found |= accounts["account_type"].isin(match.account_type).to_numpy(bool)
+        if match.privileged is not None:
+            found |= (accounts["privileged"] == match.privileged).to_numpy(bool)
+        if match.groups is not None:
+            found |= _member(accounts["groups"], _all_folded(match.groups))
+        if match.ids is not None:
+            found |= accounts["account_id"].isin(self.ids).to_numpy(bool)
+        if match.last_sign_in_days is not None:
+            found |= (accounts["last_sign_in_at"] < pd.Timestamp(now - timedelta(days=match.last_sign_in_days))).to_numpy(bool)
+        if match.last_sms_use_days is not None:
+            used = accounts["last_used_method"].isin(_BY_TELEPHONE)
+            found |= (used & (accounts["last_used_at"] < pd.Timestamp(now - timedelta(days=match.last_sms_use_days)))).to_numpy(bool)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """All waves of a campaign. `campaign` has the days of everybody else.
+
+    `basis` (16 hex digits, '' without waves) digests who is matched: with another one accounts are assigned anew. Days are no part of it,
+    so that moving a cutoff moves nobody into another wave.
+    """
+
+    campaign: CampaignSettings
+    waves: tuple[Wave, ...] = ()
+    basis: str = ""
+
+    @classmethod
+    def of(cls, campaign: CampaignSettings, settings: WavesSettings, listed: Mapping[Path, frozenset[str]]) -> Waves:
+        """The waves that the configuration sets; `listed` has the ids of each file it names."""
+        waves = tuple(
+            Wave(each.name, each.match, each.follows, each.within(campaign), listed[each.match.ids] if each.match.ids else frozenset())
+            for each in settings.root
+        )
+        if not waves:
+            return cls(campaign)
+        told = [[wave.name, wave.follows, wave.match.model_dump(mode="json", exclude={"ids"}), sorted(wave.ids)] for wave in waves]
+        return cls(campaign, waves, hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16])
+
+    @property
+    def campaigns(self) -> dict[str, CampaignSettings]:
+        """Name of a wave → the campaign with its days; those of everybody else first."""
+        return {THE_REST: self.campaign} | {wave.name: wave.campaign for wave in self.waves}
+
+    def of_wave(self, name: str) -> CampaignSettings:
+        """The campaign with the days of a wave, or its own where there is no such wave any more."""
+        return self.campaigns.get(name, self.campaign)
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether an account may get into another wave though nothing of it changed."""
+        return any(wave.follows and wave.match.by_age for wave in self.waves)
+
+    def assign(self, accounts: pd.DataFrame, prior: pd.DataFrame, same: pd.Series, now: datetime) -> pd.DataFrame:
+        """`wave`, `fixed_wave` and `wave_basis` of each account, as they are to be recorded.
+
+        `prior` is the recorded row of each, meaningless where it is not the `same` person. `fixed_wave` is the first wave that does not
+        follow and that matched when the account was assigned; it holds until the basis is another one. Before it come those waves of the
+        file's order that follow and match now.
+        """
+        import numpy as np
+        import pandas as pd
+
+        if not self.waves:
+            none = pd.Series(np.nan, index=accounts.index, dtype="str")
+            return pd.DataFrame({"wave": pd.Series(THE_REST, index=accounts.index, dtype="str"), "fixed_wave": none, "wave_basis": none})
+        names = [wave.name for wave in self.waves]
+        nobody = len(names)
+        stands = (same & (prior["wave_basis"] == self.basis)).to_numpy(bool)
+        fixed = np.full(len(accounts), nobody)
+        known = {name: number for number, name in enumerate(names)}
+        fixed[stands] = prior.loc[stands, "fixed_wave"].map(known).fillna(nobody).astype("int64")
+        new = accounts[~stands]
+        fixed[~stands] = self._first(new, now, follows=False) if len(new) else nobody
+        follows = any(wave.follows for wave in self.waves)
+        number = np.minimum(fixed, self._first(accounts, now, follows=True)) if follows else fixed
+        words = pd.array([*names, THE_REST], dtype="str")
+        kept = pd.array([*names, None], dtype="str")
+        return pd.DataFrame(
+            {"wave": words.take(number), "fixed_wave": kept.take(fixed), "wave_basis": pd.Series(self.basis, accounts.index, dtype="str")},
+            index=accounts.index,
+        )
+
+    def _first(self, accounts: pd.DataFrame, now: datetime, *, follows: bool) -> np.ndarray:
+        """The number of the first wave, of those that follow or of those that do not, that matches; beyond the last where none does."""
+        import numpy as np
+
+        found = np.full(len(accounts), len(self.waves))
+        for number, wave in reversed(list(enumerate(self.waves))):
+            if wave.follows == follows:
+                found[wave.matched(accounts, now)] = number
+        return found
+
+
+def _all_folded(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word.strip().casefold() for word in words)
+
+
+def _folded(column: pd.Series) -> pd.Series:
+    """A column of words for comparing; a word is folded once, however many have it. Missing is ''."""
+    return column.map({word: word.strip().casefold() for word in column.dropna().unique()}).astype("str").fillna("")
+
+
+def _spoken(locales: pd.Series, wanted: frozenset[str]) -> np.ndarray:
+    """True where a locale is one that is wanted or a narrower one: `fr` takes `fr-CA`."""
+    import pandas as pd
+
+    tags = {each: each.replace("_", "-") for each in locales.unique()}
+    hits = [each for each, tag in tags.items() if any(tag == word or tag.startswith(f"{word}-") for word in wanted)]
+    found: np.ndarray = pd.Series(locales).isin(hits).to_numpy(bool)
+    return found
+
+
+def _member(groups: pd.Series, wanted: frozenset[str]) -> np.ndarray:
+    """True where one of an account's groups is wanted; a list of groups is looked at once, however many have it."""
+    hits = [
+        each for each in groups.dropna().unique() if not wanted.isdisjoint(map(str.casefold, map(str.strip, each.split(GROUP_SEPARATOR))))
+    ]
+    found: np.ndarray = groups.isin(hits).to_numpy(bool)
+    return found

@@ -1,0 +1,141 @@
+"""The waves of a campaign at a glance: who is in them, until when, and what is still to be mailed to them, day by day (design §7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from math import ceil
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from migrate.config import Config
+from migrate.core.schedule import due, stages, upcoming
+from migrate.core.standing import OUT_OF_SCOPE
+from migrate.explain.queue import smtp_of
+from migrate.ledger.schema import account
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A stage that is still to come for a wave: how many letters it makes if nothing changes, how many of them go on a day at the rate of
+    the mail server and over how many days, and how many calls a help desk should expect in all (None: nobody said how many 100 letters
+    make)."""
+
+    stage: str
+    on: date
+    letters: int
+    a_day: int
+    days: int
+    calls: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaveOutlook:
+    """A wave ('' is everybody who is in none). `cutoff` is a UTC instant; `accounts` are in the directory, `reminded` those of them that
+    are reminded; `stage` and `next_stage` are names, None for none; `coming` are all stages that have not begun."""
+
+    name: str
+    opens: date
+    cutoff: datetime
+    days_left: int
+    accounts: int
+    reminded: int
+    stage: str | None
+    next_stage: str | None
+    next_stage_on: date | None
+    coming: tuple[Dispatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """How many accounts each wave has, and how many of them are reminded."""
+
+    accounts: Mapping[str, int]
+    reminded: Mapping[str, int]
+
+
+def members(connection: sa.Connection, campaign_id: int | None, config: Config) -> Members:
+    """Those that the last read left in the ledger."""
+    a = account.c
+    carried_over = sa.and_(a.reminded, sa.not_(a.compliant), a.standing.not_in(sorted(OUT_OF_SCOPE)))
+    wanted = sa.or_(a.standing.in_(sorted(config.policy.remind)), carried_over)
+    if not config.policy.remind_without_destination:
+        wanted = sa.and_(wanted, a.destination != "no")
+    counted = sa.select(a.wave, sa.func.count(), sa.func.sum(sa.case((wanted, 1), else_=0)))
+    counted = counted.where(a.campaign_id == campaign_id, a.gone_at.is_(None)).group_by(a.wave)
+    rows = connection.execute(counted).all()
+    return Members({wave: int(count) for wave, count, _ in rows}, {wave: int(some or 0) for wave, _, some in rows})
+
+
+COUNTED = ("wave", "standing", "reminded", "compliant", "destination", "gone_at")
+"""The columns of records that `members_of` counts."""
+
+
+def members_of(records: Iterable[pa.RecordBatch], config: Config) -> Members:
+    """Those that a run would leave in the ledger: records with the columns `COUNTED`."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for batch in records:
+        table = pa.Table.from_batches([batch]).select(COUNTED)
+        gone = table["gone_at"].is_null()
+        grouped = table.filter(gone).drop_columns(["gone_at"]).group_by(list(COUNTED[:-1])).aggregate([([], "count_all")])
+        for row in grouped.to_pylist():
+            counts[tuple(row[name] for name in COUNTED[:-1])] += row["count_all"]
+    accounts: Counter[str] = Counter()
+    reminded: Counter[str] = Counter()
+    for (wave, standing, before, compliant, leads), count in counts.items():
+        accounts[wave] += count
+        carried_over = before and not compliant and standing not in OUT_OF_SCOPE
+        stuck = leads == "no" and not config.policy.remind_without_destination
+        reminded[wave] += count if (standing in config.policy.remind or carried_over) and not stuck else 0
+    return Members(accounts, reminded)
+
+
+def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook, ...]:
+    """Every wave in the order of the configuration, everybody else last; alone where there is no wave."""
+    smtp = smtp_of(config)
+    per_day = smtp.rates.per_day if smtp else None
+    if smtp is not None:
+        per_day = min(per_day or ceil(smtp.rates.per_second * 86_400), ceil(smtp.rates.per_second * 86_400))
+    calls = config.schedule.calls_per_100_letters
+    rest, *waves = config.waves.campaigns.items()
+    made = []
+    for name, campaign in (*waves, rest):
+        planned, letters = stages(campaign, config.schedule), found.reminded.get(name, 0)
+        now_due, following = due(planned, now), upcoming(planned, now)
+        a_day = min(letters, per_day) if per_day else letters
+        coming = tuple(
+            Dispatch(
+                stage.name,
+                stage.on,
+                letters,
+                a_day,
+                ceil(letters / a_day) if a_day else 0,
+                None if calls is None else round(letters * calls / 100),
+            )
+            for stage in planned
+            if stage.begins > now
+        )
+        made.append(
+            WaveOutlook(
+                name=name,
+                opens=campaign.opens,
+                cutoff=campaign.cutoff_at,
+                days_left=campaign.days_left(now),
+                accounts=found.accounts.get(name, 0),
+                reminded=letters,
+                stage=now_due.name if now_due else None,
+                next_stage=following.name if following else None,
+                next_stage_on=following.on if following else None,
+                coming=coming,
+            )
+        )
+    return tuple(made)
+
+
+def facts_of(waves: Iterable[WaveOutlook]) -> list[dict[str, Any]]:
+    """`waves` in the objects of `migrate status --json` and `migrate dry-run --json`."""
+    return [asdict(each) for each in waves]

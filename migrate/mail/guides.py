@@ -1,0 +1,35 @@
+"""The guides: the set-up steps that a letter prints, and the sentences that go with them (design §10).
+
+A guide is added by one file, `templates/mail/_guides/<name>.j2`, and one line here.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Final
+
+GUIDES: Final[dict[str, str]] = {
+    "authenticator-app": "an authenticator app of one's choice: scan a QR code, enter the code that the app shows",
+    "entra-passkey": "a passkey in Microsoft Entra ID, by way of Security info",
+    "entra-authenticator": "the Microsoft Authenticator app in Microsoft Entra ID, by way of Security info",
+}
+"""Name → what people are led to set up."""
+
+USED: Final = "_guides/used.j2"
+"""The name by which letters import the guide of their campaign, whichever it is."""
+
+SHARED: Final = "_guides/_entra.j2"
+"""What guides build on."""
+
+
+def file_of(guide: str) -> str:
+    """The template that a guide's texts are in."""
+    return f"_guides/{guide}.j2"
+
+
+def checked_guide(name: str) -> str:
+    """A name that is a guide's; ValueError lists them."""
+    if name in GUIDES:
+        return name
+    near = get_close_matches(name, GUIDES, n=1)
+    raise ValueError("is no guide; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(GUIDES)}"))

@@ -1,0 +1,186 @@
+"""The languages of letters: gettext catalogues in `templates/locale/<language>/LC_MESSAGES/mail.po`, read with Babel (design §10).
+
+English is what the templates themselves say. An operator's folder may bring catalogues of its own in its `locale/`; what one of them says
+wins over ours. A catalogue is text, so that it is kept with the templates that a letter was made from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from gettext import c2py
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from babel import Locale, UnknownLocaleError
+
+from migrate.errors import TemplateError
+from migrate.files.resources import resource
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
+
+ENGLISH: Final = "en"
+"""What our templates are written in."""
+DOMAIN: Final = "mail"
+PLACES: Final = re.compile(r"%(?:%|\((\w+)\)s|(.?))")
+"""What stands for a value in a message: `%(name)s`; `%%` is a per cent sign, and anything else is a mistake."""
+
+_INTERNATIONAL: Final = "150"
+_MOST: Final = 2
+"""How often a translation may name a value."""
+_RIGHT_TO_LEFT: Final = "right-to-left"
+
+
+def file_of(language: str) -> str:
+    """A language's catalogue, in a folder of templates."""
+    return f"locale/{language}/LC_MESSAGES/{DOMAIN}.po"
+
+
+def languages_in(override: Path | None) -> dict[str, Path]:
+    """Language → its catalogue: ours, then the operator's. Looks at folders and reads no file."""
+    found: dict[str, Path] = {}
+    for folder in (resource("templates"), override):
+        for path in sorted(folder.glob(file_of("*"))) if folder is not None else ():
+            found[path.parent.parent.name] = path
+    return found
+
+
+def nearest(tag: str | None, languages: Mapping[str, object] | frozenset[str]) -> str | None:
+    """The language for a BCP 47 tag, cut from its end until one fits (RFC 4647 §3.4); None if none does."""
+    known = {language.lower().replace("_", "-"): language for language in languages}
+    parts = (tag or "").lower().replace("_", "-").split("-")
+    return next((known[cut] for n in range(len(parts), 0, -1) if (cut := "-".join(parts[:n])) in known), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The messages of one language; a message that it lacks is English."""
+
+    language: str
+    messages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    plural: str = "(n != 1)"
+
+    def gettext(self, message: str) -> str:
+        return self.messages.get(message, (message,))[0]
+
+    def ngettext(self, one: str, several: str, count: int) -> str:
+        forms = self.messages.get(one)
+        if forms is None:
+            return one if count == 1 else several
+        return forms[min(_plural(self.plural)(count), len(forms) - 1)]
+
+    @property
+    def locale(self) -> Locale:
+        """The language's own conventions; those of English for a language that Babel does not know."""
+        try:
+            return Locale.parse(self.language.replace("_", "-"), sep="-")
+        except (UnknownLocaleError, ValueError):
+            return Locale(ENGLISH)
+
+
+@lru_cache(maxsize=64)
+def _plural(expression: str) -> Callable[[int], int]:
+    return c2py(expression)
+
+
+def _parsed(path: Path, text: str) -> Catalog:
+    from babel.messages.pofile import PoFileError, read_po
+
+    try:
+        return read_po(StringIO(text), locale=None, abort_invalid=True)
+    except (PoFileError, ValueError) as error:
+        raise TemplateError(f"is no catalogue: {error}.", where=str(path)) from None
+
+
+def messages_of(path: Path, text: str) -> list[str]:
+    """The messages in a .pot or .po file, without their plurals."""
+    return [first for message in _parsed(path, text) if (first := _forms(message.id)[0])]
+
+
+def _forms(text: str | Iterable[str | None] | None) -> tuple[str, ...]:
+    """A message or its translation in all its numbers; Babel gives one text, or several."""
+    several = (text,) if text is None or isinstance(text, str) else text
+    return tuple(each or "" for each in several)
+
+
+def read_catalogue(language: str, path: Path, text: str) -> Catalogue:
+    """The catalogue in a .po file. TemplateError, by line, for one that is none, or in which a translation names other values than its
+    message does: it would break, or look closer at what it only has to print."""
+    read = _parsed(path, text)
+    messages: dict[str, tuple[str, ...]] = {}
+    for message in read:
+        ids, said = _forms(message.id), _forms(message.string)
+        if not ids[0] or message.fuzzy or not all(said):
+            continue
+        for form in said:
+            if wrong := _other_values(ids, form):
+                where = f"{path}, line {message.lineno}"
+                raise TemplateError(f"{wrong} in the translation of {ids[0][:60]!r}.", where=where, hint="Name each value as it does.")
+        messages[ids[0]] = said
+    return Catalogue(language, messages, read.plural_expr)
+
+
+def _other_values(ids: tuple[str, ...], form: str) -> str | None:
+    meant = {name for text in ids for name, _ in PLACES.findall(text) if name}
+    named = PLACES.findall(form)
+    if any(odd for _, odd in named) or "%" in PLACES.sub("", form):
+        return "a % that begins no %(name)s"
+    used = [name for name, _ in named if name]
+    if unknown := set(used) - meant:
+        return f"%({min(unknown)})s"
+    return next((f"%({name})s too often" for name in used if used.count(name) > _MOST), None)
+
+
+def only_places(message: str) -> bool:
+    """Whether a message has values in it only as `%(name)s`, which print them."""
+    return not any(odd for _, odd in PLACES.findall(message)) and "%" not in PLACES.sub("", message)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a letter speaks: its language, and the formats of the region that its reader's tag names."""
+
+    catalogue: Catalogue
+    formats: Locale
+
+    @property
+    def language(self) -> str:
+        return self.catalogue.language
+
+    @property
+    def direction(self) -> str:
+        """As HTML's `dir` has it."""
+        return "rtl" if self.formats.character_order == _RIGHT_TO_LEFT else "ltr"
+
+
+def wording(catalogue: Catalogue, tag: str | None) -> Wording:
+    """A language's words in the formats of the region of a BCP 47 tag; international English for English of no region."""
+    own = catalogue.locale
+    try:
+        region = Locale.parse((tag or own.language).replace("_", "-"), sep="-").territory
+    except (UnknownLocaleError, ValueError):
+        region = None
+    if own.language == ENGLISH:
+        region = region or _INTERNATIONAL
+    try:
+        return Wording(catalogue, Locale(own.language, region or own.territory, own.script))
+    except UnknownLocaleError:
+        return Wording(catalogue, Locale(ENGLISH, _INTERNATIONAL) if own.language == ENGLISH else own)
+
+
+class Catalogues:
+    """The catalogues of all languages that letters may be in."""
+
+    def __init__(self, found: Iterator[Catalogue]) -> None:
+        self._known = {ENGLISH: Catalogue(ENGLISH)} | {catalogue.language: catalogue for catalogue in found}
+
+    def of(self, language: str) -> Catalogue:
+        """The catalogue of a language; one without messages for a language that an operator writes all templates in."""
+        return self._known.get(language) or Catalogue(language)
+
+    def __iter__(self) -> Iterator[Catalogue]:
+        return iter(self._known.values())
