@@ -55,6 +55,10 @@ OPEN_COLUMNS: Final[dict[str, str]] = {
     "has": "int32",
 }  # fmt: skip
 """Mailed changes without a confirmation yet."""
+COUNTING_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str", "tenure": "int32", "occasion": "str", "told_cutoff": "str", "state": "str", "ends": INSTANT,
+}  # fmt: skip
+"""Letters of the stages that count now, and corrections of the cutoff, in whatever state."""
 LETTER_COLUMNS: Final[dict[str, str]] = {
     "row": "int64", "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",
     "address": "str", "role": "str", "last_told_at": INSTANT, "ends": INSTANT, "priority": "int32", "earlier_cutoff": "str",
@@ -283,6 +287,23 @@ def _told(
     says_it |= (both["kind"] == CUTOFF_MOVED) & (both["settled_at"].isna() | (both["settled_at"] >= both["begins"]))
     state = both[says_it].drop_duplicates("account_id").set_index("account_id")["state"]
     return accounts["account_id"].map(state).astype("str").fillna("")
+
+
+def stands_alone(accounts: pd.DataFrame, letters: pd.DataFrame, moment: Moment) -> pd.Series:
+    """The state of the letter that stands in the way of the stage, as `plan` would find it, for accounts of which nothing but that letter
+    can be new: they were to be reminded of this stage, and nothing else of them has changed. '' where more is to be looked at: the account
+    has no such letter, or several; or it is at its end, or failed, or was withdrawn.
+
+    `accounts` has `account_id`, `tenure` and `wave`; `letters` are all of theirs that `COUNTING_COLUMNS` tells of.
+    """
+    found = letters.drop_duplicates("account_id", keep=False).set_index("account_id").reindex(accounts["account_id"])
+    found = found.set_axis(accounts.index)
+    own = own_days(accounts["wave"], moment.by_wave)
+    counting = [(name, occasion) for name, of_wave in moment.by_wave.items() for occasion in of_wave.counting]
+    stands = found["state"].isin(STANDS) & (found["tenure"] == accounts["tenure"]) & (found["told_cutoff"] == own["told_cutoff"])
+    stands &= pd.MultiIndex.from_arrays([accounts["wave"], found["occasion"]]).isin(counting)
+    stands &= ~(found["state"].isin(WAITING) & (found["ends"] <= pd.Timestamp(moment.now)))
+    return found["state"].where(stands, "").astype("str")
 
 
 def _kept(told: pd.DataFrame, stuck: pd.Series) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 import pandas as pd
+import pyarrow as pa
 
 from migrate.core.plan import Judge, LeftOut, Moment
 from migrate.core.standing import PolicySettings
@@ -103,8 +104,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What a part of a read comes to: frames with the columns that `Draft` says, and what is counted of them. `merged` has `account_id`,
-    `seq`; `doubled` are positions of rows that share an id. A `case` is still to be decided, once the whole read has been seen."""
+    """What a part of a read comes to: frames with the columns that `Draft` says, and what is counted of them.
+
+    `merged` has `account_id`, `seq`; `doubled` are positions of rows that share an id. A `case` is still to be decided, once the whole read
+    has been seen. `carried` are records that are as they were but for the outcome.
+    """
 
     records: Frames = ()
     changes: Frames = ()
@@ -117,3 +121,4 @@ class Decided:
     samples: Samples = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     case: Case | None = None
+    carried: pa.Table | None = None

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.core.accounts import empty
+from migrate.core.accounts import RECORD_COLUMNS, empty
 from migrate.core.kinds import MANDATORY
 from migrate.decide.confirming import SEQ_COLUMNS, Cases, addresses_had, confirm, nobodys
 from migrate.decide.decided import Decided, Rules, Samples, Tally, added
@@ -65,9 +65,12 @@ class Draft(Tally):
         outcomes["queued"] -= self.reminders
         return replace(self, held=True, outcomes=+outcomes, reminders=0)
 
-    def recorded(self) -> Iterator[pd.DataFrame]:
-        """`records`, as they are to be recorded."""
-        return (self.as_held(table).to_pandas() for table in self.records.tables())
+    def recorded(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        """`records` that the ledger lacks, as they are to be recorded: those of which there is to be a new version; and `account_id`,
+        `outcome`, `outcome_reason` of those with another outcome and nothing else."""
+        for table in map(self.as_held, self.records.tables()):
+            outcomes = table.filter(pc.and_(table["differs"], pc.invert(table["anew"]))).select(["account_id", "outcome", "outcome_reason"])
+            yield table.filter(table["anew"]).to_pandas(), outcomes.to_pandas()
 
     def as_held(self, records: pa.Table) -> pa.Table:
         """Some of `records` as they are to be recorded: if reminders are held, with that outcome."""
@@ -117,7 +120,7 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, besid
     parts = beside.parts() if beside else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
     cases = Cases(folder)
     for part in parts:
-        decided = decide(part, prior, rules, exempt, paused, few=beside is not None)
+        decided = replace(decide(part, prior, rules, exempt, paused, few=beside is not None), carried=_as_records(part.carried))
         if decided.case:
             cases.add(decided.case)
         yield decided
@@ -144,6 +147,14 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, besid
     )
 
 
+def _as_records(carried: pa.Table | None) -> pa.Table | None:
+    """Records of which nothing but the outcome is new, as `Draft.records` has them."""
+    if carried is None:
+        return None
+    yes, no = (pa.repeat(pa.scalar(each), carried.num_rows) for each in (True, False))
+    return carried.select([*RECORD_COLUMNS, "plain"]).append_column("differs", yes).append_column("anew", no)
+
+
 def _summed(parts: Iterable[Decided], rules: Rules, folder: Path) -> Draft:
     """The draft that parts add up to, its frames in files of a private folder."""
     records = Sorted(folder / "decided.arrow")
@@ -153,6 +164,8 @@ def _summed(parts: Iterable[Decided], rules: Rules, folder: Path) -> Draft:
     for part in parts:
         for frame in part.records:
             records.append(frame)
+        if part.carried is not None and part.carried.num_rows:
+            records.add(part.carried)
         for name, spill in spills.items():
             for frame in getattr(part, name):
                 if len(frame):

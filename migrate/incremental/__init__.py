@@ -23,13 +23,14 @@ import numpy as np
 from migrate import __version__, files
 from migrate.errors import MigrateError
 from migrate.files.digests import file_digest
-from migrate.incremental.beside import Beside, Part
+from migrate.incremental.beside import Beside, Ids, Part
 from migrate.incremental.carried import Records, Whole, merge
 from migrate.incremental.rows import Rows, as_table
 
 __all__ = [
     "Beside",
     "CacheWarning",
+    "Ids",
     "Image",
     "Part",
     "Records",

@@ -61,8 +61,7 @@ def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd
 
 def outcomes(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame) -> None:
     """The outcomes (`account_id`, `outcome`, `outcome_reason`) of accounts in which nothing else differs from what is recorded."""
-    names = ["account_id", "outcome", "outcome_reason"]
-    _insert(connection, schema.account_outcome, records[names], campaign_id=campaign, run_seq=run_seq)
+    _insert(connection, schema.account_outcome, records, campaign_id=campaign, run_seq=run_seq)
 
 
 def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.DataFrame, *, mail: bool = True) -> None:

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty
 from migrate.core.kinds import GAP, MANDATORY
-from migrate.core.plan import LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.core.moves import MOVED
+from migrate.core.plan import COUNTING_COLUMNS, LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
 from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, WAITING
 from migrate.ledger import campaigns, outcomes, schema
 from migrate.ledger.frames import fetch
@@ -122,13 +123,31 @@ class Prior:
         wanted = sa.or_(t.occasion.in_(occasions), t.kind == CUTOFF_MOVED, t.state.in_(("sent", "uncertain")))
         return self._fetch(sa.select(*columns).select_from(joined).where(*within(t), wanted), _MAILED_COLUMNS)
 
-    def touched(self) -> list[str]:
-        """Accounts of which something is under way besides what the directory says: a change to be confirmed, or a reminder that waits."""
-        c, letter = schema.change.c, schema.letter.c
-        open_ = sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open")
-        waits = sa.select(letter.account_id).where(letter.campaign_id == self.campaign_id, ~schema.mandatory(schema.letter))
+    def changing(self) -> list[str]:
+        """Accounts with a change that is to be confirmed."""
+        c = schema.change.c
+        return list(self._connection.execute(sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open")).scalars())
+
+    def awaiting(self, occasions: Sequence[str], *, others: bool = False) -> list[str]:
+        """Accounts for which a letter of one of some stages waits, or with `others` one of any other stage; never a mandatory one."""
+        letter = schema.letter.c
+        named = schema.written_out(letter.occasion, occasions)
+        mine = (letter.campaign_id == self.campaign_id, ~schema.mandatory(schema.letter), ~named if others else named)
         # By one index each, as `outbox.counts`.
-        return list(self._connection.execute(sa.union(open_, *(waits.where(*which) for which in schema.WAITS))).scalars())
+        waits = sa.union_all(*(sa.select(letter.account_id).where(*mine, *which) for which in schema.WAITS))
+        return list(self._connection.execute(waits).scalars())
+
+    def counting(self, low: Bound, high: Bound, occasions: Sequence[str]) -> pd.DataFrame | None:
+        """`COUNTING_COLUMNS` of the range; None where letters of another ledger count as well."""
+        if self._told_before:
+            return None
+        letter, notice = schema.letter.c, schema.notice.c
+        moved = sa.and_(letter.occasion >= MOVED, letter.occasion < MOVED + "\uffff")
+        columns = [letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff, letter.state, letter.ends]
+        wanted = sa.select(*columns).select_from(schema.letter.join(schema.notice, letter.notice_id == notice.id))
+        # The occasion stands in the index that finds the accounts: no other letter is looked at.
+        wanted = wanted.where(*self._within(letter, low, high), sa.or_(letter.occasion.in_(occasions), moved))
+        return self._fetch(wanted, COUNTING_COLUMNS)
 
     def open_changes(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`OPEN_COLUMNS` of the mailed changes that have no confirmation yet."""

@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.standing import used_since
@@ -23,7 +22,7 @@ from migrate.directory.snapshot import Snapshot
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.files.spill import Sorted
-from migrate.incremental import Beside, Image, Rows, Whole, as_table, doubted, make, merge, unexpected
+from migrate.incremental import Beside, Ids, Image, Rows, Whole, as_table, doubted, make, merge, unexpected
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.process import memory
@@ -57,12 +56,22 @@ class Read:
         if self.image is None:
             return None
         today = rules.moment.campaign.today(rules.moment.now)
-        excepted = [prior.exceptions(table, today).index for table in (schema.exemption, schema.pause)]
-        touched = pa.array(sorted({*prior.touched(), *excepted[0], *excepted[1]}), pa.large_string())
-        stays = frozenset(name for name, stage in rules.moment.stage_of.items() if self.image.stages.get(name) == stage)
+        excepted = {id_ for table in (schema.exemption, schema.pause) for id_ in prior.exceptions(table, today).index}
+        occasions = rules.moment.occasions
         since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
-        most = rules.policy.max_addresses
-        return Beside(self.image.records, self.snapshot, self.rows, self.translator, touched, stays, (since[0], since[1]), most)
+        return Beside(
+            self.image.records,
+            self.snapshot,
+            self.rows,
+            self.translator,
+            excepted=Ids({*excepted, *prior.changing(), *prior.awaiting(occasions, others=True)}),
+            awaiting=Ids(prior.awaiting(occasions)),
+            letters=lambda low, high: prior.counting(low, high, occasions),
+            moment=rules.moment,
+            staying=frozenset(name for name, stage in rules.moment.stage_of.items() if self.image.stages.get(name) == stage),
+            crossed=(since[0], since[1]),
+            max_addresses=rules.policy.max_addresses,
+        )
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it is to be recorded, those that carry over included."""

@@ -52,9 +52,9 @@ def write_down(
     )
     this = runs.begin(connection, campaign_id, facts)
     all_new = not account_rows.any_account(connection, campaign_id)
-    for rows in made.recorded():
-        account_rows.accounts(connection, campaign_id, this.seq, rows[rows["anew"]], all_new=all_new)
-        account_rows.outcomes(connection, campaign_id, this.seq, rows[rows["differs"] & ~rows["anew"]])
+    for versions, outcomes in made.recorded():
+        account_rows.accounts(connection, campaign_id, this.seq, versions, all_new=all_new)
+        account_rows.outcomes(connection, campaign_id, this.seq, outcomes)
     for rows in made.changes.frames():
         account_rows.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
     recovered.changes_done(connection, campaign_id)

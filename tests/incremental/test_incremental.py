@@ -30,6 +30,7 @@ from migrate.incremental import beside, carried, find, rows
 TABLES = {
     "account": "*",
     "account_history": "*",
+    "account_outcome": "*",
     "change": "*",
     "rejection": "*",
     "notice": "account_id, tenure, occasion, told_cutoff, kind, change_seq, run_seq, created_at, language, standing, days_left",
@@ -48,6 +49,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "_SLACK", 3)
     monkeypatch.setattr(snapshot, "RANGE", 8)
     monkeypatch.setattr(beside, "RANGE", 8)
+    monkeypatch.setattr(beside, "_TOLD", 3)
 
 
 def remembered(office: Office) -> dict[str, list[tuple[Any, ...]]]:
@@ -258,11 +260,62 @@ def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, mo
     seen = decided(monkeypatch)
     office.change("u01", dept="Legal")
     office.run("2024-01-02T15:00")
-    # u01 changed; the others with text messages have a letter that was queued in the run before, and sent since.
-    assert sorted(seen) == ["u00", "u01", "u03", "u06", "u09"]
+    # Of u00, u03, u06 and u09 nothing is new but that their letter was sent since: that says which outcome they have now.
+    assert seen == ["u01"]
+    told = [row for row in office.report("accounts") if row["account_id"] in ("u00", "u03", "u06", "u09")]
+    assert [(row["outcome"], row["outcome_reason"]) for row in told] == [("nothing_due", "sent")] * 4
     seen.clear()
     office.run("2024-01-02T16:00")
     assert seen == []
+
+
+WENT: dict[str, str] = {
+    "waits": "state = 'queued'",
+    "too-late": "state = 'queued', ends = 1",
+    "claimed": "state = 'claimed', owner = 'w', lease_until = 4102444800000000",
+    "on-its-way": "state = 'sending', owner = 'w', lease_until = 4102444800000000",
+    "sent": "state = 'sent', settled_at = 1704205800000000",
+    "uncertain": "state = 'uncertain', settled_at = 1704205800000000",
+    "failed": "state = 'failed', settled_at = 1704205800000000",
+    "failed-elsewhere": "state = 'failed', settled_at = 1704205800000000, address = 'elsewhere@example.com', message_id = 'a'",
+    "struck-out": "state = 'withdrawn', reason = 'reviewer', settled_at = 1704205800000000",
+    "withdrawn": "state = 'withdrawn', reason = 'not_reminded', settled_at = 1704205800000000",
+    "older-stage-waits": "occasion = 'T-60', message_id = 'b'",
+    "older-stage-sent": "occasion = 'T-60', message_id = 'c', state = 'sent', settled_at = 1704205800000000",
+    "paused": "state = 'queued'",
+    "switched": "state = 'sent', settled_at = 1704205800000000",
+}
+
+
+def test_whatever_became_of_a_letter_the_outcome_is_the_same_with_the_image_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One letter of each kind of end; those whose letter says which outcome they have are not decided again, for days."""
+    quick, thorough = Office(tmp_path / "quick"), Office(tmp_path / "thorough")
+    for office in (quick, thorough):
+        for who in WENT:
+            office.hire(who, "sms")
+        office.run("2024-01-02T14:00", "--no-send")
+        with contextlib.closing(sqlite3.connect(office.folder / "migrate.db")) as ledger, ledger:
+            for who, went in WENT.items():
+                ledger.execute(f"UPDATE letter SET {went} WHERE account_id = ?", (who,))
+            ledger.execute("UPDATE notice SET occasion = 'T-60' WHERE account_id LIKE 'older-stage-%'")
+        office.change("switched", mfa="sms,totp")
+        with time_machine.travel("2024-01-02T14:30Z"):
+            paused = ("pause", "add", "paused", "--until", "2024-01-25", "--owner", "o", "--reason", "r")
+            assert office.migrate(*paused).code == 0
+    seen = decided(monkeypatch)
+    for day in ("2024-01-02T15:00", "2024-01-03T14:00", "2024-01-04T14:00"):
+        shutil.rmtree(thorough.folder / "migrate.db.image")
+        codes = [thorough.migrate("run", "--no-send", "--as-of", day).code]
+        seen.clear()
+        codes.append(quick.migrate("run", "--no-send", "--as-of", day).code)
+        assert codes[0] == codes[1] in (0, 5)  # 5: a letter was withdrawn untried
+        assert remembered(quick) == remembered(thorough)
+        assert reports(quick) == reports(thorough)
+        assert not {"waits", "claimed", "on-its-way", "sent", "uncertain"} & {*seen}
+    (told,) = [row for row in quick.report("accounts") if row["account_id"] == "on-its-way"]
+    assert (told["outcome"], told["outcome_reason"]) == ("nothing_due", "sending")
 
 
 def test_whose_last_use_grows_old_is_decided_again_that_day_and_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
