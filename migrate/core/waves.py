@@ -1,7 +1,8 @@
 """Waves: parts of the accounts with an opening and a cutoff of their own (`[[waves]]`, design §7).
 
 The first wave that matches an account wins; everybody else has the campaign's days. Which wave a person is in is settled at the first read
-after the wave was configured, and stays until `[[waves]]` says something else. A wave that `follows` is matched anew at every read instead.
+after the wave was configured, and stays until `[[waves]]` says something else, or somebody puts the account into a list of ids, or takes it
+out of one. A wave that `follows` is matched anew at every read instead.
 Pure: settings and frames in, columns out.
 """
 
@@ -132,13 +133,14 @@ class Wave:
 class Waves:
     """All waves of a campaign. `campaign` has the days of everybody else.
 
-    `basis` (16 hex digits, '' without waves) digests who is matched: with another one accounts are assigned anew. Days are no part of it,
-    so that moving a cutoff moves nobody into another wave.
+    `basis` (16 hex digits, '' without waves) digests who is matched, `rule` the same without the ids that files list. Days are no part of
+    either, so that moving a cutoff moves nobody into another wave.
     """
 
     campaign: CampaignSettings
     waves: tuple[Wave, ...] = ()
     basis: str = ""
+    rule: str = ""
 
     @classmethod
     def of(cls, campaign: CampaignSettings, settings: WavesSettings, listed: Mapping[Path, frozenset[str]]) -> Waves:
@@ -149,8 +151,8 @@ class Waves:
         )
         if not waves:
             return cls(campaign)
-        told = [[wave.name, wave.follows, wave.match.model_dump(mode="json", exclude={"ids"}), sorted(wave.ids)] for wave in waves]
-        return cls(campaign, waves, hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16])
+        told = [[wave.name, wave.follows, wave.match.model_dump(mode="json", exclude={"ids"}), bool(wave.ids)] for wave in waves]
+        return cls(campaign, waves, _digest(told, [sorted(wave.ids) for wave in waves]), _digest(told))
 
     @property
     def campaigns(self) -> dict[str, CampaignSettings]:
@@ -170,8 +172,8 @@ class Waves:
         """`wave`, `fixed_wave` and `wave_basis` of each account, as they are to be recorded.
 
         `prior` is the recorded row of each, meaningless where it is not the `same` person. `fixed_wave` is the first wave that does not
-        follow and that matched when the account was assigned; it holds until the basis is another one. Before it come those waves of the
-        file's order that follow and match now.
+        follow and that matched when the account was assigned. It holds as long as `wave_basis` does: the rule of all waves, and which of
+        their files list this account. Before it come those waves of the file's order that follow and match now.
         """
         import numpy as np
         import pandas as pd
@@ -181,7 +183,8 @@ class Waves:
             return pd.DataFrame({"wave": pd.Series(THE_REST, index=accounts.index, dtype="str"), "fixed_wave": none, "wave_basis": none})
         names = [wave.name for wave in self.waves]
         nobody = len(names)
-        stands = (same & (prior["wave_basis"] == self.basis)).to_numpy(bool)
+        basis = self._bases(accounts["account_id"])
+        stands = (same & (prior["wave_basis"] == basis)).to_numpy(bool)
         fixed = np.full(len(accounts), nobody)
         known = {name: number for number, name in enumerate(names)}
         fixed[stands] = prior.loc[stands, "fixed_wave"].map(known).fillna(nobody).astype("int64")
@@ -192,9 +195,21 @@ class Waves:
         words = pd.array([*names, THE_REST], dtype="str")
         kept = pd.array([*names, None], dtype="str")
         return pd.DataFrame(
-            {"wave": words.take(number), "fixed_wave": kept.take(fixed), "wave_basis": pd.Series(self.basis, accounts.index, dtype="str")},
+            {"wave": words.take(number), "fixed_wave": kept.take(fixed), "wave_basis": basis},
             index=accounts.index,
         )
+
+    def _bases(self, ids: pd.Series) -> pd.Series:
+        """`wave_basis` of each account: another one for those whom somebody listed or struck off a list, and for nobody else."""
+        import numpy as np
+        import pandas as pd
+
+        lists = [ids.isin(wave.ids).to_numpy(bool) for wave in self.waves if wave.ids]
+        if not lists:
+            return pd.Series(self.rule, ids.index, dtype="str")
+        each, place = np.unique(np.column_stack(lists), axis=0, return_inverse=True)
+        words = pd.array([_digest(self.rule, listed) for listed in each.tolist()], dtype="str")
+        return pd.Series(words.take(place.ravel()), ids.index)
 
     def _first(self, accounts: pd.DataFrame, now: datetime, *, follows: bool) -> np.ndarray:
         """The number of the first wave, of those that follow or of those that do not, that matches; beyond the last where none does."""
@@ -205,6 +220,10 @@ class Waves:
             if wave.follows == follows:
                 found[wave.matched(accounts, now)] = number
         return found
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 def _all_folded(words: tuple[str, ...]) -> frozenset[str]:

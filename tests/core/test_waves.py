@@ -118,6 +118,19 @@ def test_only_who_is_matched_in_another_way_is_assigned_anew_and_a_day_moves_nob
     assert listed.basis != waves({"match": {"ids": "ids.csv"}}, ids=frozenset({"q"})).basis
 
 
+def test_whoever_is_put_on_a_list_of_ids_or_struck_off_it_is_assigned_anew_and_nobody_else_is() -> None:
+    wanted = ({"match": {"ids": "ids.csv"}}, {"match": {"groups": ["a"]}})
+    first = [person("p", groups="a"), person("q", groups="a"), person("r")]
+    then = [person("p", groups="a"), person("q"), person("r", groups="a")]
+    before = assigned(waves(*wanted, ids=frozenset({"x"})), first)
+    assert before["wave"].tolist() == ["w1", "w1", ""]
+    listed = assigned(waves(*wanted, ids=frozenset({"x", "p"})), then, before)
+    assert listed["wave"].tolist() == ["w0", "w1", ""], "q and r stay where they are, whatever became of them"
+    again = assigned(waves(*wanted, ids=frozenset({"x", "r"})), then, listed)
+    assert again["wave"].tolist() == ["w1", "w1", "w0"]
+    assert assigned(waves(*wanted, ids=frozenset({"x"})), [])["wave"].tolist() == []
+
+
 def test_without_waves_nothing_is_recorded_of_them() -> None:
     found = assigned(Waves(CAMPAIGN), [person("p")])
     assert found["wave"].tolist() == [""] and found[["fixed_wave", "wave_basis"]].isna().all(axis=None)

@@ -204,6 +204,10 @@ def test_status_a_dry_run_and_explain_show_whose_date_is_which(tmp_path: Path) -
     }  # fmt: skip
     printed = office.migrate("status", "--as-of", "2023-12-06T18:00").out
     assert "Calls expected" in printed and "(everybody else)" in printed
+    office.write()
+    foretold = office.migrate("dry-run", "--as-of", "2023-12-06T18:00", "--out", str(tmp_path / "plan")).out
+    rows = [" ".join(line.split()) for line in foretold.splitlines()]
+    assert "2024-01-02 (everybody else) T-30 2 2 1" in rows, foretold
     page = office.folder / "again" / "report.html"
     assert office.migrate("report", "--format", "html", "--out", str(page.parent)).code == 0
     assert '<th scope="row">admins</th><td>2024-07-01</td>' in page.read_text(encoding="utf-8")
@@ -276,6 +280,53 @@ def test_what_is_wrong_with_a_wave_is_said_by_its_key(tmp_path: Path, waves: str
     office.write()
     done = office.migrate("check")
     assert done.code == 2 and says in done.err + done.out, done.err + done.out
+
+
+def test_an_account_is_moved_by_hand_through_a_list_of_ids_and_it_alone(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    office.more = (
+        '[[waves]]\nname = "by-hand"\nmatch = { ids = "by-hand.csv" }\n'
+        '[[waves]]\nname = "board"\nmatch = { groups = ["board"] }\ncutoff = 2024-07-01'
+    )
+    listed = office.folder / "by-hand.csv"
+    listed.write_text("nobody\n", encoding="utf-8")
+    for name in ("ann", "bob"):
+        office.hire(name, groups="board")
+    office.hire("cem")
+    office.run("2023-12-04T14:00")
+    office.change("bob", groups=None)
+    office.change("cem", groups="board")
+    listed.write_text("nobody\nann\n", encoding="utf-8")
+    office.run("2023-12-05T14:00")
+    assert [(row["account_id"], row["wave"], row["cutoff"]) for row in office.report("accounts")] == [
+        ("ann", "by-hand", FEBRUARY),
+        ("bob", "board", JULY),
+        ("cem", "", FEBRUARY),
+    ]
+    assert office.told() == [
+        ("ann@example.com", "moved-1"),
+        ("ann@example.com", "opens"),
+        ("bob@example.com", "opens"),
+        ("cem@example.com", "T-60"),
+    ]
+
+
+def test_a_letter_outside_the_send_hours_is_foretold_by_the_cutoff_of_its_own_account(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    office.more = WAVES.replace("[schedule]", '[schedule]\ndays_before = [1]\nsend_hours = "08:00-18:00"')
+    office.mail = 'transport = "smtp"\n[mail.smtp]\nhost = "127.0.0.1"\nport = 9\nsecurity = "none"\nrate = "1/s"'
+    office.safety = "allow_time_travel = true"
+    office.hire("ann")
+    office.write()
+    tonight = office.migrate("dry-run", "--json", "--as-of", "2024-01-31T20:00").facts["delivery"]
+    assert tonight["done_at"] == "2024-02-01T04:00:01Z", "her cutoff is at midnight, though that of the wave is in July"
+    office.hire("root", groups="admins")
+    office.write()
+    both = office.migrate("dry-run", "--json", "--as-of", "2024-01-31T20:00").facts["delivery"]
+    assert (both["letters"], both["done_at"]) == (2, "2024-02-01T16:00:02Z")
+    office.run("2024-01-31T20:00", "--no-send")
+    queued = office.migrate("status", "--json", "--as-of", "2024-01-31T20:00").facts["delivery"]
+    assert queued == both
 
 
 def test_a_file_of_ids_is_a_part_of_the_configuration(tmp_path: Path) -> None:
