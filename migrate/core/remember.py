@@ -32,7 +32,9 @@ def remember(
     """`RECORD_COLUMNS` of every accepted account of a range, aligned with `compared.accounts`.
 
     `standing_since` is the read that first saw the standing; `migrated_at` the one that saw the account become migrated, missing for
-    those that were migrated from their first read on; `reminded` freezes at the account's own `cutoff` (design §7).
+    those that were migrated from their first read on. At the account's own `cutoff` `reminded` freezes (design §7), and so does
+    `at_cutoff`: from then on it says what the cutoff did, from the last read before it (§5). Who is first read later has that of his first
+    read.
     """
     prior, accounts = compared.prior, compared.accounts
     same = compared.known & ~compared.reused
@@ -40,6 +42,7 @@ def remember(
     never = pd.Series(pd.NaT, index=accounts.index, dtype="datetime64[us, UTC]")
     stays = same & (prior["standing"] == standing)
     migrated = standing == "migrated"
+    before_cutoff = cutoff > pd.Timestamp(now)
     frozen = prior["reminded"] & same
     record = {name: accounts[name] for name in _AS_READ} | {
         "tenure": compared.tenure,
@@ -49,11 +52,11 @@ def remember(
         "standing": standing,
         "standing_since": prior["standing_since"].where(stays, at),
         "migrated_at": prior["migrated_at"].where(stays, at.where(same, never)).where(migrated, never),
-        "at_cutoff": at_cutoff,
+        "at_cutoff": at_cutoff.where(before_cutoff | ~same, prior["at_cutoff"]),
         "compliant": standing.isin(policy.compliant),
         "certain": certain(accounts["methods"]),
         "destination": destination,
-        "reminded": standing.isin(policy.remind).where(cutoff > pd.Timestamp(now), frozen),
+        "reminded": standing.isin(policy.remind).where(before_cutoff, frozen),
         "exempt_until": exempt_until,
         "outcome": outcomes["outcome"],
         "outcome_reason": outcomes["outcome_reason"],

@@ -55,6 +55,18 @@ def test_who_was_reminded_before_the_cutoff_is_frozen_at_it() -> None:
     assert not remembered(person("a"), recorded(person("a"), reminded=False), AFTER_CUTOFF)["reminded"]
 
 
+def test_from_the_cutoff_on_it_is_told_what_the_cutoff_did_whatever_the_account_becomes() -> None:
+    lost = recorded(person("a"), at_cutoff="loses_second_step")
+    assert remembered(person("a", "totp"), lost)["at_cutoff"] == "unaffected"
+    assert remembered(person("a", "totp"), lost, AFTER_CUTOFF)["at_cutoff"] == "loses_second_step"
+    assert remembered(person("a"), recorded(person("a", "totp"), at_cutoff="unaffected"), AFTER_CUTOFF)["at_cutoff"] == "unaffected"
+    assert remembered(person("a"), recorded(), AFTER_CUTOFF)["at_cutoff"] == "loses_second_step"
+    other = person("a", "totp", username="z", email="z@example.com")
+    assert (
+        remembered(other, recorded(person("a"), gone_at=BEFORE, at_cutoff="loses_second_step"), AFTER_CUTOFF)["at_cutoff"] == "unaffected"
+    )
+
+
 def test_another_person_under_a_re_used_id_starts_anew() -> None:
     other = person("a", "totp", username="z", email="z@example.com")
     found = remembered(other, recorded(person("a"), gone_at=BEFORE, standing="migrated", migrated_at=BEFORE, reminded=True), AFTER_CUTOFF)

@@ -36,7 +36,7 @@ def kinds(made: Draft) -> Counter[str]:
 
 
 def recorded(made: Draft) -> dict[str, str]:
-    return {account: outcome for account, outcome in zip(written(made)["account_id"], written(made)["outcome"], strict=True)}
+    return dict(zip(written(made)["account_id"], written(made)["outcome"], strict=True))
 
 
 def written(made: Draft) -> pd.DataFrame:
