@@ -214,8 +214,8 @@ _READ = st.lists(st.tuples(st.sampled_from("pqrs"), _PERSON), max_size=5)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # fourteen histories of three runs each, in two campaigns
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(600)  # eight histories of three runs each, in two campaigns
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_READ, min_size=3, max_size=3))
 @example(
     [

@@ -16,6 +16,7 @@ from mail.scripted_smtp import DROP, HANG, Answer, ScriptedSmtp
 from mail.test_mail_smtp import AT_ONCE, transport
 
 from migrate.errors import MailServerError
+from migrate.mail import encryption
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.smtp import SmtpTransport
 
@@ -73,7 +74,10 @@ def test_the_last_words_of_a_server_that_turns_us_away_are_told(verb: str, answe
         ("ehlo", HANG, "there was no answer to EHLO within 0.4 seconds."),
     ],
 )
-def test_a_server_that_says_nothing_is_told_by_the_step_it_stops_at(verb: str, answer: Answer, says: str) -> None:
+def test_a_server_that_says_nothing_is_told_by_the_step_it_stops_at(
+    verb: str, answer: Answer, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encryption, "LOOK", 0.5)  # the time for another look, whether it speaks TLS
     with ScriptedSmtp(**{verb: answer}) as server:
         error = refused(server, timeout=0.4)
     assert says in str(error) and "host" in str(error)
