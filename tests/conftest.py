@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 from hypothesis import is_hypothesis_test
 
-pytest_plugins = ["peers", "mail_peers", "spreadsheet", "disks"]
+pytest_plugins = ["peers", "mail_peers", "privacyidea_server", "spreadsheet", "disks"]
 
 # The same examples every time, so that a test that failed fails again and one that passed passes; `make soak` draws new ones.
 hypothesis.settings.register_profile("same", derandomize=True, database=None)

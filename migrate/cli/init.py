@@ -4,6 +4,7 @@ nothing is ever overwritten."""
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,9 @@ from migrate import files
 from migrate.cli.console import Console, Json
 from migrate.errors import ConfigError
 from migrate.files.resources import resource
+
+_MARK = re.compile(r"# (?:EDIT )?\((\w+)\)")
+"""Whose setting a line of the example is, if not everybody's."""
 
 
 def init(
@@ -93,7 +97,9 @@ def _of_kind(whole: str, kind: str) -> str:
     table, after = rest.split("[directory.columns]", 1)
     lines = []
     for line in table.splitlines(keepends=True):
-        key = line.removeprefix("# ").split(" ")[0]
+        key, mark = line.removeprefix("# ").split(" ")[0], _MARK.search(line)
+        if mark is not None and mark[1] != kind:
+            continue  # of a key that several kinds have, there is a line for each
         if key == "kind":
             lines.append(f'kind = "{kind}"\n')
         elif key in required:

@@ -38,8 +38,7 @@ def outlook(settings: PrivacyIdeaSettings, clock: Clock) -> Outlook:
             tokens = server.token_count()
         except NotConsentedError as error:
             return Outlook(said, tuple(warnings), (error,))
-        old = realm.version < CHOOSES
-        price, minutes = priced(counted, tokens, slow=old, users=settings.users)
+        price, minutes = priced(settings, counted, tokens, slow=realm.version < CHOOSES)
         if settings.timeout and minutes * 60 > settings.timeout:
             warnings.append(f"a read may take {minutes:,} minutes, and [directory] timeout allows {settings.timeout // 60:,}: raise it.")
         return Outlook(f"{said}; a read of realm {settings.realm} costs {price}", tuple(warnings))
@@ -47,16 +46,15 @@ def outlook(settings: PrivacyIdeaSettings, clock: Clock) -> Outlook:
         server.close()
 
 
-def priced(counted: Counted | None, tokens: int, *, slow: bool, users: bool) -> tuple[str, int]:
+def priced(settings: PrivacyIdeaSettings, counted: Counted | None, tokens: int, *, slow: bool) -> tuple[str, int]:
     """What a read costs, in words, and the minutes that it takes at most."""
     pages = ceil(tokens / PAGE) or 1
-    edges = pages - 1
-    calls = 2 + users + pages + edges
+    parts = [(1, "to sign in")] * (settings.token is None) + [(1, "for the realm")] + [(1, "for all users")] * settings.users
+    parts += [(pages, "for pages of tokens"), (pages - 1, "for their edges")]
     minutes = max(ceil(tokens / (_SLOWLY if slow else _QUICKLY) / 60), 1)
     who = f"{counted.users:,} users and " if counted is not None else ""
-    listing = "1 for all users, " if users else ""
-    parts = f"1 to sign in, 1 for the realm, {listing}{pages:,} for pages of tokens, {edges:,} for their edges"
-    return f"{calls:,} calls for {who}{tokens:,} tokens ({parts}) and about {minutes:,} minute{'s' * (minutes != 1)}", minutes
+    listed, calls = ", ".join(f"{count:,} {what}" for count, what in parts), sum(count for count, _ in parts)
+    return f"{calls:,} calls for {who}{tokens:,} tokens ({listed}) and about {minutes:,} minute{'s' * (minutes != 1)}", minutes
 
 
 def _of_the_token(server: PrivacyIdea) -> list[str]:

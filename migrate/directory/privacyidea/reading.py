@@ -75,6 +75,13 @@ class Reading:
             )
         if not len(tokens):
             self._none_at_all()
+        if broken := tokens.unresolved & set(realm.resolvers):
+            names = ", ".join(map(log, sorted(broken)))
+            raise DirectoryError(
+                f"privacyIDEA could not look up the owners of tokens in the resolver {names}. Nothing was changed.",
+                where="[directory] realm",
+                hint="Test the resolver in privacyIDEA under Config, Users; then try again.",
+            )
         return tokens
 
     def _none_at_all(self) -> None:

@@ -161,17 +161,17 @@ class PrivacyIdea:
 
     def _pages(self, first: int) -> Iterator[Rows]:
         """Pages from one on. Raises DirectoryError if one before the last is not full: what it lacks is on no page."""
-        before, size = Rows(), 0
+        before, size = Rows(), -1
         try:
             for page in numbered(self.client, self._url("/token/"), self._params(PAGE), budget=self._budget, shape=self._page, first=first):
-                if size and (len(before) != size or len(page) > size):
+                if size >= 0 and (len(before) != size or len(page) > size):
                     raise DirectoryError(
                         "privacyIDEA gives a page of tokens that is not full before the last one, so that some may be missing. "
                         "Nothing was changed.",
                         where="[directory] url",
                         hint="Look what stands between this machine and the server; then try again.",
                     )
-                size = size or len(page)
+                size = len(page) if size < 0 else size
                 yield page
                 before = page
         except RefusedError as error:

@@ -14,6 +14,8 @@ from migrate.directory.words import MethodWords
 Key = tuple[str, str]
 """A user's resolver, and the id in it."""
 _READY: Final = ("", "enrolled")
+_UNRESOLVED: Final = "**resolver error**"
+"""What the server writes for the name of an owner whom it could not look up."""
 _HARDWARE: Final = "hardware token"
 _CODES: Final = frozenset({"totp", "hotp", "daypassword"})
 """Types of tokens that are an app, or a device on which the code is shown: `info.tokenkind` says which."""
@@ -45,9 +47,13 @@ class Owned:
 
 
 class Tokens:
-    """The tokens of a realm, each once, as it was read last. `at` is the server's time, by which tokens end."""
+    """The tokens of a realm, each once, as it was read last. `at` is the server's time, by which tokens end.
+
+    `unresolved` are resolvers of which the server says that it could not look an owner up; whose the token is cannot be told then.
+    """
 
     def __init__(self, realm: str, words: MethodWords, at: datetime) -> None:
+        self.unresolved: set[str] = set()
         self._realm, self._words, self._at = realm, words, at
         self._each: dict[str, Token | None] = {}
 
@@ -86,9 +92,11 @@ class Tokens:
         owned.phone = owned.phone or token.phone
 
     def _read(self, row: Mapping[str, Any]) -> Token | None:
-        """A token, or None if it is nobody's, or somebody's of another realm."""
+        """A token, or None if it is nobody's, or somebody's of another realm. Of somebody who is gone there is no realm."""
         owner, resolver = _text(row.get("user_id")), _text(row.get("resolver"))
-        if not owner or _text(row.get("user_realm")).casefold() != self._realm:
+        if row.get("username") == _UNRESOLVED:
+            self.unresolved.add(resolver)
+        if not owner or _text(row.get("user_realm")).casefold() not in ("", self._realm):
             return None
         told = row.get("info")
         info: Mapping[str, Any] = told if isinstance(told, dict) else {}
