@@ -38,6 +38,7 @@ PI_AUDIT_KEY_PRIVATE = "{folder}/private.pem"
 PI_AUDIT_KEY_PUBLIC = "{folder}/public.pem"
 PI_LOGFILE = "{folder}/pi.log"
 PI_LOGLEVEL = 30
+PI_HASH_ALGO_PARAMS = {{"argon2__rounds": 1, "argon2__memory_cost": 1024}}
 """
 
 
@@ -121,6 +122,8 @@ class Realm:
     server: PrivacyIdeaServer
     name: str
     people: list[str]
+    secrets: dict[str, str] = field(default_factory=dict)
+    """What an app has of each token that shows codes, by serial."""
     _ids: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -147,11 +150,11 @@ class Realm:
 
     def enrol(self, person: str, kind: str, **more: Any) -> str:
         """A new token; its serial."""
-        answer = self.server.told("POST", "/token/init", {"type": kind, "user": person, "realm": self.name, "genkey": 1} | more)
-        return str(answer["detail"]["serial"])
+        answer = self.server.told("POST", "/token/init", {"type": kind, "user": person, "realm": self.name} | (more or {"genkey": 1}))
+        return self._made(answer["detail"])
 
     def sms(self, person: str, number: str = "+15550100") -> str:
-        return self.enrol(person, "sms", phone=number)
+        return self.enrol(person, "sms", phone=number, genkey=1)
 
     def app(self, person: str) -> str:
         """An authenticator app is set up as people do it: its secret is drawn by the server, and a code of it is what finishes it."""
@@ -159,9 +162,20 @@ class Realm:
         self.server.call("POST", f"/policy/{self.name}-verify", verify)
         wanted = {"type": "totp", "user": person, "realm": self.name, "genkey": 1}
         detail = self.server.told("POST", "/token/init", wanted)["detail"]
-        secret = detail["googleurl"]["value"].split("secret=")[1].split("&")[0]
-        self.server.call("POST", "/token/init", {"type": "totp", "serial": detail["serial"], "verify": totp(secret)})
-        return str(detail["serial"])
+        serial = self._made(detail)
+        self.server.call("POST", "/token/init", {"type": "totp", "serial": serial, "verify": totp(self.secrets[serial])})
+        return serial
+
+    def signs_in(self, serial: str) -> bool:
+        """Whether the code that an app shows now is taken."""
+        return bool(self.server.call("POST", "/validate/check", {"serial": serial, "pass": totp(self.secrets[serial])}))
+
+    def _made(self, detail: dict[str, Any]) -> str:
+        serial = str(detail["serial"])
+        address = detail.get("googleurl", {}).get("value", "")
+        if "secret=" in address:
+            self.secrets[serial] = address.split("secret=")[1].split("&")[0]
+        return serial
 
     def disable(self, serial: str) -> None:
         self.server.call("POST", f"/token/disable/{serial}", {})
@@ -221,7 +235,7 @@ else:
         from peers import UNPACKED, missing
 
         server = UNPACKED / "privacyidea"
-        if not (server / "lock").exists():
+        if not (server / "seed" / "made-by").exists():
             missing("no privacyIDEA server; `.ci/peers` puts one into build/peers")
         with run_privacyidea(server) as running:
             yield running

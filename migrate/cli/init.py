@@ -91,7 +91,7 @@ def _of_kind(whole: str, kind: str) -> str:
 
     model = settings_model(kind)
     own = model.model_fields
-    others = {name for each in kinds() for name in settings_model(each).model_fields} - set(own)
+    others = {name for each in kinds() for name in settings_model(each).model_fields} - set(own) | set(model.refused)
     required = {name for name, field in own.items() if field.is_required()} - set(DirectorySettings.model_fields) | set(model.written)
     before, rest = whole.split("[directory] ", 1)
     table, after = rest.split("[directory.columns]", 1)
@@ -116,7 +116,7 @@ def _option(config: Path) -> str:
 def _set(line: str, kind: str) -> str:
     """A commented setting as one that is set, and is to be looked at."""
     setting, comment = line.removeprefix("# ").split("# ", 1)
-    return setting.rstrip().ljust(41) + "# " + comment.replace(f"({kind}) ", f"EDIT ({kind}): ", 1)
+    return setting.rstrip().ljust(40) + " # " + comment.replace(f"({kind}) ", f"EDIT ({kind}): ", 1)
 
 
 def _write_config(path: Path, text: str) -> None:

@@ -257,7 +257,7 @@ def test_the_kind_privacyidea_is_written_with_the_administrator_who_reads(here: 
     }  # fmt: skip
     text = Path("config.toml").read_text().split("[directory] ")[1].split("[directory.columns]")[0]
     assert text.count("\nurl = ") == 1 and text.count("EDIT (privacyidea)") == 4
-    assert "\n# token = " in text and not any(f"({kind})" in text for kind in ("sql", "csv", "entra"))
+    assert "\n# token = " in text and "profile" not in text and not any(f"({kind})" in text for kind in ("sql", "csv", "entra"))
 
 
 def test_the_kind_entra_is_written_with_the_certificate_that_proves_the_application(here: Path) -> None:

@@ -42,6 +42,7 @@ class PrivacyIdeaSettings(DirectorySettings):
     """
 
     written: ClassVar[tuple[str, ...]] = ("username", "password")
+    refused: ClassVar[tuple[str, ...]] = ("profile", "rows")
 
     kind: Literal["privacyidea"] = "privacyidea"
     url: SecretUrl
@@ -78,7 +79,7 @@ class PrivacyIdeaSettings(DirectorySettings):
 
     @model_validator(mode="after")
     def _what_is_read_is_known(self) -> Self:
-        for name in ("profile", "rows"):
+        for name in self.refused:
             if getattr(self, name) is not None:
                 raise ValueError(f'{name} is for exports, and kind = "privacyidea" is none: take it away')
         if self.method_columns:
