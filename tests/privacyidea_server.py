@@ -166,6 +166,22 @@ class Realm:
         self.server.call("POST", "/token/init", {"type": "totp", "serial": serial, "verify": totp(self.secrets[serial])})
         return serial
 
+    def push(self, person: str, *, finished: bool = True) -> str:
+        """A push token; once it is finished, the telephone has answered the server with a key of its own."""
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        action = f"push_firebase_configuration=poll only, push_registration_url={self.server.url}/ttype/push, push_ssl_verify=0"
+        policy = {"scope": "enrollment", "action": action, "realm": self.name, "active": True}
+        self.server.call("POST", f"/policy/{self.name}-push", policy)
+        begun = self.server.told("POST", "/token/init", {"type": "push", "user": person, "realm": self.name, "genkey": 1})["detail"]
+        if finished:
+            key = rsa.generate_private_key(65537, 2048).public_key()
+            der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+            answer = {"pubkey": base64.urlsafe_b64encode(der).decode(), "fbtoken": "none"}
+            self.server.call("POST", "/ttype/push", {name: begun[name] for name in ("serial", "enrollment_credential")} | answer)
+        return str(begun["serial"])
+
     def signs_in(self, serial: str) -> bool:
         """Whether the code that an app shows now is taken."""
         return bool(self.server.call("POST", "/validate/check", {"serial": serial, "pass": totp(self.secrets[serial])}))

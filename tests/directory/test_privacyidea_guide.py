@@ -1,4 +1,4 @@
-"""docs/privacyidea.md says what is so: its configurations load, its policy is the one that is enough, and its types are those that are known."""
+"""docs/privacyidea.md says what is so: its configurations load, its policy is enough, and its types of tokens are known."""
 
 from __future__ import annotations
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pandas as pd
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from privacyidea_server import PrivacyIdeaServer, Realm
 
 from migrate.core.accounts import words_of
@@ -29,19 +27,6 @@ def accounts(realm: Realm, **more: object) -> pd.DataFrame:
     return rows.assign(methods=rows["methods"].map(words_of)).set_index("username")
 
 
-def phone_approves(realm: Realm, person: str, *, finished: bool = True) -> None:
-    """A push token, whose telephone answers the server with a key of its own if it is finished."""
-    server = realm.server
-    action = f"push_firebase_configuration=poll only, push_registration_url={server.url}/ttype/push, push_ssl_verify=0"
-    server.call("POST", f"/policy/{realm.name}-push", {"scope": "enrollment", "action": action, "realm": realm.name, "active": True})
-    begun = server.told("POST", "/token/init", {"type": "push", "user": person, "realm": realm.name, "genkey": 1})["detail"]
-    if finished:
-        key = rsa.generate_private_key(65537, 2048).public_key()
-        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        answer = {"pubkey": base64.urlsafe_b64encode(der).decode(), "fbtoken": "none"}
-        server.call("POST", "/ttype/push", {name: begun[name] for name in ("serial", "enrollment_credential")} | answer)
-
-
 def test_people_with_every_kind_of_token_are_read_as_they_are(privacyidea: PrivacyIdeaServer) -> None:
     realm = privacyidea.realm("sms", "app", "both", "push", "none", "off", "begun", "pushless", "mail", "paper", "Zoë")
     for person in ("sms", "both", "off"):
@@ -50,8 +35,8 @@ def test_people_with_every_kind_of_token_are_read_as_they_are(privacyidea: Priva
     realm.app("app")
     realm.app("both")
     realm.enrol("begun", "totp")  # the policy wants a code of it, which was not given
-    phone_approves(realm, "push")
-    phone_approves(realm, "pushless", finished=False)
+    realm.push("push")
+    realm.push("pushless", finished=False)
     realm.enrol("mail", "email", email="mail@example.test", genkey=1)
     realm.enrol("paper", "paper")
     realm.enrol("Zoë", "hotp")
@@ -82,6 +67,25 @@ def test_more_tokens_than_a_page_has_are_read_once_each(privacyidea: PrivacyIdea
     for person in realm.people:
         realm.enrol(person, "spass" if person == "user3" else "email", email="x@example.test", genkey=1)
     assert accounts(realm)["methods"].tolist() == [("email_otp",)] * 3 + [()] + [("email_otp",)] * 4
+
+
+def test_a_token_that_ends_in_mid_read_is_renewed(privacyidea: PrivacyIdeaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from migrate.directory.privacyidea import reading, server
+
+    realm = privacyidea.realm("ada", "bob")
+    for person in realm.people:
+        realm.sms(person)
+    fetched, fetch = [], server.PrivacyIdea._fetch
+    monkeypatch.setattr(server.PrivacyIdea, "_fetch", lambda self: fetched.append(fetch(self)) or fetched[-1])
+    monkeypatch.setattr(server, "PAGE", 1)
+    add = reading.Tokens.add
+    monkeypatch.setattr(reading.Tokens, "add", lambda self, page: (add(self, page), time.sleep(2)))
+    privacyidea.call("POST", "/policy/short", {"scope": "webui", "action": "jwt_validity=2", "active": True})
+    try:
+        assert accounts(realm)["methods"].tolist() == [("sms",)] * 2
+    finally:
+        privacyidea.call("DELETE", "/policy/short")
+    assert len(fetched) >= 2 and {each.seconds <= 2 for each in fetched} == {True}
 
 
 @pytest.fixture
@@ -162,6 +166,17 @@ def test_a_resolver_that_another_node_serves_is_no_empty_one(told: Realm) -> Non
 def test_a_resolver_whose_file_is_gone_is_no_empty_one(told: Realm, clock: object) -> None:
     told.file.unlink()
     assert "it answered 500" in str(assert_unreadable(lambda: directory(told)))
+
+
+def test_people_of_a_resolver_that_was_taken_out_of_the_realm_are_left_out(told: Realm) -> None:
+    other = told.server.realm("eve")
+    told.server.call("POST", f"/realm/{told.name}", {"resolvers": f"{told.name},{other.name}"})
+    told.sms("eve")
+    assert len(accounts(told)) == 3
+    told.server.call("POST", f"/realm/{told.name}", {"resolvers": told.name})
+    opened = directory(told)
+    assert len(read_all(opened)[0]) == 2
+    assert opened.caveats() == (f"1 person is left out, with tokens of realm {told.name} and in a resolver that is not in it",)
 
 
 def test_tokens_of_somebody_who_is_gone_are_left_out_and_counted(told: Realm) -> None:

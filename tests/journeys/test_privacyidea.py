@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from directory.test_privacyidea_server import phone_approves
 from office import called
 from privacyidea_server import READING, PrivacyIdeaServer, Realm
 
@@ -68,7 +67,7 @@ def realm(privacyidea: PrivacyIdeaServer) -> Realm:
     made.app("app")
     made.app("both")
     made.enrol("begun", "totp")  # without the code that finishes it
-    phone_approves(made, "push")
+    made.push("push")
     return made
 
 

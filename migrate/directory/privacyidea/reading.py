@@ -51,6 +51,11 @@ class Reading:
         else:
             self._look_at(users, realm, tokens.orphans())
             yield from self._users(users, owners, realm)
+        if strangers := sum(bool(one.username) and key[0] not in realm.resolvers for key, one in owners.items()):
+            who = "person is" if strangers == 1 else "people are"
+            self.caveats.append(
+                f"{strangers:,} {who} left out, with tokens of realm {self._settings.realm} and in a resolver that is not in it"
+            )
         if orphans := tokens.orphans().total():
             whose = "is of somebody" if orphans == 1 else "are of people"
             self.caveats.append(f"{_counted(orphans, 'token')} {whose} whom no resolver of privacyIDEA knows any more, and left out")
@@ -159,9 +164,11 @@ class Reading:
 
 
 def _unlisted(users: Sequence[Mapping[str, Any]], owners: Mapping[Key, Owned], realm: Realm) -> Counter[str]:
-    """By resolver, how many people have a token and are no user. Of two users of one name in a realm only the first is one."""
+    """By resolver, how many people have a token and are no user. Of two users of one name in a realm only the first is one, and whoever
+    is in a resolver that was taken out of the realm is none."""
     keys, names = {key_of(user, realm.resolvers) for user in users}, {name_of(user) for user in users}
-    return Counter(key[0] for key, one in owners.items() if one.username and key not in keys and one.username.casefold() not in names)
+    others = (key for key, one in owners.items() if one.username and key not in keys and one.username.casefold() not in names)
+    return Counter(resolver for resolver, _ in others if resolver in realm.resolvers)
 
 
 def _counted(number: int, one: str, several: str = "") -> str:
