@@ -55,6 +55,7 @@ lock:
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 \
 	  --constraint requirements-dev.lock --extra postgres --extra mysql --extra xlsx --extra fast --extra microsoft --extra google --extra entra --extra privacyidea \
 	  --group build pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 --upgrade .ci/privacyidea.in -o .ci/privacyidea.lock
 
 clean:
 	rm -rf $(VENV) dist build demo .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

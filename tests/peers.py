@@ -51,9 +51,9 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def listens(port: int, running: subprocess.Popen[bytes], name: str, said: Callable[[], str]) -> None:
+def listens(port: int, running: subprocess.Popen[bytes], name: str, said: Callable[[], str], seconds: float = 20) -> None:
     """Waits until a server listens. Raises RuntimeError with what it said if it does not."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + seconds
     while True:
         with socket.socket() as trying:
             if trying.connect_ex(("127.0.0.1", port)) == 0:

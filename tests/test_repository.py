@@ -128,7 +128,7 @@ def test_only_one_room_takes_anything_away() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", ".ci/privacyidea.lock"])
 def test_a_lock_pins_by_hash_and_names_no_host(lock: str) -> None:
     lines = text(lock).splitlines()
     assert not [line for line in lines if re.search(r"https?:|--(?:extra-)?index|--find-links|file:", line)]

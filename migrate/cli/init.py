@@ -4,6 +4,7 @@ nothing is ever overwritten."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from migrate.files.resources import resource
 
 if TYPE_CHECKING:
     from migrate.config.playbooks import Playbook
+_MARK = re.compile(r"# (?:EDIT )?\((\w+)\)")
+"""Whose setting a line of the example is, if not everybody's."""
 
 
 def init(
@@ -110,13 +113,15 @@ def _of_kind(whole: str, kind: str) -> str:
 
     model = settings_model(kind)
     own = model.model_fields
-    others = {name for each in kinds() for name in settings_model(each).model_fields} - set(own)
+    others = {name for each in kinds() for name in settings_model(each).model_fields} - set(own) | set(model.refused)
     required = {name for name, field in own.items() if field.is_required()} - set(DirectorySettings.model_fields) | set(model.written)
     before, rest = whole.split("[directory] ", 1)
     table, after = rest.split("[directory.columns]", 1)
     lines = []
     for line in table.splitlines(keepends=True):
-        key = line.removeprefix("# ").split(" ")[0]
+        key, mark = line.removeprefix("# ").split(" ")[0], _MARK.search(line)
+        if mark is not None and mark[1] != kind:
+            continue  # of a key that several kinds have, there is a line for each
         if key == "kind":
             lines.append(f'kind = "{kind}"\n')
         elif key in required:
@@ -133,7 +138,7 @@ def _option(config: Path) -> str:
 def _set(line: str, kind: str) -> str:
     """A commented setting as one that is set, and is to be looked at."""
     setting, comment = line.removeprefix("# ").split("# ", 1)
-    return setting.rstrip().ljust(41) + "# " + comment.replace(f"({kind}) ", f"EDIT ({kind}): ", 1)
+    return setting.rstrip().ljust(40) + " # " + comment.replace(f"({kind}) ", f"EDIT ({kind}): ", 1)
 
 
 def _write_config(path: Path, text: str) -> None:

@@ -101,6 +101,8 @@ class DirectorySettings(Settings):
     """The table of the configuration that these settings are, for errors."""
     written: ClassVar[tuple[str, ...]] = ()
     """Settings that `migrate init --kind` writes though they have a default: of several ways the usual one."""
+    refused: ClassVar[tuple[str, ...]] = ()
+    """Settings that every kind has, and this one refuses, so that `migrate init --kind` leaves them out."""
 
     kind: str
     profile: str | None = None

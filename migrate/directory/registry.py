@@ -24,6 +24,7 @@ DIRECTORIES: Final[dict[str, str]] = {
     "sql": "migrate.directory.sql:SqlDirectory",
     "csv": "migrate.directory.csv:CsvDirectory",
     "entra": "migrate.directory.entra.source:EntraDirectory",
+    "privacyidea": "migrate.directory.privacyidea.source:PrivacyIdeaDirectory",
 }
 
 

@@ -245,7 +245,19 @@ def test_a_kind_alone_is_written_without_the_settings_of_others(here: Path, kind
     assert ("\n# delimiter = " in text) == (kind == "csv")
     assert ("\nurl = " in text) == (kind == "sql")
     assert f"EDIT ({kind})" in text
-    assert "(entra)" not in text
+    assert "(entra)" not in text and "(privacyidea)" not in text
+
+
+def test_the_kind_privacyidea_is_written_with_the_administrator_who_reads(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIGRATE_PRIVACYIDEA_PASSWORD", "hidden")
+    assert main(["init", "--kind", "privacyidea"]) == 0
+    told = load(Path("config.toml")).directory
+    assert told.model_dump(include={"kind", "url", "realm", "username", "token", "users"}) == {
+        "kind": "privacyidea", "url": "https://mfa.example.com", "realm": "staff", "username": "reader", "token": None, "users": True,
+    }  # fmt: skip
+    text = Path("config.toml").read_text().split("[directory] ")[1].split("[directory.columns]")[0]
+    assert text.count("\nurl = ") == 1 and text.count("EDIT (privacyidea)") == 4
+    assert "\n# token = " in text and "profile" not in text and not any(f"({kind})" in text for kind in ("sql", "csv", "entra"))
 
 
 def test_the_kind_entra_is_written_with_the_certificate_that_proves_the_application(here: Path) -> None:

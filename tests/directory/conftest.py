@@ -18,6 +18,7 @@ from graph.clock import VirtualClock
 
 from migrate.directory import Directory, open_directory, settings_model
 from migrate.directory.entra.source import EntraDirectory
+from migrate.directory.privacyidea.source import PrivacyIdeaDirectory
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -113,7 +114,8 @@ def database(tmp_path: Path) -> Callable[..., Directory]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    """A clock on which a directory of kind entra waits without taking time."""
+    """A clock on which a directory that is asked over HTTP waits without taking time."""
     made = VirtualClock()
     monkeypatch.setattr(EntraDirectory, "clock", made)
+    monkeypatch.setattr(PrivacyIdeaDirectory, "clock", made)
     return made

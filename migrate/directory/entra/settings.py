@@ -43,6 +43,7 @@ class EntraSettings(DirectorySettings):
     """
 
     written: ClassVar[tuple[str, ...]] = ("client_id", "certificate")
+    refused: ClassVar[tuple[str, ...]] = ("profile", "rows")
 
     kind: Literal["entra"] = "entra"
     tenant: Tenant
@@ -84,7 +85,7 @@ class EntraSettings(DirectorySettings):
 
     @model_validator(mode="after")
     def _what_is_read_is_known(self) -> Self:
-        for name in ("profile", "rows"):
+        for name in self.refused:
             if getattr(self, name) is not None:
                 raise ValueError(f'{name} is for exports, and kind = "entra" is none: take it away')
         if self.method_columns:

@@ -58,13 +58,15 @@ class PassingError(Exception):
 @dataclass(frozen=True, slots=True)
 class Server:
     """`name` is what errors call it, and `base` where it is; `where` is the setting that says so. `explained` reads the code and the words
-    of a refusal out of its JSON; `doubted` are codes that are not believed before they were said three times."""
+    of a refusal out of its JSON; `doubted` are codes that are not believed before they were said three times. `answer` is how many bytes
+    one answer has at most."""
 
     name: str
     base: str
     where: str
     explained: Callable[[Any], tuple[str, str]]
     doubted: frozenset[str] = frozenset()
+    answer: int = ANSWER
 
     @property
     def origin(self) -> tuple[str, str, int | None]:
@@ -227,9 +229,9 @@ class Client:
         begun, content = self.clock.now(), bytearray()
         for part in answer.iter_bytes():
             content += part
-            if len(content) > ANSWER:
+            if len(content) > self.server.answer:
                 raise DirectoryError(
-                    f"{self.server.name} answers with more than {ANSWER // MIB} MiB, which is no page. Nothing was changed.",
+                    f"{self.server.name} answers with more than {self.server.answer // MIB} MiB, which is no page. Nothing was changed.",
                     where=self.server.where,
                     hint="Look what answers there.",
                 )

@@ -1,0 +1,345 @@
+"""A privacyIDEA server as the other modules of this room see it: signed in, of one realm, and never with half an answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from migrate.directory.bounds import ANSWER
+from migrate.directory.privacyidea.rights import TOKENS, USERS, Need, lacking, policy, refusal
+from migrate.directory.privacyidea.settings import PrivacyIdeaSettings
+from migrate.directory.web.authorization import Authorization, Fixed, Renewed
+from migrate.directory.web.budget import CLOCK, Clock
+from migrate.directory.web.client import Client, RefusedError, Server
+from migrate.directory.web.pages import numbered
+from migrate.errors import DirectoryError, UnreachableError
+from migrate.oauth.tokens import KeptToken, Token, TokenDeniedError
+from migrate.oauth.web import NoAnswerError
+from migrate.outside import log
+
+PAGE: Final = 1000
+"""Tokens of a page: the most that the server gives since 3.14."""
+CHOOSES: Final = (3, 14)
+"""Since this version users are counted, attributes are chosen, and resolvers that could not be asked are named. Before, each of these
+words is a field to search for, and nobody is found."""
+_USERS: Final = 8 * ANSWER
+"""Bytes of the list of users, which has no pages: about 300,000 of them."""
+_USUAL_SECONDS: Final = 3600.0
+_BACK: Final = 50
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)")
+_LAST: Final = 1e11
+"""An instant in seconds that a calendar still holds."""
+_DENIED: Final = "Look at username and password, and whether the administrator is locked after failed tries"
+_ATTRIBUTES: Final = ("userid", "username", "realm", "resolver", "email", "givenname", "surname", "mobile")
+_T = TypeVar("_T")
+_CODE: Final = re.compile(r"-?\d{1,6}")
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Realm:
+    """`resolvers` of the realm, name → type; the server's `version`, and its clock."""
+
+    resolvers: Mapping[str, str]
+    version: tuple[int, int]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many users of the realm there are, and how many of them have a token."""
+
+    users: int
+    with_tokens: int
+
+
+class PrivacyIdea:
+    """One server. `rights` and `ends` are those of the token, once there is one. Everything raises DirectoryError."""
+
+    def __init__(self, settings: PrivacyIdeaSettings, clock: Clock = CLOCK) -> None:
+        self.settings = settings
+        self.rights: frozenset[str] | None = None
+        self.ends: datetime | None = None
+        self.who = settings.username or "the token's administrator"
+        self.expected = 0
+        """How many tokens the server says there are, in its last page."""
+        self._budget = clock.budget((settings.base, "privacyidea"), 20, 1)
+        server = Server("privacyIDEA", settings.base, "[directory] url", _explained, answer=_USERS)
+        self._door = Client(server, Fixed(""), clock)
+        self._authorization: Authorization
+        if settings.token is not None:
+            self._authorization = Fixed(settings.token.get_secret_value())
+        else:
+            self._authorization = Renewed(KeptToken(self._fetch, clock.now), self._not_let_in, self._look_at, scheme="")
+        self.client = Client(server, self._authorization, clock)
+
+    def close(self) -> None:
+        self.client.close()
+        self._door.close()
+
+    def sign_in(self) -> None:
+        """Has a token, so that whatever is wrong with it is said first."""
+        self._look_at(self._authorization.current())
+
+    def realm(self) -> Realm:
+        """The realm, which must be there: of one that is not, the server lists nobody and says that all is well."""
+        realms, told = self._get("/realm/", {}, _realms)
+        names = {name.casefold(): entry for name, entry in realms.items()}
+        if (found := names.get(self.settings.realm)) is None:
+            seen = f"it shows {', '.join(map(log, sorted(realms)))}" if realms else "it shows none"
+            raise DirectoryError(
+                f"privacyIDEA has no realm {self.settings.realm}, or {self.who} may not see it: {seen}. Nothing was changed.",
+                where="[directory] realm",
+                hint=f"Correct the name; if it is right, the right is missing. {policy(self.settings, self.who)}.",
+            )
+        version = _VERSION.search(str(told.get("versionnumber") or told.get("version")))
+        return Realm(_resolvers(found), (int(version[1]), int(version[2])) if version else (0, 0), _at(told) or datetime.now(UTC))
+
+    def users(self, realm: Realm) -> Rows:
+        """Everybody in the realm, in one answer. Raises DirectoryError if a resolver could not be asked, or if there is nobody."""
+        params = {"realm": self.settings.realm}
+        if realm.version >= CHOOSES:
+            theirs = [column.theirs for column in self.settings.columns.values()]
+            params["attributes"] = ",".join(dict.fromkeys([*_ATTRIBUTES, *theirs]))
+        rows, told = self._get("/user/", params, _users, USERS)
+        self._all_asked(told)
+        if not rows:
+            raise DirectoryError(
+                f"privacyIDEA lists nobody in realm {self.settings.realm}. A resolver that is down, and a policy that names another "
+                "resolver, look the same, so this is not believed. Nothing was changed.",
+                where="[directory] realm",
+                hint=f"Look whether privacyIDEA shows users there, and at the policy of {self.who}: it names no resolver and no user.",
+            )
+        return rows
+
+    def counted(self) -> Counted | None:
+        """How many there are, or None if the server is too old to say. Raises NotConsentedError for a right that is missing: unlike the
+        list of tokens, this is refused where the right is for another realm."""
+        try:
+            counted, told = self._told("/user/count", {"realm": self.settings.realm}, _counted)
+        except RefusedError as error:
+            if error.status in (404, 405):
+                return None
+            if error.status == 403:
+                raise lacking(TOKENS if TOKENS.action in error.words else USERS, self.settings, self.who) from None
+            raise refusal(error, None, self.settings, self.who) from None
+        self._all_asked(told)
+        return counted
+
+    def tokens(self) -> Iterator[Rows]:
+        """Every token of the realm, a page at a time, in the order in which they were made; some may come twice.
+
+        What is deleted meanwhile moves all that follow one place to the front, over the edge of a page that was read. So each edge is
+        looked at once more when the next page is there, and if it moved, the page before it is read again.
+        """
+        first, back = 1, 0
+        while first:
+            begun, first, before = first, 0, Rows()
+            for number, page in enumerate(self._pages(begun), begun):
+                if before and not self._stands(before[-1]["serial"], (number - 1) * len(before)):
+                    first, back = number - 1, back + 1
+                    break
+                yield page
+                before = page
+            if back > _BACK:
+                raise DirectoryError(
+                    "tokens are deleted from privacyIDEA faster than its list can be read, so that some may be missing. "
+                    "Nothing was changed.",
+                    where="[directory]",
+                    hint="Run this at another hour.",
+                )
+
+    def token_count(self) -> int:
+        """How many tokens the list of the realm has."""
+        return self._of_list(1, 1)[1]
+
+    def _pages(self, first: int) -> Iterator[Rows]:
+        """Pages from one on. Raises DirectoryError if one before the last is not full: what it lacks is on no page."""
+        before, size = Rows(), -1
+        try:
+            for page in numbered(self.client, self._url("/token/"), self._params(PAGE), budget=self._budget, shape=self._page, first=first):
+                if size >= 0 and (len(before) != size or len(page) > size):
+                    raise DirectoryError(
+                        "privacyIDEA gives a page of tokens that is not full before the last one, so that some may be missing. "
+                        "Nothing was changed.",
+                        where="[directory] url",
+                        hint="Look what stands between this machine and the server; then try again.",
+                    )
+                size = len(page) if size < 0 else size
+                yield page
+                before = page
+        except RefusedError as error:
+            raise refusal(error, TOKENS, self.settings, self.who) from None
+
+    def _page(self, told: Any) -> tuple[Rows, int | None]:
+        rows, following, self.expected = _tokens(told)
+        return rows, following
+
+    def _stands(self, serial: str, place: int) -> bool:
+        """Whether a token is still at its place in the list, counted from 1."""
+        rows, _ = self._of_list(place, 1)
+        return bool(rows) and rows[0]["serial"] == serial
+
+    def _of_list(self, number: int, size: int) -> tuple[Rows, int]:
+        """One page, and how many tokens the list has."""
+        (rows, _, count), _ = self._get("/token/", self._params(size) | {"page": str(number)}, _tokens, TOKENS)
+        return rows, count
+
+    def _params(self, size: int) -> dict[str, str]:
+        return {"tokenrealm": self.settings.realm, "sortby": "id", "pagesize": str(size)}
+
+    def _url(self, path: str) -> str:
+        return f"{self.settings.base}{path}"
+
+    def _get(self, path: str, params: Mapping[str, str], shape: Callable[[Any], _T], need: Need | None = None) -> tuple[_T, dict[str, Any]]:
+        """What `shape` makes of an answer, and the whole of it."""
+        try:
+            return self._told(path, params, shape)
+        except RefusedError as error:
+            raise refusal(error, need, self.settings, self.who) from None
+
+    def _told(self, path: str, params: Mapping[str, str], shape: Callable[[Any], _T]) -> tuple[_T, dict[str, Any]]:
+        return self.client.get(self._url(path), params, budget=self._budget, shape=lambda told: (shape(told), dict(told)))
+
+    def _all_asked(self, told: Mapping[str, Any]) -> None:
+        detail = told.get("detail")
+        if isinstance(detail, dict) and (skipped := detail.get("skipped_resolvers")):
+            names = ", ".join(log(str(name)) for name in skipped) if isinstance(skipped, list) else log(str(skipped))
+            raise DirectoryError(
+                f"privacyIDEA could not ask the resolver {names}, so that its users are missing. Nothing was changed.",
+                where="[directory] realm",
+                hint="Test the resolver in privacyIDEA under Config, Users; one that another node serves is read through that node.",
+            )
+
+    def _fetch(self) -> Token:
+        """A token for the name and the password. Both are sent once: a server may lock an account, or send a challenge for each try."""
+        settings = self.settings
+        assert settings.password is not None  # validated
+        body = {"username": settings.username, "password": settings.password.get_secret_value()}
+        try:
+            token = self._door.call("POST", self._url("/auth"), budget=self._budget, shape=_token, body=body)
+        except UnreachableError as error:
+            raise NoAnswerError(error.what) from None
+        except RefusedError as error:
+            hint = "Look whether url is the address of privacyIDEA itself" if error.status in (404, 405) else _DENIED
+            raise TokenDeniedError(f"it answers {log(f'{error.status} {error.code}'.strip())}", hint, "username") from None
+        if token is None:
+            hint = "Let a policy of scope webui with login_mode=userstore leave it without one, or write a token in its place"
+            raise TokenDeniedError("it asks for a second factor, which a program has not", hint, "username")
+        return token
+
+    def _not_let_in(self, error: TokenDeniedError | NoAnswerError) -> DirectoryError:
+        if isinstance(error, NoAnswerError):
+            return UnreachableError(str(error), where="[directory] url", hint="Look whether this machine may reach it, and try later.")
+        return DirectoryError(
+            f"privacyIDEA does not let {self.who} in: {error.words}. Nothing was changed.",
+            where=f"[directory] {error.setting}",
+            hint=f"{error.hint}; then type `migrate check`.",
+        )
+
+    def _look_at(self, token: str) -> None:
+        """Raises DirectoryError for a token that is none, is over, or is a user's, who sees nobody but herself and no error."""
+        claims, where = _claims(token), "[directory] token" if self.settings.token is not None else "[directory] username"
+        if claims is None:
+            raise DirectoryError("is no token of privacyIDEA.", where=where, hint="Write the value of result.value.token of POST /auth.")
+        if claims.get("role") != "admin":
+            raise DirectoryError(
+                f"{self.who} is no administrator but a user, and a user is shown herself alone. Nothing was changed.",
+                where=where,
+                hint="Make an administrator who may only read (docs/privacyidea.md).",
+            )
+        rights, ends = claims.get("rights"), claims.get("exp")
+        self.rights = frozenset(map(str, rights)) if isinstance(rights, list) else None
+        self.ends = datetime.fromtimestamp(ends, UTC) if isinstance(ends, (int, float)) and 0 < ends < _LAST else None
+        name = claims.get("username")
+        self.who = log(name) if isinstance(name, str) and name else self.who
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    """What a token says; that it is genuine is for the server to see."""
+    try:
+        part = token.split(".")[1]
+        told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (IndexError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _explained(told: Any) -> tuple[str, str]:
+    """The code of a refusal; of its words, which may name people, the right that they are about."""
+    try:
+        error = told["result"]["error"]
+        code, words = str(error["code"]), str(error["message"])
+    except (KeyError, TypeError):
+        return "", ""
+    named = [need.action for need in (TOKENS, USERS) if need.action in words]
+    return (code if _CODE.fullmatch(code) else ""), " ".join(named)
+
+
+def _value(told: Any) -> Any:
+    """What an answer holds. Raises ValueError, KeyError and TypeError for one that is none."""
+    result = told["result"]
+    if result["status"] is not True:
+        raise ValueError("its status is not true")
+    return result["value"]
+
+
+def _token(told: Any) -> Token | None:
+    """The token of POST /auth, or None if a challenge came in its place."""
+    value = _value(told)
+    if value is False or (isinstance(value, dict) and not value.get("token")):
+        return None
+    text = value["token"]
+    if not isinstance(text, str) or not text.isascii():
+        raise ValueError("the token is no text")
+    ends, now = (_claims(text) or {}).get("exp"), told.get("time")
+    known = isinstance(ends, (int, float)) and isinstance(now, (int, float))
+    return Token(text, max(float(ends - now), 1.0) if known else _USUAL_SECONDS)
+
+
+def _at(told: Mapping[str, Any]) -> datetime | None:
+    now = told.get("time")
+    return datetime.fromtimestamp(now, UTC) if isinstance(now, (int, float)) and 0 < now < _LAST else None
+
+
+def _realms(told: Any) -> dict[str, dict[str, Any]]:
+    value = _value(told)
+    if not isinstance(value, dict) or not all(isinstance(each, dict) for each in value.values()):
+        raise ValueError("there are no realms")
+    return value
+
+
+def _resolvers(realm: Mapping[str, Any]) -> dict[str, str]:
+    listed = realm.get("resolver")
+    if not isinstance(listed, list):
+        return {}
+    return {str(each["name"]): str(each.get("type", "")) for each in listed if isinstance(each, dict) and "name" in each}
+
+
+def _users(told: Any) -> Rows:
+    value = _value(told)
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise ValueError("there is no list of users")
+    return value
+
+
+def _counted(told: Any) -> Counted:
+    value = _value(told)
+    return Counted(int(value["count"]), int(value["with_tokens"]))
+
+
+def _tokens(told: Any) -> tuple[Rows, int | None, int]:
+    """The tokens of a page, the number of the next, and how many there are on all pages."""
+    value = _value(told)
+    rows, following, count = value["tokens"], value["next"], value["count"]
+    if not isinstance(rows, list) or not all(isinstance(each, dict) and isinstance(each.get("serial"), str) for each in rows):
+        raise ValueError("there is no list of tokens")
+    if not (following is None or isinstance(following, int)) or not isinstance(count, int):
+        raise ValueError("the number of the next page is none")
+    return rows, following, count
