@@ -20,6 +20,7 @@ from migrate.decide.addressing import Unreachable, unreachable
 from migrate.delivery import Forecast as Delivery
 from migrate.delivery import Waiting, waiting
 from migrate.explain.queue import forecast_of, queue_forecast
+from migrate.explain.tallies import Tallies, tallies
 from migrate.ledger import runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
@@ -119,6 +120,7 @@ class Status:
     `rejected_known` are the accounts whose row the last run rejected: they stand as recorded before.
     `unreachable` are the accounts to be reminded whose address cannot be mailed.
     `open_changes` await their confirmation, `unsaid_changes` were given up.
+    `tallies` are of the accounts as recorded; `stale` is true if the directory was read too long ago to remind anybody by.
     """
 
     campaign: str
@@ -143,6 +145,8 @@ class Status:
     open_changes: int
     unsaid_changes: int
     exemptions: tuple[Expiry, ...]
+    tallies: Tallies
+    stale: bool
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate status --json`."""
@@ -185,6 +189,8 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
+        tallies=tallies(connection, campaign_id, now),
+        stale=run is None or now - run.directory_read_at >= timedelta(hours=config.safety.stale_hours),
     )
 
 
