@@ -122,7 +122,7 @@ def _complaint(kind: str, at: Sequence[int | str], message: str) -> tuple[str, s
     model: type[BaseModel] = FleetReports if table else FleetSettings
     keys = list(model.model_fields)
     meant = near(key, keys)
-    return where, f"is no setting; did you mean {meant}?" if meant else f"is no setting; there are {', '.join(keys)}"
+    return where, f"is no setting; did you mean {meant}?" if meant else f"is no setting; those here are {', '.join(keys)}"
 
 
 def _tenants(path: Path, base: Path, pattern: str) -> tuple[Tenant, ...]:
