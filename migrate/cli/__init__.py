@@ -52,7 +52,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pause": "Pause reminders to accounts: add, list, remove.",
     "bounces": "Addresses that count as dead: list, clear.",
     "ledger": "Look after the ledger: check, upgrade.",
-    "fleet": "The same for many organisations: check, run, send, status, report.",
+    "fleet": "Many organisations: check, run, send, status, report.",
     "preview": "Render a mail for a sample or a real account.",
     "demo": "Live through a sample campaign; look at its mails and reports.",
 }
