@@ -143,6 +143,8 @@ def _said(ended: Ended) -> str:
         return f"its process was ended by {_signal(-ended.code)}."
     if isinstance(letters := ended.told("letters"), dict):
         return ", ".join(f"{count:,} {word}" for word, count in letters.items() if count and word != "withdrawn") or "no letters"
+    if ended.code > 128 and not ended.lines:
+        return f"was asked to end by {_signal(ended.code - 128)}, and ended."
     return "" if ended.code == 0 else _line(ended.lines[-1:]) or f"exit code {ended.code}"
 
 

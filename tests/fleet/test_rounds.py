@@ -73,6 +73,7 @@ def test_a_tenant_that_fails_dies_or_prints_nonsense_stops_no_other(fleet: Fleet
         fleet,
         fine=RUN,
         bug="raise ValueError",
+        ended="sys.exit(143)",
         killed="os.kill(os.getpid(), signal.SIGKILL)",
         nonsense="print('{]'); sys.exit(3)",
         list="print('[1, 2]')",
@@ -83,13 +84,14 @@ def test_a_tenant_that_fails_dies_or_prints_nonsense_stops_no_other(fleet: Fleet
     rows, rollup = done(fleet, these)
     assert {name: row.state for name, row in rows.items()} == {
         "fine": "ok", "bug": "failed", "killed": "failed", "nonsense": "failed", "list": "ok", "refused": "not_consented",
-        "guarded": "held",
+        "guarded": "held", "ended": "failed",
     }  # fmt: skip
     assert rows["fine"].said == "2 sent, 1 queued"
     assert rows["killed"].said == "its process was ended by SIGKILL."
     assert rows["refused"].said == "[directory] client_id: no. one Grant it."
     assert rows["guarded"].said == "a guard stopped it."
     assert rows["bug"].said == "ValueError"
+    assert rows["ended"].said == "was asked to end by SIGTERM, and ended."
     assert [name for name, row in rows.items() if row.assessed] == ["fine"], "the others have no run of this round"
     assert rollup.exit_code == 1
 
