@@ -7,16 +7,17 @@ paragraph. Anything that is not a `MigrateError` is a bug and ends in exit code 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from migrate import outside
 
 
 class MigrateError(Exception):
     """An error with a paragraph a person can act on. Each part of it is one line, whatever stands in the names that it quotes; `items`
-    are lines of their own, between what happened and the hint."""
+    are lines of their own, between what happened and the hint. `kind` is a word for programs, which never changes."""
 
     exit_code = 1
+    kind: ClassVar[str] = "error"
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, items: Sequence[str] = ()) -> None:
         super().__init__(what)
@@ -35,73 +36,102 @@ class MigrateError(Exception):
             return [head, *(f"  {item}" for item in self.items), *([self.hint] if self.hint else [])]
         return [f"{head} {self.hint}" if self.hint else head]
 
+    def facts(self) -> dict[str, Any]:
+        """The object `error` of `--json`."""
+        told = {"kind": self.kind, "exit_code": self.exit_code, "what": self.what, "where": self.where, "hint": self.hint}
+        return told | {"items": list(self.items)}
+
 
 class ConfigError(MigrateError):
     """The configuration or the command line cannot be used as it stands."""
 
     exit_code = 2
+    kind = "configuration"
 
 
 class TemplateError(ConfigError):
     """A mail template cannot be loaded or rendered."""
+
+    kind = "template"
 
 
 class LedgerError(MigrateError):
     """The ledger cannot be opened, upgraded or written."""
 
     exit_code = 2
+    kind = "ledger"
 
 
 class NoLedgerError(LedgerError):
     """There is no ledger where one should be."""
+
+    kind = "no_ledger"
 
 
 class ReportError(MigrateError):
     """A report folder cannot be written."""
 
     exit_code = 2
+    kind = "report"
 
 
 class DirectoryError(MigrateError):
     """The directory could not be read completely; nothing was changed."""
 
     exit_code = 3
+    kind = "directory"
 
 
 class UnreachableError(DirectoryError):
     """What the directory is asked of gives no answer that can be used."""
 
+    kind = "unreachable"
+
 
 class NotConsentedError(DirectoryError):
     """The directory does not let the application read what it must."""
 
+    kind = "not_consented"
+
 
 class NoLicenceError(DirectoryError):
     """The organisation has no licence for what must be read."""
+
+    kind = "no_licence"
 
 
 class GuardError(MigrateError):
     """A guard stopped the run; no reminder was queued."""
 
     exit_code = 4
+    kind = "guard"
 
 
 class MailServerError(MigrateError):
     """The mail server is unreachable or refuses; the rest stays queued."""
 
     exit_code = 6
+    kind = "mail_server"
 
 
 class OverdueError(MigrateError):
     """No run has completed within the time that `migrate status --max-age` allows."""
 
     exit_code = 7
+    kind = "overdue"
 
 
 class LockedError(MigrateError):
     """Another run of this campaign is at work."""
 
     exit_code = 75
+    kind = "busy"
+
+
+class DoneAlreadyError(LockedError):
+    """Another run of this campaign has just done what this one was to do."""
+
+    kind = "done_already"
 
 
 _ORDER: Final = (75, 2, 3, 4, 6, 5)

@@ -392,7 +392,7 @@ def test_whatever_a_setting_is_set_to_is_accepted_or_refused_by_name(tmp_path: P
         load(written(tmp_path, "\n".join(lines)))
     except ConfigError as error:
         said = str(error)
-        assert "[" in said
+        assert "[" in said or key == "extends"
         assert "pydantic" not in said
         assert "Value error" not in said
         assert "Input" not in said
@@ -440,7 +440,7 @@ def test_the_example_names_every_setting_and_no_other() -> None:
     named = named_in_example()
     open_tables = {"directory.columns", "directory.methods", "directory.method_columns", "directory.join.columns"}
     real -= {("directory.join", key) for key in DirectorySettings.model_fields}  # those of its kind, which stand above
-    real |= {("directory.join", key) for key in ("kind", "path", "columns")}
+    real |= {("directory.join", key) for key in ("kind", "path", "columns")} | {("", "extends")}
     assert real - named == set()
     tables = {
         (table.rpartition(".")[0], table.rpartition(".")[2])
@@ -487,7 +487,7 @@ def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_p
     text = text.replace('kind = "sql"', 'kind = "csv"').replace('transport = "maildir"', 'transport = "smtp"')
     text = re.sub(r"^\w+ = .*\((sql|entra|privacyidea)\).*\n", "", text, flags=re.MULTILINE)
     text = text.replace('sign_in = "password"', 'sign_in = "xoauth2"')
-    text = re.sub(r"^(password|certificate|federated_token_file|service_account|subject) = .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^(extends|password|certificate|federated_token_file|service_account|subject) = .*\n", "", text, flags=re.MULTILINE)
     text = text.replace('profile = "entra-users"', 'profile = "keycloak-users"')
     text = re.sub(r"^methods = \"mfa_methods\".*\n", "", text, flags=re.MULTILINE)
     (tmp_path / "pilot.csv").write_text("account_id\nu1\n", encoding="utf-8")

@@ -29,7 +29,7 @@ from typer._click.exceptions import ClickException
 from typer.core import TyperCommand, TyperGroup
 
 from migrate import __version__, outside
-from migrate.cli.streams import enduring
+from migrate.cli.streams import Enduring, enduring
 from migrate.errors import MigrateError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pause": "Pause reminders to accounts: add, list, remove.",
     "bounces": "Addresses that count as dead: list, clear.",
     "ledger": "Look after the ledger: check, upgrade.",
+    "fleet": "Many organisations: check, run, send, status, report.",
     "preview": "Render a mail for a sample or a real account.",
     "demo": "Live through a sample campaign; look at its mails and reports.",
 }
@@ -138,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outside.keep_back({})
     warnings.formatwarning = _warning
     with enduring() as output:
-        code = _called(arguments)
+        code = _called(arguments, output)
         output.flush()
         if output.lost and not code and _only_tells(arguments):
             return _failed([f"Error: the output cannot be written: {output.lost}."], MigrateError.exit_code, arguments)
@@ -150,7 +151,7 @@ def _only_tells(arguments: Sequence[str]) -> bool:
     return next((each for each in arguments if each in COMMANDS), None) in (None, "check", "status", "explain", "preview")
 
 
-def _called(arguments: list[str]) -> int:
+def _called(arguments: list[str], output: Enduring) -> int:
     try:
         with _ending_cleanly():
             code = app(arguments, prog_name="migrate", standalone_mode=False)
@@ -160,6 +161,7 @@ def _called(arguments: list[str]) -> int:
         error.show(told)
         return _failed(told.getvalue().splitlines(), error.exit_code, ())
     except MigrateError as error:
+        _told_as_json(error, arguments, output)
         first, *others = error.lines()
         return _failed([f"Error: {first}", *others], error.exit_code, arguments)
     except typer.Abort:
@@ -167,7 +169,16 @@ def _called(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last net: a bug ends in exit code 1 and a sentence
+        _told_as_json(MigrateError(_bug(error)), arguments, output)
         return _failed([_bug(error)], 1, arguments)
+
+
+def _told_as_json(error: MigrateError, arguments: Sequence[str], output: Enduring) -> None:
+    """With `--json` the one object of a command that failed before it had printed any has the error in it, for programs."""
+    if "--json" in arguments and not output.used:
+        from migrate.cli.console import Console
+
+        Console(json=True).result({"error": error.facts()})
 
 
 @contextmanager

@@ -30,17 +30,18 @@ _REPEATED: Final = ("read", "rejected", "rejected_known", "rejections", "advice"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: `part` of the set-up, `state`, and what there is to say, in one paragraph."""
+    """What one check found: `part` of the set-up, `state`, and what there is to say, in one paragraph. `kind` is that of an error."""
 
     part: str
     state: State
     said: str
     exit_code: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    kind: str | None = None
 
     def told(self) -> dict[str, Any]:
         """An entry of `checks` in JSON."""
-        return {"part": self.part, "state": self.state, "said": self.said, "exit_code": self.exit_code}
+        return {"part": self.part, "state": self.state, "said": self.said, "exit_code": self.exit_code, "kind": self.kind}
 
 
 def check(
@@ -103,7 +104,7 @@ def _findings(load: Callable[[], Config], lines: Sequence[Line], *, quick: bool)
 
 
 def _wrong(part: str, error: MigrateError) -> Finding:
-    return Finding(part, "wrong", str(error), error.exit_code)
+    return Finding(part, "wrong", str(error), error.exit_code, kind=error.kind)
 
 
 def _configuration(config: Config) -> Iterator[Finding]:

@@ -40,6 +40,10 @@ def run(
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="Go by the clock, though it stands before the last run or far ahead of it.")
     ] = False,
+    unless_since: Annotated[
+        str | None,
+        typer.Option(metavar="INSTANT", help="Do nothing and exit 75 if a run that began then or later is recorded, by another host say."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -63,7 +67,17 @@ def run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
-    options = Options(instant(as_of, config.campaign), not no_send, accept_directory, as_baseline, plan, approver, new_ledger, accept_clock)
+    options = Options(
+        instant(as_of, config.campaign),
+        not no_send,
+        accept_directory,
+        as_baseline,
+        plan,
+        approver,
+        new_ledger,
+        accept_clock,
+        instant(unless_since, config.campaign, "--unless-since"),
+    )
     with reported(config.monitoring, "run", warn) as ended:
         with watching(console, config, options.as_of) as watch, started(config, options) as start:
             # It brings pandas, which takes its time to load: the directory is read meanwhile.

@@ -20,16 +20,18 @@ _READER_GONE: Final = (errno.EPIPE, errno.EIO)
 
 class Enduring:
     """A text stream that goes on without an error when it cannot be written. `lost` says why, None if everything was written, and if
-    nobody was there to read it."""
+    nobody was there to read it. `used` is true once anything was to be written."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self.lost: str | None = None
+        self.used = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
+        self.used = self.used or bool(text)
         try:
             return int(self._stream.write(text))
         except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ Two rules hold for every table:
 * Any string may be `{ env = "NAME" }` or `{ file = "path" }`. A value that came that way is not printed, in an error or elsewhere, but for
   those of settings that are known to be harmless.
 * Relative paths (every setting of type `Path` or called `path`, and the file of a SQLite `url`) are relative to the folder of the
-  configuration file, so that cron may start the job from anywhere.
+  file that they are written in, so that cron may start the job from anywhere.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 from migrate import outside
 from migrate.config.anchors import anchored, digest, effective
 from migrate.config.complaints import Complaint, complaints, misfit, paragraph, unknown_table
+from migrate.config.extending import extended
 from migrate.config.playbooks import PLAYBOOKS, undated_cloud
 from migrate.config.references import Key, References
 from migrate.config.rehearsal import rehearsed
@@ -102,9 +103,9 @@ class Config:
 
 def load(path: Path) -> Config:
     """The configuration in a file. Raises ConfigError (exit 2) with everything that is wrong, one thing a line."""
-    base = path.absolute().parent
+    parsed, origins = extended(path, _parsed)
     references = References()
-    raw = references.resolve(_parsed(path), base)
+    raw = references.resolve(parsed, origins.folder)
     outside.keep_back(references.shown_instead(()))
     references.spare([at for at in references.broken if _idle(at, raw)])
     found = [misfit(at, what) for at, what in references.broken.items()]
@@ -119,12 +120,12 @@ def load(path: Path) -> Config:
         found += _unknown_guide(tables["campaign"].guide, references)
         found += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
     if {"campaign", "mail"} <= tables.keys():
-        found += _unwritten(tables["campaign"].language, anchored(tables["mail"], base).templates, references)
+        found += _unwritten(tables["campaign"].language, anchored(tables["mail"], origins.folder, ("mail",)).templates, references)
     if {"campaign", "waves"} <= tables.keys():
         found += days_of(tables["waves"], tables["campaign"])
     if found:
-        raise paragraph(str(path), found)
-    whole = {name: anchored(table, base) for name, table in tables.items()}
+        raise paragraph(origins, found)
+    whole = {name: anchored(table, origins.folder, (name,)) for name, table in tables.items()}
     if tables["safety"].redirect_to:
         whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
     outside.keep_back(references.shown_instead(_HARMLESS))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, SecretStr
+
+from migrate.config.references import Key
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -17,25 +19,28 @@ _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?):///(?!/|:memory:|file:)([^?]+)(\?
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
 
 
-def anchored(settings: Model, base: Path) -> Model:
-    """The same settings with every relative path (type `Path`, or called `path`), and every SQLite file in a `url`,
-    made absolute from `base`; so in the tables of a list."""
-    return settings.model_copy(update={name: _anchored(name, getattr(settings, name), base) for name in type(settings).model_fields})
+def anchored(settings: Model, folder: Callable[[Key], Path], at: Key) -> Model:
+    """The settings of a table at a key with every relative path (type `Path`, or called `path`), and every SQLite file in a `url`,
+    made absolute from the `folder` of where it is written; so in the tables of a list."""
+    fields = type(settings).model_fields
+    return settings.model_copy(
+        update={name: _anchored(name, getattr(settings, name), folder, (*at, of.alias or name)) for name, of in fields.items()}
+    )
 
 
-def _anchored(name: str, value: Any, base: Path) -> Any:
+def _anchored(name: str, value: Any, folder: Callable[[Key], Path], at: Key) -> Any:
     if isinstance(value, BaseModel):
-        return anchored(value, base)
+        return anchored(value, folder, at)
     if isinstance(value, tuple):
-        return tuple(_anchored("", each, base) for each in value)
+        return tuple(_anchored("", each, folder, (*at, number)) for number, each in enumerate(value))
     if isinstance(value, Path):
-        return base / value
+        return folder(at) / value
     if name == "path" and isinstance(value, str):
-        return str(base / value)
+        return str(folder(at) / value)
     if name == "url" and isinstance(value, str):
-        return sqlite_url(value, base)
+        return sqlite_url(value, folder(at))
     if name == "url" and isinstance(value, SecretStr):
-        return SecretStr(sqlite_url(value.get_secret_value(), base))
+        return SecretStr(sqlite_url(value.get_secret_value(), folder(at)))
     return value
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, RootModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from migrate.config.extending import EXTENDS, Origins
 from migrate.config.references import Key, References
 from migrate.directory import DirectorySettings, settings_model
 from migrate.directory.registry import DIRECTORIES
@@ -29,9 +30,11 @@ _SECRET_WORDS = ("password", "secret", "token", "url", "key", "credential")
 
 @dataclass(frozen=True)
 class Complaint:
-    """One thing that is wrong: `where` is `[table] key`, `what` the sentence, `about` the key that a misspelling probably meant."""
+    """One thing that is wrong `at` a key: `where` is `[table] key`, `what` the sentence, `about` the key that a misspelling probably
+    meant."""
 
     rank: int
+    at: Key
     where: str
     what: str
     about: Key = ()
@@ -51,15 +54,17 @@ def unknown_table(name: str, value: object, known: Mapping[str, type[BaseModel]]
     if isinstance(value, (dict, list)):
         meant = near(name, known)
         advice = f"did you mean [{meant}]?" if meant else f"the tables are {', '.join(f'[{table}]' for table in known)}"
-        return Complaint(_UNKNOWN, f"[{name}]", f"is no table of the configuration; {advice}", (meant,) if meant else ())
+        return Complaint(_UNKNOWN, (name,), f"[{name}]", f"is no table of the configuration; {advice}", (meant,) if meant else ())
     homes = [table for table, model in known.items() if name in _keys(model)]
+    if not homes and near(name, [EXTENDS]):
+        return Complaint(_UNKNOWN, (name,), name, f"is no setting; did you mean {EXTENDS}?")
     advice = f"it belongs under [{homes[0]}]" if homes else f"the tables are {', '.join(f'[{table}]' for table in known)}"
-    return Complaint(_UNKNOWN, name, f"stands outside any table; {advice}", (homes[0], name) if homes else ())
+    return Complaint(_UNKNOWN, (name,), name, f"stands outside any table; {advice}", (homes[0], name) if homes else ())
 
 
 def misfit(at: Key, what: str) -> Complaint:
     """A value that cannot be used, in words of the caller's own."""
-    return Complaint(_WRONG, where(at), what)
+    return Complaint(_WRONG, at, where(at), what)
 
 
 def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: Any, references: References) -> list[Complaint]:
@@ -73,15 +78,17 @@ def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: 
     ]
 
 
-def paragraph(path: str, found: list[Complaint]) -> ConfigError:
-    """All complaints of one file as one error, the most useful first; a missing key that a misspelt key or table explains is left out."""
+def paragraph(origins: Origins, found: list[Complaint]) -> ConfigError:
+    """All complaints of one file, and of those it extends, as one error, the most useful first; a missing key that a misspelt key or table
+    explains is left out. Each names the file in which its key stands."""
     misspelt = [complaint.about for complaint in found if complaint.rank == _UNKNOWN and complaint.about]
     explained = [c for c in found if c.rank == _MISSING and any(c.about[: len(meant)] == meant for meant in misspelt)]
     told = [c for c in sorted(found, key=lambda c: c.rank) if c not in explained]
     if len(told) == 1:
         end = "" if told[0].what.endswith("?") else "."
-        return ConfigError(f"{told[0].what}{end}", where=f"{path}, {told[0].where}")
-    return ConfigError(f"{len(told)} settings cannot be used as they stand.", where=path, items=[str(complaint) for complaint in told])
+        return ConfigError(f"{told[0].what}{end}", where=f"{origins.file(told[0].at)}, {told[0].where}")
+    items = [f"{file}, {each}" if (file := origins.file(each.at)) != origins.own else str(each) for each in told]
+    return ConfigError(f"{len(told)} settings cannot be used as they stand.", where=str(origins.own), items=items)
 
 
 def where(at: Key, *, table: bool = False) -> str:
@@ -96,17 +103,17 @@ def where(at: Key, *, table: bool = False) -> str:
 def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references: References) -> Complaint:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
-        return Complaint(_MISSING, where(at), "is missing", at)
+        return Complaint(_MISSING, at, where(at), "is missing", at)
     if kind == "extra_forbidden":
         if at in _GONE:
-            return Complaint(_UNKNOWN, where(at), _GONE[at])
+            return Complaint(_UNKNOWN, at, where(at), _GONE[at])
         owner = _model_at(model, at[1:-1])
         if kinds := _kinds_with(str(at[-1]), owner):
-            return Complaint(_UNKNOWN, where(at), f"belongs to kind = {' or '.join(kinds)}: delete it")
+            return Complaint(_UNKNOWN, at, where(at), f"belongs to kind = {' or '.join(kinds)}: delete it")
         keys = _keys(owner)
         meant = near(str(at[-1]), keys)
         advice = f"did you mean {meant}?" if meant else f"the settings of this table are {', '.join(keys)}"
-        return Complaint(_UNKNOWN, where(at), f"is no setting; {advice}", (*at[:-1], meant) if meant else ())
+        return Complaint(_UNKNOWN, at, where(at), f"is no setting; {advice}", (*at[:-1], meant) if meant else ())
     what = str(context["error"]) if kind == "value_error" and "error" in context else _reworded(detail["msg"])
     for secret in references.secrets():
         what = what.replace(repr(secret), "the value")
@@ -117,7 +124,7 @@ def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references
         found = None
     # What a whole table's model says is of several of its keys, and names them.
     whole = kind == "value_error" and isinstance(detail["input"], Mapping) and _model_at(model, at[1:]) is not None
-    return Complaint(_WRONG, where(at, table=whole), _said_of(found, what) if found else what)
+    return Complaint(_WRONG, at, where(at, table=whole), _said_of(found, what) if found else what)
 
 
 def _kinds_with(key: str, owner: type[BaseModel] | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +16,14 @@ Key = tuple[str | int, ...]
 OPEN_TABLES = frozenset({"columns", "methods", "method_columns"})
 """Tables whose keys are the reader's own words, so that a lone `env` or `file` in them is a word and no reference."""
 
+_SOURCES: Final = ({"env"}, {"file"})
 _NOTHING: Final = "-"
 """What a broken reference is replaced by; it is seen by nobody, for the reference is complained about or nothing uses it."""
+
+
+def is_reference(at: Key, value: Mapping[str, Any]) -> bool:
+    """Whether a table stands for a text that is elsewhere."""
+    return bool(at) and at[-1] not in OPEN_TABLES and set(value) in _SOURCES
 
 
 @dataclass
@@ -28,20 +34,20 @@ class References:
     broken: dict[Key, str] = field(default_factory=dict)
     values: dict[Key, str] = field(default_factory=dict)
 
-    def resolve(self, value: Any, base: Path, at: Key = ()) -> Any:
-        """The same tables with every reference replaced by its text; a file is read relative to `base`.
+    def resolve(self, value: Any, folder: Callable[[Key], Path], at: Key = ()) -> Any:
+        """The same tables with every reference replaced by its text; a file is read relative to the `folder` of where it is named.
 
         A byte order mark and the line breaks at the end are no part of the text, blanks are. One that leads nowhere, or to no more than
         blanks, is broken, and replaced by what any text may be.
         """
         if isinstance(value, list):
-            return [self.resolve(item, base, (*at, i)) for i, item in enumerate(value)]
+            return [self.resolve(item, folder, (*at, i)) for i, item in enumerate(value)]
         if not isinstance(value, dict):
             return value
-        if at and at[-1] not in OPEN_TABLES and set(value) in ({"env"}, {"file"}):
+        if is_reference(at, value):
             [(source, name)] = value.items()
-            return self._read(source, name, base, at)
-        return {key: self.resolve(item, base, (*at, key)) for key, item in value.items()}
+            return self._read(source, name, folder(at), at)
+        return {key: self.resolve(item, folder, (*at, key)) for key, item in value.items()}
 
     def _read(self, source: str, name: Any, base: Path, at: Key) -> str:
         if not isinstance(name, str) or not name:

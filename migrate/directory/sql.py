@@ -5,7 +5,7 @@ What is read is one SELECT, so one consistent state of the table; with `key`, th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
@@ -17,7 +17,7 @@ from migrate.directory import arrow
 from migrate.directory.bounds import PART, VALUE
 from migrate.directory.columns import locate
 from migrate.directory.interface import Directory, DirectorySettings, near
-from migrate.errors import ConfigError, DirectoryError
+from migrate.errors import ConfigError, DirectoryError, UnreachableError
 from migrate.process.prefetch import ahead, begun
 from migrate.settings import DRIVER_EXTRAS, DRIVERS, unambiguous
 
@@ -253,7 +253,7 @@ class SqlDirectory(Directory):
         options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if backend in DRIVER_EXTRAS else {}
         if backend == "postgresql":
             options["postgresql_readonly"] = True
-        with _options_told():
+        with _options_told(), self._told(lambda error: UnreachableError if worth_trying_again(error) else DirectoryError):
             opened = retrying(engine.connect)
         with opened as connection:
             connection = connection.execution_options(**options)
@@ -279,8 +279,8 @@ class SqlDirectory(Directory):
             )
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns what a database says into one paragraph: its first line, never the statement or the password."""
+    def _told(self, kind: Callable[[Exception], type[DirectoryError]] = lambda _: DirectoryError) -> Iterator[None]:
+        """Turns what a database says into one paragraph of a `kind`: its first line, never the statement or the password."""
         import sqlite3
 
         import sqlalchemy as sa
@@ -292,7 +292,7 @@ class SqlDirectory(Directory):
             said = (str(cause).strip() or type(cause).__name__).splitlines()[0].removesuffix(".")
             for secret in self._secrets():
                 said = said.replace(secret, "***")
-            raise DirectoryError(
+            raise kind(error)(
                 f"{self.describe()} could not be read completely: {said}.", where="[directory]", hint=_what_to_do(cause)
             ) from error
         except UnicodeDecodeError as error:

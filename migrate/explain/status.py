@@ -20,6 +20,7 @@ from migrate.decide.addressing import Unreachable, unreachable
 from migrate.delivery import Forecast as Delivery
 from migrate.delivery import Waiting, waiting
 from migrate.explain.queue import forecast_of, queue_forecast
+from migrate.explain.tallies import Tallies, tallies
 from migrate.explain.waves import WaveOutlook, members, outlook
 from migrate.ledger import runs
 from migrate.ledger.prior import Prior
@@ -121,6 +122,7 @@ class Status:
     `unreachable` are the accounts to be reminded whose address cannot be mailed.
     `waves` are those of the configuration, everybody else last.
     `open_changes` await their confirmation, `unsaid_changes` were given up.
+    `tallies` are of the accounts as recorded; `stale` is true if the directory was read too long ago to remind anybody by.
     """
 
     campaign: str
@@ -146,6 +148,8 @@ class Status:
     unsaid_changes: int
     exemptions: tuple[Expiry, ...]
     waves: tuple[WaveOutlook, ...]
+    tallies: Tallies
+    stale: bool
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate status --json`."""
@@ -189,6 +193,8 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
         waves=outlook(config, members(connection, campaign_id, config), now),
+        tallies=tallies(connection, campaign_id, now),
+        stale=run is None or now - run.directory_read_at >= timedelta(hours=config.safety.stale_hours),
     )
 
 

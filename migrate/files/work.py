@@ -13,7 +13,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +164,40 @@ def take_away(path: Path, like: re.Pattern[bytes]) -> None:
             ours = like.fullmatch(file.read(_SMALL))
         if ours:
             os.unlink(name, dir_fd=base)
+
+
+def put(folder: Path, made: str, contents: Mapping[str, bytes], ours: Mapping[str, re.Pattern[bytes]]) -> None:
+    """Files in a folder, which is made if it is missing: each is written aside and put in its place in one step, private to its owner.
+
+    A file of this user that begins as its pattern says is replaced. Anything else there is a NotOursError, and then all stays as it is.
+    Raises OSError.
+    """
+    make_folder(folder)
+    with work_folder(folder, made, made) as work:
+        for name, content in contents.items():
+            with work.create(name) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in contents:
+            if why := _no_file_of_ours(work.base, name, ours[name]):
+                raise NotOursError(folder / name, why)
+        for name in contents:
+            os.rename(name, name, src_dir_fd=work.fd, dst_dir_fd=work.base)
+        os.fsync(work.base)
+
+
+def _no_file_of_ours(base: int, name: str, ours: re.Pattern[bytes]) -> str | None:
+    """Why what stands in a folder may not be replaced; None if it may, or nothing is there."""
+    found = seen(base, name)
+    if found is None:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return "is a folder" if stat.S_ISDIR(found.st_mode) else "is no plain file"
+    if found.st_uid != os.geteuid():
+        return "belongs to another user"
+    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=base), "rb") as file:
+        return None if ours.match(file.read(_SMALL)) else "is another file"
 
 
 def no_link_of_ours(path: Path, ours: re.Pattern[str]) -> str | None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrate.directory import Directory, open_directory
-from migrate.errors import ConfigError
+from migrate.errors import ConfigError, DoneAlreadyError
+from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock, worker
 from migrate.report import folder
@@ -31,7 +32,8 @@ class Options:
 
     `accept_directory` accepts a read that the partial-directory guard would refuse; with `as_baseline` its changes are recorded and
     nobody is mailed about them. `plan` is the folder of a reviewed dry run, and `approved_by` who lets it go out. `new_ledger` accepts a
-    ledger that does not know the evidence beside it, and `accept_clock` a clock that nothing speaks for.
+    ledger that does not know the evidence beside it, and `accept_clock` a clock that nothing speaks for. A run that began at
+    `unless_since` or later does what this one was to do.
     """
 
     as_of: datetime | None = None
@@ -42,6 +44,7 @@ class Options:
     approved_by: str = ""
     new_ledger: bool = False
     accept_clock: bool = False
+    unless_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,26 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
         if options.as_of is None and not options.accept_clock and (wrong := clock.doubt(config, ledger, now())):
             raise wrong
         lock = alone.enter_context(RunLock.acquire(ledger, config.campaign.name, "run", worker()))
+        if options.unless_since is not None:
+            _nobody_else(config, ledger, options.unless_since)
         accepted = provenance.accept(config, ledger, options.as_of or now()) if new else None
         if options.plan is None:  # a plan is looked at before the directory is
             reading.enter_context(directory.begun())
         yield Start(config, options, now, composer, directory, ledger, lock, alone, reading, accepted)
+
+
+def _nobody_else(config: Config, ledger: Ledger, since: datetime) -> None:
+    """Raises DoneAlreadyError if a run that began at an instant or later is recorded; asked under the lock, so that two cannot both
+    begin."""
+    with ledger.read() as connection:
+        last = runs.last(connection, campaigns.find(connection, config.campaign.name))
+    if last is not None and last.started_at >= since:
+        raise DoneAlreadyError(
+            f"run {last.run_id} of {config.campaign.name} began at {last.started_at:%Y-%m-%d %H:%M:%S} UTC, which is not before "
+            f"{since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC.",
+            where="--unless-since",
+            hint="Leave it away to run once more.",
+        )
 
 
 def clock_from(as_of: datetime | None) -> Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from migrate import __version__, cli
+from migrate.cli.console import Console, Json
 from migrate.errors import GuardError
 
 HEAVY = ("pandas", "numpy", "sqlalchemy", "alembic", "pyarrow", "jinja2", "babel", "rich", "tenacity", "css_inline")
@@ -209,3 +211,34 @@ sys.exit(cli.main([]))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=90, check=False)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_with_json_an_error_is_the_one_object_and_is_told_by_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--config", "none.toml", "run", "--json"]) == 2
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)["error"]
+    assert (told["kind"], told["exit_code"], told["where"]) == ("configuration", 2, "none.toml")
+    assert captured.err.startswith("Error: none.toml: ")
+    assert cli.main(["--config", "none.toml", "run"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_an_error_after_the_object_is_no_second_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def check(as_json: Json = False) -> None:
+        Console(json=as_json).result({"a": 1})
+        raise GuardError("it stopped.")
+
+    monkeypatch.setattr(importlib.import_module("migrate.cli.check"), "check", check)
+    assert cli.main(["check", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+
+
+def test_a_bug_is_an_object_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def check(as_json: Json = False) -> None:
+        raise ValueError("secret")
+
+    monkeypatch.setattr(importlib.import_module("migrate.cli.check"), "check", check)
+    assert cli.main(["check", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert (told["kind"], told["exit_code"]) == ("error", 1)
+    assert "ValueError" in told["what"] and "secret" not in told["what"]

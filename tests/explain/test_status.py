@@ -158,3 +158,23 @@ def test_the_last_run_names_its_evidence(campaign: Campaign) -> None:
     assert last.evidence == result.facts["evidence"]
     assert last.completed
     assert last.run_id == result.facts["run_id"]
+
+
+def test_a_roll_up_s_counts_are_of_the_accounts_that_are_there(campaign: Campaign) -> None:
+    campaign.person("ann")
+    campaign.person("bob", "sms", may_enrol="sms")
+    campaign.person("cat", "totp")
+    campaign.person("dan", "sms", enabled="no")
+    campaign.person("eve")
+    campaign.run("2024-01-02 14:00")
+    found = campaign.status("2024-01-02 15:00")
+    assert found.tallies.at_cutoff == {"loses_second_step": 3, "unaffected": 1}, "who cannot sign in loses nothing"
+    assert (found.tallies.without_destination, found.tallies.notified, found.tallies.moved_lately) == (1, 2, 0)
+    campaign.person("ann", "totp")
+    campaign.leaves("eve")
+    campaign.run("2024-01-03 14:00")
+    found = campaign.status("2024-01-03 15:00")
+    assert found.tallies.at_cutoff == {"loses_second_step": 1, "unaffected": 2}
+    assert (found.tallies.notified, found.tallies.moved_lately) == (1, 1), "eve is gone, and a confirmation is no reminder"
+    assert campaign.status("2024-01-10 14:00").tallies.moved_lately == 0
+    assert [campaign.status(when).stale for when in ("2024-01-03 15:00", "2024-01-06 15:00")] == [False, True]

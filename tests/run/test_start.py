@@ -87,3 +87,20 @@ def test_what_is_read_ahead_is_given_up_with_the_run(config: Config) -> None:
     users.close()
     with pytest.raises(DirectoryError):
         next(start.directory.frames())
+
+
+def test_a_run_that_another_host_has_done_since_reads_nothing_and_gives_its_lock_back(config: Config) -> None:
+    from datetime import UTC, datetime
+
+    from migrate.errors import DoneAlreadyError
+    from migrate.run.job import run
+
+    now, earlier = datetime(2024, 1, 2, 6, tzinfo=UTC), datetime(2024, 1, 2, 5, 50, tzinfo=UTC)
+    with started(config, Options(as_of=now, unless_since=earlier)):
+        pass
+    run(config, Options(as_of=now))
+    for since in (earlier, now):
+        with pytest.raises(DoneAlreadyError, match=r"run r00001 of sms began at 2024-01-02 06:00:00 UTC"):
+            run(config, Options(as_of=now, unless_since=since))
+    with started(config, Options(as_of=now, unless_since=datetime(2024, 1, 2, 6, 1, tzinfo=UTC))):
+        pass

@@ -1,0 +1,84 @@
+"""What a tenant's ledger shows, as `migrate status --json` tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+
+HURT: Final = ("loses_second_step", "locked_out", "must_re_enrol")
+"""What the cutoff does to an account that it hurts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A tenant's campaign as its last run left it. Before the first run `run_id`, `as_of` and `read_at` are None and nothing is counted.
+
+    `read_at` is the instant of which the directory spoke, `stale` true if that is too long ago to go by. `standing` is word → accounts;
+    `compliant`, `not_compliant` and `out_of_scope` are its parts, `not_certain` is among the compliant. `at_cutoff`: accounts that the
+    cutoff hurts; `without_destination`: that must move and can not; `notified`: that a letter other than a confirmation went to;
+    `unreachable`: that are to be reminded and cannot be mailed; `moved`: that migrated in the last seven days. `held` counts reminders that
+    a guard held.
+    """
+
+    organization: str
+    campaign: str
+    days_to_cutoff: int
+    run_id: str | None
+    as_of: datetime | None
+    completed: bool
+    read_at: datetime | None
+    stale: bool
+    accounts: int
+    standing: Mapping[str, int]
+    compliant: int
+    not_compliant: int
+    out_of_scope: int
+    not_certain: int
+    at_cutoff: int
+    without_destination: int
+    notified: int
+    unreachable: int
+    moved: int
+    held: int
+    caveats: tuple[str, ...]
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any] | None) -> Self | None:
+        """Of what `status` printed; None if that is not what it prints."""
+        try:
+            return cls._of(facts) if facts else None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+    @classmethod
+    def _of(cls, facts: Mapping[str, Any]) -> Self:
+        run, parts, tallies = facts["last_run"] or {}, facts.get("accounts") or {}, facts["tallies"]
+        return cls(
+            organization=str(facts["organization"]),
+            campaign=str(facts["campaign"]),
+            days_to_cutoff=int(facts["days_left"]),
+            run_id=run.get("run_id"),
+            as_of=_instant(run.get("as_of")),
+            completed=bool(run.get("completed")),
+            read_at=_instant(run.get("directory_as_of")),
+            stale=bool(facts["stale"]),
+            accounts=int(parts.get("total", 0)),
+            standing=dict(run.get("standing", {})),
+            compliant=int(parts.get("compliant", 0)),
+            not_compliant=int(parts.get("not_compliant", 0)),
+            out_of_scope=int(parts.get("out_of_scope", 0)),
+            not_certain=int(parts.get("not_certain", 0)),
+            at_cutoff=sum(tallies["at_cutoff"].get(word, 0) for word in HURT),
+            without_destination=int(tallies["without_destination"]),
+            notified=int(tallies["notified"]),
+            unreachable=sum(facts["unreachable"]["counts"].values()),
+            moved=int(tallies["moved_lately"]),
+            held=int(run.get("outcomes", {}).get("held", 0)),
+            caveats=tuple(run.get("caveats", ())),
+        )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,133 @@
+"""The command for one tenant, in a process of its own: what it does to itself, it does to nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from migrate import files
+
+COMMAND: Final = (sys.executable, "-P", "-m", "migrate")
+"""This installation's command; -P keeps what lies in the working directory from being taken for it."""
+GRACE: Final = 60.0
+"""Seconds that a process which has used up its time gets to finish the letter in hand, before it is killed."""
+_LONGEST: Final = 64 * 2**20
+"""Bytes of a JSON object: more than any command prints."""
+_LINES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: its exit code (negative: the signal that killed it), the JSON object it printed (None: none that can be read)
+    and the last lines on its error stream. `late` is true if it was ended because its time was over."""
+
+    code: int
+    facts: Mapping[str, Any] | None
+    lines: tuple[str, ...] = ()
+    late: bool = False
+
+    def told(self, name: str) -> Any:
+        """What the object says of something, or None."""
+        return None if self.facts is None else self.facts.get(name)
+
+
+class Processes:
+    """Commands in processes of their own, any number at a time, from any thread; `signal` is what asked all of them to end.
+
+    Each is the leader of a session, so that Ctrl-C at a terminal reaches it once: through us.
+    """
+
+    def __init__(self, limit: timedelta, grace: float = GRACE) -> None:
+        self._limit, self._grace = limit.total_seconds(), grace
+        self._turn = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self.signal: int | None = None
+
+    def call(self, words: Sequence[str], scratch: Path) -> Ended | None:
+        """Calls a command and waits for its end; None if it was not begun, since all are to end. `scratch` is a private folder for what it
+        prints: a pipe would be held open by what a dead process leaves behind."""
+        place = files.inner(scratch)
+        with files.create(place / "out") as out, files.create(place / "err") as err:
+            with self._turn:
+                if self.signal:
+                    return None
+                process = subprocess.Popen(  # noqa: S603 - our own command, and words of ours
+                    [*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                )
+                self._running.add(process)
+            try:
+                late = self._waited(process)
+            finally:
+                with self._turn:
+                    self._running.discard(process)
+            return Ended(process.returncode, _object(out), _last_lines(err), late)
+
+    def _waited(self, process: subprocess.Popen[bytes]) -> bool:
+        """Waits for the end of a process; whether that had to be brought about."""
+        for seconds, number in ((self._limit, signal.SIGTERM), (self._grace, signal.SIGKILL)):
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                _send(process, number)
+            else:
+                return number == signal.SIGKILL
+        process.wait()
+        return True
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Ctrl-C, SIGTERM and SIGHUP are passed on to every process, each time, and no other is begun; whoever waits goes on waiting.
+
+        Elsewhere than in the main thread signals are not ours to handle.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._pass_on) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _pass_on(self, number: int, _: FrameType | None) -> None:
+        # The main thread never holds the lock, so that it can wait for it here.
+        with self._turn:
+            self.signal = self.signal or number
+            for process in self._running:
+                _send(process, number)
+
+
+def _send(process: subprocess.Popen[bytes], number: int) -> None:
+    """To a process and those it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _object(out: Any) -> Mapping[str, Any] | None:
+    out.seek(0)
+    try:
+        found = json.loads(out.read(_LONGEST))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _last_lines(err: Any) -> tuple[str, ...]:
+    err.seek(max(0, err.seek(0, os.SEEK_END) - 2**16))
+    return tuple(err.read().decode("utf-8", "replace").splitlines()[-_LINES:])
