@@ -204,4 +204,4 @@ def test_check_warns_of_an_administrator_who_may_do_everything(told: Realm) -> N
     [outlook] = directory(told, username="admin", password="Adm1n-test").outlooks()
     assert "admin may do more than read, which is never needed: everything (*)" in outlook.warnings[0]
     [outlook] = directory(told).outlooks()
-    assert outlook.warnings == () and "costs 4 calls for 2 users and 1 tokens" in outlook.said
+    assert outlook.warnings == () and "costs 4 calls for 2 users and 1 token (" in outlook.said

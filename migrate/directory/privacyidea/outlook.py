@@ -52,9 +52,13 @@ def priced(settings: PrivacyIdeaSettings, counted: Counted | None, tokens: int, 
     parts = [(1, "to sign in")] * (settings.token is None) + [(1, "for the realm")] + [(1, "for all users")] * settings.users
     parts += [(pages, "for pages of tokens"), (pages - 1, "for their edges")]
     minutes = max(ceil(tokens / (_SLOWLY if slow else _QUICKLY) / 60), 1)
-    who = f"{counted.users:,} users and " if counted is not None else ""
+    who = f"{_counted(counted.users, 'user')} and " if counted is not None else ""
     listed, calls = ", ".join(f"{count:,} {what}" for count, what in parts), sum(count for count, _ in parts)
-    return f"{calls:,} calls for {who}{tokens:,} tokens ({listed}) and about {minutes:,} minute{'s' * (minutes != 1)}", minutes
+    return f"{calls:,} calls for {who}{_counted(tokens, 'token')} ({listed}) and about {_counted(minutes, 'minute')}", minutes
+
+
+def _counted(number: int, one: str) -> str:
+    return f"{number:,} {one}{'s' * (number != 1)}"
 
 
 def _of_the_token(server: PrivacyIdea) -> list[str]:
