@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from cast import at
 
 from migrate.config import Config, load
-from migrate.explain import Explained, explain
+from migrate.explain.account import Explained, explain
 from migrate.explain.status import Status, status
 from migrate.ledger import schema
 from migrate.ledger.engine import Ledger

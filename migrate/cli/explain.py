@@ -12,7 +12,7 @@ from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
     from migrate.core.campaign import CampaignSettings
-    from migrate.explain import Explained, Notice
+    from migrate.explain.account import Explained, Notice
 
 
 def explain(
@@ -22,7 +22,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Everything about one account: standing and why, changes, letters, what comes next; and whether a letter is real."""
-    from migrate.explain import explain as look
+    from migrate.explain.account import explain as look
     from migrate.run.provenance import looked_at
 
     config = ctx.obj.config()
@@ -42,7 +42,7 @@ def explain(
 
 
 def _letter(console: Console, letter: Notice, tenure: int, campaign: CampaignSettings) -> None:
-    from migrate.explain import GENUINE
+    from migrate.explain.account import GENUINE
     from migrate.ledger.states import STATES
 
     console.say(f"Letter {letter.reference}: {letter.kind} ({letter.occasion})")

@@ -75,7 +75,7 @@ def _sample(config: Config, kind: str, change: str | None) -> Sample:
 
 def _real(config: Config, sample: Sample, kind: str, account: str, change: str | None) -> Sample:
     """The sample with a real account in its place."""
-    from migrate.explain import explain
+    from migrate.explain.account import explain
     from migrate.mail.facts import Facts
     from migrate.run.provenance import looked_at
 

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from migrate import outbox
 from migrate.config import Config
-from migrate.decide.addressing import bounced
 from migrate.delivery import Forecast, Waiting, waiting
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
@@ -105,6 +104,8 @@ class Bounced:
 
 def bounced_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Bounced:
     """How many reminded accounts cannot be mailed since their address bounced."""
+    from migrate.decide.addressing import bounced
+
     with ledger.read() as connection:
         count = bounced(connection, campaign_id, config.policy.remind, config.safety.allowed_domains, now)
     return Bounced(count, config.safety.guard_floor)

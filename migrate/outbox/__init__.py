@@ -10,20 +10,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 import sqlalchemy as sa
 
 from migrate.core.words import PAST_CUTOFF, REVIEWER, WAITING
 from migrate.errors import LedgerError
 from migrate.ledger.clock import real_now
-from migrate.ledger.frames import rows
 from migrate.ledger.listed import BATCH, batches
 from migrate.ledger.references import as_typed, reference
 from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, notice, run
 from migrate.ledger.states import STATES, LetterState, refuse
 from migrate.outbox.transitions import FRESH, IDLE, move, record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUEUE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str", "tenure": "int32", "kind": "str", "occasion": "str", "told_cutoff": "str", "change_seq": "int32",
@@ -72,6 +73,8 @@ def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: 
     A letter whose notice and address are known already is put back if it was withdrawn, but not by a reviewer; in any other state, and
     failed ones too, it stays as it is. So there is never a second letter to one address under one notice.
     """
+    from migrate.ledger.frames import rows  # brings pandas, which nothing else here needs
+
     secret = connection.execute(sa.select(campaign.c.secret).where(campaign.c.id == campaign_id)).scalar_one()
     actor = connection.execute(sa.select(run.c.run_id).where(run.c.seq == run_seq)).scalar_one()
     queueing = _Queueing(connection, campaign_id, run_seq, actor, secret, now)

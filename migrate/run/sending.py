@@ -10,9 +10,9 @@ from migrate.config import Config
 from migrate.delivery import Delivered, Forecast, Shutdown, Waiting, workers
 from migrate.errors import ConfigError, MailServerError
 from migrate.explain.queue import delivery_of, outbox_of, smtp_of, waiting_until
+from migrate.ledger import campaigns
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import worker
-from migrate.ledger.prior import Prior
 from migrate.run import provenance
 from migrate.run.delivering import Watch, deliver_waiting, unwatched
 from migrate.run.start import clock_from, no_time_travel
@@ -51,7 +51,7 @@ def send(config: Config, as_of: datetime | None = None, watch: Watch = unwatched
     with provenance.opened(config) as ledger:
         no_time_travel(config, ledger, as_of)
         with ledger.read() as connection:
-            campaign_id = Prior(connection, config.campaign.name).campaign_id
+            campaign_id = campaigns.find(connection, config.campaign.name)
         if campaign_id is None:
             return _sent(config, Delivered(), 0, Waits(waiting=Waiting(), delivery=Forecast()))
         clock = clock_from(as_of)

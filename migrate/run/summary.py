@@ -6,23 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import sqlalchemy as sa
 
 from migrate import outbox
 from migrate.core.campaign import CampaignSettings
-from migrate.decide.draft import Draft
 from migrate.delivery import Forecast, Waiting
-from migrate.directory import DirectorySettings, rejections
 from migrate.errors import MigrateError, first_of
 from migrate.explain.queue import Bounced
-from migrate.explain.waves import WaveOutlook, facts_of
 from migrate.ledger.runs import Run
-from migrate.report.terms import Terms
-from migrate.review.approval import Applied
-from migrate.run.reading import Read
-from migrate.run.stops import Difference
+
+if TYPE_CHECKING:  # `migrate send` does without pandas
+    from migrate.decide.draft import Draft
+    from migrate.directory import DirectorySettings
+    from migrate.explain.waves import WaveOutlook
+    from migrate.review.approval import Applied
+    from migrate.run.reading import Read
+    from migrate.run.stops import Difference
 
 _SOME_LETTERS_FAILED: Final = 5
 
@@ -43,6 +44,8 @@ class Noticed:
     @classmethod
     def of(cls, read: Read, made: Draft, settings: DirectorySettings) -> Self:
         """Of a complete read and what was drafted from it; `settings` are those of its directory."""
+        from migrate.directory import rejections
+
         verdict, tally = rejections.of(made.rejected.frames), read.tally
         return cls(
             unknown_words=dict(tally.unknown_words),
@@ -98,6 +101,9 @@ class Decision:
     @classmethod
     def recalled(cls, run: Run) -> Self:
         """What a recorded run decided. What an older version did not count is empty."""
+        from migrate.report.terms import Terms
+        from migrate.review.approval import Applied
+
         counts = run.counts
         known = {name: counts.get(name, {}) for name in ("standing", "not_certain", "changes", "outcomes")}
         known |= {name: counts.get(name, 0) for name in ("defaults_not_registered", "too_many_addresses", "confirmed_later")}
@@ -229,6 +235,8 @@ class Foretold:
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate dry-run --json`, and of a run that a guard stopped."""
+        from migrate.explain.waves import facts_of
+
         would = {"would_queue": self.would_queue, "stopped": list(self.stopped)}
         would |= (self.difference.facts() if self.difference else {}) | {"delivery": self.delivery.facts()}
         would |= {"out": str(self.out) if self.out else None} | ({} if self.accounts is None else {"accounts": list(self.accounts)})

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from campaigns import Campaign
 
 from migrate.errors import ConfigError
-from migrate.explain import Next
+from migrate.explain.account import Next
 from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger
 from migrate.run.summary import Summary
