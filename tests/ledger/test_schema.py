@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ledger.scenes import NOW, Scene, queue_row
 from migrate.core.accounts import RECORD_COLUMNS
 from migrate.ledger import revisions, schema
 from migrate.ledger.engine import Ledger
+from migrate.ledger.settings import LedgerSettings
 
 
 def _checks(inspector: sa.Inspector) -> dict[str, set[tuple[str, ...]]]:
@@ -117,3 +119,17 @@ def test_the_database_refuses_the_same_notice_twice(scene: Scene) -> None:
         scene.ledger.begin() as connection,
     ):
         connection.execute(sa.update(schema.notice).values(account_id="a1"))
+
+
+def test_sqlite_compares_the_words_of_a_check_one_by_one_and_still_refuses_any_other(tmp_path: Path) -> None:
+    """A list of words costs ten times as much at every row (migration 0014)."""
+    path = tmp_path / "migrate.db"
+    with Ledger.open(LedgerSettings(url=f"sqlite:///{path}"), create=True) as ledger, ledger.begin() as connection:
+        tables = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'table'").scalars().all()
+        checks = [check for sql in tables for check in re.findall(r"CHECK \(.*\)", sql)]
+        assert len(checks) >= 20 and not [check for check in checks if " IN (" in check]
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalars().all() == ["ok"]
+        connection.execute(sa.insert(schema.campaign).values(name="c", secret="s", created_at=NOW))
+        with pytest.raises(sa.exc.IntegrityError, match="ck_account_outcome_outcome"):
+            columns = "(campaign_id, run_seq, account_id, outcome)"
+            connection.exec_driver_sql(f"INSERT INTO account_outcome {columns} VALUES (1, 1, 'a', 'lost')")
