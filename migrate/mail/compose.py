@@ -82,6 +82,11 @@ class Composer:
         self.sources = dict(sorted(used.items()))
         self.digest = hashlib.sha256(json.dumps(self.sources).encode()).hexdigest()
 
+    @property
+    def kept(self) -> str:
+        """The `sources` as one text, from which `migrate.mail.recompose` makes an equal composer."""
+        return json.dumps(self.sources, sort_keys=True)
+
     def compose(
         self,
         kind: str,
