@@ -63,6 +63,9 @@ class Chronicle(Protocol):
     def letters(self) -> Iterator[pd.DataFrame]:
         """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, or wait."""
 
+    def sent(self) -> Iterator[pd.DataFrame]:
+        """All letters that were sent, or may have been, until then (`SENT_COLUMNS` of `migrate.report.helpdesk`)."""
+
     def changes(self) -> Iterator[pd.DataFrame]:
         """The run's changes (`CHANGE_COLUMNS`), in order of account and sequence number."""
 

@@ -89,6 +89,10 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
 
             counts = page.Counts(draft.counts, draft.not_certain, draft.rows)
             draft.file("report.html", lambda out: page.write(out, chronicle, counts, draft.csv("action-list")))
+        if "helpdesk" in formats:
+            from migrate.report import helpdesk
+
+            draft.file(helpdesk.NAME, lambda out: helpdesk.write(out, chronicle))
         if "xlsx" in formats:
             from migrate.report import workbook
 

@@ -24,6 +24,7 @@ from migrate.ledger.listed import batches
 from migrate.ledger.runs import Run
 from migrate.ledger.schema import account, account_history, change, exemption, letter, letter_event, notice, rejection, run
 from migrate.report.chronicle import Day
+from migrate.report.helpdesk import SENT_COLUMNS
 from migrate.report.moves import STOOD_COLUMNS, WALKED, WERE_COLUMNS
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS, WAITING
 from migrate.report.terms import Terms
@@ -125,6 +126,17 @@ class Recall:
         seen = 0
         while True:
             frame = fetch(self.connection, concerned.where(letter.c.id > seen).order_by(letter.c.id).limit(_CHUNK), LETTER_COLUMNS)
+            yield frame
+            if len(frame) < _CHUNK:
+                return
+            seen = int(frame["letter_id"].iloc[-1])
+
+    def sent(self) -> Iterator[pd.DataFrame]:
+        last = letter_event.alias()
+        wanted = self._letters(SENT_COLUMNS, last).where(last.c.to_state.in_(("sent", "uncertain"))).order_by(letter.c.id).limit(_CHUNK)
+        seen = 0
+        while True:
+            frame = fetch(self.connection, wanted.where(letter.c.id > seen), SENT_COLUMNS)
             yield frame
             if len(frame) < _CHUNK:
                 return

@@ -19,6 +19,7 @@ from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
 from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.ledger.runs import Run
 from migrate.report.chronicle import Day
+from migrate.report.helpdesk import SENT_COLUMNS
 from migrate.report.moves import STOOD_COLUMNS, WALKED, WERE_COLUMNS
 from migrate.report.settings import ReportsSettings
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
@@ -272,6 +273,9 @@ class FrameChronicle:
         moved = [each for each in self.mail if since is None or each["changed_at"] > since or each["state"] in WAITING]
         for start in range(0, len(moved), self.chunk):
             yield frame(moved[start : start + self.chunk], LETTER_COLUMNS)
+
+    def sent(self) -> Iterator[pd.DataFrame]:
+        yield frame([each for each in self.mail if each["state"] in ("sent", "uncertain")], SENT_COLUMNS)
 
     def changes(self) -> Iterator[pd.DataFrame]:
         yield frame(CHANGE_ROWS, CHANGE_COLUMNS)
