@@ -93,6 +93,11 @@ class Composer:
         self.sources = dict(sorted(used.items()))
         self.digest = hashlib.sha256(json.dumps(self.sources).encode()).hexdigest()
 
+    @property
+    def kept(self) -> str:
+        """The `sources` as one text, from which `migrate.mail.recompose` makes an equal composer."""
+        return json.dumps(self.sources, sort_keys=True)
+
     def _written_languages(self) -> frozenset[str]:
         """What letters are written in: all languages that there are texts of. Templates in an operator's own words have none but the
         campaign's language and those that the operator has catalogues of."""

@@ -1,0 +1,20 @@
+"""Texts that are kept once, by their digest: the templates and settings that letters were composed with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from migrate.ledger.schema import artefact
+
+
+def known(connection: sa.Connection, digest: str) -> bool:
+    """Whether a text is kept."""
+    return connection.execute(sa.select(artefact.c.digest).where(artefact.c.digest == digest)).first() is not None
+
+
+def keep(connection: sa.Connection, digest: str, kind: str, content: str, now: datetime) -> None:
+    """Keeps a text, unless it is kept already."""
+    if not known(connection, digest):
+        connection.execute(sa.insert(artefact).values(digest=digest, kind=kind, content=content, first_used_at=now))
