@@ -50,10 +50,10 @@ wheel: $(VENV)/.dev
 
 lock:
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 --upgrade \
-	  --extra postgres --extra mysql --extra xlsx --extra fast --extra microsoft --extra google --extra entra --extra privacyidea \
+	  --extra postgres --extra mysql --extra xlsx --extra fast --extra microsoft --extra google --extra entra --extra privacyidea --extra sign \
 	  --extra bench --extra dev --group build pyproject.toml -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 \
-	  --constraint requirements-dev.lock --extra postgres --extra mysql --extra xlsx --extra fast --extra microsoft --extra google --extra entra --extra privacyidea \
+	  --constraint requirements-dev.lock --extra postgres --extra mysql --extra xlsx --extra fast --extra microsoft --extra google --extra entra --extra privacyidea --extra sign \
 	  --group build pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -p 3.11 --upgrade .ci/privacyidea.in -o .ci/privacyidea.lock
 

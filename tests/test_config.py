@@ -128,7 +128,11 @@ USERS = 'table = "users"'
         ("[mail]", "[safety]\nallowed_domains = ['a b']\n[mail]", "[safety] allowed_domains, item 1: 'a b' is no mail domain"),
         ("[mail]", "[safety]\nredirect_to = 'me'\n[mail]", "[safety] redirect_to: 'me' is no mail address"),
         ('"sms-retirement"', '"sms~rehearsal"', "[campaign] name: is 'sms~rehearsal': it should match"),
-        ("[mail]", "[reports]\nformats = ['pdf']\n[mail]", "[reports] formats, item 1: is 'pdf': it should be 'csv', 'html', 'xlsx' or"),
+        (
+            "[mail]",
+            "[reports]\nformats = ['pdf']\n[mail]",
+            "[reports] formats, item 1: is 'pdf': it should be 'csv', 'html', 'xlsx', 'parquet' or",
+        ),
     ],
 )
 def test_an_error_names_the_key_what_was_found_and_what_would_do(tmp_path: Path, line: str, instead: str, said: str) -> None:
@@ -488,6 +492,8 @@ def test_the_example_with_every_commented_setting_of_a_csv_directory_loads(tmp_p
     text = re.sub(r"^\w+ = .*\((sql|entra|privacyidea)\).*\n", "", text, flags=re.MULTILINE)
     text = text.replace('sign_in = "password"', 'sign_in = "xoauth2"')
     text = re.sub(r"^(extends|password|certificate|federated_token_file|service_account|subject) = .*\n", "", text, flags=re.MULTILINE)
+    text = text.replace("evidence-key.pem", str(tmp_path / "key.pem"))
+    (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----")
     text = text.replace('profile = "entra-users"', 'profile = "keycloak-users"')
     text = re.sub(r"^methods = \"mfa_methods\".*\n", "", text, flags=re.MULTILINE)
     (tmp_path / "pilot.csv").write_text("account_id\nu1\n", encoding="utf-8")

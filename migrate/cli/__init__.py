@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, str]] = {
     "send": "Only deliver what is queued.",
     "report": "Write the reports of a past run from the ledger.",
     "status": "The campaign at a glance: where people stand, and what waits.",
+    "verify": "Whether evidence is as it was written, and the ledger tells the same.",
     "explain": "Everything about one account, or whether a letter is real.",
     "resend": "Send a failed or uncertain letter again, or many at once.",
     "settle": "Say that an uncertain letter arrived.",
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _only_tells(arguments: Sequence[str]) -> bool:
     """Whether all that a command is called for is what it prints."""
-    return next((each for each in arguments if each in COMMANDS), None) in (None, "check", "status", "explain", "preview")
+    return next((each for each in arguments if each in COMMANDS), None) in (None, "check", "status", "verify", "explain", "preview")
 
 
 def _called(arguments: list[str], output: Enduring) -> int:

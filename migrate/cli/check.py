@@ -213,13 +213,15 @@ def _ledger(config: Config) -> Iterator[str]:
 
 def _reports(config: Config) -> Iterator[str]:
     from migrate.files import other_owner
+    from migrate.report import signing
     from migrate.report.folder import writable
 
     if not config.reports.formats:
         yield "none are written: [reports] formats is empty"
         return
+    signing.ready(config.reports.signing_key)
     writable(config.reports.dir)
-    yield f"{', '.join(config.reports.formats)} in {config.reports.dir}"
+    yield f"{', '.join(config.reports.formats)} in {config.reports.dir}" + (", signed" if config.reports.signing_key else "")
     if other := other_owner(config.reports.dir):
         yield f"{config.reports.dir} belongs to {other}, who may take evidence away and put another in its place."
 

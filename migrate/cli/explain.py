@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,14 +12,20 @@ from migrate.cli.console import Console, Json
 from migrate.cli.instants import AsOf, instant
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from migrate.core.campaign import CampaignSettings
     from migrate.explain import Explained, Notice
+    from migrate.explain.text import Text
+
+_LISTED: Final = 10
 
 
 def explain(
     ctx: typer.Context,
     account: Annotated[list[str], typer.Argument(help="An account id, a username, an address, or the reference of a letter.")],
     as_of: AsOf = None,
+    text: Annotated[bool, typer.Option("--text", help="The exact words of the letter with this reference, and their proof.")] = False,
     as_json: Json = False,
 ) -> None:
     """Everything about one account: standing and why, changes, letters, what comes next; and whether a letter is real."""
@@ -30,6 +37,10 @@ def explain(
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
     with looked_at(config) as ledger, ledger.read() as connection:
         found = look(connection, config, " ".join(account), now)
+        words = _words(connection, found) if text else None
+    if words:
+        _text(console, words)
+        return
     console.result(found.facts())
     if found.besides:
         console.say(found.besides, "yellow")
@@ -39,6 +50,29 @@ def explain(
     _standing(console, found, config.campaign)
     _history(console, found, config.campaign)
     _next(console, found)
+
+
+def _words(connection: sa.Connection, found: Explained) -> Text:
+    from migrate.errors import ConfigError
+    from migrate.explain.text import text_of
+
+    if found.letter is None:
+        known = ", ".join(each.reference for each in found.notices[-_LISTED:])
+        hint = f"Type one of its letters' references: {known}." if known else None
+        raise ConfigError(f"{found.account['account_id']} is an account, and --text shows one letter.", where="--text", hint=hint)
+    return text_of(connection, found.letter.reference)
+
+
+def _text(console: Console, words: Text) -> None:
+    from migrate.explain.text import NOT_KEPT, PROVEN
+
+    console.result(asdict(words))
+    _lines(console, [("to", words.to), ("subject", words.subject)])
+    console.say()
+    console.page(words.text)
+    console.say()
+    console.say(PROVEN if words.proven else NOT_KEPT, "green" if words.proven else "yellow")
+    console.say(f"SHA-256 of the message as it was handed over: {words.digest}. Its page and its headers are in --json.")
 
 
 def _letter(console: Console, letter: Notice, tenure: int, campaign: CampaignSettings) -> None:

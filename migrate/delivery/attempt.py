@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from itertools import chain, count
 from typing import Final, NamedTuple
 
@@ -121,8 +122,8 @@ def _settlement(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, bounce_days: int
 ) -> Settlement:
     if receipt.verdict == "sent":
-        return Settlement("sent", reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
-    settled = partial(Settlement, reply=receipt.reply, subject=letter.subject, mail_digest=composer.digest)
+        return _of(letter, composer, receipt)("sent")
+    settled = _of(letter, composer, receipt)
     if receipt.about_server:
         return settled("released", reason=SERVER_REFUSED, not_before=aside(claimed, receipt, now))
     match receipt.verdict:
@@ -133,6 +134,12 @@ def _settlement(
             return settled("uncertain")
         case "temporary":
             return _again(claimed, receipt, letter, composer, now)
+
+
+def _of(letter: Letter | None, composer: Composer, receipt: Receipt) -> Callable[..., Settlement]:
+    """A settlement with what is kept of a letter's words: enough to make and prove them again."""
+    subject, digest = (letter.subject, sha256(letter.message).hexdigest()) if letter else (None, None)
+    return partial(Settlement, reply=receipt.reply, subject=subject, mail_digest=composer.digest, message_digest=digest)
 
 
 def aside(claimed: ClaimedLetter, receipt: Receipt, now: datetime) -> datetime:
@@ -151,7 +158,7 @@ def _again(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter | None, composer: Composer, now: datetime, reason: str | None = None
 ) -> Settlement:
     """A temporary failure: back to the queue for later, twice as long each time with some jitter, until the tries are used up."""
-    settled = partial(Settlement, reply=receipt.reply, subject=letter.subject if letter else None, mail_digest=composer.digest)
+    settled = _of(letter, composer, receipt)
     if claimed.attempts + 1 >= TRIES:
         return settled(_at_last(claimed), reason=reason or GIVEN_UP)
     pause = min(FIRST_PAUSE * 2**claimed.attempts, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter

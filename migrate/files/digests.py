@@ -10,3 +10,8 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(content: bytes) -> str:
+    """The SHA-256 of what is at hand, in hex."""
+    return hashlib.sha256(content).hexdigest()

@@ -90,11 +90,16 @@ def rejections(connection: sa.Connection, run_seq: int, rejected: pd.DataFrame) 
     _insert(connection, schema.rejection, rejected[["account_id", "position", "rejection"]], run_seq=run_seq)
 
 
+def knows_artefact(connection: sa.Connection, digest: str) -> bool:
+    """Whether a text is kept by its digest."""
+    a = schema.artefact
+    return connection.execute(sa.select(a.c.digest).where(a.c.digest == digest)).first() is not None
+
+
 def artefact(connection: sa.Connection, digest: str, kind: str, content: str, now: datetime) -> None:
     """Keeps a text once, by its digest."""
-    a = schema.artefact
-    if connection.execute(sa.select(a.c.digest).where(a.c.digest == digest)).first() is None:
-        connection.execute(sa.insert(a).values(digest=digest, kind=kind, content=content, first_used_at=now))
+    if not knows_artefact(connection, digest):
+        connection.execute(sa.insert(schema.artefact).values(digest=digest, kind=kind, content=content, first_used_at=now))
 
 
 def _insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> None:

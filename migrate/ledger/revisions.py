@@ -17,7 +17,7 @@ from migrate.ledger import mysql
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0012"
+HEAD: Final = "0013"
 """The revision this version of the tool works with; the newest file in `migrations/versions`."""
 
 _WHERE: Final = "[ledger] url"

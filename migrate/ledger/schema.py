@@ -354,6 +354,7 @@ letter = sa.Table(
     sa.Column("standing", sa.String(32)),
     sa.Column("days_left", sa.Integer),
     sa.Column("facts", _Text),
+    sa.Column("message_digest", sa.String(64)),
     _one_of("kind", NOTICE_KINDS),
     _one_of("role", ROLES),
     _one_of("state", STATES),
@@ -392,6 +393,8 @@ letter = sa.Table(
 * `language`, `standing`, `days_left` and `facts` are null while the notice's own hold; a letter that was queued by a later decision
   than its notice (put back, or at a new address) carries those of that decision.
 * `owner` and `lease_until` are of a letter that is claimed or sending; `claimed_at` is when a worker last began with it.
+* `subject`, `mail_digest` and `message_digest` are of the last try: its subject, the templates it was composed with, and the SHA-256 of the
+  message that was handed over (null where none was kept).
 * `resent` is true once an uncertain confirmation went back into the queue by itself.
 """
 

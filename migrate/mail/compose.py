@@ -107,6 +107,11 @@ class Composer:
             self._wordings[tag] = wording(self._catalogues.of(language), tag)
         return self._wordings[tag]
 
+    @property
+    def kept(self) -> str:
+        """The `sources` as one text, from which `migrate.mail.recompose` makes an equal composer."""
+        return json.dumps(self.sources, sort_keys=True)
+
     def compose(
         self,
         kind: str,

@@ -81,7 +81,8 @@ class Settlement(NamedTuple):
     """What became of a claimed letter.
 
     `temporary` (tried, and to be tried again) and `released` (not tried) go back to the queue, not before `not_before`. `reply` is the
-    server's last words, `reason` a word for the reports. `subject` and `mail_digest` say what was sent, and with which templates.
+    server's last words, `reason` a word for the reports. `subject` and `mail_digest` say what was sent, and with which templates;
+    `message_digest` is the SHA-256 of the message.
     `bounce` is what was learnt about the address.
     """
 
@@ -91,6 +92,7 @@ class Settlement(NamedTuple):
     not_before: datetime | None = None
     subject: str | None = None
     mail_digest: str | None = None
+    message_digest: str | None = None
     bounce: Bounce | None = None
 
 
@@ -350,6 +352,7 @@ class Claims:
                     not_before=settlement.not_before,
                     subject=settlement.subject if tried else None,
                     mail_digest=settlement.mail_digest if tried else None,
+                    message_digest=settlement.message_digest if tried else None,
                 )
             )
         held = move_each(connection, steps, at=now, actor=self.owner)
@@ -363,6 +366,13 @@ class Claims:
             same = {"campaign_id": self.campaign_id, "hard": True, "seen_at": now}
             connection.execute(sa.insert(bounce), [row | same for row in learnt])
         return [claimed for claimed, _ in settled if (claimed.letter_id, claimed.lease_until) not in held]
+
+
+def looked_up(connection: sa.Connection, letter_id: int) -> ClaimedLetter:
+    """A letter as whoever claims it gets it, to look at: nobody holds it, so its leases are of no worth."""
+    found = connection.execute(sa.select(*_WHOLE[:-1]).select_from(_WITH_NOTICE).where(letter.c.id == letter_id)).one()
+    never = datetime.fromtimestamp(0, UTC)
+    return ClaimedLetter._make((found[0], "", never, never, *found[1:]))
 
 
 _Instant = datetime | sa.BindParameter[datetime]

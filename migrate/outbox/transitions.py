@@ -22,11 +22,11 @@ FRESH: Final[dict[str, Any]] = {"reason": None, "reply": None, "attempts": 0, "n
 """What a letter that goes back into the queue for another reason than a temporary failure leaves behind."""
 
 
-_LAST_SAID: Final = ("reply", "subject", "mail_digest")
+_LAST_SAID: Final = ("reply", "subject", "mail_digest", "message_digest")
 _EVENT: Final = ("letter_id", "at", "run_seq", "actor", "from_state", "to_state", "reason", "reply")
 _OF_STEP: Final = (
     letter.c.id, letter.c.owner, letter.c.lease_until, letter.c.state, letter.c.attempts, letter.c.reason, letter.c.not_before,
-    letter.c.settled_at, letter.c.reply, letter.c.subject, letter.c.mail_digest,
+    letter.c.settled_at, letter.c.reply, letter.c.subject, letter.c.mail_digest, letter.c.message_digest,
 )  # fmt: skip
 """What a step says of its letter, in the order of `Step.row`."""
 
@@ -155,6 +155,7 @@ class Step(NamedTuple):
     not_before: datetime | None
     subject: str | None
     mail_digest: str | None
+    message_digest: str | None = None
 
     @property
     def claim(self) -> Claim:
@@ -167,6 +168,7 @@ class Step(NamedTuple):
         claim = (self.letter_id, self.owner, micros(self.lease_until))
         return (
             *claim, self.after, int(self.tried), self.reason, not_before, settled_at, self.reply, self.subject, self.mail_digest,
+            self.message_digest,
         )  # fmt: skip
 
 

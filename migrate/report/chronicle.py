@@ -5,7 +5,7 @@ A report written at the end of a run and one rebuilt years later read the same c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -47,11 +47,24 @@ class Chronicle(Protocol):
     def previous(self) -> Run | None: ...
 
     def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-        """Accounts (`RECORDED` of `migrate.report.accounts`) in order of their ids, each chunk with the letters (`TOLD_COLUMNS`) of its
+        """Accounts (`WALKED` of `migrate.report.moves`) in order of their ids, each chunk with the letters (`TOLD_COLUMNS`) of its
         accounts."""
+
+    def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
+        """Where accounts with an id above `low` and up to `high` (None is no bound) stood in the evidence before (`STOOD_COLUMNS` of
+        `migrate.report.moves`): those alone that have another version now, in order of id."""
+
+    def were(self, ids: Sequence[str]) -> pd.DataFrame:
+        """What some of them were (`WERE_COLUMNS`)."""
+
+    def arrived(self, records: pa.Table) -> list[str]:
+        """The ids of those accounts (`WALKED`) that have been recorded since the evidence before for the first time."""
 
     def letters(self) -> Iterator[pd.DataFrame]:
         """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, or wait."""
+
+    def sent(self) -> Iterator[pd.DataFrame]:
+        """All letters that were sent, or may have been, until then (`SENT_COLUMNS` of `migrate.report.helpdesk`)."""
 
     def changes(self) -> Iterator[pd.DataFrame]:
         """The run's changes (`CHANGE_COLUMNS`), in order of account and sequence number."""

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from migrate.errors import ReportError
 from migrate.files import NotOursError, Side, obstacle
-from migrate.files.digests import file_digest
+from migrate.files.digests import digest_of, file_digest
 from migrate.process import memory
-from migrate.report import accounts, cells, folder, lines, manifest, tables
+from migrate.report import accounts, cells, dictionary, folder, lines, manifest, signing, sums, tables
 from migrate.report.behind import Behind, Later
 from migrate.report.cells import Cells
 from migrate.report.chronicle import Chronicle
 from migrate.report.folder import Sealed
+from migrate.report.moves import Moves
 from migrate.report.settings import ReportsSettings
 from migrate.report.spool import Spool
 from migrate.report.tables import Table
@@ -88,29 +89,45 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
 
             counts = page.Counts(draft.counts, draft.not_certain, draft.rows, draft.waves)
             draft.file("report.html", lambda out: page.write(out, chronicle, counts, draft.csv("action-list")))
+        if "helpdesk" in formats:
+            from migrate.report import helpdesk
+
+            draft.file(helpdesk.NAME, lambda out: helpdesk.write(out, chronicle))
         if "xlsx" in formats:
             from migrate.report import workbook
 
-            draft.file("report.xlsx", lambda out: workbook.write(out, chronicle, draft.csvs(), draft.scratch))
+            draft.file("report.xlsx", lambda out: workbook.write(out, chronicle, draft.csvs(), draft.scratch, formats))
         while True:
             final = out or reports.dir / folder.free(reports.dir, name(chronicle))
             whole = {**summary, "evidence": str(final)}
             draft.file("summary.json", partial(_fill, whole))
-            draft.file(manifest.NAME, partial(_fill, manifest.build(chronicle, side.path, draft.rows, draft.digests, rebuilt=rebuilt)))
+            known = manifest.build(chronicle, side.path, draft.rows, draft.digests, rebuilt=rebuilt)
+            draft.file(manifest.NAME, partial(_fill, known))
             digest = file_digest(side.path / manifest.NAME)
+            besides = {manifest.NAME: digest}
+            if reports.signing_key:
+                signature = signing.sign(reports.signing_key, manifest.canonical(known))
+                draft.file(signing.NAME, partial(_put, signature))
+                besides[signing.NAME] = digest_of(signature)
+            draft.file(sums.NAME, partial(_put, sums.text(known["files"], besides)))
             try:
                 side.place(None if out else final.name)
             except NotOursError as error:  # somebody else was quicker
                 if out:
                     raise _in_the_way(out, error.what) from None
                 side.drop("summary.json")
-                side.drop(manifest.NAME)
+                for made in (manifest.NAME, sums.NAME, *([signing.NAME] if reports.signing_key else [])):
+                    side.drop(made)
             else:
                 return Evidence(final, digest, draft.rows)
 
 
 def _fill(value: Mapping[str, Any], out: BinaryIO) -> None:
     out.write(manifest.canonical(value))
+
+
+def _put(content: bytes, out: BinaryIO) -> None:
+    out.write(content)
 
 
 def _in_the_way(out: Path, why: str) -> ReportError:
@@ -128,6 +145,7 @@ class _Draft:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.not_certain: Counter[tuple[str, str]] = Counter()
         self.waves: Counter[tuple[str, str]] = Counter()
+        self.moves = Moves(chronicle)
         self.rows: dict[str, int] = {}
         self._seals: dict[str, Sealed] = {}
 
@@ -163,6 +181,7 @@ class _Draft:
 
     def _walk(self, spool: Spool, twin: Twin | None, behind: Behind) -> Iterator[Cells]:
         for records, letters in self._chronicle.accounts():
+            self.moves.add(records)
             raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
             self.counts += accounts.standing_counts(raw)
             self.waves += accounts.wave_counts(raw)
@@ -172,6 +191,7 @@ class _Draft:
             if twin and rows.count:
                 behind.do(partial(twin.write, rows))
             yield rows
+        self.moves.end()
 
     def summary(self) -> None:
         self._table(tables.SUMMARY, [tables.summary_table(self.counts, self.not_certain)])
@@ -180,10 +200,12 @@ class _Draft:
         """Every table whose rows are no accounts."""
         chronicle = self._chronicle
         as_of, at = chronicle.run.as_of, chronicle.evidence_at
+        self._table(tables.MOVES, [self.moves.table()])
         self._table(tables.NOTICES, map(tables.notices_table, chronicle.letters()))
         self._table(tables.CHANGES, (tables.changes_table(frame, at) for frame in chronicle.changes()))
         self._table(tables.EXEMPTIONS, [tables.exemptions_table(chronicle.exemptions(), chronicle.terms, as_of)])
         self._table(tables.REJECTED, map(tables.rejected_table, chronicle.rejected()))
+        self._table(tables.COLUMNS, [dictionary.columns_table()])
 
     def _table(self, table: Table, frames: Iterable[pd.DataFrame]) -> None:
         with ExitStack() as stack:

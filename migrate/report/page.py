@@ -147,8 +147,8 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
         rows=counts.rows,
         script=script,
         style=style,
-        script_hash=_hash(script),
-        style_hash=_hash(style),
+        script_hash=source_hash(script),
+        style_hash=source_hash(style),
     )
     out.write(text.encode())
 
@@ -185,6 +185,6 @@ def _departments(counts: Counter[tuple[str, str]], compliant: frozenset[str]) ->
     return sorted((Share(name, in_scope[name], left[name]) for name in in_scope), key=lambda part: (-part.open, part.name))
 
 
-def _hash(source: str) -> str:
+def source_hash(source: str) -> str:
     """What a content security policy calls a source by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

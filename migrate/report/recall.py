@@ -7,22 +7,25 @@ which instants were taken may have been set back in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.incremental import Records
 from migrate.ledger import history, runs, schema
 from migrate.ledger.frames import fetch
+from migrate.ledger.listed import batches
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import change, exemption, letter, letter_event, notice, rejection, run
-from migrate.report.accounts import RECORDED
+from migrate.ledger.schema import account, account_history, change, exemption, letter, letter_event, notice, rejection, run
 from migrate.report.chronicle import Day
+from migrate.report.helpdesk import SENT_COLUMNS
+from migrate.report.moves import STOOD_COLUMNS, WALKED, WERE_COLUMNS
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS, WAITING
 from migrate.report.terms import Terms
 
@@ -79,12 +82,40 @@ class Recall:
             yield records, fetch(self.connection, letters.where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())), TOLD_COLUMNS)
 
     def _recorded(self) -> Iterator[pa.Table]:
-        """`RECORDED` of the accounts in order of id, a part at a time."""
+        """`WALKED` of the accounts in order of id, a part at a time."""
         if self.records:
-            yield from (pa.Table.from_batches([batch]) for batch in self.records.batches(RECORDED))
+            yield from (pa.Table.from_batches([batch]) for batch in self.records.batches(WALKED))
         else:
             for frame in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
-                yield pa.Table.from_pandas(frame[list(RECORDED)], preserve_index=False)
+                yield pa.Table.from_pandas(frame[list(WALKED)], preserve_index=False)
+
+    def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
+        c = account_history.c
+        bounds = ([c.account_id > low] if low is not None else []) + ([c.account_id <= high] if high is not None else [])
+        wanted = self._superseded(*(c[name] for name in STOOD_COLUMNS)).where(*bounds).order_by(c.account_id)
+        return fetch(self.connection, wanted, STOOD_COLUMNS)
+
+    def were(self, ids: Sequence[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        c = account_history.c
+        wanted = self._superseded(*(c[name] for name in WERE_COLUMNS))
+        return pd.concat(fetch(self.connection, wanted.where(c.account_id.in_(some)), WERE_COLUMNS) for some in batches(ids))
+
+    def arrived(self, records: pa.Table) -> list[str]:
+        since = [as_of for seq, as_of in self._runs() if seq > self._before]
+        seen = records["first_seen_at"]
+        fresh: list[str] = records["account_id"].filter(pc.is_in(seen, pa.array(since, seen.type))).to_pylist()
+        if not fresh or not {as_of for seq, as_of in self._runs() if seq <= self._before} & set(since):
+            return fresh
+        # Days were played through again: an instant alone does not tell which run saw an account first.
+        earlier: set[str] = set()
+        for some in batches(fresh):
+            for table, still in ((account, []), (account_history, [account_history.c.until_run > self._before])):
+                c = table.c
+                mine = (c.campaign_id == self.run.campaign_id, c.account_id.in_(some), c.since_run <= self._before, *still)
+                earlier.update(self.connection.execute(sa.select(c.account_id).where(*mine)).scalars())
+        return [each for each in fresh if each not in earlier]
 
     def letters(self) -> Iterator[pd.DataFrame]:
         moved = sa.select(letter_event.c.letter_id).where(self._after_previous(letter_event))
@@ -95,6 +126,17 @@ class Recall:
         seen = 0
         while True:
             frame = fetch(self.connection, concerned.where(letter.c.id > seen).order_by(letter.c.id).limit(_CHUNK), LETTER_COLUMNS)
+            yield frame
+            if len(frame) < _CHUNK:
+                return
+            seen = int(frame["letter_id"].iloc[-1])
+
+    def sent(self) -> Iterator[pd.DataFrame]:
+        last = letter_event.alias()
+        wanted = self._letters(SENT_COLUMNS, last).where(last.c.to_state.in_(("sent", "uncertain"))).order_by(letter.c.id).limit(_CHUNK)
+        seen = 0
+        while True:
+            frame = fetch(self.connection, wanted.where(letter.c.id > seen), SENT_COLUMNS)
             yield frame
             if len(frame) < _CHUNK:
                 return
@@ -136,6 +178,23 @@ class Recall:
         wanted = sa.select(run.c.as_of, run.c.counts).where(run.c.campaign_id == self.run.campaign_id, run.c.seq <= self.run.seq)
         found = {self.terms.day(as_of): json.loads(counts) for as_of, counts in self.connection.execute(wanted.order_by(run.c.seq))}
         return [Day(on, counts["standing"]) for on, counts in sorted(found.items()) if "standing" in counts]
+
+    @property
+    def _before(self) -> int:
+        """The number of the run before that left evidence, 0 if none did."""
+        previous = self.previous
+        return previous.seq if previous else 0
+
+    def _runs(self) -> list[tuple[int, datetime]]:
+        """The campaign's runs up to this one: number and instant."""
+        mine = (run.c.campaign_id == self.run.campaign_id, run.c.seq <= self.run.seq)
+        return [(seq, as_of) for seq, as_of in self.connection.execute(sa.select(run.c.seq, run.c.as_of).where(*mine))]
+
+    def _superseded(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """Of the versions that held in the evidence before, those that do not hold any more. A run's lie together, in order of id."""
+        c, before = account_history.c, self._before
+        since = [seq for seq, _ in self._runs() if seq > before]
+        return sa.select(*columns).where(c.campaign_id == self.run.campaign_id, c.until_run.in_(since), c.since_run <= before)
 
     def _after_previous(self, event: sa.FromClause) -> sa.ColumnElement[bool]:
         """True for events after those of the evidence before."""

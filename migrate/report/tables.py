@@ -19,7 +19,7 @@ from migrate.report.terms import Terms
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Of the tables and the manifest together; grows when a column is appended."""
 
 NO_DEPARTMENT: Final = "(none)"
@@ -208,7 +208,13 @@ EXEMPTIONS: Final = Table(
 
 REJECTED: Final = Table("rejected", "Rejected", {"position": "integer", "account_id": "text", "reason": "text"})
 
-TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, NOTICES, CHANGES, EXEMPTIONS, REJECTED)
+MOVES: Final = Table("moves", "Moves", {"from": "word", "to": "word", "why": "word", "count": "integer"})
+
+COLUMNS: Final = Table(
+    "columns", "Columns", {"file": "word", "column": "word", "type": "word", "unit": "word", "words": "word", "meaning": "word"}
+)
+
+TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, MOVES, NOTICES, CHANGES, EXEMPTIONS, REJECTED, COLUMNS)
 
 WAITING: Final = ("queued", "claimed", "sending")
 

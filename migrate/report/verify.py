@@ -1,41 +1,202 @@
-"""Checking evidence: are these still the files that were written, and is the evidence before them still the one they followed?"""
+"""Checking evidence: are these still the files that were written, and does each still follow the one before it (design §14)?
+
+A folder of evidence is checked by itself: its files against its manifest, the manifest against SHA256SUMS and, with a public key, against
+its signature. Folders of reports are checked besides for their chain: every manifest holds the digest of the one before.
+Whether the ledger tells the same is asked in `migrate.report.retold`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from migrate.files.digests import file_digest
-from migrate.report import manifest
+from migrate.errors import ConfigError
+from migrate.files.digests import digest_of, file_digest
+from migrate.ledger.runs import number
+from migrate.report import folder as report_folder
+from migrate.report import manifest, signing, sums
+
+_NAMED: Final = re.compile(r"\d{4}-\d{2}-\d{2}-(r\d{5,})(-\d+)?")
 
 
-def verify(folder: Path) -> list[str]:
-    """What is wrong with an evidence folder, a sentence each; nothing if it is as it was written.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a folder of evidence, in a sentence that names the file if it is about one."""
 
-    Its predecessor is checked as well where it stands beside it; that it was moved away is no fault.
+    folder: Path
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A folder of evidence by its manifest: what it says, and its SHA-256. `chained`: it stands in a folder of reports."""
+
+    folder: Path
+    of: dict[str, Any]
+    digest: str
+    chained: bool
+
+    @property
+    def campaign(self) -> str:
+        return str(self.of["campaign"])
+
+    @property
+    def run_id(self) -> str:
+        return str(self.of["run_id"])
+
+    @property
+    def rebuilt(self) -> bool:
+        return bool(self.of["rebuilt"])
+
+    @property
+    def previous(self) -> dict[str, str] | None:
+        found: dict[str, str] | None = self.of["previous"]
+        return found
+
+    @property
+    def signed(self) -> bool:
+        return (self.folder / signing.NAME).is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was looked at, oldest run first, and everything that is wrong with it."""
+
+    evidence: tuple[Known, ...]
+    problems: tuple[Problem, ...]
+
+
+def verify(places: Sequence[Path], public_key: str | None = None) -> Verified:
+    """Checks folders of evidence, and folders of reports with all evidence in them and its chain. Folders that are not evidence, such as
+    those of dry runs, are passed over.
+
+    With a `public_key` (PEM) every folder must be signed by it. Raises ConfigError for a place in which there is no evidence.
     """
+    found: list[Known] = []
+    problems: list[Problem] = []
+    for place in places:
+        for at, chained in _folders(place):
+            known = _read(at, chained=chained)
+            if isinstance(known, Problem):
+                problems.append(known)
+            else:
+                found.append(known)
+                problems += (Problem(at, what) for what in _wrong(known, public_key))
+    problems += _chain(found)
+    problems += (problem for place in places for problem in _newest(place))
+    found.sort(key=lambda known: (known.campaign, number(known.run_id), known.folder.name))
+    return Verified(tuple(found), tuple(problems))
+
+
+def _folders(place: Path) -> list[tuple[Path, bool]]:
+    """The folders of evidence in a place, and whether their chain is to be looked at."""
+    if not place.is_dir():
+        raise ConfigError(f"{place} is no folder.", where="DIR", hint="Name a folder of evidence, or the folder of reports.")
+    if any((place / name).is_file() for name in (manifest.NAME, sums.NAME)) or _NAMED.fullmatch(place.resolve().name):
+        return [(place, False)]
+    inside = [path for path in sorted(place.iterdir()) if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")]
+    found = [(path, True) for path in inside if _NAMED.fullmatch(path.name) or (path / manifest.NAME).is_file()]
+    if not found:
+        raise ConfigError(f"{place} holds no evidence.", where="DIR", hint="Name a folder of evidence, or the folder of reports.")
+    return found
+
+
+def _read(at: Path, *, chained: bool) -> Known | Problem:
     try:
-        known: dict[str, Any] = json.loads((folder / manifest.NAME).read_bytes())
-        files: dict[str, dict[str, Any]] = known["files"]
-        previous: dict[str, str] | None = known["previous"]
+        text = (at / manifest.NAME).read_bytes()
+        known = json.loads(text)
+        number(known["run_id"])
+        _shaped(known)
     except FileNotFoundError:
-        return [f"{folder} holds no {manifest.NAME}."]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return [f"{folder / manifest.NAME} cannot be read: {error}."]
-    problems = []
+        return Problem(at, f"{manifest.NAME} is missing.")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Problem(at, f"{manifest.NAME} is not what was written: it cannot be read.")
+    return Known(at, known, digest_of(text), chained)
+
+
+def _shaped(known: dict[str, Any]) -> None:
+    """Raises KeyError or TypeError for a manifest that says too little."""
+    previous, _ = known["previous"], (known["campaign"], known["rebuilt"], known["rows"].items())
+    if type(known["schema_version"]) is not int or not all(Path(name).name == name for name in known["files"]):
+        raise TypeError("no manifest of ours")
+    for facts in [*known["files"].values(), *([previous] if previous else [])]:
+        _ = facts["sha256"], facts["folder" if facts is previous else "bytes"]
+
+
+def _wrong(known: Known, public_key: str | None) -> Iterator[str]:
+    """What is wrong with a folder by itself."""
+    at, files = known.folder, known.of["files"]
     for name, facts in sorted(files.items()):
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"{name} is missing.")
+        path = at / name
+        if path.is_symlink() or not path.is_file():
+            yield f"{name} is missing."
         elif path.stat().st_size != facts["bytes"]:
-            problems.append(f"{name} has {path.stat().st_size} bytes; {facts['bytes']} were written.")
+            yield f"{name} has {path.stat().st_size} bytes; {facts['bytes']} were written."
         elif file_digest(path) != facts["sha256"]:
-            problems.append(f"{name} is not what was written.")
-    strange = {path.name for path in folder.iterdir()} - {*files, manifest.NAME}
-    problems += [f"{name} is no part of the evidence." for name in sorted(strange)]
-    if previous:
-        before = folder.parent / previous["folder"] / manifest.NAME
-        if before.is_file() and file_digest(before) != previous["sha256"]:
-            problems.append(f"{before} is not the manifest that this evidence followed.")
-    return problems
+            yield f"{name} is not what was written."
+    signature = (at / signing.NAME).read_bytes() if known.signed else None
+    besides = {manifest.NAME: known.digest} | ({signing.NAME: digest_of(signature)} if signature is not None else {})
+    yield from _sums(at, sums.text(files, besides), known.of["schema_version"])
+    strange = {path.name for path in at.iterdir()} - {*files, manifest.NAME, sums.NAME, signing.NAME}
+    yield from (f"{name} is no part of the evidence." for name in sorted(strange))
+    if public_key is not None and signature is None:
+        yield f"{signing.NAME} is missing: nobody signed this."
+    elif public_key is not None and signature is not None and not signing.signed_by(public_key, _text(known), signature):
+        yield f"{signing.NAME} is no signature of {manifest.NAME} by that key."
+    if known.chained and not known.rebuilt and not re.fullmatch(rf"\d{{4}}-\d{{2}}-\d{{2}}-{re.escape(known.run_id)}(-\d+)?", at.name):
+        yield f"the folder's name is not that of run {known.run_id}, whose evidence it holds: it was renamed or exchanged."
+
+
+def _text(known: Known) -> bytes:
+    return (known.folder / manifest.NAME).read_bytes()
+
+
+def _sums(at: Path, expected: bytes, schema_version: int) -> Iterator[str]:
+    path = at / sums.NAME
+    if not path.is_file():
+        if schema_version >= sums.SINCE:
+            yield f"{sums.NAME} is missing."
+    elif path.read_bytes() != expected:
+        yield f"{sums.NAME} and {manifest.NAME} do not agree: one of them is not what was written."
+
+
+def _chain(found: Sequence[Known]) -> Iterator[Problem]:
+    """Evidence that does not follow the one it says it followed."""
+    by_name = {known.folder.name: known for known in found}
+    by_digest = {known.digest: known for known in found}
+    for known in found:
+        if not known.chained or known.rebuilt:
+            continue
+        before = known.previous
+        if before is None:
+            if earlier := _earlier(known, found):
+                yield Problem(known.folder, f"{manifest.NAME} says that no evidence was before it, and {earlier.folder.name} was.")
+            continue
+        there, meant = by_name.get(before["folder"]), by_digest.get(before["sha256"])
+        if there is not None and there.digest != before["sha256"]:
+            yield Problem(there.folder, f"is not the evidence that {known.folder.name} followed: it was changed or exchanged.")
+        elif there is None and meant is not None:
+            yield Problem(meant.folder, f"was called {before['folder']} when {known.folder.name} followed it: it was renamed.")
+        elif there is None:
+            yield Problem(known.folder, f"the evidence that it followed is not here: {before['folder']} was removed.")
+
+
+def _earlier(known: Known, found: Iterable[Known]) -> Known | None:
+    """Evidence of an earlier run of the same ledger and campaign."""
+    ledger = known.of.get("ledger", {}).get("id")
+    same = (each for each in found if each.campaign == known.campaign and each.of.get("ledger", {}).get("id") == ledger is not None)
+    return next((each for each in same if number(each.run_id) < number(known.run_id)), None)
+
+
+def _newest(place: Path) -> Iterator[Problem]:
+    """The link to the newest evidence tells of evidence that was removed after all other."""
+    newest = report_folder.newest(place) if not (place / manifest.NAME).is_file() else None
+    if newest is not None and not newest.is_dir():
+        yield Problem(newest, f"the folder is not here, and {report_folder.LATEST} points to it: it was removed.")

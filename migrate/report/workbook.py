@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
@@ -15,20 +15,19 @@ from migrate.errors import ReportError
 from migrate.files import texts
 from migrate.report.cells import CellType
 from migrate.report.chronicle import Chronicle
-from migrate.report.tables import Table
+from migrate.report.tables import ACCOUNTS, Table
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
-SHEETS: Final = ("summary", "action-list", "accounts", "notices", "changes", "exemptions", "rejected")
+SHEETS: Final = ("summary", "moves", "action-list", "accounts", "notices", "changes", "exemptions", "rejected", "columns")
 """The tables in the order of their sheets."""
 
-ROWS: Final = 1_048_576
-"""How many rows a sheet can hold, its header included."""
+ROWS: Final = 100_000
+"""How many rows a sheet has at most: a longer table is left to its file, for spreadsheets open it slowly and nobody scrolls so far."""
 
 _TEXT_LENGTH: Final = 32_767
 _GUESSES: Final = ("strings_to_formulas", "strings_to_urls", "strings_to_numbers")
-_LARGE: Final = 500_000
 _FORMATS: Final[dict[str, str]] = {"instant": "yyyy-mm-dd hh:mm:ss", "date": "yyyy-mm-dd", "number": "0.0%"}
 _WIDTHS: Final[dict[str, int]] = {"text": 24, "word": 18, "boolean": 11, "integer": 11, "number": 9, "instant": 20, "date": 12}
 
@@ -43,8 +42,13 @@ def available() -> None:
         )
 
 
-def write(out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Path]], scratch: Path) -> None:
-    """Writes the workbook from the tables' CSV files, a row at a time; `scratch` is a folder for what is not ready yet."""
+def write(
+    out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Path]], scratch: Path, formats: Collection[str] = ("csv",)
+) -> None:
+    """Writes the workbook from the tables' CSV files, a row at a time; `scratch` is a folder for what is not ready yet.
+
+    `formats` are those of the evidence: the sheet of a table that is too long says in which file it stands.
+    """
     import xlsxwriter
     from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 
@@ -59,28 +63,32 @@ def write(out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Pat
     )
     written = {table.name: (table, path) for table, path in tables}
     for name in SHEETS:
-        _sheet(book, *written[name])
+        _sheet(book, *written[name], formats)
     try:
         book.close()
     except FileCreateError as error:
         raise OSError(*error.args[0].args) from error
 
 
-def _sheet(book: Workbook, table: Table, path: Path) -> None:
+def _elsewhere(table: Table, written: Collection[str]) -> str:
+    """Where a table stands that is too long for a sheet."""
+    files = [f"{table.name}.csv"] if "csv" in written else []
+    files += ["accounts.parquet"] if "parquet" in written and table is ACCOUNTS else []
+    return f"all of them are in {' and '.join(files)}" if files else "`migrate report --format csv` writes them"
+
+
+def _sheet(book: Workbook, table: Table, path: Path, among: Collection[str]) -> None:
     sheet = book.add_worksheet(table.title, worksheet_class=_of_plain_text())
     formats = {of: book.add_format({"num_format": shown}) for of, shown in _FORMATS.items()}
     columns = list(table.columns.items())
     for at, (_, of) in enumerate(columns):
         sheet.set_column(at, at, _WIDTHS[of])
     count = _count(path)
-    room = ROWS - 2 if count > ROWS - 1 else count
-    if count > _LARGE:
-        book.use_zip64()
-    row = 0
-    if room < count:
-        note = f"The first {room:,} of {count:,} rows: a sheet holds no more. All of them are in {table.name}.csv."
+    room, row = count, 0
+    if count > ROWS:
+        note = f"{count:,} rows, and a sheet has {ROWS:,} at most: {_elsewhere(table, among)}."
         sheet.write_string(row, 0, note, book.add_format({"bold": True, "font_color": "#B35900"}))
-        row += 1
+        room, row = 0, row + 1
     for at, (name, _) in enumerate(columns):
         sheet.write_string(row, at, name, book.add_format({"bold": True, "bottom": 1}))
     sheet.freeze_panes(row + 1, 1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
+
+from sqlalchemy.exc import IntegrityError
 
 from migrate import outbox
 from migrate.config import Config
 from migrate.delivery import Clock, Delivered, RateLimiter, Shutdown, deliver
 from migrate.explain.queue import forecast_of, hurried_by, smtp_of
-from migrate.ledger import runs
+from migrate.ledger import account_rows, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
@@ -56,6 +59,7 @@ def deliver_waiting(
     hours = config.schedule.hours(config.campaign.zone)
     longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
     stop = stop or Shutdown()
+    _keep_templates(ledger, composer, clock())
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
         now = clock()
@@ -91,6 +95,15 @@ def deliver_waiting(
         if clock() >= stale_at:
             delivered.stale = outbox.reminders_waiting(connection, campaign_id)
     return delivered
+
+
+def _keep_templates(ledger: Ledger, composer: Composer, now: datetime) -> None:
+    """Keeps what letters are composed with, for a template may have changed since the run that queued them."""
+    with ledger.read() as connection:
+        if account_rows.knows_artefact(connection, composer.digest):
+            return
+    with suppress(IntegrityError):  # another process has just kept the same
+        ledger.write(lambda connection: account_rows.artefact(connection, composer.digest, "mail", composer.kept, now))
 
 
 def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Shutdown) -> RateLimiter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -33,7 +32,7 @@ def write_down(
     `described` in a line. A person `typed` its `as_of`, or the clock said it."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
     campaign_id = account_rows.campaign_id(connection, campaign.name, now, made.rules.secret)
-    account_rows.artefact(connection, composer.digest, "mail", json.dumps(composer.sources, sort_keys=True), now)
+    account_rows.artefact(connection, composer.digest, "mail", composer.kept, now)
     facts = RunFacts(
         as_of=now,
         started_at=now,

@@ -17,7 +17,7 @@ from migrate.errors import ConfigError, DoneAlreadyError
 from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock, worker
-from migrate.report import folder
+from migrate.report import folder, signing
 from migrate.run import clock, provenance
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
     now = clock_from(options.as_of)
     composer = composer or config.composer()
     composer.refuse_overruns()
+    signing.ready(config.reports.signing_key)
     folder.writable(config.reports.dir)
     directory = open_directory(config.directory)
     new = options.new_ledger

@@ -83,7 +83,7 @@ def test_a_value_of_200_000_characters_leaves_the_run_whole_with_its_evidence(of
     assert done.code == 0, done.err
     evidence = office.folder / "reports" / "latest"
     assert {"accounts.csv", "report.html", "report.xlsx", "accounts.parquet", "rejected.csv"} <= {path.name for path in evidence.iterdir()}
-    assert verify(evidence.resolve()) == []
+    assert verify([evidence.resolve()]).problems == ()
 
 
 def test_an_id_of_200_000_characters_in_a_plan_is_read_again(office: Office) -> None:

@@ -260,7 +260,7 @@ def test_the_mark_is_no_part_of_a_plan_or_of_evidence(company: Office, tmp_path:
     assert company.migrate("run", "--as-of", LATER, "--plan", str(tmp_path / "plan")).code == 0
     assert list((company.folder / "reports").rglob(MARK)) == []
     for folder in (company.folder / "reports").iterdir():
-        assert verify(folder) == []
+        assert verify([folder]).problems == ()
 
 
 def test_two_reports_at_once_to_one_folder_are_one_report_and_one_refusal(company: Office, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_two_reports_at_once_to_one_folder_are_one_report_and_one_refusal(compan
         ended = [(*each.communicate(timeout=120), each.returncode) for each in [begun(company, "report", "--out", str(out)) for _ in "ab"]]
         assert sorted(code for *_, code in ended) == [0, 2], ended
         assert not any("not empty:" in said or "Directory not empty" in said for _, said, _ in ended)
-        assert verify(out) == []
+        assert verify([out]).problems == ()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence-0", "evidence-1", "evidence-2", "office"]
 
 
@@ -279,7 +279,7 @@ def test_two_reports_at_once_into_the_reports_folder_are_both_done(company: Offi
     made = {Path(json.loads(out)["evidence"]) for out, *_ in ended}
     assert len(made) == 3
     for folder in made:
-        assert verify(folder) == []
+        assert verify([folder]).problems == ()
         assert json.loads((folder / "summary.json").read_bytes())["evidence"] == str(folder)
 
 
@@ -314,4 +314,4 @@ def test_what_killed_commands_left_is_swept_by_the_next(company: Office, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["office", "plan", "temporary"]
     assert [path.name for path in company.folder.rglob("*") if ".tmp-" in path.name] == []
     for folder in (company.folder / "reports").iterdir():
-        assert verify(folder) == []
+        assert verify([folder]).problems == ()

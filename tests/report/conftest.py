@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,8 +19,9 @@ from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
 from migrate.core.waves import Waves
 from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.ledger.runs import Run
-from migrate.report.accounts import RECORDED
 from migrate.report.chronicle import Day
+from migrate.report.helpdesk import SENT_COLUMNS
+from migrate.report.moves import STOOD_COLUMNS, WALKED, WERE_COLUMNS
 from migrate.report.settings import ReportsSettings
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
 from migrate.report.terms import Terms
@@ -127,7 +128,7 @@ def frame(rows: list[dict[str, Any]], columns: dict[str, str]) -> pd.DataFrame:
 
 def recorded(rows: list[dict[str, Any]]) -> pa.Table:
     """Accounts as a chronicle hands them out."""
-    return pa.Table.from_pandas(frame(rows, RECORD_COLUMNS)[list(RECORDED)], preserve_index=False)
+    return pa.Table.from_pandas(frame(rows, RECORD_COLUMNS)[list(WALKED)], preserve_index=False)
 
 
 CAST = [
@@ -153,6 +154,16 @@ CAST = [
         display_name="Léo Ÿ \u202egnp",
     ),
 ]
+EARLIER = [
+    record("bob"),
+    record("cat"),
+    record("dan", "migrated"),
+    record("gil"),
+    record("ida"),
+    record("jon", gone_at=instant("2023-11-24T14:00:00Z")),
+]
+"""Those of the cast that have another version now, as they were in the evidence before; `kim` and `leo` are new."""
+ARRIVED = ("kim", "leo")
 LETTERS = [
     letter("ann", queued_at=instant("2023-12-03T14:00:00Z"), settled_at=instant("2023-12-03T14:00:01Z"),
            changed_at=instant("2023-12-03T14:00:01Z"), occasion="T-60", reference="RANNT600"),
@@ -239,6 +250,8 @@ class FrameChronicle:
     terms: Terms = TERMS
     records: tuple[dict[str, Any], ...] = tuple(CAST)
     mail: tuple[dict[str, Any], ...] = tuple(LETTERS)
+    earlier: tuple[dict[str, Any], ...] = tuple(EARLIER)
+    new: tuple[str, ...] = ARRIVED
     chunk: int = 1000
 
     def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
@@ -246,11 +259,26 @@ class FrameChronicle:
             records = recorded(list(self.records[start : start + self.chunk]))
             yield records, frame([each for each in self.mail if each["account_id"] in records["account_id"].to_pylist()], LETTER_COLUMNS)
 
+    def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
+        found = [
+            each for each in self.earlier if (low is None or each["account_id"] > low) and (high is None or each["account_id"] <= high)
+        ]
+        return frame(found, STOOD_COLUMNS)
+
+    def were(self, ids: Sequence[str]) -> pd.DataFrame:
+        return frame([each for each in self.earlier if each["account_id"] in ids], WERE_COLUMNS)
+
+    def arrived(self, records: pa.Table) -> list[str]:
+        return [each for each in records["account_id"].to_pylist() if each in self.new]
+
     def letters(self) -> Iterator[pd.DataFrame]:
         since = self.previous.evidence_at if self.previous else None
         moved = [each for each in self.mail if since is None or each["changed_at"] > since or each["state"] in WAITING]
         for start in range(0, len(moved), self.chunk):
             yield frame(moved[start : start + self.chunk], LETTER_COLUMNS)
+
+    def sent(self) -> Iterator[pd.DataFrame]:
+        yield frame([each for each in self.mail if each["state"] in ("sent", "uncertain")], SENT_COLUMNS)
 
     def changes(self) -> Iterator[pd.DataFrame]:
         yield frame(CHANGE_ROWS, CHANGE_COLUMNS)

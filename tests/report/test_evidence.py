@@ -128,7 +128,7 @@ def test_the_parquet_file_is_the_typed_twin_of_accounts_csv(told: Told, tmp_path
 
 def test_a_format_that_was_not_asked_for_leaves_no_file(chronicle: FrameChronicle, tmp_path: Path) -> None:
     found = written(chronicle, ReportsSettings(dir=tmp_path / "reports", formats=("html",)))
-    assert sorted(contents(found.folder)) == ["manifest.json", "report.html", "summary.json"]
+    assert sorted(contents(found.folder)) == ["SHA256SUMS", "manifest.json", "report.html", "summary.json"]
     assert found.rows["accounts"] == 11
 
 
@@ -138,13 +138,13 @@ def test_the_manifest_names_every_file_with_its_hash_and_the_manifest_before(chr
     manifest = json.loads(raw)
     assert found.manifest_digest == hashlib.sha256(raw).hexdigest()
     files = contents(found.folder)
-    del files["manifest.json"]
+    del files["manifest.json"], files["SHA256SUMS"]
     assert manifest["files"] == {n: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for n, data in files.items()}
     assert manifest["rows"] == found.rows
     assert manifest["previous"] == {"run_id": "r00002", "folder": "2023-12-15-r00002", "sha256": "0" * 64}
     assert (manifest["run_id"], manifest["campaign"], manifest["schema_version"]) == ("r00003", "sms-retirement", tables.SCHEMA_VERSION)
     assert manifest["evidence_at"] == "2024-01-02T14:00:09.250000Z"
-    assert verify(found.folder) == []
+    assert verify([found.folder]).problems == ()
 
 
 def test_the_first_evidence_follows_none_and_holds_every_letter(told: Told, csv_only: ReportsSettings) -> None:

@@ -131,7 +131,11 @@ def later_life(ledger: Ledger, run: runs.Run) -> runs.Run:
     assert worker.settle(second, refused, DAY_ONE + timedelta(hours=2))
     day_two = DAY_ONE + timedelta(days=1)
     with ledger.begin() as connection:
-        people = [record("ann", gone_at=instant("2024-01-03T14:00:00Z")), record("bob", "migrated"), record("dan")]
+        people = [
+            record("ann", gone_at=instant("2024-01-03T14:00:00Z")),
+            record("bob", "migrated"),
+            record("dan", first_seen_at=pd.Timestamp(day_two)),
+        ]
         after = run_of(connection, day_two, people, {"sms_only": 2, "migrated": 2})
         enqueue(connection, run.campaign_id, after.seq, to_queue("dan", "bob", occasion="T-29"), day_two)
         closed = frame([{**row, "seq": 1} for row in CHANGE_ROWS], tables.CHANGE_COLUMNS)
@@ -149,11 +153,15 @@ def test_a_past_run_rebuilt_from_the_ledger_has_the_same_bytes(ledger: Ledger, t
         again = evidence.rebuild(of_run(connection, runs.find(connection, run.seq)), reports, SUMMARY, tmp_path / "again")
     assert again is not None
     assert fresh.rows == again.rows == {
-        "accounts": 4, "action-list": 3, "summary": 5, "notices": 2, "changes": 2, "exemptions": 2, "rejected": 2,
+        "accounts": 4, "action-list": 3, "summary": 5, "moves": 3, "notices": 2, "changes": 2, "exemptions": 2, "rejected": 2,
+        "columns": again.rows["columns"],
     }  # fmt: skip
     for name in [*(f"{table.name}.csv" for table in tables.TABLES), "accounts.parquet", "report.html"]:
         assert (again.folder / name).read_bytes() == (fresh.folder / name).read_bytes(), name
-    assert after.rows == {"accounts": 4, "action-list": 2, "summary": 4, "notices": 3, "changes": 0, "exemptions": 2, "rejected": 0}
+    assert after.rows == {
+        "accounts": 4, "action-list": 2, "summary": 4, "moves": 3, "notices": 3, "changes": 0, "exemptions": 2, "rejected": 0,
+        "columns": again.rows["columns"],
+    }  # fmt: skip
     assert folder.newest(reports.dir) == after.folder
 
 

@@ -38,7 +38,7 @@ def meant(cell: str, of: str) -> Any:
 
 def test_the_sheets_are_the_tables_in_order_with_frozen_headers_and_filters(sheets: Any, chronicle: FrameChronicle) -> None:
     book, _ = sheets(chronicle)
-    assert book.sheetnames == ["Summary", "Action list", "Accounts", "Notices", "Changes", "Exemptions", "Rejected"]
+    assert book.sheetnames == ["Summary", "Moves", "Action list", "Accounts", "Notices", "Changes", "Exemptions", "Rejected", "Columns"]
     assert {sheet.freeze_panes for sheet in book} == {"B2"}
     assert book["Accounts"].auto_filter.ref == "A1:AH12"
 
@@ -72,20 +72,33 @@ def test_instants_dates_numbers_and_truths_are_real(sheets: Any, chronicle: Fram
     assert book["Summary"]["D2"].number_format == "0.0%"
 
 
-def test_a_table_longer_than_a_sheet_says_so_on_top_and_keeps_its_filter(sheets: Any, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "ROWS", 6)
-    book, _ = sheets(told(records=tuple(record(f"p{n}") for n in range(6)), mail=()))
-    sheet = book["Accounts"]
-    assert sheet["A1"].value == "The first 4 of 6 rows: a sheet holds no more. All of them are in accounts.csv."
-    assert sheet["A2"].value == "account_id"
-    assert [sheet.cell(row, 1).value for row in range(3, 8)] == ["p0", "p1", "p2", "p3", None]
-    assert sheet.freeze_panes == "B3"
-    assert sheet.auto_filter.ref == "A2:AH6"
+def test_a_table_that_is_too_long_is_left_to_its_file_and_the_sheet_says_so(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "ROWS", 60)
+    chronicle = told(records=tuple(record(f"p{n:02}") for n in range(61)), mail=(), earlier=(), new=())
+    for formats, elsewhere in (
+        (("csv", "xlsx"), "all of them are in accounts.csv"),
+        (("csv", "parquet", "xlsx"), "all of them are in accounts.csv and accounts.parquet"),
+        (("parquet", "xlsx"), "all of them are in accounts.parquet"),
+        (("xlsx",), "`migrate report --format csv` writes them"),
+    ):
+        found = evidence.write(chronicle, ReportsSettings(dir=tmp_path / "reports", formats=formats), SUMMARY)
+        assert found is not None
+        sheet = openpyxl.load_workbook(found.folder / "report.xlsx")["Accounts"]
+        assert sheet["A1"].value == f"61 rows, and a sheet has 60 at most: {elsewhere}."
+        assert [cell.value for cell in sheet["A"][1:]] == ["account_id"]
+        assert sheet.freeze_panes == "B3"
+        assert sheet.auto_filter.ref == "A2:AH3"
+
+
+def test_a_sheet_has_a_hundred_thousand_rows_at_most() -> None:
+    assert workbook.ROWS == 100_000
 
 
 def test_a_table_that_just_fits_a_sheet_is_whole(sheets: Any, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "ROWS", 6)
-    book, _ = sheets(told(records=tuple(record(f"p{n}") for n in range(5)), mail=()))
+    monkeypatch.setattr(workbook, "ROWS", 5)
+    book, _ = sheets(told(records=tuple(record(f"p{n}") for n in range(5)), mail=(), earlier=(), new=()))
     assert [cell.value for cell in book["Accounts"]["A"]] == ["account_id", "p0", "p1", "p2", "p3", "p4"]
 
 

@@ -1,0 +1,107 @@
+"""A letter's exact words again: composed anew from what was stored, and proven by the digest kept when it was sent (design §15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from migrate.delivery.attempt import composed
+from migrate.errors import ConfigError, LedgerError, TemplateError
+from migrate.files.spill import scratch_folder
+from migrate.ledger import schema
+from migrate.mail.compose import Composer, UnrenderableError
+from migrate.mail.letter import Letter
+from migrate.mail.recompose import recomposer
+from migrate.outbox import claims
+from migrate.outbox.claims import ClaimedLetter
+
+_SECOND: Final = timedelta(seconds=1)
+_LONGEST: Final = 86_400
+"""Seconds between a letter's beginning and its end that are tried: its Date is one of them."""
+PROVEN: Final = "These are the words that were sent: their digest is the one that was kept then."
+NOT_KEPT: Final = "Nothing proves that these are the words that were sent: no digest was kept of this letter."
+_CHECK: Final = "Type `migrate ledger check`; put a backup in the ledger's place if it was edited."
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a letter said. `message` is the whole of it as it was handed to the mail server, `digest` its SHA-256; `proven`: the same digest
+    was kept when it was sent."""
+
+    reference: str
+    to: str
+    subject: str
+    text: str
+    html: str
+    message: str
+    digest: str
+    proven: bool
+
+
+def text_of(connection: sa.Connection, reference: str) -> Text:
+    """The words of the last try to send a letter, by its reference.
+
+    ConfigError if it was never tried, or its templates were not kept; LedgerError if what is composed now is not what was sent.
+    """
+    c = schema.letter.c
+    row = connection.execute(sa.select(schema.letter).where(c.reference == reference)).mappings().one()
+    if row["mail_digest"] is None or row["settled_at"] is None:
+        raise ConfigError(
+            f"letter {reference} has not been sent, so there are no words of it: they are composed when it goes.",
+            where="--text",
+            hint="`migrate preview` shows what a letter of its kind says today.",
+        )
+    a = schema.artefact.c
+    kept = connection.execute(sa.select(a.content).where(a.digest == row["mail_digest"])).scalar()
+    if kept is None:
+        raise ConfigError(
+            f"the templates with which letter {reference} was written were not kept (digest {row['mail_digest'][:12]}…).", where="--text"
+        )
+    letter = _again(row, claims.looked_up(connection, row["id"]), kept, _cutoffs(connection, row))
+    digest = sha256(letter.message).hexdigest()
+    message = letter.message.decode("utf-8")
+    proven = row["message_digest"] is not None
+    return Text(reference, letter.to, letter.subject, letter.text, letter.html, message, digest, proven)
+
+
+def _again(row: sa.RowMapping, claimed: ClaimedLetter, kept: str, cutoffs: Iterable[datetime]) -> Letter:
+    """The letter whose digest was kept; without one, as of when it was begun with."""
+    wanted, tried = row["message_digest"], False
+    try:
+        with scratch_folder() as scratch:
+            for number, cutoff in enumerate(cutoffs):
+                composer = recomposer(kept, scratch / str(number), cutoff)
+                for letter in _possible(row, claimed, composer):
+                    tried = True
+                    if wanted is None or sha256(letter.message).hexdigest() == wanted:
+                        return letter
+    except (ValueError, KeyError, TypeError, TemplateError, UnrenderableError) as error:
+        what = f"letter {row['reference']} cannot be composed again: {error}"
+        raise LedgerError(what.rstrip(".") + ".", where="--text", hint=_CHECK) from error
+    assert tried  # a letter that was tried was begun at some second
+    raise LedgerError(
+        f"letter {row['reference']}, composed again, is not what was sent: the digest that was kept then is {wanted[:12]}…. "
+        "What the ledger holds of it was edited, or this version of migrate composes otherwise.",
+        where="--text",
+        hint=_CHECK,
+    )
+
+
+def _possible(row: sa.RowMapping, claimed: ClaimedLetter, composer: Composer) -> Iterator[Letter]:
+    """The letter as of every second in which it may have been composed, from the one in which a worker began with it."""
+    first: datetime = (row["claimed_at"] or row["settled_at"]).replace(microsecond=0)
+    for seconds in range(min(max(0, (row["settled_at"] - first) // _SECOND) + 1, _LONGEST)):
+        yield composed(claimed, composer, first + seconds * _SECOND)
+
+
+def _cutoffs(connection: sa.Connection, row: sa.RowMapping) -> list[datetime]:
+    """The campaign's cutoffs since the letter was queued, in the order of their runs: a letter that names none may print it."""
+    run: Any = schema.run.c
+    notice = sa.select(schema.notice.c.run_seq).where(schema.notice.c.id == row["notice_id"]).scalar_subquery()
+    wanted = sa.select(run.cutoff).where(run.campaign_id == row["campaign_id"], run.seq >= notice).order_by(run.seq)
+    return list(dict.fromkeys(connection.execute(wanted).scalars()))

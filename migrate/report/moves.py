@@ -1,0 +1,179 @@
+"""Moves: which accounts stand elsewhere than in the evidence before, and why (moves.csv).
+
+They come out of the walk over all accounts that makes accounts.csv, and of the versions of accounts that were superseded since: those
+lie together in the ledger, so that a quiet day costs next to nothing however many accounts there are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.core.accounts import INSTANT, methods_of
+from migrate.core.standing import STANDINGS, UNCERTAIN
+from migrate.report.accounts import RECORDED
+from migrate.report.tables import MOVES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from migrate.report.chronicle import Chronicle
+
+NOWHERE: Final = ""
+"""The standing of an account that is not in the directory."""
+
+WHYS: Final[dict[str, str]] = {
+    "switched": "has an accepted method that it had not, or no retired one any more",
+    "went back": "has no accepted method any more, or a retired one again, or lost its second step",
+    "joined": "is in the directory for the first time, or another person has its id",
+    "left": "is not in the directory any more",
+    "returned": "was gone, and is the same person",
+    "disabled": "cannot sign in any more",
+    "enabled": "can sign in again",
+    "default changed": "uses another of its methods first",
+    "exempted": "an exemption began",
+    "exemption ended": "an exemption ended",
+    "to SSO": "signs in through SSO now",
+    "from SSO": "does not sign in through SSO any more",
+    "reclassified": "the policy or the words for methods changed, or a method that nobody knows by name came or went",
+}
+"""Why an account moved: the word of moves.csv, and what it says of the account."""
+
+STOOD_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "tenure": "int32", "standing": "str", "gone_at": INSTANT}
+"""Where an account stood in the evidence before."""
+WERE_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "federated": "bool", "methods": "int32", "basis": "str"}
+"""What else tells why it moved."""
+WALKED: Final = (*RECORDED, "federated", "first_seen_at")
+"""The columns of a record that a walk over the accounts needs."""
+
+_BY_DEFAULT: Final = ("sms_default", "sms_fallback")
+_ACCEPTED: Final = ("sms_default", "sms_fallback", "migrated")
+"""The standings of accounts that have an accepted method, the farther the better."""
+_UNNAMED: Final = UNCERTAIN | methods_of(("backup_code",))
+_ORDER: Final = (*STANDINGS, NOWHERE)
+
+Move = tuple[str, str, str]
+"""From which standing, to which, and why; `NOWHERE` before an account was there, and after."""
+
+
+def why(was: str, now: str, *, federated: tuple[bool, bool], methods: tuple[int, int], rebased: bool) -> str:
+    """Why an account that was in the directory both times stands elsewhere, a word of `WHYS`; the first that applies.
+
+    `federated` and `methods` (bits) are what it was and is; `rebased`: the mapping of methods or the policy is another one.
+    """
+    if "inactive" in (was, now):
+        return "disabled" if now == "inactive" else "enabled"
+    if "exempt_sso" in (was, now):
+        return "reclassified" if federated[0] == federated[1] else "to SSO" if now == "exempt_sso" else "from SSO"
+    if "exempt" in (was, now):
+        return "exempted" if now == "exempt" else "exemption ended"
+    differ = methods[0] ^ methods[1]
+    if rebased or (differ and not differ & ~_UNNAMED):
+        return "reclassified"
+    if was in _BY_DEFAULT and now in _BY_DEFAULT:
+        return "default changed"
+    if not differ:
+        return "reclassified"
+    return "switched" if now in _ACCEPTED and (was not in _ACCEPTED or _better(was, now)) else "went back"
+
+
+def _better(was: str, now: str) -> bool:
+    return _ACCEPTED.index(was) < _ACCEPTED.index(now)
+
+
+class Moves:
+    """The moves since the evidence before, counted while the accounts go by."""
+
+    def __init__(self, chronicle: Chronicle) -> None:
+        self._chronicle = chronicle
+        self._first = chronicle.previous is None
+        self._basis = chronicle.run.basis
+        self._last: str | None = None
+        self.counts: Counter[Move] = Counter()
+
+    def add(self, records: pa.Table) -> None:
+        """Takes some accounts (`WALKED`), whose ids are greater than all before."""
+        there = records.filter(pc.is_null(records["gone_at"]))
+        if self._first:
+            self._count("joined", there["standing"])
+        elif records.num_rows:
+            self._compare(there, records["account_id"][-1].as_py())
+
+    def end(self) -> None:
+        """All accounts have gone by."""
+        if not self._first:
+            self._compare(None, None)
+
+    def table(self) -> pd.DataFrame:
+        """The moves as rows of `MOVES`."""
+        import pandas as pd
+
+        whys = list(WHYS)
+        ranked = sorted(self.counts.items(), key=lambda item: (_ORDER.index(item[0][0]), _ORDER.index(item[0][1]), whys.index(item[0][2])))
+        rows = [(was or None, now or None, word, count) for (was, now, word), count in ranked if count]
+        return pd.DataFrame(rows, columns=list(MOVES.columns)).astype({"from": "str", "to": "str", "why": "str", "count": "int64"})
+
+    def _count(self, word: str, standings: pa.ChunkedArray) -> None:
+        for each in pc.value_counts(standings).to_pylist():
+            self.counts[NOWHERE, each["values"], word] += each["counts"]
+
+    def _compare(self, there: pa.Table | None, high: str | None) -> None:
+        """The accounts up to and with an id (None: all further ones), of which `there` are in the directory."""
+        stood = self._chronicle.stood(self._last, high)
+        self._last = high
+        before = pa.array(stood["account_id"], pa.string())
+        if there is None:
+            place = np.full(len(stood), -1)
+        else:
+            known = pc.is_in(there["account_id"], before)
+            self._arrived(there.filter(pc.invert(known)))
+            there = there.filter(known)
+            place = pc.fill_null(pc.index_in(before, there["account_id"].combine_chunks().cast(pa.string())), -1).to_numpy()
+        if not len(stood):
+            return
+        is_there = place >= 0
+        rows = np.where(is_there, place, 0)
+        was = stood["standing"].mask(stood["gone_at"].notna(), NOWHERE).to_numpy(object)
+        now, tenure = np.full(len(stood), NOWHERE, object), np.zeros(len(stood), "int64")
+        if there is not None and is_there.any():
+            now[is_there] = there["standing"].take(pa.array(rows[is_there])).to_numpy()
+            tenure[is_there] = there["tenure"].take(pa.array(rows[is_there])).to_numpy()
+        another = is_there & (tenure != stood["tenure"].to_numpy())
+        arrives, leaves = (was == NOWHERE) | another, (now == NOWHERE) | another
+        for at in np.flatnonzero(arrives & is_there):
+            self.counts[NOWHERE, str(now[at]), "joined" if another[at] else "returned"] += 1
+        for standing, count in Counter(was[leaves & (was != NOWHERE)]).items():
+            self.counts[standing, NOWHERE, "left"] += count
+        stays = ~arrives & ~leaves & (was != now)
+        if there is not None and stays.any():
+            self._explain(stood["account_id"][stays].tolist(), was[stays], there.take(pa.array(place[stays])))
+
+    def _arrived(self, others: pa.Table) -> None:
+        """Of accounts that have no other version than before, those that were not there before."""
+        if others.num_rows and len(new := self._chronicle.arrived(others)):
+            self._count("joined", others["standing"].filter(pc.is_in(others["account_id"], pa.array(new, others["account_id"].type))))
+
+    def _explain(self, ids: list[str], was: np.ndarray, now: pa.Table) -> None:
+        """Counts accounts that moved and were there both times; `now` is aligned with `ids`."""
+        import pandas as pd
+
+        were = self._chronicle.were(ids).set_index("account_id").loc[ids]
+        alike = pd.DataFrame(
+            {
+                "was": was,
+                "now": now["standing"].to_pylist(),
+                "was_federated": were["federated"].to_numpy(),
+                "is_federated": now["federated"].to_numpy(),
+                "had": were["methods"].to_numpy(),
+                "has": now["methods"].to_numpy(),
+                "rebased": (were["basis"] != self._basis).to_numpy(),
+            }
+        )
+        for (before, after, *rest), count in Counter(alike.itertuples(index=False, name=None)).items():
+            was_federated, is_federated, had, has, rebased = rest
+            word = why(before, after, federated=(was_federated, is_federated), methods=(had, has), rebased=rebased)
+            self.counts[before, after, word] += count
