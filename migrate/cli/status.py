@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from migrate.core.campaign import CampaignSettings
     from migrate.core.schedule import Stage
     from migrate.explain.status import Parts, Status
-    from migrate.report.burndown import Point
+    from migrate.report.forecast import Point
 
 _BAR: Final = 50
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})\s*(?P<unit>[mhd])")

@@ -28,7 +28,7 @@ from migrate.ledger.runs import Run
 from migrate.ledger.schema import account, change, exemption
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
-from migrate.report.burndown import Forecast, Point
+from migrate.report.forecast import Forecast, Pace, Point, forecast, pace
 from migrate.report.recall import Recall
 from migrate.report.terms import Terms
 
@@ -139,6 +139,7 @@ class Status:
     accounts: Parts | None
     burn_down: tuple[Point, ...]
     forecast: Forecast | None
+    pace: Pace | None
     outbox: dict[str, int]
     waiting: Waiting
     unreachable: Unreachable
@@ -168,7 +169,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
     campaign, planned = config.campaign, stages(config.campaign, config.schedule)
     campaign_id = Prior(connection, campaign.name).campaign_id
     run = runs.last(connection, campaign_id)
-    line = _burn_down(connection, run)
+    line, ahead = _burn_down(connection, run), campaign.days_left(now) > 0
     return Status(
         campaign=campaign.name,
         organization=campaign.organization,
@@ -183,7 +184,8 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         last_completed_at=runs.completed_at(connection, campaign_id, now),
         accounts=Parts.of(run.counts["standing"], run.counts.get("not_certain", {}), frozenset(_terms(run).compliant)) if run else None,
         burn_down=tuple(line),
-        forecast=burndown.forecast(line, campaign.cutoff_date) if campaign.days_left(now) > 0 else None,
+        forecast=forecast(line, [each.on for each in planned], campaign.cutoff_date) if ahead else None,
+        pace=pace(line, campaign.cutoff_date) if ahead else None,
         outbox=outbox.counts(connection, campaign_id),
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
         unreachable=_unreachable(connection, campaign_id, config, now),

@@ -17,7 +17,7 @@ from migrate.cli import main
 from migrate.cli.status import _bar, _chart, _share
 from migrate.explain.status import Parts
 from migrate.ledger import schema
-from migrate.report.burndown import Point
+from migrate.report.forecast import Point
 
 
 @pytest.fixture(scope="module")
