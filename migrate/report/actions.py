@@ -98,10 +98,8 @@ class _Maker:
         wrong = MEANINGS.get(of["standing"], of["standing"])
         told = ""
         if of["last_notice"]:
-            kind, _, stage = of["last_notice"].partition(" ")
-            state = STATES.get(of["last_notice_state"], "waiting")
-            said = KINDS.get(kind, kind) + ("" if kind in ("change_confirmation", "cutoff_moved", "announcement") else f" {stage}")
-            told = f"{self._day(of['last_notice_at'])}, {said}{'' if state == 'sent' else f': {state}'}"
+            kind, state = of["last_notice"].partition(" ")[0], STATES.get(of["last_notice_state"], "waiting")
+            told = f"{self._day(of['last_notice_at'])}, {KINDS.get(kind, kind)}{'' if state == 'sent' else f': {state}'}"
         return Row(
             who=of["display_name"] or of["username"],
             username=of["username"],

@@ -16,8 +16,9 @@ from migrate.report.terms import Terms
 
 DRAWN: Final = 6
 """A drawing needs so many run days."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 40, 28
-_ROOM: Final = 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 48, 28
+_UNDER: Final = 22
+_ROOM: Final = 64
 """Between two marks on the axis of days, or their words overlap."""
 
 
@@ -32,7 +33,7 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """The drawing, in the coordinates of an SVG view box of `width` × `height`. `lines`, `ahead` and `band` are SVG point lists; a line
-    ends where there is a day without a run. `end` is where the forecast ends."""
+    ends where there is a day without a run. `end` is the height at which the forecast's number is written."""
 
     width: int
     height: int
@@ -44,7 +45,7 @@ class Chart:
     dots: tuple[tuple[float, float], ...]
     ahead: str
     band: str
-    end: tuple[float, float] | None
+    end: float | None
     cutoff: float
     stages: tuple[Mark, ...]
     days: tuple[Mark, ...]
@@ -91,12 +92,17 @@ def chart(
         dots=dots,
         ahead=_joined([place(on, left) for on, left, _, _ in path]),
         band=_joined(band),
-        end=place(path[-1][0], path[-1][1]) if path else None,
+        end=_end(place(cutoff, path[-1][2])[1], place(cutoff, path[-1][3])[1], floor) if path else None,
         cutoff=place(cutoff, 0)[0],
         stages=_spaced([Mark(place(stage.on, 0)[0], stage.name) for stage in stages if first <= stage.on < cutoff], 26),
         days=_days(first, last, place(cutoff, 0)[0], place),
         counts=tuple(Mark(place(first, count)[1], f"{count:,}") for count in sorted({0, top // 2, top})),
     )
+
+
+def _end(low: float, high: float, floor: int) -> float:
+    """Under the band, or over it where there is no room."""
+    return low + 15 if floor - low > _UNDER else high - 7
 
 
 def _days(first: date, last: date, cutoff: float, place: Callable[[date, float], tuple[float, float]]) -> tuple[Mark, ...]:

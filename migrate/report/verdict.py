@@ -89,7 +89,9 @@ def _past(of: Situation) -> Verdict:
     when = f"{many(of.today.toordinal() - of.cutoff.toordinal(), 'day')} ago" if of.today > of.cutoff else "today"
     if not of.hit and not of.open:
         return Verdict("past", f"Yes: when the cutoff came on {day(of.cutoff)}, {when}, everybody had moved.", weak.strip(), _do(of))
-    back = "everybody has come back to a second step" if not of.not_back else f"{of.not_back:,} of them {_have(of.not_back)} not come back"
+    back = f"{of.not_back:,} of them {_have(of.not_back)} not come back to a second step"
+    if of.not_back in (0, of.hit):
+        back = "all of them have come back to a second step" if not of.not_back else "none of them has come back to a second step"
     said = f"On {day(of.cutoff)}, {when}, the cutoff took text messages from {people(of.hit)} who had nothing else; {back}."
     if not of.hit:
         said = f"On {day(of.cutoff)}, {when}, the cutoff took nothing from anybody; {people(of.open)} must still move."
@@ -130,9 +132,8 @@ def _pace(of: Situation) -> str:
 
 def _do(of: Situation) -> str:
     if of.stuck:
-        can = "can" if not of.past else "could"
         return (
-            f"First: {people(of.stuck)} {can} register nothing that stays. Change the policy that stops them; no letter helps them before."
+            f"First: {people(of.stuck)} can register nothing that stays. Change the policy that stops them; no letter helps them before."
         )
     if of.unreached:
         return f"First: mail does not reach {people(of.unreached)} who must still move. See Mail for who, and why."

@@ -87,7 +87,7 @@
   function drawn(row) {
     const line = made("tr");
     shownColumns.forEach((name, n) => {
-      const at = made(n ? "td" : "th", n ? shown(name, row) : "", quiet.has(name) ? "more" : "");
+      const at = made(n ? "td" : "th", n ? shown(name, row) : "", (quiet.has(name) ? "more" : "") + (name === "next" ? " moment" : ""));
       if (!n) {
         at.scope = "row";
         const button = made("button", shown("who", row) || shown("username", row));
