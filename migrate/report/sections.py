@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+
 from migrate.core.standing import OUT_OF_SCOPE
-from migrate.report import words
+from migrate.report import cells, words
 from migrate.report.chronicle import Chronicle, Day
 from migrate.report.moves import Move
 from migrate.report.tables import NO_DEPARTMENT
@@ -110,7 +112,8 @@ _NAMES: Final[dict[Where, Callable[[str], str]]] = {
 
 def ranked(found: Mapping[str, Part], where: Where) -> list[tuple[str, Part]]:
     """Parts by the names people give them, those with most left to do first."""
-    named = [(_NAMES[where](each), part) for each, part in found.items()]
+    names = pa.array([_NAMES[where](each) for each in found], pa.large_string())
+    named = zip(cells.safe(names).to_pylist(), found.values(), strict=True)  # as they stand in the files
     return sorted(named, key=lambda each: (-each[1].open, each[0]))
 
 

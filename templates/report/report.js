@@ -38,7 +38,7 @@
     return orders[name];
   }
 
-  /* Searching: every word, or "several words", must stand somewhere in the row; -"words" must not. */
+  /* Searching: every word, or "several words", must stand somewhere in the row. */
   let hay = null;
   function heap() {
     if (hay) return hay;
@@ -55,7 +55,7 @@
     return hay;
   }
   const wanted = (text) =>
-    Array.from(text.toLowerCase().matchAll(/(-?)"([^"]+)"|(\S+)/g), (found) => ({ not: found[1] === "-", word: found[2] || found[3] }));
+    Array.from(text.toLowerCase().matchAll(/"([^"]+)"|(\S+)/g), (found) => found[1] || found[2]);
 
   let sort = null;
   let rows = [];
@@ -73,7 +73,7 @@
     rows = all.filter((row) =>
       chosen.every(([column, value]) => cell(column, row) === value) &&
       (!only || only(row)) &&
-      words.every(({ not, word }) => texts[row].includes(word) !== not));
+      words.every((word) => texts[row].includes(word)));
     page = 0;
     draw();
   }
