@@ -59,7 +59,7 @@ def verdict(of: Situation) -> Verdict:
     if of.past:
         return _past(of)
     least = "at least " if of.weak else ""
-    weak = " What makes these numbers weaker stands below, under Limits." if of.weak else ""
+    weak = " These numbers are weaker than they look: see the caveats." if of.weak else ""
     if of.open == 0:
         return Verdict("yes", f"Yes: all {people(of.in_scope)} have moved, {_ahead(of)}.", "Nobody must still move." + weak, _do(of))
     if of.today < of.opens:
@@ -85,7 +85,7 @@ def verdict(of: Situation) -> Verdict:
 
 
 def _past(of: Situation) -> Verdict:
-    weak = " What makes these numbers weaker stands below, under Limits." if of.weak else ""
+    weak = " These numbers are weaker than they look: see the caveats." if of.weak else ""
     when = f"{many(of.today.toordinal() - of.cutoff.toordinal(), 'day')} ago" if of.today > of.cutoff else "today"
     if not of.hit and not of.open:
         return Verdict("past", f"Yes: when the cutoff came on {day(of.cutoff)}, {when}, everybody had moved.", weak.strip(), _do(of))
@@ -132,9 +132,7 @@ def _pace(of: Situation) -> str:
 
 def _do(of: Situation) -> str:
     if of.stuck:
-        return (
-            f"First: {people(of.stuck)} can register nothing that stays. Change the policy that stops them; no letter helps them before."
-        )
+        return f"First: {people(of.stuck)} can register nothing that stays. Change the policy that stops them; no letter helps them before."
     if of.unreached:
         return f"First: mail does not reach {people(of.unreached)} who must still move. See Mail for who, and why."
     if of.open and of.most:

@@ -212,6 +212,6 @@ def _stopped(drafted: Drafted, start: Start) -> Stopped:
     config, now = start.config, drafted.decision.as_of
     foretold = drafted.foretold(config, start.ledger)
     with suppress(OSError, ReportError):  # the guard's word matters more than the folder
-        foretold = replace(foretold, out=dry_runs.write_stop(drafted.draft, drafted.whole(), config, now, start.clock()))
+        foretold = replace(foretold, out=dry_runs.write_stop(drafted.draft, drafted.whole(), config, now, start.clock(), foretold.stopped))
     first, *more = drafted.refused
     return Stopped(first, tuple(more), foretold)
