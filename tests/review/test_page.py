@@ -35,6 +35,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     made.person("ann", "totp")
     made.person("eve", display_name='</iframe></pre><script>alert(1)</script>"')
     made.person("fay", email="")
+    made.write()
     return made
 
 
@@ -48,7 +49,7 @@ def test_it_says_who_hears_what_who_does_not_and_what_is_new(campaign: Campaign,
     browser.open(tmp_path / "plan" / page.NAME)
     browser.sized(1600, 900)
     words = browser.evaluate("document.body.innerText")
-    assert "3 letters would go to 3 people on 2 Jan 2024." in words
+    assert "4 letters would go to 4 people on 2 Jan 2024." in words
     with (tmp_path / "plan" / "plan.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     table = browser.evaluate("[...document.querySelectorAll('#plan ~ .wide tbody th')].map((each) => each.textContent)")
@@ -75,7 +76,7 @@ def test_axe_finds_nothing_and_it_fits_a_telephone(campaign: Campaign, tmp_path:
 def test_a_guard_has_the_first_word(campaign: Campaign, tmp_path: Path) -> None:
     held = campaign.copy(tmp_path / "held")
     held.edit("[ledger]", "[safety]\nmax_messages = 1\n\n[ledger]")
-    text = reviewed(held, tmp_path / "plan", code=4)
+    text = reviewed(held, tmp_path / "plan")
     assert "would be held on 2 Jan 2024: more than may go without an approved plan." in text or "A guard would stop this run" in text
     assert text.index('class="guard"') < text.index('id="hears"')
     assert "<b>held</b>" in text
