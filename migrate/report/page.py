@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from migrate import outside
 from migrate.core.schedule import upcoming
 from migrate.core.standing import OUT_OF_SCOPE, STANDINGS
+from migrate.directory import rejections
 from migrate.files.resources import resource
 from migrate.report import actions, burndown, forecast, sections, words
 from migrate.report.chronicle import Chronicle
@@ -211,7 +212,7 @@ def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
         "soon": SOON,
         "caveats": caveats,
         "advice": list(run.counts.get("advice", ())),
-        "rejections": list(run.counts.get("rejections", ())),
+        "rejections": list(rejections.lines(run.counts.get("rejections", ()))),
         "noticed": [(said, run.counts[name]) for name, said in _RULES.items() if run.counts.get(name)],
     }  # fmt: skip
 

@@ -215,6 +215,20 @@ def test_the_list_holds_the_action_list_and_a_browser_without_scripts_sees_its_f
     assert [html_of.unescape(each) for each in re.findall(r'<th scope="row">([^<]*) <span', body)] == column(data["shown"]["who"])
 
 
+def test_what_makes_the_numbers_weaker_is_repeated(html: Any, told: Told) -> None:
+    example = {"position": 7, "account_id": "u7", "rejection": "no account_id"}
+    counts = {
+        "caveats": ["a lower <bound>"],
+        "unknown_words": {"YubiOTP legacy": 3},
+        "rejections": [{"reason": "no account_id", "rows": 2, "example": example}],
+        "advice": ["Say what kiosk means."],
+    }
+    text = " ".join(html(told(run=replace(RUN, counts=counts))).split())
+    assert "at least 6 people" in text.lower()
+    assert "<li>a lower &lt;bound&gt;.</li>" in text and "YubiOTP legacy (3)." in text and "Say what kiosk means." in text
+    assert "<li>2 rows: no account_id. Such as row 7 (u7)</li>" in text
+
+
 def test_beyond_its_limit_the_list_points_to_the_file(html: Any, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "LISTED", 2)
     text = html(told())
