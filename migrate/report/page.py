@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
@@ -75,6 +76,7 @@ class Counts:
         return sum(count for (_, standing), count in self.not_certain.items() if standing in compliant)
 
 
+@lru_cache
 def environment(*folders: str) -> jinja2.Environment:
     """The templates of pages in some folders of ours: everything is escaped, and made fit for a page."""
     import jinja2

@@ -42,10 +42,11 @@ def test_too_little_is_no_forecast(line: list[Point]) -> None:
 
 
 def test_from_the_cutoff_on_nothing_is_forecast() -> None:
-    line = falling(100, 0.02, 62)
-    assert line[-2].on < CUTOFF < line[-1].on
-    assert forecast(line, (), CUTOFF) is None and forecast(line, (), line[-1].on) is None
-    assert pace(line, CUTOFF) is None
+    line = falling(100, 0.02, 61)
+    assert line[-2].on == CUTOFF
+    for until_then in (line, line[:-1]):
+        assert forecast(until_then, (), CUTOFF) is None and pace(until_then, CUTOFF) is None
+    assert forecast(line[:-2], (), CUTOFF) is not None
 
 
 def test_a_steady_share_goes_on_and_the_truth_lies_in_the_interval() -> None:
