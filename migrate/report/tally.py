@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from migrate.core.standing import OUT_OF_SCOPE
 from migrate.mail.addresses import problems
-from migrate.report import repeats
+from migrate.report import repeats, words
 from migrate.report.chronicle import Chronicle
 from migrate.report.moves import Move, Moves
 from migrate.report.words import NO_DESTINATION
@@ -27,8 +27,6 @@ WHERE: Final[tuple[Where, ...]] = ("department", "wave", "language", "account_ty
 LATELY: Final = timedelta(days=7)
 NAMED: Final = 200
 """So many people that mail does not reach are named."""
-
-_SEPARATORS: Final = "[-_].*"
 
 
 @dataclass(slots=True)
@@ -176,5 +174,4 @@ def _counted(column: dict[str, pa.Array], names: Iterable[str]) -> Iterable[tupl
 def _language(locales: pa.Array) -> pa.Array:
     """Locales as languages: `de` for `de-AT`."""
     short = repeats.dictionary(locales)
-    plain = pc.utf8_lower(pc.replace_substring_regex(short.dictionary.cast(pa.large_string()), _SEPARATORS, ""))
-    return repeats.with_values(short, plain)
+    return repeats.with_values(short, pa.array([words.tag(locale) for locale in short.dictionary.to_pylist()], pa.large_string()))

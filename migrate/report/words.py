@@ -4,6 +4,7 @@ the files."""
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 MEANINGS: Final = {
@@ -116,13 +117,25 @@ def people(count: int) -> str:
     return many(count, "person", "people")
 
 
-def language(tag: str) -> str:
-    """A language by its code, such as `de`, in English; '' is none."""
+NO_LANGUAGE: Final = "?"
+
+
+@lru_cache(maxsize=4096)
+def tag(locale: str) -> str:
+    """The language of a locale, `de` for `de-AT`; `NO_LANGUAGE` for what is none, '' for ''."""
+    from babel import Locale, UnknownLocaleError
+
+    code = locale.replace("_", "-").partition("-")[0].strip().lower()
+    try:
+        return code and Locale.parse(code).language
+    except (ValueError, UnknownLocaleError):
+        return NO_LANGUAGE
+
+
+def language(code: str) -> str:
+    """A language (`tag`) in English."""
     from babel import Locale
 
-    if not tag:
-        return "not said"
-    try:
-        return Locale.parse(tag).get_display_name("en") or tag
-    except (ValueError, LookupError):
-        return tag
+    if code in ("", NO_LANGUAGE):
+        return "not said" if not code else "a word that is no language"
+    return Locale.parse(code).get_display_name("en") or code

@@ -49,7 +49,8 @@ def test_no_is_said_when_it_is_no() -> None:
 def test_yes_names_the_day_and_what_it_lies_between() -> None:
     soon = expected(0, 0, 0, date(2027, 1, 19), date(2027, 1, 12), date(2027, 1, 30))
     assert verdict(situation(expected=soon)).said == (
-        "Yes, at this pace: the last of 415 people moves around 19 Jan 2027, 13 days before the cutoff (between 12 Jan 2027 and 30 Jan 2027)."
+        "Yes, at this pace: the last of 415 people moves around 19 Jan 2027, 13 days before the cutoff "
+        "(between 12 Jan 2027 and 30 Jan 2027)."
     )
     assert verdict(situation(open=0)).said == "Yes: all 1,063 people have moved, 30 days before the cutoff on 1 Feb 2027."
 
@@ -83,7 +84,7 @@ def test_a_weak_read_is_a_lower_bound() -> None:
             408,
             137,
             140,
-            "the cutoff took text messages from 408 people who had nothing else; 137 of them have not come back to a second step.",
+            "took text messages from 408 people who had nothing else; 137 of them have not come back to a second step.",
         ),
         (2, 2, 2, "the cutoff took text messages from 2 people who had nothing else; none of them has come back to a second step."),
         (2, 0, 3, "the cutoff took text messages from 2 people who had nothing else; all of them have come back to a second step."),
