@@ -94,7 +94,7 @@ def chromium(profile: Path) -> Iterator[Browser]:
 
     process = subprocess.Popen(
         [*arguments, "--remote-debugging-pipe", "about:blank"],
-        preexec_fn=hand_over,
+        preexec_fn=hand_over,  # noqa: PLW1509 - it only copies descriptors
         close_fds=False,
         stderr=subprocess.DEVNULL,
         env={"PATH": os.environ["PATH"], "HOME": str(profile), "LC_ALL": "C.UTF-8"},

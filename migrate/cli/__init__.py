@@ -45,7 +45,7 @@ COMMANDS: Final[dict[str, str]] = {
     "send": "Only deliver what is queued.",
     "report": "Write the reports of a past run from the ledger.",
     "status": "The campaign at a glance: where people stand, and what waits.",
-    "verify": "Whether evidence is as it was written, and the ledger tells the same.",
+    "verify": "Whether evidence is as it was written.",
     "explain": "Everything about one account, or whether a letter is real.",
     "resend": "Send a failed or uncertain letter again, or many at once.",
     "settle": "Say that an uncertain letter arrived.",

@@ -5,7 +5,7 @@ A report written at the end of a run and one rebuilt years later read the same c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -53,9 +53,6 @@ class Chronicle(Protocol):
     def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
         """Where accounts with an id above `low` and up to `high` (None is no bound) stood in the evidence before (`STOOD_COLUMNS` of
         `migrate.report.moves`): those alone that have another version now, in order of id."""
-
-    def were(self, ids: Sequence[str]) -> pd.DataFrame:
-        """What some of them were (`WERE_COLUMNS`)."""
 
     def arrived(self, records: pa.Table) -> list[str]:
         """The ids of those accounts (`WALKED`) that have been recorded since the evidence before for the first time."""

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from migrate.core.accounts import INSTANT, methods_of
 from migrate.core.standing import STANDINGS, UNCERTAIN
+from migrate.report import repeats
 from migrate.report.accounts import RECORDED
 from migrate.report.tables import MOVES
 
@@ -43,10 +44,16 @@ WHYS: Final[dict[str, str]] = {
 }
 """Why an account moved: the word of moves.csv, and what it says of the account."""
 
-STOOD_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "tenure": "int32", "standing": "str", "gone_at": INSTANT}
-"""Where an account stood in the evidence before."""
-WERE_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "federated": "bool", "methods": "int32", "basis": "str"}
-"""What else tells why it moved."""
+STOOD_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str",
+    "tenure": "int32",
+    "standing": "str",
+    "gone_at": INSTANT,
+    "federated": "bool",
+    "methods": "int32",
+    "basis": "str",
+}
+"""Where an account stood in the evidence before, and what it was then."""
 WALKED: Final = (*RECORDED, "federated", "first_seen_at")
 """The columns of a record that a walk over the accounts needs."""
 
@@ -150,30 +157,20 @@ class Moves:
             self.counts[standing, NOWHERE, "left"] += count
         stays = ~arrives & ~leaves & (was != now)
         if there is not None and stays.any():
-            self._explain(stood["account_id"][stays].tolist(), was[stays], there.take(pa.array(place[stays])))
+            self._explain(stood[stays], there.take(pa.array(place[stays])))
 
     def _arrived(self, others: pa.Table) -> None:
         """Of accounts that have no other version than before, those that were not there before."""
         if others.num_rows and len(new := self._chronicle.arrived(others)):
             self._count("joined", others["standing"].filter(pc.is_in(others["account_id"], pa.array(new, others["account_id"].type))))
 
-    def _explain(self, ids: list[str], was: np.ndarray, now: pa.Table) -> None:
-        """Counts accounts that moved and were there both times; `now` is aligned with `ids`."""
-        import pandas as pd
-
-        were = self._chronicle.were(ids).set_index("account_id").loc[ids]
-        alike = pd.DataFrame(
-            {
-                "was": was,
-                "now": now["standing"].to_pylist(),
-                "was_federated": were["federated"].to_numpy(),
-                "is_federated": now["federated"].to_numpy(),
-                "had": were["methods"].to_numpy(),
-                "has": now["methods"].to_numpy(),
-                "rebased": (were["basis"] != self._basis).to_numpy(),
-            }
-        )
-        for (before, after, *rest), count in Counter(alike.itertuples(index=False, name=None)).items():
-            was_federated, is_federated, had, has, rebased = rest
-            word = why(before, after, federated=(was_federated, is_federated), methods=(had, has), rebased=rebased)
-            self.counts[before, after, word] += count
+    def _explain(self, was: pd.DataFrame, now: pa.Table) -> None:
+        """Counts accounts that moved and were there both times, aligned with each other."""
+        rebased = pa.array(was["basis"] != self._basis)
+        before = [pa.array(was[name]) for name in ("standing", "federated", "methods")]
+        after = [repeats.whole(now[name]) for name in ("standing", "federated", "methods")]
+        alike = repeats.combinations([*before, *after, rebased])
+        told = zip(*(alike.values(column) for column in (*before, *after, rebased)), alike.counts, strict=True)
+        for from_, was_federated, had, to, is_federated, has, other_basis, count in told:
+            word = why(from_, to, federated=(was_federated, is_federated), methods=(had, has), rebased=other_basis)
+            self.counts[from_, to, word] += count

@@ -7,9 +7,10 @@ which instants were taken may have been set back in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from migrate.ledger.runs import Run
 from migrate.ledger.schema import account, account_history, bounce, change, exemption, letter, letter_event, notice, pause, rejection, run
 from migrate.report.chronicle import Day
 from migrate.report.helpdesk import SENT_COLUMNS
-from migrate.report.moves import STOOD_COLUMNS, WALKED, WERE_COLUMNS
+from migrate.report.moves import STOOD_COLUMNS, WALKED
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS, WAITING
 from migrate.report.terms import Terms
 
@@ -52,7 +53,7 @@ def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield held
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recall:
     """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
 
@@ -68,7 +69,7 @@ class Recall:
     records: Records | None = None
     beside: Run | None = None
 
-    @property
+    @cached_property
     def previous(self) -> Run | None:
         if self.beside:
             return self.beside
@@ -99,18 +100,11 @@ class Recall:
         wanted = self._superseded(*(c[name] for name in STOOD_COLUMNS)).where(*bounds).order_by(c.account_id)
         return fetch(self.connection, wanted, STOOD_COLUMNS)
 
-    def were(self, ids: Sequence[str]) -> pd.DataFrame:
-        import pandas as pd
-
-        c = account_history.c
-        wanted = self._superseded(*(c[name] for name in WERE_COLUMNS))
-        return pd.concat(fetch(self.connection, wanted.where(c.account_id.in_(some)), WERE_COLUMNS) for some in batches(ids))
-
     def arrived(self, records: pa.Table) -> list[str]:
-        since = [as_of for seq, as_of in self._runs() if seq > self._before]
+        since = [as_of for seq, as_of in self._runs if seq > self._before]
         seen = records["first_seen_at"]
         fresh: list[str] = records["account_id"].filter(pc.is_in(seen, pa.array(since, seen.type))).to_pylist()
-        if not fresh or not {as_of for seq, as_of in self._runs() if seq <= self._before} & set(since):
+        if not fresh or not {as_of for seq, as_of in self._runs if seq <= self._before} & set(since):
             return fresh
         # Days were played through again: an instant alone does not tell which run saw an account first.
         earlier: set[str] = set()
@@ -202,12 +196,13 @@ class Recall:
         found = {self.terms.day(as_of): json.loads(counts) for as_of, counts in self.connection.execute(wanted.order_by(run.c.seq))}
         return [Day(on, counts["standing"]) for on, counts in sorted(found.items()) if "standing" in counts]
 
-    @property
+    @cached_property
     def _before(self) -> int:
         """The number of the run before that left evidence, 0 if none did."""
         previous = self.previous
         return previous.seq if previous else 0
 
+    @cached_property
     def _runs(self) -> list[tuple[int, datetime]]:
         """The campaign's runs up to this one: number and instant."""
         mine = (run.c.campaign_id == self.run.campaign_id, run.c.seq <= self.run.seq)
@@ -216,7 +211,7 @@ class Recall:
     def _superseded(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """Of the versions that held in the evidence before, those that do not hold any more. A run's lie together, in order of id."""
         c, before = account_history.c, self._before
-        since = [seq for seq, _ in self._runs() if seq > before]
+        since = [seq for seq, _ in self._runs if seq > before]
         return sa.select(*columns).where(c.campaign_id == self.run.campaign_id, c.until_run.in_(since), c.since_run <= before)
 
     def _after_previous(self, event: sa.FromClause) -> sa.ColumnElement[bool]:

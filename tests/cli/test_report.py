@@ -86,10 +86,10 @@ def test_rebuilt_reports_stand_beside_the_others_and_are_not_the_latest(campaign
 def test_formats_are_chosen_for_the_occasion(campaign: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "page"
     assert report(campaign, "--format", "html", "--format", "html", "--out", str(out)) == 0
-    assert {path.name for path in out.iterdir()} == {"manifest.json", "report.html", "summary.json"}
+    assert {path.name for path in out.iterdir()} == {"SHA256SUMS", "manifest.json", "report.html", "summary.json"}
     assert capsys.readouterr().out == f"Reports of run r00004 as of 2024-01-12 06:00 PST: {out}\n"
     assert report(campaign, "--format", "pdf") == 2
-    assert "'pdf' is no format. There are csv, html, xlsx, parquet." in capsys.readouterr().err
+    assert "'pdf' is no format. There are csv, html, xlsx, parquet, helpdesk." in capsys.readouterr().err
 
 
 def test_the_page_is_opened_in_the_browser(

@@ -27,6 +27,7 @@ from office import Office
 from spreadsheet import LibreOffice
 
 from migrate.report.tables import TABLES
+from migrate.report.workbook import SHEETS
 
 T30, NEXT = "2024-01-02T06:00", "2024-01-03T06:00"
 Country = Callable[[str], LibreOffice]
@@ -64,7 +65,7 @@ class Company:
 def founded(folder: Path, strings: dict[str, str]) -> Company:
     """Each string in each column of some account, and as an id and an address."""
     office = Office(folder, safety="max_rejected = 1.0")
-    office.more = 'formats = ["csv", "html", "parquet", "xlsx"]'
+    office.more = 'formats = ["csv", "html", "parquet", "xlsx", "helpdesk"]'
     for n, text in enumerate(strings.values()):
         office.hire(f"p{n}", "sms", **dict.fromkeys(TEXTS, text))
         office.hire(f"w{n}", **{"mfa": "sms"} | dict.fromkeys((*WORDS, *INSTANTS), text))
@@ -155,7 +156,7 @@ def test_csv_readers_agree_and_find_no_formula(company: Company) -> None:
 
 def test_openpyxl_finds_the_cells_of_the_csv_and_nothing_else(company: Company) -> None:
     book = openpyxl.load_workbook(company.reports / "report.xlsx")
-    for sheet, name in zip(book, ("summary", "action-list", "accounts", "notices", "changes", "exemptions", "rejected"), strict=True):
+    for sheet, name in zip(book, SHEETS, strict=True):
         with (company.reports / f"{name}.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
         found = [list(row) for row in sheet.iter_rows()]
@@ -238,7 +239,8 @@ def test_libreoffice_finds_the_names_in_the_workbook_as_they_are_in_the_csv(comp
 
 @pytest.mark.soak
 def test_chromium_runs_no_script_of_theirs_and_asks_for_nothing(company: Company, tmp_path: Path) -> None:
-    for page in [company.reports / "report.html", *sorted((company.office.folder / "reports").glob("dry-run-*/previews/*.html"))[:1]]:
+    pages = [company.reports / "report.html", company.reports / "helpdesk.html"]
+    for page in [*pages, *sorted((company.office.folder / "reports").glob("dry-run-*/previews/*.html"))[:1]]:
         title = re.search(r"<title>(.*?)</title>", page.read_text(encoding="utf-8"))
         dom, asked = in_browser(page, tmp_path / "profile")
         assert not asked

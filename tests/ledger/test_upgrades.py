@@ -242,4 +242,4 @@ def test_a_day_before_the_upgrade_is_reported_as_it_was_and_the_run_after_it_goe
 
 
 def test_there_is_a_ledger_of_every_earlier_revision_to_upgrade() -> None:
-    assert EARLIER == ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
+    assert EARLIER == ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.ledger.runs import Run
 from migrate.report.chronicle import Day
 from migrate.report.helpdesk import SENT_COLUMNS
-from migrate.report.moves import STOOD_COLUMNS, WALKED, WERE_COLUMNS
+from migrate.report.moves import STOOD_COLUMNS, WALKED
 from migrate.report.settings import ReportsSettings
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
 from migrate.report.terms import Terms
@@ -268,9 +268,6 @@ class FrameChronicle:
             each for each in self.earlier if (low is None or each["account_id"] > low) and (high is None or each["account_id"] <= high)
         ]
         return frame(found, STOOD_COLUMNS)
-
-    def were(self, ids: Sequence[str]) -> pd.DataFrame:
-        return frame([each for each in self.earlier if each["account_id"] in ids], WERE_COLUMNS)
 
     def arrived(self, records: pa.Table) -> list[str]:
         return [each for each in records["account_id"].to_pylist() if each in self.new]

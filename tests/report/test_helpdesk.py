@@ -21,6 +21,7 @@ from migrate.report import evidence
 from migrate.report.settings import ReportsSettings
 
 HELPDESK: Any = ("helpdesk",)
+SUBJECTS = ("Text-message codes end on 31 January", "Ärger? „Nein“ 李雷 👩‍💻", "For Zoltan Quixote: please move")
 ASK = """(() => {
   document.getElementById("reference").value = %s;
   document.getElementById("address").value = %s;
@@ -50,8 +51,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """10,000 letters; their subjects name people, as an operator's may."""
-    subjects = ("Text-message codes end on 31 January", "Ärger? „Nein“ 李雷 👩‍💻", "For Zoltan Quixote: please move")
-    return page(tmp_path_factory.mktemp("many"), *(of(number, subject=subjects[number % 3]) for number in range(10_000)))
+    return page(tmp_path_factory.mktemp("many"), *(of(number, subject=SUBJECTS[number % 3]) for number in range(10_000)))
 
 
 def asked(browser: Browser, ref: str, address: str) -> str:
@@ -60,11 +60,7 @@ def asked(browser: Browser, ref: str, address: str) -> str:
 
 def test_of_10_000_letters_a_genuine_one_is_and_a_forged_one_or_another_s_is_not(browser: Browser, many: Path) -> None:
     browser.open(many)
-    for number, subject in (
-        (4_711, "Ärger? „Nein“ 李雷 👩‍💻"),
-        (0, "Text-message codes end on 31 January"),
-        (9_998, "For Zoltan Quixote: please move"),
-    ):
+    for number, subject in ((4_711, SUBJECTS[1]), (0, SUBJECTS[0]), (9_998, SUBJECTS[2])):
         genuine = of(number)["reference"]
         told = asked(browser, genuine, f"person.{number}@example.com")
         assert told.startswith("Genuine What it is reminder: before the cutoff")
@@ -72,11 +68,8 @@ def test_of_10_000_letters_a_genuine_one_is_and_a_forged_one_or_another_s_is_not
     genuine = of(4_711)["reference"]
     assert asked(browser, f" {genuine[:4].lower()}-{genuine[4:]} ", "Ann <PERSON.4711@example.com> ").startswith("Genuine")
     forged = next(genuine[:-1] + other for other in ALPHABET if other != genuine[-1])
-    for ref, address in (
-        (forged, "person.4711@example.com"),
-        (genuine, "person.4712@example.com"),
-        (of(1)["reference"], "nobody@example.com"),
-    ):
+    another, here = of(1)["reference"], "person.4711@example.com"
+    for ref, address in ((forged, here), (genuine, "person.4712@example.com"), (another, here), (another, "nobody@example.com")):
         told = asked(browser, ref, address)
         assert told.startswith("Not genuine No letter with this reference went to this address until 2024-01-02T14:00:09.250000Z.")
         assert "Sent on" not in told
@@ -140,9 +133,7 @@ def test_another_run_s_page_has_other_entries(tmp_path: Path) -> None:
     assert not set(pages[0]["letters"]) & set(pages[1]["letters"])
 
 
-def test_a_letter_that_may_not_have_arrived_is_said_to_be_so_and_one_that_was_never_sent_is_not_genuine(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_a_letter_that_may_not_have_arrived_says_so_and_one_that_was_never_sent_is_not_genuine(browser: Browser, tmp_path: Path) -> None:
     unsure, failed = of(1, state="uncertain", subject=None), of(2, state="failed")
     browser.open(page(tmp_path, unsure, failed))
     told = asked(browser, unsure["reference"], unsure["address"])
