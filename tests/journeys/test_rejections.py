@@ -360,7 +360,7 @@ def test_each_stop_leaves_a_folder_of_its_own(hundred: Office) -> None:
     folders = [Path(hundred.migrate("run", "--as-of", T29, "--json").facts["out"]) for _ in range(2)]
     assert [folder.name for folder in folders] == ["stopped-2024-01-03", "stopped-2024-01-03-2"]
     assert sorted(path.name for path in folders[0].iterdir()) == [
-        "outcomes.csv", "plan.csv", "plan.json", "plan.parquet", "previews", "rejected.csv",
+        "outcomes.csv", "plan.csv", "plan.json", "plan.parquet", "previews", "rejected.csv", "review.html",
     ]  # fmt: skip
     assert {path.stat().st_mode & 0o077 for path in folders[0].rglob("*")} == {0}
 
