@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what need
 Style = Literal["green", "yellow", "red"]
 
 _CODES: Final[dict[Style, int]] = {"green": 32, "yellow": 33, "red": 31}
+
+
+_WIDEST: Final = 100
+"""Longer lines are hard to read."""
 
 
 class Step(Protocol):
@@ -45,6 +51,15 @@ class Console:
         """A line for whoever looks."""
         if not (self.json or self.quiet):
             _write(_coloured(outside.terminal(text), style))
+
+    def wrapped(self, text: str, head: str = "", style: Style | None = None) -> None:
+        """A line for whoever looks, after a head such as an instant; on a terminal broken to its width, the rest under the text."""
+        if not on_terminal():
+            self.say(f"{head}{text}", style)
+            return
+        room = min(shutil.get_terminal_size().columns, _WIDEST)
+        for line in textwrap.wrap(outside.terminal(text), room, initial_indent=head, subsequent_indent=" " * len(head)) or [head]:
+            self.say(line, style)
 
     def page(self, text: str) -> None:
         """A text of several lines, such as a letter."""
@@ -172,7 +187,7 @@ def _ruled(columns: Sequence[TerminalText], cells: list[list[TerminalText]], rig
         pad_edge=False,
     )
     for column, to_right in zip(columns, right, strict=True):
-        table.add_column(rich.text.Text(column), justify="right" if to_right else "left")
+        table.add_column(rich.text.Text(column), justify="right" if to_right else "left", overflow="fold")
     for row in cells:
         table.add_row(*(rich.text.Text(cell) for cell in row))
     rich.console.Console().print(table)

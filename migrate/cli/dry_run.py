@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from migrate.cli import browser
 from migrate.cli.console import Console, Json, Quiet, complain
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import GuardError
@@ -27,6 +28,7 @@ def dry_run(
     account: Annotated[
         str | None, typer.Option(metavar="WHO", help="Show what would become of one account: its id, username or address.")
     ] = None,
+    in_browser: Annotated[bool, typer.Option("--open", help="Open review.html in the browser.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -38,6 +40,7 @@ def dry_run(
     from migrate.cli.waves import tell_waves
     from migrate.config.commands import command, typed
     from migrate.review import dry_runs
+    from migrate.review import page as review_page
     from migrate.run.job import dry_run as dry_run_job
     from migrate.run.start import Options
 
@@ -48,7 +51,7 @@ def dry_run(
     with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, foretold):
         asked = None if account is None else dry_runs.accounts_of(made, whole, account)
         folder = out or dry_runs.place(config, made.rules.moment.now)
-        written = dry_runs.write(made, whole, config, folder, datetime.now(UTC))
+        written = dry_runs.write(made, whole, config, folder, datetime.now(UTC), foretold.stopped)
         foretold = replace(foretold, out=folder, accounts=asked)
         console.result(foretold.facts())
         tell(console, foretold.decision, config, "Dry run", stopped=bool(foretold.stopped))
@@ -67,6 +70,8 @@ def dry_run(
         console.say(command(config, f"run --plan {typed(folder)}").strip("`"))
     for guard in foretold.stopped:
         complain(guard)
+    if in_browser:
+        browser.show(console, folder / review_page.NAME)
     return GuardError.exit_code if foretold.stopped else 0
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from migrate.core.campaign import CampaignSettings
     from migrate.explain.account import Explained, Notice
+    from migrate.explain.remembered import Change, Decision
     from migrate.explain.text import Text
 
 _LISTED: Final = 10
@@ -148,59 +149,35 @@ def _standing(console: Console, found: Explained, campaign: CampaignSettings) ->
 
 
 def _history(console: Console, found: Explained, campaign: CampaignSettings) -> None:
+    """What happened to the account, in order: its changes, its letters, what people decided."""
     tenure = found.account["tenure"]
+    told = [(each.seen_at, _change(each, tenure)) for each in found.changes]
+    told += [(each.changed_at, _letter_line(each, tenure)) for each in found.notices]
+    told += [(each.at, _decision(each)) for each in found.decisions]
     console.say()
-    if found.changes:
-        rows = [
-            (
-                _at(each.seen_at, campaign),
-                each.change + _predecessor(each.tenure, tenure),
-                ",".join(each.had),
-                ",".join(each.has),
-                each.state,
-            )
-            for each in found.changes
-        ]
-        console.table(["Seen", "Change", "Had", "Has", "State"], rows)
-    else:
+    if not found.changes:
         console.say("No change of its methods was seen.")
-    console.say()
-    if found.notices:
-        _letters(console, found, campaign)
-    else:
+    if not found.notices:
         console.say("No letter was ever written to it.")
-    if found.decisions:
-        console.say()
-        decided = [
-            (
-                _at(each.at, campaign),
-                each.by or "not kept",
-                each.decision,
-                each.about,
-                _line(each.owner or ""),
-                _line(each.reason or "not kept"),
-            )
-            for each in found.decisions
-        ]
-        console.table(["Decided", "By", "Decision", "About", "Owner", "Reason"], decided)
+    for when, text in sorted(told, key=lambda each: each[0]):
+        console.wrapped(text, head=f"{_at(when, campaign)}  ")
 
 
-def _letters(console: Console, found: Explained, campaign: CampaignSettings) -> None:
-    tenure = found.account["tenure"]
-    letters = [
-        (
-            each.reference,
-            each.kind + _predecessor(each.tenure, tenure),
-            each.occasion,
-            each.to,
-            each.state,
-            _at(each.changed_at, campaign),
-            each.told_cutoff,
-            _line(each.reply or each.reason or ""),
-        )
-        for each in found.notices
-    ]
-    console.table(["Reference", "Kind", "Occasion", "To", "State", "When", "Told cutoff", "Last words"], letters)
+def _change(each: Change, tenure: int) -> str:
+    methods = f"from {', '.join(each.had) or 'none'} to {', '.join(each.has) or 'none'}"
+    return f"Change {each.change}{_predecessor(each.tenure, tenure)}: {methods}; {each.state}."
+
+
+def _letter_line(each: Notice, tenure: int) -> str:
+    words = [f"Letter {each.reference}: {each.kind}{_predecessor(each.tenure, tenure)}, {each.occasion}, to {_line(each.to)}: {each.state}"]
+    words += [f"told the cutoff {each.told_cutoff}"] if each.told_cutoff else []
+    words += [_line(each.reply or each.reason or "")] if each.reply or each.reason else []
+    return "; ".join(words) + "."
+
+
+def _decision(each: Decision) -> str:
+    owner = f", owner {_line(each.owner)}" if each.owner else ""
+    return f"Decision: {each.decision} ({each.about}) by {each.by or 'nobody knows whom'}{owner}: {_line(each.reason or 'not kept')}."
 
 
 def _next(console: Console, found: Explained) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migrate import files
+from migrate.cli import browser
 from migrate.cli.console import Console, warn
 from migrate.core.words import CONFIRMATION
 from migrate.errors import ConfigError
@@ -112,8 +112,7 @@ def _open(console: Console, letter: Letter) -> None:
     with file:
         file.write(letter.html.encode())
     console.say(str(path))
-    if not webbrowser.open(path.as_uri()):
-        console.say("No browser could be started here: open the file yourself.")
+    browser.show(console, path)
 
 
 def _one_of(words: Iterable[str]) -> str:

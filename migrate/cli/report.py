@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from migrate.cli import browser
 from migrate.cli.console import Console, Json
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
@@ -26,6 +27,7 @@ def report(
     as_of: AsOf = None,
     out: Annotated[Path | None, typer.Option(help="A folder that is new or empty (default: beside the other reports).")] = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help="May be given several times (default: as configured).")] = None,
+    in_browser: Annotated[bool, typer.Option("--open", help="Open report.html in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the reports of the last run, or of the last completed one of a day, from the ledger."""
@@ -39,6 +41,8 @@ def report(
     config = ctx.obj.config()
     console = Console(json=as_json)
     wanted = _formats(config.reports, formats or [])
+    if in_browser and "html" not in wanted.formats:
+        raise ConfigError("needs report.html, and html is not among the formats.", where="--open", hint="Add --format html.")
     moment = instant(as_of, config.campaign)
     written = None
     if moment is None and (finished := finish(config)):
@@ -54,6 +58,8 @@ def report(
     rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}
     console.result({"run_id": run.run_id, "as_of": run.as_of} | rest)
     console.say(f"Reports of run {run.run_id} as of {run.as_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}: {written.folder}")
+    if in_browser:
+        browser.show(console, written.folder / "report.html")
 
 
 def _formats(reports: ReportsSettings, asked: list[str]) -> ReportsSettings:

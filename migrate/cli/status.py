@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from migrate.cli.console import Console, Json, masked, on_terminal
+from migrate.cli.console import Console, Json, Style, masked, on_terminal
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError, OverdueError
 
@@ -18,10 +17,12 @@ if TYPE_CHECKING:
     from migrate.config import Config
     from migrate.core.campaign import CampaignSettings
     from migrate.core.schedule import Stage
-    from migrate.explain.status import Parts, Status
-    from migrate.report.burndown import Point
+    from migrate.explain.status import Status
 
-_BAR: Final = 50
+_BAR: Final = 40
+_WIDTH: Final = 66
+_HEIGHT: Final = 7
+"""Of the chart on a terminal, in characters: all of it fits into 80 columns."""
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})\s*(?P<unit>[mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _LOOK: Final = "Look whether cron starts `migrate run`, and what it mailed; type `migrate run --quiet` to see what stops it."
@@ -33,8 +34,6 @@ _TO_MEND: Final = {
     "domain_not_allowed": "[safety] allowed_domains lists the domains that are mailed",
 }
 """What to do about an address that cannot be mailed, by outcome."""
-_DAYS: Final = 14
-"""How many days the chart on a terminal has at most."""
 
 
 def status(
@@ -117,6 +116,17 @@ def _days(console: Console, found: Status) -> None:
     console.say(f"Stage now: {now}. Next: {after}.")
 
 
+def _verdict(console: Console, found: Status) -> None:
+    if found.verdict is None:
+        return
+    style: Style | None = "green" if found.verdict.answer == "yes" else "yellow"
+    console.say()
+    for text in (found.verdict.said, found.verdict.because, found.verdict.do):
+        if text:
+            console.wrapped(text, style=style)
+            style = None
+
+
 def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> None:
     from migrate.cli.summary import tell_compliant, tell_noticed
 
@@ -124,19 +134,22 @@ def _accounts(console: Console, found: Status, campaign: CampaignSettings) -> No
     if run is None or parts is None:
         console.say("There has been no run yet. `migrate dry-run` shows what the first one would do.")
         return
+    _verdict(console, found)
+    console.say()
+    rows = (("compliant", parts.compliant), ("not compliant", parts.not_compliant), ("out of scope", parts.out_of_scope))
+    if on_terminal():
+        for word, count in rows:
+            console.say(f"{word:<13}  {_bar(count, parts.total)}  {count:>9,}  {_share(count, parts.total):>6}")
+    else:
+        console.table(["Accounts", "Number", "Share"], [(word, count, _share(count, parts.total)) for word, count in rows])
+    tell_compliant(console, parts.compliant, parts.not_certain)
     console.say()
     when = f"{run.as_of.astimezone(campaign.zone):%Y-%m-%d %H:%M %Z}"
     console.say(f"Run {run.run_id} as of {when}: {run.read:,} rows read, {run.rejected:,} rejected.")
     tell_noticed(console, run.rejections, run.advice, found.rejected_known, run.caveats)
-    console.say()
-    if on_terminal() and parts.total:
-        console.say(_bar(parts))
-    rows = (("compliant", parts.compliant), ("not compliant", parts.not_compliant), ("out of scope", parts.out_of_scope))
-    console.table(["Accounts", "Number", "Share"], [(word, count, _share(count, parts.total)) for word, count in rows])
-    tell_compliant(console, parts.compliant, parts.not_certain)
-    console.say()
-    ended = sorted(run.outcomes.items(), key=lambda item: (-item[1], item[0]))
-    console.table(["Outcome", "Rows"], ended)
+    if not on_terminal():
+        ended = sorted(run.outcomes.items(), key=lambda item: (-item[1], item[0]))
+        console.table(["Outcome", "Rows"], ended)
     if run.evidence:
         console.say(f"Reports: {run.evidence}")
     if not run.completed:
@@ -148,14 +161,14 @@ def _burn_down(console: Console, found: Status) -> None:
         return
     console.say()
     if on_terminal():
-        console.say("Not compliant, by day")
-        for line in _chart(found.burn_down):
+        for line in _chart(found):
             console.say(line)
     else:
         console.table(["Day", "Not compliant"], [(point.on, point.count) for point in found.burn_down])
     if found.forecast:
-        done = f", none from {found.forecast.done_on} on" if found.forecast.done_on else ""
-        console.say(f"Forecast for the cutoff, along a straight line: {found.forecast.left:,} not compliant{done}.")
+        most = f"eight times in ten {found.forecast.low:,} to {found.forecast.high:,}"
+        done = f"; none from {found.forecast.done_on} on" if found.forecast.done_on else ""
+        console.say(f"Forecast for the cutoff: {found.forecast.left:,} not compliant ({most}){done}.")
 
 
 def _waiting(console: Console, found: Status, config: Config) -> None:
@@ -210,22 +223,44 @@ def _share(count: int, total: int) -> str:
     return f"{count / total:.1%}" if total else "–"
 
 
-def _marks() -> tuple[str, str, str]:
-    """What bars are drawn with: compliant, not compliant, out of scope."""
-    return ("█", "░", "·") if "utf" in (sys.stdout.encoding or "").lower() else ("#", "-", ".")
+def _drawn_in_blocks() -> bool:
+    return "utf" in (sys.stdout.encoding or "").lower()
 
 
-def _bar(parts: Parts) -> str:
-    """The whole as one line, divided by rounding the borders, so that it is always of the same length."""
-    first = round(_BAR * parts.compliant / parts.total)
-    second = round(_BAR * (parts.compliant + parts.not_compliant) / parts.total)
-    full, light, dot = _marks()
-    return full * first + light * (second - first) + dot * (_BAR - second)
+def _bar(count: int, total: int) -> str:
+    """A part of the whole as a bar of `_BAR` characters; whoever is not nobody has one at least."""
+    full, rest = ("█", "░") if _drawn_in_blocks() else ("#", ".")
+    length = max(round(_BAR * count / total), count > 0) if total else 0
+    return full * length + rest * (_BAR - length)
 
 
-def _chart(points: Sequence[Point]) -> list[str]:
-    """A line a day: the first, the last, and evenly chosen ones between."""
-    last, most = len(points) - 1, max(point.count for point in points)
-    chosen = range(last + 1) if last < _DAYS else sorted({round(i * last / (_DAYS - 1)) for i in range(_DAYS)})
-    full = _marks()[0]
-    return [f"{points[i].on}  {full * (round(_BAR * points[i].count / most) if most else 0)} {points[i].count:,}" for i in chosen]
+def _chart(found: Status) -> list[str]:
+    """The burn-down from the first run day to the cutoff, at most `_WIDTH` columns wide: the last run day of each column's days, and what
+    is forecast. A column without a run day is empty."""
+    line, path = found.burn_down, found.forecast.path if found.forecast else ()
+    cutoff = found.cutoff_day
+    first, last = line[0].on, max(line[-1].on, cutoff)
+    span = max((last - first).days, 1)
+    width = min(span + 1, _WIDTH)
+
+    def column(on: date) -> int:
+        return (on - first).days * (width - 1) // span
+
+    counts = {column(point.on): point.count for point in line}
+    ahead = {column(on): left for on, left, _, _ in path if column(on) > column(line[-1].on)}
+    top = max([*(point.count for point in line), *ahead.values(), 1])
+    full, next_ = ("█", "░") if _drawn_in_blocks() else ("#", ".")
+
+    def cell(at: int, row: int) -> str:
+        floor = top * row / _HEIGHT
+        mark = full if counts.get(at, -1) > floor else next_ if ahead.get(at, -1) > floor else " "
+        return "|" if mark == " " and at == column(cutoff) else mark
+
+    rows = ["".join(cell(at, row) for at in range(width)).rstrip() for row in reversed(range(_HEIGHT))]
+    heads = [f"{round(top):,}" if n == 0 else "0" if n == _HEIGHT - 1 else "" for n in range(_HEIGHT)]
+    days = f"{first}".ljust(max(column(cutoff) - 16, 10)) + f"cutoff {cutoff}"
+    return [
+        "Not compliant, by day" + (f" ({next_} forecast)" if path else ""),
+        *(f"{head:>9} {row}" for head, row in zip(heads, rows, strict=True)),
+        f"{'':>10}{days}",
+    ]

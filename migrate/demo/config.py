@@ -80,7 +80,7 @@ url = "sqlite:///migrate.db"
 
 [reports]
 dir = "reports"
-formats = ["csv"]
+formats = ["csv", "html"]
 """
 
 

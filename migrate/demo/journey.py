@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from migrate import files
 from migrate.demo.calendar import firings
 from migrate.demo.config import DAYS, demo_config
+from migrate.demo.mishaps import GRANTED, TORN, Grant
 from migrate.demo.tour import Console, DayLived, RunSummary, Tour, line_of
 from migrate.demo.world import World
-from migrate.errors import ConfigError
+from migrate.errors import ConfigError, GuardError
 
 
 def build(folder: Path) -> Path:
@@ -31,17 +32,21 @@ def build(folder: Path) -> Path:
     return config
 
 
-def live_through(folder: Path, run: Callable[[datetime], RunSummary], console: Console) -> Tour:
+Run = Callable[[datetime], RunSummary]
+Decide = Callable[[datetime, Sequence[tuple[Grant, str]]], None]
+
+
+def live_through(folder: Path, run: Run, console: Console, decide: Decide = lambda _now, _granted: None) -> Tour:
     """Lives through the whole campaign in a folder made by `build`, and tells it.
 
     `run` is the job with the demo's configuration: it is called with each instant at which cron fires, in order, and what it raises
-    ends the demo.
+    ends the demo, but on the morning of the torn export, when a guard is to stop it. `decide` grants exceptions to accounts.
     """
     world = World(folder / "directory.db")
     lived = []
     with console.progress("Living through the campaign") as step:
         for done, day in enumerate(DAYS, start=1):
-            lived.append(_live(day, world, run))
+            lived.append(_live(day, world, run, decide))
             if line := line_of(lived[-1]):
                 console.say(line)
             step(done, len(DAYS))
@@ -50,6 +55,17 @@ def live_through(folder: Path, run: Callable[[datetime], RunSummary], console: C
     return tour
 
 
-def _live(day: date, world: World, run: Callable[[datetime], RunSummary]) -> DayLived:
+def _live(day: date, world: World, run: Run, decide: Decide) -> DayLived:
     happened = world.live(day)
-    return DayLived(day, happened, tuple(run(at) for at in firings(day)))
+    stopped = ""
+    if day == TORN:
+        with world.torn():
+            try:
+                run(firings(day)[0] - timedelta(hours=1))
+            except GuardError as guard:
+                stopped = guard.what
+    runs = tuple(run(at) for at in firings(day))
+    if granted := GRANTED.get(day):
+        people = world.depending()
+        decide(firings(day)[-1] + timedelta(hours=2), [(each, people[each.which]) for each in granted])
+    return DayLived(day, happened, runs, stopped)

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from migrate.core.standing import STANDINGS
 from migrate.demo.calendar import MAIL_DAYS, MISSED
-from migrate.demo.config import STAGES
+from migrate.demo.config import CAMPAIGN, STAGES
 from migrate.demo.moves import PHRASES, What
 from migrate.demo.world import Happening
 
@@ -47,18 +47,19 @@ class Console(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DayLived:
-    """One day of the demo: what happened to the people since the day before, and what each run of the job said, in order."""
+    """One day of the demo: what happened to the people since the day before, and what each run of the job said, in order. `stopped` is the
+    word of a guard that stopped a run before them, if one did."""
 
     day: date
     happened: tuple[Happening, ...]
     runs: tuple[RunSummary, ...]
+    stopped: str = ""
 
 
 _DATED: Final[tuple[What, ...]] = ("id_reused", "vanished", "came_back", "moved_domain", "moved_to_sso", "cut_off")
 """What is worth a line on its day; the rest happens nearly every day and is told in numbers at the end."""
 
 _PLACES: Final = {
-    "reports/latest/report.html": "the campaign on one page, for a browser",
     "reports/latest/action-list.csv": "who still has to act, administrators first",
     "reports/latest/accounts.csv": "every account: standing, outcome, last letter",
     "reports/latest/summary.csv": "departments and standings in numbers",
@@ -71,12 +72,21 @@ _PLACES: Final = {
 }
 """Path in the demo's folder → what is to be seen there."""
 
+_TOLD_OF: Final[dict[str, date | None]] = {
+    "the campaign on one page, a week before the cutoff: will everybody have moved?": CAMPAIGN.cutoff_date - timedelta(days=7),
+    "the same page on the day of the cutoff": CAMPAIGN.cutoff_date,
+    "the same page today: whom it hit, and who has not come back": None,
+}
+"""What a page of the tour's end tells → the day it is of; None for the last."""
+
 
 def line_of(lived: DayLived) -> str | None:
     """The line about a day, or None for a day like any other."""
     said = []
     if lived.day in MISSED:
         said.append(f"no run: {MISSED[lived.day]}")
+    if lived.stopped:
+        said.append("the export broke off, and a guard stopped the run: nothing was recorded or sent; an hour later it was whole again")
     for stage, mailed in zip(STAGES, MAIL_DAYS, strict=True):
         if mailed == lived.day:
             late = "" if stage.on == mailed else f"{stage.name} made up for: "
@@ -135,6 +145,17 @@ class Tour:
         return {str(self._folder / place): seen for place, seen in _PLACES.items() if (self._folder / place).exists()}
 
     @property
+    def pages(self) -> dict[str, str]:
+        """Page → the day it tells of: a week before the cutoff, the cutoff day, the last day; and the run that a guard stopped."""
+        found = {}
+        for said, day in _TOLD_OF.items():
+            runs = [run for lived in self._days if day is None or lived.day == day for run in lived.runs]
+            if runs and runs[-1].get("evidence") and (page := Path(str(runs[-1]["evidence"])) / "report.html").exists():
+                found[str(page)] = said
+        stopped = sorted((self._folder / "reports").glob("stopped-*/review.html"))
+        return {**{str(page): "the run that a guard stopped, as it would have been" for page in stopped}, **found}
+
+    @property
     def commands(self) -> dict[str, str]:
         """Command → what it shows."""
         migrate = f"migrate --config {shlex.quote(str(self._folder / 'config.toml'))}"
@@ -157,7 +178,8 @@ class Tour:
             "twice": [lived.day for lived in self._days if len(lived.runs) > 1],
             "happened": self.happened, "letters": self.letters, "changes": self.changes, "outcomes_add_up": self.adding_up,
             "standing_at_opening": self._runs[0]["standing"], "standing_at_end": self._runs[-1]["standing"],
-            "places": list(self.places), "commands": list(self.commands),
+            "stopped": [lived.day for lived in self._days if lived.stopped],
+            "pages": list(self.pages), "places": list(self.places), "commands": list(self.commands),
         }  # fmt: skip
 
     def tell(self, console: Console) -> None:
@@ -183,6 +205,12 @@ class Tour:
         for command, shows in self.commands.items():
             console.say(f"  # {shows}")
             console.say(f"  {command}")
+        if self.pages:
+            console.say()
+            console.say("To look at in a browser:")
+            for page, seen in self.pages.items():
+                console.say(f"  # {seen}")
+                console.say(f"  {page}")
 
     def _first(self, what: What) -> str:
         return next(happening.account_id for happening in self._happenings if happening.what == what)

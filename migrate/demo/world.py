@@ -7,8 +7,8 @@ that two worlds of one seed are equal row for row.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from operator import attrgetter
@@ -74,6 +74,21 @@ class World:
         self._sign_in(day - timedelta(days=1), random)
         self._write(before)
         return tuple(Happening(day, what, account_id) for what, account_id in happened)
+
+    def depending(self) -> list[str]:
+        """The ids of those who have a telephone and nothing else, in order."""
+        return sorted(user.id for user in self._ordinary() if user.methods and user.methods <= TELEPHONE)
+
+    @contextmanager
+    def torn(self) -> Iterator[None]:
+        """The directory as an export that breaks off after a third of its rows, while the context lasts."""
+        kept = sorted(self._users)[: len(self._users) // 3]
+        lost = [user for user in self._users.values() if user.id not in kept]
+        with closing(sqlite3.connect(self._path)) as database, database:
+            database.executemany("delete from users where id = ?", [(user.id,) for user in lost])
+        yield
+        with closing(sqlite3.connect(self._path)) as database, database:
+            database.executemany(_WRITE, map(_row, lost))
 
     def _planned(self, day: date, random: Random) -> list[tuple[What, str]]:
         """The happenings with a date of their own: cron fires on each, so that a run sees the directory before, during and after it."""

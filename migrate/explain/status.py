@@ -28,9 +28,11 @@ from migrate.ledger.runs import Run
 from migrate.ledger.schema import account, change, exemption
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
-from migrate.report.burndown import Forecast, Point
+from migrate.report.forecast import Forecast, Pace, Point, forecast, pace
 from migrate.report.recall import Recall
 from migrate.report.terms import Terms
+from migrate.report.verdict import Situation, Verdict, verdict
+from migrate.report.words import HURT
 
 EXPIRING: Final = timedelta(days=14)
 """How long before its last day an exemption is shown."""
@@ -115,8 +117,9 @@ class Status:
     """A campaign at an instant. `stage` is the one that counts now, `next_stage` the first that has not begun.
 
     `last_completed_at` is when a run last came to its end, reports written, and None if none ever did.
-    `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts` and
-    `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait, `delivery`
+    `verdict` says in words whether everybody will have moved, `forecast` and `pace` are what it rests on (None where there is too little).
+    `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts`,
+    `verdict` and `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait, `delivery`
     when they will have gone.
     `rejected_known` are the accounts whose row the last run rejected: they stand as recorded before.
     `unreachable` are the accounts to be reminded whose address cannot be mailed.
@@ -130,6 +133,7 @@ class Status:
     now: datetime
     opens: date
     cutoff: datetime
+    cutoff_day: date
     until: str
     days_left: int
     stage: Stage | None
@@ -139,6 +143,8 @@ class Status:
     accounts: Parts | None
     burn_down: tuple[Point, ...]
     forecast: Forecast | None
+    pace: Pace | None
+    verdict: Verdict | None
     outbox: dict[str, int]
     waiting: Waiting
     unreachable: Unreachable
@@ -156,7 +162,9 @@ class Status:
         stage = {name: _stage(found) for name, found in (("stage", self.stage), ("next_stage", self.next_stage))}
         accounts = {"accounts": asdict(self.accounts) | {"total": self.accounts.total}} if self.accounts else {}
         further = {"waiting": self.waiting.facts(), "delivery": self.delivery.facts(), "unreachable": self.unreachable.facts()}
-        return asdict(self) | stage | further | accounts
+        # The days on the way to the cutoff are for a drawing.
+        ahead = {"forecast": {name: value for name, value in asdict(self.forecast).items() if name != "path"}} if self.forecast else {}
+        return asdict(self) | stage | further | accounts | ahead
 
 
 def _stage(found: Stage | None) -> dict[str, Any] | None:
@@ -168,32 +176,58 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
     campaign, planned = config.campaign, stages(config.campaign, config.schedule)
     campaign_id = Prior(connection, campaign.name).campaign_id
     run = runs.last(connection, campaign_id)
-    line = _burn_down(connection, run)
+    line, ahead = _burn_down(connection, run), campaign.days_left(now) > 0
+    parts = Parts.of(run.counts["standing"], run.counts.get("not_certain", {}), frozenset(_terms(run).compliant)) if run else None
+    expected = forecast(line, [each.on for each in planned], campaign.cutoff_date) if ahead else None
+    speed = pace(line, campaign.cutoff_date) if ahead else None
+    counted, stranded = tallies(connection, campaign_id, now), _unreachable(connection, campaign_id, config, now)
     return Status(
         campaign=campaign.name,
         organization=campaign.organization,
         now=now,
         opens=campaign.opens,
         cutoff=campaign.cutoff_at,
+        cutoff_day=campaign.cutoff_date,
         until=last_moment(campaign.cutoff_at, campaign, formats_of(None)).until,
         days_left=campaign.days_left(now),
         stage=due(planned, now),
         next_stage=upcoming(planned, now),
         last_run=LastRun.of(run) if run else None,
         last_completed_at=runs.completed_at(connection, campaign_id, now),
-        accounts=Parts.of(run.counts["standing"], run.counts.get("not_certain", {}), frozenset(_terms(run).compliant)) if run else None,
+        accounts=parts,
         burn_down=tuple(line),
-        forecast=burndown.forecast(line, campaign.cutoff_date) if campaign.days_left(now) > 0 else None,
+        forecast=expected,
+        pace=speed,
+        verdict=verdict(
+            Situation(
+                today=campaign.today(now),
+                opens=campaign.opens,
+                cutoff=campaign.cutoff_date,
+                past=now >= campaign.cutoff_at,
+                in_scope=parts.compliant + parts.not_compliant,
+                open=parts.not_compliant,
+                line=line,
+                expected=expected,
+                pace=speed,
+                stuck=counted.without_destination,
+                unreached=sum(stranded.counts.values()),
+                hit=sum(counted.at_cutoff.get(word, 0) for word in HURT),
+                not_back=counted.not_back,
+                weak=bool(run and run.counts.get("caveats")),
+            )
+        )
+        if parts
+        else None,
         outbox=outbox.counts(connection, campaign_id),
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
-        unreachable=_unreachable(connection, campaign_id, config, now),
+        unreachable=stranded,
         delivery=queue_forecast(config, connection, campaign_id, now) if campaign_id else forecast_of(config, connection, 0, now),
         rejected_known=_rejected(connection, campaign_id),
         open_changes=_changes(connection, campaign_id, "open"),
         unsaid_changes=_changes(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
         waves=outlook(config, members(connection, campaign_id, config), now),
-        tallies=tallies(connection, campaign_id, now),
+        tallies=counted,
         stale=run is None or now - run.directory_read_at >= timedelta(hours=config.safety.stale_hours),
     )
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from migrate.core.standing import OUT_OF_SCOPE
 from migrate.ledger import schema
 from migrate.ledger.schema import account, letter
+from migrate.report.words import HURT
 
 LATELY: Final = timedelta(days=7)
 _TOLD: Final = ("sent", "uncertain")
@@ -20,12 +21,13 @@ _TOLD: Final = ("sent", "uncertain")
 class Tallies:
     """Accounts that are there, counted: `at_cutoff` (word → how many in scope), `without_destination` those that must move and can not,
     `notified` those that a letter other than a confirmation went to (sent or uncertain), `moved_lately` those that a read of the last seven
-    days first saw migrated."""
+    days first saw migrated, `not_back` those whom the cutoff takes or took something from and that are not compliant."""
 
     at_cutoff: dict[str, int] = field(default_factory=dict)
     without_destination: int = 0
     notified: int = 0
     moved_lately: int = 0
+    not_back: int = 0
 
 
 def tallies(connection: sa.Connection, campaign_id: int | None, now: datetime) -> Tallies:
@@ -35,14 +37,16 @@ def tallies(connection: sa.Connection, campaign_id: int | None, now: datetime) -
     in_scope = a.standing.not_in(sorted(OUT_OF_SCOPE))
     stuck = sa.and_(in_scope, a.compliant.is_(False), a.destination == "no")
     moved = sa.and_(a.migrated_at > now - LATELY, a.migrated_at <= now)
-    counted = sa.select(a.at_cutoff, in_scope.label("scope"), sa.func.count(), _how_many(stuck), _how_many(moved))
+    hurt = sa.and_(in_scope, a.compliant.is_(False), a.at_cutoff.in_(HURT))
+    counted = sa.select(a.at_cutoff, in_scope.label("scope"), sa.func.count(), _how_many(stuck), _how_many(moved), _how_many(hurt))
     rows = connection.execute(counted.where(there).group_by(a.at_cutoff, in_scope)).all()
-    at_cutoff = {str(word): int(count) for word, scope, count, _, _ in rows if scope}
+    at_cutoff = {str(word): int(count) for word, scope, count, *_ in rows if scope}
     return Tallies(
         at_cutoff=dict(sorted(at_cutoff.items())),
         without_destination=sum(int(row[3]) for row in rows),
         notified=_notified(connection, campaign_id),
         moved_lately=sum(int(row[4]) for row in rows),
+        not_back=sum(int(row[5]) for row in rows),
     )
 
 

@@ -67,7 +67,7 @@ def page(rollup: Rollup) -> bytes:
     """fleet.html: one self-contained page whose own policy forbids it every request."""
     import jinja2
 
-    from migrate.report.page import MEANINGS
+    from migrate.report.words import MEANINGS
 
     shipped = resource("templates")
     environment = jinja2.Environment(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.columns or name in ("tenure", "reminded", "gone_at"))
+RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.columns or name in ("tenure", "reminded", "gone_at", "locale"))
 """The columns of a record that a report is made of."""
 
 _NOWHERE: Final = ("no",)
@@ -135,17 +135,6 @@ def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for department, standing, count in zip(departments, standings, found.counts, strict=True):
         counts[NO_DEPARTMENT if department is None else department, standing] += count
-    return counts
-
-
-def wave_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
-    """How many of some rows of `ACCOUNTS` have which wave ('' for none) and standing; counts of parts add up."""
-    columns = [repeats.whole(accounts[name]) for name in ("wave", "standing")]
-    found = repeats.combinations(columns)
-    waves, standings = (found.values(column) for column in columns)
-    counts: Counter[tuple[str, str]] = Counter()
-    for wave, standing, count in zip(waves, standings, found.counts, strict=True):
-        counts[wave or "", standing] += count
     return counts
 
 

@@ -1,36 +1,25 @@
-"""The burn-down: accounts that are not compliant, run day by run day, and where a straight line takes them by the cutoff."""
+"""The burn-down: accounts that are not compliant, run day by run day, and the drawing of it with what is forecast."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import linear_regression
+from itertools import pairwise
 from typing import Final
 
+from migrate.core.schedule import Stage
 from migrate.core.standing import OUT_OF_SCOPE
 from migrate.report.chronicle import Day
+from migrate.report.forecast import Forecast, Point
 from migrate.report.terms import Terms
 
-_RECENT: Final = timedelta(days=28)
-WIDTH, HEIGHT = 720, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 16, 32
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """How many accounts were not compliant on a day."""
-
-    on: date
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """Where the straight line leads: how many are left at the cutoff, and the day on which nobody is, if that comes before it."""
-
-    left: int
-    done_on: date | None
+DRAWN: Final = 6
+"""A drawing needs so many run days."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 48, 28
+_UNDER: Final = 22
+_ROOM: Final = 64
+"""Between two marks on the axis of days, or their words overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +32,22 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The drawing, in the coordinates of an SVG view box of `WIDTH` × `HEIGHT`; `line` and `ahead` are SVG point lists."""
+    """The drawing, in the coordinates of an SVG view box of `width` × `height`. `lines`, `ahead` and `band` are SVG point lists; a line
+    ends where there is a day without a run. `end` is the height at which the forecast's number is written."""
 
-    line: str
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    floor: int
+    lines: tuple[str, ...]
     dots: tuple[tuple[float, float], ...]
     ahead: str
+    band: str
+    end: float | None
     cutoff: float
+    stages: tuple[Mark, ...]
     days: tuple[Mark, ...]
     counts: tuple[Mark, ...]
 
@@ -59,48 +58,78 @@ def points(days: Sequence[Day], terms: Terms) -> list[Point]:
     return [Point(day.on, sum(count for word, count in day.standing.items() if word not in settled)) for day in days]
 
 
-def forecast(line: Sequence[Point], cutoff: date) -> Forecast | None:
-    """The straight line through the last four weeks' points, drawn on from the latest.
-
-    None before there are two points, and once the cutoff is here.
-    """
-    if not line or line[-1].on >= cutoff:
-        return None
-    last = line[-1]
-    recent = [point for point in line if last.on - point.on <= _RECENT]
-    if len(recent) < 2:
-        return None
-    slope = linear_regression([(point.on - last.on).days for point in recent], [point.count for point in recent]).slope
-    ahead = (cutoff - last.on).days
-    left = max(0, round(last.count + slope * ahead))
-    zero = -last.count / slope if slope < 0 else None
-    return Forecast(left, last.on + timedelta(days=-int(-zero // 1)) if zero is not None and zero <= ahead else None)
-
-
-def chart(line: Sequence[Point], expected: Forecast | None, opens: date, cutoff: date) -> Chart | None:
-    """The drawing of a burn-down; None if there is no point."""
-    if not line:
+def chart(
+    line: Sequence[Point], expected: Forecast | None, stages: Sequence[Stage], opens: date, cutoff: date, *, width: int, height: int
+) -> Chart | None:
+    """The drawing of a burn-down; None if there are fewer than `DRAWN` points."""
+    if len(line) < DRAWN:
         return None
     first, last = min(line[0].on, opens), max(line[-1].on, cutoff)
-    span, top = max((last - first).days, 1), max([point.count for point in line] + [expected.left if expected else 0, 1])
+    span = max((last - first).days, 1)
+    top = _ceiling(max([point.count for point in line] + [each[1] for each in (expected.path if expected else ())]))
+    floor = height - _BOTTOM
 
     def place(on: date, count: float) -> tuple[float, float]:
-        x = _LEFT + (WIDTH - _LEFT - _RIGHT) * (on - first).days / span
-        return round(x, 1), round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * count / top, 1)
+        x = _LEFT + (width - _LEFT - _RIGHT) * (on - first).days / span
+        return round(x, 1), round(floor - (floor - _TOP) * min(count, top) / top, 1)
 
-    ahead: list[tuple[float, float]] = []
-    if expected:
-        ahead = [place(line[-1].on, line[-1].count), place(expected.done_on, 0) if expected.done_on else place(cutoff, expected.left)]
-        ahead += [place(cutoff, 0)] if expected.done_on else []
     dots = tuple(place(point.on, point.count) for point in line)
+    pieces: list[list[tuple[float, float]]] = [[dots[0]]]
+    for (one, other), dot in zip(pairwise(line), dots[1:], strict=True):
+        if (other.on - one.on).days > 1:
+            pieces.append([])
+        pieces[-1].append(dot)
+    path = expected.path if expected else ()
+    band = [place(on, high) for on, _, _, high in path] + [place(on, low) for on, _, low, _ in reversed(path)]
     return Chart(
-        line=_joined(dots),
+        width=width,
+        height=height,
+        left=_LEFT,
+        right=width - _RIGHT,
+        top=_TOP,
+        floor=floor,
+        lines=tuple(_joined(piece) for piece in pieces if len(piece) > 1),
         dots=dots,
-        ahead=_joined(ahead),
+        ahead=_joined([place(on, left) for on, left, _, _ in path]),
+        band=_joined(band),
+        end=_end(place(cutoff, path[-1][2])[1], place(cutoff, path[-1][3])[1], floor) if path else None,
         cutoff=place(cutoff, 0)[0],
-        days=tuple(Mark(place(on, 0)[0], on.isoformat()) for on in sorted({first, cutoff, last})),
-        counts=tuple(Mark(place(first, count)[1], f"{count:,}") for count in sorted({0, round(top / 2), top})),
+        stages=_spaced([Mark(place(stage.on, 0)[0], stage.name) for stage in stages if first <= stage.on < cutoff], 26),
+        days=_days(first, last, place(cutoff, 0)[0], place),
+        counts=tuple(Mark(place(first, count)[1], f"{count:,}") for count in sorted({0, top // 2, top})),
     )
+
+
+def _end(low: float, high: float, floor: int) -> float:
+    """Under the band, or over it where there is no room."""
+    return low + 15 if floor - low > _UNDER else high - 7
+
+
+def _days(first: date, last: date, cutoff: float, place: Callable[[date, float], tuple[float, float]]) -> tuple[Mark, ...]:
+    """The firsts of months, and the first day where there is room."""
+    firsts = [first, *(on for n in range(1, (last - first).days) if (on := first + timedelta(days=n)).day == 1)]
+    marks = [Mark(place(on, 0)[0], f"{on.day} {on:%b}") for on in firsts]
+    return tuple(mark for mark in _spaced(marks, _ROOM) if mark.text and abs(mark.at - cutoff) >= _ROOM)
+
+
+def _spaced(marks: Sequence[Mark], room: float) -> tuple[Mark, ...]:
+    """Marks whose words do not overlap; of others the words are left out, the mark itself stays where it stands."""
+    kept: list[Mark] = []
+    free = -room
+    for mark in marks:
+        if mark.at >= free:
+            kept.append(mark)
+            free = mark.at + room
+        else:
+            kept.append(Mark(mark.at, ""))
+    return tuple(kept)
+
+
+def _ceiling(most: float) -> int:
+    """The least even number with one or two digits before its noughts that nothing is above."""
+    step: int = 10 ** max(len(str(int(most))) - 2, 0)
+    above = -(-int(most + 0.999) // step) * step
+    return max(above + above % 2, 2)
 
 
 def _joined(places: Sequence[tuple[float, float]]) -> str:

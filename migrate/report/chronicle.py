@@ -69,6 +69,15 @@ class Chronicle(Protocol):
     def exemptions(self) -> pd.DataFrame:
         """The exemptions granted until then (`EXEMPTION_COLUMNS`), expired ones and those taken back by then too."""
 
+    def pauses(self) -> pd.DataFrame:
+        """The pauses of mail granted until then, as `exemptions`."""
+
+    def dead(self) -> frozenset[str]:
+        """The addresses that a mail server called dead and that counted as such then, in lower case."""
+
+    def week(self) -> Chronicle | None:
+        """The same run beside the last one of seven days before or earlier; None if there is none, or if it is the `previous` one."""
+
     def rejected(self) -> Iterator[pd.DataFrame]:
         """The rows of the directory that are no account (`REJECTED_COLUMNS`, `migrate.directory.snapshot`), by their position."""
 

@@ -33,6 +33,8 @@ from migrate.report.twin import Twin
 if TYPE_CHECKING:
     import pandas as pd
 
+    from migrate.report.tally import Tally
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -87,7 +89,8 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
         if "html" in formats:
             from migrate.report import page
 
-            counts = page.Counts(draft.counts, draft.not_certain, draft.rows, draft.waves)
+            assert draft.tally is not None  # the page was asked for
+            counts = page.Counts(draft.counts, draft.not_certain, draft.rows, draft.tally.end(), draft.moves)
             draft.file("report.html", lambda out: page.write(out, chronicle, counts, draft.csv("action-list")))
         if "helpdesk" in formats:
             from migrate.report import helpdesk
@@ -134,6 +137,13 @@ def _in_the_way(out: Path, why: str) -> ReportError:
     return ReportError(f"{out} {why}, and evidence is never written over.", where="--out", hint="Name a folder that does not exist yet.")
 
 
+def _tally(chronicle: Chronicle) -> Tally:
+    """What the page counts; it names who has an exemption or a pause."""
+    from migrate.report.tally import Tally
+
+    return Tally(chronicle, {each for granted in (chronicle.exemptions(), chronicle.pauses()) for each in granted["account_id"]})
+
+
 class _Draft:
     """Evidence while it is written: its files, and those made only to make others from in a scratch folder beside them."""
 
@@ -144,7 +154,7 @@ class _Draft:
         self.scratch = side.scratch
         self.counts: Counter[tuple[str, str]] = Counter()
         self.not_certain: Counter[tuple[str, str]] = Counter()
-        self.waves: Counter[tuple[str, str]] = Counter()
+        self.tally = _tally(chronicle) if "html" in formats else None
         self.moves = Moves(chronicle)
         self.rows: dict[str, int] = {}
         self._seals: dict[str, Sealed] = {}
@@ -184,7 +194,8 @@ class _Draft:
             self.moves.add(records)
             raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
             self.counts += accounts.standing_counts(raw)
-            self.waves += accounts.wave_counts(raw)
+            if self.tally:
+                self.tally.add(records, raw, letters)
             self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
             rows = cells.safely(raw, tables.ACCOUNTS.columns)

@@ -1,88 +1,68 @@
-"""report.html: one self-contained page to look at, print and pass on (design §14). Its own policy forbids it every request."""
+"""report.html: one self-contained page to look at, print and pass on (design §14). Its own policy forbids it every request.
+
+What it says is worked out elsewhere: the verdict (`verdict`), the forecast (`forecast`), the drawing (`burndown`), what was counted
+(`tally`), the list (`actions`), its words (`words`). Here it is put together.
+"""
 
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from itertools import islice
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 from migrate import outside
+from migrate.core.schedule import upcoming
 from migrate.core.standing import OUT_OF_SCOPE, STANDINGS
-from migrate.files import texts
+from migrate.directory import rejections
 from migrate.files.resources import resource
-from migrate.report import burndown
+from migrate.report import actions, burndown, forecast, sections, words
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
-from migrate.report.terms import Terms
+from migrate.report.tally import WHERE, Counted, Where
+from migrate.report.verdict import Situation, verdict
+from migrate.report.words import MEANINGS
 
-LISTED: Final = 5000
-"""How many rows of the action list the page shows; action-list.csv has them all."""
+if TYPE_CHECKING:
+    import jinja2
+
+    from migrate.report.moves import Moves
 
 DEPARTMENTS: Final = 200
-
-SHOWN: Final = {
-    "privileged": "Administrator",
-    "display_name": "Name",
-    "username": "Username",
-    "email": "Address",
+"""How many rows a table by department has at most."""
+NAMED: Final = 25
+"""How many administrators, and people whom mail does not reach, are named."""
+SOON: Final = 14
+"""Days before its last day in which an exception stands first."""
+_SIZES: Final = {"wide": (960, 320), "narrow": (360, 280)}
+"""The drawing on a screen and on paper, and that on a telephone, whose words are as large."""
+_HEADINGS: Final[dict[Where, str]] = {
     "department": "Department",
-    "standing": "Standing",
-    "at_cutoff": "At the cutoff",
-    "destination": "Can move",
-    "days_left": "Days left",
-    "methods": "Methods",
-    "notices_sent": "Notices sent",
-    "last_notice": "Last notice",
-    "last_notice_state": "Its state",
-    "next_stage_on": "Next notice",
-    "outcome": "Outcome",
+    "language": "Language",
+    "account_type": "Kind of account",
 }
-"""Columns of the action list that the page shows, and their headings."""
-
-MEANINGS: Final = {
-    "inactive": "cannot sign in",
-    "exempt_sso": "signs in through SSO",
-    "exempt": "has an exemption",
-    "migrated": "authenticator, no text messages",
-    "sms_fallback": "authenticator, text messages as a fallback",
-    "sms_default": "authenticator, but text messages by default",
-    "sms_only": "text messages only",
-    "unknown": "a second step that is not known",
-    "no_second_step": "no second step",
+_RULES: Final = {
+    "unknown_words": "Words for methods that nobody knows, and on how many accounts they stand",
+    "lost_lists": "Columns whose list of methods the export lost, and in how many rows",
+    "unreadable_instants": "Columns with instants that no calendar holds, and in how many rows",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A part of the accounts in scope: how many, how many of them are not compliant."""
-
-    name: str
-    in_scope: int
-    open: int
-
-    @property
-    def done(self) -> float:
-        """The compliant ones, in per cent."""
-        return 100 * (self.in_scope - self.open) / self.in_scope if self.in_scope else 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`accounts.standing_counts` of all accounts, and of those who are not certain; how many `rows` each table has; and
-    `accounts.wave_counts` of all accounts."""
+    """`accounts.standing_counts` of all accounts, and of those who are not certain; how many `rows` each table has; what the page counts
+    besides; and the moves since the evidence before."""
 
     accounts: Counter[tuple[str, str]]
     not_certain: Counter[tuple[str, str]]
     rows: Mapping[str, int]
-    waves: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tally: Counted
+    moves: Moves
 
     def by_standing(self) -> Counter[str]:
         """How many accounts have each standing."""
@@ -96,93 +76,147 @@ class Counts:
         return sum(count for (_, standing), count in self.not_certain.items() if standing in compliant)
 
 
-def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> None:
-    """Writes the page. `listed` is action-list.csv."""
+@lru_cache
+def environment(*folders: str) -> jinja2.Environment:
+    """The templates of pages in some folders of ours: everything is escaped, and made fit for a page."""
     import jinja2
 
-    folder = resource("templates") / "report"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([resource("templates") / folder for folder in folders]),
         autoescape=True,
         finalize=outside.page,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script, style = ((folder / name).read_text(encoding="utf-8").strip() for name in ("report.js", "report.css"))
+    made.filters["grouped"] = lambda number: f"{number:,}"
+    made.filters["percent"] = sections.percent
+    made.filters["day"] = words.day
+    return made
+
+
+def sources(*names: str) -> list[str]:
+    """Scripts and styles of ours in templates/report."""
+    return [(resource("templates") / "report" / name).read_text(encoding="utf-8").strip() for name in names]
+
+
+def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> None:
+    """Writes the page. `listed` is action-list.csv."""
+    script, style = sources("report.js", "report.css")
     terms, run = chronicle.terms, chronicle.run
-    by_standing, compliant = counts.by_standing(), frozenset(terms.compliant)
-    departments = _departments(counts.accounts, compliant)
-    cutoff, today = terms.day(terms.cutoff), terms.day(run.as_of)
-    line = burndown.points(chronicle.days(), terms)
-    expected = burndown.forecast(line, cutoff)
-    texts.fields_of_any_length()
-    with listed.open(encoding="utf-8", newline="") as file:
-        actions = [[row[name] for name in SHOWN] for row in islice(csv.DictReader(file), LISTED)]
-    text = environment.get_template("report.html.j2").render(
-        terms=terms,
-        run=run,
-        as_of=instant(run.as_of),
-        read_at=f"{run.directory_read_at.astimezone(ZoneInfo(terms.timezone)):%Y-%m-%d %H:%M %Z}",
-        caveats=run.counts.get("caveats", ()),
-        evidence_at=instant(chronicle.evidence_at),
-        cutoff=cutoff,
-        today=today,
-        days_left=(cutoff - today).days,
-        whole=Share("", sum(part.in_scope for part in departments), sum(part.open for part in departments)),
-        not_certain=counts.in_doubt(compliant),
-        accounts=counts.accounts.total(),
-        standings=[(word, MEANINGS[word], by_standing[word]) for word in STANDINGS if by_standing[word]],
-        departments=departments[:DEPARTMENTS],
-        more_departments=max(0, len(departments) - DEPARTMENTS),
-        waves=_waves(counts.waves, terms, compliant, run.as_of),
-        points=line,
-        forecast=expected,
-        chart=burndown.chart(line, expected, terms.opens, cutoff),
-        view=(burndown.WIDTH, burndown.HEIGHT),
-        headings=list(SHOWN.values()),
-        numeric=[name in ("days_left", "notices_sent") for name in SHOWN],
-        actions=actions,
-        all_actions=counts.rows["action-list"],
-        rows=counts.rows,
-        script=script,
-        style=style,
-        script_hash=source_hash(script),
-        style_hash=source_hash(style),
+    found = actions.read(listed, terms, past=run.as_of >= terms.cutoff)
+    told = _told(chronicle, counts)
+    text = (
+        environment("report")
+        .get_template("report.html.j2")
+        .render(
+            **told,
+            headings=actions.HEADINGS,
+            choices=actions.CHOICES,
+            unscripted=found.rows[: actions.UNSCRIPTED],
+            named=found.named[:NAMED],
+            more_named=max(0, len(found.named) - NAMED),
+            listed=len(found.rows),
+            all_actions=counts.rows["action-list"],
+            rows=counts.rows,
+            data=found.data(),
+            script=script,
+            style=style,
+            script_hash=source_hash(script),
+            style_hash=source_hash(style),
+        )
     )
     out.write(text.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class WaveShare(Share):
-    """A wave's part of the accounts: until when, and how many days that is."""
-
-    cutoff: date
-    days_left: int
-
-
-def _waves(counts: Counter[tuple[str, str]], terms: Terms, compliant: frozenset[str], as_of: datetime) -> list[WaveShare]:
-    """The waves in the order of the configuration, everybody else last; none where there is no wave."""
-    if not terms.waves:
-        return []
-    found = {part.name: part for part in _departments(counts, compliant)}
-    made = []
-    for name in (*terms.waves, ""):
-        part = found.get(name, Share(name, 0, 0))
-        cutoff = terms.day(terms.cutoffs.get(name, terms.cutoff))
-        made.append(WaveShare(name or "everybody else", part.in_scope, part.open, cutoff, (cutoff - terms.day(as_of)).days))
-    return made
-
-
-def _departments(counts: Counter[tuple[str, str]], compliant: frozenset[str]) -> list[Share]:
-    """The departments with anybody in scope, those with most left to do first."""
-    in_scope: Counter[str] = Counter()
-    left: Counter[str] = Counter()
-    for (department, standing), count in counts.items():
-        if standing not in OUT_OF_SCOPE:
-            in_scope[department] += count
-            left[department] += 0 if standing in compliant else count
-    return sorted((Share(name, in_scope[name], left[name]) for name in in_scope), key=lambda part: (-part.open, part.name))
+def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
+    """What the page says, but for the list."""
+    terms, run, tally = chronicle.terms, chronicle.run, counts.tally
+    by_standing, compliant = counts.by_standing(), frozenset(terms.compliant)
+    cutoff, today, past = terms.day(terms.cutoff), terms.day(run.as_of), run.as_of >= terms.cutoff
+    moved = sum(by_standing[word] for word in compliant)
+    outside_it = sum(by_standing[word] for word in OUT_OF_SCOPE)
+    left = counts.accounts.total() - moved - outside_it
+    days = chronicle.days()
+    line = burndown.points(days, terms)
+    letters_on = [stage.on for stage in terms.stages]
+    expected = None if past else forecast.forecast(line, letters_on, cutoff)
+    caveats = list(run.counts.get("caveats", ()))
+    departments = sections.ranked(tally.where["department"], "department")
+    harms = [(word, said[past], tally.harms[word]) for word, said in words.HARMS.items() if word in tally.harms]
+    situation = Situation(
+        today=today,
+        opens=terms.opens,
+        cutoff=cutoff,
+        past=past,
+        in_scope=moved + left,
+        open=left,
+        line=line,
+        expected=expected,
+        pace=None if past else forecast.pace(line, cutoff),
+        stuck=tally.harms[words.NO_DESTINATION].people if words.NO_DESTINATION in tally.harms else 0,
+        unreached=tally.unreached.total(),
+        hit=sum(count for (word, _), count in tally.cut.items() if word in words.HURT),
+        not_back=sum(count for (word, done), count in tally.cut.items() if word in words.HURT and not done),
+        weak=bool(caveats),
+        most=sections.most(departments, left),
+    )
+    names = tally.names
+    return {
+        "terms": terms,
+        "run": run,
+        "past": past,
+        "today": today,
+        "cutoff": cutoff,
+        "days_left": (cutoff - today).days,
+        "as_of": instant(run.as_of),
+        "evidence_at": instant(chronicle.evidence_at),
+        "read_at": f"{run.directory_read_at.astimezone(ZoneInfo(terms.timezone)):%Y-%m-%d %H:%M %Z}",
+        "previous": chronicle.previous,
+        "verdict": verdict(situation),
+        "figures": [
+            *sections.figures(by_standing, days, today, compliant),
+            sections.Figure("unreached", "must move, cannot be reached", tally.unreached.total(), None),
+        ],
+        "accounts": counts.accounts.total(),
+        "pieces": sections.pieces(moved, left),
+        "share": 100 * moved / (moved + left) if moved + left else 100.0,
+        "not_certain": counts.in_doubt(compliant),
+        "harms": harms,
+        "harmed": left,
+        "flows": sections.flows(chronicle, counts.moves.counts, tally.week, left),
+        "line": line,
+        "expected": expected,
+        "charts": {
+            size: burndown.chart(line, expected, terms.stages, terms.opens, cutoff, width=width, height=height)
+            for size, (width, height) in _SIZES.items()
+        },
+        "needed": burndown.DRAWN,
+        "standings": [
+            (word, MEANINGS[word], by_standing[word], sections.group(word, compliant)) for word in STANDINGS if by_standing[word]
+        ],
+        "where": [
+            (where, _HEADINGS[where], parts[:DEPARTMENTS], max(0, len(parts) - DEPARTMENTS))
+            for where in WHERE
+            if where != "wave" and (parts := sections.ranked(tally.where[where], where)) and (len(parts) > 1 or where == "department")
+        ],
+        "waves": sections.waves(tally.where["wave"], terms, today),
+        "letters": sections.letters(tally.letters, terms),
+        "states": words.STATES,
+        "next_stage": upcoming(terms.stages, run.as_of),
+        "unreached": [(words.BECAUSE[why], why, count) for why, count in tally.unreached.most_common()],
+        "unreached_people": [(each, words.BECAUSE[each.why]) for each in tally.unreached_people[:NAMED]],
+        "more_unreached": max(0, tally.unreached.total() - NAMED),
+        "exceptions": [
+            ("exemption", sections.exceptions(chronicle.exemptions(), names, today)),
+            ("pause", sections.exceptions(chronicle.pauses(), names, today)),
+        ],
+        "soon": SOON,
+        "caveats": caveats,
+        "advice": list(run.counts.get("advice", ())),
+        "rejections": list(rejections.lines(run.counts.get("rejections", ()))),
+        "noticed": [(said, run.counts[name]) for name, said in _RULES.items() if run.counts.get(name)],
+    }  # fmt: skip
 
 
 def source_hash(source: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,7 @@ from migrate.ledger import history, runs, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.listed import batches
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import account, account_history, change, exemption, letter, letter_event, notice, rejection, run
+from migrate.ledger.schema import account, account_history, bounce, change, exemption, letter, letter_event, notice, pause, rejection, run
 from migrate.report.chronicle import Day
 from migrate.report.helpdesk import SENT_COLUMNS
 from migrate.report.moves import STOOD_COLUMNS, WALKED
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LAST_EVENT: Final = "last_event"
 _CHUNK: Final = 20_000
+_WEEK: Final = timedelta(days=7)
 _TOGETHER: Final = 16_384
 """So many accounts at a time: a row group of accounts.parquet, and what memory the reports of a run take."""
 
@@ -57,7 +58,7 @@ class Recall:
     """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
 
     `last_event` numbers the last event of a letter that it tells of; None where nothing but `evidence_at` is known. `records` are what the
-    run recorded of its accounts, where they are at hand.
+    run recorded of its accounts, where they are at hand. `beside` is the run that it is told beside, where that is not the one before.
     """
 
     connection: sa.Connection
@@ -66,9 +67,12 @@ class Recall:
     evidence_at: datetime
     last_event: int | None = None
     records: Records | None = None
+    beside: Run | None = None
 
     @cached_property
     def previous(self) -> Run | None:
+        if self.beside:
+            return self.beside
         found = self.connection.execute(
             sa.select(sa.func.max(run.c.seq)).where(
                 run.c.campaign_id == self.run.campaign_id, run.c.seq < self.run.seq, run.c.manifest_digest.is_not(None)
@@ -150,12 +154,31 @@ class Recall:
             page = wanted.where(beyond).order_by(c.account_id, c.seq).limit(_CHUNK)
 
     def exemptions(self) -> pd.DataFrame:
-        e = exemption.c
+        return self._granted(exemption)
+
+    def pauses(self) -> pd.DataFrame:
+        return self._granted(pause)
+
+    def dead(self) -> frozenset[str]:
+        b, at = bounce.c, self.evidence_at
+        in_force = (b.campaign_id == self.run.campaign_id, b.hard, b.seen_at <= at, b.until > at)
+        wanted = sa.select(b.address).where(*in_force, sa.or_(b.cleared_at.is_(None), b.cleared_at > at))
+        return frozenset(address.lower() for address in self.connection.execute(wanted).scalars())
+
+    def week(self) -> Recall | None:
+        c, day = run.c, self.terms.day(self.run.as_of) - _WEEK
+        mine = (c.campaign_id == self.run.campaign_id, c.seq < self.run.seq)
+        runs_before = self.connection.execute(sa.select(c.seq, c.as_of).where(*mine).order_by(c.seq.desc()))
+        found = next((seq for seq, as_of in runs_before if self.terms.day(as_of) <= day), None)
+        return None if found is None or found == self._before else replace(self, beside=runs.find(self.connection, found))
+
+    def _granted(self, table: sa.Table) -> pd.DataFrame:
+        e = table.c
         # What was taken back later stood there then.
         removed = e.removed_at <= self.evidence_at
         columns = (sa.case((removed, e[name])).label(name) if name.startswith("removed_") else e[name] for name in EXEMPTION_COLUMNS)
         wanted = sa.select(*columns).where(e.campaign_id == self.run.campaign_id, e.created_at <= self.evidence_at)
-        return fetch(self.connection, wanted.order_by(exemption.c.id), EXEMPTION_COLUMNS)
+        return fetch(self.connection, wanted.order_by(e.id), EXEMPTION_COLUMNS)
 
     def rejected(self) -> Iterator[pd.DataFrame]:
         c = rejection.c

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from migrate.files.digests import file_digest
 from migrate.incremental import Whole
 from migrate.report import cells, folder, lines, resaved, tables
 from migrate.report.cells import Cells, CellType
-from migrate.review import vouching
+from migrate.review import page, vouching
 
 PLAN: Final = "plan.csv"
 FACTS: Final = "plan.json"
@@ -139,23 +139,24 @@ def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
         yield rows.assign(outcome="rejected", username=blank, email=blank, display_name=blank, standing=blank)[list(OUTCOME_COLUMNS)]
 
 
-def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime) -> PlanFacts:
-    """Writes the plan, outcomes.csv, rejected.csv, previews/ into `out`, which replaces an earlier dry run of that name and nothing else.
+def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime, stopped: Sequence[str] = ()) -> PlanFacts:
+    """Writes the plan, outcomes.csv, rejected.csv, previews/ and review.html into `out`, which replaces an earlier dry run of that name and
+    nothing else. `stopped` are the words of the guards that would stop the run.
 
     Raises ReportError if the folder cannot be written, or if anything is there that a dry run did not write, such as a reviewed plan.
     """
     spare(out, config)
     with _explained(out, config), files.making(out, DRY_RUN) as side:
-        facts = _write_all(made, whole, config, side, created_at)
+        facts = _write_all(made, whole, config, side, created_at, out, stopped)
         side.replace()
     return facts
 
 
-def write_stop(made: Draft, whole: Whole, config: Config, now: datetime, created_at: datetime) -> Path:
+def write_stop(made: Draft, whole: Whole, config: Config, now: datetime, created_at: datetime, stopped: Sequence[str]) -> Path:
     """Writes the same for a run that a guard stopped, in a folder of its own beside the reports. Raises ReportError as `write` does."""
     base, name = config.reports.dir, name_of_stop(config, now)
     with _explained(base / name, config), files.making(base / name, DRY_RUN) as side:
-        _write_all(made, whole, config, side, created_at)
+        _write_all(made, whole, config, side, created_at, base / name, stopped)
         while True:
             free = folder.free(base, name)
             try:
@@ -207,7 +208,7 @@ def _explained(out: Path, config: Config) -> Iterator[None]:
         ) from error
 
 
-def _write_all(made: Draft, whole: Whole, config: Config, side: Side, created_at: datetime) -> PlanFacts:
+def _write_all(made: Draft, whole: Whole, config: Config, side: Side, created_at: datetime, out: Path, stopped: Sequence[str]) -> PlanFacts:
     facts = _write_plan(made, whole.fingerprint, config, side, created_at)
     with side.create(side.path / "outcomes.csv") as file:
         lines.write(file, (cells.typed(rows, OUTCOME_COLUMNS) for rows in outcome_rows(made, whole)), OUTCOME_COLUMNS)
@@ -219,6 +220,8 @@ def _write_all(made: Draft, whole: Whole, config: Config, side: Side, created_at
         for suffix, content in (("eml", letter.message), ("html", letter.html.encode())):
             with side.create(previews / f"{kind}-{language}.{suffix}") as file:
                 file.write(content)
+    with side.create(side.path / page.NAME) as file:
+        page.write(file, made, config, out, page.first_rows(plan_rows(made)), stopped)
     return facts
 
 

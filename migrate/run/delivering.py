@@ -18,7 +18,7 @@ from migrate.ledger.engine import Ledger
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.mail.settings import SmtpSettings
-from migrate.mail.transport import open_transport
+from migrate.mail.transport import Transport, open_transport
 from migrate.outbox.claims import Claims
 from migrate.run.summary import Sending
 
@@ -49,8 +49,10 @@ def deliver_waiting(
     number: int | None = None,
     until_empty: bool = False,
     stop: Shutdown | None = None,
+    transport: Transport | None = None,
 ) -> Delivered:
-    """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`."""
+    """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`.
+    Letters go by `transport`, or else by the configured one."""
     smtp = smtp_of(config)
     with ledger.read() as connection:
         last = runs.last(connection, campaign_id)
@@ -78,7 +80,7 @@ def deliver_waiting(
         delivered = deliver(
             claims,
             composer,
-            open_transport(config.mail, stop.event),
+            transport or open_transport(config.mail, stop.event),
             _limiter(config, hurried, smtp, clock, stop) if smtp else None,
             clock,
             bounce_days=config.mail.bounce_days,

@@ -31,6 +31,7 @@ from migrate.ledger.lock import worker
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
+from migrate.mail.transport import Transport
 from migrate.process.prefetch import meanwhile
 from migrate.report.evidence import Evidence
 from migrate.review import approval, dry_runs, vouching
@@ -80,16 +81,23 @@ class _Refused(Exception):  # noqa: N818 - it carries a draft out of the transac
         self.drafted = drafted
 
 
-def run(config: Config, options: Options = Options(), watch: Watch = unwatched, composer: Composer | None = None) -> Result:
+def run(
+    config: Config,
+    options: Options = Options(),
+    watch: Watch = unwatched,
+    composer: Composer | None = None,
+    transport: Transport | None = None,
+) -> Result:
     """The scheduled job. Raises before it changed anything (`Stopped` if a guard did), or returns what it did.
 
-    `composer` is the one of this configuration, if the caller runs it more than once and has it already.
+    `composer` is the one of this configuration, if the caller runs it more than once and has it already; letters go by `transport`, if
+    there is one, in the place of the configured.
     """
     with started(config, options, composer) as start:
-        return go_on(start, watch)
+        return go_on(start, watch, transport)
 
 
-def go_on(start: Start, watch: Watch = unwatched) -> Result:
+def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = None) -> Result:
     """The run that has started, to its end; gives its lock back before it delivers."""
     config, options, clock, ledger = start.config, start.options, start.clock, start.ledger
     start.directory.watched(lambda more: watch("fetch", more))
@@ -118,7 +126,7 @@ def go_on(start: Start, watch: Watch = unwatched) -> Result:
         sender = worker()
         delivered = Delivered()
         if options.send:
-            delivered = deliver_waiting(config, ledger, recorded.campaign_id, start.composer, sender, clock, watch)
+            delivered = deliver_waiting(config, ledger, recorded.campaign_id, start.composer, sender, clock, watch, transport=transport)
         # A clock that was set back meanwhile does not date the evidence before what it tells of.
         at = max(clock(), recorded.started_at)
         sending, waits = sent_in(ledger, recorded, delivered, sender), waits_at(config, ledger, recorded.campaign_id, at)
@@ -212,6 +220,6 @@ def _stopped(drafted: Drafted, start: Start) -> Stopped:
     config, now = start.config, drafted.decision.as_of
     foretold = drafted.foretold(config, start.ledger)
     with suppress(OSError, ReportError):  # the guard's word matters more than the folder
-        foretold = replace(foretold, out=dry_runs.write_stop(drafted.draft, drafted.whole(), config, now, start.clock()))
+        foretold = replace(foretold, out=dry_runs.write_stop(drafted.draft, drafted.whole(), config, now, start.clock(), foretold.stopped))
     first, *more = drafted.refused
     return Stopped(first, tuple(more), foretold)

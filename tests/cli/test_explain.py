@@ -46,7 +46,7 @@ def test_everything_about_an_account_is_printed(campaign: Campaign, capsys: pyte
     assert "Standing: migrated (compliant) since 2024-01-03 06:00 PST." in out
     assert "It has an accepted method (authenticator app) and no retired one." in out
     assert "At the cutoff: nothing changes (unaffected)." in out
-    assert "authenticator_enabled  sms  totp  confirmed" in out
+    assert "Change authenticator_enabled: from sms to totp; confirmed." in out
     assert "Outcome of the last run: queued (change_confirmation)." in out
     assert "Next: no reminder. Accounts with the standing migrated are not reminded." in out
     assert "0100042" not in out

@@ -78,7 +78,7 @@ def test_the_browser_gets_a_file_that_only_its_owner_may_read(
     assert opened == [path.as_uri()]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "text messages" in path.read_text(encoding="utf-8")
-    assert advice == "No browser could be started here: open the file yourself."
+    assert advice == f"No browser could be started here: open {path} yourself."
 
 
 def test_a_real_account_takes_the_samples_place(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,19 @@ def test_formats_are_chosen_for_the_occasion(campaign: Campaign, tmp_path: Path,
     assert capsys.readouterr().out == f"Reports of run r00004 as of 2024-01-12 06:00 PST: {out}\n"
     assert report(campaign, "--format", "pdf") == 2
     assert "'pdf' is no format. There are csv, html, xlsx, parquet, helpdesk." in capsys.readouterr().err
+
+
+def test_the_page_is_opened_in_the_browser(
+    campaign: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)))
+    assert report(campaign, "--format", "html", "--out", str(tmp_path / "page"), "--open") == 0
+    page = tmp_path / "page" / "report.html"
+    assert opened == [page.as_uri()]
+    assert f"No browser could be started here: open {page} yourself." in capsys.readouterr().out
+    assert report(campaign, "--format", "csv", "--out", str(tmp_path / "csv"), "--open") == 2
+    assert "--open: needs report.html, and html is not among the formats." in capsys.readouterr().err
 
 
 def test_a_day_without_a_run_names_the_nearest_earlier_one(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,17 +7,14 @@ import json
 import re
 import sqlite3
 import sys
-from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from campaigns import Campaign
 
 from migrate.cli import main
-from migrate.cli.status import _bar, _chart, _share
-from migrate.explain.status import Parts
+from migrate.cli.status import _bar, _share
 from migrate.ledger import schema
-from migrate.report.burndown import Point
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +49,9 @@ def test_elsewhere_than_on_a_terminal_it_is_plain_numbers(campaign: Campaign, ca
     assert "Stage now: T-30 (reminder) since 2024-01-02. Next: T-14 (reminder) on 2024-01-18." in out
     assert "compliant           1  25.0%\nnot compliant       2  50.0%\nout of scope        1  25.0%\n" in out
     assert "2024-01-02              3\n2024-01-12              2\n" in out
-    assert "Forecast for the cutoff, along a straight line: 0 not compliant, none from 2024-02-01 on." in out
+    assert "Too early to say: 11 days seen, a forecast needs 10 and five run days. 2 people must still move by 1 Feb 2024.\n" in out
+    assert "It takes 0.1 people a day from now on; the last two weeks brought 0.1.\n" in out
+    assert "Forecast for the cutoff" not in out
     assert "Letters: 0 queued, 0 claimed, 0 sending, 4 sent, 0 failed, 0 uncertain, 0 withdrawn." in out
     assert not set(out) & set("█░·\x1b")
 
@@ -65,31 +64,49 @@ def test_it_says_how_many_compliant_accounts_are_not_certain(campaign: Campaign,
     assert "Compliant: 2, of which 1 not certain (a second step nobody knows by name).\n" in shown(campaign, capsys)
 
 
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_on_a_terminal_there_are_bars(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        encoding = "utf-8"
-
-        def isatty(self) -> bool:
-            return True
-
     screen = Terminal()
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys, "stdout", screen)
     assert main(["--config", str(campaign.path), "status"]) == 0
-    assert "█" * 12 + "░" * 26 + "·" * 12 in screen.getvalue()
-    assert "2024-01-12  " + "█" * 33 + " 2" in screen.getvalue()
+    out = screen.getvalue()
+    assert "compliant      " + "█" * 10 + "░" * 30 + "          1   25.0%" in out
+    assert "not compliant  " + "█" * 20 + "░" * 20 + "          2   50.0%" in out
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", out[: out.index("Run r00002")]).splitlines()[3:])) <= 80
 
 
-@pytest.mark.parametrize("parts", [Parts(1, 1, 1), Parts(0, 0, 1), Parts(999, 1, 0), Parts(2, 3, 9)])
-def test_the_bar_is_always_of_one_length(parts: Parts) -> None:
-    assert len(_bar(parts)) == 50
+def test_the_burn_down_on_a_terminal_has_a_column_for_each_time_and_what_is_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Campaign(tmp_path)
+    people = [f"p{n:02}" for n in range(20)]
+    for name in people:
+        made.person(name)
+    for day, name in enumerate(people[:11], 2):
+        made.run(f"2024-01-{day:02} 14:00")
+        made.person(name, "totp")
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert main(["--config", str(made.path), "status", "--as-of", "2024-01-12T15:00"]) == 0
+    out = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    chart = out[out.index("Not compliant, by day (░ forecast)") :].splitlines()[1:9]
+    assert all(len(line) <= 80 for line in chart)
+    assert chart[0].split()[0] == "20" and chart[6].split()[0] == "0" and "█" in chart[0] and "░" in chart[6]
+    assert chart[7].split() == ["2024-01-02", "cutoff", "2024-02-01"]
+    assert re.search(r"Forecast for the cutoff: \d not compliant \(eight times in ten \d to \d+\)", out)
 
 
-def test_a_long_burn_down_keeps_its_ends_and_a_height_a_terminal_has() -> None:
-    points = [Point(date(2024, 1, 1) + timedelta(days=n), 0) for n in range(100)]
-    lines = _chart(points)
-    assert len(lines) == 14
-    assert (lines[0][:10], lines[-1][:10]) == ("2024-01-01", "2024-04-09")
+@pytest.mark.parametrize(("count", "total", "length"), [(1, 1, 40), (0, 5, 0), (1, 100_000, 1), (1, 2, 20), (0, 0, 0)])
+def test_a_bar_is_as_long_as_its_share_and_never_empty_for_somebody(count: int, total: int, length: int) -> None:
+    assert _bar(count, total) in ("█" * length + "░" * (40 - length), "#" * length + "." * (40 - length))
 
 
 def test_nothing_has_no_share() -> None:

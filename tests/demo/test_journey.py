@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from migrate.cli.console import Console
 from migrate.demo.calendar import firings
 from migrate.demo.config import DAYS, demo_config
 from migrate.demo.journey import build, live_through
+from migrate.demo.mishaps import GRANTED, TORN, Grant
 from migrate.demo.tour import RunSummary
 from migrate.errors import ConfigError, GuardError
 
@@ -55,6 +56,9 @@ def test_the_job_runs_whenever_cron_fires_and_reads_that_mornings_directory(tmp_
     build(tmp_path)
     job = Job(tmp_path / "directory.db")
     tour = live_through(tmp_path, job, Console(quiet=True))
+    early = firings(TORN)[0] - timedelta(hours=1)
+    torn = job.read.pop(early)
+    assert torn and len(torn) < 0.4 * len(job.read[firings(TORN)[0]]), "an hour later the export is whole"
     assert job.read == {at: lived.mornings[day] for day in DAYS for at in firings(day)}
     assert (tour.facts()["days"], tour.facts()["runs"]) == (62, 44)
 
@@ -76,3 +80,29 @@ def test_what_the_job_raises_ends_the_demo(tmp_path: Path):
     build(tmp_path)
     with pytest.raises(GuardError, match="too many letters"):
         live_through(tmp_path, refuse, Console(quiet=True))
+
+
+def test_a_guard_that_stops_the_run_of_the_torn_export_is_told_and_the_demo_goes_on(tmp_path: Path, capsys):
+    build(tmp_path)
+    job = Job(tmp_path / "directory.db")
+
+    def guarded(as_of: datetime) -> RunSummary:
+        found = job(as_of)
+        if found["read"] < 500:
+            raise GuardError("too many are missing")
+        return found
+
+    tour = live_through(tmp_path, guarded, Console())
+    assert "Wed 17 Jan 2024         the export broke off, and a guard stopped the run" in capsys.readouterr().out
+    assert tour.facts()["stopped"] == [TORN]
+
+
+def test_exceptions_are_granted_after_the_runs_of_their_day_to_people_who_are_there(tmp_path: Path, lived: Lived):
+    granted: dict[datetime, list[tuple[Grant, str]]] = {}
+    build(tmp_path)
+    live_through(tmp_path, Job(tmp_path / "directory.db"), Console(quiet=True), lambda now, which: granted.update({now: list(which)}))
+    assert [now.date() for now in granted] == list(GRANTED)
+    for now, which in granted.items():
+        assert now > firings(now.date())[-1]
+        assert [each for each, _ in which] == list(GRANTED[now.date()])
+        assert all(each.until >= now.date() for each, _ in which)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -88,26 +87,30 @@ def test_a_strict_policy_counts_a_fallback_as_not_compliant(campaign: Campaign) 
     assert campaign.status().accounts == Parts(0, 1, 0)
 
 
-def test_the_burn_down_leads_to_a_forecast(campaign: Campaign) -> None:
-    for number in range(10):
-        campaign.person(f"p{number}")
-    campaign.run("2024-01-02 14:00")
-    assert campaign.status().forecast is None
-    campaign.person("p0", "totp")
-    campaign.person("p1", "totp")
+def test_the_burn_down_leads_to_a_forecast_and_a_verdict(campaign: Campaign) -> None:
+    for number in range(12):
+        campaign.person(f"p{number:02}")
+    for number, day in enumerate((2, 4, 6, 8)):
+        campaign.run(f"2024-01-{day:02} 14:00")
+        campaign.person(f"p{number:02}", "totp")
+    early = campaign.status("2024-01-08 15:00")
+    assert early.forecast is None and early.verdict is not None
+    assert (
+        early.verdict.said
+        == "Too early to say: 7 days seen, a forecast needs 10 and five run days. 9 people must still move by 1 Feb 2024."
+    )
     campaign.run("2024-01-12 14:00")
     found = campaign.status("2024-01-12 15:00")
-    assert [(point.on, point.count) for point in found.burn_down] == [(date(2024, 1, 2), 10), (date(2024, 1, 12), 8)]
-    assert found.forecast is not None
-    assert found.forecast.left == 4
-
-
-def test_after_the_cutoff_there_is_no_forecast_to_it(campaign: Campaign) -> None:
-    campaign.person("ann")
-    campaign.run("2024-01-02 14:00")
-    campaign.run("2024-01-12 14:00")
+    assert [(point.on.day, point.count) for point in found.burn_down] == [(2, 12), (4, 11), (6, 10), (8, 9), (12, 8)]
+    assert found.forecast is not None and found.pace is not None and found.verdict is not None
+    assert 0 < found.forecast.low < found.forecast.left < 8 < found.forecast.high
+    assert (found.pace.late, found.pace.needed) == (0.4, 0.4)
+    assert found.verdict.answer == "no"
+    assert "path" not in found.facts()["forecast"]
     assert campaign.status("2024-01-31 14:00").forecast is not None
-    assert campaign.status("2024-02-01 09:00").forecast is None
+    past = campaign.status("2024-02-01 09:00")
+    assert (past.forecast, past.pace) == (None, None)
+    assert past.verdict is not None and past.verdict.answer == "past"
 
 
 def test_a_day_of_several_runs_is_one_point_and_its_last_run_counts(campaign: Campaign) -> None:

@@ -200,6 +200,10 @@ EXEMPTION_ROWS = [
     {"account_id": "ann", "until": "2024-01-01", "owner": "ciso", "reason": "-leave", "created_at": instant("2023-11-01T10:00:00Z"),
      "created_by": "root", "removed_at": None, "removed_by": None, "removed_reason": None},
 ]  # fmt: skip
+PAUSE_ROWS = [
+    {"account_id": "eve", "until": "2024-01-09", "owner": "hr", "reason": "on leave", "created_at": instant("2023-12-20T10:00:00Z"),
+     "created_by": "root", "removed_at": None, "removed_by": None, "removed_reason": None},
+]  # fmt: skip
 REJECTED_ROWS = [
     {"position": 7, "account_id": None, "rejection": "no account_id"},
     {"position": 9, "account_id": "=1", "rejection": "enabled: 'maybe' is neither yes nor no"},
@@ -282,6 +286,15 @@ class FrameChronicle:
 
     def exemptions(self) -> pd.DataFrame:
         return frame(EXEMPTION_ROWS, EXEMPTION_COLUMNS)
+
+    def pauses(self) -> pd.DataFrame:
+        return frame(PAUSE_ROWS, EXEMPTION_COLUMNS)
+
+    def dead(self) -> frozenset[str]:
+        return frozenset({"leo@example.com"})
+
+    def week(self) -> None:
+        return None
 
     def rejected(self) -> Iterator[pd.DataFrame]:
         yield frame(REJECTED_ROWS, REJECTED_COLUMNS)

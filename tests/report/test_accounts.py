@@ -14,7 +14,7 @@ from migrate.core.schedule import ScheduleSettings, upcoming
 from migrate.core.standing import PolicySettings
 from migrate.core.waves import Waves, WavesSettings
 from migrate.report import cells, repeats, tables
-from migrate.report.accounts import accounts_table, action_rows, standing_counts, wave_counts
+from migrate.report.accounts import accounts_table, action_rows, standing_counts
 from migrate.report.terms import Terms
 
 
@@ -150,4 +150,3 @@ def test_whoever_is_in_a_wave_has_its_cutoff_and_its_next_stage() -> None:
         ["", upcoming(terms.stages, AS_OF).name, upcoming(terms.stages, AS_OF).on],
         ["admins", None, None],
     ]
-    assert wave_counts(table) == {("admins", "sms_only"): 1, ("", "sms_only"): 1, ("admins", "migrated"): 1}

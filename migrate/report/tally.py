@@ -1,0 +1,177 @@
+"""The tally: what the page counts while all accounts go by, beside what the tables count. Sums of parts are sums of the whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.core.standing import OUT_OF_SCOPE
+from migrate.mail.addresses import problems
+from migrate.report import repeats, words
+from migrate.report.chronicle import Chronicle
+from migrate.report.moves import Move, Moves
+from migrate.report.words import NO_DESTINATION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Where = Literal["department", "wave", "language", "account_type"]
+WHERE: Final[tuple[Where, ...]] = ("department", "wave", "language", "account_type")
+LATELY: Final = timedelta(days=7)
+NAMED: Final = 200
+"""So many people that mail does not reach are named."""
+
+
+@dataclass(slots=True)
+class Part:
+    """Of some accounts: how many are in scope, how many of them must still move, and how many of those who have moved did so in the last
+    seven days."""
+
+    in_scope: int = 0
+    open: int = 0
+    lately: int = 0
+
+    @property
+    def done(self) -> float:
+        """Who has moved, in per cent."""
+        return 100 * (self.in_scope - self.open) / self.in_scope if self.in_scope else 100.0
+
+
+@dataclass(slots=True)
+class Harm:
+    """How many people the cutoff does something to; how many of them are administrators; whom no letter was sent to."""
+
+    people: int = 0
+    administrators: int = 0
+    untold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Somebody who must still move and whom mail does not reach; `why` is a word of `words.BECAUSE`."""
+
+    account_id: str
+    name: str
+    department: str
+    why: str
+
+
+@dataclass(slots=True)
+class Counted:
+    """What was counted. `cut` is of everybody in scope: what the cutoff does or did to them, and whether they are compliant. `letters` are
+    by kind, occasion and state. `names` are of the accounts that were asked for."""
+
+    where: dict[Where, dict[str, Part]] = field(default_factory=lambda: {each: {} for each in WHERE})
+    harms: dict[str, Harm] = field(default_factory=dict)
+    cut: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    letters: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    unreached: Counter[str] = field(default_factory=Counter)
+    unreached_people: list[Unreached] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    week: Counter[Move] | None = None
+
+
+class Tally:
+    """Counts accounts part by part; `names` are the accounts whose names will be needed."""
+
+    def __init__(self, chronicle: Chronicle, names: Collection[str]) -> None:
+        self.found = Counted()
+        self._as_of: datetime = chronicle.run.as_of
+        self._names = frozenset(names)
+        self._dead = chronicle.dead()
+        week = chronicle.week()
+        self._week = Moves(week) if week else None
+
+    def add(self, records: pa.Table, accounts: pa.Table, letters: pd.DataFrame) -> None:
+        """Takes a part: the records (`WALKED`), the same as rows of `ACCOUNTS`, and their letters (`TOLD_COLUMNS`)."""
+        if self._week:
+            self._week.add(records)
+        for kind, occasion, state in letters[["kind", "occasion", "state"]].itertuples(index=False, name=None):
+            self.found.letters[kind, occasion, state] += 1
+        column = {name: repeats.whole(accounts[name]) for name in accounts.column_names}
+        there = pc.is_null(records["gone_at"])
+        column["language"] = _language(repeats.whole(records["locale"].filter(there)))
+        in_scope = ~repeats.among(column["standing"], OUT_OF_SCOPE)
+        self._where(column, in_scope)
+        self._name(column)
+        self._open({name: each.filter(pa.array(in_scope)) for name, each in column.items()})
+
+    def end(self) -> Counted:
+        """What was counted, once all accounts have gone by."""
+        if self._week:
+            self._week.end()
+            self.found.week = self._week.counts
+        return self.found
+
+    def _where(self, column: dict[str, pa.Array], in_scope: NDArray[Any]) -> None:
+        lately = pc.greater(repeats.plain(column["migrated_at"]), pa.scalar(self._as_of - LATELY, pa.timestamp("us", tz="UTC")))
+        column["lately"] = pc.fill_null(lately, fill_value=False)
+        column["in_scope"] = pa.array(in_scope)
+        for where in WHERE:
+            parts = self.found.where[where]
+            for (name, inside, done, moved), count in _counted(column, (where, "in_scope", "compliant", "lately")):
+                if inside:
+                    part = parts.setdefault(name or "", Part())
+                    part.in_scope += count
+                    part.open += 0 if done else count
+                    part.lately += count if done and moved else 0
+
+    def _name(self, column: dict[str, pa.Array]) -> None:
+        if self._names:
+            ids = repeats.plain(column["account_id"])
+            known = pc.is_in(ids, pa.array(sorted(self._names), ids.type))
+            names = repeats.plain(column["display_name"]).filter(known).to_pylist()
+            for account_id, name in zip(ids.filter(known).to_pylist(), names, strict=True):
+                self.found.names[account_id] = name or ""
+
+    def _open(self, column: dict[str, pa.Array]) -> None:
+        """The people in scope: what the cutoff does to them, and of those who must still move how they are reached."""
+        for (word, done), count in _counted(column, ("at_cutoff", "compliant")):
+            self.found.cut[word, bool(done)] += count
+        still = pc.invert(repeats.plain(column["compliant"]))
+        column = {name: each.filter(still) for name, each in column.items()}
+        column["told"] = pc.greater(repeats.plain(column["notices_sent"]), 0)
+        for (word, destination, privileged, told), count in _counted(column, ("at_cutoff", "destination", "privileged", "told")):
+            harm = self.found.harms.setdefault(NO_DESTINATION if destination == "no" else word, Harm())
+            harm.people += count
+            harm.administrators += count if privileged else 0
+            harm.untold += 0 if told else count
+        self._reach(column)
+
+    def _reach(self, column: dict[str, pa.Array]) -> None:
+        text = {name: repeats.plain(column[name]) for name in ("account_id", "username", "email", "display_name", "department")}
+        email = pd.Series(text["email"].to_pylist(), dtype="str")
+        outcome, last = (pd.Series(repeats.plain(column[name]).to_pylist(), dtype="str") for name in ("outcome", "last_notice_state"))
+        why = pd.Series("", index=email.index, dtype="str")
+        why = why.mask(outcome.isin(("domain_not_allowed", "unrenderable")), outcome)
+        why = why.mask(last.eq("failed"), "failed")
+        why = why.mask(email.str.lower().isin(self._dead), "bounced")
+        untold = email[last.ne("sent").fillna(value=True)]
+        why = why.mask(problems(untold).reindex(email.index).notna(), "bad_address")
+        why = why.mask(email.isna(), "no_address")
+        for at in why.index[why.ne("")]:
+            self.found.unreached[str(why[at])] += 1
+            if len(self.found.unreached_people) < NAMED:
+                one = {name: each[at].as_py() or "" for name, each in text.items()}
+                named = one["display_name"] or one["username"]
+                self.found.unreached_people.append(Unreached(one["account_id"], named, one["department"], str(why[at])))
+
+
+def _counted(column: dict[str, pa.Array], names: Iterable[str]) -> Iterable[tuple[tuple[Any, ...], int]]:
+    """The combinations of values in some columns, and how many rows have each."""
+    columns = [column[name] for name in names]
+    found = repeats.combinations(columns)
+    return zip(zip(*(found.values(each) for each in columns), strict=True), found.counts, strict=True)
+
+
+def _language(locales: pa.Array) -> pa.Array:
+    """Locales as languages: `de` for `de-AT`."""
+    short = repeats.dictionary(locales)
+    return repeats.with_values(short, pa.array([words.tag(locale) for locale in short.dictionary.to_pylist()], pa.large_string()))
