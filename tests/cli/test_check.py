@@ -263,7 +263,7 @@ def test_lines_of_sql_under_another_kind_are_told_to_be_deleted(capsys: pytest.C
     code, parts = checked(capsys)
     assert code == 2
     said = parts["configuration"][0]["said"]
-    assert '[directory] url belongs to kind = "sql": delete it' in said
+    assert '[directory] url belongs to kind = "sql" or "privacyidea": delete it' in said
     assert '[directory] table belongs to kind = "sql": delete it' in said
     assert "is no setting" not in said
 

@@ -343,7 +343,7 @@ _people = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(_people, st.integers(-5, 240), st.randoms())
 def test_everybody_has_one_outcome_whatever_the_order_and_only_the_queued_have_a_letter(people: list[dict], day: int, shuffle) -> None:
     now = at("2023-08-01 14:00") + timedelta(days=day)

@@ -22,7 +22,7 @@ def person(methods: frozenset[str], **other: object) -> User:
     return replace(user, mfa_methods=listed(methods), mfa_default=default, **other)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.frozensets(st.sampled_from(WORDS)), st.integers(), st.sampled_from(DAYS), st.booleans())
 def test_whatever_somebody_does_is_a_known_thing_and_leaves_a_row_that_makes_sense(methods, seed, day, frantic):
     did = daily(person(methods), FRANTIC if frantic else mood(day), Random(seed))

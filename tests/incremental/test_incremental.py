@@ -146,7 +146,7 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
         office.more = "[schedule]\ndays_before = [9, 5, 1]\ndays_after = [0]"
         office.more += "\n[policy]\nused_days = 8"
     day, carried = date(2024, 1, 20), 0
-    for number in range(8):
+    for number in range(6):
         read = story.day()
         for office in (quick, thorough):
             with rows_of(office, read):
@@ -171,7 +171,7 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
         assert reports(quick) == reports(thorough)
         carried += (only_folder(quick.folder / "migrate.db.image") / "rows.arrow").stat().st_size > 0
         day += timedelta(days=1)
-    assert carried == 8
+    assert carried == 6
 
 
 def only_folder(within: Path) -> Path:
@@ -214,8 +214,8 @@ _READ = st.lists(st.tuples(st.sampled_from("pqrs"), _PERSON), max_size=5)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # eight histories of three runs each, in two campaigns
-@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(600)  # five histories of three runs each, in two campaigns
+@settings(deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_READ, min_size=3, max_size=3))
 @example(
     [

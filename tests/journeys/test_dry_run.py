@@ -226,7 +226,7 @@ def test_nobodys_name_is_an_error_and_nothing_is_written(office: Office, who: st
     office.change("u1", login="someone")
     office.write()
     done = office.migrate("dry-run", "--json", "--as-of", T30, "--account", who)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.facts["error"]["where"]) == (2, "--account")
     assert f"--account: no account of this read is {who!r}." in done.err
     assert not (office.folder / "reports").exists()
 

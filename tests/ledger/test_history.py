@@ -112,7 +112,7 @@ def test_an_outcome_that_changed_alone_is_told_of_the_runs_it_held_in_and_makes_
     def outcome(word: str, reason: str) -> int:
         with scene.ledger.begin() as connection:
             seq = runs.begin(connection, scene.campaign_id, facts()).seq
-            outcomes(connection, scene.campaign_id, seq, _records(a="sms_only").assign(outcome=word, outcome_reason=reason))
+            outcomes(connection, scene.campaign_id, seq, pd.DataFrame({"account_id": ["a"], "outcome": [word], "outcome_reason": [reason]}))
         return seq
 
     first = _run(scene, a="sms_only", b="sms_only")
