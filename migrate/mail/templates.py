@@ -17,6 +17,7 @@ from typing import Final
 import css_inline
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 
 from migrate.errors import TemplateError
@@ -30,6 +31,8 @@ from migrate.mail.overrides import astray, mail_folder, shipped
 
 STYLE: Final = "_frame/style.css"
 
+_COMPILED: Final = 1024
+"""Templates of which the code is kept."""
 _LONGEST: Final = 1 << 18
 """Bytes of a template."""
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -175,6 +178,27 @@ class _Loader(jinja2.BaseLoader):
         return source, str(path), None
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """What templates were compiled to, kept in memory by their text: a process that makes letters of several runs, as the demo does, or
+    writes many configurations' letters, compiles each template once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (code := self._kept.get(f"{bucket.key} {bucket.checksum}")) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if len(self._kept) >= _COMPILED:
+            self._kept.clear()
+        self._kept[f"{bucket.key} {bucket.checksum}"] = bucket.bytecode_to_string()
+
+
+_TEXT, _PAGE = _Compiled(), _Compiled()
+"""What escapes nothing and what escapes all is other code of the same text."""
+
+
 def environment(sources: Sources, catalogues: Callable[[], Catalogues], *, html: bool) -> jinja2.Environment:
     """A sandbox to compile templates in: an unknown name is an error, nothing it is given can be changed, and what a text may cost is
     bounded (`migrate.mail.budget`).
@@ -191,6 +215,7 @@ def environment(sources: Sources, catalogues: Callable[[], Catalogues], *, html:
         keep_trailing_newline=False,
         auto_reload=False,
         cache_size=-1,
+        bytecode_cache=_PAGE if html else _TEXT,
     )
 
     def catalogue(context: Context) -> Catalogue:

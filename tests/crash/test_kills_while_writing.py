@@ -127,7 +127,7 @@ class Campaign:
         # A kill just before or after the ledger is told of a folder leaves a second one for that run: both are whole, and it names one.
         assert set(evidence) <= folders
         assert {name.removesuffix("-2") for name in folders} == {name.removesuffix("-2") for name in evidence}
-        assert [fault for name in sorted(folders)[-4:] for fault in verify(reports / name)] == []
+        assert [fault for name in sorted(folders)[-4:] for fault in verify([reports / name]).problems] == []
         assert (reports / "latest").resolve().name == evidence[-1]
         self.says("ledger", "check", "--quiet")
         told = Counter((str(mail["To"]), str(mail["X-Migrate-Kind"])) for mail in office.mails())

@@ -58,7 +58,7 @@ def assert_all_told_once(office: Office) -> None:
     assert office.run(T29)["letters"] == {"sent": 0, "failed": 0, "uncertain": 0, "withdrawn": 0, "queued": 0}
     assert office.migrate("ledger", "check").code == 0
     evidence = [path for path in (office.folder / office.reports).iterdir() if not path.is_symlink()]
-    assert {path.name: verify(path) for path in evidence} == {path.name: [] for path in evidence}
+    assert {path.name: verify([path]).problems for path in evidence} == {path.name: () for path in evidence}
 
 
 def test_a_file_that_a_program_left_beside_the_ledger_is_named_if_it_is_in_the_way(office: Office) -> None:

@@ -99,7 +99,7 @@ def test_no_address_name_subject_or_reference_is_in_the_file(many: Path) -> None
     raw = many.read_bytes()
     for word in (b"person", b"example.com", b"Zoltan", b"Quixote", b"Text-message", b"31 January", of(4_711)["reference"].encode()):
         assert word.lower() not in raw.lower(), word
-    entries = json.loads(Reader(raw.decode()).texts["script"][0])["letters"]
+    entries = json.loads(Reader(raw.decode()).texts["data"][0])["letters"]
     assert len(entries) == 10_000
     assert entries == sorted(entries)  # in no order of people
     for entry in entries[:200]:
@@ -128,7 +128,7 @@ def test_another_run_s_page_has_other_entries(tmp_path: Path) -> None:
     for run in (RUN, replace(RUN, run_id="r00004")):
         found = evidence.write(FrameChronicle(run=run, mail=(of(1),)), ReportsSettings(dir=tmp_path / "r", formats=HELPDESK), SUMMARY)
         assert found is not None
-        pages.append(json.loads(Reader((found.folder / "helpdesk.html").read_text(encoding="utf-8")).texts["script"][0]))
+        pages.append(json.loads(Reader((found.folder / "helpdesk.html").read_text(encoding="utf-8")).texts["data"][0]))
     assert pages[0]["salt"] != pages[1]["salt"]
     assert not set(pages[0]["letters"]) & set(pages[1]["letters"])
 
