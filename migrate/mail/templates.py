@@ -40,6 +40,18 @@ _MASKED: Final = re.compile(r'<!--jinja(\d+)-->|&lt;!--jinja(\d+)--&gt;|jinja(\d
 _OPEN_TAG: Final = re.compile(r"<[A-Za-z/][^<>]*\Z")
 
 
+_parsed: Final[dict[tuple[str, str, str], nodes.Template]] = {}
+"""Syntax trees by name, path and text, as `_Compiled` keeps code: whoever looks at one changes nothing in it."""
+
+
+def _tree(env: jinja2.Environment, name: str, path: str, text: str) -> nodes.Template:
+    if (found := _parsed.get((name, path, text))) is None:
+        if len(_parsed) >= _COMPILED:
+            _parsed.clear()
+        found = _parsed[name, path, text] = env.parse(text, name, path)
+    return found
+
+
 class Sources:
     """Where a template's text comes from; remembers every text it gave, by name, and its syntax tree once it was asked for."""
 
@@ -93,7 +105,7 @@ class Sources:
     def tree(self, env: jinja2.Environment, name: str) -> nodes.Template:
         """The syntax tree of a text that was given. It is the same in all environments; TemplateSyntaxError names a line of the file."""
         if name not in self._trees:
-            self._trees[name] = env.parse(self.texts[name], name, str(self.path(name)))
+            self._trees[name] = _tree(env, name, str(self.path(name)), self.texts[name])
         return self._trees[name]
 
     def own(self) -> tuple[str, ...]:
