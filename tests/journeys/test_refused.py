@@ -168,7 +168,12 @@ def taken_at(server: ScriptedSmtp, quota: int) -> tuple[Counter[str], int]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("says", "days_before"),
-    [("550 5.1.1 no such user", [30, 1]), ("550 Unrouteable address", [3]), ("450 4.1.1 unknown local recipient", [1])],
+    [
+        pytest.param("550 5.1.1 no such user", [30, 14, 7, 3, 1], marks=pytest.mark.soak),
+        ("550 5.1.1 no such user", [30, 1]),
+        ("550 Unrouteable address", [3]),
+        ("450 4.1.1 unknown local recipient", [1]),
+    ],
 )
 def test_30_living_people_behind_250_dead_accounts_get_every_stage_on_its_day(says: str, days_before: list[int], office: Office) -> None:
     for n in range(250):
