@@ -246,7 +246,8 @@ def _broken(why: str) -> Receipt:
 def _receipt(verdict: Verdict, reply: Reply) -> Receipt:
     code, text = reply.code, reply.text.decode("utf-8", "replace")
     bad_connection = verdict == "temporary" and code == _CLOSING
-    return Receipt(verdict, log(f"{code} {text}") if code > 0 else log(text), enhanced_status(code, text), bad_connection)
+    status = None if verdict == "sent" else enhanced_status(code, text)
+    return Receipt(verdict, log(f"{code} {text}") if code > 0 else log(text), status, bad_connection)
 
 
 def _dot_stuffed(message: bytes) -> bytes:

@@ -90,7 +90,6 @@ class _Listed:
         id_, owner, lease_until, *settled = columns_of(backend, *_OF_STEP)
         still = (letter.c.id == id_, letter.c.state == "sending", letter.c.owner == owner, letter.c.lease_until == lease_until)
         self.held = sa.select(id_, lease_until).where(*still)
-        self.how_many = sa.select(sa.func.count()).where(*still)
         self.step: sa.UpdateBase = _step(settled, *still)
         # To ask beforehand, as elsewhere, would be a second write: PostgreSQL keeps a lock in the row.
         if returns := backend == "postgresql":
@@ -193,10 +192,13 @@ def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime,
         given |= ids(connection.dialect.name, [step.letter_id for step in steps])
         held = _claims(connection, listed.step, given)
     else:
-        # Nearly always all of them hold, and to count them is to make no object of each.
-        if connection.execute(listed.how_many, given).scalar_one() < len(rows):
+        moving = connection.begin_nested()
+        if connection.execute(listed.step, given).rowcount == len(rows):
+            moving.commit()  # nearly always all of them hold
+        else:
+            moving.rollback()  # which of them do can only be asked before they are moved
             held = _claims(connection, listed.held, given)
-        connection.execute(listed.step, given)
+            connection.execute(listed.step, given)
     if len(held) < len(rows):
         given |= {LISTED: listing(row for row, step in zip(rows, steps, strict=True) if step.claim in held)}
     connection.execute(listed.stepped, same | given)
