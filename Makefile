@@ -25,10 +25,12 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.run
+	$(BIN)/python -m compileall -q migrate
 	rm -rf demo
 	$(BIN)/migrate demo demo
 
 test: $(VENV)/.dev
+	$(BIN)/python -m compileall -q migrate tests
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile $(TESTS)
 
 soak: $(VENV)/.dev
@@ -62,7 +64,7 @@ clean:
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 # A stamp says which lock the environment holds, so that the second call has nothing to do. pip compiles what it installs, whatever
-# PYTHONDONTWRITEBYTECODE says: without that every start would compile pandas again.
+# PYTHONDONTWRITEBYTECODE says, and so do demo and test: without that every start would compile pandas and the package again.
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "migrate needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)

@@ -9,6 +9,7 @@ paragraph and exits with the error's code.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -137,6 +138,7 @@ def _migrate(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (design §15); the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    gc.set_threshold(50_000, 20, 100)  # a command makes few cycles: the collector need not go through everything time and again
     outside.keep_back({})
     warnings.formatwarning = _warning
     with enduring() as output:

@@ -48,8 +48,6 @@ def run(
     quiet: Quiet = False,
 ) -> int:
     """The scheduled job: read, assess, compare, plan, deliver, report."""
-    # A run makes few cycles: the collector need not go through everything time and again.
-    gc.set_threshold(50_000, 20, 100)
     memory.frugal()
     from migrate.cli.progress import watching
     from migrate.ledger.sqlite import exposed

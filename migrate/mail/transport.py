@@ -30,8 +30,8 @@ class Receipt(NamedTuple):
     """What the mail server said about a letter.
 
     `sent`: it took the letter. `temporary`: it did not, and trying again may help. `permanent`: it never will. `uncertain`: it may have
-    taken it; whether it did cannot be known. `reply` is its last words; `code` the enhanced status (RFC 3463) of a refusal that
-    gave one; `bad_connection` is true if what failed was the connection, so that the letter may go over another one at once; `refusal` is what a
+    taken it; whether it did cannot be known. `reply` is its last words; `code` the enhanced status (RFC 3463) of a refusal, if it gave one;
+    `bad_connection` is true if what failed was the connection, so that the letter may go over another one at once; `refusal` is what a
     refusal is about, None where nothing was said or the letter was taken.
     """
 
