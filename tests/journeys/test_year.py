@@ -28,7 +28,7 @@ def lived(office: Office, people: int, days: int, chance: random.Random) -> Iter
     office.write()
     config = office.folder / "config.toml"
     config.write_text(config.read_text().replace('formats = ["csv"]', 'formats = ["csv", "html"]'))
-    joined = people
+    joined, known = people, frozenset[str]()
     for number in range(days):
         day = FIRST + timedelta(days=number)
         for _ in range(max(1, people // 400) if day.weekday() < 5 else 1):
@@ -51,14 +51,15 @@ def lived(office: Office, people: int, days: int, chance: random.Random) -> Iter
                     office.change(some, sso=1 - office.people[some]["sso"])
         if chance.random() < 0.05:
             continue
-        some = chance.choice(list(office.people))
         as_of = f"{day}T09:00"
-        if number > 20 and chance.random() < 0.2:
+        if number > 3 and chance.random() < 0.2:
+            some = chance.choice(sorted(known & office.people.keys()))
             until = ("--until", str(day + timedelta(days=30)), "--reason", "away", "--owner", "IT", "--as-of", as_of)
-            assert office.migrate("exempt", some, *until).code == 0
+            assert office.migrate("exempt", "add", some, *until).code == 0
         office.write_rows(list(office.people.values()))
         done = office.migrate("run", "--json", "--as-of", as_of)
         assert done.code == 0, (day, done.out, done.err)
+        known = frozenset(office.people)
         yield day
 
 
