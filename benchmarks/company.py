@@ -24,6 +24,8 @@ CHANGED: Final = 0.01
 OPENS: Final = date(2023, 8, 1)
 STAGES: Final = (OPENS, date(2023, 12, 3), date(2024, 1, 2))
 """Days on which the first three stages begin."""
+LATER_STAGES: Final = (date(2024, 1, 7), date(2024, 1, 12), date(2024, 1, 18))
+"""Days on which the next three do."""
 _BEGIN: Final = date(2022, 1, 1)
 """A year and a half of days on which nobody is reminded."""
 
@@ -49,6 +51,8 @@ federated = "sso"
 methods = "mfa"
 default_method = "mfa_default"
 methods_changed_at = "changed"
+[schedule]
+days_before = [60, 30, 25, 20, 14, 7, 3, 1]
 [mail]
 from = "Example Corp Security <security@example.com>"
 transport = "{transport}"
@@ -127,10 +131,10 @@ class Company:
         """What happens in here has not happened afterwards: another round begins from the same day."""
         day = self.day
         with tempfile.TemporaryDirectory(prefix="aside-", dir=BUILD) as aside:
-            shutil.copytree(self.folder, aside, dirs_exist_ok=True, copy_function=shutil.copyfile)
+            shutil.copytree(self.folder, aside, dirs_exist_ok=True, symlinks=True, copy_function=shutil.copyfile)
             yield
             shutil.rmtree(self.folder)
-            shutil.copytree(aside, self.folder, copy_function=shutil.copyfile)
+            shutil.copytree(aside, self.folder, symlinks=True, copy_function=shutil.copyfile)
         self.day = day
 
     def disk(self) -> tuple[float, float, float]:
