@@ -29,7 +29,11 @@ CHANGE_COLUMNS: Final[dict[str, str]] = {
     "has": "int32",
 }
 """A change a row; `seq` numbers the changes of an account, `had` and `has` are its methods before and now."""
-
+OPEN_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str", "seq": "int32", "tenure": "int32", "change": "str", "seen_at": "datetime64[us, UTC]", "had": "int32",
+    "has": "int32",
+}  # fmt: skip
+"""Changes that are to be confirmed by mail and have no confirmation yet."""
 
 _UNKNOWN: Final = methods_of(("unknown",))
 

@@ -7,19 +7,15 @@ names the new one. Its occasion is the move's: `moved-1` for the first move that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from migrate.core.accounts import INSTANT
-from migrate.core.words import CUTOFF_MOVED
+from migrate.core.moment import Moment
+from migrate.core.words import CUTOFF_MOVED, MOVED
 
-if TYPE_CHECKING:
-    from migrate.core.plan import Moment
-
-MOVED: Final = "moved-"
-"""How the occasion of a correction begins."""
 _DAYS: Final[dict[str, str]] = {
     "stage": "str", "kind": "str", "begins": INSTANT, "ends": INSTANT, "cutoff": INSTANT, "cutoff_day": "str", "told_cutoff": "str",
     "after_cutoff": "bool",

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.core.plan import Judge
+from migrate.core.letters import Judge
 from migrate.ledger import bounces
 from migrate.mail.addresses import problems, wire
 

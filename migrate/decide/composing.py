@@ -10,7 +10,8 @@ from typing import Any, Final
 import pandas as pd
 
 from migrate.core.accounts import conform, words_of
-from migrate.core.plan import LETTER_COLUMNS, Moment
+from migrate.core.letters import LETTER_COLUMNS
+from migrate.core.moment import Moment
 from migrate.core.words import CONFIRMATION
 from migrate.decide.decided import Frames, Rules, Samples
 from migrate.mail.compose import Composer, UnrenderableError

@@ -9,9 +9,9 @@ from typing import Final
 
 import pandas as pd
 
-from migrate.core import changes, plan, remember
+from migrate.core import changes, confirmations, remember
 from migrate.core.accounts import ACCOUNT_COLUMNS, conform, empty
-from migrate.core.plan import OPEN_COLUMNS
+from migrate.core.changes import OPEN_COLUMNS
 from migrate.decide.composing import written
 from migrate.decide.decided import Case, Decided, Rules, Tally, counted
 from migrate.files.spill import Spill
@@ -90,7 +90,7 @@ def confirm(case: Case, previous: pd.DataFrame, rules: Rules) -> Decided:
     accounts, tenure = case.accounts, case.record["tenure"]
     recorded = changes.addresses(case.prior[case.known])
     recorded["account_id"] = recorded["row"].map(case.prior["account_id"]).astype("str")
-    found = plan.confirm(accounts, tenure, case.changes, previous, recorded, rules.judge, rules.policy.max_addresses)
+    found = confirmations.confirm(accounts, tenure, case.changes, previous, recorded, rules.judge, rules.policy.max_addresses)
     outcomes = pd.DataFrame(
         {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
         index=accounts.index,

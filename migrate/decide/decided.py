@@ -10,7 +10,8 @@ from typing import TypeVar
 import pandas as pd
 import pyarrow as pa
 
-from migrate.core.plan import Judge, LeftOut, Moment
+from migrate.core.letters import Judge, LeftOut
+from migrate.core.moment import Moment
 from migrate.core.standing import PolicySettings
 from migrate.core.waves import Waves
 from migrate.mail.compose import Composer

@@ -9,9 +9,9 @@ import pandas as pd
 
 from migrate.core import changes, plan, remember
 from migrate.core.accounts import conform
-from migrate.core.changes import Compared
+from migrate.core.changes import OPEN_COLUMNS, Compared
+from migrate.core.letters import STRUCK_OUT
 from migrate.core.moves import own_days
-from migrate.core.plan import OPEN_COLUMNS, STRUCK_OUT
 from migrate.core.standing import assess, at_cutoff, default_not_registered, destination
 from migrate.decide.composing import written
 from migrate.decide.confirming import of_today

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, METHODS, RECORD_COLUMNS, conform
-from migrate.core.plan import Moment, stands_alone
+from migrate.core.already_told import by_only_letter
+from migrate.core.moment import Moment
 from migrate.core.standing import found_in
 from migrate.directory.snapshot import RANGE, Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
@@ -141,7 +142,7 @@ class Beside:
         if not pc.any(which).as_py() or (letters := self.letters(low, high)) is None:
             return none, base, none
         rows = np.flatnonzero(which.to_numpy())
-        state = stands_alone(base.select(["account_id", "tenure", "wave"]).take(rows).to_pandas(), letters, self.moment)
+        state = by_only_letter(base.select(["account_id", "tenure", "wave"]).take(rows).to_pandas(), letters, self.moment)
         known = (state != "").to_numpy()
         said = np.full(len(base), None, dtype=object)
         said[rows[known]] = state[known]

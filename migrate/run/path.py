@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from migrate import files, incremental, outbox
 from migrate.config import Config
 from migrate.core.kinds import MANDATORY
-from migrate.core.plan import Moment
+from migrate.core.moment import Moment
 from migrate.decide.addressing import judge
 from migrate.decide.decided import Rules
 from migrate.decide.draft import Draft, draft
