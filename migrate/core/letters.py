@@ -14,8 +14,8 @@ import pandas as pd
 from migrate.core.accounts import INSTANT
 
 Judge = Callable[[pd.Series], pd.DataFrame]
-"""Takes addresses; gives, aligned with them, `outcome` ('' where the address can be mailed, else no_address, bad_address, domain_not_allowed
-or bounced) and `reason`."""
+"""Takes addresses; gives, aligned with them, `outcome` ('' where an address can be mailed, else no_address, bad_address,
+domain_not_allowed or bounced) and `reason`."""
 
 LeftOut = Callable[[pd.DataFrame], pd.Series]
 """Takes letters that are about to be queued; gives the reason why an approved plan keeps each back, '' where it does not."""

@@ -202,8 +202,8 @@ class Directory(ABC):
         """A context in which what `frames` gives first is read already, if the directory can do so beside other work."""
         return nullcontext()
 
-    def long_way(self) -> Directory:
-        """The same directory without a shortcut, for when `frames` raised `migrate.directory.arrow.Unlike`."""
+    def without_shortcut(self) -> Directory:
+        """The same directory, read without a shortcut: for use after `frames` raised `migrate.directory.arrow.ShortcutRefused`."""
         return self
 
     def watched(self, watch: Callable[[int], None]) -> None:
@@ -265,5 +265,5 @@ def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.Da
     from migrate.directory.translate import Translator
 
     translator = Translator(directory, language=language, tally=tally)
-    for raw in counted(directory.long_way(), Time(directory.settings.timeout)):
+    for raw in counted(directory.without_shortcut(), Time(directory.settings.timeout)):
         yield translator.translate(raw)

@@ -182,8 +182,8 @@ class JoinedDirectory(Directory):
     def __init__(self, first: Directory, joins: Sequence[tuple[JoinSettings, Directory]]) -> None:
         super().__init__(first.settings)
         self.kind = first.kind  # type: ignore[misc]  # of its own, as its source has it
-        self._first = first.long_way()
-        self._joins = [(settings, source.long_way()) for settings, source in joins]
+        self._first = first.without_shortcut()
+        self._joins = [(settings, source.without_shortcut()) for settings, source in joins]
         self._caveats: tuple[str, ...] = ()
 
     def begun(self) -> AbstractContextManager[None]:

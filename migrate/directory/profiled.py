@@ -38,7 +38,7 @@ class ProfiledDirectory(Directory):
         self.in_source_order = source.in_source_order
         self.resorts: tuple[str, ...] = ()
         """Our columns that were found, in the last read, for want of anything better."""
-        self._source = source.long_way()
+        self._source = source.without_shortcut()
         self._words = words_of(source.words, source.settings)
         self._nobody = 0
 

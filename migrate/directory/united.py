@@ -37,7 +37,7 @@ class UnitedDirectory(Directory):
     def __init__(self, source: Directory, by: str = "account_id") -> None:
         super().__init__(source.settings)
         self.kind = source.kind  # type: ignore[misc]  # of its own, as its source has it
-        self._source = source.long_way()
+        self._source = source.without_shortcut()
         self._by = by
 
     def watched(self, watch: Callable[[int], None]) -> None:

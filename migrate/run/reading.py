@@ -16,7 +16,7 @@ from migrate.core.standing import used_since
 from migrate.decide.decided import Rules
 from migrate.decide.draft import Draft
 from migrate.directory import Directory, Tally
-from migrate.directory.arrow import Unlike
+from migrate.directory.arrow import ShortcutRefused
 from migrate.directory.bounds import PART, Time, counted
 from migrate.directory.snapshot import Snapshot
 from migrate.directory.text import as_text, masked, trimmed
@@ -129,8 +129,8 @@ def _reading(directory: Directory, language: str, folder: Path, image: Image | N
     """The directory, read on the short way if there is one."""
     try:
         return _take(directory, language, folder, image, watch, time)
-    except Unlike:
-        return _take(directory.long_way(), language, folder, image, watch, time)
+    except ShortcutRefused:
+        return _take(directory.without_shortcut(), language, folder, image, watch, time)
 
 
 def _take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None], time: Time) -> Read:
