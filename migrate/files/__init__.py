@@ -12,22 +12,9 @@ on the way into a folder: each is opened once, and what is in it is named from t
 from __future__ import annotations
 
 from migrate.files.marks import MARK, NotOursError, obstacle, other_owner, strange
+from migrate.files.placing import adopt, create, free, make_folder, no_link_of_ours, pointed_at, put, stray, take_away
 from migrate.files.sides import Side, making
-from migrate.files.work import (
-    Work,
-    adopt,
-    create,
-    free,
-    inner,
-    make_folder,
-    no_link_of_ours,
-    pointed_at,
-    put,
-    scratch,
-    stray,
-    take_away,
-    work_folder,
-)
+from migrate.files.work import Work, inner, scratch, work_folder
 
 __all__ = [
     "MARK",

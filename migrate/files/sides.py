@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from migrate.files.marks import FOLDER, MARK, NEW, NotOursError, digest, entered, look, placed, sealed, seen, state, walk
-from migrate.files.work import CONTENT, OLD, SCRATCH, Work, make_folder, work_folder
+from migrate.files.placing import make_folder
+from migrate.files.work import CONTENT, OLD, SCRATCH, Work, work_folder
 
 _TAKEN: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 _TRIES: Final = 100
