@@ -23,23 +23,24 @@ _SMALL: Final = 4096
 
 
 def stray(prefix: str, suffix: str) -> tuple[Path, BinaryIO]:
-    """A new private file among the temporary files, which stays."""
+    """A new private file among the temporary files, which is not removed."""
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix)
     return Path(name), os.fdopen(handle, "w+b")
 
 
 def make_folder(path: Path) -> None:
-    """A folder with those above it, private to its owner if it was not there. Raises OSError; a dangling link is one."""
+    """Makes a folder, and the folders above it, if it is missing; a new one is private to its owner. Raises OSError, for a dangling link
+    too."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def create(path: Path, mode: int = 0o600) -> BinaryIO:
-    """A new file, which only its owner may read if nothing else is said. Raises FileExistsError if anything is there, a link too."""
+    """A new file, by default readable by its owner only. Raises FileExistsError if anything is there, even a link."""
     return os.fdopen(os.open(path, NEW, mode), "w+b")
 
 
 def free(base: Path, name: str) -> Iterator[str]:
-    """The name, and the name with numbers behind it, that nothing in a folder has."""
+    """The name and then the name with a number, `name-2`, `name-3` …, as far as nothing in the folder has it."""
     number, wanted = 1, name
     while True:
         if not os.path.lexists(base / wanted):
@@ -49,9 +50,9 @@ def free(base: Path, name: str) -> Iterator[str]:
 
 
 def pointed_at(path: Path, to: str, ours: re.Pattern[str]) -> None:
-    """Lets a link point to a name beside it, in one step; where links are impossible it is a text file that holds the name.
+    """Makes a link at `path` point to the name `to` beside it, in one step. On a disk without links it is a text file with the name.
 
-    It replaces such a link (or text) of this user to a name like `ours`, and nothing else: that is a NotOursError.
+    An earlier link (or text file) of this user to a name that fits `ours` is replaced. Anything else there is a NotOursError.
     """
     parent, name = placed(path)
     with work_folder(parent, "link", name) as work:
@@ -67,7 +68,7 @@ def pointed_at(path: Path, to: str, ours: re.Pattern[str]) -> None:
 
 
 def take_away(path: Path, like: re.Pattern[bytes]) -> None:
-    """Removes a small file of this user that holds nothing but what is `like` ours; anything else stays. Raises OSError."""
+    """Removes a small file of this user whose whole content fits the pattern `like`; leaves anything else. Raises OSError."""
     parent, name = placed(path)
     with opened(parent) as base:
         found = seen(base, name)
@@ -80,10 +81,11 @@ def take_away(path: Path, like: re.Pattern[bytes]) -> None:
 
 
 def put(folder: Path, made: str, contents: Mapping[str, bytes], ours: Mapping[str, re.Pattern[bytes]]) -> None:
-    """Files in a folder, which is made if it is missing: each is written aside and put in its place in one step, private to its owner.
+    """Puts files (name → content) in a folder, which is made if it is missing. Each is written in a work folder and moved to its place in
+    one step; it is private to its owner.
 
-    A file of this user that begins as its pattern says is replaced. Anything else there is a NotOursError, and then all stays as it is.
-    Raises OSError.
+    A file of this user is replaced if its beginning fits the pattern in `ours` for its name. Anything else there is a NotOursError, and
+    then no file is replaced. Raises OSError.
     """
     make_folder(folder)
     with work_folder(folder, made, made) as work:
@@ -101,7 +103,7 @@ def put(folder: Path, made: str, contents: Mapping[str, bytes], ours: Mapping[st
 
 
 def _no_file_of_ours(base: int, name: str, ours: re.Pattern[bytes]) -> str | None:
-    """Why what stands in a folder may not be replaced; None if it may, or nothing is there."""
+    """Why `put` may not replace what has this name; None if it may, or there is nothing."""
     found = seen(base, name)
     if found is None:
         return None
@@ -114,7 +116,7 @@ def _no_file_of_ours(base: int, name: str, ours: re.Pattern[bytes]) -> str | Non
 
 
 def no_link_of_ours(path: Path, ours: re.Pattern[str]) -> str | None:
-    """Why what stands at a path is not a link that `pointed_at` may replace; None if it is, or nothing is there."""
+    """Why `pointed_at` may not replace what is at a path; None if it may, or there is nothing."""
     parent, name = placed(path)
     with opened(parent) as base:
         found = seen(base, name)
@@ -132,7 +134,8 @@ def no_link_of_ours(path: Path, ours: re.Pattern[str]) -> str | None:
 
 
 def adopt(path: Path, made: str, files: frozenset[str]) -> bool:
-    """Marks a folder of an earlier version, which made no marks, if it is this user's own and holds just these files; whether it did."""
+    """Marks a folder that an earlier version made without a mark, if it belongs to this user and holds exactly these files. Returns whether
+    it did."""
     parent, name = placed(path)
     try:
         with opened(parent) as base, entered(base, name) as folder:
