@@ -1,4 +1,4 @@
-"""What `[[waves]]` needs besides its own tables: the campaign's days, and the files that list ids."""
+"""Checks the days of `[[waves]]` against the campaign's, and reads the files of ids that waves name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMN: Final = "account_id"
 
 
 def days_of(waves: WavesSettings, campaign: CampaignSettings) -> Iterator[Complaint]:
-    """Waves whose opening does not lie before their cutoff, the campaign's days filled in where they have none of their own."""
+    """A complaint for each wave whose opening is not before its cutoff; days that a wave does not set are the campaign's."""
     for number, wave in enumerate(waves.root):
         own = wave.within(campaign)
         if own.opens >= own.cutoff_date:
