@@ -1,4 +1,4 @@
-"""Which directory a `kind` is: ours by a line below, imported on use, and others' by the entry-point group `migrate.directories`."""
+"""Finds the directory of a `kind`: ours are listed below and imported on use; others come from the entry points `migrate.directories`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def kinds() -> tuple[str, ...]:
 
 
 def directory_class(kind: str) -> type[Directory]:
-    """The class of a kind; `ConfigError` if there is none or somebody else's cannot be imported."""
+    """The class of a kind. Raises ConfigError if there is no such kind, or if another package's class cannot be imported."""
     if kind in DIRECTORIES:
         module, name = DIRECTORIES[kind].split(":")
         found = getattr(import_module(module), name)
@@ -65,9 +65,9 @@ def settings_model(kind: str) -> type[DirectorySettings]:
 
 
 def table_model(table: Mapping[str, Any]) -> type[DirectorySettings]:
-    """The settings model of a whole `[directory]` table as it stands in a file: that of its kind, with those of its joins in their order.
+    """The settings model for a `[directory]` table as read from a file: the model of its kind, with a model for each of its joins in order.
 
-    `ConfigError` for a kind that there is not; `where` of it is that of the table. A join without a kind is left to the model to miss.
+    Raises ConfigError for an unknown kind, with the table as `where`. A join without a kind raises nothing here: validation reports it.
     """
     model = settings_model(table["kind"])
     joins = table.get("join")
@@ -79,13 +79,13 @@ def table_model(table: Mapping[str, Any]) -> type[DirectorySettings]:
 
 
 class _Kindless(JoinSettings):
-    """Stands in while the kind of a join is missing or no text, so that this is what gets said."""
+    """Used while the kind of a join is missing or no text, so that the error is about the kind."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 def _join_model(kind: object) -> type[JoinSettings]:
-    """The settings model of a join of a kind: that of the kind, and what joins have."""
+    """The settings model of a join: the model of its kind with the settings of `JoinSettings`."""
     if not isinstance(kind, str):
         return _Kindless
     try:
@@ -99,7 +99,7 @@ def _join_model(kind: object) -> type[JoinSettings]:
 
 
 def open_directory(settings: DirectorySettings) -> Directory:
-    """The directory that the settings describe, joins and profiles included; nothing is connected to or read yet."""
+    """The directory that the settings describe, with joins and profiles; it connects to nothing and reads nothing yet."""
     joins = [each for each in settings.join if isinstance(each, JoinSettings)]
     source = _opened(settings, "account_id")
     with of_the_join():
@@ -108,7 +108,7 @@ def open_directory(settings: DirectorySettings) -> Directory:
 
 
 def _opened(settings: DirectorySettings, by: str) -> Directory:
-    """One source, as its kind, its profile and its rows have it."""
+    """One source, wrapped for its profile and for rows that are methods."""
     source = directory_class(settings.kind)(settings)
     if settings.profile is not None:
         source = ProfiledDirectory(source)
@@ -116,9 +116,9 @@ def _opened(settings: DirectorySettings, by: str) -> Directory:
 
 
 def mapping_digest(settings: DirectorySettings) -> str:
-    """12 hex characters over everything that decides how a source's words become methods, and over nothing else.
+    """A digest (12 hex characters) of everything that decides how a source's words become methods, and of nothing else.
 
-    When it differs from the one recorded with an account, a difference in methods is `reclassified` (design §6).
+    If it differs from the digest that is recorded with an account, a difference in methods is `reclassified` (design §6).
     """
     whole = [_mapping(settings), *(_mapping(join) for join in settings.join if isinstance(join, JoinSettings))]
     if len(whole) == 1:
@@ -128,7 +128,7 @@ def mapping_digest(settings: DirectorySettings) -> str:
 
 
 def _mapping(settings: DirectorySettings) -> str:
-    """The digest of one source."""
+    """The digest of one source, without joins."""
     words = words_of(directory_class(settings.kind).words, settings)
     columns = {spelling(word): column for word, column in settings.method_columns.items()}
     named = columns or (settings.columns["methods"].theirs if "methods" in settings.columns else "methods")
