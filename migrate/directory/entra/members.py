@@ -1,4 +1,4 @@
-"""Who belongs to a group, nested groups included, and who holds a directory role."""
+"""Finds the members of groups, nested groups included, and the holders of directory roles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from migrate.directory.interface import near
 from migrate.errors import DirectoryError
 
 ROLE: Final = "role:"
-"""Stands before the name of a role among the groups of an account."""
+"""The prefix of a role's name among the groups of an account."""
 _GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -49,7 +49,7 @@ def _group_id(graph: Graph, name: str) -> str:
 
 
 def of_roles(graph: Graph, names: tuple[str, ...]) -> dict[str, Members]:
-    """Role → who holds it now, by themselves or through a group; whoever is only eligible for it (PIM) does not. Raises DirectoryError."""
+    """Role → its holders now, directly or through a group, without those who are only eligible for it (PIM). Raises DirectoryError."""
     definitions = graph.whole("/roleManagement/directory/roleDefinitions", {"$select": "id,displayName"}, ROLES)
     by_name = {str(each.get("displayName")).casefold(): str(each.get("id")) for each in definitions}
     for name in names:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EntraDirectory(Directory):
-    """Reads one tenant of Microsoft Entra ID through Microsoft Graph. `clock` is what its calls wait by; tests set a faster one."""
+    """Reads one tenant of Microsoft Entra ID through Microsoft Graph. `clock`: the clock by which calls wait; tests set a faster one."""
 
     kind = "entra"
     Settings = EntraSettings

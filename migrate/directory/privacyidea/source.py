@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PrivacyIdeaDirectory(Directory):
-    """Reads one realm of a privacyIDEA server. `clock` is what its calls wait by; tests set a faster one."""
+    """Reads one realm of a privacyIDEA server. `clock`: the clock by which calls wait; tests set a faster one."""
 
     kind = "privacyidea"
     Settings = PrivacyIdeaSettings

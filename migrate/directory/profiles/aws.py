@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _root(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """The root user is there for emergencies; the report does not support its password, which it has."""
+    """Sets the root user's type to break_glass, and enabled: the report says nothing of its password, which always exists."""
     import pandas as pd
 
     if "username" not in frame or "account_type" in frame:

@@ -56,7 +56,7 @@ USERS = Profile(
 
 
 def _gam(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """Suspended and archived accounts cannot sign in; a guest is a guest; both kinds of administrators are privileged."""
+    """Suspended and archived accounts are disabled, guests get the type guest, and both kinds of administrators are privileged."""
     made: dict[str, Any] = {}
     if "enabled" not in frame and (found := either(frame, BESIDE + "suspended", BESIDE + "archived")) is not None:
         made["enabled"] = found.map({"yes": "no", "no": "yes"}).fillna(found).astype("str")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _made(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """A number in an attribute of an extension is text messages; service accounts are no people."""
+    """A telephone number in an attribute of an SMS extension means the method sms; service accounts get the type service."""
     from migrate.directory.text import as_text, trimmed
 
     frame = joined_names(frame, "given_name", BESIDE + "family")

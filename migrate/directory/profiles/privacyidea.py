@@ -15,7 +15,7 @@ _READY: Final = ("", "enrolled", "none", "null")
 
 
 def _in_use(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """Without the methods of tokens that cannot sign anybody in: not active, revoked, locked, or never rolled out to the end."""
+    """Removes the methods of tokens that cannot be used: inactive, revoked, locked, or with an unfinished rollout."""
     from migrate.directory.text import as_text, trimmed
 
     frame = joined_names(frame, "given_name", BESIDE + "family")
