@@ -107,23 +107,23 @@ def load(path: Path) -> Config:
     raw = references.resolve(parsed, origins.folder)
     outside.keep_back(references.shown_instead(()))
     references.spare([at for at in references.broken if _idle(at, raw)])
-    found = [misfit(at, what) for at, what in references.broken.items()]
-    found += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
+    wrong = [misfit(at, what) for at, what in references.broken.items()]
+    wrong += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
     tables: dict[str, Any] = {}
-    for name, model in _models(raw, references, found).items():
+    for name, model in _models(raw, references, wrong).items():
         try:
             tables[name] = model.model_validate(raw.get(name, [] if name == "waves" else {}))
         except ValidationError as error:
-            found += complaints(name, model, error, raw.get(name, {}), references)
+            wrong += complaints(name, model, error, raw.get(name, {}), references)
     if "campaign" in tables:
-        found += _unknown_guide(tables["campaign"].guide, references)
-        found += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
+        wrong += _unknown_guide(tables["campaign"].guide, references)
+        wrong += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
     if {"campaign", "mail"} <= tables.keys():
-        found += _unwritten(tables["campaign"].language, anchored(tables["mail"], origins.folder, ("mail",)).templates, references)
+        wrong += _unwritten(tables["campaign"].language, anchored(tables["mail"], origins.folder, ("mail",)).templates, references)
     if {"campaign", "waves"} <= tables.keys():
-        found += days_of(tables["waves"], tables["campaign"])
-    if found:
-        raise paragraph(origins, found)
+        wrong += days_of(tables["waves"], tables["campaign"])
+    if wrong:
+        raise paragraph(origins, wrong)
     whole = {name: anchored(table, origins.folder, (name,)) for name, table in tables.items()}
     if tables["safety"].redirect_to:
         whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
@@ -145,14 +145,14 @@ def _parsed(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror}).", where=str(path), hint=_NO_FILE_HINT) from None
     try:
-        found = tomllib.loads(text)
+        tables = tomllib.loads(text)
     except ValueError as error:  # also what Python says of a number of thousands of digits
         raise ConfigError(f"is not valid TOML: {error}.", where=str(path), hint="Texts need quotes, dates do not.") from None
     except RecursionError:
-        found = None
-    if found is None or _deeper(found, _DEPTH):
+        tables = None
+    if tables is None or _deeper(tables, _DEPTH):
         raise ConfigError(f"has tables or lists in each other, more than {_DEPTH} deep.", where=str(path), hint="No setting has.")
-    return found
+    return tables
 
 
 def _deeper(value: object, than: int) -> bool:
@@ -199,7 +199,7 @@ def _unwritten(language: str, templates: Path | None, references: References) ->
         yield misfit(at, f"is {references.hidden.get(at) or repr(language)}, which {said}")
 
 
-def _models(raw: dict[str, Any], references: References, found: list[Complaint]) -> dict[str, type[BaseModel]]:
+def _models(raw: dict[str, Any], references: References, wrong: list[Complaint]) -> dict[str, type[BaseModel]]:
     """The model of each table; without a usable `[directory] kind` that table is complained about and left out."""
     models: dict[str, type[BaseModel]] = dict(TABLES)
     directory = raw.get("directory", {})
@@ -212,7 +212,7 @@ def _models(raw: dict[str, Any], references: References, found: list[Complaint])
     except ConfigError as error:
         at: Key = ("directory", "join", "kind") if error.where == "[directory.join] kind" else ("directory", "kind")
         shown = references.hidden.get(at, repr(kind))
-        found.append(misfit(at, error.what.rstrip(".").replace(repr(kind), shown)))
+        wrong.append(misfit(at, error.what.rstrip(".").replace(repr(kind), shown)))
         del models["directory"]
     return models
 

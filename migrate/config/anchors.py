@@ -49,10 +49,10 @@ def sqlite_url(url: str, base: Path) -> str:
 
     A question mark or a per cent sign in `base`, which is a path, is escaped, so that it is not taken for part of the URL.
     """
-    found = _SQLITE_FILE.fullmatch(url)
-    if not found:
+    match = _SQLITE_FILE.fullmatch(url)
+    if not match:
         return url
-    scheme, file, query = found.groups()
+    scheme, file, query = match.groups()
     if Path(file).is_absolute():
         return url
     written = str(base).replace("%", "%25").replace("?", "%3F")
@@ -79,7 +79,7 @@ def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
     The value is JSON in the tables of `_SHOWN`, which can hold no secret; elsewhere it is `HIDDEN` and a digest, so that values can be
     compared but not read.
     """
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
 
     def walk(at: tuple[str, ...], value: Any) -> None:
         if isinstance(value, dict) and value:
@@ -92,11 +92,11 @@ def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
             return
         text = _URL_PASSWORD.sub(r"\1@", json.dumps(value, sort_keys=True, ensure_ascii=False, default=_written))
         shown = text if at[0] in _SHOWN else HIDDEN + hashlib.sha256(text.encode()).hexdigest()[:16]
-        found[f"[{'.'.join(at[:-1])}] {at[-1]}"] = shown
+        settings[f"[{'.'.join(at[:-1])}] {at[-1]}"] = shown
 
     for name, table in tables.items():
         walk((name,), table.model_dump(by_alias=True))
-    return found
+    return settings
 
 
 def _written(value: object) -> object:

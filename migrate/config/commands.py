@@ -20,6 +20,6 @@ def typed(path: Path) -> str:
 
 def command(config: Config, words: str) -> str:
     """A `migrate` command between backticks, with `--config` unless the configuration would be found anyway."""
-    found = Path(os.environ.get("MIGRATE_CONFIG") or _DEFAULT)
-    named = "" if config.path.absolute() == found.absolute() else f"--config {typed(config.path)} "
+    default = Path(os.environ.get("MIGRATE_CONFIG") or _DEFAULT)
+    named = "" if config.path.absolute() == default.absolute() else f"--config {typed(config.path)} "
     return f"`migrate {named}{words}`"

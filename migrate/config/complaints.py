@@ -45,8 +45,8 @@ class Complaint:
 
 def near(word: str, known: Iterable[str]) -> str | None:
     """The known word that a misspelt one probably means, if one is similar enough."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def unknown_table(name: str, value: object, known: Mapping[str, type[BaseModel]]) -> Complaint:
@@ -78,12 +78,12 @@ def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: 
     ]
 
 
-def paragraph(origins: Origins, found: list[Complaint]) -> ConfigError:
+def paragraph(origins: Origins, wrong: list[Complaint]) -> ConfigError:
     """All complaints about a file, and about the files it extends, as one error, in the order of their rank. A missing key is left out if a
     misspelt key or table explains it. A complaint names the file of its key if that is not the first file."""
-    misspelt = [complaint.about for complaint in found if complaint.rank == _UNKNOWN and complaint.about]
-    explained = [c for c in found if c.rank == _MISSING and any(c.about[: len(meant)] == meant for meant in misspelt)]
-    told = [c for c in sorted(found, key=lambda c: c.rank) if c not in explained]
+    misspelt = [complaint.about for complaint in wrong if complaint.rank == _UNKNOWN and complaint.about]
+    explained = [c for c in wrong if c.rank == _MISSING and any(c.about[: len(meant)] == meant for meant in misspelt)]
+    told = [c for c in sorted(wrong, key=lambda c: c.rank) if c not in explained]
     if len(told) == 1:
         end = "" if told[0].what.endswith("?") else "."
         return ConfigError(f"{told[0].what}{end}", where=f"{origins.file(told[0].at)}, {told[0].where}")
@@ -119,12 +119,12 @@ def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references
         what = what.replace(repr(secret), "the value")
         # A value of a letter or two would blot out the sentence and hide nothing.
         what = what.replace(secret, "…") if len(secret) > 3 else what
-    found = _shown(at, model, detail["input"], references)
-    if kind == "value_error" and found is not None and found in what:
-        found = None
+    shown = _shown(at, model, detail["input"], references)
+    if kind == "value_error" and shown is not None and shown in what:
+        shown = None
     # An error of a whole table is about several of its keys, and its text names them.
     whole = kind == "value_error" and isinstance(detail["input"], Mapping) and _model_at(model, at[1:]) is not None
-    return Complaint(_WRONG, at, where(at, table=whole), _said_of(found, what) if found else what)
+    return Complaint(_WRONG, at, where(at, table=whole), _said_of(shown, what) if shown else what)
 
 
 def _kinds_with(key: str, owner: type[BaseModel] | None) -> list[str]:
@@ -134,9 +134,9 @@ def _kinds_with(key: str, owner: type[BaseModel] | None) -> list[str]:
     return [f'"{kind}"' for kind in DIRECTORIES if key in _keys(settings_model(kind))]
 
 
-def _said_of(found: str, what: str) -> str:
+def _said_of(shown: str, what: str) -> str:
     predicate = what.startswith(("is ", "has ", "names "))
-    return f"is {found}, which {what}" if predicate else f"is {found}: {what}"
+    return f"is {shown}, which {what}" if predicate else f"is {shown}: {what}"
 
 
 def _reworded(message: str) -> str:

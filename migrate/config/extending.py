@@ -49,27 +49,27 @@ def extended(path: Path, parsed: Callable[[Path], dict[str, Any]]) -> tuple[dict
 
 def _chain(path: Path, parsed: Callable[[Path], dict[str, Any]]) -> list[tuple[Path, dict[str, Any]]]:
     """The files of a chain with their tables, each before the one that it extends."""
-    found: list[tuple[Path, dict[str, Any]]] = []
+    chain: list[tuple[Path, dict[str, Any]]] = []
     seen: list[Path] = []
     following: Path | None = path
     while following is not None:
         if (place := following.resolve()) in seen:
-            round_about = " → ".join(str(file) for file, _ in found) + f" → {following}"
-            raise ConfigError(f"comes back to a file that extends it: {round_about}.", where=f"{found[-1][0]}, {EXTENDS}")
-        if len(found) == _MOST:
-            raise ConfigError(f"is the {_MOST}th file in a row that extends another.", where=f"{found[-1][0]}, {EXTENDS}")
+            round_about = " → ".join(str(file) for file, _ in chain) + f" → {following}"
+            raise ConfigError(f"comes back to a file that extends it: {round_about}.", where=f"{chain[-1][0]}, {EXTENDS}")
+        if len(chain) == _MOST:
+            raise ConfigError(f"is the {_MOST}th file in a row that extends another.", where=f"{chain[-1][0]}, {EXTENDS}")
         seen.append(place)
         try:
             tables = parsed(following)
         except ConfigError as error:
-            if not found:
+            if not chain:
                 raise
-            by = found[-1][0]
+            by = chain[-1][0]
             raise ConfigError(error.what, where=f"{by}, {EXTENDS} {_written(by, following)!r}") from error
         named = tables.pop(EXTENDS, None)
-        found.append((following, tables))
-        following = None if named is None else _next(named, found[-1][0])
-    return found
+        chain.append((following, tables))
+        following = None if named is None else _next(named, chain[-1][0])
+    return chain
 
 
 def _next(named: object, file: Path) -> Path:

@@ -34,15 +34,15 @@ def untouched(config: Config) -> list[str]:
     example = playbook(config.campaign.playbook or GENERIC).config
     mine = texts.read(config.path)
     still = set(_marked(mine))
-    found = []
+    settings = []
     for at in _marked(example):
         value = _value(tomllib.loads(mine), at)
         idle = at[:2] == ("mail", "smtp") and config.mail.transport != "smtp"
         if idle or value is None or isinstance(value, dict) or value != _value(tomllib.loads(example), at):
             continue
         if at in still or _PLACEHOLDER in str(value).lower():
-            found.append(where(at))
-    return found
+            settings.append(where(at))
+    return settings
 
 
 def _marked(text: str) -> Iterator[Key]:

@@ -89,7 +89,7 @@ def _read(name: str) -> Playbook:
 
 def undated_cloud(name: str, cloud: object) -> str | None:
     """Why a playbook cannot be used in a cloud, as the end of a sentence; None if it can."""
-    found = playbook(name)
-    if found.clouds is None or cloud is None or cloud in found.clouds:
+    known = playbook(name)
+    if known.clouds is None or cloud is None or cloud in known.clouds:
         return None
-    return f"has no date in the playbook {name!r}: {found.no_date}"
+    return f"has no date in the playbook {name!r}: {known.no_date}"

@@ -53,7 +53,7 @@ def _ids(path: Path, wave: str) -> frozenset[str]:
     short = next((number for number, row in enumerate(rows, 1) if len(row) <= place), None)
     if short is not None:
         raise ConfigError(f"has no {_COLUMN} in row {short} below its header.", where=where)
-    found = frozenset(row[place].strip() for row in rows) - {""}
-    if not found:
+    ids = frozenset(row[place].strip() for row in rows) - {""}
+    if not ids:
         raise ConfigError("lists no id, so the wave would be nobody's.", where=where, hint="Write an account_id a line, or delete `ids`.")
-    return found
+    return ids

@@ -58,9 +58,9 @@ _ADDRESS = re.compile(r"(?:https://)?(?P<typed>[A-Za-z0-9.-]+\.[A-Za-z]{2,}(?::\
 
 def _typed_address(value: str) -> str:
     """A web address as people type it: a host and perhaps a path, without `https://`. A query is refused: nobody types one."""
-    if not (found := _ADDRESS.fullmatch(value)):
+    if not (match := _ADDRESS.fullmatch(value)):
         raise ValueError("is no address that people can type; write a host and perhaps a path, such as 'login.example.com/security'")
-    return found["typed"]
+    return match["typed"]
 
 
 class CampaignSettings(Settings):

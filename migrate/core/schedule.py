@@ -43,8 +43,8 @@ def _weekday(value: object) -> object:
 
 def _span(value: str) -> str:
     if not _SPAN.fullmatch(value):
-        found = _MEANT_AS_SPAN.fullmatch(value.strip().lower())
-        meant = "{:0>2}:{:0>2}-{:0>2}:{:0>2}".format(*(part or "00" for part in found.groups())) if found else None
+        match = _MEANT_AS_SPAN.fullmatch(value.strip().lower())
+        meant = "{:0>2}:{:0>2}-{:0>2}:{:0>2}".format(*(part or "00" for part in match.groups())) if match else None
         raise ValueError(f"{value!r} is no span of hours; " + (f"did you mean {meant!r}?" if meant else "write it as in '08:00-18:00'"))
     begins, ends = _minutes(value)
     if any(int(minute) > 59 for minute in (value[3:5], value[9:11])) or max(begins, ends) > WHOLE_DAY:
@@ -101,15 +101,15 @@ def stages(campaign: CampaignSettings, schedule: ScheduleSettings) -> tuple[Stag
     """
     cutoff, cutoff_at, hours = campaign.cutoff_date, campaign.cutoff_at, schedule.hours(campaign.zone)
     opens_on = hours.on_or_after(campaign.opens)
-    found = [Stage("opens", "announcement", opens_on, campaign.instant(opens_on), cutoff_at)]
+    dated = [Stage("opens", "announcement", opens_on, campaign.instant(opens_on), cutoff_at)]
     for days in sorted(schedule.days_before, reverse=True):
         on = hours.on_or_before(cutoff - timedelta(days=days))
         kind: ReminderKind = "final_reminder" if days <= schedule.final_days else "reminder"
-        found.append(Stage(f"T-{days}", kind, on, campaign.instant(on), cutoff_at))
+        dated.append(Stage(f"T-{days}", kind, on, campaign.instant(on), cutoff_at))
     for days in sorted(schedule.days_after):
         on = hours.on_or_after(cutoff + timedelta(days=days))
-        found.append(Stage(f"T+{days}", "cutoff_passed", on, max(campaign.instant(on), cutoff_at), None))
-    exist = [stage for stage in found if stage.name == "opens" or stage.kind == "cutoff_passed" or stage.on > opens_on]
+        dated.append(Stage(f"T+{days}", "cutoff_passed", on, max(campaign.instant(on), cutoff_at), None))
+    exist = [stage for stage in dated if stage.name == "opens" or stage.kind == "cutoff_passed" or stage.on > opens_on]
     newest = {stage.begins: stage for stage in exist if stage.ends is None or stage.begins < stage.ends}
     return tuple(newest[begins] for begins in sorted(newest))
 

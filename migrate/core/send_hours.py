@@ -49,11 +49,11 @@ class Hours:
 
     def on_or_before(self, day: date) -> date:
         """The last send day up to this day."""
-        return next(found for days in count() if self.sends_on(found := day - days * _DAY))
+        return next(send_day for days in count() if self.sends_on(send_day := day - days * _DAY))
 
     def on_or_after(self, day: date) -> date:
         """The first send day from this day on."""
-        return next(found for days in count() if self.sends_on(found := day + days * _DAY))
+        return next(send_day for days in count() if self.sends_on(send_day := day + days * _DAY))
 
     def open_at(self, now: datetime) -> bool:
         """Whether letters may go at an instant."""
@@ -78,12 +78,12 @@ class Hours:
         """The first window that has not closed yet: the one that is open, or else the next."""
         # It starts with the day before: a clock may be set back after midnight, into that day.
         first = self._day_of(now) - _DAY
-        return next(found for days in count() if (found := self._window(first + days * _DAY)) and now < found.closes)
+        return next(window for days in count() if (window := self._window(first + days * _DAY)) and now < window.closes)
 
     def last_window(self, now: datetime) -> Window:
         """The latest window that has closed."""
         last = self._day_of(now) + _DAY
-        return next(found for days in count() if (found := self._window(last - days * _DAY)) and found.closes <= now)
+        return next(window for days in count() if (window := self._window(last - days * _DAY)) and window.closes <= now)
 
     def _day_of(self, now: datetime) -> date:
         return now.astimezone(self.zone).date()

@@ -211,8 +211,8 @@ def at_cutoff(accounts: pd.DataFrame, policy: PolicySettings, word: AtCutoff, ou
     accounts with an exemption that still holds on the cutoff day (`outlasting`).
     """
     effect = {"unknown": "unknown", "sms_only": word, "sms_default": "unaffected_but_surprised"}
-    found = _by_methods(accounts, policy, now).map(effect).fillna("unaffected").astype("str")
+    effects = _by_methods(accounts, policy, now).map(effect).fillna("unaffected").astype("str")
     spared = outlasting.to_numpy(bool)
     if policy.exempt_federated:
         spared = spared | accounts["federated"].to_numpy(bool)
-    return found.mask(spared, "unaffected")
+    return effects.mask(spared, "unaffected")

@@ -81,7 +81,7 @@ def lines_of(text: str, zone: ZoneInfo) -> tuple[Line, ...]:
     Their zone is the host's `zone`, or that of a `CRON_TZ` above them or on the same line. A line without a command is a run. Comments,
     other settings and other commands are skipped. Raises ValueError for fields that cron does not accept.
     """
-    found = []
+    lines = []
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith("#") or (_SETTING.match(line) and not line.startswith("CRON_TZ")):
             continue
@@ -93,8 +93,8 @@ def lines_of(text: str, zone: ZoneInfo) -> tuple[Line, ...]:
                 continue
         times, command = _divided(line)
         if started := _started(command):
-            found.append(Line(_checked(times), here, reads="run" in started, delivers="send" in started or "--no-send" not in command))
-    return tuple(found)
+            lines.append(Line(_checked(times), here, reads="run" in started, delivers="send" in started or "--no-send" not in command))
+    return tuple(lines)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -107,25 +107,25 @@ class Wave:
         import numpy as np
         import pandas as pd
 
-        match, found = self.match, np.zeros(len(accounts), dtype=bool)
+        match, matches = self.match, np.zeros(len(accounts), dtype=bool)
         if match.department is not None:
-            found |= _folded(accounts["department"]).isin(_all_folded(match.department)).to_numpy(bool)
+            matches |= _folded(accounts["department"]).isin(_all_folded(match.department)).to_numpy(bool)
         if match.locale is not None:
-            found |= _spoken(_folded(accounts["locale"]), _all_folded(match.locale))
+            matches |= _spoken(_folded(accounts["locale"]), _all_folded(match.locale))
         if match.account_type is not None:
-            found |= accounts["account_type"].isin(match.account_type).to_numpy(bool)
+            matches |= accounts["account_type"].isin(match.account_type).to_numpy(bool)
         if match.privileged is not None:
-            found |= (accounts["privileged"] == match.privileged).to_numpy(bool)
+            matches |= (accounts["privileged"] == match.privileged).to_numpy(bool)
         if match.groups is not None:
-            found |= _member(accounts["groups"], _all_folded(match.groups))
+            matches |= _member(accounts["groups"], _all_folded(match.groups))
         if match.ids is not None:
-            found |= accounts["account_id"].isin(self.ids).to_numpy(bool)
+            matches |= accounts["account_id"].isin(self.ids).to_numpy(bool)
         if match.last_sign_in_days is not None:
-            found |= (accounts["last_sign_in_at"] < pd.Timestamp(now - timedelta(days=match.last_sign_in_days))).to_numpy(bool)
+            matches |= (accounts["last_sign_in_at"] < pd.Timestamp(now - timedelta(days=match.last_sign_in_days))).to_numpy(bool)
         if match.last_sms_use_days is not None:
             used = accounts["last_used_method"].isin(_BY_TELEPHONE)
-            found |= (used & (accounts["last_used_at"] < pd.Timestamp(now - timedelta(days=match.last_sms_use_days)))).to_numpy(bool)
-        return found
+            matches |= (used & (accounts["last_used_at"] < pd.Timestamp(now - timedelta(days=match.last_sms_use_days)))).to_numpy(bool)
+        return matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +214,11 @@ class Waves:
         """The number of the first matching wave among those that follow, or among those that do not; the number of waves if none does."""
         import numpy as np
 
-        found = np.full(len(accounts), len(self.waves))
+        numbers = np.full(len(accounts), len(self.waves))
         for number, wave in reversed(list(enumerate(self.waves))):
             if wave.follows == follows:
-                found[wave.matched(accounts, now)] = number
-        return found
+                numbers[wave.matched(accounts, now)] = number
+        return numbers
 
 
 def _digest(*what: object) -> str:
@@ -240,8 +240,8 @@ def _spoken(locales: pd.Series, wanted: frozenset[str]) -> np.ndarray:
 
     tags = {each: each.replace("_", "-") for each in locales.unique()}
     hits = [each for each, tag in tags.items() if any(tag == word or tag.startswith(f"{word}-") for word in wanted)]
-    found: np.ndarray = pd.Series(locales).isin(hits).to_numpy(bool)
-    return found
+    matches: np.ndarray = pd.Series(locales).isin(hits).to_numpy(bool)
+    return matches
 
 
 def _member(groups: pd.Series, wanted: frozenset[str]) -> np.ndarray:
@@ -249,5 +249,5 @@ def _member(groups: pd.Series, wanted: frozenset[str]) -> np.ndarray:
     hits = [
         each for each in groups.dropna().unique() if not wanted.isdisjoint(map(str.casefold, map(str.strip, each.split(GROUP_SEPARATOR))))
     ]
-    found: np.ndarray = groups.isin(hits).to_numpy(bool)
-    return found
+    matches: np.ndarray = groups.isin(hits).to_numpy(bool)
+    return matches

@@ -94,12 +94,12 @@ def confirm(case: Case, previous: pd.DataFrame, rules: Rules) -> Decided:
     accounts, tenure = case.accounts, case.record["tenure"]
     recorded = changes.addresses(case.prior[case.known])
     recorded["account_id"] = recorded["row"].map(case.prior["account_id"]).astype("str")
-    found = confirmations.confirm(accounts, tenure, case.changes, previous, recorded, rules.judge, rules.policy.max_addresses)
+    confirmed = confirmations.confirm(accounts, tenure, case.changes, previous, recorded, rules.judge, rules.policy.max_addresses)
     outcomes = pd.DataFrame(
-        {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
+        {"outcome": confirmed.outcomes["outcome"].to_numpy(), "outcome_reason": confirmed.outcomes["outcome_reason"].to_numpy()},
         index=accounts.index,
     ).astype("str")
-    mail = written(found.letters, accounts, case.record["standing"], case.record["cutoff"], case.changes, rules, outcomes)
+    mail = written(confirmed.letters, accounts, case.record["standing"], case.record["cutoff"], case.changes, rules, outcomes)
     record = case.record.assign(outcome=mail.outcomes["outcome"], outcome_reason=mail.outcomes["outcome_reason"])
     told = case.merged["account_id"].isin(record.loc[record["outcome"] == "queued", "account_id"])
     return Decided(

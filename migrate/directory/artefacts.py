@@ -161,8 +161,8 @@ def _suspects(ids: pd.Series, name: str) -> Sequence[int]:
     if ids.dtype != "str":
         return range(len(ids))
     arrow = pa.array(ids)
-    found = pc.or_(pc.match_substring_regex(arrow, _SUSPECT), pc.equal(arrow, name))
-    return np.flatnonzero(pc.fill_null(found, True).to_numpy(zero_copy_only=False)).tolist()
+    suspects = pc.or_(pc.match_substring_regex(arrow, _SUSPECT), pc.equal(arrow, name))
+    return np.flatnonzero(pc.fill_null(suspects, True).to_numpy(zero_copy_only=False)).tolist()
 
 
 def _changed(value: Any, *, spreadsheet: bool) -> str | None:
@@ -183,8 +183,8 @@ def _unreadable(name: str, values: pd.Series) -> Iterator[tuple[int, str]]:
     suspects: Sequence[int] = range(len(values))
     if values.dtype == "str":
         arrow = pa.array(values)
-        found = pc.or_(pc.starts_with(arrow, "#"), pc.starts_with(arrow, "Err:"))
-        suspects = np.flatnonzero(pc.fill_null(found, False).to_numpy(zero_copy_only=False)).tolist()
+        unreadable = pc.or_(pc.starts_with(arrow, "#"), pc.starts_with(arrow, "Err:"))
+        suspects = np.flatnonzero(pc.fill_null(unreadable, False).to_numpy(zero_copy_only=False)).tolist()
     for index in suspects:
         match held[index]:
             case Hollow():

@@ -80,7 +80,7 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
     Raises DirectoryError, which calls the table `source`, for a column that is missing or there twice.
     """
     settings.met(present)
-    found: dict[str, int] = {}
+    place_of: dict[str, int] = {}
     table = settings.heading
     mapped = {ours: (column.theirs, f"[{table}.columns] {ours}") for ours, column in settings.columns.items()}
     mapped |= {METHOD_PREFIX + word: (theirs, f"[{table}.method_columns] {word}") for word, theirs in settings.method_columns.items()}
@@ -88,19 +88,19 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
         index = _find(theirs, present, source, where)
         if index is None:
             raise DirectoryError(f"{source} has no column {theirs!r}.", where=where, hint=_has(theirs, present))
-        found[raw] = index
+        place_of[raw] = index
     known = profile(settings.profile) if settings.profile else None
     if known is not None:
-        found |= _by_profile(known, settings, present, found, source)
+        place_of |= _by_profile(known, settings, present, place_of, source)
     for ours in ACCOUNT_COLUMNS:
-        if ours in found or (ours == "methods" and settings.method_columns):
+        if ours in place_of or (ours == "methods" and settings.method_columns):
             continue
         index = _find(ours, present, source, f"[{table}.columns] {ours}")
         if index is not None:
-            found[ours] = index
+            place_of[ours] = index
     if known is not None:
-        found |= _last_resorts(known, present, found, source, table)
-    missing = [ours for ours in settings.needed if ours not in found and not (ours == "methods" and _methods_made(known, found))]
+        place_of |= _last_resorts(known, present, place_of, source, table)
+    missing = [ours for ours in settings.needed if ours not in place_of and not (ours == "methods" and _methods_made(known, place_of))]
     if missing:
         what = f"no column {missing[0]!r}, and none is named for it" if len(missing) == 1 else f"none of the columns {', '.join(missing)}"
         near = _has(missing[0], present) if len(missing) == 1 else _all_of(present)
@@ -112,13 +112,13 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
             f"{f', or join {known.join}' if known is not None and known.join else ''}.",
         )
     # A joined source may have no id; then the column that it is joined on takes its place.
-    return found if "account_id" in found else found | {"account_id": found[settings.needed[0]]}
+    return place_of if "account_id" in place_of else place_of | {"account_id": place_of[settings.needed[0]]}
 
 
-def _methods_made(known: Profile | None, found: Iterable[str]) -> bool:
+def _methods_made(known: Profile | None, columns: Iterable[str]) -> bool:
     """True if methods come from other columns than one of words."""
     made = {BESIDE + name for name in known.makes_methods} if known is not None else set()
-    return any(raw.startswith(METHOD_PREFIX) or raw in made for raw in found)
+    return any(raw.startswith(METHOD_PREFIX) or raw in made for raw in columns)
 
 
 def _aliased(names: Sequence[str], present: Sequence[str], source: str, where: str) -> int | None:
@@ -139,10 +139,12 @@ def _aliased(names: Sequence[str], present: Sequence[str], source: str, where: s
     return None
 
 
-def _by_profile(known: Profile, settings: DirectorySettings, present: Sequence[str], found: dict[str, int], source: str) -> dict[str, int]:
+def _by_profile(
+    known: Profile, settings: DirectorySettings, present: Sequence[str], place_of: dict[str, int], source: str
+) -> dict[str, int]:
     """The columns that the profile finds, besides those that the configuration names."""
-    methods_named = "methods" in found or bool(settings.method_columns)
-    wanted = {ours: names for ours, names in known.aliases.items() if ours not in found and not (ours == "methods" and methods_named)}
+    methods_named = "methods" in place_of or bool(settings.method_columns)
+    wanted = {ours: names for ours, names in known.aliases.items() if ours not in place_of and not (ours == "methods" and methods_named)}
     if not methods_named:
         wanted |= {METHOD_PREFIX + word: names for word, names in known.method_columns.items()}
     wanted |= {BESIDE + name: names for name, names in known.beside.items()}
@@ -150,11 +152,11 @@ def _by_profile(known: Profile, settings: DirectorySettings, present: Sequence[s
     return {raw: index for raw, index in hits.items() if index is not None}
 
 
-def _last_resorts(known: Profile, present: Sequence[str], found: dict[str, int], source: str, table: str) -> dict[str, int]:
+def _last_resorts(known: Profile, present: Sequence[str], place_of: dict[str, int], source: str, table: str) -> dict[str, int]:
     """Columns that the profile takes as a last resort, under our name and under `RESORT`."""
     more: dict[str, int] = {}
     for ours, (names, _) in known.resorts.items():
-        if ours not in found and (index := _aliased(names, present, source, f"[{table}.columns] {ours}")) is not None:
+        if ours not in place_of and (index := _aliased(names, present, source, f"[{table}.columns] {ours}")) is not None:
             more |= {ours: index, RESORT + ours: index}
     return more
 

@@ -105,8 +105,8 @@ class CsvDirectory(Directory):
         from migrate.directory.text import column
 
         records: Iterator[list[Any]] = source.records()
-        names, found = self._header(source, records)
-        id_at, width = found["account_id"], len(names)
+        names, place_of = self._header(source, records)
+        id_at, width = place_of["account_id"], len(names)
         trailing = False
         position = 0
         while chunk := self._chunk(source, records):
@@ -119,7 +119,7 @@ class CsvDirectory(Directory):
                         record.pop()
             reasons = dict(artefacts.squared(chunk, width, id_at, position + 1))
             columns = list(zip(*chunk, strict=True))
-            frame = pd.DataFrame({name: column(columns[i]) for name, i in found.items()})
+            frame = pd.DataFrame({name: column(columns[i]) for name, i in place_of.items()})
             artefacts.judge(frame, reasons, chunk, names, id_at, position + 1, spreadsheet=spreadsheet)
             frame["rejection"] = pd.Series(reasons, index=range(len(frame)), dtype="str")
             frame["position"] = range(position + 1, position + len(frame) + 1)

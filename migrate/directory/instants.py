@@ -50,12 +50,12 @@ def _from_text(text: pd.Series) -> tuple[pd.Series, np.ndarray]:
     # With finer fractions than microseconds pandas would choose nanoseconds, which cannot hold the year 9999.
     iso = pc.replace_substring_regex(arrow, r"^([^.]*\.\d{6})\d+", r"\1")
     iso = pc.replace_substring_regex(iso, r" ?(UTC|GMT|z)$", "Z")
-    found = pd.Series(pd.NaT, index=text.index, dtype=DTYPE)
+    parsed = pd.Series(pd.NaT, index=text.index, dtype=DTYPE)
     if dated.any():
         dates = pd.Series(pd.array(iso, dtype="str"), index=text.index)[dated]
-        found[dated] = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce").astype(DTYPE)
+        parsed[dated] = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce").astype(DTYPE)
     if counted.any():
         count = text[counted].astype("float64").to_numpy()
         microseconds = np.rint(count * np.where(count < _MILLISECONDS_FROM, 1e6, 1e3)).astype("int64")
-        found[counted] = pd.to_datetime(microseconds, unit="us", utc=True)
-    return found, found.isna().to_numpy() & text.notna().to_numpy() & ~never
+        parsed[counted] = pd.to_datetime(microseconds, unit="us", utc=True)
+    return parsed, parsed.isna().to_numpy() & text.notna().to_numpy() & ~never

@@ -104,8 +104,8 @@ def _bare(piece: str) -> str:
     return piece[1:-1].strip(_BLANKS) if len(piece) > 1 and piece[0] == piece[-1] and piece[0] in "\"'" else piece
 
 
-def _kept(found: Iterable[str], *, exact: bool) -> Items:
-    kept = tuple(item for piece in found if (item := piece.strip(_BLANKS) if exact else _bare(piece)).casefold() not in NULLS)
+def _kept(pieces: Iterable[str], *, exact: bool) -> Items:
+    kept = tuple(item for piece in pieces if (item := piece.strip(_BLANKS) if exact else _bare(piece)).casefold() not in NULLS)
     if any(_LOST.fullmatch(item) for item in kept):
         return Items(unreadable=LOST, lost=True)
     return Items(kept, exact)
@@ -114,21 +114,21 @@ def _kept(found: Iterable[str], *, exact: bool) -> Items:
 def _array(text: str, end: str) -> Items:
     """The items of a JSON or PostgreSQL array, or of a list or set as Python prints it."""
     try:
-        found: Any = json.loads(text)
+        parsed: Any = json.loads(text)
     except (ValueError, RecursionError):
         return _listed(text[1:-1]) if text.endswith(end) and len(text) > 1 else Items(unreadable="is a broken list: its end is missing")
-    if isinstance(found, dict):
-        return Items() if not found else Items(unreadable="is a JSON object, not a list of words")
-    words = [item for item in found if item is not None and item == item]  # NaN is not itself
+    if isinstance(parsed, dict):
+        return Items() if not parsed else Items(unreadable="is a JSON object, not a list of words")
+    words = [item for item in parsed if item is not None and item == item]  # NaN is not itself
     listed = _kept((item for item in words if isinstance(item, str)), exact=True)
     return listed if all(isinstance(item, str) for item in words) else replace(listed, unreadable=_NO_WORDS)
 
 
 def _listed(inner: str) -> Items:
-    found = list(_tokens(inner))
-    if None in found:
+    tokens = list(_tokens(inner))
+    if None in tokens:
         return Items(unreadable=_NO_WORDS)
-    return _kept((item for item in found if item is not None), exact=True)
+    return _kept((item for item in tokens if item is not None), exact=True)
 
 
 def _tokens(inner: str) -> Iterator[str | None]:

@@ -41,8 +41,8 @@ class YesNo:
 
     def read(self, value: object) -> bool | None:
         """True or false, or None for no value. Raises ValueError for a value that is neither."""
-        found = self._said(value)
-        return found if found is None or not self.inverted else not found
+        said = self._said(value)
+        return said if said is None or not self.inverted else not said
 
     def _said(self, value: object) -> bool | None:
         word = spelling(plain(value))

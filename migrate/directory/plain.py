@@ -34,7 +34,7 @@ def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
     """
     raw = raw.reset_index(drop=True)
     reasons = raw[REJECTION].astype("str") if REJECTION in raw else pd.Series(np.nan, index=raw.index, dtype="str")
-    found: dict[str, pd.Series] = {}
+    columns: dict[str, pd.Series] = {}
     words: list[pd.Series] = []
     for name in raw.columns:
         if name in (POSITION, REJECTION):
@@ -48,23 +48,23 @@ def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
             if name == "methods":
                 words.append(text)
             else:
-                found[name] = text
+                columns[name] = text
         elif name in YES_NO:
-            found[name], reasons = _read(raw[name], name, partial(meanings.says_yes, name), reasons)
+            columns[name], reasons = _read(raw[name], name, partial(meanings.says_yes, name), reasons)
         elif name == "account_type":
-            found[name], reasons = _read(as_text(raw[name]), name, meanings.account_type, reasons)
+            columns[name], reasons = _read(as_text(raw[name]), name, meanings.account_type, reasons)
         elif name == "may_enrol":
-            found[name] = mapped(trimmed(list_text(raw[name])), partial(_may_enrol, meanings.methods))
+            columns[name] = mapped(trimmed(list_text(raw[name])), partial(_may_enrol, meanings.methods))
         elif name in LISTS:
-            found[name] = mapped(trimmed(list_text(raw[name])), partial(_items, LISTS[name]))
+            columns[name] = mapped(trimmed(list_text(raw[name])), partial(_items, LISTS[name]))
         elif name == "account_id":
             text = identifiers(raw[name])
-            found[name] = text.mask(trimmed(text).isna())
+            columns[name] = text.mask(trimmed(text).isna())
         else:
-            found[name] = trimmed(as_text(raw[name]))
+            columns[name] = trimmed(as_text(raw[name]))
     if words:
-        found["methods"] = words[0] if len(words) == 1 else _put_together(words)
-    return pd.DataFrame(found | {POSITION: raw[POSITION].astype("int64"), REJECTION: reasons}, index=raw.index)
+        columns["methods"] = words[0] if len(words) == 1 else _put_together(words)
+    return pd.DataFrame(columns | {POSITION: raw[POSITION].astype("int64"), REJECTION: reasons}, index=raw.index)
 
 
 def listed(words: Iterable[str]) -> str:
@@ -96,17 +96,17 @@ def _put_together(words: list[pd.Series]) -> pd.Series:
 def _read(series: pd.Series, name: str, each: Callable[[Any], bool | str | None], reasons: pd.Series) -> tuple[pd.Series, pd.Series]:
     """The results of `each`, called once for each distinct value; and `reasons`, with one for each value for which it raises ValueError."""
     codes, distinct = factorized(series)
-    found: list[str | None] = []
+    results: list[str | None] = []
     refused: list[str | None] = []
     for value in distinct:
         try:
             said = each(value)
-            found.append({True: "yes", False: "no"}[said] if isinstance(said, bool) else said)
+            results.append({True: "yes", False: "no"}[said] if isinstance(said, bool) else said)
             refused.append(None)
         except ValueError as error:
-            found.append(None)
+            results.append(None)
             refused.append(f"{name}: '{values.harmless(values.plain(value))}' {error}")
-    return _spread(found, codes, series), _with(refused, codes, series, reasons)
+    return _spread(results, codes, series), _with(refused, codes, series, reasons)
 
 
 def _method_words(text: pd.Series, name: str, known: MethodWords, reasons: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -118,8 +118,8 @@ def _method_words(text: pd.Series, name: str, known: MethodWords, reasons: pd.Se
         f"{name}: '{values.harmless(each)}' {reading.unreadable}" if reading.unreadable else None
         for each, reading in zip(distinct, readings, strict=True)
     ]
-    found = [listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
-    return _spread(found, codes, text), _with(refused, codes, text, reasons)
+    results = [listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
+    return _spread(results, codes, text), _with(refused, codes, text, reasons)
 
 
 def _may_enrol(known: MethodWords, text: str) -> str | None:
@@ -135,10 +135,10 @@ def _items(each: Callable[[str], str], text: str) -> str | None:
     """The items of a list, sorted, so that rows with the same items are equal. A list that the export lost stays as it is, to be counted
     later."""
     try:
-        found = each(text)
+        items = each(text)
     except values.LostListError:
         return text
-    return listed(found.split(ADDRESS_SEPARATOR)) if found else None
+    return listed(items.split(ADDRESS_SEPARATOR)) if items else None
 
 
 def _words(reading: Reading, text: str) -> tuple[str, ...]:
@@ -148,8 +148,8 @@ def _words(reading: Reading, text: str) -> tuple[str, ...]:
     return (*(word for word in ours if word != "other" or not reading.unknown), *reading.unknown)
 
 
-def _spread(found: list[str | None] | list[str], codes: np.ndarray, like: pd.Series) -> pd.Series:
-    return pd.Series(taken(found, codes, None), index=like.index, dtype="str")
+def _spread(results: list[str | None] | list[str], codes: np.ndarray, like: pd.Series) -> pd.Series:
+    return pd.Series(taken(results, codes, None), index=like.index, dtype="str")
 
 
 def _with(refused: list[str | None], codes: np.ndarray, like: pd.Series, reasons: pd.Series) -> pd.Series:

@@ -30,7 +30,7 @@ DIRECTORIES: Final[dict[str, str]] = {
 
 
 def _others() -> dict[str, EntryPoint]:
-    return {found.name: found for found in entry_points(group=GROUP)}
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def kinds() -> tuple[str, ...]:
@@ -42,10 +42,10 @@ def directory_class(kind: str) -> type[Directory]:
     """The class of a kind. Raises ConfigError if there is no such kind, or if another package's class cannot be imported."""
     if kind in DIRECTORIES:
         module, name = DIRECTORIES[kind].split(":")
-        found = getattr(import_module(module), name)
+        loaded = getattr(import_module(module), name)
     elif (other := _others().get(kind)) is not None:
         try:
-            found = other.load()
+            loaded = other.load()
         except Exception as error:
             raise ConfigError(
                 f"the directory {kind!r} is provided by {other.value}, which cannot be loaded: {error}",
@@ -54,9 +54,9 @@ def directory_class(kind: str) -> type[Directory]:
             ) from error
     else:
         raise ConfigError(f"{kind!r} is no kind of directory; {near(kind, kinds())}", where="[directory] kind")
-    if not (isinstance(found, type) and issubclass(found, Directory)):
+    if not (isinstance(loaded, type) and issubclass(loaded, Directory)):
         raise ConfigError(f"what provides {kind!r} is no migrate.directory.Directory", where="[directory] kind")
-    return found
+    return loaded
 
 
 def settings_model(kind: str) -> type[DirectorySettings]:

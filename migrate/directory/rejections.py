@@ -95,9 +95,9 @@ class Verdict:
         first = rejected.sort_values("position").drop_duplicates("rejection")
         for position, account_id, text in zip(first["position"], first["account_id"], first["rejection"], strict=True):
             rows = number[text]
-            found = Example(int(position), None if pd.isna(account_id) else account_id, text)
+            example = Example(int(position), None if pd.isna(account_id) else account_id, text)
             for reason in dict.fromkeys(patterns[text]):
-                self._count(reason, rows, found)
+                self._count(reason, rows, example)
             self._look_at(text, rows)
         alone = texts.map({text: _methods_alone(text) for text in patterns})
         self.split += int(rejected.loc[alone == "here", "account_id"].nunique())
@@ -115,12 +115,12 @@ class Verdict:
         self.doubled += rows if text.startswith(_TWICE) else 0
         if fields := _FIELDS.search(text):
             self.long += rows if int(fields["has"]) == int(fields["expected"]) + 1 else 0
-        for found in _YES_OR_NO.finditer(text):
-            if found["ours"] in YES_NO:
-                _tally(self.words.setdefault(found["ours"], Counter()), found["word"], rows)
-        for found in _TYPE.finditer(text):
-            _tally(self.types, found["word"], rows)
-        for column in {found["column"] for found in _LOST.finditer(text)}:
+        for match in _YES_OR_NO.finditer(text):
+            if match["ours"] in YES_NO:
+                _tally(self.words.setdefault(match["ours"], Counter()), match["word"], rows)
+        for match in _TYPE.finditer(text):
+            _tally(self.types, match["word"], rows)
+        for column in {match["column"] for match in _LOST.finditer(text)}:
             self.lost[column] += rows
 
     def reasons(self) -> list[Reason]:
@@ -173,10 +173,10 @@ def _patterns(texts: list[str]) -> list[list[str]]:
 
 def _methods_alone(text: str) -> str:
     """If rows were rejected because they differ only in the methods: `here`, or `there` for rows of a joined source."""
-    found = _SEVERAL.fullmatch(text)
-    if found is None or found["columns"] != "methods":
+    match = _SEVERAL.fullmatch(text)
+    if match is None or match["columns"] != "methods":
         return ""
-    return "there" if found["joined"] else "here"
+    return "there" if match["joined"] else "here"
 
 
 def _tally(words: Counter[str], word: str, rows: int) -> None:

@@ -31,8 +31,8 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
     try:
         with parquet.ParquetFile(path, **PARQUET_LIMITS) as file:
             present = file.schema_arrow.names
-            found = locate(settings, present, source=str(path))
-            wanted = list(dict.fromkeys(present[i] for i in found.values()))
+            place_of = locate(settings, present, source=str(path))
+            wanted = list(dict.fromkeys(present[i] for i in place_of.values()))
             check_parquet(path, file.metadata, set(wanted))
             texts = _texts(file.schema, set(wanted))
         with parquet.ParquetFile(path, read_dictionary=texts, **PARQUET_LIMITS) as file:
@@ -40,7 +40,7 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
             for batch in file.iter_batches(batch_size=chunk_rows, columns=wanted):
                 for part in parts(path, batch):
                     held = part.to_pandas(integer_object_nulls=True)
-                    frame = pd.DataFrame({name: held[present[i]] for name, i in found.items()})
+                    frame = pd.DataFrame({name: held[present[i]] for name, i in place_of.items()})
                     frame["position"] = range(position + 1, position + len(frame) + 1)
                     position += len(frame)
                     yield frame

@@ -103,8 +103,8 @@ def holding(batch: pa.RecordBatch | None, wanted: frozenset[str], among: pa.Arra
     folded = pc.utf8_lower(batch.column("email"))
     hit = pc.is_in(folded, pa.array(wanted, folded.type), skip_nulls=True)
     hit = hit if among is None else pc.and_(hit, among)
-    found = pa.table({"account_id": batch.column("account_id"), "folded": folded}).filter(hit).to_pandas()
-    return none if found.empty else found.astype("str")
+    holders = pa.table({"account_id": batch.column("account_id"), "folded": folded}).filter(hit).to_pandas()
+    return none if holders.empty else holders.astype("str")
 
 
 def settled(low: str | None, high: str | None, rows: pa.Table | None) -> Range:
@@ -146,12 +146,12 @@ def _settle_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _differing_columns(group: pd.DataFrame) -> pd.Series:
     """Account id → the names of the columns in which its rows differ; without ids whose rows are equal."""
-    found = []
+    parts = []
     accepted = group[group["rejection"].isna()]
     for name in ACCOUNT_COLUMNS:
         several = accepted.drop_duplicates(["account_id", name])["account_id"]
         ids = several[several.duplicated()].unique()
-        found.append(pd.Series(name, index=ids, dtype="str"))
+        parts.append(pd.Series(name, index=ids, dtype="str"))
     broken = group.drop_duplicates(["account_id", "rejection"])["account_id"]
-    found.append(pd.Series(UNREADABLE, index=broken[broken.duplicated()].unique(), dtype="str"))
-    return pd.concat(found).groupby(level=0, sort=False).agg(", ".join).astype("str")
+    parts.append(pd.Series(UNREADABLE, index=broken[broken.duplicated()].unique(), dtype="str"))
+    return pd.concat(parts).groupby(level=0, sort=False).agg(", ".join).astype("str")

@@ -55,10 +55,10 @@ class Keyed:
 
     def between(self, low: str | None, high: str | None) -> pd.DataFrame | None:
         """The rows whose key lies in [low, high), in order of key and position, with the column `KEY`; None if there are none."""
-        found = self._sorted.between(low, high)
-        if found is None:
+        table = self._sorted.between(low, high)
+        if table is None:
             return None
-        frame: pd.DataFrame = found.to_pandas().rename(columns={_ID: KEY}).rename(columns={_OWN: _ID})
+        frame: pd.DataFrame = table.to_pandas().rename(columns={_ID: KEY}).rename(columns={_OWN: _ID})
         return frame.sort_values([KEY, "position"], kind="stable").reset_index(drop=True)
 
     def ranges(self, rows: int) -> Iterator[pd.DataFrame]:

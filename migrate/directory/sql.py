@@ -150,8 +150,8 @@ class SqlDirectory(Directory):
         schema, table = self._find_table(inspector, name)
         declared = {str(column["name"]): column["type"] for column in inspector.get_columns(table, schema)}
         present = list(declared)
-        found = locate(self.settings, present, source=f"the table {name}")
-        return schema, table, declared, {ours: present[i] for ours, i in found.items()}
+        place_of = locate(self.settings, present, source=f"the table {name}")
+        return schema, table, declared, {ours: present[i] for ours, i in place_of.items()}
 
     def _columns(self) -> tuple[list[str], Generator[pa.RecordBatch, None, None]]:
         """For the shortcut: our names of the table's columns, and the columns' values in batches."""

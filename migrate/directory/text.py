@@ -25,9 +25,9 @@ def column(raw: Sequence[Any]) -> pd.Series:
     """A column of a raw frame from the values that a driver returned: of type text if all values are text, else of objects."""
     try:
         # The type is left to Arrow: told to make text, it would accept bytes as well, such as those of a BIT column.
-        found = pa.array(raw)
-        if pa.types.is_string(found.type) or pa.types.is_null(found.type):
-            return pd.Series(pd.array(found.cast(pa.string()), dtype="str"))
+        array = pa.array(raw)
+        if pa.types.is_string(array.type) or pa.types.is_null(array.type):
+            return pd.Series(pd.array(array.cast(pa.string()), dtype="str"))
     except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
         pass
     held = np.empty(len(raw), dtype=object)
@@ -44,10 +44,10 @@ def factorized(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
     return codes, list(distinct)
 
 
-def taken(found: Sequence[Any], codes: np.ndarray, missing: Any) -> np.ndarray:
+def taken(results: Sequence[Any], codes: np.ndarray, missing: Any) -> np.ndarray:
     """For each row the result of its distinct value (`codes`, from `factorized`), or `missing`."""
-    held = np.empty(len(found) + 1, dtype=object)
-    held[:-1] = found
+    held = np.empty(len(results) + 1, dtype=object)
+    held[:-1] = results
     held[-1] = missing
     return cast("np.ndarray", held[codes])
 
@@ -101,8 +101,8 @@ def trimmed(text: pd.Series) -> pd.Series:
 
 def holds_control(text: pd.Series) -> np.ndarray:
     """True where a text holds a control character."""
-    found = pc.match_substring_regex(pa.array(text), CONTROL)
-    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
+    held = pc.match_substring_regex(pa.array(text), CONTROL)
+    return np.asarray(pc.fill_null(held, False).to_numpy(zero_copy_only=False))
 
 
 def cleaned(text: pd.Series, instead: str = "") -> pd.Series:
@@ -115,8 +115,8 @@ def cleaned(text: pd.Series, instead: str = "") -> pd.Series:
 
 def longer(text: pd.Series, length: int) -> np.ndarray:
     """True where a text has more characters than `length`."""
-    found = pc.greater(pc.utf8_length(pa.array(text)), length)
-    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
+    beyond = pc.greater(pc.utf8_length(pa.array(text)), length)
+    return np.asarray(pc.fill_null(beyond, False).to_numpy(zero_copy_only=False))
 
 
 def cut(text: pd.Series, length: int) -> tuple[pd.Series, np.ndarray]:

@@ -149,8 +149,8 @@ def _unmarked(start: bytes) -> str:
 
 def _separator(line: str) -> str | None:
     """The delimiter named by a line such as `sep=;`, which Excel reads and writes."""
-    found = _SEP.fullmatch(line)
-    return found[1].replace("\\t", "\t") if found and found[1] else None
+    match = _SEP.fullmatch(line)
+    return match[1].replace("\\t", "\t") if match and match[1] else None
 
 
 def _sniffed(header: str) -> str:

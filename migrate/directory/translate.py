@@ -91,7 +91,7 @@ class Translator:
         methods, unknown = self._methods(raw, rejections)
         default_method = self._one_method(raw, "default_method", unknown)
         last_used_method = self._one_method(raw, "last_used_method", unknown)
-        found = {
+        columns = {
             "account_id": account_id,
             "username": self._cut("username", self._label(raw, "username"), USERNAME_LENGTH).fillna(account_id),
             "email": self._address(raw, "email"),
@@ -118,7 +118,7 @@ class Translator:
             "position": raw["position"],
             "rejection": pd.Series(rejections.reasons, dtype="str"),
         }
-        frame = conform(pd.DataFrame(found))
+        frame = conform(pd.DataFrame(columns))
         self._tally.rows += len(frame)
         self._tally.rejected += int(frame["rejection"].notna().sum())
         self._count(unknown)
@@ -152,9 +152,9 @@ class Translator:
 
     def _cut(self, name: str, text: pd.Series, length: int) -> pd.Series:
         """The text cut to `length` characters, so that one account's long value cannot stop the whole read."""
-        found, rows = cut(text, length)
+        shortened, rows = cut(text, length)
         self._shortened(name, rows)
-        return found
+        return shortened
 
     def _shortened(self, name: str, rows: np.ndarray) -> None:
         if rows.any():
@@ -162,14 +162,14 @@ class Translator:
             self.odd |= rows
 
     def _list(self, raw: pd.DataFrame, name: str, each: Callable[[str], str], length: int) -> pd.Series:
-        found, lost = lists(trimmed(list_text(self._raw(raw, name))), each)
+        items, lost = lists(trimmed(list_text(self._raw(raw, name))), each)
         self._lost(name, lost)
         # A text shorter than the limits has neither an item that is too long nor too many items.
-        if (doubtful := longer(found, min(length, ITEMS))).any():
-            kept = found[doubtful].map(lambda text: _bounded(text, length)).astype("str")
-            self._shortened(name, doubtful & (found.mask(doubtful, kept) != found).to_numpy(bool))
-            found = found.mask(doubtful, kept)
-        return found
+        if (doubtful := longer(items, min(length, ITEMS))).any():
+            kept = items[doubtful].map(lambda text: _bounded(text, length)).astype("str")
+            self._shortened(name, doubtful & (items.mask(doubtful, kept) != items).to_numpy(bool))
+            items = items.mask(doubtful, kept)
+        return items
 
     def _lost(self, name: str, rows: np.ndarray) -> None:
         if rows.any():
@@ -187,35 +187,35 @@ class Translator:
         return text.mask(missing | control | long)
 
     def _boolean(self, raw: pd.DataFrame, name: str, default: bool, rejections: _Rejections) -> pd.Series:
-        found = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
-        return pd.Series(np.where(pd.isna(found), default, found).astype(bool), index=raw.index)
+        read = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
+        return pd.Series(np.where(pd.isna(read), default, read).astype(bool), index=raw.index)
 
     def _perhaps(self, raw: pd.DataFrame, name: str, rejections: _Rejections) -> pd.Series:
         """A yes/no column in which a missing value stays missing."""
-        found = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
-        return pd.Series(pd.array(found, dtype="boolean"), index=raw.index)
+        read = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
+        return pd.Series(pd.array(read, dtype="boolean"), index=raw.index)
 
     def _account_type(self, raw: pd.DataFrame, rejections: _Rejections) -> pd.Series:
-        found = self._read(as_text(self._raw(raw, "account_type")), "account_type", self._meanings.account_type, rejections)
-        return pd.Series(found, index=raw.index).fillna("person")
+        read = self._read(as_text(self._raw(raw, "account_type")), "account_type", self._meanings.account_type, rejections)
+        return pd.Series(read, index=raw.index).fillna("person")
 
     @staticmethod
     def _read(series: pd.Series, name: str, each: Callable[[Any], Any], rejections: _Rejections) -> np.ndarray:
         """The result of `each` for every row, called once for each distinct value. A value for which it raises ValueError is None, and its
         rows are rejected."""
         codes, distinct = factorized(series)
-        found: list[Any] = []
+        results: list[Any] = []
         refused: list[str | None] = []
         for value in distinct:
             try:
-                found.append(each(value))
+                results.append(each(value))
                 refused.append(None)
             except ValueError as error:
-                found.append(None)
+                results.append(None)
                 refused.append(f"{name}: '{values.harmless(values.plain(value))}' {error}")
         if any(refused):
             rejections.add(taken(refused, codes, None))
-        return taken(found, codes, None)
+        return taken(results, codes, None)
 
     def _methods(self, raw: pd.DataFrame, rejections: _Rejections) -> tuple[pd.Series, list[_Unknown]]:
         bits = np.zeros(len(raw), dtype="int32")
@@ -264,11 +264,11 @@ class Translator:
         return reading
 
     def _instant(self, raw: pd.DataFrame, name: str) -> pd.Series:
-        found, unreadable = instants(self._raw(raw, name))
+        read, unreadable = instants(self._raw(raw, name))
         if unreadable.any():
             self._tally.unreadable_instants[name] += int(unreadable.sum())
             self.odd |= unreadable
-        return found
+        return read
 
     def _count(self, unknown: list[_Unknown]) -> None:
         """Counts each unknown word once for each row, even if the row has it in several columns."""

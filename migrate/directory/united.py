@@ -129,17 +129,17 @@ def _merged(rows: pd.DataFrame, last_used_made: bool) -> pd.DataFrame:
     from migrate.directory.plain import united
     from migrate.directory.sorting import KEY
 
-    found = rows.groupby(KEY, sort=False).first()
+    merged = rows.groupby(KEY, sort=False).first()
     if "methods" in rows:
-        found["methods"] = _told(rows, "methods").groupby(KEY, sort=False)["methods"].agg(united)
+        merged["methods"] = _told(rows, "methods").groupby(KEY, sort=False)["methods"].agg(united)
     for name in LATEST:
         if name in rows:
-            found[name] = _latest(rows, name)
+            merged[name] = _latest(rows, name)
     if last_used_made and "last_used_method" in rows:
         used = _told(rows, "last_used_method")
         last = used[_instant(used["last_used_at"]) == _instant(used[KEY].map(_latest(used, "last_used_at")))]
-        found["last_used_method"] = last.groupby(KEY, sort=False)["last_used_method"].agg(united)
-    return found.reset_index()[list(rows)].astype(rows.dtypes.to_dict())
+        merged["last_used_method"] = last.groupby(KEY, sort=False)["last_used_method"].agg(united)
+    return merged.reset_index()[list(rows)].astype(rows.dtypes.to_dict())
 
 
 def _told(rows: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -128,10 +128,10 @@ def account_type(text: str) -> str | None:
 def language_tag(text: str) -> str | None:
     """A locale such as `de_DE.UTF-8` or `zh-hans-cn` as a BCP 47 tag (case by RFC 5646 §2.1.1); None if it is no locale."""
     tag = re.split(r"[.@]", text.strip())[0].replace("_", "-")
-    found = _LANGUAGE.fullmatch(tag)
-    if not found or len(tag) > _TAG_LENGTH:
+    match = _LANGUAGE.fullmatch(tag)
+    if not match or len(tag) > _TAG_LENGTH:
         return None
-    language, script, region, variants = found.groups()
+    language, script, region, variants = match.groups()
     parts = [language.lower(), script.title() if script else "", region.upper() if region else "", *variants.lower().split("-")]
     return "-".join(part for part in parts if part)
 

@@ -107,11 +107,11 @@ class MethodWords:
         """
         if len(text) > self._LONG:
             return self._parse(text)
-        if (found := self._read.get(text)) is None:
+        if (reading := self._read.get(text)) is None:
             if len(self._read) >= self._KEEP:
                 self._read.clear()
-            found = self._read[text] = self._parse(text)
-        return found
+            reading = self._read[text] = self._parse(text)
+        return reading
 
     def _parse(self, text: str) -> Reading:
         listed = lists.items(text)

@@ -84,9 +84,9 @@ def seen(base: int, name: str) -> os.stat_result | None:
 def walk(folder: int, at: str = "") -> Iterator[tuple[str, os.stat_result, int]]:
     """Everything in a folder and the folders below: its relative name, its status, and the descriptor of the folder it is in."""
     for name in sorted(os.listdir(folder)):
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        yield at + name, found, folder
-        if stat.S_ISDIR(found.st_mode):
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        yield at + name, status, folder
+        if stat.S_ISDIR(status.st_mode):
             with entered(folder, name) as inner:
                 yield from walk(inner, f"{at}{name}/")
 
@@ -144,7 +144,7 @@ def look(base: int, name: str, made: str, known_as: str | None = None) -> Look:
     for _ in range(_LOOKS):
         before = seen(base, name)
         try:
-            found = _looked(base, name, made, known_as)
+            result = _looked(base, name, made, known_as)
         except FileNotFoundError:
             continue
         after = seen(base, name)
@@ -153,7 +153,7 @@ def look(base: int, name: str, made: str, known_as: str | None = None) -> Look:
         else:
             same = os.path.samestat(before, after) and before.st_ctime_ns == after.st_ctime_ns
         if same:
-            return found
+            return result
     return Look("is changed all the time by somebody else", {})
 
 
@@ -172,15 +172,15 @@ _NOT_EMPTY: Final = "is a folder that is not empty"
 
 
 def _obstacle(base: int, name: str) -> str | None:
-    found = seen(base, name) if name else os.stat("/")
-    if found is None:
+    status = seen(base, name) if name else os.stat("/")
+    if status is None:
         return None
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return "is a link"
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         return "is a file"
-    if found.st_uid != os.geteuid():
-        return f"belongs to another user ({_user(found.st_uid)})"
+    if status.st_uid != os.geteuid():
+        return f"belongs to another user ({_user(status.st_uid)})"
     if not name:
         return "is the root of the file system"
     try:
@@ -203,35 +203,35 @@ def _compared(folder: int, name: str, made: str) -> Look:
         return Look(f"was made as {mark['name']} and has another name now", {})
     files: dict[str, str | None] = dict(mark["files"])
     own, state = os.fstat(folder), {}
-    for at, found, holder in walk(folder):
-        if not belongs(found, own):
+    for at, status, holder in walk(folder):
+        if not belongs(status, own):
             return Look(f"also holds {at}, which belongs to somebody else", {})
         if at == MARK:
             continue
-        if stat.S_ISDIR(found.st_mode) and f"{at}/" in files:
+        if stat.S_ISDIR(status.st_mode) and f"{at}/" in files:
             del files[f"{at}/"]
             continue
-        if at not in files or not stat.S_ISREG(found.st_mode):
+        if at not in files or not stat.S_ISREG(status.st_mode):
             return Look(f"also holds {at}, which the {made} did not write", {})
         known = files.pop(at)
         if known is not None and digest(holder, at.rpartition("/")[2]) != known:
             return Look(f"holds {at}, which was changed since it was written", {})
-        state[at] = (found.st_ino, found.st_size, found.st_mtime_ns)
+        state[at] = (status.st_ino, status.st_size, status.st_mtime_ns)
     if files:
         return Look(f"no longer holds {min(files)}, which the {made} wrote", {})
     return Look(None, state)
 
 
-def belongs(found: os.stat_result, folder: os.stat_result) -> bool:
+def belongs(status: os.stat_result, folder: os.stat_result) -> bool:
     """Whether something in a folder belongs to the folder's user, and is no mount point. (Only for folders are device numbers compared: on
     some disks each file has another one.)"""
-    return found.st_uid == folder.st_uid and (found.st_dev == folder.st_dev or not stat.S_ISDIR(found.st_mode))
+    return status.st_uid == folder.st_uid and (status.st_dev == folder.st_dev or not stat.S_ISDIR(status.st_mode))
 
 
 def state(folder: int) -> dict[str, tuple[int, ...]]:
     """The state of the files in an open folder, as `Look` has it."""
-    files = ((at, found) for at, found, _ in walk(folder) if stat.S_ISREG(found.st_mode) and at != MARK)
-    return {at: (found.st_ino, found.st_size, found.st_mtime_ns) for at, found in files}
+    files = ((at, status) for at, status, _ in walk(folder) if stat.S_ISREG(status.st_mode) and at != MARK)
+    return {at: (status.st_ino, status.st_size, status.st_mtime_ns) for at, status in files}
 
 
 def _mark(folder: int) -> dict[str, Any] | None:
@@ -259,9 +259,9 @@ def read_mark(folder: int) -> bytes | None:
         return open_file.read() if is_mark(os.fstat(file)) else None
 
 
-def is_mark(found: os.stat_result) -> bool:
+def is_mark(status: os.stat_result) -> bool:
     """Whether a file may be a mark of this user."""
-    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1 and found.st_size <= _LARGEST
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1 and status.st_size <= _LARGEST
 
 
 def _user(number: int) -> str:

@@ -71,8 +71,8 @@ def take_away(path: Path, like: re.Pattern[bytes]) -> None:
     """Removes a small file of this user whose whole content fits the pattern `like`; leaves anything else. Raises OSError."""
     parent, name = placed(path)
     with opened(parent) as base:
-        found = seen(base, name)
-        if found is None or not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_size > _SMALL:
+        status = seen(base, name)
+        if status is None or not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_size > _SMALL:
             return
         with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=base), "rb") as file:
             ours = like.fullmatch(file.read(_SMALL))
@@ -104,12 +104,12 @@ def put(folder: Path, made: str, contents: Mapping[str, bytes], ours: Mapping[st
 
 def _no_file_of_ours(base: int, name: str, ours: re.Pattern[bytes]) -> str | None:
     """Why `put` may not replace what has this name; None if it may, or there is nothing."""
-    found = seen(base, name)
-    if found is None:
+    status = seen(base, name)
+    if status is None:
         return None
-    if not stat.S_ISREG(found.st_mode):
-        return "is a folder" if stat.S_ISDIR(found.st_mode) else "is no plain file"
-    if found.st_uid != os.geteuid():
+    if not stat.S_ISREG(status.st_mode):
+        return "is a folder" if stat.S_ISDIR(status.st_mode) else "is no plain file"
+    if status.st_uid != os.geteuid():
         return "belongs to another user"
     with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=base), "rb") as file:
         return None if ours.match(file.read(_SMALL)) else "is another file"
@@ -119,18 +119,18 @@ def no_link_of_ours(path: Path, ours: re.Pattern[str]) -> str | None:
     """Why `pointed_at` may not replace what is at a path; None if it may, or there is nothing."""
     parent, name = placed(path)
     with opened(parent) as base:
-        found = seen(base, name)
-        if found is None:
+        status = seen(base, name)
+        if status is None:
             return None
-        if found.st_uid != os.geteuid():
+        if status.st_uid != os.geteuid():
             return "belongs to another user"
-        if stat.S_ISLNK(found.st_mode):
+        if stat.S_ISLNK(status.st_mode):
             to = os.readlink(name, dir_fd=base)
-        elif stat.S_ISREG(found.st_mode) and found.st_size <= _SMALL:
+        elif stat.S_ISREG(status.st_mode) and status.st_size <= _SMALL:
             to = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n")
         else:
-            return "is a folder" if stat.S_ISDIR(found.st_mode) else "is another file"
-    return None if ours.fullmatch(to) else "points to something else" if stat.S_ISLNK(found.st_mode) else "is another file"
+            return "is a folder" if stat.S_ISDIR(status.st_mode) else "is another file"
+    return None if ours.fullmatch(to) else "points to something else" if stat.S_ISLNK(status.st_mode) else "is another file"
 
 
 def adopt(path: Path, made: str, files: frozenset[str]) -> bool:
@@ -139,7 +139,7 @@ def adopt(path: Path, made: str, files: frozenset[str]) -> bool:
     parent, name = placed(path)
     try:
         with opened(parent) as base, entered(base, name) as folder:
-            there = {at: found for at, found, _ in walk(folder)}
+            there = {at: status for at, status, _ in walk(folder)}
             own = all(stat.S_ISREG(each.st_mode) and each.st_uid == os.geteuid() for each in there.values())
             if set(there) != files or not own or os.fstat(folder).st_uid != os.geteuid():
                 return False

@@ -83,8 +83,8 @@ class Side:
         """
         content = self._folders[self.path]
         files: dict[str, str | None] = {}
-        for at, found, holder in walk(content):
-            if stat.S_ISDIR(found.st_mode):
+        for at, status, holder in walk(content):
+            if stat.S_ISDIR(status.st_mode):
                 files[f"{at}/"] = None
             else:
                 files[at] = digest(holder, at.rpartition("/")[2]) if compared else None
@@ -103,8 +103,8 @@ class Side:
         raise NotOursError(self._work.path.parent / self._name, "is replaced all the time by somebody else")
 
     def _flush(self) -> None:
-        for at, found, holder in walk(self._folders[self.path]):
-            if stat.S_ISREG(found.st_mode):
+        for at, status, holder in walk(self._folders[self.path]):
+            if stat.S_ISREG(status.st_mode):
                 file = os.open(at.rpartition("/")[2], os.O_RDONLY | os.O_NOFOLLOW, dir_fd=holder)
                 try:
                     os.fsync(file)
@@ -125,16 +125,16 @@ class Side:
         """Moves what is at the place into the work folder, if it may be replaced. False if it changed meanwhile: then look again."""
         base, name = self._work.base, self._name
         try:
-            found = look(base, name, self._made)
-            if found.why is not None:
-                raise NotOursError(self._work.path.parent / name, found.why)
-            if not found.state:
+            there = look(base, name, self._made)
+            if there.why is not None:
+                raise NotOursError(self._work.path.parent / name, there.why)
+            if not there.state:
                 return True
             os.rename(name, aside, src_dir_fd=base, dst_dir_fd=self._work.fd)
         except FileNotFoundError:
             return False
         with entered(self._work.fd, aside) as old:
-            if state(old) == found.state:
+            if state(old) == there.state:
                 return True
         # Another command like this one may have replaced it meanwhile; then that one may be replaced too.
         if look(self._work.fd, aside, self._made, name).why is None:

@@ -172,10 +172,10 @@ def empty_out(fd: int, keep: str = "") -> None:
     for each in os.listdir(fd):
         if each == keep:
             continue
-        found = seen(fd, each)
-        if found is not None and stat.S_ISDIR(found.st_mode):
+        status = seen(fd, each)
+        if status is not None and stat.S_ISDIR(status.st_mode):
             shutil.rmtree(each, dir_fd=fd)
-        elif found is not None:
+        elif status is not None:
             os.unlink(each, dir_fd=fd)
 
 
@@ -231,13 +231,13 @@ def _is_dead(mark: int, facts: dict[str, Any], *, locked: bool) -> bool:
 def _only_ours(fd: int, facts: dict[str, Any], listed: frozenset[str]) -> bool:
     """Whether everything in a work folder belongs to this user and, where the mark must list files, is listed."""
     own = os.fstat(fd)
-    for at, found, _ in walk(fd):
-        if not belongs(found, own):
+    for at, status, _ in walk(fd):
+        if not belongs(status, own):
             return False
         if facts.get("whole") or at == MARK or at.partition("/")[0].startswith((SCRATCH, OLD)):
             continue
         top, _, inside = at.partition("/")
-        if top != CONTENT or not (stat.S_ISDIR(found.st_mode) or inside in listed or inside == MARK):
+        if top != CONTENT or not (stat.S_ISDIR(status.st_mode) or inside in listed or inside == MARK):
             return False
     return True
 

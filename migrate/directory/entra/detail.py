@@ -57,14 +57,14 @@ class Details:
     def _each(
         self, kind: str, ids: list[str], path: str, need: Need, read: Callable[[Any], list[str]], *, beta: bool = False
     ) -> dict[str, list[str]]:
-        found = {each: known for each in ids if (known := self._kept.get(f"{kind}:{each}")) is not None}
-        left = (Asked(each, f"/users/{quote(each, safe='-')}{path}") for each in ids if each not in found)
+        words = {each: known for each in ids if (known := self._kept.get(f"{kind}:{each}")) is not None}
+        left = (Asked(each, f"/users/{quote(each, safe='-')}{path}") for each in ids if each not in words)
         budget = self._graph.directory if beta else self._graph.reports
         for said in self._graph.each(left, need, budget=budget, beta=beta):
-            found[said.key] = read(said.body) if said.status == 200 else []
-            self._kept.add(f"{kind}:{said.key}", found[said.key])
+            words[said.key] = read(said.body) if said.status == 200 else []
+            self._kept.add(f"{kind}:{said.key}", words[said.key])
             self._watch(1)
-        return found
+        return words
 
 
 def _listed(body: Any) -> list[dict[str, Any]]:
@@ -116,26 +116,26 @@ def sign_ins(graph: Graph, words: MethodWords, watch: Callable[[int], None], now
     """Id → its last use of a second step in the last `sign_in_days`. A step that was satisfied by an earlier one does not count."""
     since = (now or datetime.now(UTC)) - timedelta(days=graph.settings.sign_in_days)
     params = {"$top": _PAGE, "$filter": f"createdDateTime ge {since:%Y-%m-%dT%H:%M:%SZ}"}
-    found: dict[str, LastUse] = {}
-    for page in graph.listing("/auditLogs/signIns", params, SIGN_INS, budget=graph.reports, beta=True, anew=found.clear):
+    last_uses: dict[str, LastUse] = {}
+    for page in graph.listing("/auditLogs/signIns", params, SIGN_INS, budget=graph.reports, beta=True, anew=last_uses.clear):
         for row in page:
             used = _used(row, words)
             user = row.get("userId")
-            if used is not None and isinstance(user, str) and (user not in found or found[user].at < used.at):
-                found[user] = used
+            if used is not None and isinstance(user, str) and (user not in last_uses or last_uses[user].at < used.at):
+                last_uses[user] = used
         watch(len(page))
-    return found
+    return last_uses
 
 
 def _used(row: dict[str, Any], words: MethodWords) -> LastUse | None:
     """The last successful second step of a sign-in."""
-    found: LastUse | None = None
+    last: LastUse | None = None
     for step in row.get("authenticationDetails") or ():
         if not isinstance(step, dict) or step.get("succeeded") is not True:
             continue
         method, at = step.get("authenticationMethod"), step.get("authenticationStepDateTime") or row.get("createdDateTime")
         if not isinstance(method, str) or not isinstance(at, str) or words.method(method) in (None, NO_STEP):
             continue
-        if found is None or found.at <= at:
-            found = LastUse(method, at)
-    return found
+        if last is None or last.at <= at:
+            last = LastUse(method, at)
+    return last

@@ -88,10 +88,10 @@ class Graph:
 
     def whole(self, path: str, params: Mapping[str, str], need: Need) -> list[dict[str, Any]]:
         """All rows of a short listing of the directory."""
-        found: list[dict[str, Any]] = []
-        for page in self.listing(path, params, need, budget=self.directory, anew=found.clear):
-            found += page
-        return found
+        rows: list[dict[str, Any]] = []
+        for page in self.listing(path, params, need, budget=self.directory, anew=rows.clear):
+            rows += page
+        return rows
 
     def one(self, path: str, need: Need, shape: Callable[[Any], _T], params: Mapping[str, str] | None = None, *, beta: bool = False) -> _T:
         """One object."""
@@ -190,16 +190,16 @@ def _discovered(settings: EntraSettings) -> str:
     """The id of the tenant of a domain, from the sign-in's metadata (OpenID Connect Discovery 1.0)."""
     try:
         answer = get(f"{settings.login}/{settings.tenant}/v2.0/.well-known/openid-configuration", {})
-        found = _GUID.search(str(json.loads(answer.data)["issuer"])) if answer.status_code == 200 else None
+        match = _GUID.search(str(json.loads(answer.data)["issuer"])) if answer.status_code == 200 else None
     except (NoAnswerError, ValueError, KeyError, TypeError):
-        found = None
-    if found is None:
+        match = None
+    if match is None:
         raise UnreachableError(
             f"{settings.login} does not say which tenant {settings.tenant} is. Nothing was changed.",
             where="[directory] tenant",
             hint="Write the tenant's id; the Entra admin center shows it under Overview.",
         )
-    return found[0].lower()
+    return match[0].lower()
 
 
 def _explained(told: Any) -> tuple[str, str]:

@@ -37,15 +37,15 @@ def of_named_group(graph: Graph, name: str, watch: Callable[[int], None] = lambd
 
 def _group_id(graph: Graph, name: str) -> str:
     quoted = name.replace("'", "''")
-    found = graph.whole("/groups", {"$filter": f"displayName eq '{quoted}'", "$select": "id,displayName"}, MEMBERS)
-    if len(found) != 1:
-        ids = ", ".join(str(each.get("id")) for each in found)
+    groups = graph.whole("/groups", {"$filter": f"displayName eq '{quoted}'", "$select": "id,displayName"}, MEMBERS)
+    if len(groups) != 1:
+        ids = ", ".join(str(each.get("id")) for each in groups)
         raise DirectoryError(
-            f"there {'are several groups' if found else 'is no group'} {name!r} in the tenant. Nothing was changed.",
+            f"there {'are several groups' if groups else 'is no group'} {name!r} in the tenant. Nothing was changed.",
             where="[directory] groups",
-            hint=f"Write the id of the one you mean: {ids}." if found else "Write its name as the Entra admin center shows it, or its id.",
+            hint=f"Write the id of the one you mean: {ids}." if groups else "Write its name as the Entra admin center shows it, or its id.",
         )
-    return str(found[0]["id"])
+    return str(groups[0]["id"])
 
 
 def of_roles(graph: Graph, names: tuple[str, ...]) -> dict[str, Members]:

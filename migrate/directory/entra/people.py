@@ -72,36 +72,36 @@ def frame(
     ids = packed([each.get("id") for each in users])
     enabled = [each.get("accountEnabled") is not False for each in users]
     registered = known.registered.of(ids, enabled) if known.registered is not None else None
-    found: dict[str, list[Any]] = {name: [read(each) for each in users] for name, read in _READ.items()}
-    found |= {ours: [_other(each.get(set_so.theirs)) for each in users] for ours, set_so in settings.columns.items()}
-    found["federated"] = ["yes" if _is_federated(each, known.federated) else "no" for each in users]
-    found["groups"] = _groups(users, ids, registered, known, words)
-    found["privileged"] = _yes_no(known.holders.has(ids).tolist())
+    columns: dict[str, list[Any]] = {name: [read(each) for each in users] for name, read in _READ.items()}
+    columns |= {ours: [_other(each.get(set_so.theirs)) for each in users] for ours, set_so in settings.columns.items()}
+    columns["federated"] = ["yes" if _is_federated(each, known.federated) else "no" for each in users]
+    columns["groups"] = _groups(users, ids, registered, known, words)
+    columns["privileged"] = _yes_no(known.holders.has(ids).tolist())
     if registered is not None:
-        _methods(found, registered, enabled, noticed)
+        _methods(columns, registered, enabled, noticed)
     if known.policy is not None:
-        per_user = [next(iter(known.per_user_mfa.get(name, ())), None) for name in found["account_id"]]
-        found["in_policy"] = _yes_no(known.policy.in_policy(ids, per_user))
-        found["may_enrol"] = [None if each is None else json.dumps(each) for each in known.policy.may_enrol(ids)]
+        per_user = [next(iter(known.per_user_mfa.get(name, ())), None) for name in columns["account_id"]]
+        columns["in_policy"] = _yes_no(known.policy.in_policy(ids, per_user))
+        columns["may_enrol"] = [None if each is None else json.dumps(each) for each in known.policy.may_enrol(ids)]
     if known.last_use:
-        used = [known.last_use.get(name) for name in found["account_id"]]
-        found["last_used_method"] = [each and each.method for each in used]
-        found["last_used_at"] = [each and each.at for each in used]
-    return pd.DataFrame({name: column(values) for name, values in found.items()}).assign(position=range(position, position + len(users)))
+        used = [known.last_use.get(name) for name in columns["account_id"]]
+        columns["last_used_method"] = [each and each.method for each in used]
+        columns["last_used_at"] = [each and each.at for each in used]
+    return pd.DataFrame({name: column(values) for name, values in columns.items()}).assign(position=range(position, position + len(users)))
 
 
-def _methods(found: dict[str, list[Any]], registered: list[Registration | str | None], enabled: list[bool], noticed: Noticed) -> None:
+def _methods(columns: dict[str, list[Any]], registered: list[Registration | str | None], enabled: list[bool], noticed: Noticed) -> None:
     """Adds methods, the default and whether a user is an administrator; counts for the caveats."""
     each = [one if isinstance(one, Registration) else None for one in registered]
-    found["methods"] = ['["unknown"]' if one is None else json.dumps(list(one.words)) for one in each]
-    found["default_method"] = [one and one.default for one in each]
-    found["privileged"] = [
-        "yes" if holds == "yes" or (one is not None and one.admin) else "no" for holds, one in zip(found["privileged"], each, strict=True)
+    columns["methods"] = ['["unknown"]' if one is None else json.dumps(list(one.words)) for one in each]
+    columns["default_method"] = [one and one.default for one in each]
+    columns["privileged"] = [
+        "yes" if holds == "yes" or (one is not None and one.admin) else "no" for holds, one in zip(columns["privileged"], each, strict=True)
     ]
-    found["rejection"] = [one if isinstance(one, str) else None for one in registered]
+    columns["rejection"] = [one if isinstance(one, str) else None for one in registered]
     noticed.unlisted += sum(one is None and on for one, on in zip(registered, enabled, strict=True))
     noticed.federated_with_telephone += sum(
-        one is not None and one.has_telephone and says == "yes" for one, says in zip(each, found["federated"], strict=True)
+        one is not None and one.has_telephone and says == "yes" for one, says in zip(each, columns["federated"], strict=True)
     )
 
 

@@ -58,15 +58,15 @@ class Policy:
 
     def may_enrol(self, ids: np.ndarray) -> list[list[str] | None]:
         """The methods that each account may register; None where that is not known."""
-        found: list[list[str]] = [[] for _ in ids]
+        methods: list[list[str]] = [[] for _ in ids]
         known = np.ones(len(ids), bool)
         for method, scopes in self.scopes.items():
             yes, sure = _any(scopes, ids)
             known &= sure | yes
             for place in np.flatnonzero(yes):
-                found[place].append(method)
+                methods[place].append(method)
         # Until the migration to this policy is complete, legacy settings may let people register an app even if this policy does not.
-        return [words if sure and (self.complete or _STRONG & set(words)) else None for words, sure in zip(found, known, strict=True)]
+        return [words if sure and (self.complete or _STRONG & set(words)) else None for words, sure in zip(methods, known, strict=True)]
 
     def in_policy(self, ids: np.ndarray, per_user: Sequence[str | None]) -> list[bool | None]:
         """Whether each account may still use a telephone; None where that is not known. `per_user`: the state of per-user MFA, if read."""
@@ -92,7 +92,7 @@ def _any(scopes: Iterable[Scope], ids: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def groups_in(told: Mapping[str, Any]) -> list[str]:
     """The ids of the groups that the policy names."""
-    found = [
+    ids = [
         target["id"]
         for configuration in _configurations(told)
         if configuration.get("state") == "enabled" and _method(configuration)
@@ -100,7 +100,7 @@ def groups_in(told: Mapping[str, Any]) -> list[str]:
         for target in _targets(configuration, name)
         if target["targetType"] == "group" and target["id"] != EVERYBODY
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(ids))
 
 
 def understood(told: Mapping[str, Any], members: Callable[[str], Members | None]) -> Policy:
@@ -122,10 +122,10 @@ def understood(told: Mapping[str, Any], members: Callable[[str], Members | None]
 
 
 def _configurations(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = told["authenticationMethodConfigurations"]
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    configurations = told["authenticationMethodConfigurations"]
+    if not isinstance(configurations, list) or not all(isinstance(each, dict) for each in configurations):
         raise ValueError("the policy has no configurations")
-    return found
+    return configurations
 
 
 def _targets(configuration: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -149,14 +149,14 @@ def _scope(configuration: Mapping[str, Any], members: Callable[[str], Members | 
         return Scope(on=False)
     sure, everybody = True, False
     sets: dict[str, list[Members]] = {"includeTargets": [], "excludeTargets": []}
-    for name, found in sets.items():
+    for name, parts in sets.items():
         for target in _targets(configuration, name):
             if target["id"] == EVERYBODY:
                 everybody = everybody or name == "includeTargets"
                 continue
             some = Members([packed([target["id"]])]) if target.get("targetType") == "user" else members(target["id"])
             sure = sure and some is not None
-            found += [] if some is None else [some]
+            parts += [] if some is None else [some]
     return Scope(on, everybody, Members.united(sets["includeTargets"]), Members.united(sets["excludeTargets"]), sure)
 
 

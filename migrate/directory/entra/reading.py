@@ -137,18 +137,18 @@ class Reading:
         except NotConsentedError:
             self.caveats.append(f"{POLICY.breaks}: the application lacks {' or '.join(POLICY.permissions)}")
             return None
-        found: dict[str, Members | None] = {}
+        members_of: dict[str, Members | None] = {}
         for group in policy.groups_in(told):
             try:
-                found[group] = members.of_group(self._graph, group, self._watch)
+                members_of[group] = members.of_group(self._graph, group, self._watch)
             except NotConsentedError:
-                found[group] = None
-        if unread := sum(each is None for each in found.values()):
+                members_of[group] = None
+        if unread := sum(each is None for each in members_of.values()):
             self.caveats.append(
                 f"{unread} group{'s' * (unread != 1)} of the policy of authentication methods could not be read, so that in_policy and "
                 "may_enrol are not known for everybody: the application lacks GroupMember.Read.All"
             )
-        understood = policy.understood(told, found.get)
+        understood = policy.understood(told, members_of.get)
         if not understood.complete:
             self.caveats.append(
                 "who may use text messages or calls is a lower bound: the tenant's migration to the policy of authentication methods is "

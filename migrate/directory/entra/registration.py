@@ -166,9 +166,9 @@ def _default(row: dict[str, Any], words: MethodWords) -> str | None:
 
 def report(graph: Graph, words: MethodWords, watch: Callable[[int], None]) -> Report:
     """The whole report. Raises DirectoryError, NoLicenceError without P1 or P2."""
-    found = [Report()]
-    for page in graph.listing(PATH, {"$top": _PAGE}, REPORT, budget=graph.reports, anew=lambda: found.append(Report())):
-        found[-1].add(page, words)
+    reports = [Report()]
+    for page in graph.listing(PATH, {"$top": _PAGE}, REPORT, budget=graph.reports, anew=lambda: reports.append(Report())):
+        reports[-1].add(page, words)
         watch(len(page))
-    found[-1].close()
-    return found[-1]
+    reports[-1].close()
+    return reports[-1]

@@ -31,23 +31,23 @@ def frame_of_users(
     users: Sequence[Mapping[str, Any]], keys: Sequence[Key], owners: Mapping[Key, Owned], settings: PrivacyIdeaSettings, position: int
 ) -> pd.DataFrame:
     """Users as a raw frame (`Directory.frames`); the first has this position. Attributes that the configuration names win."""
-    found: dict[str, list[Any]] = {"account_id": [_id(key) for key in keys]}
+    columns: dict[str, list[Any]] = {"account_id": [_id(key) for key in keys]}
     owned = [owners.get(key, _NOTHING) for key in keys]
-    found |= {ours: [read(user) for user in users] for ours, read in _READ.items()}
-    found["phone"] = [one.phone or _text(user.get("mobile")) for one, user in zip(owned, users, strict=True)]
-    found |= {ours: [_other(user.get(column.theirs)) for user in users] for ours, column in settings.columns.items()}
-    return _frame(found | _methods(owned), position)
+    columns |= {ours: [read(user) for user in users] for ours, read in _READ.items()}
+    columns["phone"] = [one.phone or _text(user.get("mobile")) for one, user in zip(owned, users, strict=True)]
+    columns |= {ours: [_other(user.get(column.theirs)) for user in users] for ours, column in settings.columns.items()}
+    return _frame(columns | _methods(owned), position)
 
 
 def frame_of_owners(owners: Iterable[tuple[Key, Owned]], position: int) -> pd.DataFrame:
     """The owners of tokens as a raw frame, for a join."""
     each = [*owners]
-    found: dict[str, list[Any]] = {
+    columns: dict[str, list[Any]] = {
         "account_id": [_id(key) for key, _ in each],
         "username": [one.username for _, one in each],
         "phone": [one.phone for _, one in each],
     }
-    return _frame(found | _methods([one for _, one in each]), position)
+    return _frame(columns | _methods([one for _, one in each]), position)
 
 
 def _methods(owned: Sequence[Owned]) -> dict[str, list[Any]]:
@@ -59,13 +59,13 @@ def _methods(owned: Sequence[Owned]) -> dict[str, list[Any]]:
     }
 
 
-def _frame(found: Mapping[str, list[Any]], position: int) -> pd.DataFrame:
+def _frame(columns: Mapping[str, list[Any]], position: int) -> pd.DataFrame:
     import pandas as pd
 
     from migrate.directory.text import column
 
-    rows = len(found["account_id"])
-    return pd.DataFrame({name: column(values) for name, values in found.items()}).assign(position=range(position, position + rows))
+    rows = len(columns["account_id"])
+    return pd.DataFrame({name: column(values) for name, values in columns.items()}).assign(position=range(position, position + rows))
 
 
 def _id(key: Key) -> str | None:

@@ -91,7 +91,7 @@ class PrivacyIdea:
         """The realm. Raises DirectoryError if it does not exist: the server would list nobody, without an error."""
         realms, told = self._get("/realm/", {}, _realms)
         names = {name.casefold(): entry for name, entry in realms.items()}
-        if (found := names.get(self.settings.realm)) is None:
+        if (known := names.get(self.settings.realm)) is None:
             seen = f"it shows {', '.join(map(log, sorted(realms)))}" if realms else "it shows none"
             raise DirectoryError(
                 f"privacyIDEA has no realm {self.settings.realm}, or {self.who} may not see it: {seen}. Nothing was changed.",
@@ -99,7 +99,7 @@ class PrivacyIdea:
                 hint=f"Correct the name; if it is right, the right is missing. {policy(self.settings, self.who)}.",
             )
         version = _VERSION.search(str(told.get("versionnumber") or told.get("version")))
-        return Realm(_resolvers(found), (int(version[1]), int(version[2])) if version else (0, 0), _at(told) or datetime.now(UTC))
+        return Realm(_resolvers(known), (int(version[1]), int(version[2])) if version else (0, 0), _at(told) or datetime.now(UTC))
 
     def users(self, realm: Realm) -> Rows:
         """All users of the realm, in one response. Raises DirectoryError if a resolver did not answer, or if there are no users."""

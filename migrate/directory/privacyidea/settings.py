@@ -67,8 +67,8 @@ class PrivacyIdeaSettings(DirectorySettings):
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together; set both, or token instead")
         if (self.token is None) == (self.password is None):
-            found = "both are set" if self.token is not None else "there is neither"
-            raise ValueError(f"who reads is shown by token, or by username and password, and {found}")
+            now = "both are set" if self.token is not None else "there is neither"
+            raise ValueError(f"who reads is shown by token, or by username and password, and {now}")
         return self
 
     @model_validator(mode="after")

@@ -74,15 +74,15 @@ class Tokens:
 
     def owners(self) -> dict[Key, Owned]:
         """Every user of the realm that has a token of any kind → what the user has."""
-        found: dict[Key, Owned] = {}
+        owned_by: dict[Key, Owned] = {}
         for token in self._each.values():
             if token is None:
                 continue
-            owned = found.setdefault(token.owner, Owned(token.username))
+            owned = owned_by.setdefault(token.owner, Owned(token.username))
             owned.username = owned.username or token.username
             if token.word is not None:
                 self._count(owned, token, token.word)
-        return found
+        return owned_by
 
     def _count(self, owned: Owned, token: Token, word: str) -> None:
         owned.words.append(word)
@@ -130,7 +130,7 @@ def _text(value: Any) -> str:
 def _instant(value: Any) -> datetime | None:
     """An instant with its zone, in any of the forms that the server writes; None for anything else."""
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return instant.astimezone(UTC) if instant is not None and instant.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None

@@ -16,10 +16,10 @@ def said(series: pd.Series) -> pd.Series:
 
     def each(value: object) -> str | None:
         try:
-            found = yes_or_no(value)
+            yes = yes_or_no(value)
         except ValueError:
             return str(value)
-        return None if found is None else "yes" if found else "no"
+        return None if yes is None else "yes" if yes else "no"
 
     return mapped(series, each)
 
@@ -27,17 +27,17 @@ def said(series: pd.Series) -> pd.Series:
 def either(frame: pd.DataFrame, *names: str) -> pd.Series | None:
     """Combines yes/no columns: `yes` where any of them says yes, else a value that cannot be read if there is one, else `no`. None if none
     of the columns is there."""
-    found: pd.Series | None = None
+    combined: pd.Series | None = None
     for name in names:
         if name not in frame:
             continue
         here = said(frame[name])
-        if found is None:
-            found = here
+        if combined is None:
+            combined = here
         else:
             odd = here.notna() & ~here.isin(["yes", "no"])
-            found = found.mask((here == "yes") & found.isin(["no"]) | found.isna() | odd, here)
-    return found
+            combined = combined.mask((here == "yes") & combined.isin(["no"]) | combined.isna() | odd, here)
+    return combined
 
 
 def joined_names(frame: pd.DataFrame, given: str, family: str) -> pd.DataFrame:

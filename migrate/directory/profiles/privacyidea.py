@@ -24,8 +24,8 @@ def _in_use(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
     methods = as_text(frame["methods"])
     for name, good in (("active", "yes"), ("revoked", "no"), ("locked", "no")):
         if BESIDE + name in frame:
-            found = said(frame[BESIDE + name])
-            methods = methods.where(found.isna() | (found == good))
+            state = said(frame[BESIDE + name])
+            methods = methods.where(state.isna() | (state == good))
     if BESIDE + "rollout" in frame:
         rollout = trimmed(as_text(frame[BESIDE + "rollout"])).fillna("").str.casefold()
         methods = methods.where(rollout.isin(_READY))

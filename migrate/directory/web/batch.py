@@ -111,12 +111,12 @@ class Batches:
 
 def _responses(told: Any) -> dict[str, tuple[int, float | None, Any]]:
     """The answers in a batch: number → status, seconds of Retry-After, and body. Raises ValueError."""
-    found: dict[str, tuple[int, float | None, Any]] = {}
+    responses: dict[str, tuple[int, float | None, Any]] = {}
     for each in told["responses"]:
         headers = {str(name).casefold(): value for name, value in (each.get("headers") or {}).items()}
         try:
             after = float(headers["retry-after"])
         except (KeyError, TypeError, ValueError):
             after = None
-        found[str(each["id"])] = (int(each["status"]), after, each.get("body"))
-    return found
+        responses[str(each["id"])] = (int(each["status"]), after, each.get("body"))
+    return responses

@@ -83,9 +83,9 @@ class Checkpoint:
     def _load(self) -> None:
         """Raises OSError."""
         with self.path.open("rb") as file:
-            found = os.fstat(file.fileno())
+            status = os.fstat(file.fileno())
             first = file.readline(4096)
-            if not (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and _HEAD.fullmatch(first)):
+            if not (stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _HEAD.fullmatch(first)):
                 self.kept = False
                 return
             if not self._is_mine(json.loads(first)):
