@@ -19,9 +19,9 @@ from pydantic import BeforeValidator, Field, InstanceOf, field_validator, model_
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import COMMON, MethodWords, spelling
 from migrate.directory.profiles import PROFILES
 from migrate.directory.vocabulary import NO_STEP
-from migrate.directory.words import COMMON, MethodWords, spelling
 from migrate.errors import DirectoryError
 from migrate.settings import Settings
 
@@ -180,7 +180,7 @@ class Directory(ABC):
     kind: ClassVar[str]
     Settings: ClassVar[type[DirectorySettings]]
     words: ClassVar[Mapping[str, str]] = {}
-    """The directory's own method words → ours, added to the common ones of `migrate.directory.words`."""
+    """The directory's own method words → ours, added to the common ones of `migrate.directory.method_words`."""
     in_source_order: bool = True
     """False if `frames` gives the rows in another order than the source's, so that their positions do not increase."""
 

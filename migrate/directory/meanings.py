@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from migrate.directory.method_words import MethodWords, spelling
 from migrate.directory.values import account_type, flag, plain, yes_or_no
-from migrate.directory.words import MethodWords, spelling
 
 if TYPE_CHECKING:
     from migrate.directory.interface import ColumnSettings

@@ -18,8 +18,8 @@ from migrate.core.accounts import ADDRESS_SEPARATOR, words_of
 from migrate.directory import lists, values
 from migrate.directory.interface import METHOD_PREFIX, YES_NO
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import MethodWords, Reading
 from migrate.directory.text import as_text, factorized, identifiers, list_text, mapped, taken, trimmed
-from migrate.directory.words import MethodWords, Reading
 
 METHOD_COLUMNS: Final = ("methods", "default_method", "last_used_method")
 LISTS: Final = {"notification_emails": values.addresses, "groups": values.names}

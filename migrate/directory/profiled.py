@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from migrate.directory.columns import RESORT
 from migrate.directory.interface import ColumnSettings, Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.profiles import BESIDE, Profile, profile
-from migrate.directory.words import MethodWords, vendor_words
 
 if TYPE_CHECKING:
     import pandas as pd

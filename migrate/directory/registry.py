@@ -14,9 +14,9 @@ from pydantic import ConfigDict, create_model
 from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.directory.join_source import JoinSettings, of_the_join
 from migrate.directory.joined import JoinedDirectory
+from migrate.directory.method_words import spelling
 from migrate.directory.profiled import ProfiledDirectory, united, words_of
 from migrate.directory.united import UnitedDirectory
-from migrate.directory.words import spelling
 from migrate.errors import ConfigError
 
 GROUP: Final = "migrate.directories"

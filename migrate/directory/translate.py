@@ -19,6 +19,7 @@ from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
 from migrate.directory.lists import missing
+from migrate.directory.method_words import Reading
 from migrate.directory.text import (
     as_text,
     cleaned,
@@ -34,7 +35,6 @@ from migrate.directory.text import (
     taken,
     trimmed,
 )
-from migrate.directory.words import Reading
 
 ID_LENGTH: Final = 255
 USERNAME_LENGTH: Final = 255

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from migrate.directory.interface import Directory, Outlook
 from migrate.directory.meanings import Meanings
-from migrate.directory.words import MethodWords
+from migrate.directory.method_words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,10 +17,10 @@ import numpy as np
 from migrate.directory.entra.graph import Graph
 from migrate.directory.entra.permissions import METHODS, PER_USER_MFA, PHONES, SIGN_INS, Need
 from migrate.directory.entra.registration import Registration
+from migrate.directory.method_words import MethodWords
 from migrate.directory.vocabulary import NO_STEP
 from migrate.directory.web.batch import Asked
 from migrate.directory.web.checkpoint import Checkpoint
-from migrate.directory.words import MethodWords
 
 _TYPES: Final = {"mobile": "mobilePhone", "alternateMobile": "alternateMobilePhone", "office": "officePhone"}
 _TELEPHONE: Final = "#microsoft.graph.phoneauthenticationmethod"

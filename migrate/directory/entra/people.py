@@ -15,7 +15,7 @@ from migrate.directory.entra.ids import Members, packed
 from migrate.directory.entra.policy import Policy
 from migrate.directory.entra.registration import Registered, Registration
 from migrate.directory.entra.settings import EntraSettings
-from migrate.directory.words import MethodWords
+from migrate.directory.method_words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,9 +19,9 @@ from migrate.directory.entra.permissions import DOMAINS, POLICY, USERS
 from migrate.directory.entra.policy import Policy
 from migrate.directory.entra.registration import Registered, Report
 from migrate.directory.entra.settings import EntraSettings
+from migrate.directory.method_words import MethodWords
 from migrate.directory.web.budget import Clock
 from migrate.directory.web.checkpoint import Checkpoint
-from migrate.directory.words import MethodWords
 from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
 from migrate.outside import log
 from migrate.process.prefetch import meanwhile

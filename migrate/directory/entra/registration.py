@@ -11,8 +11,8 @@ import numpy as np
 from migrate.directory.entra.graph import Graph
 from migrate.directory.entra.ids import found, packed
 from migrate.directory.entra.permissions import REPORT
+from migrate.directory.method_words import MethodWords, spelling
 from migrate.directory.profiles.entra import first_choice
-from migrate.directory.words import MethodWords, spelling
 
 PATH: Final = "/reports/authenticationMethods/userRegistrationDetails"
 _PAGE: Final = "999"

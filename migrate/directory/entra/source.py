@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from migrate.directory.entra.settings import EntraSettings
 from migrate.directory.interface import Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.web import needs
-from migrate.directory.words import MethodWords, vendor_words
 
 if TYPE_CHECKING:
     import pandas as pd

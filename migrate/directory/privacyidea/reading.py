@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.privacyidea.people import frame_of_owners, frame_of_users, key_of, name_of
 from migrate.directory.privacyidea.rights import TOKENS, lacking, missing, policy
 from migrate.directory.privacyidea.server import CHOOSES, PrivacyIdea, Realm, Rows
 from migrate.directory.privacyidea.settings import PrivacyIdeaSettings
 from migrate.directory.privacyidea.tokens import Key, Owned, Tokens
 from migrate.directory.web.budget import Clock
-from migrate.directory.words import MethodWords
 from migrate.errors import DirectoryError
 from migrate.outside import log
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.vocabulary import NO_STEP
-from migrate.directory.words import MethodWords
 
 Key = tuple[str, str]
 """A user's resolver, and the user's id in it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import Profile
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd

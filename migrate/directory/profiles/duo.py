@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.profiles.making import joined_names
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from migrate.directory.lists import items
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.values import plain, yes_or_no
 from migrate.directory.vocabulary import NO_STEP
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd

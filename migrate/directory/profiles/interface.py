@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from migrate.directory.words import MethodWords
+    from migrate.directory.method_words import MethodWords
 
 BESIDE: Final = "beside."
 """The prefix of raw columns `beside.<name>`, which only the profile's `finish` reads, to make our columns from them."""
