@@ -48,7 +48,8 @@ class Moment:
 
     @property
     def counting(self) -> tuple[str, ...]:
-        """The stages whose letters stand in the way of another letter now: the stage that counts, and newer ones. Without the waves."""
+        """The stages whose letters stand in the way of another letter now: the stage that counts and newer ones. (`occasions` has those of
+        the waves, too.)"""
         return (self.stage.name, *self.newer) if self.stage else ()
 
     @property
