@@ -1,7 +1,7 @@
-"""What can go wrong, and what each thing means for the exit code (design §15).
+"""The errors that a command may end with, and the exit code of each (design §15).
 
-One root exception. An error carries what happened, where, and what to type next; the command line prints exactly that
-paragraph. Anything that is not a `MigrateError` is a bug and ends in exit code 1.
+All derive from `MigrateError`. An error carries what happened, where, and what to type next; the command line prints exactly that
+paragraph. Any other exception is a bug and ends in exit code 1.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from migrate import outside
 
 
 class MigrateError(Exception):
-    """An error with a paragraph a person can act on. Each part of it is one line, whatever stands in the names that it quotes; `items`
-    are lines of their own, between what happened and the hint. `kind` is a word for programs, which never changes."""
+    """An error that tells a person, in one paragraph, what happened (`what`), `where`, and what to do (`hint`). Each part is one line, even
+    if a quoted name holds line breaks; `items` are printed as further lines before the hint. `kind` is a fixed word for programs."""
 
     exit_code = 1
     kind: ClassVar[str] = "error"
@@ -30,14 +30,14 @@ class MigrateError(Exception):
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """The paragraph, and its items if it has any, a line each."""
+        """The paragraph as lines: one line, or with items the head, each item, and the hint."""
         head = f"{self.where}: {self.what}" if self.where else self.what
         if self.items:
             return [head, *(f"  {item}" for item in self.items), *([self.hint] if self.hint else [])]
         return [f"{head} {self.hint}" if self.hint else head]
 
     def facts(self) -> dict[str, Any]:
-        """The object `error` of `--json`."""
+        """The object `error` in the output of `--json`."""
         told = {"kind": self.kind, "exit_code": self.exit_code, "what": self.what, "where": self.where, "hint": self.hint}
         return told | {"items": list(self.items)}
 
@@ -83,19 +83,19 @@ class DirectoryError(MigrateError):
 
 
 class UnreachableError(DirectoryError):
-    """What the directory is asked of gives no answer that can be used."""
+    """The directory's server cannot be reached, or gives no usable answer."""
 
     kind = "unreachable"
 
 
 class NotConsentedError(DirectoryError):
-    """The directory does not let the application read what it must."""
+    """The application has no permission to read what it needs from the directory."""
 
     kind = "not_consented"
 
 
 class NoLicenceError(DirectoryError):
-    """The organisation has no licence for what must be read."""
+    """The organisation has no licence for data that must be read."""
 
     kind = "no_licence"
 
@@ -122,22 +122,23 @@ class OverdueError(MigrateError):
 
 
 class LockedError(MigrateError):
-    """Another run of this campaign is at work."""
+    """Another run of this campaign is running."""
 
     exit_code = 75
     kind = "busy"
 
 
 class DoneAlreadyError(LockedError):
-    """Another run of this campaign has just done what this one was to do."""
+    """Another run of this campaign has just done the same work."""
 
     kind = "done_already"
 
 
 _ORDER: Final = (75, 2, 3, 4, 6, 5)
-"""Of several exit codes, the first that applies (design §15)."""
+"""Exit codes by precedence: of several, the first one here counts (design §15)."""
 
 
 def first_of(codes: Iterable[int]) -> int:
-    """The exit code of what ended in several ways; 0 if nothing went wrong. A code that is not ordered, as of a bug, goes before all."""
+    """The exit code for several results together: 0 if nothing went wrong, else the first by `_ORDER`. A code that is not in `_ORDER`, such
+    as 1 for a bug, takes precedence over all."""
     return min((code for code in codes if code), key=lambda code: _ORDER.index(code) if code in _ORDER else -1, default=0)

@@ -25,7 +25,7 @@ def _one_line(value: str) -> str:
 _OPTIONS: Final = re.compile(r"\?[\w.-]+=.*", re.DOTALL)
 
 OneLine = Annotated[str, AfterValidator(_one_line)]
-"""Words that people read on one line, perhaps in a header."""
+"""Text of one line that is not blank, so that it can stand in a header."""
 
 
 DRIVERS: Final = {
@@ -34,14 +34,14 @@ DRIVERS: Final = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
-"""The driver of a database whose URL names none."""
+"""The driver to use if a database URL names none."""
 DRIVER_EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
-"""The extra of our package that brings the driver of a kind of database."""
+"""The extra of our package that installs the driver of a database."""
 
 
 def unambiguous(url: str) -> str:
-    """A database URL whose password ends where it seems to. Raises ValueError for one with an @ in it, which everybody else would take for
-    the end: what follows would be the name of the host, and be printed."""
+    """The database URL. Raises ValueError if its user or password contains an @: other programs take it for the end of the password, and
+    would print the rest as the name of the host."""
     if not url.startswith("sqlite") and _OPTIONS.sub("", url).count("@") > 1:
         raise ValueError("has more than one @: write the one in the user or the password as %40")
     return url

@@ -9,7 +9,7 @@ import pandas as pd
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, ROW_COLUMNS, conform, empty, methods_of
 from migrate.core.campaign import CampaignSettings
-from migrate.core.plan import LAST_TOLD_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.core.letters import LAST_TOLD_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
 
 CAMPAIGN = CampaignSettings(
     name="sms-retirement",

@@ -21,7 +21,7 @@ from migrate.config.anchors import sqlite_url
 from migrate.config.complaints import _model_at
 from migrate.core.waves import WaveSettings
 from migrate.directory import DirectorySettings, settings_model
-from migrate.directory.joined import JoinSettings
+from migrate.directory.join_source import JoinSettings
 from migrate.directory.registry import DIRECTORIES
 from migrate.errors import ConfigError
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from migrate.config import Config
     from migrate.directory import DirectorySettings
     from migrate.directory.interface import ColumnSettings
-    from migrate.incremental.carried import Whole
+    from migrate.incremental.records import Whole
 
 _MANY: Final = 20
 """From so many accounts on, shares say something."""

@@ -12,11 +12,11 @@ from typing import Any, Final, Literal
 
 from migrate.directory.columns import names_of
 from migrate.directory.csv import CsvDirectory, CsvSettings
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles import PROFILES, Profile, form, recognised
 from migrate.directory.sheets import Workbook
 from migrate.directory.textfile import TextFile
 from migrate.directory.values import yes_or_no
-from migrate.directory.words import MethodWords
 from migrate.errors import ConfigError, DirectoryError
 
 GUESSES: Final[dict[str, tuple[str, ...]]] = {

@@ -1,12 +1,12 @@
-"""The configuration file, whole: a TOML file in, a frozen `Config` out (design §16).
+"""Loads the configuration: a TOML file in, a frozen `Config` out (design §16).
 
-Each table's model is declared beside the code that uses it; here they are put together, references are resolved, relative paths are
-anchored, and whatever does not fit becomes one `ConfigError` that names the key, what was found, and what would do.
+Each table's model is declared beside the code that uses it. `load` puts the tables together, resolves references, makes relative paths
+absolute, and turns everything that is wrong into one `ConfigError` that names the key, what was found, and what would do.
 
 Two rules hold for every table:
 
-* Any string may be `{ env = "NAME" }` or `{ file = "path" }`. A value that came that way is not printed, in an error or elsewhere, but for
-  those of settings that are known to be harmless.
+* Any string may be `{ env = "NAME" }` or `{ file = "path" }`. A value that came that way is not printed, in an error or elsewhere, unless
+  its setting is known to be harmless.
 * Relative paths (every setting of type `Path` or called `path`, and the file of a SQLite `url`) are relative to the folder of the
   file that they are written in, so that cron may start the job from anywhere.
 """
@@ -65,19 +65,18 @@ _HARMLESS: Final = frozenset({
     "kind", "profile", "rows", "transport", "security", "provider", "timezone", "language", "at_cutoff", "formats", "organization",
     "product", "support_email", "support_phone", "settings_path", "playbook", "guide", "steps", "sign_in_address", "from", "reply_to",
 })  # fmt: skip
-"""Settings whose value may be printed wherever it came from, once it was found good: one of a few words, or what every letter says."""
+"""Settings whose value may be printed even if it came from a reference: it is one of a few words, or stands in every letter."""
 _DEPTH = 16
 _NO_FILE_HINT = "Type `migrate init` for a commented file to start from, or name another with --config."
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything a run is told beforehand.
+    """The configuration of a run.
 
-    `path` is the file it came from; `digest` (64 hex digits) changes with every effective setting, and with no secret, comment or folder.
-    `settings` is what it digests, `[table] key` → the value as JSON, or a digest of it where it may hold a secret.
-    What the files of `[[waves]]` list is a part of both.
-    In a rehearsal `campaign` and `reports` are those to rehearse with.
+    `path`: the file it came from. `settings`: `[table] key` → the effective value as JSON, or a digest of it where it may hold a secret.
+    `digest` (64 hex digits): a digest of all settings; secrets, comments and the folder of the file do not change it. Both cover the ids in
+    the files of `[[waves]]`. In a rehearsal, `campaign` and `reports` are those of the rehearsal.
     """
 
     path: Path
@@ -95,36 +94,36 @@ class Config:
     settings: Mapping[str, str]
 
     def composer(self) -> Composer:
-        """What every letter of this configuration is composed with, and so whom each goes to. Raises TemplateError."""
+        """The composer of all letters of this configuration; in a rehearsal it also redirects them. Raises TemplateError."""
         from migrate.mail.compose import Composer
 
         return Composer(self.mail, self.campaign, self.safety.redirect_to)
 
 
 def load(path: Path) -> Config:
-    """The configuration in a file. Raises ConfigError (exit 2) with everything that is wrong, one thing a line."""
+    """The configuration in a file. Raises ConfigError (exit 2) that lists everything that is wrong."""
     parsed, origins = extended(path, _parsed)
     references = References()
     raw = references.resolve(parsed, origins.folder)
     outside.keep_back(references.shown_instead(()))
     references.spare([at for at in references.broken if _idle(at, raw)])
-    found = [misfit(at, what) for at, what in references.broken.items()]
-    found += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
+    wrong = [misfit(at, what) for at, what in references.broken.items()]
+    wrong += [unknown_table(name, value, TABLES) for name, value in raw.items() if name not in TABLES]
     tables: dict[str, Any] = {}
-    for name, model in _models(raw, references, found).items():
+    for name, model in _models(raw, references, wrong).items():
         try:
             tables[name] = model.model_validate(raw.get(name, [] if name == "waves" else {}))
         except ValidationError as error:
-            found += complaints(name, model, error, raw.get(name, {}), references)
+            wrong += complaints(name, model, error, raw.get(name, {}), references)
     if "campaign" in tables:
-        found += _unknown_guide(tables["campaign"].guide, references)
-        found += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
+        wrong += _unknown_guide(tables["campaign"].guide, references)
+        wrong += _against_playbook(tables["campaign"].playbook, raw.get("directory"))
     if {"campaign", "mail"} <= tables.keys():
-        found += _unwritten(tables["campaign"].language, anchored(tables["mail"], origins.folder, ("mail",)).templates, references)
+        wrong += _unwritten(tables["campaign"].language, anchored(tables["mail"], origins.folder, ("mail",)).templates, references)
     if {"campaign", "waves"} <= tables.keys():
-        found += days_of(tables["waves"], tables["campaign"])
-    if found:
-        raise paragraph(origins, found)
+        wrong += days_of(tables["waves"], tables["campaign"])
+    if wrong:
+        raise paragraph(origins, wrong)
     whole = {name: anchored(table, origins.folder, (name,)) for name, table in tables.items()}
     if tables["safety"].redirect_to:
         whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
@@ -146,18 +145,18 @@ def _parsed(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror}).", where=str(path), hint=_NO_FILE_HINT) from None
     try:
-        found = tomllib.loads(text)
+        tables = tomllib.loads(text)
     except ValueError as error:  # also what Python says of a number of thousands of digits
         raise ConfigError(f"is not valid TOML: {error}.", where=str(path), hint="Texts need quotes, dates do not.") from None
     except RecursionError:
-        found = None
-    if found is None or _deeper(found, _DEPTH):
+        tables = None
+    if tables is None or _deeper(tables, _DEPTH):
         raise ConfigError(f"has tables or lists in each other, more than {_DEPTH} deep.", where=str(path), hint="No setting has.")
-    return found
+    return tables
 
 
 def _deeper(value: object, than: int) -> bool:
-    """Whether tables and lists lie in each other deeper than so many."""
+    """Whether tables and lists are nested more than `than` levels deep."""
     level = [value]
     for _ in range(than):
         level = [each for held in level if isinstance(held, dict | list) for each in (held.values() if isinstance(held, dict) else held)]
@@ -165,7 +164,8 @@ def _deeper(value: object, than: int) -> bool:
 
 
 def _idle(at: Key, raw: dict[str, Any]) -> bool:
-    """True for what only the transport that is not chosen would use: its password may be missing while letters go into a folder."""
+    """True for settings that only the transport which is not chosen would use. Their references may be broken: the SMTP password may be
+    missing while letters go to a folder."""
     match at, raw.get("mail"):
         case ("mail", "maildir" | "smtp" as transport, *_), {**mail}:
             return transport != mail.get("transport", MailSettings.model_fields["transport"].default)
@@ -173,7 +173,7 @@ def _idle(at: Key, raw: dict[str, Any]) -> bool:
 
 
 def _unknown_guide(guide: str, references: References) -> Iterator[Complaint]:
-    """A guide that letters have no texts of."""
+    """A complaint if there are no texts for the guide."""
     at: Key = ("campaign", "guide")
     try:
         checked_guide(guide)
@@ -182,7 +182,7 @@ def _unknown_guide(guide: str, references: References) -> Iterator[Complaint]:
 
 
 def _against_playbook(name: str | None, directory: Any) -> Iterator[Complaint]:
-    """A playbook that there is none of, or one that has no date for the directory's cloud."""
+    """A complaint if there is no such playbook, or if it has no date for the directory's cloud."""
     at: Key = ("campaign", "playbook")
     if name is None:
         return
@@ -193,13 +193,13 @@ def _against_playbook(name: str | None, directory: Any) -> Iterator[Complaint]:
 
 
 def _unwritten(language: str, templates: Path | None, references: References) -> Iterator[Complaint]:
-    """A language that mails cannot be written in."""
+    """A complaint if there are no mail texts in the language."""
     at: Key = ("campaign", "language")
     if said := no_texts(language, templates):
         yield misfit(at, f"is {references.hidden.get(at) or repr(language)}, which {said}")
 
 
-def _models(raw: dict[str, Any], references: References, found: list[Complaint]) -> dict[str, type[BaseModel]]:
+def _models(raw: dict[str, Any], references: References, wrong: list[Complaint]) -> dict[str, type[BaseModel]]:
     """The model of each table; without a usable `[directory] kind` that table is complained about and left out."""
     models: dict[str, type[BaseModel]] = dict(TABLES)
     directory = raw.get("directory", {})
@@ -212,12 +212,12 @@ def _models(raw: dict[str, Any], references: References, found: list[Complaint])
     except ConfigError as error:
         at: Key = ("directory", "join", "kind") if error.where == "[directory.join] kind" else ("directory", "kind")
         shown = references.hidden.get(at, repr(kind))
-        found.append(misfit(at, error.what.rstrip(".").replace(repr(kind), shown)))
+        wrong.append(misfit(at, error.what.rstrip(".").replace(repr(kind), shown)))
         del models["directory"]
     return models
 
 
 class _KindSettings(BaseModel):
-    """Stands in while the kind of directory is missing or no text, so that this is what gets said."""
+    """Used while the kind of directory is missing or no text, so that the error is about the kind."""
 
     kind: str

@@ -1,4 +1,4 @@
-"""Relative paths made absolute, and the digest of what was set."""
+"""Makes relative paths absolute, and digests the effective settings."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _URL_PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
 
 
 def anchored(settings: Model, folder: Callable[[Key], Path], at: Key) -> Model:
-    """The settings of a table at a key with every relative path (type `Path`, or called `path`), and every SQLite file in a `url`,
-    made absolute from the `folder` of where it is written; so in the tables of a list."""
+    """The settings of a table with every relative path made absolute: values of type `Path`, settings called `path`, and the SQLite file
+    in a `url`. `folder` gives the folder of the file in which a key is written. Nested tables and lists of tables are included."""
     fields = type(settings).model_fields
     return settings.model_copy(
         update={name: _anchored(name, getattr(settings, name), folder, (*at, of.alias or name)) for name, of in fields.items()}
@@ -47,12 +47,12 @@ def _anchored(name: str, value: Any, folder: Callable[[Key], Path], at: Key) -> 
 def sqlite_url(url: str, base: Path) -> str:
     """`sqlite:///relative.db` → `sqlite:////base/relative.db`; any other URL unchanged.
 
-    Of the base, which is a path, nothing is read as a part of the URL: a question mark or a per cent sign in it is written as a URL does.
+    A question mark or a per cent sign in `base`, which is a path, is escaped, so that it is not taken for part of the URL.
     """
-    found = _SQLITE_FILE.fullmatch(url)
-    if not found:
+    match = _SQLITE_FILE.fullmatch(url)
+    if not match:
         return url
-    scheme, file, query = found.groups()
+    scheme, file, query = match.groups()
     if Path(file).is_absolute():
         return url
     written = str(base).replace("%", "%25").replace("?", "%3F")
@@ -60,25 +60,26 @@ def sqlite_url(url: str, base: Path) -> str:
 
 
 def digest(tables: Mapping[str, BaseModel], beside: str = "") -> str:
-    """SHA-256 (hex) of the effective settings, and of what they say `beside` the file: defaults included, passwords left out, paths as they
-    were written."""
+    """SHA-256 (hex) of the effective settings, defaults included, and of `beside`, a digest of what other files add. Passwords are left
+    out; paths count as they were written."""
     told = {name: table.model_dump(by_alias=True) for name, table in tables.items()}
     text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=_written)
     return hashlib.sha256((_URL_PASSWORD.sub(r"\1@", text) + beside).encode()).hexdigest()
 
 
 HIDDEN: Final = "sha256:"
-"""Begins what stands for the value of a setting that may hold a way in."""
+"""How a digest begins that stands in place of a value that may be a secret."""
 
 _SHOWN: Final = frozenset({"campaign", "policy", "schedule", "safety", "reports", "waves"})
 
 
 def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
-    """`[mail.smtp] port` → what it is set to: what `digest` digests, a setting at a time.
+    """Each effective setting, such as `[mail.smtp] port` → its value.
 
-    As JSON in the tables where no secret can be, whatever its spelling; elsewhere `HIDDEN` and a digest, to be compared and not read.
+    The value is JSON in the tables of `_SHOWN`, which can hold no secret; elsewhere it is `HIDDEN` and a digest, so that values can be
+    compared but not read.
     """
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
 
     def walk(at: tuple[str, ...], value: Any) -> None:
         if isinstance(value, dict) and value:
@@ -91,11 +92,11 @@ def effective(tables: Mapping[str, BaseModel]) -> dict[str, str]:
             return
         text = _URL_PASSWORD.sub(r"\1@", json.dumps(value, sort_keys=True, ensure_ascii=False, default=_written))
         shown = text if at[0] in _SHOWN else HIDDEN + hashlib.sha256(text.encode()).hexdigest()[:16]
-        found[f"[{'.'.join(at[:-1])}] {at[-1]}"] = shown
+        settings[f"[{'.'.join(at[:-1])}] {at[-1]}"] = shown
 
     for name, table in tables.items():
         walk((name,), table.model_dump(by_alias=True))
-    return found
+    return settings
 
 
 def _written(value: object) -> object:

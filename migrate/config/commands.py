@@ -1,4 +1,4 @@
-"""Commands and paths as a person types them where the tool was called, for the errors and hints that name them."""
+"""Commands and paths for errors and hints, written so that a person can type them in the current folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DEFAULT = "config.toml"
 
 
 def typed(path: Path) -> str:
-    """A path as it is typed here: short below the working directory."""
+    """A path, quoted for a shell; relative if it lies below the working directory."""
     return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path))
 
 
 def command(config: Config, words: str) -> str:
-    """A command as it is typed here, between backticks: it names the configuration unless that would be found anyway."""
-    found = Path(os.environ.get("MIGRATE_CONFIG") or _DEFAULT)
-    named = "" if config.path.absolute() == found.absolute() else f"--config {typed(config.path)} "
+    """A `migrate` command between backticks, with `--config` unless the configuration would be found anyway."""
+    default = Path(os.environ.get("MIGRATE_CONFIG") or _DEFAULT)
+    named = "" if config.path.absolute() == default.absolute() else f"--config {typed(config.path)} "
     return f"`migrate {named}{words}`"

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in sentences that name the key, what was found, and what would do."""
+"""Says what is wrong with a configuration, in sentences that name the key, what was found, and what would do."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from migrate.directory.registry import DIRECTORIES
 from migrate.errors import ConfigError
 
 _UNKNOWN, _WRONG, _MISSING = range(3)
-"""In this order they are told: a misspelt key explains the missing one after it."""
+"""The order of complaints: a misspelt key comes before the missing key that it explains."""
 
 _GONE: Final[dict[Key, str]] = {("ledger", "keep_days"): "had no effect and is gone: delete it"}
-"""Settings that there were once → what to do with a line that still sets one."""
+"""Settings of earlier versions → what to do with a line that still sets one."""
 
 _SECRET_WORDS = ("password", "secret", "token", "url", "key", "credential")
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """One thing that is wrong `at` a key: `where` is `[table] key`, `what` the sentence, `about` the key that a misspelling probably
-    meant."""
+    """One thing that is wrong `at` a key. `where`: the key as `[table] key`. `what`: the rest of the sentence. `about`: the key that a
+    misspelling probably means."""
 
     rank: int
     at: Key
@@ -44,13 +44,13 @@ class Complaint:
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, if one is near enough."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """The known word that a misspelt one probably means, if one is similar enough."""
+    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def unknown_table(name: str, value: object, known: Mapping[str, type[BaseModel]]) -> Complaint:
-    """A name at the top of the file that is no table of ours: a misspelt table, or a key that lost its table."""
+    """A complaint about a top-level name that is no table: a misspelt table, or a key outside its table."""
     if isinstance(value, (dict, list)):
         meant = near(name, known)
         advice = f"did you mean [{meant}]?" if meant else f"the tables are {', '.join(f'[{table}]' for table in known)}"
@@ -63,12 +63,12 @@ def unknown_table(name: str, value: object, known: Mapping[str, type[BaseModel]]
 
 
 def misfit(at: Key, what: str) -> Complaint:
-    """A value that cannot be used, in words of the caller's own."""
+    """A complaint about a value that cannot be used; `what` says why, and follows the key in the sentence."""
     return Complaint(_WRONG, at, where(at), what)
 
 
 def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: Any, references: References) -> list[Complaint]:
-    """Every failure of one table's model as a complaint; what only follows from another is left out."""
+    """Every validation error of one table as a complaint. An error of a table is left out if an error inside the table causes it."""
     details = {_located(table, detail["loc"], raw): detail for detail in error.errors(include_url=False)}
     causes = [*references.broken, *details]
     return [
@@ -78,12 +78,12 @@ def complaints(table: str, model: type[BaseModel], error: ValidationError, raw: 
     ]
 
 
-def paragraph(origins: Origins, found: list[Complaint]) -> ConfigError:
-    """All complaints of one file, and of those it extends, as one error, the most useful first; a missing key that a misspelt key or table
-    explains is left out. Each names the file in which its key stands."""
-    misspelt = [complaint.about for complaint in found if complaint.rank == _UNKNOWN and complaint.about]
-    explained = [c for c in found if c.rank == _MISSING and any(c.about[: len(meant)] == meant for meant in misspelt)]
-    told = [c for c in sorted(found, key=lambda c: c.rank) if c not in explained]
+def paragraph(origins: Origins, wrong: list[Complaint]) -> ConfigError:
+    """All complaints about a file, and about the files it extends, as one error, in the order of their rank. A missing key is left out if a
+    misspelt key or table explains it. A complaint names the file of its key if that is not the first file."""
+    misspelt = [complaint.about for complaint in wrong if complaint.rank == _UNKNOWN and complaint.about]
+    explained = [c for c in wrong if c.rank == _MISSING and any(c.about[: len(meant)] == meant for meant in misspelt)]
+    told = [c for c in sorted(wrong, key=lambda c: c.rank) if c not in explained]
     if len(told) == 1:
         end = "" if told[0].what.endswith("?") else "."
         return ConfigError(f"{told[0].what}{end}", where=f"{origins.file(told[0].at)}, {told[0].where}")
@@ -119,28 +119,28 @@ def _complaint(at: Key, model: type[BaseModel], detail: ErrorDetails, references
         what = what.replace(repr(secret), "the value")
         # A value of a letter or two would blot out the sentence and hide nothing.
         what = what.replace(secret, "…") if len(secret) > 3 else what
-    found = _shown(at, model, detail["input"], references)
-    if kind == "value_error" and found is not None and found in what:
-        found = None
-    # What a whole table's model says is of several of its keys, and names them.
+    shown = _shown(at, model, detail["input"], references)
+    if kind == "value_error" and shown is not None and shown in what:
+        shown = None
+    # An error of a whole table is about several of its keys, and its text names them.
     whole = kind == "value_error" and isinstance(detail["input"], Mapping) and _model_at(model, at[1:]) is not None
-    return Complaint(_WRONG, at, where(at, table=whole), _said_of(found, what) if found else what)
+    return Complaint(_WRONG, at, where(at, table=whole), _said_of(shown, what) if shown else what)
 
 
 def _kinds_with(key: str, owner: type[BaseModel] | None) -> list[str]:
-    """The other kinds of directory, in quotes, that have a setting of this name, if it was found in the settings of a kind."""
+    """The kinds of directory, in quotes, that have a setting of this name; none if `owner` is not the settings of a directory."""
     if owner is None or not issubclass(owner, DirectorySettings):
         return []
     return [f'"{kind}"' for kind in DIRECTORIES if key in _keys(settings_model(kind))]
 
 
-def _said_of(found: str, what: str) -> str:
+def _said_of(shown: str, what: str) -> str:
     predicate = what.startswith(("is ", "has ", "names "))
-    return f"is {found}, which {what}" if predicate else f"is {found}: {what}"
+    return f"is {shown}, which {what}" if predicate else f"is {shown}: {what}"
 
 
 def _reworded(message: str) -> str:
-    """Pydantic's words for a value's form, as a continuation of `is 'x': …`; ours are sentences already."""
+    """An error message of pydantic, reworded to follow `is 'x': …`."""
     if "zero time" in message:
         return "it should be a date"
     plain = re.split(r", unable to|, got a|, not \d+$| after validation| for <class", message)[0]
@@ -148,7 +148,7 @@ def _reworded(message: str) -> str:
 
 
 def _shown(at: Key, model: type[BaseModel], value: object, references: References) -> str | None:
-    """The value as an error may show it: None for a whole table and for what may be a secret."""
+    """The value as an error may show it; None for a whole table, and for a value that may be a secret."""
     if at in references.hidden:
         return references.hidden[at]
     if isinstance(value, (Mapping, BaseModel)) or _may_be_secret(at, model):
@@ -165,7 +165,7 @@ def _may_be_secret(at: Key, model: type[BaseModel]) -> bool:
 
 
 def _located(table: str, loc: tuple[int | str, ...], raw: Any) -> Key:
-    """The failing key; what pydantic adds to tell the members of a union apart is no part of the file and is left out."""
+    """The key of an error, from pydantic's location; the parts that pydantic adds for members of a union are left out."""
     at: list[str | int] = [table]
     for i, part in enumerate(loc):
         last = i == len(loc) - 1
@@ -189,12 +189,12 @@ def _types(annotation: Any) -> set[Any]:
 
 
 def _listed_models(annotation: Any) -> tuple[Any, ...]:
-    """The models of a list of tables, one an item."""
+    """The models of a list of tables, one for each item."""
     return get_args(annotation) if get_origin(annotation) is tuple and Ellipsis not in get_args(annotation) else ()
 
 
 def _named_model(annotation: Any) -> type[BaseModel] | None:
-    """The model of a table of tables that are named by the reader, one a name."""
+    """The model of the inner tables, for a table whose keys are the reader's own names."""
     values = get_args(annotation)[1:] if get_origin(annotation) is dict else ()
     return next((t for value in values for t in _types(value) if isinstance(t, type) and issubclass(t, BaseModel)), None)
 

@@ -1,8 +1,8 @@
-"""`extends = "../common.toml"`: a file whose settings are defaults, key by key, and what stands in which file (design §16).
+"""`extends = "../common.toml"`: takes the settings of another file as defaults, and remembers which file each setting is from (design §16).
 
-A table is joined with the table of the same name; a value, a list and a reference such as `{ env = "NAME" }` is taken whole from the file
-that has it, the nearer one first. A relative path is relative to the folder of the file in which it is written, so that a
-common file names its own secrets and templates, whoever extends it; what nobody sets is relative to the folder of the first file.
+Tables of the same name are merged key by key. A value, a list or a reference such as `{ env = "NAME" }` is taken as a whole, from the
+extending file if both have it. A relative path is relative to the folder of the file in which it is written, so that a common file can name
+its own secrets and templates. Default paths are relative to the folder of the first file.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from migrate.errors import ConfigError
 
 EXTENDS: Final = "extends"
 _MOST: Final = 16
-"""Files in a chain: more than anybody can keep in mind."""
+"""How many files may extend each other in a chain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """In which file each setting is written: `own` is the first file, `elsewhere` holds the values that come from others."""
+    """Which file each setting is written in. `own`: the first file. `elsewhere`: key → file, for settings that come from other files."""
 
     own: Path
     elsewhere: dict[Key, Path] = field(default_factory=dict)
 
     def file(self, at: Key) -> Path:
-        """The file of a setting, or of the list or value that it stands in."""
+        """The file in which a setting, or the list or value that contains it, is written."""
         return next((self.elsewhere[at[:end]] for end in range(len(at), 0, -1) if at[:end] in self.elsewhere), self.own)
 
     def folder(self, at: Key) -> Path:
-        """What a relative path is relative to where it is written there."""
+        """The folder that a relative path at this key is relative to."""
         return self.file(at).absolute().parent
 
 
 def extended(path: Path, parsed: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], Origins]:
-    """The tables of a file with the defaults of those that it extends, as `parsed` reads them. Raises ConfigError for a chain that comes
-    back to a file of its own, and for what cannot be read."""
+    """The tables of a file, with those of the files it extends as defaults. `parsed` reads a file. Raises ConfigError if the files extend
+    each other in a circle, or one cannot be read."""
     chain = _chain(path, parsed)
     origins = Origins(path)
     whole: dict[str, Any] = {}
@@ -48,28 +48,28 @@ def extended(path: Path, parsed: Callable[[Path], dict[str, Any]]) -> tuple[dict
 
 
 def _chain(path: Path, parsed: Callable[[Path], dict[str, Any]]) -> list[tuple[Path, dict[str, Any]]]:
-    """Each file and its tables, the nearest first."""
-    found: list[tuple[Path, dict[str, Any]]] = []
+    """The files of a chain with their tables, each before the one that it extends."""
+    chain: list[tuple[Path, dict[str, Any]]] = []
     seen: list[Path] = []
     following: Path | None = path
     while following is not None:
         if (place := following.resolve()) in seen:
-            round_about = " → ".join(str(file) for file, _ in found) + f" → {following}"
-            raise ConfigError(f"comes back to a file that extends it: {round_about}.", where=f"{found[-1][0]}, {EXTENDS}")
-        if len(found) == _MOST:
-            raise ConfigError(f"is the {_MOST}th file in a row that extends another.", where=f"{found[-1][0]}, {EXTENDS}")
+            round_about = " → ".join(str(file) for file, _ in chain) + f" → {following}"
+            raise ConfigError(f"comes back to a file that extends it: {round_about}.", where=f"{chain[-1][0]}, {EXTENDS}")
+        if len(chain) == _MOST:
+            raise ConfigError(f"is the {_MOST}th file in a row that extends another.", where=f"{chain[-1][0]}, {EXTENDS}")
         seen.append(place)
         try:
             tables = parsed(following)
         except ConfigError as error:
-            if not found:
+            if not chain:
                 raise
-            by = found[-1][0]
+            by = chain[-1][0]
             raise ConfigError(error.what, where=f"{by}, {EXTENDS} {_written(by, following)!r}") from error
         named = tables.pop(EXTENDS, None)
-        found.append((following, tables))
-        following = None if named is None else _next(named, found[-1][0])
-    return found
+        chain.append((following, tables))
+        following = None if named is None else _next(named, chain[-1][0])
+    return chain
 
 
 def _next(named: object, file: Path) -> Path:
@@ -79,12 +79,12 @@ def _next(named: object, file: Path) -> Path:
 
 
 def _written(file: Path, extends: Path) -> str:
-    """A file as the one that extends it names it."""
+    """The path of an extended file, as the extending file may have written it."""
     return str(extends.relative_to(file.parent) if extends.is_relative_to(file.parent) else extends)
 
 
 def _over(under: Any, value: Any, at: Key, file: Path, origins: Origins) -> Any:
-    """A value over the default `under` it, written in a file."""
+    """A `value` that is written in `file`, merged over the default `under`."""
     if not _joined(at, under, value):
         _forget(at, origins)
         if file != origins.own:
@@ -95,19 +95,19 @@ def _over(under: Any, value: Any, at: Key, file: Path, origins: Origins) -> Any:
 
 
 def _joined(at: Key, under: Any, value: Any) -> bool:
-    """Whether both are tables whose keys are settings; in a table of the reader's own words each word is one."""
+    """Whether both are tables to merge key by key. An entry of a table whose keys are the reader's own words is taken as a whole."""
     tables = isinstance(under, dict) and isinstance(value, dict)
     return tables and not is_reference(at, under) and not is_reference(at, value) and not (len(at) > 1 and at[-2] in OPEN_TABLES)
 
 
 def _leaves(at: Key, value: Any) -> list[Key]:
-    """What has an origin of its own: a table's settings one by one, anything else whole."""
+    """The keys whose origin is remembered: of a table each setting in it, of anything else the key itself."""
     if isinstance(value, dict) and not is_reference(at, value):
         return [leaf for key, each in value.items() for leaf in _leaves((*at, key), each)]
     return [at]
 
 
 def _forget(at: Key, origins: Origins) -> None:
-    """What stood at a place came from elsewhere, and is replaced."""
+    """Forgets where a value came from, and everything in it, because it is replaced."""
     for gone in [key for key in origins.elsewhere if key[: len(at)] == at]:
         del origins.elsewhere[gone]

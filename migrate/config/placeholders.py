@@ -1,5 +1,7 @@
-"""Settings that are still as `migrate init` wrote them, on lines that say EDIT. What it wrote, the example or a playbook, tells
-which those are."""
+"""Finds settings that were not edited: lines marked EDIT that still have the value that `migrate init` wrote.
+
+`migrate init` writes the example or a playbook's configuration; the same file says which settings are marked, and their values.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +21,28 @@ if TYPE_CHECKING:
 _TABLE: Final = re.compile(r"\[([\w.]+)\]")
 _SETTING: Final = re.compile(r"(\w+) = ")
 _MARK: Final = re.compile(r"#.*\bEDIT\b")
-_NOBODYS: Final = "example"
-"""Names that have this in them are nobody's (RFC 2606)."""
+_PLACEHOLDER: Final = "example"
+"""A name that contains this belongs to nobody (RFC 2606)."""
 
 
 def untouched(config: Config) -> list[str]:
-    """`[table] key` of each setting that has the example's value on a line that the example marks EDIT.
+    """`[table] key` of each setting that the example marks EDIT and that still has the example's value.
 
-    Where the value may be right after all it counts only as long as its line is still marked in the configuration, too. A reference to a
-    secret is what the example asks for, and the mail server's settings are of no account while letters go into a folder.
+    A value that could be right by chance counts only if its line is still marked in the configuration, too. References to secrets do not
+    count, nor do the mail server's settings while letters go to a folder.
     """
     example = playbook(config.campaign.playbook or GENERIC).config
     mine = texts.read(config.path)
     still = set(_marked(mine))
-    found = []
+    settings = []
     for at in _marked(example):
         value = _value(tomllib.loads(mine), at)
         idle = at[:2] == ("mail", "smtp") and config.mail.transport != "smtp"
         if idle or value is None or isinstance(value, dict) or value != _value(tomllib.loads(example), at):
             continue
-        if at in still or _NOBODYS in str(value).lower():
-            found.append(where(at))
-    return found
+        if at in still or _PLACEHOLDER in str(value).lower():
+            settings.append(where(at))
+    return settings
 
 
 def _marked(text: str) -> Iterator[Key]:

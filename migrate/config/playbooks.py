@@ -1,7 +1,8 @@
-"""Playbooks: known retirements, ready to use (design §21).
+"""Playbooks: known retirements of SMS, ready to use (design §21).
 
-A playbook is a folder `templates/playbooks/<name>/` and one line here: `config.toml`, which `migrate init --playbook` writes, `advice.md`
-for the operator, and `playbook.toml`, what the tool itself has to know of it. The dates there have their source and the day it was read.
+A playbook is a folder `templates/playbooks/<name>/` and a name in `PLAYBOOKS`. The folder holds `config.toml`, which
+`migrate init --playbook` writes; `advice.md` for the operator; and `playbook.toml`, what the tool itself has to know, with the source of
+each date and the day on which it was read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from migrate.errors import ConfigError
 from migrate.files.resources import resource
 
 GENERIC: Final = "generic"
-"""Whose configuration is the example, with every setting."""
+"""The playbook whose configuration is `config.example.toml`, with every setting."""
 PLAYBOOKS: Final = (GENERIC, "autodesk-2024", "entra-2027")
 
 
@@ -34,8 +35,8 @@ class KnownDate:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """What is known of a retirement. `never_says` are words that are wrong in its letters; `clouds` are those it has dates for (None: it
-    has nothing to do with clouds), and `no_date` says why not for others."""
+    """What is known of a retirement. `never_says`: words that would be wrong in its letters. `clouds`: the clouds it has dates for, None if
+    it has nothing to do with clouds; `no_date`: why it has none for other clouds."""
 
     name: str
     what: str
@@ -61,7 +62,7 @@ def _folder(name: str) -> Path:
 
 
 def playbook(name: str) -> Playbook:
-    """A playbook by its name. ConfigError lists them."""
+    """The playbook of a name. Raises ConfigError, which lists the names, if there is none."""
     if name not in PLAYBOOKS:
         near = get_close_matches(name, PLAYBOOKS, n=1)
         raise ConfigError(
@@ -88,7 +89,7 @@ def _read(name: str) -> Playbook:
 
 def undated_cloud(name: str, cloud: object) -> str | None:
     """Why a playbook cannot be used in a cloud, as the end of a sentence; None if it can."""
-    found = playbook(name)
-    if found.clouds is None or cloud is None or cloud in found.clouds:
+    known = playbook(name)
+    if known.clouds is None or cloud is None or cloud in known.clouds:
         return None
-    return f"has no date in the playbook {name!r}: {found.no_date}"
+    return f"has no date in the playbook {name!r}: {known.no_date}"

@@ -1,4 +1,4 @@
-"""Values that stand elsewhere: `{ env = "NAME" }` and `{ file = "path" }` in place of a string (design §16)."""
+"""References: `{ env = "NAME" }` or `{ file = "path" }` in place of a string takes the value from elsewhere (design §16)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from typing import Any, Final
 from migrate.files import texts
 
 Key = tuple[str | int, ...]
-"""Where a value stands in the file: `("mail", "smtp", "password")`."""
+"""The path to a value in the file: `("mail", "smtp", "password")`."""
 
 OPEN_TABLES = frozenset({"columns", "methods", "method_columns"})
-"""Tables whose keys are the reader's own words, so that a lone `env` or `file` in them is a word and no reference."""
+"""Tables whose keys are the reader's own words: a key `env` or `file` in one of them makes no reference."""
 
 _SOURCES: Final = ({"env"}, {"file"})
 _NOTHING: Final = "-"
-"""What a broken reference is replaced by; it is seen by nobody, for the reference is complained about or nothing uses it."""
+"""The value in place of a broken reference. Nothing uses it: the reference is complained about, or its setting is idle."""
 
 
 def is_reference(at: Key, value: Mapping[str, Any]) -> bool:
-    """Whether a table stands for a text that is elsewhere."""
+    """Whether a table is a reference."""
     return bool(at) and at[-1] not in OPEN_TABLES and set(value) in _SOURCES
 
 
 @dataclass
 class References:
-    """What became of the references of one file: `hidden` holds where each value came from, `broken` why there is none."""
+    """The references of a configuration, by key. `hidden`: where the value comes from, in words. `broken`: why there is no value.
+    `values`: the value."""
 
     hidden: dict[Key, str] = field(default_factory=dict)
     broken: dict[Key, str] = field(default_factory=dict)
     values: dict[Key, str] = field(default_factory=dict)
 
     def resolve(self, value: Any, folder: Callable[[Key], Path], at: Key = ()) -> Any:
-        """The same tables with every reference replaced by its text; a file is read relative to the `folder` of where it is named.
+        """The same tables with every reference replaced by its text. The path of a file is relative to the `folder` of its key.
 
-        A byte order mark and the line breaks at the end are no part of the text, blanks are. One that leads nowhere, or to no more than
-        blanks, is broken, and replaced by what any text may be.
+        The text is taken without a byte order mark and line breaks at the end; blanks are kept. A reference that leads nowhere, or to a
+        blank text, is broken.
         """
         if isinstance(value, list):
             return [self.resolve(item, folder, (*at, i)) for i, item in enumerate(value)]
@@ -74,12 +75,12 @@ class References:
         return text
 
     def spare(self, idle: Iterable[Key]) -> None:
-        """A reference that leads nowhere and that nothing would use is no matter."""
+        """Forgets that the references at these keys are broken, because nothing uses them."""
         for at in [at for at in idle if at in self.broken]:
             del self.broken[at]
 
     def shown_instead(self, harmless: Collection[str]) -> dict[str, str]:
-        """Each value that came from elsewhere, but for those of some settings → where it came from, which may be printed instead."""
+        """Each referenced value, except those of the `harmless` settings → where it comes from, in words to print instead of the value."""
         named = {at: [part for part in at if isinstance(part, str)][-1] for at in self.values}
         return {text: self.hidden[at] for at, text in self.values.items() if named[at] not in harmless}
 

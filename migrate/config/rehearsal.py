@@ -1,8 +1,8 @@
-"""A rehearsal: what `[safety] redirect_to` makes of a configuration (design §12).
+"""A rehearsal: what `[safety] redirect_to` changes in a configuration (design §12).
 
-Everything happens as it would, in a campaign of its own: `<campaign>~rehearsal` has its own accounts, changes and outbox, and its evidence
-a folder of its own. No campaign can be given such a name, and each is reached only by its own configuration: no rehearsed letter
-can go to the person it is for, and no real one is sent to whoever rehearses.
+Everything happens as in a real run, but in a campaign of its own: `<campaign>~rehearsal` has its own accounts, changes and outbox, and its
+evidence a folder of its own. No real campaign can have such a name. So no letter of a rehearsal can reach the person it is about, and no
+real letter is redirected.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from migrate.core.campaign import CampaignSettings
 from migrate.report.settings import ReportsSettings
 
 _SUFFIX: Final = "~rehearsal"
-"""No setting can name a campaign so: `[campaign] name` allows no such character."""
+"""`[campaign] name` does not allow `~`, so no real campaign has such a name."""
 _FOLDER: Final = "rehearsal"
 
 
 def rehearsed(campaign: CampaignSettings, reports: ReportsSettings) -> tuple[CampaignSettings, ReportsSettings]:
-    """The campaign to rehearse with, and where its reports go."""
+    """The campaign of the rehearsal, and the settings of its reports."""
     named = campaign.model_copy(update={"name": campaign.name + _SUFFIX})
     return named, reports.model_copy(update={"dir": reports.dir / _FOLDER})
 
 
 def is_rehearsal(campaign: str) -> bool:
-    """True of the name of a campaign that is rehearsed with."""
+    """True if this is the name of a rehearsal's campaign."""
     return campaign.endswith(_SUFFIX)

@@ -16,7 +16,7 @@ _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*
 
 
 def _domain(value: object) -> object:
-    """Domains compare in lower-case ASCII, the way mail addresses them."""
+    """A domain in lower-case ASCII (IDNA), the form in which domains are compared."""
     if not isinstance(value, str):
         return value
     try:
@@ -37,12 +37,12 @@ def _address(value: str) -> str:
 class SafetySettings(Settings):
     """`[safety]`. Shares go from 0 to 1.
 
-    `max_shrink` and `max_changes` compare with the accounts known so far, and only once more than `guard_floor` accounts are concerned.
-    `plan_hours` is how long a dry run may be approved.
-    A read of which more than `max_rejected` of the rows are no accounts, and more than `guard_floor` of them, is refused.
-    A directory that was last read `stale_hours` ago is too old to remind anybody by.
-    `allowed_domains` are lower-case ASCII; empty means that every domain may be mailed.
-    With `redirect_to` everything is a rehearsal, and every mail goes to that address (`migrate.config.rehearsal`).
+    `max_shrink`, `max_changes`: shares of the known accounts; they apply only if more than `guard_floor` accounts are concerned.
+    `max_rejected`: a read is refused if more than this share of its rows, and more than `guard_floor` rows, are no accounts.
+    `plan_hours`: how long a dry run can be approved.
+    `stale_hours`: no reminders are sent if the directory was last read this long ago.
+    `allowed_domains`: lower-case ASCII; empty means that every domain may be mailed.
+    `redirect_to`: every mail goes to this address, and the run is a rehearsal (`migrate.config.rehearsal`).
     """
 
     max_messages: int = Field(500, ge=0)

@@ -1,4 +1,4 @@
-"""What `[[waves]]` needs besides its own tables: the campaign's days, and the files that list ids."""
+"""Checks the days of `[[waves]]` against the campaign's, and reads the files of ids that waves name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMN: Final = "account_id"
 
 
 def days_of(waves: WavesSettings, campaign: CampaignSettings) -> Iterator[Complaint]:
-    """Waves whose opening does not lie before their cutoff, the campaign's days filled in where they have none of their own."""
+    """A complaint for each wave whose opening is not before its cutoff; days that a wave does not set are the campaign's."""
     for number, wave in enumerate(waves.root):
         own = wave.within(campaign)
         if own.opens >= own.cutoff_date:
@@ -53,7 +53,7 @@ def _ids(path: Path, wave: str) -> frozenset[str]:
     short = next((number for number, row in enumerate(rows, 1) if len(row) <= place), None)
     if short is not None:
         raise ConfigError(f"has no {_COLUMN} in row {short} below its header.", where=where)
-    found = frozenset(row[place].strip() for row in rows) - {""}
-    if not found:
+    ids = frozenset(row[place].strip() for row in rows) - {""}
+    if not ids:
         raise ConfigError("lists no id, so the wave would be nobody's.", where=where, hint="Write an account_id a line, or delete `ids`.")
-    return found
+    return ids

@@ -1,1 +1,1 @@
-"""The pure middle: accounts, their standing, what changed, which stage is due, who is told what. No ledger, no mail, no clock."""
+"""The pure middle: accounts, their standing, their changes, the stage that is due, the letters to send. No ledger, no mail, no clock."""

@@ -1,6 +1,6 @@
-"""Accounts: the one column set in which people travel along the path (design §4).
+"""Accounts: the columns of the frames in which accounts are handed from step to step (design §4).
 
-Accounts travel as pandas frames, a chunk at a time. `ACCOUNT_COLUMNS` is the schema of such a frame; it is enforced once, by
+Accounts are held as pandas frames, a chunk at a time. `ACCOUNT_COLUMNS` is the schema of such a frame; it is enforced once, by
 `conform`, where a directory hands its rows over, and trusted by everything after it.
 
 Some columns are stored in a form made for comparing whole columns at a time:
@@ -57,8 +57,8 @@ ACCOUNT_COLUMNS: Final[dict[str, str]] = {
 it gets here."""
 
 ROW_COLUMNS: Final[dict[str, str]] = {**ACCOUNT_COLUMNS, "position": "int64", "rejection": "str"}
-"""What a directory hands over: an account a row, plus where the row stood in the source (1 = first) and, for a row that cannot be
-an account, why. In a rejected row `account_id` may be missing and the other columns mean nothing."""
+"""What a directory hands over: one account a row, its `position` in the source (1 = first) and, for a row that cannot be an account,
+the reason (`rejection`). In a rejected row `account_id` may be missing and the other columns mean nothing."""
 
 
 RECORD_COLUMNS: Final[dict[str, str]] = {
@@ -108,15 +108,16 @@ RECORD_COLUMNS: Final[dict[str, str]] = {
 """What the ledger remembers of an account from one read to the next; one row an `account_id` of a campaign.
 
 * `tenure` counts the people who have had this id (1 = the first); `change_count` is the sequence number of its latest change.
-* `basis` digests the method mapping and the policy under which `methods` was read; when it differs, a difference is `reclassified`.
+* `basis` digests the method mapping and the policy under which `methods` was read. If it has changed since, a difference in methods is
+  `reclassified`.
 * `reminded` is true if the standing was one to be reminded at the last read before the account's cutoff.
-* `gone_at` is when a complete read first lacked the account; missing while it is there. `standing_since`, `migrated_at` (missing when
-  not migrated, or migrated from the first read on) and `first_seen_at` are the clocks of the runs that saw it.
-* `certain` is false where the methods hold a second step that nobody knows by name; `destination` says whether the source lets the account
-  register an accepted method, a word of `migrate.core.standing.DESTINATIONS`.
-* `exempt_until` is the last day of an exemption in force (ISO date) or missing; `wave` is '' for the campaign's own days.
-* `fixed_wave` is the wave that the account was assigned to under `wave_basis` (`migrate.core.waves`), whatever wave that follows it is in
-  for the time being; both are missing without waves.
+* `gone_at` is the time of the first complete read without the account; missing while it is there. `standing_since`, `migrated_at` (missing
+  if not migrated, or migrated from the first read on) and `first_seen_at` are the times of the runs that saw it.
+* `certain` is false if the account has a second step of an unknown kind; `destination` says whether the source lets the account register
+  an accepted method, a word of `migrate.core.standing.DESTINATIONS`.
+* `exempt_until` is the last day of an exemption in force (ISO date) or missing; `wave` is '' for an account that is in no wave.
+* `fixed_wave` is the wave that the account was assigned to under `wave_basis` (`migrate.core.waves`), even while a wave that `follows`
+  takes precedence; both are missing without waves.
 """
 
 ADDRESS_SEPARATOR: Final = "\n"
@@ -125,7 +126,7 @@ GROUP_SEPARATOR: Final = "\n"
 
 @lru_cache(maxsize=4096)
 def methods_of(words: tuple[str, ...] | frozenset[str]) -> int:
-    """The bit set of some method words; a word outside `METHODS` is a KeyError of the caller's making."""
+    """The bit set of some method words. Raises ValueError for a word outside `METHODS`."""
     bits = 0
     for word in words:
         bits |= 1 << METHODS.index(word)

@@ -1,4 +1,4 @@
-"""The campaign: one retirement of SMS, its days and its words (`[campaign]`, design §16).
+"""The campaign: one retirement of SMS, with its dates and the texts that letters need (`[campaign]`, design §16).
 
 Days are calendar days in the campaign's time zone; instants are UTC. The cutoff is the first moment at which a retired method no
 longer works, so the last usable moment is the one just before it: for a cutoff at 00:00, the whole day before.
@@ -21,7 +21,7 @@ AtCutoff = Literal["loses_second_step", "locked_out", "must_re_enrol"]
 
 
 def toml_date(value: object) -> object:
-    """A TOML date as it is; ValueError for text and for a date with a time of day."""
+    """The value of a TOML date; ValueError for text, and for a date with a time of day."""
     if isinstance(value, str):
         raise ValueError("is text; write the date without quotes, such as 2024-02-01")
     if isinstance(value, datetime):
@@ -30,7 +30,7 @@ def toml_date(value: object) -> object:
 
 
 def toml_moment(value: object) -> object:
-    """A TOML date, with midnight where it has no time of day; ValueError for text."""
+    """The value of a TOML date and time; a date alone is midnight. ValueError for text."""
     if isinstance(value, str):
         raise ValueError("is text; write the date without quotes, such as 2024-02-01T00:00:00")
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -39,7 +39,7 @@ def toml_moment(value: object) -> object:
 
 
 def in_our_time(day: _Day) -> _Day:
-    """A day of these two centuries; ValueError for any other."""
+    """The day, if its year is 1971 to 2198; ValueError for any other."""
     if not 1970 < day.year < 2199:
         raise ValueError(f"{day} lies outside the years 1971 to 2198")
     return day
@@ -57,15 +57,15 @@ _ADDRESS = re.compile(r"(?:https://)?(?P<typed>[A-Za-z0-9.-]+\.[A-Za-z]{2,}(?::\
 
 
 def _typed_address(value: str) -> str:
-    """An address as people type it: a host and perhaps a path. Its query would be a token or a tracker, and nobody types one."""
-    if not (found := _ADDRESS.fullmatch(value)):
+    """A web address as people type it: a host and perhaps a path, without `https://`. A query is refused: nobody types one."""
+    if not (match := _ADDRESS.fullmatch(value)):
         raise ValueError("is no address that people can type; write a host and perhaps a path, such as 'login.example.com/security'")
-    return found["typed"]
+    return match["typed"]
 
 
 class CampaignSettings(Settings):
-    """`[campaign]`. `guide` names the set-up steps that letters print; `steps` are the operator's own in their place.
-    `playbook` is the known retirement that this campaign is; what it forbids is refused."""
+    """`[campaign]`. `guide` names the set-up steps that letters print; `steps` are the operator's own steps, printed instead. `playbook`
+    names the known retirement that this campaign belongs to; settings and letters that contradict it are refused."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     organization: OneLine
@@ -106,11 +106,11 @@ class CampaignSettings(Settings):
 
     @property
     def told_cutoff(self) -> str:
-        """The cutoff as it stands in the key of a notice."""
+        """The cutoff as the key of a notice writes it."""
         return self.cutoff_at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def days_to(self, cutoff: datetime, now: datetime) -> int:
-        """Calendar days from today to the day of a cutoff (UTC instant)."""
+        """Calendar days from today to the day of a cutoff; both are UTC instants."""
         return (self.today(cutoff) - self.today(now)).days
 
     def today(self, now: datetime) -> date:

@@ -1,7 +1,7 @@
-"""What happened to an account's methods between two reads (design §6). Pure: frames in, frames out.
+"""Finds the changes of accounts' methods between two reads (design §6). Pure: frames in, frames out.
 
-`compare` sets one id range of a fresh read beside the ledger's rows of the same range. An account's first appearance is its baseline,
-and so is an account whose second step belongs, or at its last read belonged, to another system: no change is told of those.
+`compare` compares one id range of a new read with the ledger's records of the same range. No change is reported for an account that is new,
+nor for one whose second step belongs to another system now, or did at the last read.
 """
 
 from __future__ import annotations
@@ -29,22 +29,26 @@ CHANGE_COLUMNS: Final[dict[str, str]] = {
     "has": "int32",
 }
 """A change a row; `seq` numbers the changes of an account, `had` and `has` are its methods before and now."""
-
+OPEN_COLUMNS: Final[dict[str, str]] = {
+    "account_id": "str", "seq": "int32", "tenure": "int32", "change": "str", "seen_at": "datetime64[us, UTC]", "had": "int32",
+    "has": "int32",
+}  # fmt: skip
+"""Changes that are to be confirmed by mail and have no confirmation yet."""
 
 _UNKNOWN: Final = methods_of(("unknown",))
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One id range of a read, beside what the ledger had.
+    """One id range of a read, compared with the ledger's records. All but `changes` and `gone` are aligned by row.
 
-    * `accounts`: the accepted accounts, as read; of a disabled one whose methods nobody says, with those that are recorded.
-    * `prior`: the recorded row of each (`RECORD_COLUMNS`, aligned by position); meaningless where `known` is false.
+    * `accounts`: the accepted accounts as read. A disabled account whose methods the source leaves out has its recorded methods.
+    * `prior`: the record of each account (`RECORD_COLUMNS`); meaningless where `known` is false.
     * `known`: the ledger has this id. `returned`: it was gone and is the same person. `reused`: it was gone and is another person.
-    * `tenure`, `change_count`: as they are after this read.
-    * `changes`: `CHANGE_COLUMNS` of everything seen in the range, the accounts that are gone included.
-    * `gone`: the recorded rows that a complete read no longer has.
-    * `wave`: the name of the account's wave, '' for none; `assigned`: that, and what is recorded of it (`Waves.assign`).
+    * `tenure`, `change_count`: their values after this read.
+    * `changes`: all changes in the range (`CHANGE_COLUMNS`), those of accounts that are gone included.
+    * `gone`: the records of accounts that this complete read no longer has.
+    * `wave`: the name of the account's wave, '' for none. `assigned`: the columns of `Waves.assign`.
     """
 
     accounts: pd.DataFrame
@@ -65,14 +69,13 @@ def classify(
 ) -> pd.Series:
     """The change of each account, '' for none; the first matching row of design §6 wins.
 
-    An authenticator that the source says was replaced is one also where a word that nobody knows came or went with it.
-    `had`, `has`: method bit sets. `moved`: the source's instant of change is known in both reads and went forward. `reclassified`: the
-    mapping or the policy is another than at the last read. `after_cutoff`: at or after the account's cutoff.
+    `had`, `has`: method bit sets of the last read and this one. `moved`: the source's time of the last change of methods is later than at
+    the last read. `reclassified`: the mapping or the policy has changed since. `after_cutoff`: at or after the account's cutoff.
     """
     retired, accepted = policy.retired_bits, policy.accepted_bits
     gained, lost = has & ~had, had & ~has
     differs = had != has
-    # Words that nobody knows are left aside: one beside a new or replaced authenticator must not hide it.
+    # Unknown methods are left aside: one that comes or goes together with a new or replaced authenticator must not hide that change.
     known_differ = has_any(gained | lost, ~UNCERTAIN)
     same_but_moved = ~known_differ & moved & has_any(has, accepted)
     rows = [
@@ -99,11 +102,10 @@ def compare(
     waves: Waves,
     now: datetime,
 ) -> Compared:
-    """One id range of a read beside the ledger's rows of that range.
+    """Compares one id range of a read with the ledger's records of that range.
 
-    `accounts` (`ACCOUNT_COLUMNS`) and `recorded` (`RECORD_COLUMNS`) have unique ids. `spared` are ids whose row was rejected: known, and
-    neither gone nor changed. `basis` digests the mapping and policy of this read; `waves` say
-    which cutoff is whose; `now` is a UTC instant.
+    `accounts` (`ACCOUNT_COLUMNS`) and `recorded` (`RECORD_COLUMNS`) have unique ids. `spared`: ids whose row was rejected; they count as
+    neither gone nor changed. `basis`: the digest of the mapping and policy of this read. `now`: a UTC instant.
     """
     accounts = accounts.reset_index(drop=True)
     place = pd.Index(recorded["account_id"]).get_indexer(pd.Index(accounts["account_id"]))
@@ -115,7 +117,7 @@ def compare(
         same |= _shares_an_address(accounts, prior, doubt)
     returned, reused = was_gone & same, was_gone & ~same
 
-    # Many sources leave the methods of disabled accounts out: that says nothing of them, so they stay as they were recorded.
+    # Many sources leave out the methods of disabled accounts. That is no change: such an account keeps its recorded methods.
     unsaid = known & ~reused & ~accounts["enabled"] & (accounts["methods"] == _UNKNOWN)
     if unsaid.any():
         accounts = accounts.assign(methods=accounts["methods"].mask(unsaid, prior["methods"]).astype("int32"))
@@ -157,7 +159,7 @@ def compare(
 
 
 def _prior(recorded: pd.DataFrame, place: np.ndarray) -> pd.DataFrame:
-    """The recorded row at each place, of the right dtypes also where there is none (place -1)."""
+    """The record at each place; where there is none (place -1), any values of the right dtypes."""
     if recorded.empty:
         blanks = {"bool": False, "int32": 0, "datetime64[us, UTC]": pd.NaT}
         columns = {name: pd.Series([blanks.get(dtype, np.nan)] * len(place), dtype=dtype) for name, dtype in RECORD_COLUMNS.items()}
@@ -166,15 +168,15 @@ def _prior(recorded: pd.DataFrame, place: np.ndarray) -> pd.DataFrame:
 
 
 def _shares_an_address(accounts: pd.DataFrame, prior: pd.DataFrame, where: pd.Series) -> pd.Series:
-    """True where an account has now an address that its recorded row had."""
+    """True where an account and its record have an address in common."""
     now, before = addresses(accounts[where]), addresses(prior[where])
     both = now.merge(before, on=["row", "folded"])
     return pd.Series(accounts.index.isin(both["row"]), index=accounts.index)
 
 
 def addresses(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every address of each account, one a row: `row` (index in `frame`), `address`, `role` (primary, notification), `folded`
-    (for comparing: an address is compared without regard to case). No address twice an account, the primary first."""
+    """Every address of each account, one a row: `row` (index in `frame`), `address`, `role` (primary, notification), `folded` (lower case,
+    for comparing). An account has no address twice; its primary address comes first."""
     listed = frame["notification_emails"].fillna("").str.split(ADDRESS_SEPARATOR).explode()
     both = pd.concat(
         [
@@ -189,16 +191,16 @@ def addresses(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def more_addresses_than(emails: pd.Series, lists: pd.Series, most: int) -> pd.Series:
-    """True where an account has more addresses than `most`, the primary one among them."""
+    """True where an account has more than `most` addresses, its primary one included."""
     there = emails.notna().astype("int64")
     listed = (lists.fillna("") != "").astype("int64") + lists.fillna("").str.count(ADDRESS_SEPARATOR)
     return (there + listed) > most
 
 
 def merged(pending: pd.DataFrame, policy: PolicySettings) -> pd.DataFrame:
-    """Several open changes of each account as its last one, which then tells of them all: what was before the first, and what is now.
+    """Merges the open changes of each account into its last one: from the methods before the first change to those after the last.
 
-    `pending` has `change`, `had`, `has` and `seq`. Where they cancel each other out, the last one is told as it is.
+    `pending` has `account_id`, `change`, `had`, `has` and `seq`. If the changes cancel each other out, the last one stays as it is.
     """
     ordered = pending.sort_values(["account_id", "seq"], kind="stable")
     last = ordered.drop_duplicates("account_id", keep="last")

@@ -1,6 +1,6 @@
-"""The kinds of mail: what may be said to whom is data here, not code at the call (design §10).
+"""The kinds of mail, and the rules that hold for each kind (design §10).
 
-A kind is added by one folder of templates, `templates/mail/<kind>/`, and one line here; a test then asks for what sends it.
+To add a kind, add one folder of templates, `templates/mail/<kind>/`, and one line here; a test then fails until something sends it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from migrate.core.words import CONFIRMATION, CUTOFF_MOVED
 class Kind:
     """One kind of mail.
 
-    `mandatory` mail goes out whatever the schedule, pauses, exemptions, send hours, plans and guards say, and at least once; any other is a
-    reminder, and goes at most once. `every_address` mail goes to every address known for the account and not to the primary one alone.
-    `counts_toward_gap` mail holds back the next reminder for `min_gap_days`.
+    `mandatory`: nothing holds it back (no schedule, pause, exemption, send hours, plan or guard), and it is sent at least once. Any other
+    kind is a reminder, and is sent at most once. `every_address`: it goes to all addresses of the account, not only to the primary one.
+    `counts_toward_gap`: after it, the next reminder waits for `min_gap_days`.
     """
 
     name: str
@@ -47,6 +47,6 @@ def _those(which: Callable[[Kind], bool]) -> frozenset[str]:
 MANDATORY: Final = _those(lambda kind: kind.mandatory)
 """The kinds that nothing holds back."""
 EVERY_ADDRESS: Final = _those(lambda kind: kind.every_address)
-"""The kinds of which an account gets a letter at each of its addresses."""
+"""The kinds that go to every address of an account."""
 GAP: Final = _those(lambda kind: kind.counts_toward_gap)
-"""The kinds whose last letter `min_gap_days` counts from."""
+"""The kinds from whose last letter `min_gap_days` is counted."""

@@ -1,25 +1,21 @@
-"""Accounts by their own days, and who is told that the cutoff is another one now (`cutoff_moved`, design §7). Pure.
+"""The stage and cutoff of each account, and who is told that the cutoff has moved (`cutoff_moved`, design §7). Pure.
 
-The ledger keeps the cutoff that each letter named. Whoever was last told another one than the account has now gets one correction, which
-names the new one. Its occasion is the move's: `moved-1` for the first move that an account was told of, `moved-2` for the next.
+The ledger keeps the cutoff that each letter named. If that differs from the cutoff the account has now, the account gets one correction,
+which names the new one. The occasion of a correction is `moved-1` for the first move that an account is told of, `moved-2` for the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from migrate.core.accounts import INSTANT
-from migrate.core.words import CUTOFF_MOVED
+from migrate.core.moment import Moment
+from migrate.core.words import CUTOFF_MOVED, MOVED
 
-if TYPE_CHECKING:
-    from migrate.core.plan import Moment
-
-MOVED: Final = "moved-"
-"""How the occasion of a correction begins."""
 _DAYS: Final[dict[str, str]] = {
     "stage": "str", "kind": "str", "begins": INSTANT, "ends": INSTANT, "cutoff": INSTANT, "cutoff_day": "str", "told_cutoff": "str",
     "after_cutoff": "bool",
@@ -27,10 +23,10 @@ _DAYS: Final[dict[str, str]] = {
 
 
 def own_days(wave: pd.Series, moments: Mapping[str, Moment]) -> pd.DataFrame:
-    """What an instant is for each account, by the name of its wave (`moments` has '' for everybody else): aligned with `wave`.
+    """The days of each account at one instant, from the `moments` of the waves ('' is everybody else); aligned with `wave`.
 
-    `stage` is the one that counts ('' for none), of a `kind`, from `begins` until `ends`; `cutoff` the account's own, on `cutoff_day`
-    (ISO), as `told_cutoff` writes it in the key of a notice; `after_cutoff` whether it has passed.
+    `stage`: the stage that counts, '' for none, with its `kind`, `begins` and `ends`. `cutoff`: the account's cutoff; `cutoff_day`: its day
+    (ISO date); `told_cutoff`: the cutoff as the key of a notice writes it; `after_cutoff`: whether it has passed.
     """
     names = list(moments)
     rows = []
@@ -52,9 +48,9 @@ def own_days(wave: pd.Series, moments: Mapping[str, Moment]) -> pd.DataFrame:
 
 
 def corrections(ids: pd.Series, tenure: pd.Series, own: pd.DataFrame, last: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
-    """Who is to be told of another cutoff: `moving`, the `occasion` of the correction, and the `earlier` cutoff; aligned with `ids`.
+    """`moving`: whether a correction of the cutoff is due to an account; its `occasion`, and the `earlier` cutoff; aligned with `ids`.
 
-    `last` is each account's row of `LAST_TOLD_COLUMNS`, missing where it was told nothing; `standing` are letters (`TOLD_COLUMNS`) that
+    `last`: each account's row of `LAST_TOLD_COLUMNS`, missing values where it was told nothing. `standing`: letters (`TOLD_COLUMNS`) that
     stand in the way of another one like them.
     """
     told = last["told_cutoff"]

@@ -1,4 +1,4 @@
-"""What the ledger is to remember of each account after a read, and which rows differ from what it has. Pure."""
+"""Makes the record of each account that the ledger keeps after a read, and finds the records that have changed. Pure."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def remember(
 ) -> pd.DataFrame:
     """`RECORD_COLUMNS` of every accepted account of a range, aligned with `compared.accounts`.
 
-    `standing_since` is the read that first saw the standing; `migrated_at` the one that saw the account become migrated, missing for
-    those that were migrated from their first read on. At the account's own `cutoff` `reminded` freezes (design §7), and so does
-    `at_cutoff`: from then on it says what the cutoff did, from the last read before it (§5). Who is first read later has that of his first
-    read.
+    `standing_since` is the time of the read that first saw the standing. `migrated_at` is the time of the read that saw the account become
+    migrated, missing if it was migrated from its first read on. From the account's `cutoff` on, `reminded` (design §7) and `at_cutoff` (§5)
+    keep the value of the last read before it: `at_cutoff` then says what the cutoff did. An account that is first read after its cutoff
+    keeps the `at_cutoff` of its first read.
     """
     prior, accounts = compared.prior, compared.accounts
     same = compared.known & ~compared.reused
@@ -68,15 +68,15 @@ def remember(
 
 
 def departed(gone: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """`RECORD_COLUMNS` of the accounts that a complete read no longer has: as recorded, and gone."""
+    """`RECORD_COLUMNS` of accounts that a complete read no longer has: the record of before, with `gone_at` set."""
     return conform(gone.assign(gone_at=pd.Timestamp(now).as_unit("us"), change_count=gone["change_count"] + 1), RECORD_COLUMNS)
 
 
 def rejected(recorded: pd.DataFrame, rejections: pd.DataFrame, accepted: pd.Series) -> pd.DataFrame:
-    """`RECORD_COLUMNS` of known accounts whose row was rejected: as recorded, but for the outcome (design §4).
+    """`RECORD_COLUMNS` of known accounts whose row was rejected: the record of before, with the outcome `rejected` (design §4).
 
-    `rejections` has `account_id` and `rejection`; `accepted` are ids that have an accepted row beside the rejected one. The index is
-    that of `recorded`.
+    `rejections` has `account_id` and `rejection`; `accepted` are ids that have an accepted row as well, and are left out. The index is that
+    of `recorded`.
     """
     if rejections.empty:
         return recorded.iloc[:0]
@@ -86,23 +86,23 @@ def rejected(recorded: pd.DataFrame, rejections: pd.DataFrame, accepted: pd.Seri
 
 
 def differs(record: pd.DataFrame, prior: pd.DataFrame, known: pd.Series) -> dict[str, pd.Series]:
-    """`differs`: the ledger has no such row, or one that differs in any column. `anew`: in more than its outcome, so that there is to be a
-    new version of the account; a rejection, and the end of one, is always a version."""
-    anew, told = ~known.to_numpy(bool), np.zeros(len(record), dtype=bool)
+    """Compares records with those of before. `differs`: there was none (not `known`), or a column differs. `anew`: the account gets a new
+    version, because more than its outcome differs, or because a rejection begins or ends."""
+    anew, other_outcome = ~known.to_numpy(bool), np.zeros(len(record), dtype=bool)
     for name in RECORD_COLUMNS:
         if name in _OUTCOME:
-            told |= unlike(record[name], prior[name])
+            other_outcome |= unlike(record[name], prior[name])
         else:
             anew |= unlike(record[name], prior[name])
-    anew |= told & ((record["outcome"] == "rejected").to_numpy(bool) | (prior["outcome"] == "rejected").to_numpy(bool))
-    return {"differs": pd.Series(anew | told, index=record.index), "anew": pd.Series(anew, index=record.index)}
+    anew |= other_outcome & ((record["outcome"] == "rejected").to_numpy(bool) | (prior["outcome"] == "rejected").to_numpy(bool))
+    return {"differs": pd.Series(anew | other_outcome, index=record.index), "anew": pd.Series(anew, index=record.index)}
 
 
 def unlike(new: pd.Series, old: pd.Series) -> np.ndarray:
-    """True where two aligned columns of records differ; a missing value is like a missing one."""
-    absent, lacked = new.isna().to_numpy(), old.isna().to_numpy()
+    """True where two aligned columns of records differ; two missing values are equal."""
+    new_missing, old_missing = new.isna().to_numpy(), old.isna().to_numpy()
     other = new.array != old.array
     if isinstance(other, pd.arrays.BooleanArray):
         other = other.to_numpy(bool, na_value=False)
-    found: np.ndarray = (absent != lacked) | (~absent & ~lacked & np.asarray(other, dtype=bool))
-    return found
+    differ: np.ndarray = (new_missing != old_missing) | (~new_missing & ~old_missing & np.asarray(other, dtype=bool))
+    return differ

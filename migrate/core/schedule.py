@@ -1,4 +1,4 @@
-"""When people hear from us: the stages of a campaign and the one that counts now (`[schedule]`, design §7)."""
+"""The stages of a campaign, on which reminders are sent, and the stage that counts now (`[schedule]`, design §7)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _distinct(days: tuple[_T, ...]) -> tuple[_T, ...]:
 
 
 def _weekday(value: object) -> object:
-    """A weekday by its first three letters."""
+    """A weekday, written as its first three letters; ValueError, with the word probably meant, for anything else."""
     if not isinstance(value, str) or value in WEEK:
         return value
     word = value.strip().lower()
@@ -43,8 +43,8 @@ def _weekday(value: object) -> object:
 
 def _span(value: str) -> str:
     if not _SPAN.fullmatch(value):
-        found = _MEANT_AS_SPAN.fullmatch(value.strip().lower())
-        meant = "{:0>2}:{:0>2}-{:0>2}:{:0>2}".format(*(part or "00" for part in found.groups())) if found else None
+        match = _MEANT_AS_SPAN.fullmatch(value.strip().lower())
+        meant = "{:0>2}:{:0>2}-{:0>2}:{:0>2}".format(*(part or "00" for part in match.groups())) if match else None
         raise ValueError(f"{value!r} is no span of hours; " + (f"did you mean {meant!r}?" if meant else "write it as in '08:00-18:00'"))
     begins, ends = _minutes(value)
     if any(int(minute) > 59 for minute in (value[3:5], value[9:11])) or max(begins, ends) > WHOLE_DAY:
@@ -55,13 +55,13 @@ def _span(value: str) -> str:
 
 
 def _minutes(span: str) -> tuple[int, int]:
-    """The first minute of the day in a span of hours, and the first one after it."""
+    """A span of hours as minutes of the day: its first minute, and the first minute after it."""
     hour, minute, last_hour, last_minute = (int(part) for part in re.split("[:-]", span))
     return hour * 60 + minute, last_hour * 60 + last_minute
 
 
 class ScheduleSettings(Settings):
-    """`[schedule]`. Days are whole calendar days before or after the cutoff day; `send_hours` are by the clock of the campaign's zone."""
+    """`[schedule]`. Days are calendar days before or after the cutoff day; `send_hours` are local time in the campaign's zone."""
 
     days_before: Annotated[tuple[Annotated[int, Field(ge=1, le=3650)], ...], AfterValidator(_distinct)] = (60, 30, 14, 7, 3, 1)
     final_days: int = Field(3, ge=0)
@@ -72,7 +72,7 @@ class ScheduleSettings(Settings):
     calls_per_100_letters: float | None = Field(None, ge=0, le=100)
 
     def hours(self, zone: ZoneInfo) -> Hours:
-        """When letters other than confirmations may go."""
+        """The hours in which letters may be sent; confirmations are not bound to them."""
         begins, ends = _minutes(self.send_hours)
         return Hours(frozenset(WEEK.index(day) for day in self.send_days), begins, ends, zone)
 
@@ -81,8 +81,8 @@ class ScheduleSettings(Settings):
 class Stage:
     """One point of the schedule.
 
-    `name` is `opens`, `T-N` or `T+N`; `on` its calendar day in the campaign's zone; `begins` the UTC instant from which it is due;
-    `ends` the instant from which it is due no more (the cutoff, for what comes before it), or None.
+    `name`: `opens`, `T-N` or `T+N`. `on`: its calendar day in the campaign's zone. `begins`: the UTC instant from which it is due. `ends`:
+    the instant from which it is no longer due (the cutoff, for stages before it), or None.
     """
 
     name: str
@@ -95,36 +95,36 @@ class Stage:
 def stages(campaign: CampaignSettings, schedule: ScheduleSettings) -> tuple[Stage, ...]:
     """The stages that exist, oldest first.
 
-    On a day without sending a stage before the cutoff moves to the last send day before it, any other to the next one. A stage dated
-    before the opening does not exist, and neither does one on the opening day itself, where `opens` wins, nor an opening that had to move
-    to the cutoff. Of stages that moved to one day the newest exists alone.
+    A stage whose day is no send day moves: before the cutoff to the last send day before it, otherwise to the next send day. A stage on or
+    before the opening day does not exist, since `opens` takes its place; nor does an opening that would have to move to the cutoff or
+    later. If several stages move to one day, only the newest exists.
     """
     cutoff, cutoff_at, hours = campaign.cutoff_date, campaign.cutoff_at, schedule.hours(campaign.zone)
     opens_on = hours.on_or_after(campaign.opens)
-    found = [Stage("opens", "announcement", opens_on, campaign.instant(opens_on), cutoff_at)]
+    dated = [Stage("opens", "announcement", opens_on, campaign.instant(opens_on), cutoff_at)]
     for days in sorted(schedule.days_before, reverse=True):
         on = hours.on_or_before(cutoff - timedelta(days=days))
         kind: ReminderKind = "final_reminder" if days <= schedule.final_days else "reminder"
-        found.append(Stage(f"T-{days}", kind, on, campaign.instant(on), cutoff_at))
+        dated.append(Stage(f"T-{days}", kind, on, campaign.instant(on), cutoff_at))
     for days in sorted(schedule.days_after):
         on = hours.on_or_after(cutoff + timedelta(days=days))
-        found.append(Stage(f"T+{days}", "cutoff_passed", on, max(campaign.instant(on), cutoff_at), None))
-    exist = [stage for stage in found if stage.name == "opens" or stage.kind == "cutoff_passed" or stage.on > opens_on]
+        dated.append(Stage(f"T+{days}", "cutoff_passed", on, max(campaign.instant(on), cutoff_at), None))
+    exist = [stage for stage in dated if stage.name == "opens" or stage.kind == "cutoff_passed" or stage.on > opens_on]
     newest = {stage.begins: stage for stage in exist if stage.ends is None or stage.begins < stage.ends}
     return tuple(newest[begins] for begins in sorted(newest))
 
 
 def given_way(campaign: CampaignSettings, schedule: ScheduleSettings) -> tuple[Stage, ...]:
-    """The stages that would exist if every day were a send day, and do not: they would move to the day of a newer stage, or too far."""
+    """The stages that do not exist because of the send days: they would have moved to the day of a newer stage, or too far."""
     exist = {stage.name for stage in stages(campaign, schedule)}
     wanted = stages(campaign, schedule.model_copy(update={"send_days": WEEK}))
     return tuple(stage for stage in wanted if stage.name not in exist)
 
 
 def due(of: tuple[Stage, ...], now: datetime) -> Stage | None:
-    """The newest stage that has begun, unless it has ended; None before the opening, and between the cutoff and the first stage after it.
+    """The newest stage that has begun and not ended; None before the opening, and between the cutoff and the first stage after it.
 
-    Older stages are never sent late: a missed run is made up by the newest stage alone.
+    Only the newest counts: after missed runs, older stages are not sent late.
     """
     now = now.astimezone(UTC)
     begun = [stage for stage in of if stage.begins <= now]
@@ -140,5 +140,5 @@ def upcoming(of: tuple[Stage, ...], now: datetime) -> Stage | None:
 
 
 def swallowed(of: tuple[Stage, ...], min_gap_days: int) -> tuple[Stage, ...]:
-    """The stages that come so soon after the one before them that the minimum gap would hold them back on their day."""
+    """The stages that are held back on their day because they follow the stage before them within the minimum gap."""
     return tuple(later for earlier, later in pairwise(of) if (later.on - earlier.on).days < min_gap_days)

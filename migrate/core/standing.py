@@ -1,4 +1,4 @@
-"""Where an account stands with respect to the campaign (`[policy]`, design §5). Pure: frames in, columns out."""
+"""The standing of an account: how far it has moved away from SMS (`[policy]`, design §5). Pure: frames in, columns out."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ BACKUP_CODE: Final = methods_of(("backup_code",))
 UNCERTAIN: Final = methods_of(("unknown", "other"))
 
 _NAMED: Final = {word: methods_of((word,)) for word in METHODS if word != "unknown"}
-"""A method that a default or a last use may name → its bit; `unknown` names none."""
+"""A method that a default or last used method may name → its bit; `unknown` is no such name."""
 _TELEPHONES: Final = {
     "sms": methods_of(("phone",)), "voice": methods_of(("phone",)), "phone": methods_of(("sms", "voice")),
 }  # fmt: skip
-"""A method → the methods in which it is found where it is not registered itself: sources tell a text and a call apart in one column and
-not in the other."""
+"""A telephone method → the methods that stand for it if it is not registered itself. Some sources tell texts from calls in one column, and
+have just `phone` in the other."""
 
 
 def _methods(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class PolicySettings(Settings):
 
     @property
     def retired_bits(self) -> int:
-        """`phone` is a telephone whose use is not told apart: retired as soon as `sms` is (design §4)."""
+        """The retired methods. `phone`, a telephone that may get texts or calls, is retired if `sms` is (design §4)."""
         also = ("phone",) if "sms" in self.retired else ()
         return methods_of(tuple(self.retired) + also) & ~self.accepted_bits
 
@@ -99,18 +99,18 @@ def has_any(methods: pd.Series, bits: int) -> pd.Series:
 
 
 def registered(word: str | None, methods: int) -> int:
-    """The bits of `methods` in which a default or last used method is found, 0 for none. Matched by class: `sms` and `voice` are found in a
-    `phone`, and `phone` in either of them, where the word itself is not registered."""
+    """The registered `methods` (bits) that a default or last used method means, 0 for none. If the word itself is not registered, `sms` and
+    `voice` mean a registered `phone`, and `phone` means a registered `sms` or `voice`."""
     return _NAMED.get(word or "", 0) & methods or _TELEPHONES.get(word or "", 0) & methods
 
 
 def found_in(word: str) -> int:
-    """The methods (bits) any of which, registered, makes a default of this word a known one; 0 for a word that names no method."""
+    """The methods (bits) that a default or last used method of this word may mean; 0 for a word that names no method."""
     return _NAMED.get(word, 0) | _TELEPHONES.get(word, 0)
 
 
 def _bits(words: pd.Series, of: Callable[[str], int]) -> pd.Series:
-    """What `of` says of each word, 0 for a word that is missing; it is asked once a method."""
+    """The bits that `of` gives for each word, 0 where a word is missing. `of` is called once for each method."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -122,19 +122,19 @@ def _bits(words: pd.Series, of: Callable[[str], int]) -> pd.Series:
 
 
 def _registered(words: pd.Series, methods: pd.Series) -> pd.Series:
-    """`registered`, of whole columns."""
+    """`registered` for whole columns."""
     itself = _bits(words, lambda word: _NAMED.get(word, 0)) & methods
     return itself.where(itself != 0, _bits(words, found_in) & methods)
 
 
 def used_since(now: datetime, policy: PolicySettings) -> datetime:
-    """The instant (UTC) from which on the use of a method says what an account uses now; a day is 24 hours, whatever clocks are changed."""
+    """The instant (UTC) since when a last use counts: `used_days` times 24 hours ago, whatever the local clock did."""
     return now.astimezone(UTC) - timedelta(days=policy.used_days)
 
 
 def habit(accounts: pd.DataFrame, policy: PolicySettings, now: datetime) -> pd.Series:
-    """The registered methods (bits) that each account uses first: its default, or, where no default is known, the method it used last, if
-    that was within `used_days` or nobody says when. 0 where neither is known."""
+    """The registered methods (bits) that each account normally uses: its default; if no default is known, the method it used last, unless
+    that was longer ago than `used_days`. 0 if neither is known."""
     import pandas as pd
 
     default = _registered(accounts["default_method"], accounts["methods"])
@@ -146,19 +146,19 @@ def habit(accounts: pd.DataFrame, policy: PolicySettings, now: datetime) -> pd.S
 
 
 def default_not_registered(accounts: pd.DataFrame) -> pd.Series:
-    """True where the default is a method that the account has not registered; such a default is not known, and is counted."""
+    """True where the default is a method that the account has not registered. Such a default counts as not known."""
     wanted = _bits(accounts["default_method"], found_in)
     return (wanted != 0) & (wanted & accounts["methods"] == 0)
 
 
 def certain(methods: pd.Series) -> pd.Series:
-    """False where the methods hold a second step that nobody knows by name (`unknown`, `other`)."""
+    """False where the methods include a second step of an unknown kind (`unknown`, `other`)."""
     return ~has_any(methods, UNCERTAIN)
 
 
 def destination(accounts: pd.DataFrame, policy: PolicySettings) -> pd.Series:
-    """Whether each account can move at all, a word of `DESTINATIONS`: `yes` if an accepted method is registered or may be, `no` if the
-    source lets it register none, `unknown` if nobody says what it may register, or in words that nobody knows."""
+    """Whether each account can move to an accepted method, a word of `DESTINATIONS`: `yes` if one is registered or may be registered, `no`
+    if the source lets it register none, `unknown` if the source does not say, or names methods of an unknown kind."""
     import numpy as np
     import pandas as pd
 
@@ -174,7 +174,7 @@ def destination(accounts: pd.DataFrame, policy: PolicySettings) -> pd.Series:
 
 
 def _by_methods(accounts: pd.DataFrame, policy: PolicySettings, now: datetime) -> pd.Series:
-    """The standing that the methods alone give: everything below `exempt` in the table of design §5."""
+    """The standing by methods alone: the rows below `exempt` in the table of design §5."""
     import numpy as np
     import pandas as pd
 
@@ -204,14 +204,15 @@ def assess(accounts: pd.DataFrame, policy: PolicySettings, exempt: pd.Series, no
 
 
 def at_cutoff(accounts: pd.DataFrame, policy: PolicySettings, word: AtCutoff, outlasting: pd.Series, now: datetime) -> pd.Series:
-    """What the cutoff does to each account (design §5) as it is at an instant, a word of `AT_CUTOFF`.
+    """What the cutoff would do to each account with the methods it has now (design §5), a word of `AT_CUTOFF`.
 
-    Decided from the methods, also for inactive accounts. Federated accounts that the policy exempts are unaffected: their second
-    step belongs to another system. `outlasting` is true where an exemption still holds on the cutoff day.
+    `word`: what it does to accounts with nothing but retired methods (`[campaign] at_cutoff`). Inactive accounts are judged by their
+    methods like all others. Federated accounts that the policy exempts are unaffected: another system does their second step. So are
+    accounts with an exemption that still holds on the cutoff day (`outlasting`).
     """
     effect = {"unknown": "unknown", "sms_only": word, "sms_default": "unaffected_but_surprised"}
-    found = _by_methods(accounts, policy, now).map(effect).fillna("unaffected").astype("str")
+    effects = _by_methods(accounts, policy, now).map(effect).fillna("unaffected").astype("str")
     spared = outlasting.to_numpy(bool)
     if policy.exempt_federated:
         spared = spared | accounts["federated"].to_numpy(bool)
-    return found.mask(spared, "unaffected")
+    return effects.mask(spared, "unaffected")

@@ -1,8 +1,7 @@
-"""What the lines of a crontab make of a campaign: when each stage would reach people, or why it would not (design §7). Pure.
+"""Simulates a campaign by the lines of a crontab: when each stage would be sent, or why it would not (design §7). Pure.
 
-A stand-in who is to be reminded from the first stage to the last is followed through every start that the lines name. Which stage is due,
-when letters may go and which of them wait are asked of `migrate.core.schedule` and `migrate.core.send_hours`, as a run does. How long
-sending takes is not part of it.
+One imaginary person, who is reminded from the first stage to the last, is followed through every start that the lines name. The rules are
+those of a run (`migrate.core.schedule`, `migrate.core.send_hours`). The time that sending takes is left out.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from migrate.core.send_hours import WHOLE_DAY
 Lost = Literal["no_run", "too_soon", "newer_stage", "past_cutoff", "waits"]
 
 AFTER: Final = timedelta(days=32)
-"""How long after the last stage's day starts are looked at: one of them comes, though a line names a day of the month."""
+"""How long after the last stage starts are simulated: long enough for a line that starts once a month."""
 
 _NICKNAMES: Final = {
     "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *",
@@ -43,7 +42,7 @@ _USUAL: Final = 6 * 60 + 30
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a crontab: the `times` in its five fields, by the clock of `zone`, and whether it starts a job that reads and delivers."""
+    """A line of a crontab: its five fields (`times`), in local time of `zone`, and whether the job it starts reads and delivers."""
 
     times: str
     zone: ZoneInfo
@@ -51,17 +50,18 @@ class Line:
     delivers: bool = True
 
     def after(self, now: datetime) -> datetime | None:
-        """The first start after an instant (UTC), as cron has it where a clock changes; None if there is none."""
+        """The first start after an instant (UTC), by cron's rules when clocks change; None if there is none."""
         starts = (start.astimezone(UTC) for start in CronSim(self.times, now.astimezone(self.zone)))
         return next((start for start in starts if start > now), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What would become of a stage: when it is sent (UTC), and how many days after its own; or None, and why it is `lost`.
+    """What would become of a stage: when it is sent (UTC), and how many days late; or None, and why it is `lost`.
 
-    `no_run`: none comes while it counts; `too_soon`: less than the minimum gap after the stage before; `newer_stage`: its letter waits
-    until the next stage takes its place; `past_cutoff`: until the cutoff; `waits`: nothing sends it. `outside_hours`: no window was left.
+    `no_run`: no run starts while the stage counts. `too_soon`: it is less than the minimum gap after the stage before. `newer_stage`: its
+    letter waits until the next stage replaces it. `past_cutoff`: its letter waits until the cutoff. `waits`: nothing sends its letter.
+    `outside_hours`: it is sent outside the send hours, because it could not wait for them.
     """
 
     stage: Stage
@@ -76,12 +76,12 @@ class Fate:
 
 
 def lines_of(text: str, zone: ZoneInfo) -> tuple[Line, ...]:
-    """The lines in the text of a crontab that start `migrate run` or `migrate send`, by the clock of the host's `zone`; by that of
-    `CRON_TZ` where it stands above them, or in front of one.
+    """The lines in the text of a crontab that start `migrate run` or `migrate send`.
 
-    A line without a command is a run. Comments, other settings and other commands are passed over. ValueError says what no cron takes.
+    Their zone is the host's `zone`, or that of a `CRON_TZ` above them or on the same line. A line without a command is a run. Comments,
+    other settings and other commands are skipped. Raises ValueError for fields that cron does not accept.
     """
-    found = []
+    lines = []
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith("#") or (_SETTING.match(line) and not line.startswith("CRON_TZ")):
             continue
@@ -93,8 +93,8 @@ def lines_of(text: str, zone: ZoneInfo) -> tuple[Line, ...]:
                 continue
         times, command = _divided(line)
         if started := _started(command):
-            found.append(Line(_checked(times), here, reads="run" in started, delivers="send" in started or "--no-send" not in command))
-    return tuple(found)
+            lines.append(Line(_checked(times), here, reads="run" in started, delivers="send" in started or "--no-send" not in command))
+    return tuple(lines)
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -105,7 +105,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _divided(line: str) -> tuple[str, str]:
-    """The times of a line, and the command behind them."""
+    """The times of a line, and its command."""
     if line.startswith("@"):
         word, *command = line.split(None, 1)
         return word, "".join(command)
@@ -114,7 +114,7 @@ def _divided(line: str) -> tuple[str, str]:
 
 
 def _checked(times: str) -> str:
-    """The times as five fields; ValueError if no cron takes them."""
+    """The times as five fields; ValueError if cron does not accept them."""
     if times.startswith("@"):
         if times.lower() not in _NICKNAMES:
             raise ValueError(f"{times} names no time of day; {_WRITE}")
@@ -132,8 +132,7 @@ def _checked(times: str) -> str:
 
 
 def _started(command: str) -> set[str]:
-    """Which of our commands a line starts, by the first word of one behind each `migrate`, or by the word alone."""
-
+    """Which of our commands a line starts: the first `run` or `send` after each `migrate`, or one of these words at its beginning."""
     try:
         lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
         lexer.whitespace_split, lexer.commenters = True, ""
@@ -153,7 +152,7 @@ def _started(command: str) -> set[str]:
 
 
 def proposed(campaign: CampaignSettings, schedule: ScheduleSettings) -> Line:
-    """A daily run inside the send hours, by the campaign's clock: not long after they begin, and not before anybody is up."""
+    """A daily run to propose, in the campaign's zone: at 06:30 if that lies inside the send hours, else soon after they begin."""
     hours = schedule.hours(campaign.zone)
     minute = _USUAL if hours.begins <= _USUAL < hours.ends else hours.begins + min(30, (hours.ends - hours.begins) // 2)
     return Line(f"{minute % 60} {minute // 60 % (WHOLE_DAY // 60)} * * *", campaign.zone)
@@ -162,9 +161,9 @@ def proposed(campaign: CampaignSettings, schedule: ScheduleSettings) -> Line:
 def follow(
     lines: Sequence[Line], campaign: CampaignSettings, schedule: ScheduleSettings, stale: timedelta, now: datetime
 ) -> tuple[Fate, ...]:
-    """What becomes of every stage from the day of an instant on, oldest first, by the starts that the lines name.
+    """What becomes of every stage from today (`now`) on, oldest first, with the starts that the lines name.
 
-    Nothing but confirmations is delivered once the directory was read longer than `stale` ago. Stages of days before are taken as sent.
+    Reminders are not delivered if the directory was last read `stale` ago or longer. Stages before today are taken as sent.
     """
     planned = stages(campaign, schedule)
     if not planned:
@@ -183,8 +182,8 @@ def follow(
 
 
 def _next(lines: Sequence[Line], now: datetime, person: _Person) -> datetime | None:
-    """The next start at which anything may happen to a person: a run once there is something to queue, or to read anew for what waits;
-    a delivery once what waits may go."""
+    """The next start that may change anything for the person; starts that cannot are skipped. Those are runs while nothing is due and
+    nothing waits, and deliveries before a waiting letter may be sent."""
     reads, delivers = person.idle(now), person.ready(now)
     quiet_until = [reads if line.reads else delivers for line in lines]
     starts = [line.after(quiet) for line, quiet in zip(lines, quiet_until, strict=True) if quiet]
@@ -193,7 +192,7 @@ def _next(lines: Sequence[Line], now: datetime, person: _Person) -> datetime | N
 
 @dataclass(slots=True)
 class _Person:
-    """Whoever is to be reminded all along: what waits for them, what they were told and when."""
+    """The imaginary person: the letter that waits for them, the stages they were told of and when."""
 
     campaign: CampaignSettings
     schedule: ScheduleSettings
@@ -212,7 +211,7 @@ class _Person:
                 self.told[stage.name], self.last_told = stage.begins, stage.on
 
     def idle(self, now: datetime) -> datetime | None:
-        """An instant until which no run changes anything; None if none ever will again."""
+        """The instant until which no run changes anything; None if no run ever will."""
         stage = due(self.planned, now)
         if self.waiting or (stage and stage.name not in self.told):
             return now
@@ -220,7 +219,7 @@ class _Person:
         return max(now, following.begins - timedelta(minutes=1)) if following else None
 
     def ready(self, now: datetime) -> datetime | None:
-        """An instant before the letter that waits may go, and nothing can happen between; None if none waits."""
+        """The instant until which no delivery changes anything, just before the waiting letter may be sent; None if no letter waits."""
         if self.waiting is None:
             return None
         hours, ends = self.schedule.hours(self.campaign.zone), self.waiting.ends
@@ -241,7 +240,7 @@ class _Person:
         self.waiting = stage
 
     def deliver(self, now: datetime) -> None:
-        """What waits is sent, if it may go."""
+        """A delivery sends the letter that waits, if it may."""
         self._end(now)
         hours, stage = self.schedule.hours(self.campaign.zone), self.waiting
         if stage is None or now - self.read_at >= self.stale or hours.waits(now, stage.ends):

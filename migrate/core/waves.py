@@ -1,9 +1,8 @@
 """Waves: parts of the accounts with an opening and a cutoff of their own (`[[waves]]`, design §7).
 
-The first wave that matches an account wins; everybody else has the campaign's days. Which wave a person is in is settled at the first read
-after the wave was configured, and stays until `[[waves]]` says something else, or somebody puts the account into a list of ids, or takes it
-out of one. A wave that `follows` is matched anew at every read instead.
-Pure: settings and frames in, columns out.
+The first wave that matches an account wins; an account in no wave has the campaign's days. An account is assigned at the first read after
+the wave was configured. It stays in its wave until the match of `[[waves]]` changes, or somebody adds the account to a list of ids or
+removes it from one. A wave that `follows` is matched anew at every read instead. Pure: settings and frames in, columns out.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 THE_REST: Final = ""
-"""The name under which accounts are kept that are in no wave: they have the campaign's own days."""
+"""The wave of accounts that are in no wave: they have the campaign's own days."""
 
 _BY_TELEPHONE: Final = ("sms", "voice", "phone")
-"""Methods whose last use `last_sms_use_days` speaks of."""
+"""The methods whose last use counts for `last_sms_use_days`."""
 
 _Words = Annotated[tuple[OneLine, ...], Field(min_length=1)]
 _Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
 class WaveMatch(Settings):
-    """`[[waves]] match`: an account is in the wave if any of the keys that are set is true of it, and a key is true of it if any of its
-    values is. Words are compared without regard to case; `ids` names a CSV file, whose ids are compared byte for byte.
+    """`[[waves]] match`. An account matches if at least one of the keys matches, and a key matches if at least one of its values does.
 
-    `last_sign_in_days`, `last_sms_use_days`: longer ago than so many days. Where the directory does not say when, neither is true.
+    Words are compared without regard to case; `ids` names a CSV file, whose ids are compared byte for byte. `last_sign_in_days`,
+    `last_sms_use_days`: the last sign-in, or use of a telephone method, was longer ago than this; no match if the directory does not say.
     """
 
     department: _Words | None = None
@@ -60,12 +59,12 @@ class WaveMatch(Settings):
 
     @property
     def by_age(self) -> bool:
-        """Whether a day alone may change who is matched."""
+        """Whether the match depends on the date, so that it may change though the account does not."""
         return self.last_sign_in_days is not None or self.last_sms_use_days is not None
 
 
 class WaveSettings(Settings):
-    """An element of `[[waves]]`. What it does not say, `opens` or `cutoff`, is the campaign's."""
+    """One wave of `[[waves]]`. If it does not set `opens` or `cutoff`, that is the campaign's."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     match: WaveMatch
@@ -95,7 +94,7 @@ class WavesSettings(RootModel[tuple[WaveSettings, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A wave: how it is matched, and the campaign with its days. `ids` are those that its file lists."""
+    """A wave: its match, and the campaign with the days of the wave. `ids`: those that its file lists."""
 
     name: str
     match: WaveMatch
@@ -104,37 +103,37 @@ class Wave:
     ids: frozenset[str] = frozenset()
 
     def matched(self, accounts: pd.DataFrame, now: datetime) -> np.ndarray:
-        """True for those of `ACCOUNT_COLUMNS` that match at an instant."""
+        """True for the accounts (`ACCOUNT_COLUMNS`) that match at an instant."""
         import numpy as np
         import pandas as pd
 
-        match, found = self.match, np.zeros(len(accounts), dtype=bool)
+        match, matches = self.match, np.zeros(len(accounts), dtype=bool)
         if match.department is not None:
-            found |= _folded(accounts["department"]).isin(_all_folded(match.department)).to_numpy(bool)
+            matches |= _folded(accounts["department"]).isin(_all_folded(match.department)).to_numpy(bool)
         if match.locale is not None:
-            found |= _spoken(_folded(accounts["locale"]), _all_folded(match.locale))
+            matches |= _spoken(_folded(accounts["locale"]), _all_folded(match.locale))
         if match.account_type is not None:
-            found |= accounts["account_type"].isin(match.account_type).to_numpy(bool)
+            matches |= accounts["account_type"].isin(match.account_type).to_numpy(bool)
         if match.privileged is not None:
-            found |= (accounts["privileged"] == match.privileged).to_numpy(bool)
+            matches |= (accounts["privileged"] == match.privileged).to_numpy(bool)
         if match.groups is not None:
-            found |= _member(accounts["groups"], _all_folded(match.groups))
+            matches |= _member(accounts["groups"], _all_folded(match.groups))
         if match.ids is not None:
-            found |= accounts["account_id"].isin(self.ids).to_numpy(bool)
+            matches |= accounts["account_id"].isin(self.ids).to_numpy(bool)
         if match.last_sign_in_days is not None:
-            found |= (accounts["last_sign_in_at"] < pd.Timestamp(now - timedelta(days=match.last_sign_in_days))).to_numpy(bool)
+            matches |= (accounts["last_sign_in_at"] < pd.Timestamp(now - timedelta(days=match.last_sign_in_days))).to_numpy(bool)
         if match.last_sms_use_days is not None:
             used = accounts["last_used_method"].isin(_BY_TELEPHONE)
-            found |= (used & (accounts["last_used_at"] < pd.Timestamp(now - timedelta(days=match.last_sms_use_days)))).to_numpy(bool)
-        return found
+            matches |= (used & (accounts["last_used_at"] < pd.Timestamp(now - timedelta(days=match.last_sms_use_days)))).to_numpy(bool)
+        return matches
 
 
 @dataclass(frozen=True, slots=True)
 class Waves:
-    """All waves of a campaign. `campaign` has the days of everybody else.
+    """All waves of a campaign. `campaign` has the days of accounts in no wave.
 
-    `basis` (16 hex digits, '' without waves) digests who is matched, `rule` the same without the ids that files list. Days are no part of
-    either, so that moving a cutoff moves nobody into another wave.
+    `rule`: a digest of how all waves are matched (16 hex digits, '' without waves). `basis`: the same with the ids that files list. Neither
+    digest covers days, so moving a cutoff moves nobody to another wave.
     """
 
     campaign: CampaignSettings
@@ -144,7 +143,7 @@ class Waves:
 
     @classmethod
     def of(cls, campaign: CampaignSettings, settings: WavesSettings, listed: Mapping[Path, frozenset[str]]) -> Waves:
-        """The waves that the configuration sets; `listed` has the ids of each file it names."""
+        """The waves of the configuration; `listed` has the ids in each file that it names."""
         waves = tuple(
             Wave(each.name, each.match, each.follows, each.within(campaign), listed[each.match.ids] if each.match.ids else frozenset())
             for each in settings.root
@@ -156,24 +155,24 @@ class Waves:
 
     @property
     def campaigns(self) -> dict[str, CampaignSettings]:
-        """Name of a wave → the campaign with its days; those of everybody else first."""
+        """Name of a wave → the campaign with its days; first `THE_REST`."""
         return {THE_REST: self.campaign} | {wave.name: wave.campaign for wave in self.waves}
 
     def of_wave(self, name: str) -> CampaignSettings:
-        """The campaign with the days of a wave, or its own where there is no such wave any more."""
+        """The campaign with the days of a wave; with its own days if there is no such wave any more."""
         return self.campaigns.get(name, self.campaign)
 
     @property
     def forgetful(self) -> bool:
-        """Whether an account may get into another wave though nothing of it changed."""
+        """Whether an unchanged account may move to another wave from one day to the next."""
         return any(wave.follows and wave.match.by_age for wave in self.waves)
 
     def assign(self, accounts: pd.DataFrame, prior: pd.DataFrame, same: pd.Series, now: datetime) -> pd.DataFrame:
         """`wave`, `fixed_wave` and `wave_basis` of each account, as they are to be recorded.
 
-        `prior` is the recorded row of each, meaningless where it is not the `same` person. `fixed_wave` is the first wave that does not
-        follow and that matched when the account was assigned. It holds as long as `wave_basis` does: the rule of all waves, and which of
-        their files list this account. Before it come those waves of the file's order that follow and match now.
+        `prior`: the record of each account, meaningless where it is not the `same` person. `fixed_wave`: of the waves that do not follow,
+        the first that matched when the account was assigned. It stays as long as `wave_basis` does, which digests the rule of all waves and
+        which files list this account. `wave`: the fixed wave, unless a wave that follows matches now and stands before it in the file.
         """
         import numpy as np
         import pandas as pd
@@ -200,7 +199,7 @@ class Waves:
         )
 
     def _bases(self, ids: pd.Series) -> pd.Series:
-        """`wave_basis` of each account: another one for those whom somebody listed or struck off a list, and for nobody else."""
+        """`wave_basis` of each account. It changes for an account that is added to a list or removed from one, and for no other."""
         import numpy as np
         import pandas as pd
 
@@ -212,14 +211,14 @@ class Waves:
         return pd.Series(words.take(place.ravel()), ids.index)
 
     def _first(self, accounts: pd.DataFrame, now: datetime, *, follows: bool) -> np.ndarray:
-        """The number of the first wave, of those that follow or of those that do not, that matches; beyond the last where none does."""
+        """The number of the first matching wave among those that follow, or among those that do not; the number of waves if none does."""
         import numpy as np
 
-        found = np.full(len(accounts), len(self.waves))
+        numbers = np.full(len(accounts), len(self.waves))
         for number, wave in reversed(list(enumerate(self.waves))):
             if wave.follows == follows:
-                found[wave.matched(accounts, now)] = number
-        return found
+                numbers[wave.matched(accounts, now)] = number
+        return numbers
 
 
 def _digest(*what: object) -> str:
@@ -231,24 +230,24 @@ def _all_folded(words: tuple[str, ...]) -> frozenset[str]:
 
 
 def _folded(column: pd.Series) -> pd.Series:
-    """A column of words for comparing; a word is folded once, however many have it. Missing is ''."""
+    """A column of words in a form for comparing, without case and outer spaces; '' for missing. Each distinct word is folded once."""
     return column.map({word: word.strip().casefold() for word in column.dropna().unique()}).astype("str").fillna("")
 
 
 def _spoken(locales: pd.Series, wanted: frozenset[str]) -> np.ndarray:
-    """True where a locale is one that is wanted or a narrower one: `fr` takes `fr-CA`."""
+    """True where a locale is a wanted one or a narrower one: `fr` matches `fr-CA`."""
     import pandas as pd
 
     tags = {each: each.replace("_", "-") for each in locales.unique()}
     hits = [each for each, tag in tags.items() if any(tag == word or tag.startswith(f"{word}-") for word in wanted)]
-    found: np.ndarray = pd.Series(locales).isin(hits).to_numpy(bool)
-    return found
+    matches: np.ndarray = pd.Series(locales).isin(hits).to_numpy(bool)
+    return matches
 
 
 def _member(groups: pd.Series, wanted: frozenset[str]) -> np.ndarray:
-    """True where one of an account's groups is wanted; a list of groups is looked at once, however many have it."""
+    """True where an account is in a wanted group. Each distinct list of groups is looked at once."""
     hits = [
         each for each in groups.dropna().unique() if not wanted.isdisjoint(map(str.casefold, map(str.strip, each.split(GROUP_SEPARATOR))))
     ]
-    found: np.ndarray = groups.isin(hits).to_numpy(bool)
-    return found
+    matches: np.ndarray = groups.isin(hits).to_numpy(bool)
+    return matches

@@ -1,6 +1,6 @@
 """The words of changes and outcomes, which ledger, reports and mails share (design §6, §8).
 
-They are kept apart from what works them out: the ledger is opened and its lock taken before pandas is loaded.
+This module imports nothing heavy: the ledger needs the words when it is opened and locked, before pandas is loaded.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ OUTCOMES: Final = (
 CONFIRMATION: Final = "change_confirmation"
 """The kind of letter that confirms a change of methods."""
 CUTOFF_MOVED: Final = "cutoff_moved"
-"""The kind of letter that corrects a cutoff somebody was told, and the reason with which one is withdrawn that names an earlier one."""
+"""The kind of letter that corrects a cutoff somebody was told; also the reason for withdrawing a letter that names an earlier cutoff."""
+MOVED: Final = "moved-"
+"""How the occasion of a correction begins."""
 PAST_CUTOFF: Final = "past_cutoff"
-"""The reason with which a letter is withdrawn that is too late."""
+"""The reason for withdrawing a letter that is too late."""
 REVIEWER: Final = "reviewer"
 """The reason that keeps a withdrawn letter withdrawn for ever (design §13)."""
 
 WAITING: Final = ("queued", "claimed")
-"""The states of a letter of which no word was spoken yet: whoever finds it pointless can still withdraw it."""
+"""The states of a letter of which nothing has gone to the mail server yet, so that it can still be withdrawn."""
 STANDS: Final = (*WAITING, "sending", "sent", "uncertain")
-"""The states in which a letter stands in the way of another one like it; `migrate.core.plan.in_the_way` has the whole rule."""
+"""The states in which a letter stands in the way of another one like it; `migrate.core.already_told.in_the_way` has the whole rule."""

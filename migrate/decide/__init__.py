@@ -1,1 +1,1 @@
-"""What a run would do, worked out and not done yet."""
+"""Decides what a run will record and send, without doing it."""

@@ -1,5 +1,5 @@
-"""Whether an address may be mailed at all: the judgement a plan asks for (design §8: no_address, bad_address, …), and who has one that
-may not."""
+"""Whether an address can be mailed (design §8: no_address, bad_address, domain_not_allowed, bounced), and which accounts have one that
+cannot."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.core.plan import Judge
+from migrate.core.letters import Judge
 from migrate.ledger import bounces
 from migrate.mail.addresses import problems, wire
 
 _LISTED: Final = 100
-"""How many of the unreachable are named."""
+"""How many unreachable accounts are listed at most."""
 _WORST_FIRST: Final[tuple[str, ...]] = ("bounced", "no_address", "bad_address", "domain_not_allowed")
+"""The outcomes of accounts that cannot be reached, in the order in which they are listed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stranded:
-    """An account that is to be reminded and cannot be: why (`outcome`, and a `reason` in detail, the server's code for one that bounced);
-    `email` is its primary address."""
+class UnreachableAccount:
+    """An account that is to be reminded but whose primary address, `email`, cannot be mailed. `outcome` says why; `reason` says it in
+    detail, and is the mail server's code if the address bounced."""
 
     account_id: str
     email: str | None
@@ -33,14 +34,16 @@ class Stranded:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """The accounts that are to be reminded, whether or not a stage is due, and whose primary address cannot be mailed now: how many for
-    each outcome, and the first of them, `bounced` ones before the others."""
+    """The accounts that are to be reminded, whether or not a stage is due, but whose primary address cannot be mailed now.
+
+    `counts` has their number by outcome; `accounts` lists the first of them, by `_WORST_FIRST`.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
-    accounts: tuple[Stranded, ...] = ()
+    accounts: tuple[UnreachableAccount, ...] = ()
 
     def facts(self) -> dict[str, Any]:
-        """`unreachable` in the object of `migrate status --json`: no address stands in it, for it ends up in logs."""
+        """`unreachable` in the output of `migrate status --json`; without addresses, since that output often ends up in logs."""
         named = ({"account_id": each.account_id, "outcome": each.outcome, "reason": each.reason} for each in self.accounts)
         return {"counts": self.counts, "accounts": list(named)}
 
@@ -48,27 +51,26 @@ class Unreachable:
 def unreachable(
     connection: sa.Connection, campaign_id: int, remind: Collection[str], allowed_domains: Collection[str], now: datetime
 ) -> Unreachable:
-    """Who of the accounts that are reminded (`bounces.reminded`) cannot be mailed, by the same judgement as a plan's."""
+    """The reminded accounts (`bounces.reminded`) that cannot be mailed, by the rules that a plan follows (`judge`)."""
     codes = {mark.address.lower(): mark.code for mark in bounces.marked(connection, campaign_id, now)}
     judged = judge(allowed_domains, codes.keys())
     counts: dict[str, int] = {}
-    first: dict[str, list[Stranded]] = {outcome: [] for outcome in _WORST_FIRST}
+    first: dict[str, list[UnreachableAccount]] = {outcome: [] for outcome in _WORST_FIRST}
     for part in bounces.reminded(connection, campaign_id, remind):
-        found = pd.DataFrame(part, columns=["account_id", "email"], dtype="str")
-        found = found.join(judged(found["email"]))
-        found = found[found["outcome"] != ""]
-        for outcome, alike in found.groupby("outcome"):
-            named = first[str(outcome)]
+        accounts = pd.DataFrame(part, columns=["account_id", "email"], dtype="str")
+        accounts = accounts.join(judged(accounts["email"]))
+        for outcome, alike in accounts[accounts["outcome"] != ""].groupby("outcome"):
+            listed = first[str(outcome)]
             counts[str(outcome)] = counts.get(str(outcome), 0) + len(alike)
-            for account_id, email, why in alike[["account_id", "email", "reason"]].head(_LISTED - len(named)).itertuples(index=False):
+            for account_id, email, why in alike[["account_id", "email", "reason"]].head(_LISTED - len(listed)).itertuples(index=False):
                 address = None if pd.isna(email) else str(email)
-                named.append(Stranded(account_id, address, str(outcome), codes.get((address or "").lower(), why)))
+                listed.append(UnreachableAccount(account_id, address, str(outcome), codes.get((address or "").lower(), why)))
     order = {outcome: counts[outcome] for outcome in _WORST_FIRST if outcome in counts}
     return Unreachable(order, tuple(each for outcome in _WORST_FIRST for each in first[outcome])[:_LISTED])
 
 
 def bounced(connection: sa.Connection, campaign_id: int, remind: Collection[str], allowed_domains: Collection[str], now: datetime) -> int:
-    """How many accounts are `unreachable` as bounced; asks the ledger for no other account."""
+    """How many accounts `unreachable` would count as bounced. It reads only the accounts whose address bounced."""
     dead = {mark.address.lower() for mark in bounces.marked(connection, campaign_id, now)}
     if not dead:
         return 0
@@ -78,7 +80,8 @@ def bounced(connection: sa.Connection, campaign_id: int, remind: Collection[str]
 
 
 def judge(allowed_domains: Collection[str], bounced: Collection[str]) -> Judge:
-    """A judge of addresses. `allowed_domains` are lower-case ASCII, none meaning all; `bounced` are lower-case addresses."""
+    """A function that says which addresses can be mailed. `allowed_domains` are lower-case ASCII, none meaning all; `bounced` are
+    lower-case addresses."""
 
     def judged(addresses: pd.Series) -> pd.DataFrame:
         outcome = pd.Series("", index=addresses.index, dtype="str")

@@ -1,4 +1,8 @@
-"""Composing planned letters before anything is sent: one that cannot be composed holds only its own account (design §2, §8)."""
+"""Composes every planned letter once before anything is sent, so that a fault in a template shows in time (design §2, §8).
+
+A letter that cannot be composed makes its own account `unrenderable`; all other letters go out. The text itself is not kept: a letter is
+composed again, from the same facts, when it is sent.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from typing import Any, Final
 import pandas as pd
 
 from migrate.core.accounts import conform, words_of
-from migrate.core.plan import LETTER_COLUMNS, Moment
+from migrate.core.letters import LETTER_COLUMNS
+from migrate.core.moment import Moment
 from migrate.core.words import CONFIRMATION
 from migrate.decide.decided import Frames, Rules, Samples
 from migrate.mail.compose import Composer, UnrenderableError
@@ -20,19 +25,19 @@ from migrate.mail.letter import Letter, message_id
 COMPOSED_COLUMNS: Final[dict[str, str]] = LETTER_COLUMNS | {
     "language": "str", "standing": "str", "days_left": "int32", "facts": "str", "subject": "str", "message_id": "str",
 }  # fmt: skip
-"""A planned letter that was composed once, and what it takes to compose it again."""
+"""A planned letter, with everything that is needed to compose it again."""
 
 _OF_LETTER: Final = ["row", "account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq", "address", "earlier_cutoff"]
 _OF_PERSON: Final = ["username", "display_name", "given_name", "locale", "standing", "methods", "default_method", "phone"]
 
 DRAFT_REFERENCE: Final = "00000000"
-"""Stands where the reference will; a letter gets its own when it is queued."""
+"""A placeholder: a letter gets its own reference when it is queued."""
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`letters`: `COMPOSED_COLUMNS`. `failed`: account row → why its letter could not be composed. `samples`: the first of each kind and
-    language."""
+    """`letters`: those that could be composed (`COMPOSED_COLUMNS`). `failed`: row of an account → why its letter could not be composed.
+    `samples`: the first letter of each kind and language."""
 
     letters: pd.DataFrame
     failed: pd.Series
@@ -49,10 +54,10 @@ def compose(
     domain: str,
     moment: Moment,
 ) -> Composed:
-    """Composes each letter (`LETTER_COLUMNS`) once. `cutoff` is each account's own; `seen` has the changes that confirmations tell of
-    (`OPEN_COLUMNS`).
+    """Composes each of `letters` (`LETTER_COLUMNS`) once.
 
-    `domain` is the sender's, for the Message-IDs.
+    `standing` and `cutoff` are aligned with `accounts`. `seen`: the changes that confirmations are about (`OPEN_COLUMNS`). `domain`: the
+    sender's, for Message-IDs.
     """
     changes = {(change["account_id"], change["seq"]): change for change in seen.to_dict("records")}
     people = accounts.loc[letters["row"]].assign(standing=standing)[_OF_PERSON]
@@ -94,7 +99,8 @@ def compose(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Planned letters, composed: the outcomes of their accounts, and how many of these are `written_to`. `letters`: `COMPOSED_COLUMNS`."""
+    """What composing came to: the `outcomes` of the accounts, the `letters` to queue (`COMPOSED_COLUMNS`), and how many accounts have one
+    (`written_to`)."""
 
     outcomes: pd.DataFrame
     letters: Frames = ()
@@ -111,10 +117,10 @@ def written(
     rules: Rules,
     outcomes: pd.DataFrame,
 ) -> Written:
-    """Composes letters (as `compose`), and leaves out those that an approved plan leaves out.
+    """Composes letters (`compose`), and drops those that an approved plan does not contain.
 
-    The outcome is `unrenderable` for accounts none of whose letters could be composed, and `not_in_plan` for those whose reminder the plan
-    does not have.
+    `outcomes` are returned with `unrenderable` for accounts none of whose letters could be composed, and `not_in_plan` for accounts whose
+    reminder is not in the plan.
     """
     if letters.empty:
         return Written(outcomes)
@@ -131,13 +137,16 @@ def written(
 
 
 def _plainly(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows as named tuples of Python's own values."""
+    """The rows as named tuples of plain Python values, without those of numpy."""
     return iter(frame.astype(object).itertuples(index=False))
 
 
 def _facts(person: Any, change: dict[Hashable, Any] | None, cutoff: datetime | None, earlier: object) -> Facts:
-    """What a letter says of a person (a row of `_OF_PERSON`, its methods as words); a confirmation says what was when its change was
-    seen, and names the person's own `cutoff` if that is not the campaign's; a correction names the `earlier` one (as in a notice's key)."""
+    """What a letter to a person says. `person` is a row of `_OF_PERSON`, with methods as words.
+
+    A confirmation gives the methods at the time of its `change`, and the person's own `cutoff` if that differs from the campaign's. A
+    correction gives the `earlier` cutoff, which is written as in the key of a notice.
+    """
     return Facts(
         username=person.username,
         display_name=_text(person.display_name),

@@ -1,4 +1,9 @@
-"""Confirming changes: which are told of today, and to which addresses besides those that an account has now (design §6, §8)."""
+"""Which changes are confirmed by mail in this run, and to which former addresses (design §6, §8).
+
+An account with a change to confirm is a `Case`. It cannot be finished when its id range is decided: a confirmation also goes to a former
+address of the account, unless that is another account's primary address by now, and the other account may be anywhere in the read. So
+cases are set aside in files (`Cases`), and finished (`confirm`) when the whole read has been decided.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +14,21 @@ from typing import Final
 
 import pandas as pd
 
-from migrate.core import changes, plan, remember
+from migrate.core import changes, confirmations, remember
 from migrate.core.accounts import ACCOUNT_COLUMNS, conform, empty
-from migrate.core.plan import OPEN_COLUMNS
+from migrate.core.changes import OPEN_COLUMNS
 from migrate.decide.composing import written
 from migrate.decide.decided import Case, Decided, Rules, Tally, counted
 from migrate.files.spill import Spill
 from migrate.ledger.prior import Prior
 
 _A_DAY: Final = 3
-"""Confirmations that an account gets in a day of the campaign. Whoever switches to and fro all day is told of the last state next day."""
+"""How many confirmations an account gets in a day at most. Somebody who switches to and fro all day is told of the result next day."""
 SEQ_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "seq": "int32"}
 
 
 class Cases:
-    """The cases of all ranges, set aside until the whole read has been seen: an old address is told
-    unless it is another account's primary address now."""
+    """The cases of all ranges, kept in private files until the whole read has been decided."""
 
     def __init__(self, folder: Path) -> None:
         self._spills = {name: Spill(folder / f"case-{name}.arrow") for name in ("accounts", "record", "prior", "changes", "merged")}
@@ -54,11 +58,11 @@ class Cases:
 
 
 def of_today(pending: pd.DataFrame, prior: Prior, rules: Rules) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """The open changes that are confirmed now; `account_id`, `seq` of those that the last of their account tells of besides; and how many
-    accounts are told another day.
+    """Divides the `pending` changes (`OPEN_COLUMNS`). Gives: the changes to confirm now; `account_id`, `seq` of changes that get no letter
+    of their own, since the account's last change covers them; and how many accounts wait for another day.
 
-    An account that had `_A_DAY` confirmations today gets the next one another day. Changes that wait for that are told of as one, so that
-    the letter says what is so now; and so are more changes than an account gets confirmations.
+    An account that had `_A_DAY` confirmations today gets the next one another day. Then all changes that waited are confirmed as one, so
+    that the letter says how things are now. So are the changes of an account that has more of them than it may get confirmations.
     """
     none = empty(SEQ_COLUMNS)
     if pending.empty:
@@ -86,16 +90,16 @@ def of_today(pending: pd.DataFrame, prior: Prior, rules: Rules) -> tuple[pd.Data
 
 
 def confirm(case: Case, previous: pd.DataFrame, rules: Rules) -> Decided:
-    """The confirmations of a case, also to the `previous` addresses (`account_id`, `address`, `role`)."""
+    """Finishes a case: plans and composes its confirmations, also to the `previous` addresses (`account_id`, `address`, `role`)."""
     accounts, tenure = case.accounts, case.record["tenure"]
     recorded = changes.addresses(case.prior[case.known])
     recorded["account_id"] = recorded["row"].map(case.prior["account_id"]).astype("str")
-    found = plan.confirm(accounts, tenure, case.changes, previous, recorded, rules.judge, rules.policy.max_addresses)
+    confirmed = confirmations.confirm(accounts, tenure, case.changes, previous, recorded, rules.judge, rules.policy.max_addresses)
     outcomes = pd.DataFrame(
-        {"outcome": found.outcomes["outcome"].to_numpy(), "outcome_reason": found.outcomes["outcome_reason"].to_numpy()},
+        {"outcome": confirmed.outcomes["outcome"].to_numpy(), "outcome_reason": confirmed.outcomes["outcome_reason"].to_numpy()},
         index=accounts.index,
     ).astype("str")
-    mail = written(found.letters, accounts, case.record["standing"], case.record["cutoff"], case.changes, rules, outcomes)
+    mail = written(confirmed.letters, accounts, case.record["standing"], case.record["cutoff"], case.changes, rules, outcomes)
     record = case.record.assign(outcome=mail.outcomes["outcome"], outcome_reason=mail.outcomes["outcome_reason"])
     told = case.merged["account_id"].isin(record.loc[record["outcome"] == "queued", "account_id"])
     return Decided(
@@ -108,7 +112,8 @@ def confirm(case: Case, previous: pd.DataFrame, rules: Rules) -> Decided:
 
 
 def addresses_had(case: Case, prior: Prior, rules: Rules) -> pd.DataFrame:
-    """`account_id`, `address`, `role`, `folded` of the addresses they had in the last `old_address_days`, and have no more."""
+    """`account_id`, `address`, `role`, `folded` (lower case) of the addresses that the accounts of a case had in the last
+    `old_address_days` and no longer have."""
     if rules.policy.old_address_days == 0:
         return pd.DataFrame({name: pd.Series(dtype="str") for name in ("account_id", "address", "role", "folded")})
     since = rules.moment.now - timedelta(days=rules.policy.old_address_days)
@@ -127,8 +132,8 @@ def addresses_had(case: Case, prior: Prior, rules: Rules) -> pd.DataFrame:
     )
 
 
-def nobodys(had: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
-    """`account_id`, `address`, `role` of the addresses in `had` that are no other account's primary address now."""
+def held_by_nobody_else(had: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
+    """`account_id`, `address`, `role` of the addresses in `had` that are not the primary address of another account now (`holders`)."""
     others = had.merge(holders, on="folded", suffixes=("", "_now"))
     taken = others.loc[others["account_id"] != others["account_id_now"], "folded"]
     return had.loc[~had["folded"].isin(taken), ["account_id", "address", "role"]].drop_duplicates()

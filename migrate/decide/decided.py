@@ -1,4 +1,4 @@
-"""What a decision depends on (`Rules`), and what a part of a read comes to (`Decided`): values that `migrate.decide.draft` adds up."""
+"""What a decision depends on (`Rules`), and the decisions on one part of a read (`Decided`), which `migrate.decide.draft` adds up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TypeVar
 import pandas as pd
 import pyarrow as pa
 
-from migrate.core.plan import Judge, LeftOut, Moment
+from migrate.core.letters import Judge, LeftOut
+from migrate.core.moment import Moment
 from migrate.core.standing import PolicySettings
 from migrate.core.waves import Waves
 from migrate.mail.compose import Composer
@@ -18,16 +19,18 @@ from migrate.mail.letter import Letter
 
 Frames = tuple[pd.DataFrame, ...]
 Samples = Mapping[tuple[str, str], Letter]
-"""(kind, language) → a letter to look at."""
+"""(kind, language) → a sample letter."""
 _Count = TypeVar("_Count", int, Counter[str])
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything a decision depends on besides accounts and memory. `basis` digests the method mapping and the policy;
-    `domain` is the sender's; `left_out` is what an approved plan says, if one is applied;
-    with `as_baseline` the changes of this read are recorded and nobody is told of them; `secret` vouches for a plan of it
-    (`migrate.review.vouching`), None before there is one; `waves` say whose days are whose."""
+    """Everything a decision depends on, besides the accounts and what the ledger remembers.
+
+    `basis`: a digest of the method mapping and the policy. `domain`: the sender's. `left_out`: which letters an approved plan keeps back,
+    if one is applied. `as_baseline`: the changes of this read are recorded but confirmed to nobody. `secret`: the key for the MAC of a plan
+    (`migrate.review.vouching`), None before there is one. `waves`: which account has which days.
+    """
 
     policy: PolicySettings
     moment: Moment
@@ -43,14 +46,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What is counted of accounts.
+    """Counts of a read or of a part of it.
 
-    `read` are all rows, `accepted` those that are accounts. `missing` counts known accounts without an accepted row, of the `known` of the
-    last read, `rejected_known` those of them whose row was rejected; `mailed_changes` accounts with a change that is confirmed by mail.
-    `reminders` are the letters that are not mandatory; `written_to` the accounts with a letter. `defaults_not_registered` accounts have a
-    default that is no method of theirs; `too_many_addresses` more addresses than are mailed; `confirmed_later` a change of which they are
-    told another day. `standings` counts accounts by standing, those too whose row was rejected, as they are recorded; `not_certain` those
-    of them with a second step that nobody knows by name.
+    * `read`: all rows. `accepted`: rows that are accounts.
+    * `known`: accounts of the last read. `missing`: those of them without an accepted row. `rejected_known`: those whose row was rejected.
+    * `mailed_changes`: accounts with a change that is confirmed by mail. `confirmed_later`: accounts that are told of it another day.
+    * `reminders`: letters that are not mandatory. `written_to`: accounts with a letter.
+    * `defaults_not_registered`: accounts whose default method they have not registered.
+    * `too_many_addresses`: accounts with more addresses than are mailed.
+    * `standings`: accounts by standing; a known account whose row was rejected counts by its recorded standing.
+    * `not_certain`: those of `standings` that have a second step of an unknown kind.
+    * `changes_seen`: changes by their word. `outcomes`: rows by outcome.
     """
 
     read: int = 0
@@ -71,27 +77,31 @@ class Tally:
 
 
 def added(one: Tally, other: Tally) -> Tally:
-    """Both tallies together; words stay in the order in which they were first counted."""
+    """The sum of two tallies; words keep the order in which they were first counted."""
     return Tally(**{each.name: _plus(getattr(one, each.name), getattr(other, each.name)) for each in fields(Tally)})
 
 
 def _plus(one: _Count, other: _Count) -> _Count:
     if isinstance(one, Counter):
         both = Counter(one)
-        both.update(other)  # unlike `+` it keeps the place of a word that was counted as 0
+        both.update(other)  # `+` would drop words with a count of 0
         return both
     return one + other
 
 
 def counted(words: pd.Series) -> Counter[str]:
-    """How often each word is there, the commonest first."""
+    """How often each word occurs, the most frequent first."""
     return Counter({str(word): int(number) for word, number in words.value_counts().items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Accounts with an open change to confirm: as read, as they are to be recorded but for the outcome, as recorded; the changes; and those
-    (`account_id`, `seq`) that are told of with a later one."""
+    """The accounts of a part that have an open change to confirm. The frames are aligned by row, except `changes` and `merged`.
+
+    * `accounts`: as read. `record`: as they will be recorded, once the outcome is filled in. `prior`: as recorded at the last read,
+      meaningless where `known` is false. `plain`: as in `migrate.directory.snapshot.Range`.
+    * `changes`: the changes to confirm (`OPEN_COLUMNS`). `merged`: `account_id`, `seq` of changes that a later one covers.
+    """
 
     accounts: pd.DataFrame
     record: pd.DataFrame
@@ -104,10 +114,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What a part of a read comes to: frames with the columns that `Draft` says, and what is counted of them.
+    """The decisions on one part of a read: frames with the columns that `Draft` documents, and their counts.
 
-    `merged` has `account_id`, `seq`; `doubled` are positions of rows that share an id. A `case` is still to be decided, once the whole read
-    has been seen. `carried` are records that are as they were but for the outcome.
+    `merged`: `account_id`, `seq`. `doubled`: positions of rows that share an id. `case`: accounts that are finished once the whole read has
+    been decided. `carried`: records of which only the outcome is new.
     """
 
     records: Frames = ()

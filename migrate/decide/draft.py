@@ -1,8 +1,13 @@
-"""What a run would do, worked out and not done yet: the path from snapshot to letters (design §2).
+"""The draft of a run: everything it will record, queue and withdraw, decided and not done yet (design §2).
 
-Each id range is decided by itself (`ranges`), then the accounts with a change to confirm (`confirming`), for which the whole read must be
-known. Each gives a `Decided`, and `_summed` adds them up. A draft reads the ledger and writes nothing but private spill files. A run
-records it, delivers and reports; a dry run shows it. Nothing in here knows which of the two it is.
+What goes in: a snapshot of the directory, what the ledger remembers (`Prior`), the `Rules`, and with a cache the accounts that need no
+decision (`Reuse`). What comes out: a `Draft`, whose frames are in files of a private folder. In order:
+
+1. every range of ids is decided by itself (`ranges.decide`), which gives a `Decided`;
+2. accounts with a change to confirm are finished after all ranges, because that takes the addresses of everybody (`confirming.confirm`);
+3. the parts are added up (`_summed`), and the counts must agree, or nothing is recorded.
+
+A run records the draft, delivers and reports; a dry run shows it. Nothing here knows which of the two it is.
 """
 
 from __future__ import annotations
@@ -19,13 +24,13 @@ import pyarrow.compute as pc
 
 from migrate.core.accounts import RECORD_COLUMNS, empty
 from migrate.core.kinds import MANDATORY
-from migrate.decide.confirming import SEQ_COLUMNS, Cases, addresses_had, confirm, nobodys
+from migrate.decide.confirming import SEQ_COLUMNS, Cases, addresses_had, confirm, held_by_nobody_else
 from migrate.decide.decided import Decided, Rules, Samples, Tally, added
 from migrate.decide.ranges import decide
 from migrate.directory.snapshot import Snapshot
 from migrate.errors import MigrateError
 from migrate.files.spill import Sorted, Spill
-from migrate.incremental import Beside, Part
+from migrate.incremental import Part, Reuse
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.mail.letter import Letter
@@ -35,15 +40,15 @@ _SPILLED: Final = ("changes", "letters", "withdrawn", "unsaid", "rejected")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft(Tally):
-    """What a run would do: what is counted, and in private files
+    """What a run will do: the counts (`Tally`), and frames in private files.
 
     * `records`: `RECORD_COLUMNS`, `plain` (`migrate.incremental`), `differs` and `anew` (`migrate.core.remember.differs`) of every account
-      that was decided: read, gone or rejected. Those that carry over are counted and not among them;
-    * `changes`: `CHANGE_COLUMNS`; `letters`: `COMPOSED_COLUMNS`; `withdrawn`: `letter_id`, `reason`;
-    * `unsaid`: `account_id`, `seq` of changes that nobody could be told of in time; `rejected`: `REJECTED_COLUMNS`.
-
-    `merged` has `account_id`, `seq` of changes that the confirmation of a later one tells of; `doubled` positions of rows that share an id.
-    `samples` keeps one letter a kind and language. If it is `held`, no reminder of it goes out.
+      that was decided, whether it was read, is gone or was rejected. Accounts that carry over from the cache are only counted.
+    * `changes`: `CHANGE_COLUMNS`. `letters`: `COMPOSED_COLUMNS`. `withdrawn`: `letter_id`, `reason`. `rejected`: `REJECTED_COLUMNS`.
+    * `unsaid`: `account_id`, `seq` of changes that were not confirmed in time and never will be.
+    * `merged`: `account_id`, `seq` of changes that the confirmation of a later change covers.
+    * `doubled`: positions of rows that share an id. `samples`: one letter for each kind and language.
+    * `held`: no reminder goes out.
     """
 
     rules: Rules
@@ -59,15 +64,15 @@ class Draft(Tally):
     held: bool = False
 
     def hold(self) -> Draft:
-        """The same with every reminder kept back: its account's outcome becomes `held`, and its stage stays due."""
+        """This draft without its reminders: the outcome of their accounts becomes `held`, and their stage stays due."""
         outcomes = Counter(self.outcomes)
         outcomes["held"] += self.reminders
         outcomes["queued"] -= self.reminders
         return replace(self, held=True, outcomes=+outcomes, reminders=0)
 
     def recorded(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        """`records` that the ledger lacks, as they are to be recorded: those of which there is to be a new version; and `account_id`,
-        `outcome`, `outcome_reason` of those with another outcome and nothing else."""
+        """What of `records` must be written to the ledger, some thousand records at a time: those that get a new version; and `account_id`,
+        `outcome`, `outcome_reason` of those of which only the outcome has changed."""
         for table in map(self.as_held, self.records.tables()):
             outcomes = table.filter(pc.and_(table["differs"], pc.invert(table["anew"]))).select(["account_id", "outcome", "outcome_reason"])
             yield table.filter(table["anew"]).to_pandas(), outcomes.to_pandas()
@@ -86,22 +91,22 @@ class Draft(Tally):
         return records
 
     def queued(self) -> Iterator[pd.DataFrame]:
-        """`letters`, as they are to be queued."""
+        """The `letters` to queue: if reminders are held, only the mandatory ones."""
         for frame in self.letters.frames():
             yield frame[frame["kind"].isin(MANDATORY)] if self.held else frame
 
     def pointless(self) -> Iterator[pd.DataFrame]:
-        """`withdrawn`, as they are to be withdrawn: without the newer stage, the older letter stays."""
+        """The letters of `withdrawn` to withdraw. If reminders are held, a letter stays that was to give way to one of a newer stage."""
         for frame in self.withdrawn.frames():
             yield frame[frame["reason"] != "newer_stage"] if self.held else frame
 
 
-def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: Beside | None = None) -> Draft:
-    """Decides for every row of a snapshot, and of a read `beside` its image for every row that is not as it was.
+def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: Reuse | None = None) -> Draft:
+    """Decides every account of a snapshot; with a cache (`reuse`) only those that may have changed.
 
-    Raises if the outcomes do not add up to the rows read, or `queued` to who is written to.
+    Raises MigrateError if the outcomes do not add up to the rows read, or `queued` to the accounts with a letter.
     """
-    made = _summed(_decided(snapshot, prior, rules, folder, beside), rules, folder)
+    made = _summed(_decided(snapshot, prior, rules, folder, reuse), rules, folder)
     if made.outcomes.total() != made.read:
         raise MigrateError(f"{made.read} rows were read but {made.outcomes.total()} have an outcome; nothing was recorded.")
     if made.outcomes["queued"] != made.written_to:
@@ -111,44 +116,44 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: 
     return made
 
 
-def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, beside: Beside | None) -> Iterator[Decided]:
-    """What each part of the read comes to, the accounts with a change to confirm last; and what carries over."""
+def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: Reuse | None) -> Iterator[Decided]:
+    """The decisions on each part of the read; then those on the accounts with a change to confirm; then the counts of what carries over."""
     today = rules.moment.campaign.today(rules.moment.now)
     exempt, paused = prior.exceptions(schema.exemption, today), prior.exceptions(schema.pause, today)
     for rows in snapshot.nameless():
         yield Decided(rejected=(rows,), tally=Tally(outcomes=Counter(rejected=len(rows))))
-    parts = beside.parts() if beside else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
+    parts = reuse.parts() if reuse else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
     cases = Cases(folder)
     for part in parts:
-        decided = replace(decide(part, prior, rules, exempt, paused, few=beside is not None), carried=_as_records(part.carried))
+        decided = replace(decide(part, prior, rules, exempt, paused, few=reuse is not None), carried=_as_records(part.carried))
         if decided.case:
             cases.add(decided.case)
         yield decided
-        del decided  # so that no more than one range is in memory
+        del decided  # keeps no more than one range in memory
     cases.close()
     had = [addresses_had(case, prior, rules) for case in cases]
-    holders = (beside or snapshot).holders(frozenset().union(*(each["folded"] for each in had)))
+    holders = (reuse or snapshot).holders(frozenset().union(*(each["folded"] for each in had)))
     for case, every in zip(cases, had, strict=True):
-        yield confirm(case, nobodys(every, holders), rules)
-    if beside is None:
+        yield confirm(case, held_by_nobody_else(every, holders), rules)
+    if reuse is None:
         yield Decided(tally=Tally(read=snapshot.rows, known=prior.known()))
         return
     yield Decided(
         tally=Tally(
-            read=snapshot.rows + beside.rows.unchanged,
-            accepted=beside.carried,
-            known=beside.known,
-            standings=beside.standings,
-            not_certain=beside.not_certain,
-            defaults_not_registered=beside.defaults_not_registered,
-            too_many_addresses=beside.too_many_addresses,
-            outcomes=beside.outcomes,
+            read=snapshot.rows + reuse.rows.unchanged,
+            accepted=reuse.carried,
+            known=reuse.known,
+            standings=reuse.standings,
+            not_certain=reuse.not_certain,
+            defaults_not_registered=reuse.defaults_not_registered,
+            too_many_addresses=reuse.too_many_addresses,
+            outcomes=reuse.outcomes,
         )
     )
 
 
 def _as_records(carried: pa.Table | None) -> pa.Table | None:
-    """Records of which nothing but the outcome is new, as `Draft.records` has them."""
+    """Records of which only the outcome is new, with the columns of `Draft.records`."""
     if carried is None:
         return None
     yes, no = (pa.repeat(pa.scalar(each), carried.num_rows) for each in (True, False))
@@ -156,7 +161,7 @@ def _as_records(carried: pa.Table | None) -> pa.Table | None:
 
 
 def _summed(parts: Iterable[Decided], rules: Rules, folder: Path) -> Draft:
-    """The draft that parts add up to, its frames in files of a private folder."""
+    """Adds parts up to a draft; its frames are in files in `folder`."""
     records = Sorted(folder / "decided.arrow")
     spills = {name: Spill(folder / f"{name}.arrow") for name in _SPILLED}
     tally, samples = Tally(), dict[tuple[str, str], Letter]()

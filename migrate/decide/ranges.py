@@ -1,4 +1,4 @@
-"""Deciding one id range: who is told what now, what is withdrawn, and what is to be recorded of everybody in it (design §5 to §8)."""
+"""Decides one id range: the letters to queue and to withdraw, and the new record of every account in it (design §5 to §8)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 
 from migrate.core import changes, plan, remember
 from migrate.core.accounts import conform
-from migrate.core.changes import Compared
+from migrate.core.changes import OPEN_COLUMNS, Compared
+from migrate.core.letters import STRUCK_OUT
 from migrate.core.moves import own_days
-from migrate.core.plan import OPEN_COLUMNS, STRUCK_OUT
 from migrate.core.standing import assess, at_cutoff, default_not_registered, destination
 from migrate.decide.composing import written
 from migrate.decide.confirming import of_today
@@ -22,9 +22,10 @@ from migrate.ledger.prior import Prior
 
 
 def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series, *, few: bool) -> Decided:
-    """What a part comes to, but for those in it who have a change to confirm: they are its `case`.
+    """Decides a part. Its accounts with a change to confirm are not finished yet: they become the `case` of the result.
 
-    `exempt`, `paused`: account id → the last day of what is in force today. `few`: the part has but a few of the accounts of its range.
+    `exempt`, `paused`: account id → the last day of the exemption or pause that is in force today. `few`: the part has only some of the
+    accounts of its range, so letters are looked up for those alone.
     """
     policy, moment = rules.policy, rules.moment
     campaign, now = moment.campaign, moment.now
@@ -95,7 +96,7 @@ def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.S
 
 
 def _compared(of: Part, prior: Prior, rules: Rules) -> Compared:
-    """The part beside what is recorded of it; changes that another ledger confirmed are mailed to nobody."""
+    """The accounts of a part, compared with their records. A change that another ledger has confirmed already is not mailed again."""
     part, moment = of.range, rules.moment
     rejected = frozenset(part.rejected["account_id"])
     compared = changes.compare(part.accounts, of.recorded, rejected, rules.policy, rules.basis, rules.waves, moment.now)
@@ -106,14 +107,14 @@ def _compared(of: Part, prior: Prior, rules: Rules) -> Compared:
 
 
 def _pointless(withdrawn: pd.DataFrame, waiting: pd.DataFrame, ids: pd.Series, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """`withdrawn` without the older letters of accounts whose newer stage an approved plan does not have: those stay."""
+    """`withdrawn`, without letters of an older stage that would give way to a newer one if the newer one is not in an approved plan."""
     unlisted = ids[(outcomes["outcome"] == "not_in_plan") & (outcomes["outcome_reason"] != STRUCK_OUT)]
     stay = waiting.loc[waiting["account_id"].isin(unlisted), "letter_id"]
     return withdrawn[(withdrawn["reason"] != "newer_stage") | ~withdrawn["letter_id"].isin(stay)]
 
 
 def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime) -> Decided:
-    """The known accounts without an accepted row: those that are gone, and those whose row was rejected."""
+    """The decisions on known accounts without an accepted row: they are gone, or their row was rejected."""
     gone, kept = compared.gone, remember.rejected(recorded, part.rejected, compared.accounts["account_id"])
     records = []
     if len(gone):
@@ -125,7 +126,7 @@ def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime
     tally = Tally(
         missing=len(gone) + len(kept),
         rejected_known=len(kept),
-        # They stand where they stood: left out, they would look like people who have moved.
+        # Rejected accounts keep their standing in the counts: without them it would look as if people had left SMS.
         standings=counted(kept["standing"]),
         not_certain=counted(kept.loc[~kept["certain"].astype("bool"), "standing"]),
     )
@@ -133,9 +134,9 @@ def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime
 
 
 def _open_changes(compared: Compared, recorded: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`OPEN_COLUMNS` of what is to be confirmed now, this read's changes included; and `account_id`, `seq` of what is given up.
+    """The changes to confirm (`OPEN_COLUMNS`), those of this read included; and `account_id`, `seq` of changes that are given up.
 
-    That is a change nobody could be told of for `confirm_days`, and one of a person who no longer has the id.
+    A change is given up if it could not be confirmed for `confirm_days`, or if another person has the account id by now.
     """
     tenure = pd.Series(compared.tenure.to_numpy(), index=compared.accounts["account_id"])
     now_tenure = recorded["account_id"].map(tenure)

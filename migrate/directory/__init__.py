@@ -1,8 +1,8 @@
-"""The directory: where accounts are read from, one file a kind (design §2, §4).
+"""Directories: the sources that accounts are read from, one module or folder for each kind (design §2, §4).
 
-A directory hands over raw rows under our column names; `read` translates them, once, into the frames everything after it
-trusts. `interface` is the seam an author implements, `registry` finds the implementation of a `kind`, `translate` is the one
-place where a source's values become ours, `testing` is the harness every directory must pass.
+A directory gives raw rows under our column names. `read` translates them, once, to the frames that all later steps trust. `interface` is
+what the author of a directory implements; `registry` finds the implementation of a `kind`; `translate` turns a source's values into ours;
+`testing` is the test harness that every directory must pass.
 """
 
 from migrate.directory.interface import Directory, DirectorySettings, Outlook, Tally, read

@@ -1,7 +1,8 @@
-"""A shortcut for tables of SQLite: whole columns at a time through ADBC, where its driver is installed (`pip install 'sms-migrate[fast]'`).
+"""A shortcut for tables of SQLite: ADBC reads whole columns at a time, if its driver is installed (`pip install 'sms-migrate[fast]'`).
 
-It gives the very values that the long way gives, or none: a column whose values might be told otherwise there is `Unlike`, and the table
-is then read the long way.
+The table goes in, and frames of text come out: the same values that `migrate.directory.sql` gives through SQLAlchemy. Where the text could
+differ, as it does for fractions and bytes, `ShortcutRefused` is raised, and the caller reads the whole table through SQLAlchemy instead
+(`Directory.without_shortcut`).
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 ROWS: Final = 32768
 
 
-class Unlike(Exception):  # noqa: N818 - it is no error: it asks for the long way
-    """What is read might differ from what the long way gives."""
+class ShortcutRefused(Exception):  # noqa: N818 - no error: the caller reads without the shortcut
+    """The shortcut might give other values than SQLAlchemy, or cannot read the table."""
 
 
-def unlike() -> Generator[pa.RecordBatch, None, None]:
-    """Asks for the long way as soon as anybody asks for rows."""
+def refused() -> Generator[pa.RecordBatch, None, None]:
+    """Batches of a table that the shortcut is not for: raises ShortcutRefused when the first is asked for."""
     yield from ()
-    raise Unlike
+    raise ShortcutRefused
 
 
 def available() -> bool:
@@ -35,22 +36,25 @@ def available() -> bool:
 
 
 def textual(declared: str) -> bool:
-    """True if a SQLite column declared so holds text, whatever was put in (SQLite, "Datatypes", §3.1)."""
+    """True if a SQLite column with this declared type converts numbers to text when they are stored (SQLite, "Datatypes", §3.1)."""
     kind = declared.upper()
     return "INT" not in kind and any(word in kind for word in ("CHAR", "CLOB", "TEXT"))
 
 
 def batches(path: Path, table: str, columns: Mapping[str, str], declared: Mapping[str, str]) -> Generator[pa.RecordBatch, None, None]:
-    """The table, `ROWS` at a time, as `frames` takes it; `columns` is our name → theirs, `declared` their name → the declared type."""
+    """The table's rows, `ROWS` at a time, for `frames`; `columns` is our name → theirs, `declared` their name → the declared type.
+
+    The first row is not the table's: it holds an empty text in each column.
+    """
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     wanted = ", ".join(_quoted(theirs) if textual(declared[theirs]) else _no_fraction(theirs) for theirs in columns.values())
-    # The driver takes a column's type from its first values: a first row of texts makes every column one of text.
+    # The driver infers a column's type from its first values: a first row of texts makes every column a text column.
     first = ", ".join("''" for _ in columns)
     yield from _batches(uri, f"SELECT {first} UNION ALL SELECT {wanted} FROM {_quoted(table)}")  # noqa: S608 - names are quoted
 
 
 def frames(read: Iterable[pa.RecordBatch], names: list[str]) -> Iterator[pd.DataFrame]:
-    """`batches`, a frame after the other, with our `names`. Raises Unlike, maybe after some frames were given."""
+    """The rows of `batches` as frames with our `names` and `position`. Raises ShortcutRefused, maybe after some frames were given."""
     position = -1
     for batch in read:
         rows = batch.slice(1) if position < 0 else batch
@@ -63,12 +67,13 @@ def _quoted(name: str) -> str:
 
 
 def _no_fraction(name: str) -> str:
-    """A column's value; or, for a fraction or bytes, something that is no text. A fraction is text to the last digit only the long way."""
+    """SQL for a column's value. It gives bytes that are no valid text for a fraction or for bytes, so that `_frame` refuses the column:
+    SQLite writes fractions with fewer digits than Python."""
     return f"CASE WHEN typeof({_quoted(name)}) IN ('real', 'blob') THEN x'ff' ELSE {_quoted(name)} END"
 
 
 def _batches(uri: str, statement: str) -> Generator[pa.RecordBatch, None, None]:
-    # Not by the driver's DB-API module: it loads pandas, and what is read here is read while the program still loads that.
+    # Without the driver's DB-API module: it imports pandas, and this may run in a thread while the program is still importing it.
     import adbc_driver_manager as adbc
     import adbc_driver_sqlite as sqlite
     import pyarrow as pa
@@ -81,20 +86,20 @@ def _batches(uri: str, statement: str) -> Generator[pa.RecordBatch, None, None]:
             with pa.RecordBatchReader.from_stream(handle) as read:
                 yield from read
     except (adbc.Error, pa.ArrowException, OSError) as error:
-        raise Unlike from error
+        raise ShortcutRefused from error
 
 
 def _frame(batch: pa.RecordBatch, names: list[str], position: int) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
-    found: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
     for name, column in zip(names, batch.columns, strict=True):
         if not pa.types.is_string(column.type):
-            raise Unlike
+            raise ShortcutRefused
         try:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
-            raise Unlike from error
-        found[name] = pd.Series(pd.array(column, dtype="str"))
-    return pd.DataFrame(found | {"position": range(position + 1, position + batch.num_rows + 1)})
+            raise ShortcutRefused from error
+        texts[name] = pd.Series(pd.array(column, dtype="str"))
+    return pd.DataFrame(texts | {"position": range(position + 1, position + batch.num_rows + 1)})

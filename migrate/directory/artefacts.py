@@ -1,5 +1,5 @@
-"""What spreadsheets and SQL tools put into a file that is no account and no value: lines of dashes and of totals, a second header,
-ids that were rounded, errors, formulas without a value. Each is a reason to reject the row, never something to read as empty.
+"""Finds what spreadsheets and SQL tools put into a file besides accounts: lines of dashes, totals, a second header, rounded ids, errors,
+formulas without a value. Each is a reason to reject the row; none is read as an empty value.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from migrate.directory.interface import METHOD_PREFIX
 from migrate.directory.values import harmless
 
 EXACT: Final = 10**15
-"""From here on a spreadsheet, which keeps 15 digits of a number, has rounded it."""
+"""A number of at least this size may have been rounded by a spreadsheet, which keeps 15 digits."""
 
 
 class Hollow:
-    """Stands in a cell whose formula has no stored value; as text it is empty."""
+    """The value of a cell whose formula has no stored value; as text it is empty."""
 
     def __str__(self) -> str:
         return ""
@@ -59,13 +59,13 @@ _TOTAL_LABEL = re.compile(rf"{_LABEL}\s*[:=]?", re.IGNORECASE)
 _LONGEST: Final = 100
 
 _SUSPECT: Final = rf"(?i)^$|[\s:=(]|^[^\pL\pN]|E\+|^(?:{_TOTAL})$"
-"""Ids, as RE2 finds them, in whose rows alone a line of dashes, a total or a rounded id can be."""
+"""Ids (RE2) of rows that may be a line of dashes, a total or an account with a rounded id; other rows need no closer look."""
 
 
 def surplus(records: Sequence[Sequence[Any]], fields: int) -> bool:
-    """Whether every record ends with one empty field more than the header has, because its line ends with a delimiter.
+    """Whether every record has one empty field more than the header, because its line ends with a delimiter.
 
-    Lines that are no accounts, such as a total at the end, have no say.
+    Lines that are no accounts, such as a total at the end, are ignored.
     """
     longer = False
     for position, record in enumerate(records, start=1):
@@ -77,9 +77,10 @@ def surplus(records: Sequence[Sequence[Any]], fields: int) -> bool:
 
 
 def squared(records: Sequence[list[Any]], fields: int, id_at: int, first: int) -> Iterator[tuple[int, str]]:
-    """Make ragged records as long as the header; gives the index of each and the reason. `first` is the position of the first record.
+    """Makes records of a wrong length as long as the header; gives the index of each, and the reason to reject it.
 
-    Which field is which is no longer certain: in a record with a field too many, only a first field is still what it seems.
+    `first`: the position of the first record. In such a record it is not certain which field belongs to which column; if it has a field too
+    many, only the first field is kept.
     """
     for index in [index for index, record in enumerate(records) if len(record) != fields]:
         record = records[index]
@@ -103,9 +104,10 @@ def judge(
     *,
     spreadsheet: bool,
 ) -> None:
-    """Add to `reasons`, index → why a row is rejected, what its record and its cells show; `spreadsheet` tells a sheet from text.
+    """Adds to `reasons` (index → why a row is rejected) what the records and cells show. `spreadsheet`: the source is a sheet, not text.
 
-    What cannot be read is taken out of `frame`, so that nothing later finds a second fault in it; an id stays, for whoever looks for it.
+    A value that cannot be read is removed from `frame`, so that it is not reported a second time; an id stays, so that a person can find
+    the row.
     """
     suspects = _suspects(frame["account_id"], header[id_at])
     again = header[id_at]
@@ -132,9 +134,9 @@ def judge(
 
 
 def no_account(record: Sequence[Any], position: int) -> str | None:
-    """Why a record is no account whatever its columns mean; None if it may be one.
+    """Why a record is no account, whatever its columns mean; None if it may be one.
 
-    An account of which only the id is known may be one: a total says so, and has a number.
+    A record with an id and nothing else may be an account, unless it reads like a total with a number.
     """
     filled: list[str] = []
     for value in record:
@@ -147,7 +149,7 @@ def no_account(record: Sequence[Any], position: int) -> str | None:
     if len(filled) == 1 and len(filled[0]) <= _LONGEST and _TOTALS.fullmatch(filled[0]):
         return f"'{harmless(filled[0])}' is a line of totals, no account"
     if len(filled) == 2 and len(filled[0]) <= _LONGEST and _TOTAL_LABEL.fullmatch(filled[0]):
-        # `Total;17` might be somebody called Total, unless 17 is the number of rows above (and one may be a line of dashes).
+        # `Total;17` may be somebody called Total, unless 17 is the number of rows above it (one of which may be a line of dashes).
         counted = filled[1].removesuffix(".0")
         if counted.isdecimal() and int(counted) in (position - 1, position - 2):
             return f"'{harmless(filled[0])}' is a line of totals, no account"
@@ -159,12 +161,12 @@ def _suspects(ids: pd.Series, name: str) -> Sequence[int]:
     if ids.dtype != "str":
         return range(len(ids))
     arrow = pa.array(ids)
-    found = pc.or_(pc.match_substring_regex(arrow, _SUSPECT), pc.equal(arrow, name))
-    return np.flatnonzero(pc.fill_null(found, True).to_numpy(zero_copy_only=False)).tolist()
+    suspects = pc.or_(pc.match_substring_regex(arrow, _SUSPECT), pc.equal(arrow, name))
+    return np.flatnonzero(pc.fill_null(suspects, True).to_numpy(zero_copy_only=False)).tolist()
 
 
 def _changed(value: Any, *, spreadsheet: bool) -> str | None:
-    """Why an id is not the one that was typed: a spreadsheet took it for a number or a date. None if it is."""
+    """Why an id is not as it was typed, because a spreadsheet took it for a number or a date; None if it is."""
     if isinstance(value, str):
         if _SCIENTIFIC.fullmatch(value.strip()):
             return f"account_id: {harmless(value)} is a number that a spreadsheet rounded; export ids as text"
@@ -176,13 +178,13 @@ def _changed(value: Any, *, spreadsheet: bool) -> str | None:
 
 
 def _unreadable(name: str, values: pd.Series) -> Iterator[tuple[int, str]]:
-    """Index and reason of each cell that holds a spreadsheet's error, or a formula without a value."""
+    """Index and reason for each cell with an error of a spreadsheet, or with a formula without a value."""
     held: Any = values.array
     suspects: Sequence[int] = range(len(values))
     if values.dtype == "str":
         arrow = pa.array(values)
-        found = pc.or_(pc.starts_with(arrow, "#"), pc.starts_with(arrow, "Err:"))
-        suspects = np.flatnonzero(pc.fill_null(found, False).to_numpy(zero_copy_only=False)).tolist()
+        unreadable = pc.or_(pc.starts_with(arrow, "#"), pc.starts_with(arrow, "Err:"))
+        suspects = np.flatnonzero(pc.fill_null(unreadable, False).to_numpy(zero_copy_only=False)).tolist()
     for index in suspects:
         match held[index]:
             case Hollow():

@@ -1,7 +1,6 @@
-"""How much of a file is held in memory at a time, and what is too much of it to be an export (docs/connect.md, "How much of it").
+"""Limits for sources: how much is held in memory at a time, and what is too large for an export (docs/connect.md, "How much of it").
 
-A compressed file says little of its size: 63 KB may stand for gigabytes. So everything here is checked before it is unpacked, or counted
-while it is.
+A compressed file of 63 KB may unpack to gigabytes. So sizes are checked before something is unpacked, or counted while it is.
 """
 
 from __future__ import annotations
@@ -28,27 +27,27 @@ MIB: Final = 1 << 20
 PATH: Final = "[directory] path"
 
 VALUE: Final = MIB
-"""Bytes of the longest value, and of the longest line of a text file."""
+"""How many bytes a value, or a line of a text file, has at most."""
 ROWS: Final = 50_000_000
-"""Rows of a whole read."""
+"""How many rows a whole read has at most."""
 PART: Final = 16 * MIB
-"""Bytes of rows that are translated together: a chunk ends here, however few its rows are."""
+"""How many bytes of rows are translated together: a chunk ends here, however few its rows are."""
 RECORDS: Final = 64
-"""Records of a text file that are taken apart together."""
+"""How many records of a text file are parsed together."""
 TOGETHER: Final = 8 * MIB
-"""Bytes that so many records may have."""
+"""How many bytes these records may have together."""
 
 ANSWER: Final = 32 * MIB
-"""Bytes of the longest answer of a directory that is asked over HTTP, unpacked: a page of 1,000 accounts has about two of them."""
+"""How many bytes an HTTP response of a directory has at most, unpacked. A page of 1,000 accounts has about 2 MB."""
 
 _INFLATED: Final = 256 * MIB
 _TIMES: Final = 200
-"""A gzip file that unpacks to more than `_INFLATED` and to so many times its size holds one text over and over."""
+"""A gzip file that unpacks to more than `_INFLATED` bytes, and to this many times its size, repeats the same text and is no export."""
 
 SHEET_ROWS: Final = 1_048_576
-"""Rows that a sheet has at most ("Excel specifications and limits")."""
+"""How many rows a sheet has at most ("Excel specifications and limits")."""
 CELL: Final = 32_767
-"""Characters that a cell has at most, likewise."""
+"""How many characters a cell has at most (the same page)."""
 _WORKBOOK: Final = 4096 * MIB
 _SMALL_PART: Final = 16 * MIB
 _STRINGS: Final = 2_000_000
@@ -62,14 +61,14 @@ _NAMES_BYTES: Final = 16 * MIB
 
 
 class Time:
-    """The time of a whole read, which begins now; `seconds` of 0 is no limit."""
+    """The time limit of a read that starts now; 0 `seconds` set no limit."""
 
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
         self._ends = monotonic() + seconds if seconds else inf
 
     def look(self) -> None:
-        """Raises DirectoryError if the time is over."""
+        """Raises DirectoryError if the time limit has passed."""
         if monotonic() >= self._ends:
             raise DirectoryError(
                 f"was not read to its end in {self._seconds:,} seconds. Nothing was changed.",
@@ -79,7 +78,7 @@ class Time:
 
 
 def counted(directory: Directory, time: Time) -> Iterator[pd.DataFrame]:
-    """The frames of a directory. Raises DirectoryError if they have more than `ROWS` rows, or if the `time` is over."""
+    """The frames of a directory. Raises DirectoryError if they have more than `ROWS` rows, or take longer than the `time` limit."""
     rows = 0
     frames = directory.frames()
     try:
@@ -94,7 +93,7 @@ def counted(directory: Directory, time: Time) -> Iterator[pd.DataFrame]:
                 )
             yield frame
     finally:
-        if isinstance(frames, Generator):  # in the thread that reads, as some connections want it
+        if isinstance(frames, Generator):  # some connections must be closed in the thread that reads
             frames.close()
 
 
@@ -104,8 +103,8 @@ def too_much(what: str, hint: str) -> DirectoryError:
 
 
 class Metered(io.BufferedIOBase):
-    """The bytes of a text file, unpacked if it is gzipped. Raises DirectoryError for a line longer than `VALUE`, for more bytes than were
-    allowed since `allow` was called last, and for a gzip file that grows without end."""
+    """The bytes of a text file, unpacked if it is gzipped. Raises DirectoryError for a line longer than `VALUE`, for more than `TOGETHER`
+    bytes since the last call of `allow`, and for a gzip file that unpacks to far more than its size."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -116,10 +115,10 @@ class Metered(io.BufferedIOBase):
         self._line = 0
         self._limit = TOGETHER
         self.taken = 0
-        """How many bytes were handed out."""
+        """How many bytes have been read."""
 
     def allow(self) -> None:
-        """Allows `TOGETHER` bytes from here on."""
+        """Allows `TOGETHER` more bytes from now on."""
         self._limit = self.taken + TOGETHER
 
     def readable(self) -> bool:
@@ -160,7 +159,7 @@ class Metered(io.BufferedIOBase):
 
 @contextmanager
 def metered(path: Path) -> Iterator[Metered]:
-    """The bytes of a text file while the context lasts."""
+    """The bytes of a text file, which is closed when the context exits."""
     source = Metered(path)
     try:
         yield source
@@ -169,9 +168,9 @@ def metered(path: Path) -> Iterator[Metered]:
 
 
 def check_workbook(path: Path) -> None:
-    """Raises DirectoryError for a workbook that would unpack to more than a workbook holds. Other errors are those of `zipfile`.
+    """Raises DirectoryError for a workbook that would unpack to more than a real workbook holds. Other errors are those of `zipfile`.
 
-    What openpyxl holds at a time is a part, if it is no sheet; the texts that cells share; a row; and a note of each row.
+    openpyxl holds in memory: each part of the file that is no sheet, the texts that cells share, one row at a time, and a note of each row.
     """
     with ZipFile(path) as archive:
         parts = archive.infolist()
@@ -186,7 +185,7 @@ def check_workbook(path: Path) -> None:
 
 
 def _check_part(path: Path, name: str, size: int, raw: IO[bytes]) -> None:
-    """Looks through a large part of a workbook: it is a sheet, with a row now and then, or the texts that cells share."""
+    """Checks a large part of a workbook: it must be a sheet, with rows at reasonable distances, or the texts that cells share."""
     rows = texts = between = text = 0
     before = b""
     while block := raw.read(_BLOCK):
@@ -212,22 +211,22 @@ def _check_part(path: Path, name: str, size: int, raw: IO[bytes]) -> None:
 
 
 def _begun(both: bytes, before: bytes, tag: bytes) -> int:
-    """How many elements of a name begin in a block; `both` is the end of the block before, and the block."""
+    """How many elements `tag` begin in a block; `both` is the end of the block before, followed by the block."""
     return sum(both.count(mark + tag + end) - before.count(mark + tag + end) for mark in (b"<", b":") for end in (b" ", b">", b"/"))
 
 
 def _since(both: bytes, marks: tuple[bytes, ...], since: int, new: int) -> int:
-    """How many bytes have passed since any of the marks was seen last."""
+    """How many bytes have passed since one of the marks was seen last."""
     at = max(both.rfind(mark) for mark in marks)
     return len(both) - at if at >= 0 else since + new
 
 
 PARQUET_LIMITS: Final[dict[str, Any]] = {"thrift_string_size_limit": _NAMES_BYTES, "thrift_container_size_limit": _COLUMNS}
-"""What the description at the end of a Parquet file may hold: bytes in all, and columns or row groups."""
+"""Limits for the metadata at the end of a Parquet file: its bytes, and its columns or row groups."""
 
 
 def check_parquet(path: Path, metadata: Any, wanted: set[str]) -> None:
-    """Raises DirectoryError for a Parquet file with a part of a column that is too large to be unpacked; `wanted` are columns' names."""
+    """Raises DirectoryError if a Parquet file has a part of a `wanted` column (by name) that is too large to be unpacked."""
     schema = metadata.schema
     columns = [i for i in range(metadata.num_columns) if schema.column(i).path.partition(".")[0] in wanted]
     for group in range(metadata.num_row_groups):
@@ -242,15 +241,15 @@ def check_parquet(path: Path, metadata: Any, wanted: set[str]) -> None:
 
 
 def parts(path: Path, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch whose texts are kept once each, in parts of about `PART` bytes with plain texts, or lists of them.
+    """A batch with dictionary columns, divided into parts of about `PART` bytes with plain text columns (or lists of texts).
 
-    The bytes are counted before they are written out: one text of a megabyte may stand in every row. Raises DirectoryError for a text
+    The bytes are counted before a dictionary is decoded: every row may have the same text of a megabyte. Raises DirectoryError for a text
     longer than `VALUE`.
     """
     import numpy as np
     import pyarrow as pa
 
-    batch.validate(full=True)  # in a damaged file a row may name a text that is not there, or one that is no text
+    batch.validate(full=True)  # in a damaged file a row may refer to a missing entry of the dictionary, or an entry may be no text
     sizes = np.zeros(batch.num_rows, "int64")
     for column in batch.columns:
         sizes += _row_sizes(path, column)
@@ -265,7 +264,7 @@ def parts(path: Path, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _row_sizes(path: Path, column: pa.Array) -> Any:
-    """How many bytes the text, or the list of texts, of each row has; of anything else what it takes on average."""
+    """How many bytes the text, or the list of texts, of each row has; for other types the average."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -287,7 +286,7 @@ def _row_sizes(path: Path, column: pa.Array) -> Any:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """A column with its texts written out."""
+    """A column with its dictionary decoded."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,6 +1,6 @@
-"""Which of a table's columns is which of ours: `[directory.columns]`, `[directory.method_columns]`, or our own name.
+"""Finds our columns among those of a table, by `[directory.columns]`, `[directory.method_columns]` or our own names.
 
-And, for a file whose header does not fit, which other line of it would.
+For a file whose header does not fit, it also finds another line that would.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from migrate.directory.values import harmless
 from migrate.errors import DirectoryError
 
 OPENING: Final = 50
-"""How many lines of a file, or rows of each sheet, are tried when the header does not fit."""
+"""How many lines of a file, or rows of each sheet, are tried as a header if the first does not fit."""
 
 _LOOSE = re.compile(r"[\s_-]+")
 _SHOWN = 12
 _NAME = re.compile(r"[^\W\d_][\w .,()/#&'’%°*+<>?-]{0,63}|[\w.]{1,40}")
-"""What a column may be called, unlike a line of another file: no key with its value, no fields with colons between them."""
+"""A possible name of a column. Lines of other kinds of files do not fit: keys with values, or fields with colons between them."""
 
 RESORT: Final = f"{BESIDE}resort."
-"""A raw column `beside.resort.<ours>` says that our column is only what the profile has for want of anything better."""
+"""The prefix of a raw column `beside.resort.<ours>`, which marks that our column was taken from a last resort of the profile."""
 
 
 def _loose(name: str) -> str:
@@ -61,8 +61,8 @@ def _all_of(present: Sequence[str]) -> str:
 
 
 def told_names(present: Sequence[str], *, is_table: bool = False) -> str:
-    """The names of columns as a sentence has them. What does not look like a name is not repeated, nor is one alone unless it is known that
-    it is a table's: what was read may be another file, with a password in its first line."""
+    """The names of columns for a sentence. A text that does not look like a name is left out, and so is a single name unless it is known to
+    come from a table: the file may be no table at all, and have a password in its first line."""
     names = [harmless(name) for name in present if _NAME.fullmatch(name)] if is_table or sum(map(bool, present)) > 1 else []
     others = len(present) - len(names)
     said = ", ".join(names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)
@@ -73,14 +73,14 @@ def told_names(present: Sequence[str], *, is_table: bool = False) -> str:
 
 
 def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) -> dict[str, int]:
-    """Raw column name (one of ours, or `methods.<word>`) → index into `present`, the names a table has.
+    """Raw column name (one of ours, or `methods.<word>`) → index into `present`, the names of a table's columns.
 
-    A name fits exactly, or else whatever its case, spaces, hyphens and underscores. A column of ours that is not mapped is found
-    by the profile, or under our own name, or left out; `source` names the table in a `DirectoryError` about one that is missing or there
-    twice. With a profile there may be columns `beside.<name>`, for its `finish`.
+    Names are compared exactly first, then without case, spaces, hyphens and underscores. A column of ours that the configuration does not
+    map is found by the profile or under our own name, or left out. With a profile there may be columns `beside.<name>`, for its `finish`.
+    Raises DirectoryError, which calls the table `source`, for a column that is missing or there twice.
     """
     settings.met(present)
-    found: dict[str, int] = {}
+    place_of: dict[str, int] = {}
     table = settings.heading
     mapped = {ours: (column.theirs, f"[{table}.columns] {ours}") for ours, column in settings.columns.items()}
     mapped |= {METHOD_PREFIX + word: (theirs, f"[{table}.method_columns] {word}") for word, theirs in settings.method_columns.items()}
@@ -88,19 +88,19 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
         index = _find(theirs, present, source, where)
         if index is None:
             raise DirectoryError(f"{source} has no column {theirs!r}.", where=where, hint=_has(theirs, present))
-        found[raw] = index
+        place_of[raw] = index
     known = profile(settings.profile) if settings.profile else None
     if known is not None:
-        found |= _by_profile(known, settings, present, found, source)
+        place_of |= _by_profile(known, settings, present, place_of, source)
     for ours in ACCOUNT_COLUMNS:
-        if ours in found or (ours == "methods" and settings.method_columns):
+        if ours in place_of or (ours == "methods" and settings.method_columns):
             continue
         index = _find(ours, present, source, f"[{table}.columns] {ours}")
         if index is not None:
-            found[ours] = index
+            place_of[ours] = index
     if known is not None:
-        found |= _last_resorts(known, present, found, source, table)
-    missing = [ours for ours in settings.needed if ours not in found and not (ours == "methods" and _methods_made(known, found))]
+        place_of |= _last_resorts(known, present, place_of, source, table)
+    missing = [ours for ours in settings.needed if ours not in place_of and not (ours == "methods" and _methods_made(known, place_of))]
     if missing:
         what = f"no column {missing[0]!r}, and none is named for it" if len(missing) == 1 else f"none of the columns {', '.join(missing)}"
         near = _has(missing[0], present) if len(missing) == 1 else _all_of(present)
@@ -111,18 +111,18 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
             hint=f"Name theirs there: {typed}{f', or a column a method in [{table}.method_columns]' * ('methods' in missing)}"
             f"{f', or join {known.join}' if known is not None and known.join else ''}.",
         )
-    # A joined source may have no id: what it is joined on stands for it.
-    return found if "account_id" in found else found | {"account_id": found[settings.needed[0]]}
+    # A joined source may have no id; then the column that it is joined on takes its place.
+    return place_of if "account_id" in place_of else place_of | {"account_id": place_of[settings.needed[0]]}
 
 
-def _methods_made(known: Profile | None, found: Iterable[str]) -> bool:
-    """True if methods come from columns of another kind than one of words."""
+def _methods_made(known: Profile | None, columns: Iterable[str]) -> bool:
+    """True if methods come from other columns than one of words."""
     made = {BESIDE + name for name in known.makes_methods} if known is not None else set()
-    return any(raw.startswith(METHOD_PREFIX) or raw in made for raw in found)
+    return any(raw.startswith(METHOD_PREFIX) or raw in made for raw in columns)
 
 
 def _aliased(names: Sequence[str], present: Sequence[str], source: str, where: str) -> int | None:
-    """The column that has the first of the names that is there."""
+    """The index of the first of these names that the table has."""
     forms = [form(name) for name in present]
     for name in names:
         hits = [i for i, each in enumerate(forms) if each == form(name)]
@@ -139,10 +139,12 @@ def _aliased(names: Sequence[str], present: Sequence[str], source: str, where: s
     return None
 
 
-def _by_profile(known: Profile, settings: DirectorySettings, present: Sequence[str], found: dict[str, int], source: str) -> dict[str, int]:
-    """What the profile finds besides what is named in the configuration."""
-    methods_named = "methods" in found or bool(settings.method_columns)
-    wanted = {ours: names for ours, names in known.aliases.items() if ours not in found and not (ours == "methods" and methods_named)}
+def _by_profile(
+    known: Profile, settings: DirectorySettings, present: Sequence[str], place_of: dict[str, int], source: str
+) -> dict[str, int]:
+    """The columns that the profile finds, besides those that the configuration names."""
+    methods_named = "methods" in place_of or bool(settings.method_columns)
+    wanted = {ours: names for ours, names in known.aliases.items() if ours not in place_of and not (ours == "methods" and methods_named)}
     if not methods_named:
         wanted |= {METHOD_PREFIX + word: names for word, names in known.method_columns.items()}
     wanted |= {BESIDE + name: names for name, names in known.beside.items()}
@@ -150,18 +152,18 @@ def _by_profile(known: Profile, settings: DirectorySettings, present: Sequence[s
     return {raw: index for raw, index in hits.items() if index is not None}
 
 
-def _last_resorts(known: Profile, present: Sequence[str], found: dict[str, int], source: str, table: str) -> dict[str, int]:
-    """Columns that stand in for ours where there is nothing better, under their own name and under `RESORT`."""
+def _last_resorts(known: Profile, present: Sequence[str], place_of: dict[str, int], source: str, table: str) -> dict[str, int]:
+    """Columns that the profile takes as a last resort, under our name and under `RESORT`."""
     more: dict[str, int] = {}
     for ours, (names, _) in known.resorts.items():
-        if ours not in found and (index := _aliased(names, present, source, f"[{table}.columns] {ours}")) is not None:
+        if ours not in place_of and (index := _aliased(names, present, source, f"[{table}.columns] {ours}")) is not None:
             more |= {ours: index, RESORT + ours: index}
     return more
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A line or row that may be the header: where it is (`line 3`), the settings that say so, and the names in it."""
+    """A line or row that may be the header: its place (`line 3`), the settings that would choose it, and the names in it."""
 
     place: str
     settings: dict[str, int | str]
@@ -173,22 +175,23 @@ class Candidate:
 
     @property
     def written(self) -> str:
-        """Its settings as they are typed."""
+        """Its settings as a person types them."""
         return " and ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in self.settings.items())
 
 
 def names_of(header: Iterable[Any]) -> list[str]:
-    """The names in a header as text."""
+    """The names of a header as text."""
     return ["" if name is None else str(name).strip() for name in header]
 
 
 def misplaced(
     settings: DirectorySettings, error: DirectoryError, names: Sequence[str], candidates: Iterable[Candidate], *, place: str, source: str
 ) -> DirectoryError:
-    """`error`, which `locate` raised of the header at `place`; or one that names the candidate that fits and how to say so.
+    """The error to raise after `locate` raised `error` for the header at `place`. If a candidate fits, it names that one, and the settings
+    to choose it.
 
-    A title has one field, a header three or more: if none fits, and what was taken for a header is a title, the first of the widest
-    candidates is named for a look beside the error itself.
+    If none fits and the header looks like a title (one field), the error is `error` with a hint to look at the first of the widest
+    candidates (at least three fields).
     """
     widest: Candidate | None = None
     for candidate in candidates:
@@ -196,7 +199,7 @@ def misplaced(
             locate(settings, names_of(candidate.names), source=source)
         except DirectoryError:
             filled = candidate.filled
-            # Records have addresses, and the same word in two fields; headers have neither.
+            # A record may hold an address, or the same word twice; a header does not.
             likely = len(filled) > 2 and len(set(filled)) == len(filled) and all(map(_NAME.fullmatch, filled))
             if likely and len(filled) > len(widest.filled if widest else []):
                 widest = candidate

@@ -1,6 +1,6 @@
-"""The `csv` directory: an export in a file. CSV, TSV (also gzipped), Parquet or an XLSX sheet, told apart by the file's name.
+"""The `csv` directory: accounts from an exported file. CSV, TSV (also gzipped), Parquet or an XLSX sheet, by the ending of its name.
 
-Text files are read as text throughout: "NA" is a surname and "007" no number. Position 1 is the first record after the header.
+Every value of a text file stays text: "NA" is a surname, and "007" is no number. Position 1 is the first record after the header.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 class CsvSettings(DirectorySettings):
-    """`[directory]` with `kind = "csv"`. By default `delimiter` is found out, `encoding` is what the file's beginning shows, `sheet` is
-    the first one of a workbook, and `header`, the number of the header's line or row, is that of the first that is not blank."""
+    """`[directory]` with `kind = "csv"`. By default `delimiter` and `encoding` are detected, `sheet` is the first sheet of a workbook, and
+    `header`, the number of the line or row of the header, is the first that is not blank."""
 
     kind: Literal["csv"] = "csv"
     path: str = Field(min_length=1)
@@ -45,7 +45,7 @@ class CsvSettings(DirectorySettings):
     def _known_encoding(cls, encoding: str | None) -> str | None:
         if encoding is not None:
             try:
-                TextIOWrapper(BytesIO(), encoding=encoding)  # `base64` and the like are codecs, and no encodings of text
+                TextIOWrapper(BytesIO(), encoding=encoding)  # fails for codecs such as `base64`, which encode no text
             except (LookupError, ValueError):
                 raise ValueError(f"{encoding!r} is no encoding of text; common ones are 'utf-8', 'utf-16' and 'cp1252'") from None
         return encoding
@@ -88,11 +88,11 @@ class CsvDirectory(Directory):
                     yield from self._frames(TextFile(path, self.settings), spreadsheet=False)
 
     def caveats(self) -> tuple[str, ...]:
-        """What was read otherwise than it stands there, a sentence each; complete once `frames` is exhausted."""
+        """What was read in another way than it is written, a sentence each; complete once `frames` is exhausted."""
         return self._caveats
 
     def as_of(self) -> datetime | None:
-        """The UTC instant at which the file was last modified, which is the moment it speaks of; None if that cannot be told."""
+        """The UTC instant at which the file was last modified: it shows the state of that time. None if that is not known."""
         try:
             return datetime.fromtimestamp(Path(self.settings.path).stat().st_mtime, UTC)
         except (OSError, OverflowError, ValueError):
@@ -105,8 +105,8 @@ class CsvDirectory(Directory):
         from migrate.directory.text import column
 
         records: Iterator[list[Any]] = source.records()
-        names, found = self._header(source, records)
-        id_at, width = found["account_id"], len(names)
+        names, place_of = self._header(source, records)
+        id_at, width = place_of["account_id"], len(names)
         trailing = False
         position = 0
         while chunk := self._chunk(source, records):
@@ -119,7 +119,7 @@ class CsvDirectory(Directory):
                         record.pop()
             reasons = dict(artefacts.squared(chunk, width, id_at, position + 1))
             columns = list(zip(*chunk, strict=True))
-            frame = pd.DataFrame({name: column(columns[i]) for name, i in found.items()})
+            frame = pd.DataFrame({name: column(columns[i]) for name, i in place_of.items()})
             artefacts.judge(frame, reasons, chunk, names, id_at, position + 1, spreadsheet=spreadsheet)
             frame["rejection"] = pd.Series(reasons, index=range(len(frame)), dtype="str")
             frame["position"] = range(position + 1, position + len(frame) + 1)
@@ -127,7 +127,7 @@ class CsvDirectory(Directory):
             yield frame
 
     def _chunk(self, source: TextFile | Workbook, records: Iterator[list[Any]]) -> list[list[Any]]:
-        """The next records: as many as a chunk has, or fewer if they are long."""
+        """The records of the next chunk; fewer than usual if they are long."""
         chunk: list[list[Any]] = []
         begun = source.taken
         while len(chunk) < self.chunk_rows and source.taken - begun < PART:
@@ -138,7 +138,7 @@ class CsvDirectory(Directory):
         return chunk
 
     def _header(self, source: TextFile | Workbook, records: Iterator[list[Any]]) -> tuple[list[str], dict[str, int]]:
-        """The names in the header, and which of them are ours."""
+        """The names in the header, and our columns among them (`locate`)."""
         path = self.settings.path
         header = next(records, None)
         names = names_of(header or ())
@@ -154,7 +154,7 @@ class CsvDirectory(Directory):
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Turns what goes wrong while a file is read into one paragraph."""
+    """Turns errors of reading a file into a DirectoryError of one paragraph."""
     try:
         yield
     except MemoryError as error:

@@ -1,7 +1,7 @@
-"""The seam: what a directory is, the settings all kinds share, and the one verb, `read`.
+"""The interface of every directory (`Directory`), the settings that all kinds share, and `read`.
 
-To add a directory, write one file with a `Directory` subclass and its settings, and one line in `registry`; or, outside this
-package, an entry point in the group `migrate.directories`. `migrate.directory.testing` tells whether it keeps the contract.
+To add a directory, write one file with a `Directory` subclass and its settings, and one line in `registry`; or, outside this package, an
+entry point in the group `migrate.directories`. `migrate.directory.testing` checks that it keeps the contract.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pydantic import BeforeValidator, Field, InstanceOf, field_validator, model_
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import COMMON, MethodWords, spelling
 from migrate.directory.profiles import PROFILES
 from migrate.directory.vocabulary import NO_STEP
-from migrate.directory.words import COMMON, MethodWords, spelling
 from migrate.errors import DirectoryError
 from migrate.settings import Settings
 
@@ -34,11 +34,11 @@ METHOD_PREFIX: Final = "methods."
 REQUIRED: Final = ("account_id", "email", "methods")
 
 YES_NO: Final = tuple(name for name, dtype in ACCOUNT_COLUMNS.items() if dtype in ("bool", "boolean"))
-"""Our columns that say yes or no."""
+"""Our yes/no columns."""
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence: the known words most like a mistaken one, or some of them when none is alike."""
+    """The end of an error's sentence: the known words that are similar to a misspelt one, or some known words if none is similar."""
     known = list(known)
     if alike := get_close_matches(word, known, n=3, cutoff=0.6):
         return f"did you mean {' or '.join(repr(each) for each in alike)}?"
@@ -50,9 +50,9 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 class ColumnSettings(Settings):
-    """Where one of our columns is read from: `column` is theirs, or `not` one of theirs that says the opposite.
+    """Where one of our columns is read from: `column` is their column, or `not` is their column with the opposite meaning.
 
-    `yes` and `no` are their words of a yes/no column, besides the common ones; `words` is their word → ours, of `account_type`.
+    `yes`, `no`: their words in a yes/no column, added to the common ones. `words`: their word → ours, for `account_type`.
     """
 
     column: str | None = Field(None, min_length=1)
@@ -86,23 +86,22 @@ Column = Annotated[ColumnSettings, BeforeValidator(_column)]
 
 
 class DirectorySettings(Settings):
-    """What every `[directory]` has; a kind's own settings model adds its keys.
+    """The settings of every `[directory]`; the settings model of a kind adds its own keys.
 
     `columns`: our column → theirs. `methods`: their method word → ours, or `none` for a word that is no second step.
-    `method_columns`: method word → a column that says yes or no, instead of one column of words.
-    `rows`: what a row of the source is: an account, or one method of an account (rows of one id are united);
-    if it is not set, as the profile has it, or else an account.
-    `profile`: the known export that the source is; it finds columns and knows words, and whatever is set beside it wins.
+    `method_columns`: method word → their yes/no column for it, instead of one column of words.
+    `rows`: whether a row of the source is an account or one method of an account; by default as the profile says, or else an account.
+    `profile`: the known export that the source is; it knows columns and words, and other settings win over it.
     `timeout`: seconds that the whole read may take, joins included; 0 is no limit.
-    `join`: further sources, `[[directory.join]]`; `registry.table_model` makes the models of a file's own.
+    `join`: further sources, `[[directory.join]]`; `registry.table_model` gives each the model of its kind.
     """
 
     heading: ClassVar[str] = "directory"
-    """The table of the configuration that these settings are, for errors."""
+    """The name of the table in the configuration, for errors."""
     written: ClassVar[tuple[str, ...]] = ()
-    """Settings that `migrate init --kind` writes though they have a default: of several ways the usual one."""
+    """Settings that `migrate init --kind` writes although they have a default: of several ways the usual one."""
     refused: ClassVar[tuple[str, ...]] = ()
-    """Settings that every kind has, and this one refuses, so that `migrate init --kind` leaves them out."""
+    """Common settings that this kind refuses; `migrate init --kind` leaves them out."""
 
     kind: str
     profile: str | None = None
@@ -115,11 +114,11 @@ class DirectorySettings(Settings):
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Our columns that the source must have: what it lacks, a join may bring."""
+        """Our columns that this source must have. With joins it is the id alone, since a join may bring the others."""
         return ("account_id",) if self.join else REQUIRED
 
     def met(self, header: Sequence[str]) -> None:
-        """Hears the names of the source's columns before any of them is looked for; settings that only want to know them raise."""
+        """Called with the names of the source's columns before any is looked up. Settings that are used only to learn them raise here."""
 
     @field_validator("profile")
     @classmethod
@@ -167,7 +166,8 @@ class DirectorySettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a directory says before it is read: `said` in a sentence; `warnings` of what will not be known; `wrong`, what ends a read."""
+    """What `check` says of a directory before it is read. `said`: a sentence. `warnings`: what will not be known. `wrong`: errors that
+    would end a read."""
 
     said: str
     warnings: tuple[str, ...] = ()
@@ -175,14 +175,14 @@ class Outlook:
 
 
 class Directory(ABC):
-    """Where accounts are read from."""
+    """A source of accounts."""
 
     kind: ClassVar[str]
     Settings: ClassVar[type[DirectorySettings]]
     words: ClassVar[Mapping[str, str]] = {}
-    """The directory's own method words → ours, added to the common ones of `migrate.directory.words`."""
+    """The directory's own method words → ours, added to the common ones of `migrate.directory.method_words`."""
     in_source_order: bool = True
-    """False if `frames` hands the rows over in another order than the source's, so that their positions go up and down."""
+    """False if `frames` gives the rows in another order than the source's, so that their positions do not increase."""
 
     def __init__(self, settings: DirectorySettings) -> None:
         self.settings = settings
@@ -190,28 +190,29 @@ class Directory(ABC):
 
     @abstractmethod
     def frames(self) -> Iterator[pd.DataFrame]:
-        """The whole directory, a chunk of rows at a time, in the source's order.
+        """The whole directory, a chunk of rows at a time, in the source's order. Reads everything, or raises DirectoryError.
 
-        Columns: any of ours (`migrate.core.accounts.ACCOUNT_COLUMNS`) with the values as the source gives them (text, numbers,
-        booleans, instants, lists; missing is None or NaN), `account_id` and `email` always, and `methods` or one or more
-        `methods.<word>`; `position`, the row's number in the source, from 1; and, where the source itself shows that a row is
-        broken, `rejection`, the reason. Everything is read, or `DirectoryError` is raised.
+        Columns: any of ours (`migrate.core.accounts.ACCOUNT_COLUMNS`), with the values as the source gives them (text, numbers, booleans,
+        instants, lists; missing is None or NaN). `account_id` and `email` are always there, and `methods` or at least one
+        `methods.<word>`. Besides: `position`, the row's number in the source, from 1; and, if the source itself shows that a row is
+        broken, `rejection`, the reason.
         """
 
     def begun(self) -> AbstractContextManager[None]:
-        """A context in which what `frames` gives first is read already, if the directory can do so beside other work."""
+        """A context in which a thread reads the first frames in advance, if the directory can do that; `frames` then begins with them."""
         return nullcontext()
 
-    def long_way(self) -> Directory:
-        """The same directory without a shortcut, for when `frames` raised `migrate.directory.arrow.Unlike`."""
+    def without_shortcut(self) -> Directory:
+        """The same directory, read without a shortcut: for use after `frames` raised `migrate.directory.arrow.ShortcutRefused`."""
         return self
 
     def watched(self, watch: Callable[[int], None]) -> None:
-        """Lets `watch` hear how many more records came, while `frames` has nothing to give yet; perhaps in another thread."""
+        """Sets a function that is called with the number of further records read while `frames` has nothing to give yet; perhaps in
+        another thread."""
         self.heard = watch
 
     def outlooks(self) -> tuple[Outlook, ...]:
-        """What `check` says of each source before it is read: what is not permitted, and what a read costs. Raises DirectoryError."""
+        """What `check` says of each source before it is read, such as missing permissions and the cost of a read. Raises DirectoryError."""
         return ()
 
     @abstractmethod
@@ -224,24 +225,24 @@ class Directory(ABC):
         return Meanings.of(MethodWords(self.words, settings.methods), settings.columns)
 
     def as_of(self) -> datetime | None:
-        """The instant of which the source speaks, if it says so: a file that of its last change. None means the time of the read."""
+        """The instant whose state the source shows, such as the last change of a file. None means the time of the read."""
         return None
 
     def caveats(self) -> tuple[str, ...]:
-        """What makes the answer of the last complete read weaker or what was put right in it, a sentence each without its full stop.
+        """What makes the last complete read less reliable, or was corrected in it; a sentence each without its full stop.
 
-        Complete once `frames` is exhausted (design §4, Caveats); `check`, the summary of a run, the evidence and the report page repeat it.
+        Complete once `frames` is exhausted (design §4, Caveats). `check`, the summary of a run, the evidence and the report page show it.
         """
         return ()
 
 
 @dataclass(slots=True)
 class Tally:
-    """What `read` counts while it reads; complete when it is exhausted.
+    """What `read` counts; complete when it is exhausted.
 
-    `rows` were read, `rejected` of them are no accounts. `unknown_words` are method words nobody knows, as the source spells
-    them, each counted once a row. `unreadable_instants` counts, by column, the instants that became null; `lost_lists` the lists that the
-    export lost; `cut` the values and lists that were too long to be kept whole.
+    `rows`: all rows. `rejected`: rows that are no accounts. `unknown_words`: unknown method words, as the source spells them, each counted
+    once for each row. By column: `unreadable_instants`, instants that became null; `lost_lists`, lists in whose place the export wrote
+    something else; `cut`, values and lists that were cut because they are too long.
     """
 
     rows: int = 0
@@ -252,7 +253,7 @@ class Tally:
     cut: Counter[str] = field(default_factory=Counter)
 
     def caveats(self) -> tuple[str, ...]:
-        """What makes the answer weaker, a sentence each without its full stop."""
+        """What makes the read less reliable, a sentence each without its full stop."""
         return tuple(
             f"{count:,} {'row has' if count == 1 else 'rows have'} more in {name} than is kept: what is too long was cut (…)"
             for name, count in self.cut.items()
@@ -260,10 +261,10 @@ class Tally:
 
 
 def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.DataFrame]:
-    """Frames of exactly `ROW_COLUMNS`, in the source's order; `language` stands in for a locale that is missing or unreadable."""
+    """The rows of a directory as frames of `ROW_COLUMNS`, in the source's order; `language` replaces a missing or unreadable locale."""
     from migrate.directory.bounds import Time, counted
     from migrate.directory.translate import Translator
 
     translator = Translator(directory, language=language, tally=tally)
-    for raw in counted(directory.long_way(), Time(directory.settings.timeout)):
+    for raw in counted(directory.without_shortcut(), Time(directory.settings.timeout)):
         yield translator.translate(raw)

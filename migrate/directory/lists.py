@@ -1,7 +1,7 @@
-"""One way to read a list, for every column that holds one and every source (design §4, Lists).
+"""Reads lists, for every source and every column that holds one (design §4, Lists).
 
 A source writes a list as its own type, as JSON, as a PostgreSQL array, as Python prints it, or as text with commas, semicolons, `|` or line
-breaks between the items. All give the same items here. Null items and empty ones are dropped, so `[null]` is an empty list.
+breaks between the items. All forms give the same items. Null items and empty ones are dropped, so `[null]` is an empty list.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 LIST_SEPARATOR: Final = "\x1f"
-"""Stands between the items of a source's own list once it is text; no source writes a unit separator inside an item."""
+"""Separates the items of a list that had a type of its own in the source; no source writes a unit separator inside an item."""
 
 LOST: Final = "is what an export writes in place of a list that it lost: join the list to text before exporting"
 """Why a text such as `System.Object[]` cannot be read."""
@@ -24,20 +24,20 @@ NULLS: Final = frozenset({
     "", "null", "nan", "none", "nat", "nil", "undefined", "<na>", "<null>", "<none>", "(null)", "(none)", "[null]", "\\n", "n/a", "#n/a",
     "[]", "{}", "()", "-", "--", "---", "–", "—",
 })  # fmt: skip
-"""Items that stand for nothing, in lower case."""
+"""Items that mean no value, in lower case."""
 
 _EMPTY: Final = NULLS & {"none", "<none>", "(none)", "[]", "{}", "()"}
-"""Those of them that say that there is nothing, and not that it is not known."""
+"""Those of `NULLS` that mean an empty list; the others mean that it is not known."""
 
 _BLANKS: Final = " \t\r\n\f\v\xa0\ufeff"
 _SEPARATORS: Final = re.compile("[,;|\r\n\v\f\x85\u2028\u2029，；｜、،؛]|<br */?>")
 _BULLET: Final = re.compile(r"[•◦▪‣●]\s+")
 _BOUNDS: Final = re.compile(r"(?:\[-?\d+:-?\d+\])+=(?=\{)")
-"""What PostgreSQL writes before an array that does not begin at 1."""
+"""The bounds that PostgreSQL writes before an array whose first index is not 1."""
 _NESTED: Final = re.compile(r"[\[\]{}]")
 _QUOTED: Final = re.compile(r"""(?:[ubUB]?)(?:"((?:[^"\\]|\\.|"")*)"|'((?:[^'\\]|\\.|'')*)')\s*""", re.DOTALL)
 _IN_QUOTES: Final = re.compile(r"""\"((?:[^\"]|\"\")*)\"|'([^']*)'""")
-"""A text that is in quotes as a whole, and not one whose first and last item are."""
+"""A text that is quoted as a whole; not a list whose first and last items are quoted."""
 _ESCAPED: Final = re.compile(r"""\\(.)|""|''""", re.DOTALL)
 _CALL: Final = re.compile(r"(?:array|frozenset|set|tuple|list|deque)\((.*?)(?:,\s*(?:dtype|maxlen)=[^()]*)?\)", re.DOTALL)
 _OBJECT: Final = (
@@ -48,13 +48,13 @@ _OBJECT: Final = (
     r"|\[L[\w.$]+;@[0-9a-f]+|java\.[\w.$]+@[0-9a-f]+|<[^<>]* at 0x[0-9a-f]+>|array\(0x[0-9a-f]+\)|#<array:0x[^>]*>)"
 )
 _LOST: Final = re.compile(rf"{_OBJECT}(?:[\s,;|]+{_OBJECT})*", re.IGNORECASE)
-"""What PowerShell, JavaScript, Java, Python, Perl and Ruby print for objects in place of what they hold."""
+"""What PowerShell, JavaScript, Java, Python, Perl and Ruby print for an object instead of its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What a text lists. `exact` is true if the text says itself where an item begins and ends; `unreadable` is why it is no list of
-    words, and `lost` is true if that is the export's doing."""
+    """The items of a text. `exact`: the text itself shows where each item begins and ends. `unreadable`: why it is no list of words.
+    `lost`: the export wrote something else in place of the list."""
 
     items: tuple[str, ...] = ()
     exact: bool = False
@@ -63,7 +63,7 @@ class Items:
 
 
 def items(text: str) -> Items:
-    """The items of a list in any of its forms, in order, each as often as it is there."""
+    """The items of a list in any of the forms, in order, with duplicates."""
     if LIST_SEPARATOR in text:
         return _kept(text.split(LIST_SEPARATOR), exact=True)
     text = _BOUNDS.sub("", text.strip(_BLANKS))
@@ -87,13 +87,13 @@ def items(text: str) -> Items:
 
 
 def missing(text: str) -> bool:
-    """True for a text that stands for null, unlike one of an empty list."""
+    """True for a text that means null; false for one that means an empty list."""
     word = text.strip(_BLANKS).casefold()
     return word in NULLS and word not in _EMPTY
 
 
 def split(text: str) -> list[str]:
-    """A text at its commas, semicolons, `|` and line breaks; items that stand for nothing are left out."""
+    """The parts of a text between commas, semicolons, `|` and line breaks, without those that mean no value."""
     return [item for piece in _SEPARATORS.split(text) if (item := _bare(piece)).casefold() not in NULLS]
 
 
@@ -104,35 +104,36 @@ def _bare(piece: str) -> str:
     return piece[1:-1].strip(_BLANKS) if len(piece) > 1 and piece[0] == piece[-1] and piece[0] in "\"'" else piece
 
 
-def _kept(found: Iterable[str], *, exact: bool) -> Items:
-    kept = tuple(item for piece in found if (item := piece.strip(_BLANKS) if exact else _bare(piece)).casefold() not in NULLS)
+def _kept(pieces: Iterable[str], *, exact: bool) -> Items:
+    kept = tuple(item for piece in pieces if (item := piece.strip(_BLANKS) if exact else _bare(piece)).casefold() not in NULLS)
     if any(_LOST.fullmatch(item) for item in kept):
         return Items(unreadable=LOST, lost=True)
     return Items(kept, exact)
 
 
 def _array(text: str, end: str) -> Items:
-    """A JSON or PostgreSQL array, or a list or set as Python prints it."""
+    """The items of a JSON or PostgreSQL array, or of a list or set as Python prints it."""
     try:
-        found: Any = json.loads(text)
+        parsed: Any = json.loads(text)
     except (ValueError, RecursionError):
         return _listed(text[1:-1]) if text.endswith(end) and len(text) > 1 else Items(unreadable="is a broken list: its end is missing")
-    if isinstance(found, dict):
-        return Items() if not found else Items(unreadable="is a JSON object, not a list of words")
-    words = [item for item in found if item is not None and item == item]  # NaN is not itself
+    if isinstance(parsed, dict):
+        return Items() if not parsed else Items(unreadable="is a JSON object, not a list of words")
+    words = [item for item in parsed if item is not None and item == item]  # NaN is not itself
     listed = _kept((item for item in words if isinstance(item, str)), exact=True)
     return listed if all(isinstance(item, str) for item in words) else replace(listed, unreadable=_NO_WORDS)
 
 
 def _listed(inner: str) -> Items:
-    found = list(_tokens(inner))
-    if None in found:
+    tokens = list(_tokens(inner))
+    if None in tokens:
         return Items(unreadable=_NO_WORDS)
-    return _kept((item for item in found if item is not None), exact=True)
+    return _kept((item for item in tokens if item is not None), exact=True)
 
 
 def _tokens(inner: str) -> Iterator[str | None]:
-    """The items between commas, quoted or not; None for one that cannot be taken apart. NumPy writes no commas between quoted items."""
+    """The items between commas, quoted or not; None for a part that cannot be read. Between quoted items the comma may be missing, as NumPy
+    writes them."""
     at = 0
     while at < len(inner):
         if inner[at].isspace() or inner[at] == ",":

@@ -1,4 +1,4 @@
-"""What the words of one source mean: its method words, its yes and no, its types of account (design §4)."""
+"""The meanings of a source's words: method words, yes and no, types of accounts (design §4)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from migrate.directory.method_words import MethodWords, spelling
 from migrate.directory.values import account_type, flag, plain, yes_or_no
-from migrate.directory.words import MethodWords, spelling
 
 if TYPE_CHECKING:
     from migrate.directory.interface import ColumnSettings
 
 ACCOUNT_CONTROL: Final = "useraccountcontrol"
-"""Active Directory's flags of an account; bit 2 of them means that it is disabled ([MS-ADTS] §2.2.16, `ADS_UF_ACCOUNT_DISABLE`)."""
+"""The column with Active Directory's flags of an account; the bit 2 means disabled ([MS-ADTS] §2.2.16, `ADS_UF_ACCOUNT_DISABLE`)."""
 _DISABLED: Final = 0x2
 
 
 @dataclass(frozen=True, slots=True)
 class YesNo:
-    """The yes and no of one column: the operator's words before the common ones; `inverted` if the column says the opposite.
-
-    `bit` is set for a number of which one bit says yes.
+    """The words for yes and no in one column: the operator's words come before the common ones. `inverted`: the column says the opposite.
+    `bit`: the column is a number, in which this bit says yes.
     """
 
     yes: frozenset[str] = frozenset()
@@ -31,7 +30,7 @@ class YesNo:
 
     @classmethod
     def of(cls, ours: str, column: ColumnSettings) -> YesNo:
-        """What a column of the configuration says."""
+        """The words for a column of ours, as the configuration maps it."""
         control = ours == "enabled" and spelling(column.theirs) == ACCOUNT_CONTROL
         return cls(
             yes=frozenset(map(spelling, column.yes)),
@@ -42,8 +41,8 @@ class YesNo:
 
     def read(self, value: object) -> bool | None:
         """True or false, or None for no value. Raises ValueError for a value that is neither."""
-        found = self._said(value)
-        return found if found is None or not self.inverted else not found
+        said = self._said(value)
+        return said if said is None or not self.inverted else not said
 
     def _said(self, value: object) -> bool | None:
         word = spelling(plain(value))
@@ -56,7 +55,7 @@ class YesNo:
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """What the words of one source mean. `yes_no` has the columns that are not read in the common way; `types` is their word → ours."""
+    """The meanings of one source's words. `yes_no`: columns with words of their own. `types`: their type of account → ours."""
 
     methods: MethodWords
     yes_no: Mapping[str, YesNo] = field(default_factory=dict)
@@ -64,17 +63,17 @@ class Meanings:
 
     @classmethod
     def of(cls, methods: MethodWords, columns: Mapping[str, ColumnSettings]) -> Meanings:
-        """What a table `[directory.columns]` says, beside the method words."""
+        """The meanings by the method words and a table `[directory.columns]`."""
         yes_no = {ours: YesNo.of(ours, column) for ours, column in columns.items()}
         types = {spelling(theirs): ours for theirs, ours in columns["account_type"].words.items()} if "account_type" in columns else {}
         return cls(methods, yes_no, types)
 
     def says_yes(self, ours: str, value: object) -> bool | None:
-        """What a value of a yes/no column says; None for no value. Raises ValueError."""
+        """Whether a value of a yes/no column says yes; None for no value. Raises ValueError if it says neither."""
         return self.yes_no.get(ours, _COMMON).read(value)
 
     def account_type(self, text: str) -> str | None:
-        """One of `ACCOUNT_TYPES`, or None for no value. Raises ValueError."""
+        """One of `ACCOUNT_TYPES`, or None for no value. Raises ValueError for any other word."""
         return self.types.get(spelling(text)) or account_type(text)
 
 

@@ -1,7 +1,7 @@
-"""Raw frames as text in our own words, so that rows of one source, or of several, can be put together.
+"""Turns raw frames into text in our own words, so that rows of one source, or of several sources, can be put together.
 
-What the words of a source mean is settled here, by that source; what is read afterwards is read in the common way. Nothing that a
-source says is lost on it: a word nobody knows stays as it was spelt, and what cannot be read rejects its row with the usual reason.
+The words of a source are translated here, with the meanings of that source; afterwards all rows are read with the common meanings. No
+information is lost: an unknown word stays as it is spelt, and a value that cannot be read rejects its row with the usual reason.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from migrate.core.accounts import ADDRESS_SEPARATOR, words_of
 from migrate.directory import lists, values
 from migrate.directory.interface import METHOD_PREFIX, YES_NO
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import MethodWords, Reading
 from migrate.directory.text import as_text, factorized, identifiers, list_text, mapped, taken, trimmed
-from migrate.directory.words import MethodWords, Reading
 
 METHOD_COLUMNS: Final = ("methods", "default_method", "last_used_method")
 LISTS: Final = {"notification_emails": values.addresses, "groups": values.names}
-"""Columns of lists that are no methods: how each is read."""
+"""Columns that hold lists of something other than methods → the function that reads one."""
 POSITION: Final = "position"
 REJECTION: Final = "rejection"
 
 
 def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
-    """A raw frame as columns of text, besides `position`: methods as a JSON array of words, yes/no as `yes` and `no`, types as ours.
-
-    Blank is missing. `methods.<word>` columns are taken into `methods`.
+    """A raw frame as columns of text and `position`. Methods are a JSON array of words, yes/no is `yes` or `no`, types of accounts are our
+    words; blank values are missing. Columns `methods.<word>` are merged into `methods`.
     """
     raw = raw.reset_index(drop=True)
     reasons = raw[REJECTION].astype("str") if REJECTION in raw else pd.Series(np.nan, index=raw.index, dtype="str")
-    found: dict[str, pd.Series] = {}
+    columns: dict[str, pd.Series] = {}
     words: list[pd.Series] = []
     for name in raw.columns:
         if name in (POSITION, REJECTION):
@@ -49,42 +48,42 @@ def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
             if name == "methods":
                 words.append(text)
             else:
-                found[name] = text
+                columns[name] = text
         elif name in YES_NO:
-            found[name], reasons = _read(raw[name], name, partial(meanings.says_yes, name), reasons)
+            columns[name], reasons = _read(raw[name], name, partial(meanings.says_yes, name), reasons)
         elif name == "account_type":
-            found[name], reasons = _read(as_text(raw[name]), name, meanings.account_type, reasons)
+            columns[name], reasons = _read(as_text(raw[name]), name, meanings.account_type, reasons)
         elif name == "may_enrol":
-            found[name] = mapped(trimmed(list_text(raw[name])), partial(_may_enrol, meanings.methods))
+            columns[name] = mapped(trimmed(list_text(raw[name])), partial(_may_enrol, meanings.methods))
         elif name in LISTS:
-            found[name] = mapped(trimmed(list_text(raw[name])), partial(_items, LISTS[name]))
+            columns[name] = mapped(trimmed(list_text(raw[name])), partial(_items, LISTS[name]))
         elif name == "account_id":
             text = identifiers(raw[name])
-            found[name] = text.mask(trimmed(text).isna())
+            columns[name] = text.mask(trimmed(text).isna())
         else:
-            found[name] = trimmed(as_text(raw[name]))
+            columns[name] = trimmed(as_text(raw[name]))
     if words:
-        found["methods"] = words[0] if len(words) == 1 else _put_together(words)
-    return pd.DataFrame(found | {POSITION: raw[POSITION].astype("int64"), REJECTION: reasons}, index=raw.index)
+        columns["methods"] = words[0] if len(words) == 1 else _put_together(words)
+    return pd.DataFrame(columns | {POSITION: raw[POSITION].astype("int64"), REJECTION: reasons}, index=raw.index)
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words as the text of a list, which any reader of lists takes apart into the same words; the order they came in is left behind."""
+    """Words as the text of a list (JSON), sorted, each once. `lists.items` gives the same words back."""
     return json.dumps(sorted(set(words)), ensure_ascii=False)
 
 
 def word_text(known: MethodWords, word: str) -> str:
-    """Our word for one of theirs, or theirs."""
+    """Our word for one of theirs, or the same word if it is unknown."""
     return known.method(word) or word
 
 
 def united(texts: Iterable[str]) -> str:
-    """Several texts of `listed` as one."""
+    """Merges several texts of `listed` into one."""
     return listed(word for text in texts for word in json.loads(text))
 
 
 def joined_reasons(reasons: pd.Series, more: pd.Series) -> pd.Series:
-    """The reasons of each row, and further ones after them."""
+    """The reasons of each row, with further ones appended."""
     both = reasons + "; " + more
     return reasons.fillna(more).mask(both.notna(), both).astype("str")
 
@@ -95,36 +94,37 @@ def _put_together(words: list[pd.Series]) -> pd.Series:
 
 
 def _read(series: pd.Series, name: str, each: Callable[[Any], bool | str | None], reasons: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """What `each` makes of the distinct values, and the reasons with those of the values that it refuses."""
+    """The results of `each`, called once for each distinct value; and `reasons`, with one for each value for which it raises ValueError."""
     codes, distinct = factorized(series)
-    found: list[str | None] = []
+    results: list[str | None] = []
     refused: list[str | None] = []
     for value in distinct:
         try:
             said = each(value)
-            found.append({True: "yes", False: "no"}[said] if isinstance(said, bool) else said)
+            results.append({True: "yes", False: "no"}[said] if isinstance(said, bool) else said)
             refused.append(None)
         except ValueError as error:
-            found.append(None)
+            results.append(None)
             refused.append(f"{name}: '{values.harmless(values.plain(value))}' {error}")
-    return _spread(found, codes, series), _with(refused, codes, series, reasons)
+    return _spread(results, codes, series), _with(refused, codes, series, reasons)
 
 
 def _method_words(text: pd.Series, name: str, known: MethodWords, reasons: pd.Series) -> tuple[pd.Series, pd.Series]:
     codes, distinct = factorized(text)
     readings = [known.read(each) for each in distinct]
-    if name != "methods":  # one method that cannot be read is one that nobody knows, as it is spelt
+    if name != "methods":  # a default or last used method that cannot be read is an unknown word, as it is spelt
         return mapped(text, lambda each: listed(words) if (words := _words(known.read(each), each)) else None), reasons
     refused = [
         f"{name}: '{values.harmless(each)}' {reading.unreadable}" if reading.unreadable else None
         for each, reading in zip(distinct, readings, strict=True)
     ]
-    found = [listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
-    return _spread(found, codes, text), _with(refused, codes, text, reasons)
+    results = [listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
+    return _spread(results, codes, text), _with(refused, codes, text, reasons)
 
 
 def _may_enrol(known: MethodWords, text: str) -> str | None:
-    """A list that cannot be read stays as it is: that it is lost is counted later. An empty one is no missing one: it allows nothing."""
+    """`may_enrol` as a list of words. A list that cannot be read stays as it is, so that it is counted later. An empty list is not missing:
+    it means that nothing may be registered."""
     reading = known.read(text)
     if reading.unreadable:
         return text
@@ -132,12 +132,13 @@ def _may_enrol(known: MethodWords, text: str) -> str | None:
 
 
 def _items(each: Callable[[str], str], text: str) -> str | None:
-    """The items in an order of their own, for no two rows need have them in the same; what was lost stays, to be counted."""
+    """The items of a list, sorted, so that rows with the same items are equal. A list that the export lost stays as it is, to be counted
+    later."""
     try:
-        found = each(text)
+        items = each(text)
     except values.LostListError:
         return text
-    return listed(found.split(ADDRESS_SEPARATOR)) if found else None
+    return listed(items.split(ADDRESS_SEPARATOR)) if items else None
 
 
 def _words(reading: Reading, text: str) -> tuple[str, ...]:
@@ -147,8 +148,8 @@ def _words(reading: Reading, text: str) -> tuple[str, ...]:
     return (*(word for word in ours if word != "other" or not reading.unknown), *reading.unknown)
 
 
-def _spread(found: list[str | None] | list[str], codes: np.ndarray, like: pd.Series) -> pd.Series:
-    return pd.Series(taken(found, codes, None), index=like.index, dtype="str")
+def _spread(results: list[str | None] | list[str], codes: np.ndarray, like: pd.Series) -> pd.Series:
+    return pd.Series(taken(results, codes, None), index=like.index, dtype="str")
 
 
 def _with(refused: list[str | None], codes: np.ndarray, like: pd.Series, reasons: pd.Series) -> pd.Series:

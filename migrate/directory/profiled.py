@@ -1,4 +1,4 @@
-"""A source that is a known export: what its profile knows, beside what the configuration says (design §4, Profiles)."""
+"""A source that is a known export, read with the knowledge of its profile (design §4, Profiles)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 from migrate.directory.columns import RESORT
 from migrate.directory.interface import ColumnSettings, Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.profiles import BESIDE, Profile, profile
-from migrate.directory.words import MethodWords, vendor_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def united(settings: DirectorySettings) -> bool:
-    """True if a row of the source is one method, as it is set or, if it is not set, as the profile has it."""
+    """True if a row of the source is one method: by `rows` of the configuration, or else by the profile."""
     rows = settings.rows or (profile(settings.profile).rows if settings.profile else "accounts")
     return rows == "methods"
 
 
 def words_of(own: Mapping[str, str], settings: DirectorySettings) -> MethodWords:
-    """The method words of a source: those of its kind, of its profile, and of the configuration, the later ones winning."""
+    """The method words of a source: those of its kind, its profile and the configuration; later ones win."""
     vendor = profile(settings.profile).vendor if settings.profile else None
     return MethodWords({**own, **(vendor_words(vendor) if vendor else {})}, settings.methods)
 
 
 class ProfiledDirectory(Directory):
-    """Another directory, read as the export that it is."""
+    """Another directory, with the columns and words that its profile knows."""
 
     def __init__(self, source: Directory) -> None:
         super().__init__(source.settings)
@@ -37,8 +37,8 @@ class ProfiledDirectory(Directory):
         self.profile: Profile = profile(source.settings.profile or "")
         self.in_source_order = source.in_source_order
         self.resorts: tuple[str, ...] = ()
-        """Our columns that were found, in the last read, for want of anything better."""
-        self._source = source.long_way()
+        """Our columns that the last read took from a last resort of the profile (`Profile.resorts`)."""
+        self._source = source.without_shortcut()
         self._words = words_of(source.words, source.settings)
         self._nobody = 0
 
@@ -86,7 +86,7 @@ class ProfiledDirectory(Directory):
             yield frame[[name for name in frame.columns if not name.startswith(BESIDE)]]
 
     def _cleared(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """Without the values that stand for none."""
+        """The frame without values that the profile says stand for no value."""
         if not self.profile.nothing:
             return raw
         from migrate.directory.text import as_text, trimmed
@@ -99,6 +99,7 @@ class ProfiledDirectory(Directory):
         return raw.assign(**cleared)
 
     def _of_somebody(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame without rows that are about nobody (`Profile.nobody`), which are counted."""
         if not self.profile.nobody or not set(self.profile.nobody) <= set(frame):
             return frame
         from migrate.directory.text import as_text, trimmed

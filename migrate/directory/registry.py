@@ -1,4 +1,4 @@
-"""Which directory a `kind` is: ours by a line below, imported on use, and others' by the entry-point group `migrate.directories`."""
+"""Finds the directory of a `kind`: ours are listed below and imported on use; others come from the entry points `migrate.directories`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any, Final
 from pydantic import ConfigDict, create_model
 
 from migrate.directory.interface import Directory, DirectorySettings, near
-from migrate.directory.joined import JoinedDirectory, JoinSettings, of_the_join
+from migrate.directory.join_source import JoinSettings, of_the_join
+from migrate.directory.joined import JoinedDirectory
+from migrate.directory.method_words import spelling
 from migrate.directory.profiled import ProfiledDirectory, united, words_of
 from migrate.directory.united import UnitedDirectory
-from migrate.directory.words import spelling
 from migrate.errors import ConfigError
 
 GROUP: Final = "migrate.directories"
@@ -29,7 +30,7 @@ DIRECTORIES: Final[dict[str, str]] = {
 
 
 def _others() -> dict[str, EntryPoint]:
-    return {found.name: found for found in entry_points(group=GROUP)}
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def kinds() -> tuple[str, ...]:
@@ -38,13 +39,13 @@ def kinds() -> tuple[str, ...]:
 
 
 def directory_class(kind: str) -> type[Directory]:
-    """The class of a kind; `ConfigError` if there is none or somebody else's cannot be imported."""
+    """The class of a kind. Raises ConfigError if there is no such kind, or if another package's class cannot be imported."""
     if kind in DIRECTORIES:
         module, name = DIRECTORIES[kind].split(":")
-        found = getattr(import_module(module), name)
+        loaded = getattr(import_module(module), name)
     elif (other := _others().get(kind)) is not None:
         try:
-            found = other.load()
+            loaded = other.load()
         except Exception as error:
             raise ConfigError(
                 f"the directory {kind!r} is provided by {other.value}, which cannot be loaded: {error}",
@@ -53,9 +54,9 @@ def directory_class(kind: str) -> type[Directory]:
             ) from error
     else:
         raise ConfigError(f"{kind!r} is no kind of directory; {near(kind, kinds())}", where="[directory] kind")
-    if not (isinstance(found, type) and issubclass(found, Directory)):
+    if not (isinstance(loaded, type) and issubclass(loaded, Directory)):
         raise ConfigError(f"what provides {kind!r} is no migrate.directory.Directory", where="[directory] kind")
-    return found
+    return loaded
 
 
 def settings_model(kind: str) -> type[DirectorySettings]:
@@ -64,9 +65,9 @@ def settings_model(kind: str) -> type[DirectorySettings]:
 
 
 def table_model(table: Mapping[str, Any]) -> type[DirectorySettings]:
-    """The settings model of a whole `[directory]` table as it stands in a file: that of its kind, with those of its joins in their order.
+    """The settings model for a `[directory]` table as read from a file: the model of its kind, with a model for each of its joins in order.
 
-    `ConfigError` for a kind that there is not; `where` of it is that of the table. A join without a kind is left to the model to miss.
+    Raises ConfigError for an unknown kind, with the table as `where`. A join without a kind raises nothing here: validation reports it.
     """
     model = settings_model(table["kind"])
     joins = table.get("join")
@@ -78,13 +79,13 @@ def table_model(table: Mapping[str, Any]) -> type[DirectorySettings]:
 
 
 class _Kindless(JoinSettings):
-    """Stands in while the kind of a join is missing or no text, so that this is what gets said."""
+    """Used while the kind of a join is missing or no text, so that the error is about the kind."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 def _join_model(kind: object) -> type[JoinSettings]:
-    """The settings model of a join of a kind: that of the kind, and what joins have."""
+    """The settings model of a join: the model of its kind with the settings of `JoinSettings`."""
     if not isinstance(kind, str):
         return _Kindless
     try:
@@ -98,7 +99,7 @@ def _join_model(kind: object) -> type[JoinSettings]:
 
 
 def open_directory(settings: DirectorySettings) -> Directory:
-    """The directory that the settings describe, joins and profiles included; nothing is connected to or read yet."""
+    """The directory that the settings describe, with joins and profiles; it connects to nothing and reads nothing yet."""
     joins = [each for each in settings.join if isinstance(each, JoinSettings)]
     source = _opened(settings, "account_id")
     with of_the_join():
@@ -107,7 +108,7 @@ def open_directory(settings: DirectorySettings) -> Directory:
 
 
 def _opened(settings: DirectorySettings, by: str) -> Directory:
-    """One source, as its kind, its profile and its rows have it."""
+    """One source, wrapped for its profile and for rows that are methods."""
     source = directory_class(settings.kind)(settings)
     if settings.profile is not None:
         source = ProfiledDirectory(source)
@@ -115,9 +116,9 @@ def _opened(settings: DirectorySettings, by: str) -> Directory:
 
 
 def mapping_digest(settings: DirectorySettings) -> str:
-    """12 hex characters over everything that decides how a source's words become methods, and over nothing else.
+    """A digest (12 hex characters) of everything that decides how a source's words become methods, and of nothing else.
 
-    When it differs from the one recorded with an account, a difference in methods is `reclassified` (design §6).
+    If it differs from the digest that is recorded with an account, a difference in methods is `reclassified` (design §6).
     """
     whole = [_mapping(settings), *(_mapping(join) for join in settings.join if isinstance(join, JoinSettings))]
     if len(whole) == 1:
@@ -127,7 +128,7 @@ def mapping_digest(settings: DirectorySettings) -> str:
 
 
 def _mapping(settings: DirectorySettings) -> str:
-    """The digest of one source."""
+    """The digest of one source, without joins."""
     words = words_of(directory_class(settings.kind).words, settings)
     columns = {spelling(word): column for word, column in settings.method_columns.items()}
     named = columns or (settings.columns["methods"].theirs if "methods" in settings.columns else "methods")

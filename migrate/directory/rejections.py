@@ -1,7 +1,7 @@
-"""Why rows were rejected: the commonest reasons with their numbers, and what to do about the pattern behind them (design §4).
+"""Summarises why rows were rejected: the most frequent reasons with their numbers, and what to do about their cause (design §4).
 
-`Verdict` is fed the rejected rows of a read, part by part, and stays small however many there are: the same reason with another value in
-it is the same reason, and of each only the number and the first row are kept.
+`Verdict` gets the rejected rows of a read, part by part. Reasons that differ only in the values they quote count as one, and of each reason
+only the number of rows and the first row are kept. So it stays small however many rows were rejected.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from migrate.directory.interface import DirectorySettings
 
 SHOWN: Final = 5
-"""So many reasons are printed."""
+"""How many reasons are printed."""
 TOLD: Final = 20
-"""So many reasons are kept of a run, and in JSON."""
+"""How many reasons of a run are kept, and written to JSON."""
 OTHERS: Final = "(other reasons)"
 _REASONS: Final = 500
-"""How many reasons are counted apart: the message of a source might have a form that the patterns below do not see through."""
+"""How many reasons are counted separately. A source may write messages whose values the patterns below do not recognise."""
 _WORDS: Final = 20
-"""How many of the words of a yes/no column are named."""
+"""How many words of a yes/no column are named."""
 
 _QUOTED: Final = r"'.*?'( is |; |, |$)"
 _NUMBERS: Final = r"\b[0-9][0-9.,]*\b(?:, [0-9]+\b)*"
@@ -43,7 +43,7 @@ _TYPE: Final = re.compile(r"account_type: '(?P<word>.*?)' is no type of account"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A rejected row: where it stood in the source (1 = first), its id if it has one, and all that is wrong with it."""
+    """A rejected row: its position in the source (1 = first), its id if it has one, and everything that is wrong with it."""
 
     position: int
     account_id: str | None
@@ -52,7 +52,7 @@ class Example:
 
 @dataclass(slots=True)
 class Reason:
-    """A reason, its values and numbers left out, how many rows have it, and the first of them."""
+    """A reason without the values and numbers that it quotes, how many rows have it, and the first of them."""
 
     reason: str
     rows: int
@@ -66,11 +66,11 @@ class Reason:
 
 @dataclass(slots=True)
 class Verdict:
-    """What there is to say of the rejected rows that were added, of `rows` in all.
+    """A summary of the rejected rows that were added; `rows` is the number of all rows of the read.
 
-    `split` are accounts whose rows differ in the methods alone, `split_there` those whose rows in a joined source do; `doubled` are
-    rows that are equal to another, `long` rows with one field too many; `words` the words of yes/no columns that nobody knows, `types`
-    those of account_type; `lost` the lists that the export lost, by column.
+    `split`: accounts whose rows differ only in the methods; `split_there`: the same for rows of a joined source. `doubled`: rows that equal
+    another row. `long`: rows with a field too many. `words`: unknown words of yes/no columns; `types`: of account_type. `lost`: by column,
+    lists in whose place the export wrote something else.
     """
 
     rows: int = 0
@@ -89,15 +89,15 @@ class Verdict:
             return
         self.rows += len(rejected)
         texts = rejected["rejection"]
-        # Rows are alike by the thousands: what is made of a text is made once.
+        # Thousands of rows have the same text, so each distinct text is handled once.
         number = {str(text): int(rows) for text, rows in texts.value_counts().items()}
         patterns = dict(zip(number, _patterns(list(number)), strict=True))
         first = rejected.sort_values("position").drop_duplicates("rejection")
         for position, account_id, text in zip(first["position"], first["account_id"], first["rejection"], strict=True):
             rows = number[text]
-            found = Example(int(position), None if pd.isna(account_id) else account_id, text)
+            example = Example(int(position), None if pd.isna(account_id) else account_id, text)
             for reason in dict.fromkeys(patterns[text]):
-                self._count(reason, rows, found)
+                self._count(reason, rows, example)
             self._look_at(text, rows)
         alone = texts.map({text: _methods_alone(text) for text in patterns})
         self.split += int(rejected.loc[alone == "here", "account_id"].nunique())
@@ -115,21 +115,21 @@ class Verdict:
         self.doubled += rows if text.startswith(_TWICE) else 0
         if fields := _FIELDS.search(text):
             self.long += rows if int(fields["has"]) == int(fields["expected"]) + 1 else 0
-        for found in _YES_OR_NO.finditer(text):
-            if found["ours"] in YES_NO:
-                _tally(self.words.setdefault(found["ours"], Counter()), found["word"], rows)
-        for found in _TYPE.finditer(text):
-            _tally(self.types, found["word"], rows)
-        for column in {found["column"] for found in _LOST.finditer(text)}:
+        for match in _YES_OR_NO.finditer(text):
+            if match["ours"] in YES_NO:
+                _tally(self.words.setdefault(match["ours"], Counter()), match["word"], rows)
+        for match in _TYPE.finditer(text):
+            _tally(self.types, match["word"], rows)
+        for column in {match["column"] for match in _LOST.finditer(text)}:
             self.lost[column] += rows
 
     def reasons(self) -> list[Reason]:
-        """The commonest reasons first. A row that has several counts under each."""
+        """The reasons, the most frequent first. A row with several reasons counts for each."""
         return sorted(self._reasons.values(), key=lambda each: (-each.rows, each.reason))[:TOLD]
 
     def advice(self, settings: DirectorySettings, lost: Mapping[str, int]) -> list[str]:
-        """What is behind the rejections and what to do, a paragraph each; `lost` are the lists that the export lost, by column."""
-        # A list that was made text before it got here, as in a join, is known by its row's reason alone.
+        """The probable causes of the rejections and what to do, a paragraph each; `lost`: by column, the lists that the export lost."""
+        # In a join a list becomes text before it is read; then only the reason of its row tells that it was lost.
         both = {column: max(lost.get(column, 0), self.lost[column]) for column in (*lost, *self.lost)}
         return [*self._told(settings), *(_lost(column, count) for column, count in both.items())]
 
@@ -165,18 +165,18 @@ class Verdict:
 
 
 def _patterns(texts: list[str]) -> list[list[str]]:
-    """The reasons in each text of a rejection, with `…` for values and numbers."""
+    """The reasons in each text of a rejection, with `…` in place of values and numbers."""
     plain = pc.replace_substring_regex(pa.array(texts, pa.string()), _QUOTED, r"'…'\1")
     plain = pc.replace_substring_regex(plain, _NUMBERS, "…")
     return [text.split("; ") for text in plain.to_pylist()]
 
 
 def _methods_alone(text: str) -> str:
-    """`here`, or `there` for a joined source, if a rejection is that rows differ in the methods alone."""
-    found = _SEVERAL.fullmatch(text)
-    if found is None or found["columns"] != "methods":
+    """If rows were rejected because they differ only in the methods: `here`, or `there` for rows of a joined source."""
+    match = _SEVERAL.fullmatch(text)
+    if match is None or match["columns"] != "methods":
         return ""
-    return "there" if found["joined"] else "here"
+    return "there" if match["joined"] else "here"
 
 
 def _tally(words: Counter[str], word: str, rows: int) -> None:
@@ -202,7 +202,7 @@ def _lost(column: str, count: int) -> str:
 
 
 def lines(rejections: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The commonest reasons as people read them, from their facts."""
+    """The most frequent reasons as lines to print, from their `facts`."""
     for each in rejections[:SHOWN]:
         example = each["example"]
         who = f" ({example['account_id']})" if example["account_id"] else ""
@@ -213,7 +213,7 @@ def lines(rejections: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def of(frames: Callable[[], Iterator[pd.DataFrame]]) -> Verdict:
-    """The verdict on rejected rows that come in frames."""
+    """The summary of rejected rows that come in frames."""
     verdict = Verdict()
     for frame in frames():
         verdict.add(frame)

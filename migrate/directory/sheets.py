@@ -1,4 +1,4 @@
-"""Typed files of the `csv` directory: Parquet, streamed by row batches, and the sheets of an XLSX workbook, streamed by rows."""
+"""Typed files of the `csv` directory: Parquet, read a batch of rows at a time, and sheets of an XLSX workbook, read row by row."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
     try:
         with parquet.ParquetFile(path, **PARQUET_LIMITS) as file:
             present = file.schema_arrow.names
-            found = locate(settings, present, source=str(path))
-            wanted = list(dict.fromkeys(present[i] for i in found.values()))
+            place_of = locate(settings, present, source=str(path))
+            wanted = list(dict.fromkeys(present[i] for i in place_of.values()))
             check_parquet(path, file.metadata, set(wanted))
             texts = _texts(file.schema, set(wanted))
         with parquet.ParquetFile(path, read_dictionary=texts, **PARQUET_LIMITS) as file:
@@ -40,7 +40,7 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
             for batch in file.iter_batches(batch_size=chunk_rows, columns=wanted):
                 for part in parts(path, batch):
                     held = part.to_pandas(integer_object_nulls=True)
-                    frame = pd.DataFrame({name: held[present[i]] for name, i in found.items()})
+                    frame = pd.DataFrame({name: held[present[i]] for name, i in place_of.items()})
                     frame["position"] = range(position + 1, position + len(frame) + 1)
                     position += len(frame)
                     yield frame
@@ -50,7 +50,7 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
 
 
 def _texts(schema: Any, wanted: set[str]) -> list[str]:
-    """The paths of the columns of texts: those are read so that each text is held once, however many rows have it."""
+    """The paths of the text columns. They are read as dictionaries, so that a text is held once, however many rows have it."""
     columns = [schema.column(i) for i in range(len(schema))]
     return [each.path for each in columns if each.physical_type == "BYTE_ARRAY" and each.path.partition(".")[0] in wanted]
 
@@ -63,12 +63,12 @@ class Workbook:
         self._sheet = sheet
         self._row = header
         self.header = f"row {header or 1}"
-        """Where the header was looked for."""
+        """The place where the header was looked for."""
         self.taken = 0
-        """How many characters the records that were given so far have."""
+        """The characters of all records given so far."""
 
     def records(self) -> Iterator[list[Any]]:
-        """The sheet's records, the header first; wholly empty rows, which spreadsheets leave behind, are no records.
+        """The sheet's records, the header first; empty rows, which spreadsheets leave behind, are skipped.
 
         A cell whose formula has no stored value is `HOLLOW`.
         """
@@ -79,16 +79,16 @@ class Workbook:
                 if not fields and self._row is not None and number != self._row:
                     if number < self._row:
                         continue
-                    record = [""]  # the header was said to be in an empty row; the next row that holds something is not it
+                    record = [""]  # the configured header row is empty; the next row is not taken for the header
                 if not fields:
                     fields = len(record)
                     self.header = f"row {self._row or number} of the sheet {sheet.title!r}"
-                # A sheet stores no empty cells at the end of a row: a short row is whole.
+                # A sheet stores no empty cells at the end of a row, so a short row is complete.
                 self.taken += sum(len(value) for value in record if isinstance(value, str))
                 yield record + [None] * (fields - len(record))
 
     def candidates(self) -> Iterator[Candidate]:
-        """What each of the first rows would be as a header, first of the sheet that is read, then of the others."""
+        """Each of the first rows as a candidate for the header: first those of the sheet that is read, then those of the others."""
         with self._opened() as book:
             chosen = self._chosen(book)
             for sheet in (chosen, *(each for each in book.worksheets if each.title != chosen.title)):
@@ -116,7 +116,7 @@ class Workbook:
         except (DirectoryError, OSError):
             raise
         except Exception as error:
-            # openpyxl takes a part of a damaged file for whole, and fails in any way there is: a sentence for each would be a list of them.
+            # openpyxl may raise any kind of exception for a damaged file, so all are reported with one sentence.
             said = str(error).partition("\n")[0] or type(error).__name__
             hint = "Save it again as .xlsx, without a password."
             raise DirectoryError(f"{self._path} is no complete workbook ({said}).", where=PATH, hint=hint) from error
@@ -129,9 +129,9 @@ class Workbook:
         return book[self._sheet] if self._sheet is not None else book.worksheets[0]
 
     def _rows(self, sheet: Any) -> Iterator[tuple[int, list[Any]]]:
-        """The rows that are not wholly empty, with their numbers."""
-        sheet.reset_dimensions()  # what a file says of its own size is not always so, and rows beyond it would be left out
-        hollow = _hollow(self._path, sheet._worksheet_path)  # noqa: SLF001 - it has no other name for its part of the archive
+        """The rows that are not empty, with their numbers."""
+        sheet.reset_dimensions()  # the size that a file states may be wrong, and rows beyond it would be left out
+        hollow = _hollow(self._path, sheet._worksheet_path)  # noqa: SLF001 - openpyxl has no public name for the sheet's part
         row_at, at = next(hollow, _NOWHERE)
         for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
             record = list(row)
@@ -152,9 +152,9 @@ class Workbook:
 
 
 def _hollow(path: Path, part: str) -> Iterator[tuple[int, int]]:
-    """Row and column of each formula without a stored value, in the sheet's order, which openpyxl does not tell from empty cells.
+    """Row and column of each formula without a stored value, in the sheet's order; openpyxl reads such cells as empty.
 
-    A program that writes workbooks without calculating leaves them. A text of no characters is a value: `t="str"` with an empty `v`.
+    Programs that write workbooks without calculating them leave such formulas. An empty text is a value: `t="str"` with an empty `v`.
     """
     from openpyxl.utils.cell import coordinate_to_tuple  # type: ignore[import-untyped]
     from openpyxl.xml.functions import iterparse  # type: ignore[import-untyped]
@@ -173,7 +173,7 @@ def _hollow(path: Path, part: str) -> Iterator[tuple[int, int]]:
                 elif tag == "row" and data is not None:
                     number = int(float(element.get("r", number + 1)))
                     for column, cell in enumerate(element, start=1):
-                        if len(cell) and _local(cell[0]) == "f" and not _stored(cell):  # a cell's formula comes before its value
+                        if len(cell) and _local(cell[0]) == "f" and not _stored(cell):  # in a cell, the formula comes first
                             yield number, coordinate_to_tuple(cell.get("r"))[1] if cell.get("r") else column
                     data.clear()
 

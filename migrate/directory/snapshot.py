@@ -1,8 +1,8 @@
-"""The directory as it was read: a private file, walked in order of account id.
+"""The rows of one read, kept in a private file and given back in order of account id, a range of ids at a time.
 
-A read arrives in whatever order the source has. It is spilled in sorted pieces; afterwards the pieces are merged an id range at a time.
-So memory does not grow with the directory, the order of the source decides nothing, all rows of one id meet in one range, and the
-ledger's rows of the same range can be set beside them (docs/decisions/0002).
+A read arrives in the order of the source. It is written in sorted pieces (`migrate.files.spill.Sorted`), and a range is read from all of
+them. So memory does not grow with the directory, the order of the source does not matter, all rows of one id are in one range, and the
+range can be compared with the ledger's records of the same range (docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from migrate.files.spill import Sorted, Spill
 
 REJECTED_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "position": "int64", "rejection": "str"}
 UNREADABLE: Final = "whether they are accounts"
-"""What rows of one id differ in if one of them cannot be read."""
+"""What rows of one id differ in, if one of them cannot be read."""
 RANGE: Final = 24576
-"""About so many rows are decided together."""
+"""About how many rows are decided together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The rows whose id lies in [low, high); None is no bound. `accounts` has `ACCOUNT_COLUMNS` and unique ids, sorted; `rejected` has
-    `REJECTED_COLUMNS`, rows that share an id with another included. `plain` is aligned with `accounts`: whether the row as it was read
-    may stand for the account at the next read (`migrate.incremental`). `doubled` are positions of plain rows that share an id: those may
-    not."""
+    """The rows whose id lies in [low, high); None is no bound.
+
+    `accounts`: `ACCOUNT_COLUMNS`, sorted by id, each id once. `rejected`: `REJECTED_COLUMNS`, also of rows that share an id with another
+    row. `plain`: aligned with `accounts`; true if the account's record may be reused at the next read when its raw row is the same
+    (`migrate.incremental`). `doubled`: positions of rows that would be plain but share an id.
+    """
 
     low: str | None
     high: str | None
@@ -42,7 +44,7 @@ class Range:
 
 
 class Snapshot:
-    """One complete read. `take` reads to the end or passes the directory's error on; nothing is decided before it returns."""
+    """One complete read. `take` reads to the end, or raises the directory's error; nothing is decided before it returns."""
 
     def __init__(self, folder: Path) -> None:
         self._named = Sorted(folder / "snapshot.arrow")
@@ -51,7 +53,7 @@ class Snapshot:
 
     @classmethod
     def take(cls, frames: Iterable[pd.DataFrame], folder: Path) -> Snapshot:
-        """Reads frames of `ROW_COLUMNS`, and maybe `plain`, to the end into `folder`, which should be private."""
+        """Reads frames of `ROW_COLUMNS`, and maybe `plain`, to the end, and keeps them in `folder`, which should be private."""
         snapshot = cls(folder)
         for frame in frames:
             snapshot._add(frame)
@@ -72,7 +74,7 @@ class Snapshot:
         return self._nameless.frames()
 
     def cuts(self) -> list[str]:
-        """Ids that part the read into ranges."""
+        """Ids that divide the read into ranges."""
         return self._named.cuts(RANGE)
 
     def between(self, low: str | None, high: str | None) -> pa.Table | None:
@@ -86,14 +88,14 @@ class Snapshot:
             yield settled(low, high, self.between(low, high))
 
     def holders(self, wanted: frozenset[str]) -> pd.DataFrame:
-        """Whose primary address is one of the wanted ones (lower case) now: `account_id`, `folded`; rejected rows count as well."""
+        """`account_id`, `folded` of the rows whose primary address is one of the `wanted` ones (lower case); rejected rows count, too."""
         return pd.concat([holding(None, wanted), *(holding(batch, wanted) for batch in self._named.batches())]).drop_duplicates()
 
 
 def holding(batch: pa.RecordBatch | None, wanted: frozenset[str], among: pa.Array | None = None) -> pd.DataFrame:
     """`account_id`, `folded` of the rows of a batch (where `among` is true) whose primary address is one of the wanted ones.
 
-    Notification addresses do not count: their owner writes them, and could name anybody's there to keep a confirmation from them.
+    Notification addresses do not count: their owner chooses them, and could name somebody else's address to keep a confirmation from it.
     """
     none = pd.DataFrame({"account_id": pd.Series(dtype="str"), "folded": pd.Series(dtype="str")})
     if batch is None or not wanted:
@@ -101,8 +103,8 @@ def holding(batch: pa.RecordBatch | None, wanted: frozenset[str], among: pa.Arra
     folded = pc.utf8_lower(batch.column("email"))
     hit = pc.is_in(folded, pa.array(wanted, folded.type), skip_nulls=True)
     hit = hit if among is None else pc.and_(hit, among)
-    found = pa.table({"account_id": batch.column("account_id"), "folded": folded}).filter(hit).to_pandas()
-    return none if found.empty else found.astype("str")
+    holders = pa.table({"account_id": batch.column("account_id"), "folded": folded}).filter(hit).to_pandas()
+    return none if holders.empty else holders.astype("str")
 
 
 def settled(low: str | None, high: str | None, rows: pa.Table | None) -> Range:
@@ -111,7 +113,7 @@ def settled(low: str | None, high: str | None, rows: pa.Table | None) -> Range:
         blank = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in ROW_COLUMNS.items()})
         return Range(low, high, blank[list(ACCOUNT_COLUMNS)], blank[list(REJECTED_COLUMNS)], pd.Series(dtype="bool"))
     read = rows.sort_by([("account_id", "ascending"), ("position", "ascending")]).to_pandas()
-    # On its way through Arrow a column forgot that it may lack values without being of objects.
+    # Arrow gives a nullable boolean column back as objects.
     read = read.astype({name: dtype for name, dtype in ROW_COLUMNS.items() if dtype == "boolean"})
     frame = _settle_duplicates(read)
     accepted = frame["rejection"].isna()
@@ -127,13 +129,13 @@ def settled(low: str | None, high: str | None, rows: pa.Table | None) -> Range:
 
 
 def _settle_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of rows with one id, equal ones count once and differing ones not at all: row order never decides (design §4)."""
+    """Rejects rows that share an id: of equal rows all but the first, of rows that differ all. So row order never decides (design §4)."""
     twice = frame["account_id"].duplicated(keep=False)
     if not twice.any():
         return frame
     group = frame[twice]
     first = group.groupby("account_id")["position"].transform("min").astype("int64")
-    differ = group["account_id"].map(_unlike(group)).astype("str")
+    differ = group["account_id"].map(_differing_columns(group)).astype("str")
     others = group.groupby("account_id")["position"].transform(lambda p: ", ".join(str(n) for n in p.iloc[:5])).astype("str")
     reason = group["rejection"].copy()
     reason = reason.mask(differ.notna() & reason.isna(), "rows " + others + " have this account_id and differ in " + differ)
@@ -142,14 +144,14 @@ def _settle_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(rejection=rejection, plain=frame["plain"] & ~twice)
 
 
-def _unlike(group: pd.DataFrame) -> pd.Series:
-    """By account id, the columns in which the rows of that id differ, by name; ids whose rows are equal are not in it."""
-    found = []
+def _differing_columns(group: pd.DataFrame) -> pd.Series:
+    """Account id → the names of the columns in which its rows differ; without ids whose rows are equal."""
+    parts = []
     accepted = group[group["rejection"].isna()]
     for name in ACCOUNT_COLUMNS:
         several = accepted.drop_duplicates(["account_id", name])["account_id"]
         ids = several[several.duplicated()].unique()
-        found.append(pd.Series(name, index=ids, dtype="str"))
+        parts.append(pd.Series(name, index=ids, dtype="str"))
     broken = group.drop_duplicates(["account_id", "rejection"])["account_id"]
-    found.append(pd.Series(UNREADABLE, index=broken[broken.duplicated()].unique(), dtype="str"))
-    return pd.concat(found).groupby(level=0, sort=False).agg(", ".join).astype("str")
+    parts.append(pd.Series(UNREADABLE, index=broken[broken.duplicated()].unique(), dtype="str"))
+    return pd.concat(parts).groupby(level=0, sort=False).agg(", ".join).astype("str")

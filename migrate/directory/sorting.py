@@ -1,4 +1,4 @@
-"""Rows by a key of theirs, outside of memory: put together in order of the key, and compared with each other."""
+"""Sorts rows by a key, in a file, so that rows with the same key come together, and finds rows of one key that contradict each other."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pandas as pd
 from migrate.files.spill import Sorted
 
 KEY: Final = "key"
-"""The column by which rows belong together."""
+"""The column that holds the key of a row; rows with the same key belong together."""
 _ID: Final = "account_id"
 _OWN: Final = "own.account_id"
 
 
 def key_of(frame: pd.DataFrame, by: str) -> pd.Series:
-    """The key of each row of a frame of `plain`: an id as it is, a username or an address without its case; missing where there is none.
+    """The key of each row of a frame of `plain`: the id as it is, or a username or address in lower case; missing where there is none.
 
-    A username that is missing is the id, as everywhere.
+    A missing username is the id, as everywhere.
     """
     key: pd.Series[str] = frame[by] if by in frame else pd.Series(np.nan, index=frame.index, dtype="str")
     if by == "username" and _ID in frame:
@@ -30,7 +30,7 @@ def key_of(frame: pd.DataFrame, by: str) -> pd.Series:
 
 
 class Keyed:
-    """Frames of `plain`, kept by a key so that the rows of a range of keys can be had together."""
+    """Frames of `plain`, sorted by a key in a file; gives the rows of any range of keys."""
 
     def __init__(self, path: Path) -> None:
         self._sorted = Sorted(path)
@@ -43,22 +43,22 @@ class Keyed:
     def append(self, frame: pd.DataFrame, key: pd.Series) -> None:
         """Adds rows, each with its key; no key may be missing."""
         self.columns = self.columns or list(frame.columns)
-        # What sorts is called account_id there; the rows' own id goes by another name meanwhile.
+        # `Sorted` sorts by the column account_id: the key takes that name, and the rows' own id another one.
         self._sorted.append(frame.rename(columns={_ID: _OWN}).assign(**{_ID: key.astype("str")}))
 
     def close(self) -> None:
         self._sorted.close()
 
     def cuts(self, rows: int) -> list[str]:
-        """Keys that part the rows into ranges of about so many."""
+        """Keys that divide the rows into ranges of about `rows` rows."""
         return self._sorted.cuts(rows)
 
     def between(self, low: str | None, high: str | None) -> pd.DataFrame | None:
         """The rows whose key lies in [low, high), in order of key and position, with the column `KEY`; None if there are none."""
-        found = self._sorted.between(low, high)
-        if found is None:
+        table = self._sorted.between(low, high)
+        if table is None:
             return None
-        frame: pd.DataFrame = found.to_pandas().rename(columns={_ID: KEY}).rename(columns={_OWN: _ID})
+        frame: pd.DataFrame = table.to_pandas().rename(columns={_ID: KEY}).rename(columns={_OWN: _ID})
         return frame.sort_values([KEY, "position"], kind="stable").reset_index(drop=True)
 
     def ranges(self, rows: int) -> Iterator[pd.DataFrame]:
@@ -69,15 +69,16 @@ class Keyed:
 
 
 def ranges(cuts: Iterable[str]) -> Iterator[tuple[str | None, str | None]]:
-    """The ranges between some cuts, from the first key to the last."""
+    """The ranges [low, high) between some cuts; None is no bound."""
     bounds = [None, *sorted(set(cuts)), None]
     yield from pairwise(bounds)
 
 
 def contradictions(rows: pd.DataFrame, agreeing: list[str], have: str) -> pd.Series:
-    """Why rows of one key cannot be put together, or missing: one of them is rejected, or they differ in a column; missing agrees with all.
+    """For each row the reason why the rows of its key cannot be put together, missing if they can.
 
-    `rows` is in order of `KEY` and position; `have` is what they have in common, in words.
+    They cannot if one of them is rejected, or if they differ in one of the columns `agreeing`; a missing value differs from none. `rows` is
+    in order of `KEY` and position; `have` says in words what the rows have in common.
     """
     reasons = rows["rejection"].copy()
     several = rows[rows[KEY].duplicated(keep=False)]

@@ -1,10 +1,10 @@
-"""The harness for authors of directories: what every directory must do, and a sample to put into one.
+"""A test harness for authors of directories: checks what every directory must do, and has a sample to put into one.
 
     def test_it_keeps_the_contract() -> None:
         assert_contract(lambda: MyDirectory(settings))
 
-A directory that can hold any text is given the rows of `SAMPLE`, hostile ones included, and checked with `assert_sample`; whatever
-it is kept in, the same accounts must come out. `assert_unreadable` is for sources that are missing or broken off.
+Put the rows of `SAMPLE`, which include hostile ones, into a source that can hold any text, and check it with `assert_sample`: every source
+must give the same accounts. `assert_unreadable` is for sources that are missing or cut off.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ _GIVEN: Final[tuple[tuple[dict[str, str], dict[str, Any]], ...]] = (
      {"email": "zoë@example.com", "display_name": "Zoë " + "é" * 195 + "…", "given_name": "Zoë " + "é" * 195 + "…",
       "methods": ("totp",)}),
 )  # fmt: skip
-"""What a source says, and what must become of it (beyond the defaults)."""
+"""Rows of a source, and what must become of each (beyond the defaults)."""
 
 SAMPLE: Final[tuple[dict[str, str], ...]] = tuple(dict.fromkeys(SAMPLE_COLUMNS, "") | given for given, _ in _GIVEN)
-"""The rows to put into a source: text under our column names, '' for nothing."""
+"""The rows to put into a source: text under our column names, '' for no value."""
 
 SAMPLE_TALLY: Final = Tally(
     rows=len(_GIVEN),
@@ -80,7 +80,7 @@ SAMPLE_TALLY: Final = Tally(
 
 
 def expected_sample(language: str = "en") -> pd.DataFrame:
-    """The accounts of `SAMPLE`; in rejected rows everything but id, position and reason is left at its default."""
+    """The accounts that `SAMPLE` must give; rejected rows have defaults except for id, position and reason."""
     rows = []
     for position, (given, becomes) in enumerate(_GIVEN, start=1):
         row: dict[str, Any] = dict.fromkeys(ROW_COLUMNS) | {
@@ -97,14 +97,14 @@ def expected_sample(language: str = "en") -> pd.DataFrame:
 
 
 def comparable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with only what means something: of a rejected one, its id, position and reason."""
+    """The rows without columns that mean nothing: a rejected row keeps only its id, position and reason."""
     means = ["account_id", "position", "rejection"]
     blank = rows["rejection"].notna()
     return rows.drop(columns=means).astype(object).mask(blank).join(rows[means])
 
 
 def read_all(directory: Directory, *, language: str = "en") -> tuple[pd.DataFrame, Tally]:
-    """A whole directory as one frame, with what was counted."""
+    """A whole directory as one frame, and its tally."""
     tally = Tally()
     frames = list(read(directory, language=language, tally=tally))
     for frame in frames:
@@ -113,7 +113,7 @@ def read_all(directory: Directory, *, language: str = "en") -> tuple[pd.DataFram
 
 
 def assert_contract(make: Callable[[], Directory], *, language: str = "en") -> pd.DataFrame:
-    """Check what holds for every directory, whatever is in it; `make` opens it afresh. Returns all rows for further checks."""
+    """Checks what must hold for every directory, whatever is in it; `make` opens it anew. Returns all rows for further checks."""
     directory = make()
     rows, tally = read_all(directory, language=language)
     assert rows["position"].is_monotonic_increasing or not directory.in_source_order, "positions go backwards"
@@ -142,7 +142,7 @@ def assert_contract(make: Callable[[], Directory], *, language: str = "en") -> p
 
 
 def assert_sample(make: Callable[[], Directory]) -> None:
-    """Check that a source holding the rows of `SAMPLE` gives exactly the accounts they stand for."""
+    """Checks that a source with the rows of `SAMPLE` gives exactly the expected accounts."""
     rows = assert_contract(make)
     assert_frame_equal(comparable(rows), comparable(expected_sample()))
     _, tally = read_all(make())
@@ -150,7 +150,7 @@ def assert_sample(make: Callable[[], Directory]) -> None:
 
 
 def assert_unreadable(make: Callable[[], Directory]) -> DirectoryError:
-    """Check that a missing or broken source ends in a `DirectoryError` that says where and is one paragraph; returns it."""
+    """Checks that a missing or broken source raises a `DirectoryError` that says where and is one paragraph; returns it."""
     try:
         read_all(make())
     except DirectoryError as error:

@@ -1,7 +1,6 @@
-"""Whole columns of text: made from whatever a source holds, trimmed, cleaned, cut, masked. Missing text is NaN throughout.
+"""Makes whole columns of text from the values of a source, and trims, cleans, cuts and masks them. Missing text is NaN throughout.
 
-Columns go through Arrow's kernels, so that a million names cost as much as one regular expression, and only the few values that
-need a closer look are touched one at a time.
+The work is done by Arrow's functions on whole columns; only the few values that need a closer look are handled one at a time in Python.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from migrate.directory import values
 from migrate.directory.lists import LIST_SEPARATOR
 
 CONTROL: Final = outside.re2(outside.IN_NO_NAME)
-"""`values.CONTROL` as RE2, which Arrow uses, writes it."""
+"""`values.CONTROL` as a regular expression of RE2, which Arrow uses."""
 
 
 def column(raw: Sequence[Any]) -> pd.Series:
-    """A column of a raw frame from the values a driver returned: text where all is text, objects as they are otherwise."""
+    """A column of a raw frame from the values that a driver returned: of type text if all values are text, else of objects."""
     try:
-        # Without a type: as text Arrow would take bytes, too, and a bit is no text.
-        found = pa.array(raw)
-        if pa.types.is_string(found.type) or pa.types.is_null(found.type):
-            return pd.Series(pd.array(found.cast(pa.string()), dtype="str"))
+        # The type is left to Arrow: told to make text, it would accept bytes as well, such as those of a BIT column.
+        array = pa.array(raw)
+        if pa.types.is_string(array.type) or pa.types.is_null(array.type):
+            return pd.Series(pd.array(array.cast(pa.string()), dtype="str"))
     except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
         pass
     held = np.empty(len(raw), dtype=object)
@@ -37,7 +36,7 @@ def column(raw: Sequence[Any]) -> pd.Series:
 
 
 def factorized(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
-    """The code of each value (-1 for a missing one) and the distinct values; values that have no hash count as their text."""
+    """For each value the index of its distinct value (-1 for missing), and the distinct values; values without a hash are taken as text."""
     try:
         codes, distinct = pd.factorize(series)
     except TypeError:
@@ -45,22 +44,22 @@ def factorized(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
     return codes, list(distinct)
 
 
-def taken(found: Sequence[Any], codes: np.ndarray, missing: Any) -> np.ndarray:
-    """The results for the distinct values spread over the rows again."""
-    held = np.empty(len(found) + 1, dtype=object)
-    held[:-1] = found
+def taken(results: Sequence[Any], codes: np.ndarray, missing: Any) -> np.ndarray:
+    """For each row the result of its distinct value (`codes`, from `factorized`), or `missing`."""
+    held = np.empty(len(results) + 1, dtype=object)
+    held[:-1] = results
     held[-1] = missing
     return cast("np.ndarray", held[codes])
 
 
 def mapped(series: pd.Series, each: Callable[[Any], str | None]) -> pd.Series:
-    """A text column made by a function of each distinct value; None and missing values become NaN."""
+    """A text column: `each` is called for each distinct value; None and missing values become NaN."""
     codes, distinct = factorized(series)
     return pd.Series(taken([each(value) for value in distinct], codes, None), index=series.index).astype("str")
 
 
 def as_text(series: pd.Series) -> pd.Series:
-    """Any column as text, value by value as `values.plain` has it."""
+    """Any column as text; each value as `values.plain` writes it."""
     if series.dtype == "str":
         return series
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iu":
@@ -72,13 +71,13 @@ def as_text(series: pd.Series) -> pd.Series:
                 return series.astype("str")
             if kind == "integer":
                 return pd.Series(pd.array(series.tolist(), dtype="Int64"), index=series.index).astype("str")
-        except (UnicodeEncodeError, OverflowError, TypeError):  # pandas says TypeError of an integer from 2^63 on
+        except (UnicodeEncodeError, OverflowError, TypeError):  # pandas raises TypeError for integers from 2^63 on
             pass
     return mapped(series, values.plain)
 
 
 def identifiers(series: pd.Series) -> pd.Series:
-    """A column of ids as text: trailing blanks, with which a CHAR column pads, are cut, and octets are hexadecimal whatever they spell."""
+    """A column of ids as text. Trailing blanks, which pad CHAR columns, are cut; bytes are always written in hexadecimal."""
     if series.dtype == object:
         octets = series.map(lambda value: isinstance(value, (bytes, bytearray, memoryview))).to_numpy(bool)
         if octets.any():
@@ -95,19 +94,19 @@ def _back(arrow: pa.Array, like: pd.Series) -> pd.Series:
 
 
 def trimmed(text: pd.Series) -> pd.Series:
-    """Without white space around; text that was nothing else is missing."""
+    """The text without white space around it; blank text is missing."""
     arrow = pc.utf8_trim_whitespace(pa.array(text))
     return _back(pc.if_else(pc.equal(arrow, ""), pa.scalar(None, arrow.type), arrow), text)
 
 
 def holds_control(text: pd.Series) -> np.ndarray:
     """True where a text holds a control character."""
-    found = pc.match_substring_regex(pa.array(text), CONTROL)
-    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
+    held = pc.match_substring_regex(pa.array(text), CONTROL)
+    return np.asarray(pc.fill_null(held, False).to_numpy(zero_copy_only=False))
 
 
 def cleaned(text: pd.Series, instead: str = "") -> pd.Series:
-    """With `instead` for every control character."""
+    """The text with `instead` in place of every control character."""
     arrow = pa.array(text)
     if not pc.any(pc.match_substring_regex(arrow, CONTROL)).as_py():
         return text
@@ -116,12 +115,12 @@ def cleaned(text: pd.Series, instead: str = "") -> pd.Series:
 
 def longer(text: pd.Series, length: int) -> np.ndarray:
     """True where a text has more characters than `length`."""
-    found = pc.greater(pc.utf8_length(pa.array(text)), length)
-    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False))
+    beyond = pc.greater(pc.utf8_length(pa.array(text)), length)
+    return np.asarray(pc.fill_null(beyond, False).to_numpy(zero_copy_only=False))
 
 
 def cut(text: pd.Series, length: int) -> tuple[pd.Series, np.ndarray]:
-    """At most `length` characters of each, the last of them `…` where there were more; and where that is."""
+    """Texts cut to at most `length` characters, the last of which is then `…`; and which rows were cut."""
     rows = longer(text, length)
     if not rows.any():
         return text, rows
@@ -129,7 +128,7 @@ def cut(text: pd.Series, length: int) -> tuple[pd.Series, np.ndarray]:
 
 
 def masked(numbers: pd.Series) -> pd.Series:
-    """Telephone numbers with all but their last two digits hidden; of fewer than four nothing is shown. A hidden one stays as it is."""
+    """Telephone numbers with all but the last two digits hidden; of fewer than four digits all are. A masked number stays as it is."""
     arrow = pa.array(numbers)
     digits = pc.replace_substring_regex(arrow, r"[^0-9]+", "")
     few = pc.and_(pc.less(pc.utf8_length(digits), 4), pc.invert(pc.match_substring_regex(arrow, "^••••[0-9]{2}$")))
@@ -138,10 +137,8 @@ def masked(numbers: pd.Series) -> pd.Series:
 
 
 def lists(text: pd.Series, each: Callable[[str], str]) -> tuple[pd.Series, np.ndarray]:
-    """Lists as one item a line, by `values.addresses` or `values.names`, '' for none; and where the export lost the list.
-
-    One item alone, the usual case, is that text already.
-    """
+    """Lists with one item a line, '' for an empty list; and which rows hold a list that the export lost. `each` reads one list
+    (`values.addresses`, `values.names`). A single item, the usual case, needs no reading."""
     several = pc.match_substring_regex(pa.array(text), r"[,;|\s\[\](){}\"'\x1f\p{Z}]|^.{0,4}$|(?i)system|microsoft|array|" + CONTROL)
     listed = pc.fill_null(several, False).to_numpy(zero_copy_only=False)
     found, lost = text.fillna(""), np.zeros(len(text), dtype=bool)
@@ -162,7 +159,7 @@ def _read(each: Callable[[str], str], text: str) -> str | None:
 
 
 def list_text(series: pd.Series) -> pd.Series:
-    """A column of lists as text that `lists.items` takes apart again; a source's own lists have no hash."""
+    """A column of lists as text that `lists.items` can read; lists of a type of their own have no hash, and could not be factorized."""
     if series.dtype != object:
         return as_text(series)
     try:
@@ -171,7 +168,7 @@ def list_text(series: pd.Series) -> pd.Series:
         return as_text(series)
     if pc.any(pc.is_null(pc.list_flatten(listed))).as_py():
         return mapped(series, values.plain)
-    # A trailing separator marks a list of one item as a list, whose item is not split at its spaces; an empty list is no missing one.
+    # The separator at the end marks a list: its item is not split at spaces if it is the only one, and an empty list is not missing.
     marked = pc.binary_join_element_wise(pc.binary_join(listed, LIST_SEPARATOR), "", LIST_SEPARATOR)
     text = pc.if_else(pc.equal(pc.list_value_length(listed), 0), "[]", marked)
     return _back(text, series)

@@ -1,4 +1,4 @@
-"""Text files of the `csv` directory: their encoding, the lines before the header, the delimiter, and the records."""
+"""Text files of the `csv` directory: finds their encoding, header and delimiter, and reads their records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from migrate.errors import DirectoryError
 
 DELIMITERS: Final = ",;\t|"
 
-# The mark of UTF-32 begins with that of UTF-16.
+# UTF-32 comes first: its byte order mark begins with that of UTF-16.
 _MARKS: Final = (
     (BOM_UTF8, "utf-8-sig"),
     (BOM_UTF32_LE, "utf-32"),
@@ -31,7 +31,7 @@ _SEP = re.compile(r"\"?sep=(\\t|\t|[^\w\s\"])?\"?[,;|\t ]*[\r\n]*", re.IGNORECAS
 
 
 class Given(Protocol):
-    """The settings that say how a text file is read; None is found out."""
+    """The settings for reading a text file; what is None is detected."""
 
     delimiter: str | None
     encoding: str | None
@@ -39,19 +39,19 @@ class Given(Protocol):
 
 
 class TextFile:
-    """A text file with a header and a record a line, gzipped if its name ends in `.gz`."""
+    """A text file with a header and one record a line; gzipped if its name ends in `.gz`."""
 
     def __init__(self, path: Path, given: Given) -> None:
         self._path = path
         self._given = given
         self.header = f"line {given.header or 1}"
-        """Where the header was looked for."""
+        """The place where the header was looked for."""
         self.taken = 0
-        """How many bytes the records that were given so far have."""
+        """The bytes of all records given so far."""
 
     def records(self) -> Iterator[list[str]]:
         """The file's records, the header first; nothing if there is no header."""
-        csv.field_size_limit(VALUE)  # a longer field is a quotation mark that nobody closed, not a value
+        csv.field_size_limit(VALUE)  # a longer field means a quotation mark that is never closed
         encoding = self._encoding()
         before = 0
         with metered(self._path) as raw, TextIOWrapper(cast("IO[bytes]", raw), encoding=encoding, newline="") as text:
@@ -61,7 +61,7 @@ class TextFile:
                     return
                 self.header = f"line {before + 1}"
                 if self._given.header and not header.strip("\r\n"):
-                    yield [""]  # the header was said to be here; the next line that holds something is not it
+                    yield [""]  # the configured header line is blank; the next line is not taken for the header
                 records = csv.reader(chain([header], text), delimiter=self._delimiter(header, separator), strict=True)
                 yield from self._together(raw, filter(None, records))
             except UnicodeError as error:
@@ -80,7 +80,7 @@ class TextFile:
                 ) from error
 
     def _together(self, source: Metered, records: Iterator[list[str]]) -> Iterator[list[str]]:
-        """The records, the header alone and the others a few at a time, so that these have no more bytes than they may."""
+        """The records, with a limit on the bytes of the header, and of every few records after it."""
         few = 1
         source.allow()
         while some := list(islice(records, few)):
@@ -90,14 +90,14 @@ class TextFile:
             few = RECORDS
 
     def candidates(self) -> Iterator[Candidate]:
-        """What each of the first lines would be as a header."""
+        """Each of the first lines as a candidate for the header."""
         with (
             metered(self._path) as raw,
             TextIOWrapper(cast("IO[bytes]", raw), encoding=self._encoding(), errors="replace", newline="") as text,
         ):
             try:
                 lines = list(islice(text, OPENING))
-            except UnicodeError:  # an encoding, such as `idna`, in which nothing can be replaced
+            except UnicodeError:  # an encoding such as `idna`, which cannot replace undecodable bytes
                 return
         separator = _separator(lines[0]) if lines else None
         for at, line in enumerate(lines):
@@ -109,7 +109,7 @@ class TextFile:
                 yield Candidate(f"line {at + 1}", {"header": at + 1}, names)
 
     def _encoding(self) -> str:
-        """A byte order mark is no guess and comes first; what is set comes before a guess."""
+        """The encoding: by the byte order mark, else as configured, else a guess."""
         with metered(self._path) as raw:
             start = raw.read(_START)
         marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
@@ -137,7 +137,7 @@ class TextFile:
 
 
 def _unmarked(start: bytes) -> str:
-    """The encoding of a file without a byte order mark: every other byte of a header in UTF-16 is NUL."""
+    """The encoding of a file without a byte order mark. It is UTF-16 if every other byte of the header is NUL."""
     even, odd = start[0::2].count(0), start[1::2].count(0)
     many = max(2, len(start) // 8)
     if odd >= many and odd > 4 * even:
@@ -148,13 +148,13 @@ def _unmarked(start: bytes) -> str:
 
 
 def _separator(line: str) -> str | None:
-    """The delimiter that a line such as `sep=;`, which Excel reads and writes, names."""
-    found = _SEP.fullmatch(line)
-    return found[1].replace("\\t", "\t") if found and found[1] else None
+    """The delimiter named by a line such as `sep=;`, which Excel reads and writes."""
+    match = _SEP.fullmatch(line)
+    return match[1].replace("\\t", "\t") if match and match[1] else None
 
 
 def _sniffed(header: str) -> str:
-    """The delimiter that takes the header apart into the most names."""
+    """The delimiter that divides the header into the most names."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(DELIMITERS, key=bare.count)
 
@@ -169,6 +169,6 @@ def _undecodable_line(path: Path, encoding: str) -> int:
                 line += decoder.decode(block).count("\n")
             except UnicodeDecodeError as error:
                 return line + error.object[: error.start].count(b"\n")
-            except UnicodeError:  # what UTF-16 says of a file without a byte order mark
+            except UnicodeError:  # raised by UTF-16 for a file without a byte order mark
                 return line
     return line

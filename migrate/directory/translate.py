@@ -1,7 +1,7 @@
-"""From a source's values to an account's: the one place where raw rows become `ROW_COLUMNS` (design §4).
+"""Translates raw rows of a source to `ROW_COLUMNS`; no other module does (design §4).
 
-Everything is done a column at a time; Python is called for distinct values only. What cannot be an account is a row with a
-`rejection`; what is merely odd is put right as documented in docs/connect.md, and counted in the `Tally`.
+It works a column at a time, and calls Python functions for distinct values only. A row that cannot be an account gets a `rejection`. A
+value that is merely odd is corrected as docs/connect.md documents, and counted in the `Tally`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
 from migrate.directory.lists import missing
+from migrate.directory.method_words import Reading
 from migrate.directory.text import (
     as_text,
     cleaned,
@@ -34,30 +35,29 @@ from migrate.directory.text import (
     taken,
     trimmed,
 )
-from migrate.directory.words import Reading
 
 ID_LENGTH: Final = 255
 USERNAME_LENGTH: Final = 255
 NAME_LENGTH: Final = 200
 ADDRESS_LENGTH: Final = 320
-"""More than any address has that can be mailed, so that one that is cut stays one that cannot."""
+"""Longer than any address that can be mailed, so that an address that was cut cannot be mailed either."""
 ITEMS: Final = 500
-"""How many groups or addresses of an account are kept: with their lengths a bound for everything an account has."""
+"""How many groups or addresses of an account are kept; with the lengths above, this bounds the size of an account."""
 SPELLINGS: Final = 1_000
-"""How many unknown words are counted apart; a methods column that is really something else would otherwise fill the memory."""
+"""How many unknown words are counted separately; a methods column that really holds something else would otherwise fill the memory."""
 WORD_LENGTH: Final = 1_000
-"""An unknown word is told whole, so that it can be copied into the configuration; beyond this it is no word."""
+"""How many characters of an unknown word are kept: enough to copy any real word into the configuration."""
 OTHER_SPELLINGS: Final = "(other spellings)"
 
 
 class _Rejections:
-    """Why rows are no accounts: the reasons found so far, one text a row."""
+    """The reasons found so far why rows are no accounts, one text for each row."""
 
     def __init__(self, rows: int) -> None:
         self.reasons = np.full(rows, None, dtype=object)
 
     def add(self, reasons: np.ndarray) -> None:
-        """Add each row's reason, or None, after those it has."""
+        """Appends a reason, or None, for each row to the reasons it has."""
         new = pd.notna(reasons)
         both = new & pd.notna(self.reasons)
         self.reasons[new & ~both] = reasons[new & ~both]
@@ -69,7 +69,7 @@ class _Rejections:
 
 
 class Translator:
-    """Translates the frames of one read; what it counts goes into the tally."""
+    """Translates the frames of one read, and counts in its tally what was odd."""
 
     def __init__(self, directory: Directory, *, language: str, tally: Tally) -> None:
         self._meanings = directory.meanings()
@@ -77,7 +77,7 @@ class Translator:
         self._language = language
         self._tally = tally
         self.odd = np.zeros(0, dtype=bool)
-        """The rows of the frame translated last of which something was counted, or that were rejected."""
+        """True for the rows of the last translated frame that were rejected, or of which something was counted."""
 
     def translate(self, raw: pd.DataFrame) -> pd.DataFrame:
         """A raw frame (`Directory.frames`) as a frame of `ROW_COLUMNS`."""
@@ -91,7 +91,7 @@ class Translator:
         methods, unknown = self._methods(raw, rejections)
         default_method = self._one_method(raw, "default_method", unknown)
         last_used_method = self._one_method(raw, "last_used_method", unknown)
-        found = {
+        columns = {
             "account_id": account_id,
             "username": self._cut("username", self._label(raw, "username"), USERNAME_LENGTH).fillna(account_id),
             "email": self._address(raw, "email"),
@@ -118,7 +118,7 @@ class Translator:
             "position": raw["position"],
             "rejection": pd.Series(rejections.reasons, dtype="str"),
         }
-        frame = conform(pd.DataFrame(found))
+        frame = conform(pd.DataFrame(columns))
         self._tally.rows += len(frame)
         self._tally.rejected += int(frame["rejection"].notna().sum())
         self._count(unknown)
@@ -126,7 +126,7 @@ class Translator:
         return frame
 
     def again(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """`translate`, of rows that were counted before."""
+        """Like `translate`, for rows that were counted before: the tally stays as it is."""
         counted, self._tally = self._tally, Tally()
         try:
             return self.translate(raw)
@@ -147,14 +147,14 @@ class Translator:
         return self._cut(name, self._label(raw, name), NAME_LENGTH)
 
     def _address(self, raw: pd.DataFrame, name: str) -> pd.Series:
-        # A line break inside an address must not vanish: what is left might be somebody else's address.
+        # A line break inside an address is replaced, not removed: without it the address might be somebody else's.
         return self._cut(name, cleaned(self._text(raw, name), "\ufffd"), ADDRESS_LENGTH)
 
     def _cut(self, name: str, text: pd.Series, length: int) -> pd.Series:
-        """At most so many characters: one account's value must not be in the way of all others'."""
-        found, rows = cut(text, length)
+        """The text cut to `length` characters, so that one account's long value cannot stop the whole read."""
+        shortened, rows = cut(text, length)
         self._shortened(name, rows)
-        return found
+        return shortened
 
     def _shortened(self, name: str, rows: np.ndarray) -> None:
         if rows.any():
@@ -162,14 +162,14 @@ class Translator:
             self.odd |= rows
 
     def _list(self, raw: pd.DataFrame, name: str, each: Callable[[str], str], length: int) -> pd.Series:
-        found, lost = lists(trimmed(list_text(self._raw(raw, name))), each)
+        items, lost = lists(trimmed(list_text(self._raw(raw, name))), each)
         self._lost(name, lost)
-        # Whatever is shorter than one item may be has neither a long item nor too many.
-        if (doubtful := longer(found, min(length, ITEMS))).any():
-            kept = found[doubtful].map(lambda text: _bounded(text, length)).astype("str")
-            self._shortened(name, doubtful & (found.mask(doubtful, kept) != found).to_numpy(bool))
-            found = found.mask(doubtful, kept)
-        return found
+        # A text shorter than the limits has neither an item that is too long nor too many items.
+        if (doubtful := longer(items, min(length, ITEMS))).any():
+            kept = items[doubtful].map(lambda text: _bounded(text, length)).astype("str")
+            self._shortened(name, doubtful & (items.mask(doubtful, kept) != items).to_numpy(bool))
+            items = items.mask(doubtful, kept)
+        return items
 
     def _lost(self, name: str, rows: np.ndarray) -> None:
         if rows.any():
@@ -187,34 +187,35 @@ class Translator:
         return text.mask(missing | control | long)
 
     def _boolean(self, raw: pd.DataFrame, name: str, default: bool, rejections: _Rejections) -> pd.Series:
-        found = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
-        return pd.Series(np.where(pd.isna(found), default, found).astype(bool), index=raw.index)
+        read = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
+        return pd.Series(np.where(pd.isna(read), default, read).astype(bool), index=raw.index)
 
     def _perhaps(self, raw: pd.DataFrame, name: str, rejections: _Rejections) -> pd.Series:
-        """A yes/no column in which a missing value is neither."""
-        found = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
-        return pd.Series(pd.array(found, dtype="boolean"), index=raw.index)
+        """A yes/no column in which a missing value stays missing."""
+        read = self._read(self._raw(raw, name), name, partial(self._meanings.says_yes, name), rejections)
+        return pd.Series(pd.array(read, dtype="boolean"), index=raw.index)
 
     def _account_type(self, raw: pd.DataFrame, rejections: _Rejections) -> pd.Series:
-        found = self._read(as_text(self._raw(raw, "account_type")), "account_type", self._meanings.account_type, rejections)
-        return pd.Series(found, index=raw.index).fillna("person")
+        read = self._read(as_text(self._raw(raw, "account_type")), "account_type", self._meanings.account_type, rejections)
+        return pd.Series(read, index=raw.index).fillna("person")
 
     @staticmethod
     def _read(series: pd.Series, name: str, each: Callable[[Any], Any], rejections: _Rejections) -> np.ndarray:
-        """What `each` makes of the distinct values, spread over the rows; a value it refuses is None and rejects its rows."""
+        """The result of `each` for every row, called once for each distinct value. A value for which it raises ValueError is None, and its
+        rows are rejected."""
         codes, distinct = factorized(series)
-        found: list[Any] = []
+        results: list[Any] = []
         refused: list[str | None] = []
         for value in distinct:
             try:
-                found.append(each(value))
+                results.append(each(value))
                 refused.append(None)
             except ValueError as error:
-                found.append(None)
+                results.append(None)
                 refused.append(f"{name}: '{values.harmless(values.plain(value))}' {error}")
         if any(refused):
             rejections.add(taken(refused, codes, None))
-        return taken(found, codes, None)
+        return taken(results, codes, None)
 
     def _methods(self, raw: pd.DataFrame, rejections: _Rejections) -> tuple[pd.Series, list[_Unknown]]:
         bits = np.zeros(len(raw), dtype="int32")
@@ -237,7 +238,7 @@ class Translator:
         return pd.Series(bits, index=raw.index), unknown
 
     def _may_enrol(self, raw: pd.DataFrame, unknown: list[_Unknown]) -> pd.Series:
-        """Which methods may be registered, as words; missing where that is not known, and where the list cannot be read."""
+        """The methods that may be registered, as words; missing where that is not known, or where the list cannot be read."""
         codes, distinct = factorized(trimmed(list_text(self._raw(raw, "may_enrol"))))
         readings = [self._words.read(text) for text in distinct]
         self._lost("may_enrol", taken([reading.unreadable is not None for reading in readings], codes, False).astype(bool))
@@ -263,14 +264,14 @@ class Translator:
         return reading
 
     def _instant(self, raw: pd.DataFrame, name: str) -> pd.Series:
-        found, unreadable = instants(self._raw(raw, name))
+        read, unreadable = instants(self._raw(raw, name))
         if unreadable.any():
             self._tally.unreadable_instants[name] += int(unreadable.sum())
             self.odd |= unreadable
-        return found
+        return read
 
     def _count(self, unknown: list[_Unknown]) -> None:
-        """Count each unknown word once a row, though a row may name it in several columns."""
+        """Counts each unknown word once for each row, even if the row has it in several columns."""
         pairs = pd.concat([each.rows() for each in unknown], ignore_index=True)
         self.odd[pairs["row"].to_numpy(dtype="int64")] = True
         for word, rows in pairs.drop_duplicates()["word"].value_counts().items():
@@ -280,19 +281,19 @@ class Translator:
 
 
 def _bounded(text: str, length: int) -> str:
-    """A list, an item a line, with no more than `ITEMS` items, of no more than `length` characters each."""
+    """A list (an item a line), cut to `ITEMS` items of at most `length` characters."""
     return ADDRESS_SEPARATOR.join(outside.cut(item, length) for item in text.split(ADDRESS_SEPARATOR)[:ITEMS])
 
 
 class _Unknown:
-    """The unknown words of one column: the rows' codes, and the reading each code stands for."""
+    """The unknown words of one column. `codes`: for each row the number of its reading in `readings`."""
 
     def __init__(self, codes: np.ndarray, readings: list[Reading]) -> None:
         self._codes = codes
         self._words = {code: list(reading.unknown) for code, reading in enumerate(readings) if reading.unknown}
 
     def rows(self) -> pd.DataFrame:
-        """A row a pair of `row` and `word`."""
+        """Columns `row` and `word`: a row for each unknown word of a row."""
         hits = np.flatnonzero(np.isin(self._codes, list(self._words)))
         words = pd.Series(self._codes[hits], index=hits).map(self._words).explode()
         return pd.DataFrame({"row": words.index, "word": words.to_numpy(object)})

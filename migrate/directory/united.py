@@ -1,7 +1,7 @@
-"""A source with a row a method: rows of one id are united (design §4, `rows = "methods"`).
+"""Turns a source with one row for each method into accounts: the rows of one id are united (design §4, `rows = "methods"`).
 
-The rows are sorted outside of memory, so that those of one id meet wherever they stood; accounts come out in order of id. Nothing but the
-positions depends on the order of the rows.
+The rows are sorted in a file, so that those of one id come together wherever they are in the source. Accounts come out in order of id. Only
+their positions depend on the order of the rows.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from typing import TYPE_CHECKING, Final
 
 from migrate.directory.interface import Directory, Outlook
 from migrate.directory.meanings import Meanings
-from migrate.directory.words import MethodWords
+from migrate.directory.method_words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RANGE: Final = 16384
-"""Rows that are united together, about."""
+"""About how many rows are united at a time."""
 
 LATEST: Final = ("last_used_at", "methods_changed_at")
-"""Instants of which an account has the latest of its rows."""
+"""Columns of which an account gets the latest instant of its rows."""
 
 COMMON: Final = Meanings(MethodWords({}, {}))
-"""How what `plain` writes is read."""
+"""The meanings of the words that `plain.in_our_words` writes."""
 
 
 class UnitedDirectory(Directory):
-    """Another directory, whose rows are methods, as accounts. `by` is the column of ours that says whose a row is: the id, without another
-    word, or an address or a name, whose case does not count."""
+    """The accounts of another directory whose rows are methods. `by`: our column that says whose a row is: the id, or an address or
+    username, which are compared without case."""
 
     in_source_order = False
 
     def __init__(self, source: Directory, by: str = "account_id") -> None:
         super().__init__(source.settings)
         self.kind = source.kind  # type: ignore[misc]  # of its own, as its source has it
-        self._source = source.long_way()
+        self._source = source.without_shortcut()
         self._by = by
 
     def watched(self, watch: Callable[[int], None]) -> None:
@@ -60,7 +60,7 @@ class UnitedDirectory(Directory):
 
     @property
     def source(self) -> Directory:
-        """The directory whose rows these are."""
+        """The directory that the rows come from."""
         return self._source
 
     def frames(self) -> Iterator[pd.DataFrame]:
@@ -83,17 +83,17 @@ class UnitedDirectory(Directory):
 
 
 def _united(rows: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Rows in order of key and position, as accounts; rows that contradict each other stay apart, each with the reason."""
+    """The accounts of rows that are in order of key and position. Rows of one key that contradict each other stay rows, each rejected."""
     import pandas as pd
 
     from migrate.directory.sorting import KEY, contradictions
 
-    # Whoever has several spellings of a name, or is told apart by an address, does not contradict himself.
+    # Several spellings of the key, and several ids if rows are united by another column, are no contradiction.
     same = {name for name in rows.columns if by != "account_id" and (name == "account_id" or _is_key(rows, name))}
     agreeing = [name for name in rows.columns if name not in {KEY, by, "methods", "position", "rejection", *LATEST, *same}]
     refused = contradictions(rows, agreeing, f"have this {by}")
     rows = _with_last_used(rows)
-    # A frame without rows would take over those of what it is assigned.
+    # pandas gives a frame without rows the rows of a series that is assigned to it, so the reasons are cut to the same rows.
     kept, apart = rows[refused.isna()], rows[refused.notna()].assign(rejection=refused[refused.notna()])
     several = kept[KEY].duplicated(keep=False)
     parts = [kept[~several], _merged(kept[several], "last_used_method" not in agreeing), apart]
@@ -102,14 +102,14 @@ def _united(rows: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def _is_key(rows: pd.DataFrame, name: str) -> bool:
-    """True for a column that says the same as the key, but for its case."""
+    """True for a column that equals the key in all rows, without regard to case."""
     from migrate.directory.sorting import KEY
 
     return name not in (KEY, "position") and bool((rows[name].str.casefold() == rows[KEY]).all())
 
 
 def _with_last_used(rows: pd.DataFrame) -> pd.DataFrame:
-    """With `last_used_method`, if it can be told: what a row that was used says."""
+    """Adds `last_used_method` if the rows have `methods` and `last_used_at`: the method of a row that was ever used."""
     if "last_used_method" in rows or not {"last_used_at", "methods"} <= set(rows):
         return rows
     step = rows["methods"].notna() & (rows["methods"] != "[]") & rows["last_used_at"].notna()
@@ -117,7 +117,7 @@ def _with_last_used(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _single_last_used(rows: pd.DataFrame, made: bool) -> pd.DataFrame:
-    """Two methods that were used at the same moment are as good as none."""
+    """Removes `last_used_method` where it names several methods, used at the same moment: none of them is the last."""
     if not made or "last_used_method" not in rows:
         return rows
     one = rows["last_used_method"].map(lambda text: len(json.loads(text)) == 1, na_action="ignore")
@@ -125,25 +125,25 @@ def _single_last_used(rows: pd.DataFrame, made: bool) -> pd.DataFrame:
 
 
 def _merged(rows: pd.DataFrame, last_used_made: bool) -> pd.DataFrame:
-    """Several rows a key that agree, as one each."""
+    """One row for each key, of several rows that agree."""
     from migrate.directory.plain import united
     from migrate.directory.sorting import KEY
 
-    found = rows.groupby(KEY, sort=False).first()
+    merged = rows.groupby(KEY, sort=False).first()
     if "methods" in rows:
-        found["methods"] = _told(rows, "methods").groupby(KEY, sort=False)["methods"].agg(united)
+        merged["methods"] = _told(rows, "methods").groupby(KEY, sort=False)["methods"].agg(united)
     for name in LATEST:
         if name in rows:
-            found[name] = _latest(rows, name)
+            merged[name] = _latest(rows, name)
     if last_used_made and "last_used_method" in rows:
         used = _told(rows, "last_used_method")
         last = used[_instant(used["last_used_at"]) == _instant(used[KEY].map(_latest(used, "last_used_at")))]
-        found["last_used_method"] = last.groupby(KEY, sort=False)["last_used_method"].agg(united)
-    return found.reset_index()[list(rows)].astype(rows.dtypes.to_dict())
+        merged["last_used_method"] = last.groupby(KEY, sort=False)["last_used_method"].agg(united)
+    return merged.reset_index()[list(rows)].astype(rows.dtypes.to_dict())
 
 
 def _told(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The rows that say something there."""
+    """The rows that have a value in a column."""
     return rows[rows[name].notna()]
 
 
@@ -154,7 +154,7 @@ def _instant(text: pd.Series) -> pd.Series:
 
 
 def _latest(rows: pd.DataFrame, name: str) -> pd.Series:
-    """The latest instant of each key; where none can be read, what a row says, to be counted."""
+    """The text of the latest instant of each key. If none can be read it is a text that cannot, so that it is counted later."""
     from migrate.directory.sorting import KEY
 
     here = _told(rows, name)

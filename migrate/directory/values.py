@@ -1,7 +1,7 @@
-"""What single values mean: yes or no, a kind of account, a language, a list of addresses. No frames here; `translate` maps
-these over the distinct values of a column.
+"""Reads single values: yes or no, a type of account, a language, a list of addresses. `translate` calls these functions for the distinct
+values of a column.
 
-A value that cannot be read is a ValueError whose text finishes the sentence that began with the column and the value.
+For a value that cannot be read they raise ValueError; its text is the end of a sentence that begins with the column and the value.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from migrate.core.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
 from migrate.directory import lists
 
 CONTROL: Final = re.compile(outside.pattern(outside.IN_NO_NAME))
-"""Characters that end a line, drive a terminal or turn the direction of writing: C0 and C1 controls, line and paragraph separators,
+"""Characters that end a line, control a terminal or change the direction of writing: C0 and C1 controls, line and paragraph separators,
 and the bidirectional controls."""
 
 SHOWN: Final = 60
-"""How many characters of a source's text a reason or a count may repeat."""
+"""How many characters of a source's text are repeated in a reason or a count."""
 
 _DIGITS: Final = 10**40  # beyond any id; a Decimal may hold numbers whose digits would fill the memory
 _YES: Final = frozenset({
@@ -30,8 +30,8 @@ _YES: Final = frozenset({
     "vrai", "oui", "o", "wahr", "ja", "j", "verdadero", "si", "sí", "s", "vero", "sì", "verdadeiro", "sim", "waar", "prawda", "tak",
     "enabled",
 })  # fmt: skip
-"""What means yes in any column: programs' words, ticks, and those of French, German, Spanish, Italian, Portuguese, Dutch and Polish
-spreadsheets."""
+"""Values that mean yes in every column: words of programs, ticks, and words of French, German, Spanish, Italian, Portuguese, Dutch and
+Polish spreadsheets."""
 _NO: Final = frozenset({
     "false", "f", "no", "n", "off", "0", "0.0", "-", "–", "—", "✗", "✘", "☐", "❌",
     "faux", "non", "falsch", "nein", "falso", "não", "nao", "onwaar", "nee", "fałsz", "falsz", "nie",
@@ -51,14 +51,14 @@ _TAG_LENGTH: Final = 35  # RFC 5646 §4.4.1: no registered tag needs more
 
 
 def harmless(text: str, most: int = SHOWN) -> str:
-    """A source's text as it may stand in a reason: no control characters, and not at length."""
+    """A source's text for a reason: without control characters, and cut to `most` characters."""
     return outside.cut(CONTROL.sub(" ", text[: 2 * most]).strip(), most)
 
 
 def plain(value: object) -> str:
     """A value as text: whole numbers without a point, instants in ISO 8601, bytes as UTF-8 or else hexadecimal.
 
-    A lone surrogate, which no store can hold, becomes NUL, and so is treated like any other control character.
+    A lone surrogate, which cannot be stored, becomes NUL, and so counts as a control character.
     """
     match value:
         case str():
@@ -87,7 +87,7 @@ def plain(value: object) -> str:
 
 
 def yes_or_no(value: object) -> bool | None:
-    """True or false however a source spells it; None for no value."""
+    """True or False, in any spelling that sources use; None for no value."""
     if isinstance(value, (bytes, bytearray, memoryview)) and set(raw := bytes(value)) <= {0, 1}:  # MySQL's BIT
         return any(raw) if raw else None
     word = plain(value).strip().casefold()
@@ -101,7 +101,7 @@ def yes_or_no(value: object) -> bool | None:
 
 
 def _null(word: str) -> bool:
-    """True for a text that programs write for null."""
+    """True for a text that programs write instead of null."""
     return word.casefold() == "none" or lists.missing(word)
 
 
@@ -126,20 +126,20 @@ def account_type(text: str) -> str | None:
 
 
 def language_tag(text: str) -> str | None:
-    """A locale such as `de_DE.UTF-8` or `zh-hans-cn` as a BCP 47 tag (RFC 5646 §2.1.1 for the case); None if it is none."""
+    """A locale such as `de_DE.UTF-8` or `zh-hans-cn` as a BCP 47 tag (case by RFC 5646 §2.1.1); None if it is no locale."""
     tag = re.split(r"[.@]", text.strip())[0].replace("_", "-")
-    found = _LANGUAGE.fullmatch(tag)
-    if not found or len(tag) > _TAG_LENGTH:
+    match = _LANGUAGE.fullmatch(tag)
+    if not match or len(tag) > _TAG_LENGTH:
         return None
-    language, script, region, variants = found.groups()
+    language, script, region, variants = match.groups()
     parts = [language.lower(), script.title() if script else "", region.upper() if region else "", *variants.lower().split("-")]
     return "-".join(part for part in parts if part)
 
 
 def addresses(text: str) -> str:
-    """A list of addresses in any form that `lists.items` reads, also with spaces between them, as one address a line, each once.
+    """A list of addresses, in any form that `lists.items` reads or with spaces between them, as one address a line, each once.
 
-    Whether an address is one is judged later; a list that cannot be taken apart ends as malformed addresses. Raises LostListError.
+    Addresses are checked later; a list that cannot be read becomes malformed addresses. Raises LostListError.
     """
     listed = lists.items(text)
     if listed.lost:

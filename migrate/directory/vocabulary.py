@@ -1,7 +1,7 @@
-"""What the products of this field call a method: their word → ours (design §4).
+"""What identity products call a method: their word → ours (design §4).
 
-`ALIASES` are understood in every source. `VENDORS` are the words of one product each: of its API, its pages and its exports. Nearly all of
-them are understood everywhere too. The few that mean something else elsewhere (`ONLY_THERE`) need the product's profile.
+`ALIASES` are understood in every source. `VENDORS` has the words of each product: of its API, its pages and its exports. Nearly all of them
+are understood in every source, too; the few that may mean something else elsewhere (`ONLY_THERE`) need the product's profile.
 
 Sources: Microsoft Graph `userRegistrationDetails`, `signIn`, `authenticationMethod` and MSOnline's `StrongAuthenticationMethods`; Okta's
 Factors API and MFA usage report; Duo's Admin API and authentication log; Google's Reports API (login audit); Keycloak's credential types
@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 NO_STEP: Final = "none"
-"""What a word may mean besides a method: no second step at all, so nothing is registered by it."""
+"""The meaning of a word that is no second step at all: it registers no method."""
 
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "sms": ("text", "texts", "text message", "text messages", "sms otp", "otp sms", "sms code", "sms passcode", "mobile sms", "sms text",
@@ -43,10 +43,10 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
               "temporary access pass", "temporary access code", "qr code", "qr code pin", "remembered device", "trusted device",
               "previously satisfied", "satisfied by token"),
 }  # fmt: skip
-"""Our word → what others call it. The last row lists what is no second step: it registers nothing and is not counted."""
+"""Our word → what others call it. The last row lists words for no second step: they register nothing and are not counted."""
 
 YES: Final = ("enabled", "on", "active", "yes", "true", "registered", "enrolled", "enforced")
-"""Words that say that there is a second step, and not which: alone they are `unknown`, and beside a method they add nothing."""
+"""Words for a second step of an unnamed kind: alone they are `unknown`; together with a method they add nothing."""
 
 NO: Final = (
     "no", "off", "false", "disabled", "inactive", "null", "n/a", "-", "not registered", "not enrolled", "not set up", "not enabled",
@@ -56,7 +56,7 @@ NO: Final = (
     "desactivado", "inactivo", "disattivato", "disabilitato", "inattivo", "não", "desativado", "inativo", "nee", "uitgeschakeld",
     "inactief", "nie", "wyłączone", "nieaktywne",
 )  # fmt: skip
-"""Words that say that there is none. Beside a method nobody can tell what they say of it, so the whole is one unknown word."""
+"""Words that say no. Together with a method their meaning is not clear, so the whole text is one unknown word."""
 
 _GRAPH_TYPES: Final = {
     "phone": "phone", "microsoft authenticator": "push", "passwordless microsoft authenticator": "push", "software oath": "totp",
@@ -64,7 +64,7 @@ _GRAPH_TYPES: Final = {
     "email": "email_otp", "password": NO_STEP, "temporary access pass": NO_STEP, "qr code pin": NO_STEP, "external": "external",
     "x509 certificate": "certificate",
 }  # fmt: skip
-"""The types of Graph's `authenticationMethod`, without their `#microsoft.graph.` and `AuthenticationMethod`."""
+"""The types of Graph's `authenticationMethod`, without the prefix `#microsoft.graph.` and the suffix `AuthenticationMethod`."""
 
 VENDORS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "entra": {
@@ -180,4 +180,4 @@ ONLY_THERE: Final[dict[str, tuple[str, ...]]] = {
     "auth0": ("otp",),
     "privacyidea": ("registration", "deprecated", "remote", "paper"),
 }
-"""Words that are understood in the sources of their product alone, for elsewhere they may mean anything."""
+"""Words that are understood only in sources of their product, because elsewhere they may mean something else."""

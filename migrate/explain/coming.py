@@ -11,13 +11,12 @@ import pandas as pd
 import sqlalchemy as sa
 
 from migrate.config import Config
+from migrate.core.already_told import in_the_way
 from migrate.core.campaign import CampaignSettings
 from migrate.core.kinds import GAP
-from migrate.core.moves import MOVED
-from migrate.core.plan import in_the_way
 from migrate.core.schedule import Stage, stages
 from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
-from migrate.core.words import CUTOFF_MOVED, WAITING
+from migrate.core.words import CUTOFF_MOVED, MOVED, WAITING
 from migrate.explain.remembered import InForce, Notice
 
 _UNMAILABLE: Final = ("no_address", "bad_address", "domain_not_allowed", "bounced", "unrenderable")

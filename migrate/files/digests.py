@@ -13,5 +13,5 @@ def file_digest(path: Path) -> str:
 
 
 def digest_of(content: bytes) -> str:
-    """The SHA-256 of what is at hand, in hex."""
+    """The SHA-256 of some bytes, in hex."""
     return hashlib.sha256(content).hexdigest()

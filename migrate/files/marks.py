@@ -1,4 +1,8 @@
-"""The mark of what this program made, and whether what stands at a place is that, whole and unchanged."""
+"""The mark in a folder that this program made, and whether a folder is still as it was made, so that it may be replaced.
+
+The mark is a file, `.made-by-migrate`. A folder is looked at through a descriptor, so that nobody can exchange it meanwhile, and links in
+it are not followed.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,8 @@ _LARGEST: Final = 64 << 20
 
 
 class NotOursError(FileExistsError):
-    """Something stands where something was to be put, and it is not ours to replace. `what` says why, as the end of a sentence."""
+    """A file or folder cannot be put at `path`: something is there that this program may not replace. `what` says why, as the end of a
+    sentence."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(None, what, str(path))
@@ -33,14 +38,15 @@ class NotOursError(FileExistsError):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen at a place: why it may not be replaced (None if it may), and the state of its files, by which a change shows."""
+    """What was found at a path. `why`: the reason why it may not be replaced, None if it may. `state`: inode, size and time of each file,
+    by which a later change is noticed."""
 
     why: str | None
     state: Mapping[str, tuple[int, ...]]
 
 
 def placed(path: Path) -> tuple[Path, str]:
-    """The folder in which a path stands, and its name there; the name of the root is empty."""
+    """A path's folder, and its name in that folder; the root has an empty name."""
     whole = path.absolute()
     if whole.name in ("", ".."):
         whole = Path(os.path.realpath(whole))
@@ -49,7 +55,7 @@ def placed(path: Path) -> tuple[Path, str]:
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[int]:
-    """A descriptor of a folder that an operator named: links on the way to it are their affair."""
+    """A descriptor of a folder that the operator named. Links in its path are followed: the operator chose them."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield descriptor
@@ -59,7 +65,7 @@ def opened(folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def entered(base: int, name: str) -> Iterator[int]:
-    """A descriptor of a folder in another one, which is no link."""
+    """A descriptor of a folder inside another one. Raises OSError if it is a link."""
     descriptor = os.open(name, FOLDER, dir_fd=base)
     try:
         yield descriptor
@@ -68,7 +74,7 @@ def entered(base: int, name: str) -> Iterator[int]:
 
 
 def seen(base: int, name: str) -> os.stat_result | None:
-    """What stands there, itself and not what it may link to; None if nothing does."""
+    """The status of what has this name, of a link itself; None if there is nothing."""
     try:
         return os.stat(name, dir_fd=base, follow_symlinks=False)
     except FileNotFoundError:
@@ -76,11 +82,11 @@ def seen(base: int, name: str) -> os.stat_result | None:
 
 
 def walk(folder: int, at: str = "") -> Iterator[tuple[str, os.stat_result, int]]:
-    """Everything in a folder: its name from there, what it is, and the descriptor of the folder that holds it."""
+    """Everything in a folder and the folders below: its relative name, its status, and the descriptor of the folder it is in."""
     for name in sorted(os.listdir(folder)):
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        yield at + name, found, folder
-        if stat.S_ISDIR(found.st_mode):
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        yield at + name, status, folder
+        if stat.S_ISDIR(status.st_mode):
             with entered(folder, name) as inner:
                 yield from walk(inner, f"{at}{name}/")
 
@@ -92,8 +98,11 @@ def digest(folder: int, name: str) -> str:
 
 
 def sealed(made: str, name: str, random: str, files: Mapping[str, str | None]) -> bytes:
-    """The mark of a finished folder: its files with their SHA-256, or None for a file that may be replaced whatever is in it, and its
-    folders, whose names end in `/`."""
+    """The content of the mark of a finished folder.
+
+    `files`: the name of each file → its SHA-256, or None if the file may be replaced whatever it contains by then; names of folders end
+    in `/`.
+    """
     said = {"made by": f"sms-migrate {__version__}", "made": made, "name": name, "random": random, "files": dict(files)}
     return (json.dumps(said, indent=1, sort_keys=True) + "\n").encode()
 
@@ -101,7 +110,7 @@ def sealed(made: str, name: str, random: str, files: Mapping[str, str | None]) -
 def obstacle(path: Path) -> str | None:
     """Why a new folder cannot be put at a path, as the end of a sentence; None if nothing is there, or an empty folder of this user.
 
-    Where this cannot be seen it is None as well: who tries to put something there gets the error.
+    It is None as well if this user cannot look: putting something there will raise the error.
     """
     parent, name = placed(path)
     try:
@@ -112,7 +121,7 @@ def obstacle(path: Path) -> str | None:
 
 
 def strange(path: Path, made: str) -> str | None:
-    """Why what stands at a path may not be replaced by what is `made`, as the end of a sentence; None if it may, as in `obstacle`."""
+    """Why a folder of the kind `made` may not replace what is at a path, as the end of a sentence; None if it may, as in `obstacle`."""
     parent, name = placed(path)
     try:
         with opened(parent) as base:
@@ -128,14 +137,14 @@ def other_owner(path: Path) -> str | None:
 
 
 def look(base: int, name: str, made: str, known_as: str | None = None) -> Look:
-    """The same of a name in an open folder, which its mark may still call `known_as`.
+    """What `strange` says, with the state of the files, of a name in an open folder; `known_as` is the name in its mark, if it was renamed.
 
-    Another command may replace the folder while it is looked at: then it is looked at again.
+    Another command may replace the folder meanwhile; then it looks again.
     """
     for _ in range(_LOOKS):
         before = seen(base, name)
         try:
-            found = _looked(base, name, made, known_as)
+            result = _looked(base, name, made, known_as)
         except FileNotFoundError:
             continue
         after = seen(base, name)
@@ -144,7 +153,7 @@ def look(base: int, name: str, made: str, known_as: str | None = None) -> Look:
         else:
             same = os.path.samestat(before, after) and before.st_ctime_ns == after.st_ctime_ns
         if same:
-            return found
+            return result
     return Look("is changed all the time by somebody else", {})
 
 
@@ -163,15 +172,15 @@ _NOT_EMPTY: Final = "is a folder that is not empty"
 
 
 def _obstacle(base: int, name: str) -> str | None:
-    found = seen(base, name) if name else os.stat("/")
-    if found is None:
+    status = seen(base, name) if name else os.stat("/")
+    if status is None:
         return None
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return "is a link"
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         return "is a file"
-    if found.st_uid != os.geteuid():
-        return f"belongs to another user ({_user(found.st_uid)})"
+    if status.st_uid != os.geteuid():
+        return f"belongs to another user ({_user(status.st_uid)})"
     if not name:
         return "is the root of the file system"
     try:
@@ -184,7 +193,7 @@ def _obstacle(base: int, name: str) -> str | None:
 
 
 def _compared(folder: int, name: str, made: str) -> Look:
-    """Whether an open folder is what its mark says, and nothing more."""
+    """Whether an open folder holds exactly what its mark lists, unchanged."""
     mark = _mark(folder)
     if mark is None:
         return Look(f"is a folder without the mark of a {made} ({MARK})", {})
@@ -194,34 +203,35 @@ def _compared(folder: int, name: str, made: str) -> Look:
         return Look(f"was made as {mark['name']} and has another name now", {})
     files: dict[str, str | None] = dict(mark["files"])
     own, state = os.fstat(folder), {}
-    for at, found, holder in walk(folder):
-        if not belongs(found, own):
+    for at, status, holder in walk(folder):
+        if not belongs(status, own):
             return Look(f"also holds {at}, which belongs to somebody else", {})
         if at == MARK:
             continue
-        if stat.S_ISDIR(found.st_mode) and f"{at}/" in files:
+        if stat.S_ISDIR(status.st_mode) and f"{at}/" in files:
             del files[f"{at}/"]
             continue
-        if at not in files or not stat.S_ISREG(found.st_mode):
+        if at not in files or not stat.S_ISREG(status.st_mode):
             return Look(f"also holds {at}, which the {made} did not write", {})
         known = files.pop(at)
         if known is not None and digest(holder, at.rpartition("/")[2]) != known:
             return Look(f"holds {at}, which was changed since it was written", {})
-        state[at] = (found.st_ino, found.st_size, found.st_mtime_ns)
+        state[at] = (status.st_ino, status.st_size, status.st_mtime_ns)
     if files:
         return Look(f"no longer holds {min(files)}, which the {made} wrote", {})
     return Look(None, state)
 
 
-def belongs(found: os.stat_result, folder: os.stat_result) -> bool:
-    """Whether what is in a folder is of the same user, and no other disk begins there. (Some disks give each file another number.)"""
-    return found.st_uid == folder.st_uid and (found.st_dev == folder.st_dev or not stat.S_ISDIR(found.st_mode))
+def belongs(status: os.stat_result, folder: os.stat_result) -> bool:
+    """Whether something in a folder belongs to the folder's user, and is no mount point. (Only for folders are device numbers compared: on
+    some disks each file has another one.)"""
+    return status.st_uid == folder.st_uid and (status.st_dev == folder.st_dev or not stat.S_ISDIR(status.st_mode))
 
 
 def state(folder: int) -> dict[str, tuple[int, ...]]:
     """The state of the files in an open folder, as `Look` has it."""
-    files = ((at, found) for at, found, _ in walk(folder) if stat.S_ISREG(found.st_mode) and at != MARK)
-    return {at: (found.st_ino, found.st_size, found.st_mtime_ns) for at, found in files}
+    files = ((at, status) for at, status, _ in walk(folder) if stat.S_ISREG(status.st_mode) and at != MARK)
+    return {at: (status.st_ino, status.st_size, status.st_mtime_ns) for at, status in files}
 
 
 def _mark(folder: int) -> dict[str, Any] | None:
@@ -249,9 +259,9 @@ def read_mark(folder: int) -> bytes | None:
         return open_file.read() if is_mark(os.fstat(file)) else None
 
 
-def is_mark(found: os.stat_result) -> bool:
+def is_mark(status: os.stat_result) -> bool:
     """Whether a file may be a mark of this user."""
-    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1 and found.st_size <= _LARGEST
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1 and status.st_size <= _LARGEST
 
 
 def _user(number: int) -> str:

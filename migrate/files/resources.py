@@ -10,6 +10,6 @@ _PACKAGE = Path(__file__).parent.parent
 def resource(name: str) -> Path:
     """The path of a shipped file or folder, such as `templates` or `config.example.toml`; FileNotFoundError if there is none."""
     for root in (_PACKAGE / "_resources", _PACKAGE.parent):
-        if (found := root / name).exists():
-            return found
+        if (path := root / name).exists():
+            return path
     raise FileNotFoundError(f"{name} is missing from this installation of migrate")

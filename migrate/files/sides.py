@@ -1,4 +1,4 @@
-"""A folder in the making: written aside, and given its name when all of it is on the disk."""
+"""A folder that is written in a work folder first, and moved to its place in one step when all of it is on the disk."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from migrate.files.marks import FOLDER, MARK, NEW, NotOursError, digest, entered, look, placed, sealed, seen, state, walk
-from migrate.files.work import CONTENT, OLD, SCRATCH, Work, make_folder, work_folder
+from migrate.files.placing import make_folder
+from migrate.files.work import CONTENT, OLD, SCRATCH, Work, work_folder
 
 _TAKEN: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 _TRIES: Final = 100
 
 
 class Side:
-    """A folder while it is written: `path`, and `scratch` for what is needed only meanwhile. It is private unless made otherwise."""
+    """A folder while it is written. `path`: the folder to come. `scratch`: a folder for files that are needed only meanwhile."""
 
     def __init__(self, work: Work, made: str, name: str, stack: ExitStack, *, private: bool) -> None:
         self._work, self._made, self._name, self._stack = work, made, name, stack
@@ -49,7 +50,7 @@ class Side:
         return os.fdopen(os.open(path.name, NEW, mode, dir_fd=self._folders[path.parent]), "w+b")
 
     def take(self, source: Path, name: str) -> None:
-        """A file from elsewhere, under a name: the file itself where disks allow that, else a copy."""
+        """Takes a file from elsewhere into the folder to come: by a hard link if the disk allows one, else as a copy."""
         self._note(self.path / name)
         source.chmod(0o600)
         try:
@@ -59,7 +60,7 @@ class Side:
                 shutil.copyfileobj(whole, file)
 
     def drop(self, name: str) -> None:
-        """Takes back a file that was made in the folder to come."""
+        """Removes a file that was made in the folder to come."""
         os.unlink(name, dir_fd=self._folders[self.path])
 
     def _note(self, path: Path) -> None:
@@ -67,43 +68,43 @@ class Side:
             self._work.note(str(path.relative_to(self.path)))
 
     def place(self, name: str | None = None) -> None:
-        """Brings all of it to the disk and gives it its name, or another one beside it. What stands there is a NotOursError, and stays;
-        an empty folder gives way."""
+        """Flushes the folder to the disk and moves it to its place, under its name or the given one. Raises NotOursError if the name is
+        taken; an empty folder is replaced."""
         name = name or self._name
-        self._settle()
+        self._flush()
         self._put(name)
         os.fsync(self._work.base)
 
     def replace(self, *, compared: bool = True) -> None:
-        """The same with a mark, in the place of one that was put there by `replace` and is as it was written. Anything else there is a
-        NotOursError, and stays. Of two at once the last one stays.
+        """Like `place`, but with a mark, and replaces a folder that an earlier `replace` put there and nobody has changed since. Anything
+        else there is a NotOursError, and stays. If two commands do this at once, the last one wins.
 
-        Without `compared` it is a cache: it may be replaced later whatever its files hold by then, and is not waited for on the disk.
+        `compared` is false for a cache: it may be replaced later whatever its files contain by then, and is not flushed to the disk.
         """
         content = self._folders[self.path]
         files: dict[str, str | None] = {}
-        for at, found, holder in walk(content):
-            if stat.S_ISDIR(found.st_mode):
+        for at, status, holder in walk(content):
+            if stat.S_ISDIR(status.st_mode):
                 files[f"{at}/"] = None
             else:
                 files[at] = digest(holder, at.rpartition("/")[2]) if compared else None
         with os.fdopen(os.open(MARK, NEW, 0o600, dir_fd=content), "wb") as file:
             file.write(sealed(self._made, self._name, self._work.path.name.rpartition("-")[2], files))
         if compared:
-            self._settle()
+            self._flush()
         for number in range(_TRIES):
             aside = f"{OLD}{number:03}"
             try:
-                if self._moved_away(aside) and self._took_its_place():
+                if self._moved_away(aside) and self._moved_in():
                     return
             except BaseException:
-                self._back(aside)
+                self._move_back(aside)
                 raise
         raise NotOursError(self._work.path.parent / self._name, "is replaced all the time by somebody else")
 
-    def _settle(self) -> None:
-        for at, found, holder in walk(self._folders[self.path]):
-            if stat.S_ISREG(found.st_mode):
+    def _flush(self) -> None:
+        for at, status, holder in walk(self._folders[self.path]):
+            if stat.S_ISREG(status.st_mode):
                 file = os.open(at.rpartition("/")[2], os.O_RDONLY | os.O_NOFOLLOW, dir_fd=holder)
                 try:
                     os.fsync(file)
@@ -121,28 +122,28 @@ class Side:
             raise
 
     def _moved_away(self, aside: str) -> bool:
-        """Takes what stands at the place out of the way, if that is ours. False if it changed while it was looked at: look again."""
+        """Moves what is at the place into the work folder, if it may be replaced. False if it changed meanwhile: then look again."""
         base, name = self._work.base, self._name
         try:
-            found = look(base, name, self._made)
-            if found.why is not None:
-                raise NotOursError(self._work.path.parent / name, found.why)
-            if not found.state:
+            there = look(base, name, self._made)
+            if there.why is not None:
+                raise NotOursError(self._work.path.parent / name, there.why)
+            if not there.state:
                 return True
             os.rename(name, aside, src_dir_fd=base, dst_dir_fd=self._work.fd)
         except FileNotFoundError:
             return False
         with entered(self._work.fd, aside) as old:
-            if state(old) == found.state:
+            if state(old) == there.state:
                 return True
-        # It may be what another command like this one has put there meanwhile.
+        # Another command like this one may have replaced it meanwhile; then that one may be replaced too.
         if look(self._work.fd, aside, self._made, name).why is None:
             return True
-        self._back(aside)
+        self._move_back(aside)
         return False
 
-    def _took_its_place(self) -> bool:
-        """False if something has appeared there since it was looked at."""
+    def _moved_in(self) -> bool:
+        """Moves the new folder to its place. False if something has appeared there meanwhile."""
         try:
             self._put(self._name)
         except NotOursError:
@@ -150,8 +151,8 @@ class Side:
         os.fsync(self._work.base)
         return True
 
-    def _back(self, aside: str) -> None:
-        """Gives what was moved away its place again, if that was for nothing; if the place is taken, one with a number."""
+    def _move_back(self, aside: str) -> None:
+        """Moves the old folder back if the new one did not get its place; under a name with a number if the name is taken by now."""
         base, name = self._work.base, self._name
         if seen(self._work.fd, CONTENT) is not None and seen(self._work.fd, aside) is not None:
             vacant = (each for each in chain([name], (f"{name}-{number}" for number in count(2))) if seen(base, each) is None)
@@ -160,7 +161,8 @@ class Side:
 
 @contextmanager
 def making(final: Path, made: str, *, private: bool = True) -> Iterator[Side]:
-    """A folder to come, whose parents are made. It is gone afterwards unless `place` or `replace` gave it its name. Raises OSError."""
+    """A folder to write (`Side`) that will be at `final`; its parents are made. On exit it is removed, unless `place` or `replace` moved it
+    to its place. Raises OSError."""
     parent, name = placed(final)
     if not name:
         raise NotOursError(final, "is the root of the file system")

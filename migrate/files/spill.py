@@ -1,4 +1,10 @@
-"""Frames on their way through a run, in private files instead of memory: in the order they came, or in order of account id."""
+"""Frames kept in private files instead of memory while a run works on them.
+
+A `Spill` gives its frames back in the order in which they came. A `Sorted` gives the rows of any range of account ids: what comes is
+gathered into pieces of at least `_GATHERED` rows; each piece is sorted by id and written in batches of `BATCH` rows; and the first id of
+each batch is remembered. To get a range, the batches that overlap it are read from each piece. So memory holds one piece at a time while
+rows come, and one range at a time when they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +23,13 @@ from migrate import files
 from migrate.errors import DirectoryError
 
 BATCH: Final = 2048
+"""How many rows a batch of a sorted piece has."""
 _GATHERED: Final = 65536
+"""How many rows are sorted together, at least."""
 _HELD: Final = 16384
+"""Up to this many rows stay in memory instead of going to a file."""
 _TOGETHER: Final = 4
+"""How many batches `Sorted.tables` gives at a time."""
 
 
 class Spill:
@@ -36,11 +46,11 @@ class Spill:
         self.write(pa.Table.from_pandas(frame, preserve_index=False))
 
     def write(self, table: pa.Table, batch: int | None = None) -> None:
-        """Adds a table, as one batch or in batches of a size."""
+        """Adds a table as one batch, or in batches of `batch` rows."""
         if self._writer is None:
             self._schema = table.schema
             self._writer = pa.ipc.new_file(str(self.path), table.schema)
-        # A frame put together from others is in pieces, and a table without rows has none: both would lose the count of frames.
+        # One batch for each frame, also for a table in several chunks or without rows: `frames` gives back as many as were appended.
         whole = table.cast(self._schema).combine_chunks()
         for piece in whole.to_batches(max_chunksize=batch) or [pa.RecordBatch.from_pylist([], self._schema)]:
             self._writer.write_batch(piece)
@@ -54,7 +64,7 @@ class Spill:
         return pa.ipc.open_file(pa.OSFile(str(self.path)))
 
     def frames(self) -> Iterator[pd.DataFrame]:
-        """The frames as they were appended (or their batches)."""
+        """The frames as they were appended; of a table that was written in batches, a frame for each batch."""
         if self._writer is None:
             return
         reader = self.reader()
@@ -63,16 +73,16 @@ class Spill:
 
 
 class Sorted:
-    """Frames with an `account_id`, kept so that the rows of any range of ids can be had together, however they came.
+    """Frames with an `account_id`, added in any order; gives the rows of any range of ids.
 
-    What comes is gathered into pieces, and each piece is sorted byte by byte, which for UTF-8 is also how Python compares text. A single
-    piece that is small stays in memory.
+    Ids are sorted by their UTF-8 bytes, which is the order in which Python compares text. A single small piece stays in memory. After
+    `close` any thread may read.
     """
 
     def __init__(self, path: Path) -> None:
         self._spill = Spill(path)
         self._gathered: list[pa.Table] = []
-        self._pieces: list[tuple[int, list[str]]] = []  # number of its first batch, and the first id of each of its batches
+        self._pieces: list[tuple[int, list[str]]] = []  # the number of the piece's first batch, and the first id of each of its batches
         self._batches = 0
         self._held: list[pa.RecordBatch] = []
         self._readers = threading.local()
@@ -91,9 +101,10 @@ class Sorted:
         self._gathered.append(table.cast(self.schema))
         self.rows += table.num_rows
         if sum(each.num_rows for each in self._gathered) >= _GATHERED:
-            self._spill.write(self._settle(), batch=BATCH)
+            self._spill.write(self._piece(), batch=BATCH)
 
-    def _settle(self) -> pa.Table:
+    def _piece(self) -> pa.Table:
+        """The rows gathered so far, sorted: the next piece."""
         whole = pa.concat_tables(self._gathered).combine_chunks()
         whole = whole.take(pc.sort_indices(whole["account_id"]))
         self._gathered = []
@@ -102,16 +113,16 @@ class Sorted:
         return whole
 
     def close(self) -> None:
-        """Everything has come; from here on rows can be had."""
+        """Ends adding; only now can rows be read."""
         if self._gathered and not self._pieces and self.rows <= _HELD:
-            self._held = self._settle().to_batches(max_chunksize=BATCH)
+            self._held = self._piece().to_batches(max_chunksize=BATCH)
             return
         if self._gathered:
-            self._spill.write(self._settle(), batch=BATCH)
+            self._spill.write(self._piece(), batch=BATCH)
         self._spill.close()
 
     def _batch(self, number: int) -> pa.RecordBatch:
-        """Any thread may ask: each reads the file by itself."""
+        """A batch by its number. Each thread has a reader of its own, so any thread may ask."""
         if self._held:
             return self._held[number]
         if not hasattr(self._readers, "mine"):
@@ -119,56 +130,58 @@ class Sorted:
         return self._readers.mine.get_batch(number)
 
     def _part(self, number: int, low: str | None, high: str | None) -> pa.RecordBatch:
-        """The rows of a batch whose id lies in [low, high). They are copied where they are few: they would keep all of it in memory."""
+        """The rows of a batch whose id lies in [low, high). A small part is copied, since a slice would keep the whole batch in memory."""
         batch = self._batch(number)
         part = within(batch, low, high)
         return part if self._held or part.num_rows > batch.num_rows // 2 else part.take(pa.array(range(part.num_rows), pa.int32()))
 
     def cuts(self, rows: int) -> list[str]:
-        """Ids that part the rows into ranges of about so many."""
+        """Ids that divide the rows into ranges of about `rows` rows."""
         firsts = sorted(first for _, ids in self._pieces for first in ids)
         return sorted(set(firsts[:: max(1, rows // BATCH)][1:]))
 
     def between(self, low: str | None, high: str | None) -> pa.Table | None:
-        """The rows whose id lies in [low, high), unsorted where pieces meet; None is no bound, and no row at all."""
-        found = []
+        """The rows whose id lies in [low, high), sorted within each piece only. None for a bound means no bound; the result is None if
+        there are no such rows."""
+        parts = []
         for start, ids in self._pieces:
             begin = 0 if low is None else max(0, bisect_left(ids, low) - 1)
             end = len(ids) if high is None else bisect_left(ids, high)
-            found += [self._part(start + i, low, high) for i in range(begin, end)]
-        return pa.Table.from_batches(found) if any(batch.num_rows for batch in found) else None
+            parts += [self._part(start + i, low, high) for i in range(begin, end)]
+        return pa.Table.from_batches(parts) if any(part.num_rows for part in parts) else None
 
     def having(self, ids: pa.Array) -> set[str]:
-        """Those of some ids that there is a row of."""
-        found: set[str] = set()
+        """Those of some ids that have a row here."""
+        present: set[str] = set()
         for batch in self.batches():
             here = batch.column("account_id")
-            found.update(here.filter(pc.is_in(here, ids.cast(here.type))).to_pylist())
-        return found
+            present.update(here.filter(pc.is_in(here, ids.cast(here.type))).to_pylist())
+        return present
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All rows, a batch at a time, in no order that matters."""
+        """All rows, a batch at a time, in no particular order."""
         return (self._batch(i) for i in range(self._batches))
 
     def tables(self) -> Iterator[pa.Table]:
-        """All rows, a few thousand at a time, in no order that matters."""
+        """All rows, a few thousand at a time, in no particular order."""
         for start in range(0, self._batches, _TOGETHER):
             yield pa.Table.from_batches([self._batch(i) for i in range(start, min(start + _TOGETHER, self._batches))])
 
 
 def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.RecordBatch:
-    """The rows of a batch, which is in order of id, whose id lies in [low, high)."""
+    """The rows whose id lies in [low, high), of a batch that is sorted by id."""
     begin = 0 if low is None else _place(batch, low)
     return batch.slice(begin, (batch.num_rows if high is None else _place(batch, high)) - begin)
 
 
 def _place(batch: pa.RecordBatch, bound: str) -> int:
-    return bisect_left(batch.column("account_id"), bound, key=lambda found: found.as_py())
+    """The first row of a sorted batch whose id is not less than `bound`."""
+    return bisect_left(batch.column("account_id"), bound, key=lambda account_id: account_id.as_py())
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A private folder for what is spilled, gone afterwards."""
+    """A private folder for spill files, removed on exit. Raises DirectoryError if it cannot be made."""
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(files.scratch())

@@ -1,7 +1,7 @@
-"""Texts that an operator writes: files and variables, as editors and shells leave them.
+"""Reads text that an operator wrote: files and environment variables, as editors and shells leave them.
 
-Everything of an operator's that is read as text is read here, so that a byte order mark is nowhere taken for a letter, and a file in
-another encoding is refused in the same words everywhere.
+All such text is read here, so that a byte order mark is never taken for a character, and a file in another encoding is refused with the
+same words everywhere.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class NotTextError(ValueError):
 
 
 def fields_of_any_length() -> None:
-    """Lets `csv` read what this program wrote itself: by default a value of more than 131,072 characters is an error, which would end a run
-    after its letters and before its reports."""
+    """Lets `csv` read fields of any length, as this program may write them. By default a field of more than 131,072 characters is an error,
+    which would end a run after its letters were sent and before its reports."""
     csv.field_size_limit(_FIELD)
 
 
@@ -43,7 +43,7 @@ def decoded(content: bytes) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise NotTextError(f"is not UTF-8 text (line {line}). Save it as UTF-8") from None
     if "\0" in text:
-        # UTF-16 without a mark is valid UTF-8 as long as it is English.
+        # UTF-16 without a mark is valid UTF-8 if all its characters are ASCII.
         raise NotTextError("is not UTF-8 text: there are null bytes in it, as in UTF-16. Save it as UTF-8")
     return text
 
@@ -54,12 +54,13 @@ def read(path: Path) -> str:
 
 
 def read_value(path: Path) -> str:
-    """The one value that a file holds: all its text but the mark and the line breaks at the end. Raises NotTextError and OSError."""
+    """The one value that a file holds: all its text without a byte order mark and the line breaks at the end. Raises NotTextError and
+    OSError."""
     return value(decoded(path.read_bytes()))
 
 
 def value(text: str) -> str:
-    """A value without a byte order mark before it and line breaks behind it; blanks belong to it.
+    """A value without a byte order mark before it and line breaks after it; blanks are kept.
 
     Raises NotTextError if it came from bytes that are not UTF-8 (a variable of the environment).
     """

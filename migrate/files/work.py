@@ -1,4 +1,8 @@
-"""Work folders: private, with a random name, locked while somebody works in them, and gone afterwards; those of the dead are swept."""
+"""Work folders: private folders with a random name, in which everything is made before it gets its place.
+
+A command holds a lock on the mark of its work folder, and removes the folder when it is done. If the command is killed, the folder stays;
+the next command that makes a work folder in the same place sees that the lock is free, and removes it (`_sweep`). It holds personal data.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,28 +34,26 @@ from migrate.files.marks import (
     is_mark,
     look,
     opened,
-    placed,
     read_mark,
-    sealed,
     seen,
     walk,
 )
 
 CONTENT: Final = "content"
-"""What a work folder holds is to become a folder of its own; files in it are listed in the mark before they are made."""
+"""The folder in a work folder that will be moved to its place when it is finished. The mark lists each file in it before it is made."""
 SCRATCH: Final = "scratch"
 OLD: Final = "old-"
-"""Begins the name of what was replaced, from when it left its place until the work folder goes."""
+"""How the name begins under which a replaced folder stays in the work folder until that is removed."""
 _NAMED: Final = re.compile(r"(?:\..*\.tmp-|migrate-)[0-9a-f]{16}", re.DOTALL)
 _HOST: Final = socket.gethostname()
 _LONG_AGO: Final = 24 * 3600
 _LONGEST: Final = 120
-_SMALL: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A work folder that is held: its `path`, and `fd`, from which everything in it is named, whatever happens to the path."""
+    """A work folder that this process has locked. `path`: its path. `fd`, `base`, `mark`: descriptors of the folder, of the folder it is
+    in, and of its mark. Files are named relative to `fd`, so that nobody can exchange the folder."""
 
     path: Path
     fd: int
@@ -59,7 +61,7 @@ class Work:
     mark: int
 
     def note(self, name: str) -> None:
-        """Lists a file before it is made."""
+        """Lists a file in the mark; call this before the file is made."""
         write_all(self.mark, (json.dumps(name) + "\n").encode())
 
     def create(self, name: str) -> BinaryIO:
@@ -71,7 +73,7 @@ class Work:
         os.unlink(name, dir_fd=self.fd)
 
     def hand_over(self, name: str, folder: Path, as_name: str) -> None:
-        """Gives a file made here its place in a folder of the same disk. What stands there is a NotOursError, and stays."""
+        """Moves a file to a folder on the same disk. Raises NotOursError if the name is taken there, and leaves what has it."""
         with opened(folder) as there:
             try:
                 os.link(name, as_name, src_dir_fd=self.fd, dst_dir_fd=there, follow_symlinks=False)
@@ -87,10 +89,11 @@ class Work:
 
 @contextmanager
 def work_folder(parent: Path, made: str, name: str, *, whole: bool = True) -> Iterator[Work]:
-    """A work folder in `parent` for what is `made` and will be called `name`; what dead commands left there is swept first.
+    """A work folder in `parent` for a file or folder of the kind `made` that will be called `name`. Work folders that killed commands left
+    there are removed first.
 
-    With `whole` everything in it is ours; otherwise the mark lists the files, and one that it does not list is a reason to leave the
-    folder as it is, should this process die. Raises OSError.
+    If this process is killed, another one removes the folder: with `whole` whatever is in it, else only if the mark lists every file.
+    Raises OSError.
     """
     short = os.fsdecode(os.fsencode(name)[:_LONGEST])
     with _held(parent, f".{short}.tmp-", made, name, whole=whole) as work:
@@ -99,139 +102,14 @@ def work_folder(parent: Path, made: str, name: str, *, whole: bool = True) -> It
 
 @contextmanager
 def scratch(parent: Path | None = None) -> Iterator[Path]:
-    """A work folder among the temporary files, for what nobody else is to see. Raises OSError."""
+    """A work folder among the temporary files, for private files. Raises OSError."""
     with _held(parent or Path(tempfile.gettempdir()), "migrate-", "scratch folder", "", whole=True) as work:
         yield work.path
 
 
 def inner(folder: Path) -> Path:
-    """A new folder within a scratch folder, and gone with it."""
+    """A new folder within a scratch folder, removed together with it."""
     return Path(tempfile.mkdtemp(dir=folder))
-
-
-def stray(prefix: str, suffix: str) -> tuple[Path, BinaryIO]:
-    """A new private file among the temporary files, which stays."""
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix)
-    return Path(name), os.fdopen(handle, "w+b")
-
-
-def make_folder(path: Path) -> None:
-    """A folder with those above it, private to its owner if it was not there. Raises OSError; a dangling link is one."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def create(path: Path, mode: int = 0o600) -> BinaryIO:
-    """A new file, which only its owner may read if nothing else is said. Raises FileExistsError if anything is there, a link too."""
-    return os.fdopen(os.open(path, NEW, mode), "w+b")
-
-
-def free(base: Path, name: str) -> Iterator[str]:
-    """The name, and the name with numbers behind it, that nothing in a folder has."""
-    number, wanted = 1, name
-    while True:
-        if not os.path.lexists(base / wanted):
-            yield wanted
-        number += 1
-        wanted = f"{name}-{number}"
-
-
-def pointed_at(path: Path, to: str, ours: re.Pattern[str]) -> None:
-    """Lets a link point to a name beside it, in one step; where links are impossible it is a text file that holds the name.
-
-    It replaces such a link (or text) of this user to a name like `ours`, and nothing else: that is a NotOursError.
-    """
-    parent, name = placed(path)
-    with work_folder(parent, "link", name) as work:
-        try:
-            os.symlink(to, name, dir_fd=work.fd)
-        except (OSError, NotImplementedError):
-            with work.create(name) as file:
-                file.write((to + "\n").encode())
-        if why := no_link_of_ours(path, ours):
-            raise NotOursError(path, why)
-        os.rename(name, name, src_dir_fd=work.fd, dst_dir_fd=work.base)
-        os.fsync(work.base)
-
-
-def take_away(path: Path, like: re.Pattern[bytes]) -> None:
-    """Removes a small file of this user that holds nothing but what is `like` ours; anything else stays. Raises OSError."""
-    parent, name = placed(path)
-    with opened(parent) as base:
-        found = seen(base, name)
-        if found is None or not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_size > _SMALL:
-            return
-        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=base), "rb") as file:
-            ours = like.fullmatch(file.read(_SMALL))
-        if ours:
-            os.unlink(name, dir_fd=base)
-
-
-def put(folder: Path, made: str, contents: Mapping[str, bytes], ours: Mapping[str, re.Pattern[bytes]]) -> None:
-    """Files in a folder, which is made if it is missing: each is written aside and put in its place in one step, private to its owner.
-
-    A file of this user that begins as its pattern says is replaced. Anything else there is a NotOursError, and then all stays as it is.
-    Raises OSError.
-    """
-    make_folder(folder)
-    with work_folder(folder, made, made) as work:
-        for name, content in contents.items():
-            with work.create(name) as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for name in contents:
-            if why := _no_file_of_ours(work.base, name, ours[name]):
-                raise NotOursError(folder / name, why)
-        for name in contents:
-            os.rename(name, name, src_dir_fd=work.fd, dst_dir_fd=work.base)
-        os.fsync(work.base)
-
-
-def _no_file_of_ours(base: int, name: str, ours: re.Pattern[bytes]) -> str | None:
-    """Why what stands in a folder may not be replaced; None if it may, or nothing is there."""
-    found = seen(base, name)
-    if found is None:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return "is a folder" if stat.S_ISDIR(found.st_mode) else "is no plain file"
-    if found.st_uid != os.geteuid():
-        return "belongs to another user"
-    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=base), "rb") as file:
-        return None if ours.match(file.read(_SMALL)) else "is another file"
-
-
-def no_link_of_ours(path: Path, ours: re.Pattern[str]) -> str | None:
-    """Why what stands at a path is not a link that `pointed_at` may replace; None if it is, or nothing is there."""
-    parent, name = placed(path)
-    with opened(parent) as base:
-        found = seen(base, name)
-        if found is None:
-            return None
-        if found.st_uid != os.geteuid():
-            return "belongs to another user"
-        if stat.S_ISLNK(found.st_mode):
-            to = os.readlink(name, dir_fd=base)
-        elif stat.S_ISREG(found.st_mode) and found.st_size <= _SMALL:
-            to = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n")
-        else:
-            return "is a folder" if stat.S_ISDIR(found.st_mode) else "is another file"
-    return None if ours.fullmatch(to) else "points to something else" if stat.S_ISLNK(found.st_mode) else "is another file"
-
-
-def adopt(path: Path, made: str, files: frozenset[str]) -> bool:
-    """Marks a folder of an earlier version, which made no marks, if it is this user's own and holds just these files; whether it did."""
-    parent, name = placed(path)
-    try:
-        with opened(parent) as base, entered(base, name) as folder:
-            there = {at: found for at, found, _ in walk(folder)}
-            own = all(stat.S_ISREG(each.st_mode) and each.st_uid == os.geteuid() for each in there.values())
-            if set(there) != files or not own or os.fstat(folder).st_uid != os.geteuid():
-                return False
-            with os.fdopen(os.open(MARK, NEW, 0o600, dir_fd=folder), "wb") as file:
-                file.write(sealed(made, name, secrets.token_hex(8), dict.fromkeys(files)))
-            return True
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -246,7 +124,7 @@ def _held(parent: Path, prefix: str, made: str, final: str, *, whole: bool) -> I
             if os.fstat(fd).st_uid != os.geteuid():
                 raise NotOursError(parent / name, "was exchanged by another user")
             mark = os.open(MARK, NEW, 0o600, dir_fd=fd)
-            # Nobody takes an empty mark for that of a dead process, so it is locked before anything is written into it.
+            # Locked before it is written: nobody takes an empty mark for one of a dead process.
             locked = _locked(mark, wait=True)
             known = {"made by": f"sms-migrate {__version__}", "made": made, "name": name, "final": final, "whole": whole}
             write_all(mark, (json.dumps(known | {"host": _HOST, "locked": locked, "pid": os.getpid()}) + "\n").encode())
@@ -260,13 +138,13 @@ def _held(parent: Path, prefix: str, made: str, final: str, *, whole: bool) -> I
 
 
 def write_all(file: int, text: bytes) -> None:
-    """Writes all of it: on a disk that is nearly full a part is written first."""
+    """Writes all of `text`: on a disk that is nearly full, `os.write` may write only a part."""
     while text:
         text = text[os.write(file, text) :]
 
 
 def _locked(mark: int, *, wait: bool) -> bool:
-    """Whether the lock could be had; raises BlockingIOError if somebody else has it."""
+    """Locks a mark; False if the disk has no locks. Raises BlockingIOError if another process has the lock and `wait` is false."""
     try:
         fcntl.flock(mark, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -277,7 +155,7 @@ def _locked(mark: int, *, wait: bool) -> bool:
 
 
 def _clear(base: int, name: str, fd: int) -> None:
-    """Removes a work folder. The mark goes last, so that what a kill leaves is still known as ours."""
+    """Removes a work folder. The mark is removed last, so that the rest is still recognised as ours if this process is killed meanwhile."""
     if fd < 0:
         os.rmdir(name, dir_fd=base)
         return
@@ -290,27 +168,27 @@ def _clear(base: int, name: str, fd: int) -> None:
 
 
 def empty_out(fd: int, keep: str = "") -> None:
-    """Removes what is in an open folder of ours, links as links."""
+    """Removes everything in an open folder but `keep`; of links, the links themselves."""
     for each in os.listdir(fd):
         if each == keep:
             continue
-        found = seen(fd, each)
-        if found is not None and stat.S_ISDIR(found.st_mode):
+        status = seen(fd, each)
+        if status is not None and stat.S_ISDIR(status.st_mode):
             shutil.rmtree(each, dir_fd=fd)
-        elif found is not None:
+        elif status is not None:
             os.unlink(each, dir_fd=fd)
 
 
 def _sweep(base: int) -> None:
-    """Removes the work folders of dead processes of this user, which hold personal data; what is not certainly one stays."""
+    """Removes the work folders that dead processes of this user left in an open folder; leaves whatever is not certainly one."""
     with contextlib.suppress(OSError):
         for name in os.listdir(base):
             if _NAMED.fullmatch(name):
                 with contextlib.suppress(OSError):
-                    _bury(base, name)
+                    _remove_if_dead(base, name)
 
 
-def _bury(base: int, name: str) -> None:
+def _remove_if_dead(base: int, name: str) -> None:
     with entered(base, name) as fd:
         if os.fstat(fd).st_uid != os.geteuid():
             return
@@ -319,7 +197,7 @@ def _bury(base: int, name: str) -> None:
             if not is_mark(os.fstat(mark)) or not _known(fd, name):
                 return
             locked = _locked(mark, wait=False)
-            # Read again: whoever held the lock may have written meanwhile.
+            # Read again: the process that held the lock may have written to the mark meanwhile.
             if not (known := _known(fd, name)) or not _is_dead(mark, known[0], locked=locked):
                 return
             facts, listed = known
@@ -331,42 +209,42 @@ def _bury(base: int, name: str) -> None:
 
 
 def _known(fd: int, name: str) -> tuple[dict[str, Any], frozenset[str]] | None:
-    """What a work folder's mark says, and the files that it lists; None if it is no mark of this folder."""
+    """The first line of a work folder's mark, and the files that the other lines list; None if it is no mark of this folder."""
     lines = (read_mark(fd) or b"").split(b"\n")
     try:
         facts = json.loads(lines[0])
         sound = facts["name"] == name and all(isinstance(facts[key], str) for key in ("made", "final", "host"))
-        # The last line may have been cut off: its file was not made yet.
+        # The last line may be cut off; then its file was not made.
         return (facts, frozenset(map(str, map(json.loads, lines[1:-1])))) if sound else None
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
 def _is_dead(mark: int, facts: dict[str, Any], *, locked: bool) -> bool:
-    """Whoever is at work holds the lock. Where locks do not reach, on another host or at all, a day without a new file must do."""
+    """Whether the process of a work folder has ended. A living one holds the lock. Where locks say nothing (another host, a disk without
+    locks), a mark that is older than a day counts as dead: every new file is written to it."""
     if locked and facts.get("locked") and facts["host"] == _HOST:
         return True
     return time.time() - os.fstat(mark).st_mtime > _LONG_AGO
 
 
 def _only_ours(fd: int, facts: dict[str, Any], listed: frozenset[str]) -> bool:
-    """Whether everything in a work folder was made there: by this user, and listed where it is to be."""
+    """Whether everything in a work folder belongs to this user and, where the mark must list files, is listed."""
     own = os.fstat(fd)
-    for at, found, _ in walk(fd):
-        if not belongs(found, own):
+    for at, status, _ in walk(fd):
+        if not belongs(status, own):
             return False
         if facts.get("whole") or at == MARK or at.partition("/")[0].startswith((SCRATCH, OLD)):
             continue
         top, _, inside = at.partition("/")
-        if top != CONTENT or not (stat.S_ISDIR(found.st_mode) or inside in listed or inside == MARK):
+        if top != CONTENT or not (stat.S_ISDIR(status.st_mode) or inside in listed or inside == MARK):
             return False
     return True
 
 
 def _finish(base: int, fd: int, facts: dict[str, Any]) -> None:
-    """Finishes a replacement that a kill broke off: what was moved away has its place back, unless the new one has it.
-
-    Until the new one has its place, it stands beside the old one. It takes the place if it is whole.
+    """Finishes a replacement during which the process was killed: the new folder takes the place if it is complete, else the old one gets
+    its place back. Nothing is done if the new one is in its place already, or something else is.
     """
     olds = sorted(each for each in os.listdir(fd) if each.startswith(OLD))
     if not olds or seen(fd, CONTENT) is None:

@@ -1,8 +1,12 @@
-"""The image: what the last run read and recorded, column by column in private files, so that the next run need not look at everything
-again (docs/decisions/0006).
+"""The cache of the last read: what the last run read and recorded, so that the next run processes only what has changed.
 
-The ledger decides. An image is believed only if the ledger's last run names its digest, and only for runs under the same rules; it may be
-deleted at any time, and the next run, slower by that, makes a new one. With an image or without, a run decides and records the same.
+Its folder is the setting `[ledger] image`. It holds the raw rows of the read, in the source's order (`Rows`), and the records of all
+accounts, in order of id (`Records`). The next run finds it (`find`), compares its own rows with it, and asks which records carry over
+(`Reuse`); at its end it makes the next cache (`merge`, `make`) and puts it in the folder (`keep`). See docs/decisions/0007.
+
+The ledger has the last word. A cache is used only if the ledger's last run names its digest, and only under the same rules. It may be
+deleted at any time: the next run then processes everybody, and makes a new one. With a cache or without, a run decides and records the
+same.
 """
 
 from __future__ import annotations
@@ -23,17 +27,17 @@ import numpy as np
 from migrate import __version__, files
 from migrate.errors import MigrateError
 from migrate.files.digests import file_digest
-from migrate.incremental.beside import Beside, Ids, Part
-from migrate.incremental.carried import Records, Whole, merge
+from migrate.incremental.records import Records, Whole, merge
+from migrate.incremental.reuse import Ids, Part, Reuse
 from migrate.incremental.rows import Rows, as_table
 
 __all__ = [
-    "Beside",
+    "Cache",
     "CacheWarning",
     "Ids",
-    "Image",
     "Part",
     "Records",
+    "Reuse",
     "Rows",
     "Whole",
     "as_table",
@@ -47,19 +51,21 @@ __all__ = [
 ]
 
 FORMAT: Final = 4
-"""Raised whenever an image is made or read differently: older ones are then not believed."""
-IMAGE: Final = "image"
-"""What the mark of the folder says it is."""
+"""Raised whenever a cache is made or read differently: older ones are then not used."""
+MADE: Final = "image"
+"""What the mark of the folder says it is; the word of the setting."""
 _FACTS, _ROWS, _UNFIT, _RECORDS = "image.json", "rows.arrow", "unfit.npy", "records.arrow"
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """An image: its files, with the `hashes` of the first two. It was made under `rules`, when `stages` counted (the name of
-    each wave, '' for everybody else, → the stage or ''), by a run that took `as_of` for now.
+class Cache:
+    """The cache that a run made.
 
-    The rows are as they were read; `unfit` has the positions of those that may not stand for an account, because something in them is odd
-    or they share an id.
+    * `rows`: the file of raw rows. `unfit`: the file of the positions of rows that the next read must process in any case, because
+      something in them is odd or they share an id. `hashes`: the SHA-256 of these two files.
+    * `records`: the records of all accounts.
+    * `rules`: the `rules_digest` of the run. `as_of`: the instant that the run took for now.
+    * `stages`: the name of each wave ('' for everybody else) → the stage that counted ('' for none).
     """
 
     rows: Path
@@ -71,7 +77,7 @@ class Image:
     hashes: tuple[str, str]
 
     def facts(self) -> str:
-        """The text of image.json, the same for the same image."""
+        """The text of image.json, which describes the cache; equal for equal caches."""
         known = {
             "records": (self.records.digest, self.records.firsts),
             "rules": self.rules,
@@ -83,21 +89,21 @@ class Image:
 
     @property
     def digest(self) -> str:
-        """Names the image, down to the last byte of its files."""
+        """Identifies the cache, down to the last byte of its files."""
         return hashlib.sha256(self.facts().encode()).hexdigest()
 
     def files(self) -> dict[str, Path]:
-        """Name in the image's folder → where the file is now."""
+        """Name in the folder of the cache → where the file is now."""
         return {_ROWS: self.rows, _UNFIT: self.unfit, _RECORDS: self.records.path}
 
 
 class CacheWarning(UserWarning):
-    """The image could not be used, for a reason that only a fault of this program explains. The run goes on without it; in tests, where
-    warnings are errors, it fails."""
+    """The cache could not be used because of a bug in this program. A run goes on without it; a test fails, since tests turn warnings
+    into errors."""
 
 
 def unexpected(error: Exception) -> bool:
-    """True for an error that nobody foresaw: not what a disk, a directory or a ledger may do at any time."""
+    """True for an error that only a bug explains: none that a disk, a directory or a ledger may cause at any time."""
     import sqlalchemy as sa
 
     foreseen = (OSError, MemoryError, sa.exc.SQLAlchemyError)
@@ -105,7 +111,7 @@ def unexpected(error: Exception) -> bool:
 
 
 def doubted(error: Exception) -> None:
-    """Says that the image was left aside, and where the fault is; its own words may quote people."""
+    """Warns that the cache was not used, and where the error arose; without the error's message, which may contain personal data."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     warnings.warn(
         f"what the last run kept was not used ({type(error).__name__} in {Path(place.filename).name}, line {place.lineno}), and everybody "
@@ -116,18 +122,20 @@ def doubted(error: Exception) -> None:
 
 
 def rules_digest(settings: str, passed: Sequence[str]) -> str:
-    """Digests what an account's standing and outcome depend on besides its row, its letters, its exemption and the stage; `passed` are the
-    waves whose cutoff has."""
+    """A digest of all else that an account's standing and outcome depend on, besides its row, its letters, its exemption and the stage.
+
+    `settings` is the text of the settings that decide; `passed` are the waves whose cutoff has passed.
+    """
     return hashlib.sha256(f"{FORMAT} {__version__} {settings} {json.dumps(passed)}".encode()).hexdigest()[:32]
 
 
-def find(folder: Path | None, digest: str | None) -> Image | None:
-    """The image of a digest, or None if it is not there, or not as it was made. Whether its records are `whole` is still to be seen."""
+def find(folder: Path | None, digest: str | None) -> Cache | None:
+    """The cache with this digest. None if the folder has no such cache, or its rows were damaged; the caller checks `Records.whole`."""
     if folder is None or digest is None:
         return None
     try:
         text = (folder / _FACTS).read_bytes()
-        if hashlib.sha256(text).hexdigest() != digest:  # before anything is made of it: it may be no text any more
+        if hashlib.sha256(text).hexdigest() != digest:  # checked before it is parsed: it may be damaged
             return None
         facts: dict[str, Any] = json.loads(text)
         if not {"as_of", "stages"} <= facts.keys():  # of an earlier format
@@ -135,34 +143,34 @@ def find(folder: Path | None, digest: str | None) -> Image | None:
         records, firsts = facts["records"]
         kept = Records(folder / _RECORDS, tuple(firsts), records)
         as_of = datetime.fromisoformat(facts["as_of"])
-        found = Image(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stages"], as_of, tuple(facts["hashes"]))
-        return found if (file_digest(found.rows), file_digest(found.unfit)) == found.hashes else None
+        cache = Cache(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stages"], as_of, tuple(facts["hashes"]))
+        return cache if (file_digest(cache.rows), file_digest(cache.unfit)) == cache.hashes else None
     except OSError:
         return None
 
 
-def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stages: Mapping[str, str], as_of: datetime) -> Image:
-    """The image of a run at an instant."""
+def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stages: Mapping[str, str], as_of: datetime) -> Cache:
+    """The cache of a run, still in the run's private folder."""
     path = rows.path.with_name(_UNFIT)
     np.save(path, unfit)
-    return Image(rows.path, path, records, rules, stages, as_of, (rows.digest(), file_digest(path)))
+    return Cache(rows.path, path, records, rules, stages, as_of, (rows.digest(), file_digest(path)))
 
 
-def keep(image: Image, folder: Path | None, beside: Mapping[str, bytes]) -> None:
-    """Puts an image where the next run finds it, if there is such a place, with other files `beside` it (name → content).
+def keep(cache: Cache, folder: Path | None, beside: Mapping[str, bytes]) -> None:
+    """Puts a cache in the folder where the next run finds it, with other files `beside` it (name → content); does nothing without a folder.
 
-    It stays where it was made too, for this run's own reports: once the run lock is given back, another run may put its own image there.
-    Without room or right for it the next run does without.
+    The files also stay where they were made, for the reports of this run: once the run lock is released, another run may replace the cache
+    in the folder. If the cache cannot be written, the next run does without.
     """
     if folder is None:
         return
     if _of_0_1_0(folder):
-        files.adopt(folder, IMAGE, frozenset({_FACTS, *image.files()}))
-    with contextlib.suppress(OSError), files.making(folder, IMAGE) as side:
-        for name, path in image.files().items():
+        files.adopt(folder, MADE, frozenset({_FACTS, *cache.files()}))
+    with contextlib.suppress(OSError), files.making(folder, MADE) as side:
+        for name, path in cache.files().items():
             side.take(path, name)
         with side.create(side.path / _FACTS) as file:
-            file.write(image.facts().encode())
+            file.write(cache.facts().encode())
         for name, content in beside.items():
             with side.create(side.path / name) as file:
                 file.write(content)
@@ -170,7 +178,7 @@ def keep(image: Image, folder: Path | None, beside: Mapping[str, bytes]) -> None
 
 
 def _of_0_1_0(folder: Path) -> bool:
-    """Whether a folder without a mark says of itself that it is an image."""
+    """Whether a folder holds a cache of version 0.1.0, which made no marks."""
     try:
         says = json.loads((folder / _FACTS).read_bytes())
         return not (folder / files.MARK).exists() and {"records", "rules", "stage", "hashes"} <= set(says)

@@ -14,10 +14,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty
+from migrate.core.changes import OPEN_COLUMNS
 from migrate.core.kinds import GAP, MANDATORY
-from migrate.core.moves import MOVED
-from migrate.core.plan import COUNTING_COLUMNS, LAST_TOLD_COLUMNS, OPEN_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
-from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, WAITING
+from migrate.core.letters import COUNTING_COLUMNS, LAST_TOLD_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, MOVED, WAITING
 from migrate.ledger import campaigns, outcomes, schema
 from migrate.ledger.frames import fetch
 from migrate.ledger.listed import batches

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
+from migrate.core.already_told import in_the_way
 from migrate.core.kinds import MANDATORY
-from migrate.core.plan import in_the_way
 from migrate.core.words import CONFIRMATION
 from migrate.ledger.listed import batches
 from migrate.ledger.schema import NOTICE_KINDS, confirmed_before, letter, told_before

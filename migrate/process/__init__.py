@@ -1,1 +1,1 @@
-"""This process: its memory, and threads that prepare what is asked for next."""
+"""This process: its memory, and threads that prefetch."""

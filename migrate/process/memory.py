@@ -1,4 +1,4 @@
-"""Memory, kept small: most of a run's is taken in large pieces that are needed for a moment only."""
+"""Keeps the memory of the process small. A run allocates large blocks that it needs for a moment only; here they are given back."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _M_ARENA_MAX: Final = -8  # mallopt(3)
 
 
 def frugal() -> None:
-    """Lets pieces that are no longer needed serve again, whichever thread asks next, or go back to the system.
+    """Makes freed memory available to every thread, or to the system, at once. Call this before Arrow is imported.
 
-    Arrow's own pool keeps what it once had, and the GNU allocator keeps apart for each thread what that thread gave back. Files are written
-    and compressed with the pool that Arrow begins with, whatever another one is set later: so this is for before Arrow is imported.
+    By default Arrow's own pool keeps what it has allocated, and the GNU allocator keeps what a thread has freed for that thread. Arrow
+    writes and compresses files with the pool that it starts with, whatever pool is set later.
     """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     import pyarrow as pa
@@ -27,7 +27,7 @@ def frugal() -> None:
 
 
 def trimmed() -> None:
-    """Gives back to the system what is free at the moment."""
+    """Gives memory that is free at the moment back to the system."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()

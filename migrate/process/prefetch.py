@@ -1,4 +1,5 @@
-"""Work in threads of its own: what is asked for next is made while the last is worked on, or something else is done meanwhile."""
+"""Work in a thread of its own: the next items of a generator are made while the caller works on the last one (`ahead`, `begun`), or one
+function runs while the caller does something else (`meanwhile`)."""
 
 from __future__ import annotations
 
@@ -12,16 +13,17 @@ from typing import Any, Final, Generic, TypeVar
 _T = TypeVar("_T")
 
 _LOOK_UP: Final = 0.1
+"""Seconds after which a thread that waits for the queue looks whether it still should."""
 _PATIENCE: Final = 1.0
-"""Seconds that a thread which is no longer wanted is waited for. One that waits for a server itself cannot be woken; it ends with the
-program."""
+"""Seconds that the end of the context waits for the producer thread. A thread that is waiting for a server cannot be woken; it is a daemon
+thread and ends with the program."""
 
 
 def ahead(items: Generator[_T, None, None], most: int = 1, look: Callable[[], None] | None = None) -> Iterator[_T]:
-    """The items, in their order, up to `most` of them made before they are asked for. What making them raises is raised here.
+    """The items of a generator, in order; a thread makes up to `most` of them in advance. An exception of the generator is raised here.
 
-    The generator runs, and is closed, in that thread alone. While an item is waited for, `look` is called now and then; what it raises
-    ends the waiting.
+    The generator runs, and is closed, in that thread only. While the caller waits for an item, `look` is called every `_LOOK_UP` seconds;
+    an exception that it raises ends the waiting.
     """
     with begun(items, most, look) as made:
         yield from made
@@ -29,41 +31,42 @@ def ahead(items: Generator[_T, None, None], most: int = 1, look: Callable[[], No
 
 @contextmanager
 def begun(items: Generator[_T, None, None], most: int = 1, look: Callable[[], None] | None = None) -> Iterator[Iterator[_T]]:
-    """The same, but the first is made at once, before anybody asks; and none is any more when the context ends."""
-    made = _Made(items, most, look)
-    maker = threading.Thread(target=made.make, daemon=True)
-    maker.start()
+    """Like `ahead`, but the thread starts at once, when the context is entered. It stops when the context exits."""
+    prefetcher = _Prefetcher(items, most, look)
+    producer = threading.Thread(target=prefetcher.make, daemon=True)
+    producer.start()
     try:
-        yield iter(made)
+        yield iter(prefetcher)
     finally:
-        made.enough.set()
-        maker.join(_PATIENCE)
+        prefetcher.stop.set()
+        producer.join(_PATIENCE)
 
 
-class _Made(Generic[_T]):
-    """Items between the thread that makes them and whoever asks for them, until it is `enough`."""
+class _Prefetcher(Generic[_T]):
+    """A queue between the thread that makes items (`make`) and the caller who iterates over them, until `stop` is set."""
 
     def __init__(self, items: Generator[_T, None, None], most: int, look: Callable[[], None] | None) -> None:
-        self.enough = threading.Event()
+        self.stop = threading.Event()
         self._look = look
         self._items = items
-        self._waiting: queue.Queue[Any] = queue.Queue(most)
+        self._queue: queue.Queue[Any] = queue.Queue(most)
 
     def make(self) -> None:
+        """Runs the generator to its end, or until `stop` is set."""
         try:
             with closing(self._items):
                 for item in self._items:
                     self._put((item, None))
-                    if self.enough.is_set():
+                    if self.stop.is_set():
                         return
             self._put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where the items are asked for
             self._put((None, error))
 
     def _put(self, item: Any) -> None:
-        while not self.enough.is_set():
+        while not self.stop.is_set():
             try:
-                self._waiting.put(item, timeout=_LOOK_UP)
+                self._queue.put(item, timeout=_LOOK_UP)
             except queue.Full:
                 continue
             return
@@ -78,16 +81,16 @@ class _Made(Generic[_T]):
     def _get(self) -> Any:
         while True:
             try:
-                return self._waiting.get(timeout=_LOOK_UP)
+                return self._queue.get(timeout=_LOOK_UP)
             except queue.Empty:
-                if self.enough.is_set():  # never to be taken for the end of the items
+                if self.stop.is_set():  # an error, so that nobody takes it for the end of the items
                     raise RuntimeError("more was asked for than was made until the end of the context") from None
                 if self._look is not None:
                     self._look()
 
 
 def meanwhile(work: Callable[[], _T]) -> Future[_T]:
-    """What `work` returns or raises, once it has; a program that ends does not wait for it."""
+    """Runs `work` in a daemon thread: the future has its result or exception. The program does not wait for it at its end."""
     done: Future[_T] = Future()
 
     def do() -> None:

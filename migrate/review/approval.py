@@ -25,7 +25,8 @@ from migrate.config import Config
 from migrate.config.anchors import HIDDEN
 from migrate.core.accounts import conform
 from migrate.core.kinds import MANDATORY
-from migrate.core.plan import STRUCK_OUT, Moment
+from migrate.core.letters import STRUCK_OUT
+from migrate.core.moment import Moment
 from migrate.errors import GuardError
 from migrate.files.digests import file_digest
 from migrate.mail.compose import Composer

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from migrate import outbox
 from migrate.config import Config
-from migrate.core.plan import Moment
+from migrate.core.moment import Moment
 from migrate.decide.draft import Draft
 from migrate.delivery import Clock, Delivered
 from migrate.directory import open_directory

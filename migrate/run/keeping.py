@@ -10,7 +10,7 @@ from typing import Final
 from migrate import incremental
 from migrate.config import Config
 from migrate.errors import LedgerError
-from migrate.incremental import Image, Records
+from migrate.incremental import Cache, Records
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
@@ -22,7 +22,7 @@ _DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety"
 """The tables of the configuration that decide about accounts."""
 
 
-def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Image | None:
+def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
     """The image of the last run, if it was made under the same rules; none where a day alone may change who is in which wave."""
     if config.waves.forgetful:
         return None

@@ -19,14 +19,14 @@ import sqlalchemy as sa
 from migrate import files, incremental, outbox
 from migrate.config import Config
 from migrate.core.kinds import MANDATORY
-from migrate.core.plan import Moment
+from migrate.core.moment import Moment
 from migrate.decide.addressing import judge
 from migrate.decide.decided import Rules
 from migrate.decide.draft import Draft, draft
 from migrate.directory import mapping_digest
 from migrate.errors import DirectoryError, GuardError
 from migrate.explain.queue import forecast_of, hurried_by, hurried_of
-from migrate.incremental import Image, Whole
+from migrate.incremental import Cache, Whole
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
 from migrate.review import dry_runs, vouching
@@ -105,7 +105,7 @@ def walk(
     the directory is read. `doubt` is a reason to refuse that was there before.
     """
 
-    def take_in(folder: Path, image: Image | None) -> Read:
+    def take_in(folder: Path, image: Cache | None) -> Read:
         return take(given.directory, given.config.campaign.language, folder, image, lambda more: watch("read", more))
 
     def decide_on(read: Read) -> _T:

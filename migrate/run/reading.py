@@ -16,13 +16,13 @@ from migrate.core.standing import used_since
 from migrate.decide.decided import Rules
 from migrate.decide.draft import Draft
 from migrate.directory import Directory, Tally
-from migrate.directory.arrow import Unlike
+from migrate.directory.arrow import ShortcutRefused
 from migrate.directory.bounds import PART, Time, counted
 from migrate.directory.snapshot import Snapshot
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.files.spill import Sorted
-from migrate.incremental import Beside, Ids, Image, Rows, Whole, as_table, doubted, make, merge, unexpected
+from migrate.incremental import Cache, Ids, Reuse, Rows, Whole, as_table, doubted, make, merge, unexpected
 from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.process import memory
@@ -42,7 +42,7 @@ class Read:
     rows: Rows
     tally: Tally
     translator: Translator
-    image: Image | None
+    image: Cache | None
     unfit: np.ndarray
     as_of: datetime | None
     caveats: tuple[str, ...]
@@ -51,7 +51,7 @@ class Read:
         """The instant of which the read speaks: that of the source, but never later than the clock; or else the clock's."""
         return min(self.as_of, now) if self.as_of else now
 
-    def beside(self, prior: Prior, rules: Rules) -> Beside | None:
+    def beside(self, prior: Prior, rules: Rules) -> Reuse | None:
         """The read beside the image, and what the ledger knows besides; None without an image."""
         if self.image is None:
             return None
@@ -59,7 +59,7 @@ class Read:
         excepted = {id_ for table in (schema.exemption, schema.pause) for id_ in prior.exceptions(table, today).index}
         occasions = rules.moment.occasions
         since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
-        return Beside(
+        return Reuse(
             self.image.records,
             self.snapshot,
             self.rows,
@@ -91,7 +91,7 @@ class Kept:
     """The fingerprint of a read, and its image for the next one."""
 
     fingerprint: str
-    image: Image
+    image: Cache
 
 
 def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
@@ -103,7 +103,7 @@ def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
     return merge(None, everybody, lambda each: each, folder).fingerprint
 
 
-def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
+def take(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None]) -> Read:
     """The directory, read to the end into a private folder. Raises DirectoryError (exit 3) and leaves nothing behind.
 
     `language` stands in for a locale that is missing; `watch` hears how many more rows were read. An image that cannot be used is left
@@ -125,15 +125,15 @@ def take(directory: Directory, language: str, folder: Path, image: Image | None,
     return read
 
 
-def _reading(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None], time: Time) -> Read:
+def _reading(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
     """The directory, read on the short way if there is one."""
     try:
         return _take(directory, language, folder, image, watch, time)
-    except Unlike:
-        return _take(directory.long_way(), language, folder, image, watch, time)
+    except ShortcutRefused:
+        return _take(directory.without_shortcut(), language, folder, image, watch, time)
 
 
-def _take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None], time: Time) -> Read:
+def _take(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
     tally = Tally()
     translator = Translator(directory, language=language, tally=tally)
     rows = Rows(folder / "rows.arrow", image.rows if image else None, np.load(image.unfit) if image else None)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from migrate.core.accounts import conform
 from migrate.core.changes import compare
-from migrate.core.plan import LAST_TOLD_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed, Moment, Planned, plan, to_be_reminded
+from migrate.core.letters import LAST_TOLD_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
+from migrate.core.moment import Moment
+from migrate.core.plan import Planned, plan, to_be_reminded
 from migrate.core.schedule import ScheduleSettings
 from migrate.core.standing import PolicySettings, assess
 from migrate.core.waves import Waves

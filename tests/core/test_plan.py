@@ -13,20 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.core.accounts import METHODS, conform
-from migrate.core.changes import compare
-from migrate.core.plan import (
-    LAST_TOLD_COLUMNS,
-    OPEN_COLUMNS,
-    TOLD_COLUMNS,
-    WAITING_COLUMNS,
-    Confirmations,
-    Moment,
-    Planned,
-    confirm,
-    plan,
-    to_be_reminded,
-    without_destination,
-)
+from migrate.core.changes import OPEN_COLUMNS, compare
+from migrate.core.confirmations import Confirmations, confirm
+from migrate.core.letters import LAST_TOLD_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS
+from migrate.core.moment import Moment
+from migrate.core.plan import Planned, plan, to_be_reminded, without_destination
 from migrate.core.schedule import ScheduleSettings, due, stages
 from migrate.core.standing import PolicySettings, assess, destination
 from migrate.core.waves import Waves

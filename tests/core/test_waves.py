@@ -12,8 +12,8 @@ from cast import CAMPAIGN, accounts, at, person
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migrate.core.moment import Moment
 from migrate.core.moves import own_days
-from migrate.core.plan import Moment
 from migrate.core.schedule import ScheduleSettings
 from migrate.core.waves import Waves, WavesSettings
 

@@ -1,4 +1,4 @@
-"""The shortcut for tables of SQLite gives what the long way gives, or nothing."""
+"""The shortcut for tables of SQLite gives the values that SQLAlchemy gives, or refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.directory import Directory, Tally, arrow
-from migrate.directory.arrow import Unlike, textual
+from migrate.directory.arrow import ShortcutRefused, textual
 from migrate.directory.sql import SqlDirectory, SqlSettings
 from migrate.directory.translate import Translator
 from migrate.errors import DirectoryError
@@ -49,14 +49,14 @@ def translated(directory: Directory) -> tuple[pd.DataFrame, Tally]:
     ),
     declared=st.sampled_from(["TEXT", "VARCHAR(80)", "INTEGER", "NUMERIC", "BLOB", ""]),
 )
-def test_a_column_is_read_as_it_is_read_the_long_way(
+def test_a_column_is_read_as_without_the_shortcut(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, ...]], declared: str
 ) -> None:
     directory = made(tmp_path_factory.mktemp("arrow") / "users.db", rows, declared)
-    expected, counted = translated(directory.long_way())
+    expected, counted = translated(directory.without_shortcut())
     try:
         found, tally = translated(directory)
-    except Unlike:
+    except ShortcutRefused:
         return
     assert tally == counted
     pd.testing.assert_frame_equal(found, expected) if len(expected) else None
@@ -73,19 +73,19 @@ def test_the_shortcut_is_taken_for_ordinary_tables_however_late_a_column_has_a_v
     assert [len(frame) for frame in frames] == [2, 3, 3, 2]
     assert [p for frame in frames for p in frame["position"]] == list(range(1, 11))
     assert len({as_table(frame).schema.to_string() for frame in frames}) == 1
-    pd.testing.assert_frame_equal(translated(directory)[0], translated(directory.long_way())[0])
+    pd.testing.assert_frame_equal(translated(directory)[0], translated(directory.without_shortcut())[0])
 
 
 @pytest.mark.parametrize("late", [1.5, b"\xff"])
-def test_a_value_that_might_be_told_otherwise_sends_the_read_the_long_way(late: Any, tmp_path: Path) -> None:
+def test_a_value_whose_text_might_differ_makes_the_shortcut_refuse(late: Any, tmp_path: Path) -> None:
     directory = made(tmp_path / "users.db", [("u1", "a@example.com", "sms", 1, None), ("u2", "b@example.com", "sms", late, late)])
-    with pytest.raises(Unlike):
+    with pytest.raises(ShortcutRefused):
         list(directory.frames())
 
 
-def test_bytes_that_are_no_text_in_a_column_of_text_send_the_read_the_long_way(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_in_a_column_of_text_make_the_shortcut_refuse(tmp_path: Path) -> None:
     directory = made(tmp_path / "users.db", [("u1", b"\xff\xfe", "sms", 1, None)])
-    with pytest.raises(Unlike):
+    with pytest.raises(ShortcutRefused):
         list(directory.frames())
 
 
@@ -109,7 +109,7 @@ def test_which_columns_can_hold_text_alone(declared: str, text: bool) -> None:
     assert textual(declared) is text
 
 
-def test_without_the_driver_the_long_way_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_driver_the_shortcut_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrow, "find_spec", lambda name: None)
     monkeypatch.setattr(arrow, "frames", lambda *_: pytest.fail("there is no driver"))
     assert len(list(made(tmp_path / "users.db", [("u1", "a@example.com", "sms", 1, None)]).frames())) == 1

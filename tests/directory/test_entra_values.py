@@ -14,8 +14,8 @@ from graph.description import _WHOLE
 from graph.server import Fake
 from graph.tenant import GLOBAL_ADMINISTRATOR, Tenant, guid
 
+from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.testing import read_all
-from migrate.directory.words import MethodWords, vendor_words
 
 KNOWN = MethodWords(vendor_words("entra"), {})
 NO_METHOD = {"temporaryAccessPass", "securityQuestion", "appPassword", "password", "qrCode"}

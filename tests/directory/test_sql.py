@@ -33,7 +33,7 @@ def directory(**settings: Any) -> Directory:
 
 def test_a_table_is_streamed_in_chunks(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SqlDirectory, "chunk_rows", 10)
-    assert [len(frame) for frame in database(ROWS).long_way().frames()] == [10, 10, 5]
+    assert [len(frame) for frame in database(ROWS).without_shortcut().frames()] == [10, 10, 5]
 
 
 def test_only_the_columns_needed_are_selected(database: Database) -> None:
@@ -272,7 +272,7 @@ def test_a_read_that_is_given_up_leaves_nothing_open(
     monkeypatch.setattr(SqlDirectory, "chunk_rows", 5)
     closed: list[object] = []
     monkeypatch.setattr(sa.Engine, "dispose", lambda engine, *_: closed.append(engine))
-    frames = database(ROWS).long_way().frames()
+    frames = database(ROWS).without_shortcut().frames()
     next(frames)
     assert not closed
     del frames

@@ -295,7 +295,7 @@ def test_another_hosts_folder_is_swept_only_after_a_day(tmp_path: Path) -> None:
     assert not left.exists()
 
 
-@pytest.mark.parametrize("call", ["_put", "_took_its_place", "_settle", "_moved_away"])
+@pytest.mark.parametrize("call", ["_put", "_moved_in", "_flush", "_moved_away"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_during_a_replacement_leaves_the_old_or_the_new_and_the_next_command_the_new(tmp_path: Path, call: str, when: str) -> None:
     put(tmp_path / "plan")

@@ -1,4 +1,4 @@
-"""One bit that fell over in what describes the image: the run goes on as if there were none, and decides the same."""
+"""One bit that fell over in what describes the cache: the run goes on as if there were none, and decides the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from office import Office
 
 from migrate.config import load
 from migrate.files import MARK, strange
-from migrate.incremental import IMAGE, find
+from migrate.incremental import MADE, find
 from migrate.run.provenance import beside
 
 DESCRIPTIONS = ("image.json", "origin.json", MARK)
@@ -90,12 +90,12 @@ def test_a_flipped_bit_in_any_byte_of_what_describes_the_image_changes_nothing(c
 
 def test_no_bit_of_what_describes_the_image_makes_another_image_of_it_or_another_run(campaign: Campaign, tmp_path: Path) -> None:
     office = campaign.copied(tmp_path / "office")
-    shutil.rmtree(office.folder / "reports")  # the image alone speaks
+    shutil.rmtree(office.folder / "reports")  # the cache alone speaks
     office.write()
     folder, config = image_of(office), load(office.folder / "config.toml")
     digest = hashlib.sha256((folder / "image.json").read_bytes()).hexdigest()
     (known,) = [trace.of for trace in beside(config)]
-    assert find(folder, digest) is not None and strange(folder, IMAGE) is None
+    assert find(folder, digest) is not None and strange(folder, MADE) is None
     for name in DESCRIPTIONS:
         for number in range(8 * (folder / name).stat().st_size):
             flip(folder / name, *divmod(number, 8))
@@ -104,5 +104,5 @@ def test_no_bit_of_what_describes_the_image_makes_another_image_of_it_or_another
             elif name == "origin.json":
                 assert [trace.of for trace in beside(config)] in ([], [known])
             else:
-                strange(folder, IMAGE)  # whatever it says, without an error
+                strange(folder, MADE)  # whatever it says, without an error
             flip(folder / name, *divmod(number, 8))

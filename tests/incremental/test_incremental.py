@@ -1,4 +1,4 @@
-"""With an image or without, a run decides and records the same."""
+"""With a cache or without, a run decides and records the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from migrate.core.accounts import METHODS
 from migrate.core.standing import default_not_registered
 from migrate.directory import snapshot
 from migrate.files import MARK, spill
-from migrate.incremental import beside, carried, find, rows
+from migrate.incremental import find, records, reuse, rows
 
 TABLES = {
     "account": "*",
@@ -45,11 +45,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill, "BATCH", 4)
     monkeypatch.setattr(spill, "_GATHERED", 12)
     monkeypatch.setattr(spill, "_HELD", 6)
-    monkeypatch.setattr(carried, "BATCH", 8)
+    monkeypatch.setattr(records, "BATCH", 8)
     monkeypatch.setattr(rows, "_SLACK", 3)
     monkeypatch.setattr(snapshot, "RANGE", 8)
-    monkeypatch.setattr(beside, "RANGE", 8)
-    monkeypatch.setattr(beside, "_TOLD", 3)
+    monkeypatch.setattr(reuse, "RANGE", 8)
+    monkeypatch.setattr(reuse, "_NEW_OUTCOMES", 3)
 
 
 def remembered(office: Office) -> dict[str, list[tuple[Any, ...]]]:
@@ -357,7 +357,7 @@ def test_what_carries_over_is_counted_with_what_is_decided(tmp_path: Path, monke
 def test_defaults_that_are_not_registered_are_counted_alike_in_arrow_and_in_pandas(people: list[tuple[set[str], str | None]]) -> None:
     frame = accounts(*(person(f"u{n}", ",".join(methods), default_method=word) for n, (methods, word) in enumerate(people)))
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    assert beside._not_registered(table["default_method"], table["methods"]) == int(default_not_registered(frame).sum())
+    assert reuse._not_registered(table["default_method"], table["methods"]) == int(default_not_registered(frame).sum())
 
 
 def test_an_image_of_an_earlier_format_is_not_believed(tmp_path: Path) -> None:

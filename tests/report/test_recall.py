@@ -18,7 +18,7 @@ from report.conftest import CHANGE_ROWS, EXEMPTION_ROWS, REJECTED_ROWS, SUMMARY,
 from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.changes import CHANGE_COLUMNS
 from migrate.directory.snapshot import REJECTED_COLUMNS
-from migrate.incremental.carried import SCHEMA, Records
+from migrate.incremental.records import SCHEMA, Records
 from migrate.ledger import account_rows as ledger_record
 from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger, LedgerSettings

@@ -1,6 +1,7 @@
-"""What is asked of single accounts, and of sign-ins: more calls, and off unless `[directory] detail` names it.
+"""Reads about single accounts, and of sign-ins. They need many calls, and are made only if `[directory] detail` names them.
 
-Telephone numbers and `authenticationMethodDetail`, which may hold one, are in what Graph answers; they are dropped where it is read.
+Graph's answers contain telephone numbers and `authenticationMethodDetail`, which may contain one; they are dropped as soon as an answer is
+read.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import numpy as np
 from migrate.directory.entra.graph import Graph
 from migrate.directory.entra.permissions import METHODS, PER_USER_MFA, PHONES, SIGN_INS, Need
 from migrate.directory.entra.registration import Registration
+from migrate.directory.method_words import MethodWords
 from migrate.directory.vocabulary import NO_STEP
 from migrate.directory.web.batch import Asked
 from migrate.directory.web.checkpoint import Checkpoint
-from migrate.directory.words import MethodWords
 
 _TYPES: Final = {"mobile": "mobilePhone", "alternateMobile": "alternateMobilePhone", "office": "officePhone"}
 _TELEPHONE: Final = "#microsoft.graph.phoneauthenticationmethod"
@@ -28,7 +29,7 @@ _PAGE: Final = "1000"
 
 
 def checkpoint(graph: Graph) -> Checkpoint:
-    """Where answers about single accounts are kept until the read is complete."""
+    """The file in which answers about single accounts are kept until the read is complete."""
     settings = graph.settings
     asked = (settings.graph, settings.tenant.lower(), settings.client_id, sorted(settings.detail))
     path = settings.checkpoint.with_name(f"{settings.checkpoint.name}-{settings.tenant.lower()}")  # many tenants may share a folder
@@ -36,34 +37,34 @@ def checkpoint(graph: Graph) -> Checkpoint:
 
 
 class Details:
-    """The answers about single accounts of one read; `kept` are those of a read before that broke."""
+    """Reads about single accounts. `kept`: the answers so far, also those of an earlier read that failed."""
 
     def __init__(self, graph: Graph, kept: Checkpoint, watch: Callable[[int], None]) -> None:
         self._graph, self._kept, self._watch = graph, kept, watch
 
     def telephones(self, ids: Iterable[str]) -> dict[str, list[str]]:
-        """Id → the kinds of its telephones, in the words of the report. An account that is gone meanwhile has none."""
+        """Id → the kinds of its telephones, in the words of the report; none if the account was deleted meanwhile."""
         return self._each("phones", list(ids), "/authentication/phoneMethods", PHONES, _telephones)
 
     def per_user_mfa(self, ids: Iterable[str]) -> dict[str, list[str]]:
-        """Id → the state of its per-user MFA, `disabled`, `enabled` or `enforced`, or nothing."""
+        """Id → the state of its per-user MFA: `disabled`, `enabled` or `enforced`, or no word."""
         return self._each("mfa", list(ids), "/authentication/requirements", PER_USER_MFA, _state, beta=True)
 
     def methods(self, ids: Iterable[str]) -> dict[str, list[str]]:
-        """Id → everything that it has registered, in words of Graph."""
+        """Id → all its registered methods, in words of Graph."""
         return self._each("methods", list(ids), "/authentication/methods", METHODS, _methods)
 
     def _each(
         self, kind: str, ids: list[str], path: str, need: Need, read: Callable[[Any], list[str]], *, beta: bool = False
     ) -> dict[str, list[str]]:
-        found = {each: known for each in ids if (known := self._kept.get(f"{kind}:{each}")) is not None}
-        left = (Asked(each, f"/users/{quote(each, safe='-')}{path}") for each in ids if each not in found)
+        words = {each: known for each in ids if (known := self._kept.get(f"{kind}:{each}")) is not None}
+        left = (Asked(each, f"/users/{quote(each, safe='-')}{path}") for each in ids if each not in words)
         budget = self._graph.directory if beta else self._graph.reports
         for said in self._graph.each(left, need, budget=budget, beta=beta):
-            found[said.key] = read(said.body) if said.status == 200 else []
-            self._kept.add(f"{kind}:{said.key}", found[said.key])
+            words[said.key] = read(said.body) if said.status == 200 else []
+            self._kept.add(f"{kind}:{said.key}", words[said.key])
             self._watch(1)
-        return found
+        return words
 
 
 def _listed(body: Any) -> list[dict[str, Any]]:
@@ -92,49 +93,49 @@ def _state(body: Any) -> list[str]:
 
 
 class Accounts:
-    """In place of the report: the methods of a page's enabled accounts, asked for as the page comes."""
+    """Used instead of the report: reads the methods of the enabled accounts of each page when the page comes."""
 
     def __init__(self, details: Details) -> None:
         self._details = details
 
     def of(self, ids: np.ndarray, enabled: Sequence[bool]) -> list[Registration | str | None]:
-        """As `Registered.of`."""
+        """See `Registered.of`."""
         names = [each.decode() for each in ids]
         words = self._details.methods([name for name, on in zip(names, enabled, strict=True) if on])
         return [Registration(tuple(words[name])) if name in words else None for name in names]
 
 
 class LastUse(NamedTuple):
-    """What somebody passed the second step with last, in words of the log, and when."""
+    """The method of an account's last second step, in words of the log, and its time."""
 
     method: str
     at: str
 
 
 def sign_ins(graph: Graph, words: MethodWords, watch: Callable[[int], None], now: datetime | None = None) -> dict[str, LastUse]:
-    """Id → its last use of a second step in the last days. What was satisfied by an earlier one is no use."""
+    """Id → its last use of a second step in the last `sign_in_days`. A step that was satisfied by an earlier one does not count."""
     since = (now or datetime.now(UTC)) - timedelta(days=graph.settings.sign_in_days)
     params = {"$top": _PAGE, "$filter": f"createdDateTime ge {since:%Y-%m-%dT%H:%M:%SZ}"}
-    found: dict[str, LastUse] = {}
-    for page in graph.listing("/auditLogs/signIns", params, SIGN_INS, budget=graph.reports, beta=True, anew=found.clear):
+    last_uses: dict[str, LastUse] = {}
+    for page in graph.listing("/auditLogs/signIns", params, SIGN_INS, budget=graph.reports, beta=True, anew=last_uses.clear):
         for row in page:
             used = _used(row, words)
             user = row.get("userId")
-            if used is not None and isinstance(user, str) and (user not in found or found[user].at < used.at):
-                found[user] = used
+            if used is not None and isinstance(user, str) and (user not in last_uses or last_uses[user].at < used.at):
+                last_uses[user] = used
         watch(len(page))
-    return found
+    return last_uses
 
 
 def _used(row: dict[str, Any], words: MethodWords) -> LastUse | None:
-    """The last step of a sign-in that was a second one and succeeded."""
-    found: LastUse | None = None
+    """The last successful second step of a sign-in."""
+    last: LastUse | None = None
     for step in row.get("authenticationDetails") or ():
         if not isinstance(step, dict) or step.get("succeeded") is not True:
             continue
         method, at = step.get("authenticationMethod"), step.get("authenticationStepDateTime") or row.get("createdDateTime")
         if not isinstance(method, str) or not isinstance(at, str) or words.method(method) in (None, NO_STEP):
             continue
-        if found is None or found.at <= at:
-            found = LastUse(method, at)
-    return found
+        if last is None or last.at <= at:
+            last = LastUse(method, at)
+    return last

@@ -1,4 +1,4 @@
-"""Microsoft Graph as the other modules of this room see it: signed in, of one tenant, within its limits."""
+"""Calls Microsoft Graph for the other modules of this folder: signs in to one tenant, and keeps to Graph's rate limits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Graph:
         kept = KeptToken(_fetching(settings), clock.now)
         self._authorization = Renewed(kept, self._token_refused, self._look_at)
         where = "[directory] graph_url" if settings.graph_url else "[directory] cloud"
-        # That there is no licence was said of tenants that have one, and passed.
+        # Graph has reported a missing licence for tenants that have one; such an answer is asked for again.
         server = Server("Microsoft Graph", settings.graph, where, _explained, frozenset({permissions.NO_PREMIUM}))
         self.client = Client(server, self._authorization, clock)
         self.reports = self._budget("reports", 5, 10)
@@ -54,7 +54,7 @@ class Graph:
         self.client.close()
 
     def sign_in(self) -> None:
-        """Fetches a token, so that whatever is wrong with it is said first, and its `roles` are known."""
+        """Fetches a token, so that an error of the sign-in comes first, and `roles` are known."""
         self._authorization.current()
 
     def listing(
@@ -68,7 +68,7 @@ class Graph:
         beta: bool = False,
         anew: Callable[[], None],
     ) -> Iterator[list[dict[str, Any]]]:
-        """The rows of each page. Where Graph has forgotten where it was, the listing begins again, and `anew` is called before it does."""
+        """The rows of each page. If Graph no longer knows the next page, the listing starts again; `anew` is called before."""
         for tries in range(_RESTARTS):
             if tries:
                 anew()
@@ -88,10 +88,10 @@ class Graph:
 
     def whole(self, path: str, params: Mapping[str, str], need: Need) -> list[dict[str, Any]]:
         """All rows of a short listing of the directory."""
-        found: list[dict[str, Any]] = []
-        for page in self.listing(path, params, need, budget=self.directory, anew=found.clear):
-            found += page
-        return found
+        rows: list[dict[str, Any]] = []
+        for page in self.listing(path, params, need, budget=self.directory, anew=rows.clear):
+            rows += page
+        return rows
 
     def one(self, path: str, need: Need, shape: Callable[[Any], _T], params: Mapping[str, str] | None = None, *, beta: bool = False) -> _T:
         """One object."""
@@ -115,7 +115,7 @@ class Graph:
         return self.clock.budget((self.settings.graph, self.settings.tenant.lower(), self.settings.client_id, api), units, seconds)
 
     def _look_at(self, token: str) -> None:
-        """Raises DirectoryError for a token of another tenant."""
+        """Raises DirectoryError if a token is of another tenant."""
         claims = _claims(token)
         if self._tenant_id is None:
             self._tenant_id = _discovered(self.settings)
@@ -150,7 +150,7 @@ class Graph:
 
 
 def _fetching(settings: EntraSettings) -> Fetch:
-    """What fetches a token for Graph."""
+    """The function that fetches a token for Graph."""
     resource = CLOUDS[settings.cloud].graph
     if settings.managed_identity:
         return functools.partial(managed_identity_token, settings.client_id, resource)
@@ -171,7 +171,7 @@ def _fetching(settings: EntraSettings) -> Fetch:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """What a token says; that it is genuine is for Graph to see."""
+    """The claims of a token. Its signature is not checked here; Graph does that."""
     try:
         part = token.split(".")[1]
         told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -187,23 +187,23 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _discovered(settings: EntraSettings) -> str:
-    """The id of the tenant that has a domain, as the sign-in has it (OpenID Connect Discovery 1.0)."""
+    """The id of the tenant of a domain, from the sign-in's metadata (OpenID Connect Discovery 1.0)."""
     try:
         answer = get(f"{settings.login}/{settings.tenant}/v2.0/.well-known/openid-configuration", {})
-        found = _GUID.search(str(json.loads(answer.data)["issuer"])) if answer.status_code == 200 else None
+        match = _GUID.search(str(json.loads(answer.data)["issuer"])) if answer.status_code == 200 else None
     except (NoAnswerError, ValueError, KeyError, TypeError):
-        found = None
-    if found is None:
+        match = None
+    if match is None:
         raise UnreachableError(
             f"{settings.login} does not say which tenant {settings.tenant} is. Nothing was changed.",
             where="[directory] tenant",
             hint="Write the tenant's id; the Entra admin center shows it under Overview.",
         )
-    return found[0].lower()
+    return match[0].lower()
 
 
 def _explained(told: Any) -> tuple[str, str]:
-    """The code of a refusal. Its words are left: they may name people."""
+    """The code of a refusal, without its message, which may name people."""
     try:
         code = str(told["error"]["code"])
     except (KeyError, TypeError):

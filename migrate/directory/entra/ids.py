@@ -1,4 +1,4 @@
-"""Ids of Graph, many of them in little memory: sorted arrays of 36 bytes each, which every page of users is looked up in."""
+"""Sets of Graph ids in little memory: sorted arrays of 36 bytes for each id, in which the ids of a page are looked up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOTHING: Final = np.zeros(0, dtype=f"S{LENGTH}")
 
 
 def packed(ids: Sequence[Any]) -> np.ndarray:
-    """Ids as an array, in their order. Raises ValueError for what is no id of Graph."""
+    """Ids as an array, in the same order. Raises ValueError for a value that is no id of Graph."""
     for each in ids:
         if not (isinstance(each, str) and 0 < len(each) <= LENGTH and each.isascii()):
             raise ValueError("an id is none")
@@ -29,17 +29,17 @@ class Members:
         return len(self.ordered)
 
     def has(self, ids: np.ndarray) -> np.ndarray:
-        """Which of the ids are in it, true or false each."""
+        """For each id whether it is in the set."""
         return found(self.ordered, ids) >= 0
 
     @staticmethod
     def united(several: Iterable[Members]) -> Members:
-        """All of several sets."""
+        """The union of several sets."""
         return Members([each.ordered for each in several])
 
 
 def found(ordered: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Where each id stands in a sorted array, the first place of several; -1 for none."""
+    """The index of each id in a sorted array, the first of several; -1 if it is not there."""
     if not len(ordered):
         return np.full(len(ids), -1)
     at = np.searchsorted(ordered, ids)

@@ -1,4 +1,4 @@
-"""Who belongs to a group, nested groups included, and who holds a directory role."""
+"""Finds the members of groups, nested groups included, and the holders of directory roles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from migrate.directory.interface import near
 from migrate.errors import DirectoryError
 
 ROLE: Final = "role:"
-"""Stands before the name of a role among the groups of an account."""
+"""The prefix of a role's name among the groups of an account."""
 _GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -37,19 +37,19 @@ def of_named_group(graph: Graph, name: str, watch: Callable[[int], None] = lambd
 
 def _group_id(graph: Graph, name: str) -> str:
     quoted = name.replace("'", "''")
-    found = graph.whole("/groups", {"$filter": f"displayName eq '{quoted}'", "$select": "id,displayName"}, MEMBERS)
-    if len(found) != 1:
-        ids = ", ".join(str(each.get("id")) for each in found)
+    groups = graph.whole("/groups", {"$filter": f"displayName eq '{quoted}'", "$select": "id,displayName"}, MEMBERS)
+    if len(groups) != 1:
+        ids = ", ".join(str(each.get("id")) for each in groups)
         raise DirectoryError(
-            f"there {'are several groups' if found else 'is no group'} {name!r} in the tenant. Nothing was changed.",
+            f"there {'are several groups' if groups else 'is no group'} {name!r} in the tenant. Nothing was changed.",
             where="[directory] groups",
-            hint=f"Write the id of the one you mean: {ids}." if found else "Write its name as the Entra admin center shows it, or its id.",
+            hint=f"Write the id of the one you mean: {ids}." if groups else "Write its name as the Entra admin center shows it, or its id.",
         )
-    return str(found[0]["id"])
+    return str(groups[0]["id"])
 
 
 def of_roles(graph: Graph, names: tuple[str, ...]) -> dict[str, Members]:
-    """Role → who holds it now, by themselves or through a group; whoever is only eligible for it (PIM) does not. Raises DirectoryError."""
+    """Role → its holders now, directly or through a group, without those who are only eligible for it (PIM). Raises DirectoryError."""
     definitions = graph.whole("/roleManagement/directory/roleDefinitions", {"$select": "id,displayName"}, ROLES)
     by_name = {str(each.get("displayName")).casefold(): str(each.get("id")) for each in definitions}
     for name in names:

@@ -1,4 +1,4 @@
-"""What `migrate check` says of a tenant before it is read: what is not granted and what breaks by that, and what a read costs."""
+"""What `migrate check` says of a tenant before it is read: missing permissions and what fails without them, and the cost of a read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAGE: Final = 999
 _PAGE_WITH_ACTIVITY: Final = 500
 _SIGN_INS: Final = 1000
 _A_DAY: Final = 10
-"""Sign-ins of an account and day, as they are on average."""
+"""How many sign-ins an account has in a day, on average."""
 _PER_SECOND: Final = 0.5
 _ACTIVITY_PER_SECOND: Final = 10 / 60
 _USERS_PER_SECOND: Final = 3
@@ -50,7 +50,7 @@ def outlook(settings: EntraSettings, clock: Clock) -> Outlook:
 
 
 def _missing(settings: EntraSettings, graph: Graph) -> tuple[list[DirectoryError], list[str]]:
-    """What the token does not let the application do: errors that end a read, and what would only be unknown."""
+    """The permissions that the token lacks: errors for those without which a read ends, warnings for the others."""
     wrong: list[DirectoryError] = []
     warnings: list[str] = []
     for need, required in needed(settings):
@@ -71,7 +71,7 @@ def _not_granted(said: str, need: Need, settings: EntraSettings) -> DirectoryErr
 
 
 def _licensed(graph: Graph, settings: EntraSettings, wrong: list[DirectoryError], warnings: list[str]) -> bool:
-    """Whether there is a report at all."""
+    """Whether the tenant has a licence for the report; adds an error or a warning if it has none."""
     try:
         rows = graph.listing(PATH, {"$top": "1"}, REPORT, budget=graph.reports, anew=lambda: None)
         next(rows, None)
@@ -85,7 +85,7 @@ def _licensed(graph: Graph, settings: EntraSettings, wrong: list[DirectoryError]
 
 
 def priced(settings: EntraSettings, users: int, *, licensed: bool = True) -> tuple[str, float]:
-    """What a read costs in calls and minutes, as the end of a sentence; and the minutes that it may take at most."""
+    """The cost of a read in calls and minutes, as the end of a sentence; and the minutes that it takes at most."""
     activity = "sign_ins" in settings.detail and licensed
     parts: list[tuple[str, int, float, float]] = []
     pages = ceil(users / (_PAGE_WITH_ACTIVITY if activity else _PAGE)) or 1

@@ -1,4 +1,4 @@
-"""Users of Graph as rows of ours: who there is, and what is known of each (entra.md 2.5)."""
+"""Turns users of Graph into raw rows, with what is known of each (entra.md 2.5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from migrate.directory.entra.ids import Members, packed
 from migrate.directory.entra.policy import Policy
 from migrate.directory.entra.registration import Registered, Registration
 from migrate.directory.entra.settings import EntraSettings
-from migrate.directory.words import MethodWords
+from migrate.directory.method_words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 INTERNAL_GUEST: Final = "entra:internal guest"
 SIGN_IN_BY_SMS: Final = "entra:SMS sign-in"
 THIS_DEVICE: Final = "entra:this device only"
-"""Groups of our making. An internal guest is a guest by name whose account is of this tenant: the retirement treats it as a member. Whoever
-signs in by SMS has no password; a passkey of one device leaves no second step on any other."""
+"""Groups that we add to accounts. An internal guest is a guest whose account is of this tenant: the retirement treats it as a member. A
+user who signs in by SMS has no password. A passkey of one device is no second step on any other device."""
 
 _PROPERTIES: Final = (
     "id", "userPrincipalName", "mail", "proxyAddresses", "displayName", "givenName", "accountEnabled", "userType", "externalUserState",
@@ -36,7 +36,7 @@ MANAGER: Final = "manager($select=id,displayName,mail)"
 
 @dataclass(slots=True)
 class Known:
-    """What was read of the tenant before its users. `registered` is None if methods come from a join."""
+    """What is read of the tenant before its users. `registered` is None if methods come from a join."""
 
     registered: Registered | None
     federated: frozenset[str] = frozenset()
@@ -49,14 +49,14 @@ class Known:
 
 @dataclass(slots=True)
 class Noticed:
-    """What is counted of the users while they are read, for the caveats."""
+    """Counts of users, for the caveats."""
 
     unlisted: int = 0
     federated_with_telephone: int = 0
 
 
 def selected(settings: EntraSettings, *, activity: bool) -> str:
-    """The properties of users that are asked for."""
+    """The properties of users to ask for (`$select`)."""
     further = [column.theirs for column in settings.columns.values()]
     return ",".join(dict.fromkeys([*_PROPERTIES, *further, *([ACTIVITY] if activity else [])]))
 
@@ -64,7 +64,7 @@ def selected(settings: EntraSettings, *, activity: bool) -> str:
 def frame(
     users: list[dict[str, Any]], known: Known, settings: EntraSettings, words: MethodWords, noticed: Noticed, position: int
 ) -> pd.DataFrame:
-    """A page of users as a raw frame (`Directory.frames`); the first has this position. Raises ValueError for a page that is none."""
+    """A page of users as a raw frame (`Directory.frames`); the first user has this position. Raises ValueError for other JSON."""
     import pandas as pd
 
     from migrate.directory.text import column
@@ -72,36 +72,36 @@ def frame(
     ids = packed([each.get("id") for each in users])
     enabled = [each.get("accountEnabled") is not False for each in users]
     registered = known.registered.of(ids, enabled) if known.registered is not None else None
-    found: dict[str, list[Any]] = {name: [read(each) for each in users] for name, read in _READ.items()}
-    found |= {ours: [_other(each.get(set_so.theirs)) for each in users] for ours, set_so in settings.columns.items()}
-    found["federated"] = ["yes" if _is_federated(each, known.federated) else "no" for each in users]
-    found["groups"] = _groups(users, ids, registered, known, words)
-    found["privileged"] = _yes_no(known.holders.has(ids).tolist())
+    columns: dict[str, list[Any]] = {name: [read(each) for each in users] for name, read in _READ.items()}
+    columns |= {ours: [_other(each.get(set_so.theirs)) for each in users] for ours, set_so in settings.columns.items()}
+    columns["federated"] = ["yes" if _is_federated(each, known.federated) else "no" for each in users]
+    columns["groups"] = _groups(users, ids, registered, known, words)
+    columns["privileged"] = _yes_no(known.holders.has(ids).tolist())
     if registered is not None:
-        _methods(found, registered, enabled, noticed)
+        _methods(columns, registered, enabled, noticed)
     if known.policy is not None:
-        per_user = [next(iter(known.per_user_mfa.get(name, ())), None) for name in found["account_id"]]
-        found["in_policy"] = _yes_no(known.policy.in_policy(ids, per_user))
-        found["may_enrol"] = [None if each is None else json.dumps(each) for each in known.policy.may_enrol(ids)]
+        per_user = [next(iter(known.per_user_mfa.get(name, ())), None) for name in columns["account_id"]]
+        columns["in_policy"] = _yes_no(known.policy.in_policy(ids, per_user))
+        columns["may_enrol"] = [None if each is None else json.dumps(each) for each in known.policy.may_enrol(ids)]
     if known.last_use:
-        used = [known.last_use.get(name) for name in found["account_id"]]
-        found["last_used_method"] = [each and each.method for each in used]
-        found["last_used_at"] = [each and each.at for each in used]
-    return pd.DataFrame({name: column(values) for name, values in found.items()}).assign(position=range(position, position + len(users)))
+        used = [known.last_use.get(name) for name in columns["account_id"]]
+        columns["last_used_method"] = [each and each.method for each in used]
+        columns["last_used_at"] = [each and each.at for each in used]
+    return pd.DataFrame({name: column(values) for name, values in columns.items()}).assign(position=range(position, position + len(users)))
 
 
-def _methods(found: dict[str, list[Any]], registered: list[Registration | str | None], enabled: list[bool], noticed: Noticed) -> None:
-    """Adds methods, the default and who is an administrator; counts what is said of them later."""
+def _methods(columns: dict[str, list[Any]], registered: list[Registration | str | None], enabled: list[bool], noticed: Noticed) -> None:
+    """Adds methods, the default and whether a user is an administrator; counts for the caveats."""
     each = [one if isinstance(one, Registration) else None for one in registered]
-    found["methods"] = ['["unknown"]' if one is None else json.dumps(list(one.words)) for one in each]
-    found["default_method"] = [one and one.default for one in each]
-    found["privileged"] = [
-        "yes" if holds == "yes" or (one is not None and one.admin) else "no" for holds, one in zip(found["privileged"], each, strict=True)
+    columns["methods"] = ['["unknown"]' if one is None else json.dumps(list(one.words)) for one in each]
+    columns["default_method"] = [one and one.default for one in each]
+    columns["privileged"] = [
+        "yes" if holds == "yes" or (one is not None and one.admin) else "no" for holds, one in zip(columns["privileged"], each, strict=True)
     ]
-    found["rejection"] = [one if isinstance(one, str) else None for one in registered]
+    columns["rejection"] = [one if isinstance(one, str) else None for one in registered]
     noticed.unlisted += sum(one is None and on for one, on in zip(registered, enabled, strict=True))
     noticed.federated_with_telephone += sum(
-        one is not None and one.has_telephone and says == "yes" for one, says in zip(each, found["federated"], strict=True)
+        one is not None and one.has_telephone and says == "yes" for one, says in zip(each, columns["federated"], strict=True)
     )
 
 
@@ -130,7 +130,7 @@ def _text(value: Any) -> str | None:
 
 
 def _other(value: Any) -> str | None:
-    """A property that somebody named: text, or a list of texts."""
+    """A property that the configuration names: text, or a list of texts."""
     return json.dumps([each for each in value if isinstance(each, str)]) if isinstance(value, list) else _text(value)
 
 
@@ -139,7 +139,7 @@ def _is_guest(user: Mapping[str, Any]) -> bool:
 
 
 def _is_external(user: Mapping[str, Any]) -> bool:
-    """Whether somebody signs in to another organisation: invited, as a guest or as a member. An internal guest was not."""
+    """Whether a user signs in at another organisation: was invited, as a guest or as a member. An internal guest was not."""
     return bool(user.get("externalUserState"))
 
 
@@ -149,7 +149,7 @@ def _is_federated(user: Mapping[str, Any], domains: frozenset[str]) -> bool:
 
 
 def _email(user: Mapping[str, Any]) -> str | None:
-    """`mail`, or the primary one of the proxy addresses; never the name that somebody signs in with, which need not be a mailbox."""
+    """`mail`, or the primary one of the proxy addresses; never the sign-in name, which need not be a mailbox."""
     if mail := _text(user.get("mail")):
         return mail
     addresses = [each for each in user.get("proxyAddresses") or () if isinstance(each, str)]
@@ -162,7 +162,7 @@ def _manager(user: Mapping[str, Any]) -> str | None:
 
 
 def _locale(user: Mapping[str, Any]) -> str | None:
-    """The preferred language, or that of a country that has one language."""
+    """The preferred language, or the language of the user's country if it has only one."""
     return _text(user.get("preferredLanguage")) or _language_of(_text(user.get("usageLocation")) or "")
 
 
@@ -200,4 +200,4 @@ _READ: Final = {
     "account_type": lambda user: "guest" if _is_external(user) else "person",
     "last_sign_in_at": _last_sign_in,
 }
-"""Our column → how it is read of a user."""
+"""Our column → the function that reads it from a user."""

@@ -1,6 +1,6 @@
-"""What each read of Graph needs to be granted, and what is unknown without it (docs/entra.md, "What it may read").
+"""The permission that each read of Graph needs, and what is not known without it (docs/entra.md, "What it may read").
 
-Graph's page of each call names the least permission; none that may write is ever asked for.
+The documentation of each call names the least permission. No permission to write is ever asked for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ EXPIRED_PAGE: Final = frozenset({"Directory_ExpiredPageToken", "DirectoryPageTok
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """`what` is read, one of the `permissions` that let it (the least first), and what `breaks` without; `premium`: P1 or P2 is needed."""
+    """A permission that is needed. `what`: the data read. `permissions`: one of them is enough (the least first). `breaks`: what fails
+    without. `premium`: a licence P1 or P2 is needed."""
 
     what: str
     permissions: tuple[str, ...]
@@ -53,7 +54,7 @@ SIGN_INS: Final = Need("the sign-ins", ("AuditLog.Read.All",), "the detail sign_
 
 
 def needed(settings: EntraSettings) -> tuple[tuple[Need, bool], ...]:
-    """What these settings read, and whether a read ends without it."""
+    """What is needed for these settings, and whether a read ends without it."""
     wanted = [(USERS, True), (REPORT, True), (DOMAINS, True), (POLICY, False), (MEMBERS, bool(settings.groups))]
     if settings.roles:
         wanted.append((ROLES, True))
@@ -62,18 +63,18 @@ def needed(settings: EntraSettings) -> tuple[tuple[Need, bool], ...]:
 
 
 def granted(need: Need, roles: Iterable[str]) -> bool:
-    """Whether the roles of a token let something be read; a permission that may write lets it, too."""
+    """Whether the roles of a token are enough for a need; a permission to write the same data is, too."""
     held = set(roles)
     return any(name in held or name.replace(".Read.", ".ReadWrite.") in held for name in need.permissions)
 
 
 def writing(roles: Iterable[str]) -> list[str]:
-    """Those of a token's roles that may do more than read."""
+    """The roles of a token that allow more than reading."""
     return sorted(role for role in roles if "Write" in role or "Send" in role or "Manage.All" in role or role.endswith(".AccessAsUser.All"))
 
 
 def how_to_grant(need: Need, settings: EntraSettings) -> str:
-    """What an administrator does about it, without a full stop."""
+    """How an administrator grants it, as a sentence without a full stop."""
     name = need.permissions[0]
     if settings.managed_identity:
         return f"Assign the app role {name} of Microsoft Graph to the managed identity (docs/entra.md)"
@@ -81,7 +82,7 @@ def how_to_grant(need: Need, settings: EntraSettings) -> str:
 
 
 def refusal(error: RefusedError, need: Need, settings: EntraSettings) -> DirectoryError:
-    """What Graph refused, as the error that ends the read."""
+    """The error that ends the read after Graph refused something."""
     if error.code == NO_PREMIUM:
         return NoLicenceError(
             f"{settings.tenant} has no Entra ID P1 or P2, and without it Graph does not give {need.what}. Nothing was changed.",

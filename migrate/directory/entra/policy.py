@@ -1,4 +1,4 @@
-"""What the tenant lets accounts use and register: the policy of authentication methods, with the groups that it is for (entra.md 2.7)."""
+"""The tenant's authentication methods policy: which accounts may use or register which methods (entra.md 2.7)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ENROLS: Final = {
     "voice": "voice",
     "email": "email_otp",
 }
-"""Configuration → the method that it lets people register. Certificates are issued to people, and not registered by them."""
+"""Configuration of the policy → the method that people may register by it. Certificates are issued to people, so they are not here."""
 _STRONG: Final = frozenset({"passkey", "push", "totp", "hardware_otp", "external"})
 _EXTERNAL: Final = "externalauthenticationmethodconfiguration"
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whom a configuration is for. `sure` is false if a group of it could not be read."""
+    """The accounts that a configuration applies to. `sure` is false if one of its groups could not be read."""
 
     on: bool
     everybody: bool = False
@@ -38,7 +38,7 @@ class Scope:
     sure: bool = True
 
     def covers(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of each id whether it is covered, and whether that is known. What excludes comes before what includes."""
+        """For each id whether the configuration applies, and whether that is certain. Exclusions win over inclusions."""
         if not self.on:
             return np.zeros(len(ids), bool), np.ones(len(ids), bool)
         out = self.excluded.has(ids)
@@ -48,8 +48,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy, read. `scopes`: method → whom each configuration of it is for. `complete`: no older settings widen it. `campaign`: what
-    is known of Microsoft's own registration campaign, a sentence; `restricted`: passkeys are for listed or attested models alone."""
+    """The policy. `scopes`: method → the scope of each of its configurations. `complete`: no legacy settings allow more. `campaign`: a
+    sentence about Microsoft's own registration campaign. `restricted`: only listed or attested models of passkeys are allowed."""
 
     scopes: Mapping[str, tuple[Scope, ...]]
     complete: bool
@@ -58,25 +58,25 @@ class Policy:
 
     def may_enrol(self, ids: np.ndarray) -> list[list[str] | None]:
         """The methods that each account may register; None where that is not known."""
-        found: list[list[str]] = [[] for _ in ids]
+        methods: list[list[str]] = [[] for _ in ids]
         known = np.ones(len(ids), bool)
         for method, scopes in self.scopes.items():
             yes, sure = _any(scopes, ids)
             known &= sure | yes
             for place in np.flatnonzero(yes):
-                found[place].append(method)
-        # Older settings let people register an app where this policy does not, until it has taken their place.
-        return [words if sure and (self.complete or _STRONG & set(words)) else None for words, sure in zip(found, known, strict=True)]
+                methods[place].append(method)
+        # Until the migration to this policy is complete, legacy settings may let people register an app even if this policy does not.
+        return [words if sure and (self.complete or _STRONG & set(words)) else None for words, sure in zip(methods, known, strict=True)]
 
     def in_policy(self, ids: np.ndarray, per_user: Sequence[str | None]) -> list[bool | None]:
-        """Whether each account may still use a telephone; None where that is not known. `per_user`: its per-user MFA, if it was read."""
+        """Whether each account may still use a telephone; None where that is not known. `per_user`: the state of per-user MFA, if read."""
         yes, sure = _any([scope for method in _RETIRED for scope in self.scopes.get(method, ())], ids)
         return [self._still(*each) for each in zip(yes.tolist(), sure.tolist(), per_user, strict=True)]
 
     def _still(self, yes: bool, sure: bool, per_user: str | None) -> bool | None:
         if yes:
             return True
-        if not self.complete:  # per-user MFA has its own telephones
+        if not self.complete:  # per-user MFA has its own setting for telephones
             return {"enabled": True, "enforced": True, "disabled": False if sure else None}.get(per_user or "")
         return False if sure else None
 
@@ -91,8 +91,8 @@ def _any(scopes: Iterable[Scope], ids: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def groups_in(told: Mapping[str, Any]) -> list[str]:
-    """The ids of the groups that the policy is for."""
-    found = [
+    """The ids of the groups that the policy names."""
+    ids = [
         target["id"]
         for configuration in _configurations(told)
         if configuration.get("state") == "enabled" and _method(configuration)
@@ -100,11 +100,11 @@ def groups_in(told: Mapping[str, Any]) -> list[str]:
         for target in _targets(configuration, name)
         if target["targetType"] == "group" and target["id"] != EVERYBODY
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(ids))
 
 
 def understood(told: Mapping[str, Any], members: Callable[[str], Members | None]) -> Policy:
-    """The policy out of Graph's JSON; `members` are those of a group, or None if they cannot be read."""
+    """The policy from Graph's JSON; `members` gives the members of a group, None if they cannot be read."""
     scopes: dict[str, tuple[Scope, ...]] = {}
     for configuration in _configurations(told):
         method, scope = _method(configuration), _scope(configuration, members)
@@ -122,10 +122,10 @@ def understood(told: Mapping[str, Any], members: Callable[[str], Members | None]
 
 
 def _configurations(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = told["authenticationMethodConfigurations"]
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    configurations = told["authenticationMethodConfigurations"]
+    if not isinstance(configurations, list) or not all(isinstance(each, dict) for each in configurations):
         raise ValueError("the policy has no configurations")
-    return found
+    return configurations
 
 
 def _targets(configuration: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -149,19 +149,19 @@ def _scope(configuration: Mapping[str, Any], members: Callable[[str], Members | 
         return Scope(on=False)
     sure, everybody = True, False
     sets: dict[str, list[Members]] = {"includeTargets": [], "excludeTargets": []}
-    for name, found in sets.items():
+    for name, parts in sets.items():
         for target in _targets(configuration, name):
             if target["id"] == EVERYBODY:
                 everybody = everybody or name == "includeTargets"
                 continue
             some = Members([packed([target["id"]])]) if target.get("targetType") == "user" else members(target["id"])
             sure = sure and some is not None
-            found += [] if some is None else [some]
+            parts += [] if some is None else [some]
     return Scope(on, everybody, Members.united(sets["includeTargets"]), Members.united(sets["excludeTargets"]), sure)
 
 
 def _restricted(configuration: Mapping[str, Any]) -> bool:
-    """Whether every way to register a passkey asks for listed models, or for their attestation."""
+    """Whether every way to register a passkey is limited to listed models or requires attestation."""
 
     def narrow(each: Mapping[str, Any]) -> bool:
         keys = each.get("keyRestrictions") or {}
@@ -173,7 +173,7 @@ def _restricted(configuration: Mapping[str, Any]) -> bool:
 
 
 def _campaign(told: Mapping[str, Any]) -> str:
-    """What Microsoft's own campaign asks of people, a sentence without a full stop."""
+    """What Microsoft's own registration campaign asks people to do, a sentence without a full stop."""
     campaign = (told.get("registrationEnforcement") or {}).get("authenticationMethodsRegistrationCampaign") or {}
     asked = sorted(
         {str(each.get("targetedAuthenticationMethod")) for each in campaign.get("includeTargets") or () if isinstance(each, dict)}

@@ -1,4 +1,4 @@
-"""One read of a tenant: what is known of it first, several reads at a time, and then its users, a page at a time."""
+"""One read of a tenant: first everything that is needed to understand its users, several calls at a time; then its users, page by page."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from migrate.directory.entra.permissions import DOMAINS, POLICY, USERS
 from migrate.directory.entra.policy import Policy
 from migrate.directory.entra.registration import Registered, Report
 from migrate.directory.entra.settings import EntraSettings
+from migrate.directory.method_words import MethodWords
 from migrate.directory.web.budget import Clock
 from migrate.directory.web.checkpoint import Checkpoint
-from migrate.directory.words import MethodWords
 from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
 from migrate.outside import log
 from migrate.process.prefetch import meanwhile
@@ -34,7 +34,7 @@ _PAGE_WITH_ACTIVITY: Final = "500"
 
 
 class Reading:
-    """What one read finds; `frames` gives the users, and `caveats` is complete after the last of them."""
+    """One read of a tenant; `frames` gives the users, and `caveats` is complete after the last of them."""
 
     def __init__(self, settings: EntraSettings, words: MethodWords, clock: Clock, watch: Callable[[int], None], *, joined: bool) -> None:
         self.caveats: list[str] = []
@@ -65,7 +65,7 @@ class Reading:
                 self._kept.done()
 
     def _users(self, given: list[np.ndarray]) -> Iterator[list[dict[str, Any]]]:
-        """Pages of users; if the listing begins again, whoever was `given` before is left out."""
+        """Pages of users; if the listing starts again, users that were `given` before are left out."""
         activity = "sign_ins" in self._settings.detail and self._licensed
         params = {
             "$select": selected(self._settings, activity=activity),
@@ -82,7 +82,7 @@ class Reading:
                 yield page
 
     def _known(self) -> Known:
-        """What is known before users are read; the first failure ends all of it."""
+        """Reads what is needed before the users; the first failure ends all of these calls."""
         settings, graph = self._settings, self._graph
         registered = meanwhile(self._report)
         domains = meanwhile(partial(graph.whole, "/domains", {"$select": "id,authenticationType"}, DOMAINS))
@@ -106,7 +106,7 @@ class Reading:
         return known
 
     def _report(self) -> Registered | None:
-        """The report; or, without the licence for it, what there is instead."""
+        """The report of registered methods; without the licence for it, what is used instead."""
         try:
             return registration.report(self._graph, self._words, self._watch)
         except NoLicenceError:
@@ -137,18 +137,18 @@ class Reading:
         except NotConsentedError:
             self.caveats.append(f"{POLICY.breaks}: the application lacks {' or '.join(POLICY.permissions)}")
             return None
-        found: dict[str, Members | None] = {}
+        members_of: dict[str, Members | None] = {}
         for group in policy.groups_in(told):
             try:
-                found[group] = members.of_group(self._graph, group, self._watch)
+                members_of[group] = members.of_group(self._graph, group, self._watch)
             except NotConsentedError:
-                found[group] = None
-        if unread := sum(each is None for each in found.values()):
+                members_of[group] = None
+        if unread := sum(each is None for each in members_of.values()):
             self.caveats.append(
                 f"{unread} group{'s' * (unread != 1)} of the policy of authentication methods could not be read, so that in_policy and "
                 "may_enrol are not known for everybody: the application lacks GroupMember.Read.All"
             )
-        understood = policy.understood(told, found.get)
+        understood = policy.understood(told, members_of.get)
         if not understood.complete:
             self.caveats.append(
                 "who may use text messages or calls is a lower bound: the tenant's migration to the policy of authentication methods is "
@@ -159,7 +159,7 @@ class Reading:
         return understood
 
     def _opted_out(self) -> bool:
-        """Whether the tenant has put off Microsoft's change of September; it is not documented how to ask, and no matter if it fails."""
+        """Whether the tenant has postponed Microsoft's change of September. The call is not documented; if it fails, the answer is no."""
         try:
             told = self._graph.one("/policies/authenticationMethodsPolicy", POLICY, dict, beta=True)
         except DirectoryError:
@@ -168,7 +168,7 @@ class Reading:
         return isinstance(settings, dict) and settings.get("passkeyDynamicMigration") is True
 
     def _of_single_accounts(self, known: Known) -> None:
-        """Asks what is to be known of single accounts: of those that have a telephone."""
+        """Reads the details of single accounts: those that have a telephone."""
         if not isinstance(known.registered, Report):
             return
         if "phones" in self._settings.detail:
@@ -177,7 +177,7 @@ class Reading:
             known.per_user_mfa = self._details().per_user_mfa(known.registered.with_telephone())
 
     def _conclude(self, known: Known) -> None:
-        """What can be said once everybody was read."""
+        """Makes the caveats, after all users were read."""
         if isinstance(known.registered, Report):
             oldest = known.registered.oldest
             since = f"; the oldest of its rows is of {oldest[:16].replace('T', ' ')} UTC" if oldest else ""
@@ -204,7 +204,7 @@ class Reading:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """Turns what Graph gives and nobody understands into an error that ends the read."""
+    """Turns errors about unexpected JSON of Graph into a DirectoryError that ends the read."""
     try:
         yield
     except (ValueError, KeyError) as error:
@@ -214,7 +214,7 @@ def _understood() -> Iterator[None]:
 
 
 def _with_configurations(told: Any) -> dict[str, Any]:
-    """The policy. Raises ValueError for what is none."""
+    """The JSON of the policy. Raises ValueError for other JSON."""
     if not isinstance(told, dict):
         raise ValueError("the policy is no object")
     policy.groups_in(told)
@@ -222,7 +222,7 @@ def _with_configurations(told: Any) -> dict[str, Any]:
 
 
 def _federated(domains: list[dict[str, Any]], settings: EntraSettings) -> frozenset[str]:
-    """The domains whose people sign in elsewhere. Raises DirectoryError if the tenant's own is not among its domains."""
+    """The federated domains. Raises DirectoryError if the tenant's own domain is not in the list."""
     names = {str(each.get("id")).casefold() for each in domains}
     if "." in settings.tenant and settings.tenant.casefold() not in names:
         raise DirectoryError(

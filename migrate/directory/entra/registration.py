@@ -1,4 +1,4 @@
-"""Who has registered what: the report of registered methods, or, without the licence for it, account after account."""
+"""The registered methods of accounts: from Graph's report, or, without the licence for it, read account by account."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from migrate.directory.entra.graph import Graph
 from migrate.directory.entra.ids import found, packed
 from migrate.directory.entra.permissions import REPORT
+from migrate.directory.method_words import MethodWords, spelling
 from migrate.directory.profiles.entra import first_choice
-from migrate.directory.words import MethodWords, spelling
 
 PATH: Final = "/reports/authenticationMethods/userRegistrationDetails"
 _PAGE: Final = "999"
@@ -27,15 +27,16 @@ TELEPHONES: Final = (
     "alternateMobileCall",
     "smsSignIn",
 )
-"""Every spelling of a telephone that the report has had."""
+"""All words that the report has used for a telephone."""
 _TELEPHONES: Final = frozenset(map(spelling, TELEPHONES))
 _SIGN_IN: Final = spelling("smsSignIn")
 _THIS_DEVICE: Final = frozenset(map(spelling, ("windowsHelloForBusiness", "macOsSecureEnclaveKey")))
-"""Passkeys that sign in on the device they were made on, and nowhere else."""
+"""Passkeys that work only on the device they were made on."""
 
 
 class Registration(NamedTuple):
-    """What one account has registered: `words` as Entra ID spells them, the `default` in its words or None, whether it is an `admin`."""
+    """The registered methods of one account: `words` as Entra ID spells them, the `default` in its words or None, and whether the account
+    is an `admin`."""
 
     words: tuple[str, ...]
     default: str | None = None
@@ -50,27 +51,27 @@ class Registration(NamedTuple):
         return any(spelling(word) == _SIGN_IN for word in self.words)
 
     def only_on_this_device(self, known: MethodWords) -> bool:
-        """Whether every passkey of the account works on one device only, and nothing else but telephones is registered."""
+        """Whether the account has registered passkeys that work on one device only, and nothing else but telephones."""
         real = [word for word in self.words if known.method(word) not in (None, "none", "phone", "sms", "voice", "email_otp")]
         return bool(real) and all(spelling(word) in _THIS_DEVICE for word in real)
 
     def with_telephones(self, telephones: Iterable[str]) -> Registration:
-        """With these in place of the telephones that it has."""
+        """The same registration with other telephones."""
         others = [word for word in self.words if spelling(word) not in _TELEPHONES]
         return self._replace(words=tuple(dict.fromkeys([*others, *telephones])))
 
 
 class Registered(Protocol):
-    """What is known of the methods of accounts."""
+    """Gives the registered methods of accounts."""
 
     def of(self, ids: np.ndarray, enabled: Sequence[bool]) -> list[Registration | str | None]:
-        """Of each account its registration; None where there is none, and a text where it contradicts itself."""
+        """The registration of each account; None where there is none; a text, the reason, if its rows contradict each other."""
 
 
 class Report:
-    """The report, every row of it in 40 bytes and the few different registrations once each.
+    """The report in memory: 40 bytes for each row, and each distinct registration once.
 
-    `oldest` is when Microsoft refreshed the oldest of its rows, as it wrote that, or None. `of` counts the rows that were asked for.
+    `oldest`: when Microsoft refreshed the oldest row, as it is written there, or None. `of` also counts the rows that were asked for.
     """
 
     def __init__(self) -> None:
@@ -85,7 +86,7 @@ class Report:
         self._met = np.zeros(0, bool)
 
     def add(self, page: list[dict[str, Any]], words: MethodWords) -> None:
-        """Adds a page. Raises ValueError for rows that are none."""
+        """Adds a page. Raises ValueError for rows that are not as documented."""
         codes = [self._code(row, words) for row in page]
         self._ids.append(packed([row.get("id") for row in page]))
         self._codes.append(np.array(codes, "int32"))
@@ -96,7 +97,7 @@ class Report:
         self.rows += len(page)
 
     def close(self) -> None:
-        """Puts the rows in order, to be asked for."""
+        """Sorts the rows; only then can `of` be called."""
         ids, codes = np.concatenate([packed([]), *self._ids]), np.concatenate([np.zeros(0, "int32"), *self._codes])
         order = np.lexsort((codes, ids))
         self._ordered, self._order = ids[order], codes[order]
@@ -117,7 +118,7 @@ class Report:
         return self._each[code]
 
     def unmet(self) -> int:
-        """How many accounts of the report were not among the users."""
+        """How many accounts of the report are not among the users."""
         return len(np.unique(self._ordered)) - int(self._met.sum())
 
     def with_telephone(self) -> list[str]:
@@ -126,7 +127,7 @@ class Report:
         return [each.decode() for each in np.unique(self._ordered[np.isin(self._order, codes)])]
 
     def replace_telephones(self, telephones: dict[str, list[str]]) -> None:
-        """Lets accounts have these telephones, by id, in place of those of the report."""
+        """Replaces the telephones of accounts; `telephones` is by id."""
         if not telephones:
             return
         ids = packed(list(telephones))
@@ -152,7 +153,7 @@ class Report:
 
 
 def _default(row: dict[str, Any], words: MethodWords) -> str | None:
-    """Entra ID's word for what is asked for first; see `first_choice`."""
+    """Entra ID's word for the method that is asked for first; see `first_choice`."""
     system = row.get("systemPreferredAuthenticationMethods")
     listed = json.dumps([word for word in system if word is not None]) if isinstance(system, list) else None
     return first_choice(
@@ -165,9 +166,9 @@ def _default(row: dict[str, Any], words: MethodWords) -> str | None:
 
 def report(graph: Graph, words: MethodWords, watch: Callable[[int], None]) -> Report:
     """The whole report. Raises DirectoryError, NoLicenceError without P1 or P2."""
-    found = [Report()]
-    for page in graph.listing(PATH, {"$top": _PAGE}, REPORT, budget=graph.reports, anew=lambda: found.append(Report())):
-        found[-1].add(page, words)
+    reports = [Report()]
+    for page in graph.listing(PATH, {"$top": _PAGE}, REPORT, budget=graph.reports, anew=lambda: reports.append(Report())):
+        reports[-1].add(page, words)
         watch(len(page))
-    found[-1].close()
-    return found[-1]
+    reports[-1].close()
+    return reports[-1]

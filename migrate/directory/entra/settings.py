@@ -1,4 +1,4 @@
-"""`[directory]` of kind `entra`: whose directory, how the application proves itself, and what is read besides (design §16)."""
+"""`[directory]` of kind `entra`: the tenant, how the application signs in, and what is read besides users (design §16)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PROPERTY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 
 
 class Cloud(NamedTuple):
-    """Where a cloud of Microsoft's has Graph, and where it has its sign-in."""
+    """The addresses of Graph and of the sign-in in one of Microsoft's clouds."""
 
     graph: str
     login: str
@@ -34,12 +34,12 @@ CLOUDS: Final = {
 
 
 class EntraSettings(DirectorySettings):
-    """Of `certificate` (the text of a PEM file with both its parts), `client_secret`, `federated_token_file` and `managed_identity`, one is
-    set.
+    """Exactly one of these is set: `certificate` (the text of a PEM file with certificate and key), `client_secret`,
+    `federated_token_file`, `managed_identity`.
 
-    `groups`: names or ids of groups whose members are to be known; `roles`: names of directory roles, likewise. `detail`: what is asked of
-    single accounts, or of sign-ins in the last `sign_in_days`. `checkpoint`: a private file for what was asked of single accounts; the
-    tenant is added to its name.
+    `groups`: names or ids of groups whose members are read; `roles`: names of directory roles whose holders are read. `detail`: further
+    reads, of single accounts or of the sign-ins of the last `sign_in_days`. `checkpoint`: a private file for answers about single accounts;
+    the tenant is added to its name.
     """
 
     written: ClassVar[tuple[str, ...]] = ("client_id", "certificate")
@@ -63,17 +63,17 @@ class EntraSettings(DirectorySettings):
 
     @property
     def graph(self) -> str:
-        """Where Graph is, without a slash at the end."""
+        """The address of Graph, without a slash at the end."""
         return (self.graph_url or CLOUDS[self.cloud].graph).rstrip("/")
 
     @property
     def login(self) -> str:
-        """Where the sign-in is, without a slash at the end."""
+        """The address of the sign-in, without a slash at the end."""
         return (self.login_url or CLOUDS[self.cloud].login).rstrip("/")
 
     @property
     def consent_address(self) -> str:
-        """Where an administrator lets the application in."""
+        """The web page on which an administrator grants the permissions."""
         return f"{self.login}/{self.tenant}/adminconsent?client_id={self.client_id}"
 
     @model_validator(mode="after")

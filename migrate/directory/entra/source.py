@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from migrate.directory.entra.settings import EntraSettings
 from migrate.directory.interface import Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.web import needs
-from migrate.directory.words import MethodWords, vendor_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EntraDirectory(Directory):
-    """Reads one tenant of Microsoft Entra ID through Microsoft Graph. `clock` is what its calls wait by; tests set a faster one."""
+    """Reads one tenant of Microsoft Entra ID through Microsoft Graph. `clock`: the clock by which calls wait; tests set a faster one."""
 
     kind = "entra"
     Settings = EntraSettings

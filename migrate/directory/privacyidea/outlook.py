@@ -1,4 +1,4 @@
-"""What `migrate check` says of a realm before it is read: which right is missing and what breaks by that, and what a read costs."""
+"""What `migrate check` says of a realm before it is read: missing rights and what fails without them, and the cost of a read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from migrate.directory.web.budget import Clock
 from migrate.errors import DirectoryError, NotConsentedError
 
 _SLOWLY: Final = 55
-"""Tokens that a server before 3.14 lists in a second: it asks the resolver for the owner of each (100,000 took half an hour)."""
+"""How many tokens a server before 3.14 lists in a second: it asks the resolver for the owner of each (100,000 took half an hour)."""
 _QUICKLY: Final = 1000
 _SOON: Final = timedelta(days=14)
 _NAMED: Final = 5
@@ -47,7 +47,7 @@ def outlook(settings: PrivacyIdeaSettings, clock: Clock) -> Outlook:
 
 
 def priced(settings: PrivacyIdeaSettings, counted: Counted | None, tokens: int, *, slow: bool) -> tuple[str, int]:
-    """What a read costs, in words, and the minutes that it takes at most."""
+    """The cost of a read in words, and the minutes that it takes at most."""
     pages = ceil(tokens / PAGE) or 1
     parts = [(1, "to sign in")] * (settings.token is None) + [(1, "for the realm")] + [(1, "for all users")] * settings.users
     parts += [(pages, "for pages of tokens"), (pages - 1, "for their edges")]
@@ -69,7 +69,7 @@ def _of_the_token(server: PrivacyIdea) -> list[str]:
 
 
 def _of_rights(server: PrivacyIdea) -> list[str]:
-    """An administrator who may do more than look."""
+    """A warning if the administrator has rights to do more than read."""
     if not (more := writing(server.rights or ())):
         return []
     named = ", ".join(more[:_NAMED]) + (f" and {len(more) - _NAMED} more" if len(more) > _NAMED else "")

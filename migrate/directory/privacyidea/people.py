@@ -1,4 +1,4 @@
-"""Users of a resolver, and what they have of tokens, as rows of ours."""
+"""Turns users of a resolver, and the tokens that they have, into raw rows."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ _NOTHING: Final = Owned("")
 
 
 def key_of(user: Mapping[str, Any], resolvers: Iterable[str]) -> Key:
-    """Whose tokens a user's are; either part is empty where it is not told."""
+    """The key by which tokens belong to a user; a part of it is empty if the server does not tell it."""
     only = [*resolvers]
     resolver = _text(user.get("resolver")) or (only[0] if len(only) == 1 else "")
     return resolver, _text(user.get("userid")) or ""
 
 
 def name_of(user: Mapping[str, Any]) -> str:
-    """What a user signs in with, without case."""
+    """A user's sign-in name, in lower case."""
     return (_text(user.get("username")) or "").casefold()
 
 
 def frame_of_users(
     users: Sequence[Mapping[str, Any]], keys: Sequence[Key], owners: Mapping[Key, Owned], settings: PrivacyIdeaSettings, position: int
 ) -> pd.DataFrame:
-    """Users as a raw frame (`Directory.frames`), the first of this position. Attributes that the configuration names win."""
-    found: dict[str, list[Any]] = {"account_id": [_id(key) for key in keys]}
+    """Users as a raw frame (`Directory.frames`); the first has this position. Attributes that the configuration names win."""
+    columns: dict[str, list[Any]] = {"account_id": [_id(key) for key in keys]}
     owned = [owners.get(key, _NOTHING) for key in keys]
-    found |= {ours: [read(user) for user in users] for ours, read in _READ.items()}
-    found["phone"] = [one.phone or _text(user.get("mobile")) for one, user in zip(owned, users, strict=True)]
-    found |= {ours: [_other(user.get(column.theirs)) for user in users] for ours, column in settings.columns.items()}
-    return _frame(found | _methods(owned), position)
+    columns |= {ours: [read(user) for user in users] for ours, read in _READ.items()}
+    columns["phone"] = [one.phone or _text(user.get("mobile")) for one, user in zip(owned, users, strict=True)]
+    columns |= {ours: [_other(user.get(column.theirs)) for user in users] for ours, column in settings.columns.items()}
+    return _frame(columns | _methods(owned), position)
 
 
 def frame_of_owners(owners: Iterable[tuple[Key, Owned]], position: int) -> pd.DataFrame:
-    """Whoever has a token as a raw frame, for a join."""
+    """The owners of tokens as a raw frame, for a join."""
     each = [*owners]
-    found: dict[str, list[Any]] = {
+    columns: dict[str, list[Any]] = {
         "account_id": [_id(key) for key, _ in each],
         "username": [one.username for _, one in each],
         "phone": [one.phone for _, one in each],
     }
-    return _frame(found | _methods([one for _, one in each]), position)
+    return _frame(columns | _methods([one for _, one in each]), position)
 
 
 def _methods(owned: Sequence[Owned]) -> dict[str, list[Any]]:
@@ -59,22 +59,22 @@ def _methods(owned: Sequence[Owned]) -> dict[str, list[Any]]:
     }
 
 
-def _frame(found: Mapping[str, list[Any]], position: int) -> pd.DataFrame:
+def _frame(columns: Mapping[str, list[Any]], position: int) -> pd.DataFrame:
     import pandas as pd
 
     from migrate.directory.text import column
 
-    rows = len(found["account_id"])
-    return pd.DataFrame({name: column(values) for name, values in found.items()}).assign(position=range(position, position + rows))
+    rows = len(columns["account_id"])
+    return pd.DataFrame({name: column(values) for name, values in columns.items()}).assign(position=range(position, position + rows))
 
 
 def _id(key: Key) -> str | None:
-    """The id is the resolver's own, and two resolvers may have the same."""
+    """The account id: the resolver and the id in it, since two resolvers may use the same id."""
     return f"{key[0]}:{key[1]}" if key[1] else None
 
 
 def _text(value: Any) -> str | None:
-    """Text, or a number as text; what a resolver gives as a list of one is that one."""
+    """Text, or a number as text; of a list with one item, which some resolvers give, that item."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):
@@ -83,7 +83,7 @@ def _text(value: Any) -> str | None:
 
 
 def _other(value: Any) -> str | bool | None:
-    """An attribute that somebody named: text, a list of texts, or yes and no."""
+    """An attribute that the configuration names: text, a list of texts, or yes/no."""
     if isinstance(value, list) and len(value) > 1:
         return json.dumps([each for each in value if isinstance(each, str)])
     return value if isinstance(value, bool) else _text(value)
@@ -100,4 +100,4 @@ _READ: Final[dict[str, Callable[[Mapping[str, Any]], str | None]]] = {
     "display_name": _whole_name,
     "given_name": lambda user: _text(user.get("givenname")),
 }
-"""Our column → how it is read of a user."""
+"""Our column → the function that reads it from a user."""

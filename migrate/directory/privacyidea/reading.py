@@ -1,4 +1,4 @@
-"""One read of a realm: who there is, every token, and whether the two fit together, before anything is handed over."""
+"""One read of a realm: all users, all tokens, and checks that the two lists are complete and fit together, before any row is given."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.privacyidea.people import frame_of_owners, frame_of_users, key_of, name_of
 from migrate.directory.privacyidea.rights import TOKENS, lacking, missing, policy
 from migrate.directory.privacyidea.server import CHOOSES, PrivacyIdea, Realm, Rows
 from migrate.directory.privacyidea.settings import PrivacyIdeaSettings
 from migrate.directory.privacyidea.tokens import Key, Owned, Tokens
 from migrate.directory.web.budget import Clock
-from migrate.directory.words import MethodWords
 from migrate.errors import DirectoryError
 from migrate.outside import log
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK: Final = 10_000
-"""Rows of a frame."""
+"""How many rows a frame has."""
 _CUT: Final = {"sqlresolver": (100,), "ldapresolver": (500, 1000)}
-"""Type of a resolver → the numbers of users at which one cuts its list off without a word, if nobody has set another."""
+"""Type of a resolver → the numbers of users at which it may cut off its list without an error, by default."""
 
 
 class Reading:
-    """What one read finds; `frames` gives everybody, and `caveats` is complete after the last of them."""
+    """One read of a realm; `frames` gives the users, and `caveats` is complete after the last of them."""
 
     def __init__(self, settings: PrivacyIdeaSettings, words: MethodWords, clock: Clock, watch: Callable[[int], None]) -> None:
         self.caveats: list[str] = []
@@ -36,7 +36,7 @@ class Reading:
         self._server = PrivacyIdea(settings, clock)
 
     def frames(self) -> Iterator[pd.DataFrame]:
-        """Everybody as raw frames. Raises DirectoryError."""
+        """All users, or all owners of tokens, as raw frames. Raises DirectoryError."""
         with ExitStack() as stack:
             stack.callback(self._server.close)
             self._server.sign_in()
@@ -66,7 +66,7 @@ class Reading:
         return users
 
     def _tokens(self, realm: Realm) -> Tokens:
-        """Every token. Raises DirectoryError if there are fewer than the server says, or none and it is not sure that there is none."""
+        """All tokens. Raises DirectoryError if there are fewer than the server says, or if there are none and that is not certain."""
         tokens = Tokens(self._settings.realm, self._words, realm.at)
         for page in self._server.tokens():
             tokens.add(page)
@@ -90,7 +90,7 @@ class Reading:
         return tokens
 
     def _none_at_all(self) -> None:
-        """Of no token the server says the same as of tokens that may not be listed."""
+        """Checks that a realm without tokens has none: the server gives the same answer if we have no right to list them."""
         server, settings = self._server, self._settings
         if server.rights is not None and TOKENS in missing(server.rights, settings):
             raise lacking(TOKENS, settings, server.who)
@@ -105,7 +105,8 @@ class Reading:
         self.caveats.append(f"nobody in realm {settings.realm} of privacyIDEA has a token")
 
     def _everybody(self, users: Rows, owners: Mapping[Key, Owned], realm: Realm) -> Rows:
-        """The users, once nobody is missing who has a token; somebody who came meanwhile is found when they are listed again."""
+        """The users, once every owner of a token is among them. If one is missing, users are listed again: somebody may have come
+        meanwhile."""
         if _unlisted(users, owners, realm):
             users = self._listed(realm)
         if unlisted := _unlisted(users, owners, realm):
@@ -121,7 +122,7 @@ class Reading:
         return users
 
     def _look_at(self, users: Rows, realm: Realm, orphans: Mapping[str, int]) -> None:
-        """What may be wrong with a list that fits, and what names nothing in it. Raises DirectoryError."""
+        """Looks for signs that the list of users is cut off, and for configured names that no user has. Raises DirectoryError."""
         each = Counter(key_of(user, realm.resolvers)[0] for user in users)
         for name, kind in realm.resolvers.items():
             if not each[name] and orphans.get(name):
@@ -164,8 +165,8 @@ class Reading:
 
 
 def _unlisted(users: Sequence[Mapping[str, Any]], owners: Mapping[Key, Owned], realm: Realm) -> Counter[str]:
-    """By resolver, how many people have a token and are no user. Of two users of one name in a realm only the first is one, and whoever
-    is in a resolver that was taken out of the realm is none."""
+    """By resolver, how many owners of tokens are not in the list of users. Of two users of a realm with the same name only the first is
+    listed, and none of a resolver that was removed from the realm."""
     keys, names = {key_of(user, realm.resolvers) for user in users}, {name_of(user) for user in users}
     others = (key for key, one in owners.items() if one.username and key not in keys and one.username.casefold() not in names)
     return Counter(resolver for resolver, _ in others if resolver in realm.resolvers)

@@ -1,6 +1,6 @@
-"""What an administrator of privacyIDEA must be allowed, what breaks without, and the policy that allows it (docs/privacyidea.md).
+"""The rights that an administrator of privacyIDEA needs, what fails without them, and the policy that grants them (docs/privacyidea.md).
 
-Actions are those of a policy of scope admin (documentation of privacyIDEA, "Admin policies"). None that may write is ever asked for.
+Rights are actions of a policy of scope admin (documentation of privacyIDEA, "Admin policies"). No right to write is ever asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from migrate.outside import log
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """`what` is read, the `action` of an admin policy that lets it, and what `breaks` without."""
+    """A right that is needed. `what`: the data read. `action`: the action of an admin policy. `breaks`: what fails without."""
 
     what: str
     action: str
@@ -34,28 +34,28 @@ _HARMLESS: Final = (
     "read", "list", "hide_", "auditlog", "getserial", "clienttype", "system_documentation", "sms_gateways",
     "_hashlib", "_timestep", "_otplen", "_2step", "otp_pin", "force_server", "force_attribute", "trusted_Attestation",
 )  # fmt: skip
-"""Parts of the names of actions that only look, or that limit others."""
+"""Parts of the names of actions that only read, or that limit other rights."""
 
 
 def needed(settings: PrivacyIdeaSettings) -> tuple[Need, ...]:
-    """What these settings read."""
+    """The rights that these settings need."""
     return (USERS, TOKENS) if settings.users else (TOKENS,)
 
 
 def missing(rights: Collection[str], settings: PrivacyIdeaSettings) -> tuple[Need, ...]:
-    """What an administrator with these rights may not read, of any realm."""
+    """The needed rights that an administrator with these `rights` lacks in every realm."""
     return tuple(need for need in needed(settings) if need.action not in rights and _ALL not in rights)
 
 
 def writing(rights: Collection[str]) -> list[str]:
-    """Those of an administrator's rights that do more than look."""
+    """The rights that allow more than reading."""
     if _ALL in rights:
         return ["everything (*)"]
     return sorted(right for right in rights if right not in _READING and not any(part in right for part in _HARMLESS))
 
 
 def policy(settings: PrivacyIdeaSettings, who: str) -> str:
-    """The policy that lets somebody read, without a full stop."""
+    """The policy that grants `who` the right to read, as a sentence without a full stop."""
     actions = ", ".join(need.action for need in needed(settings))
     return (
         f'Add a policy under Config, Policies: scope "admin", action "{actions}", admin "{who}", realm "{settings.realm}", no resolver '
@@ -64,7 +64,7 @@ def policy(settings: PrivacyIdeaSettings, who: str) -> str:
 
 
 def lacking(need: Need, settings: PrivacyIdeaSettings, who: str) -> NotConsentedError:
-    """The error for a right that is not there."""
+    """The error for a missing right."""
     return NotConsentedError(
         f"{who} may not list {need.what} {settings.realm}: the right {need.action} is missing, without which {need.breaks}. "
         "Nothing was changed.",
@@ -74,7 +74,7 @@ def lacking(need: Need, settings: PrivacyIdeaSettings, who: str) -> NotConsented
 
 
 def refusal(error: RefusedError, need: Need | None, settings: PrivacyIdeaSettings, who: str) -> DirectoryError:
-    """What the server refused, as the error that ends the read; `need` is None for what every administrator may ask."""
+    """The error that ends the read after the server refused a call; `need` is None for calls that every administrator may make."""
     said = log(f"{error.status} {error.code}".strip())
     if error.status == 401:
         hint = "Look whether the administrator is still there; then type `migrate check`."

@@ -1,4 +1,4 @@
-"""A privacyIDEA server as the other modules of this room see it: signed in, of one realm, and never with half an answer."""
+"""Calls a privacyIDEA server for the other modules of this folder: signs in, reads one realm, and notices incomplete answers."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from migrate.oauth.web import NoAnswerError
 from migrate.outside import log
 
 PAGE: Final = 1000
-"""Tokens of a page: the most that the server gives since 3.14."""
+"""How many tokens a page has: the most that the server gives since 3.14."""
 CHOOSES: Final = (3, 14)
-"""Since this version users are counted, attributes are chosen, and resolvers that could not be asked are named. Before, each of these
-words is a field to search for, and nobody is found."""
+"""Since this version the server can count users, select attributes, and name resolvers that did not answer. An older server takes each of
+these parameters for a field to search for, and finds nobody."""
 _USERS: Final = 8 * ANSWER
-"""Bytes of the list of users, which has no pages: about 300,000 of them."""
+"""How many bytes the list of users has at most; it has no pages, and about 300,000 users fit in."""
 _USUAL_SECONDS: Final = 3600.0
 _BACK: Final = 50
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 _LAST: Final = 1e11
-"""An instant in seconds that a calendar still holds."""
+"""The largest instant (seconds) that a datetime can hold."""
 _DENIED: Final = "Look at username and password, and whether the administrator is locked after failed tries"
 _ATTRIBUTES: Final = ("userid", "username", "realm", "resolver", "email", "givenname", "surname", "mobile")
 _T = TypeVar("_T")
@@ -44,7 +44,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Realm:
-    """`resolvers` of the realm, name → type; the server's `version`, and its clock."""
+    """A realm: its `resolvers`, name → type; the `version` of the server, and the time of its clock."""
 
     resolvers: Mapping[str, str]
     version: tuple[int, int]
@@ -53,14 +53,14 @@ class Realm:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many users of the realm there are, and how many of them have a token."""
+    """How many users the realm has, and how many of them have a token."""
 
     users: int
     with_tokens: int
 
 
 class PrivacyIdea:
-    """One server. `rights` and `ends` are those of the token, once there is one. Everything raises DirectoryError."""
+    """One server. `rights`, `ends`: the rights and the end of our token, once there is one. All methods raise DirectoryError."""
 
     def __init__(self, settings: PrivacyIdeaSettings, clock: Clock = CLOCK) -> None:
         self.settings = settings
@@ -68,7 +68,7 @@ class PrivacyIdea:
         self.ends: datetime | None = None
         self.who = settings.username or "the token's administrator"
         self.expected = 0
-        """How many tokens the server says there are, in its last page."""
+        """How many tokens there are, as the last page says."""
         self._budget = clock.budget((settings.base, "privacyidea"), 20, 1)
         server = Server("privacyIDEA", settings.base, "[directory] url", _explained, answer=_USERS)
         self._door = Client(server, Fixed(""), clock)
@@ -84,14 +84,14 @@ class PrivacyIdea:
         self._door.close()
 
     def sign_in(self) -> None:
-        """Has a token, so that whatever is wrong with it is said first."""
+        """Gets a token, so that an error of the sign-in comes first."""
         self._look_at(self._authorization.current())
 
     def realm(self) -> Realm:
-        """The realm, which must be there: of one that is not, the server lists nobody and says that all is well."""
+        """The realm. Raises DirectoryError if it does not exist: the server would list nobody, without an error."""
         realms, told = self._get("/realm/", {}, _realms)
         names = {name.casefold(): entry for name, entry in realms.items()}
-        if (found := names.get(self.settings.realm)) is None:
+        if (known := names.get(self.settings.realm)) is None:
             seen = f"it shows {', '.join(map(log, sorted(realms)))}" if realms else "it shows none"
             raise DirectoryError(
                 f"privacyIDEA has no realm {self.settings.realm}, or {self.who} may not see it: {seen}. Nothing was changed.",
@@ -99,10 +99,10 @@ class PrivacyIdea:
                 hint=f"Correct the name; if it is right, the right is missing. {policy(self.settings, self.who)}.",
             )
         version = _VERSION.search(str(told.get("versionnumber") or told.get("version")))
-        return Realm(_resolvers(found), (int(version[1]), int(version[2])) if version else (0, 0), _at(told) or datetime.now(UTC))
+        return Realm(_resolvers(known), (int(version[1]), int(version[2])) if version else (0, 0), _at(told) or datetime.now(UTC))
 
     def users(self, realm: Realm) -> Rows:
-        """Everybody in the realm, in one answer. Raises DirectoryError if a resolver could not be asked, or if there is nobody."""
+        """All users of the realm, in one response. Raises DirectoryError if a resolver did not answer, or if there are no users."""
         params = {"realm": self.settings.realm}
         if realm.version >= CHOOSES:
             theirs = [column.theirs for column in self.settings.columns.values()]
@@ -119,8 +119,8 @@ class PrivacyIdea:
         return rows
 
     def counted(self) -> Counted | None:
-        """How many there are, or None if the server is too old to say. Raises NotConsentedError for a right that is missing: unlike the
-        list of tokens, this is refused where the right is for another realm."""
+        """How many users there are, or None if the server is too old to tell. Raises NotConsentedError if the right is missing: unlike the
+        list of tokens, this call is also refused if the right is for another realm."""
         try:
             counted, told = self._told("/user/count", {"realm": self.settings.realm}, _counted)
         except RefusedError as error:
@@ -133,10 +133,10 @@ class PrivacyIdea:
         return counted
 
     def tokens(self) -> Iterator[Rows]:
-        """Every token of the realm, a page at a time, in the order in which they were made; some may come twice.
+        """All tokens of the realm, a page at a time, in the order in which they were made; some may come twice.
 
-        What is deleted meanwhile moves all that follow one place to the front, over the edge of a page that was read. So each edge is
-        looked at once more when the next page is there, and if it moved, the page before it is read again.
+        If a token is deleted meanwhile, all later ones move up one place, and one of them may move to a page that was read already. So the
+        last token of each page is looked up again when the next page has come. If it has moved, the page is read again.
         """
         first, back = 1, 0
         while first:
@@ -156,11 +156,11 @@ class PrivacyIdea:
                 )
 
     def token_count(self) -> int:
-        """How many tokens the list of the realm has."""
+        """How many tokens the realm has, by its list."""
         return self._of_list(1, 1)[1]
 
     def _pages(self, first: int) -> Iterator[Rows]:
-        """Pages from one on. Raises DirectoryError if one before the last is not full: what it lacks is on no page."""
+        """The pages from `first` on. Raises DirectoryError if a page before the last is not full: its missing tokens are on no page."""
         before, size = Rows(), -1
         try:
             for page in numbered(self.client, self._url("/token/"), self._params(PAGE), budget=self._budget, shape=self._page, first=first):
@@ -182,12 +182,12 @@ class PrivacyIdea:
         return rows, following
 
     def _stands(self, serial: str, place: int) -> bool:
-        """Whether a token is still at its place in the list, counted from 1."""
+        """Whether a token is still at the same place in the list, counted from 1."""
         rows, _ = self._of_list(place, 1)
         return bool(rows) and rows[0]["serial"] == serial
 
     def _of_list(self, number: int, size: int) -> tuple[Rows, int]:
-        """One page, and how many tokens the list has."""
+        """One page of the list, and how many tokens the list has."""
         (rows, _, count), _ = self._get("/token/", self._params(size) | {"page": str(number)}, _tokens, TOKENS)
         return rows, count
 
@@ -198,7 +198,7 @@ class PrivacyIdea:
         return f"{self.settings.base}{path}"
 
     def _get(self, path: str, params: Mapping[str, str], shape: Callable[[Any], _T], need: Need | None = None) -> tuple[_T, dict[str, Any]]:
-        """What `shape` makes of an answer, and the whole of it."""
+        """Gets a path: the result of `shape` for the JSON of the response, and the whole JSON."""
         try:
             return self._told(path, params, shape)
         except RefusedError as error:
@@ -218,7 +218,8 @@ class PrivacyIdea:
             )
 
     def _fetch(self) -> Token:
-        """A token for the name and the password. Both are sent once: a server may lock an account, or send a challenge for each try."""
+        """Fetches a token with the username and the password. They are sent once only: a server may lock the account, or send a challenge
+        for each try."""
         settings = self.settings
         assert settings.password is not None  # validated
         body = {"username": settings.username, "password": settings.password.get_secret_value()}
@@ -244,7 +245,7 @@ class PrivacyIdea:
         )
 
     def _look_at(self, token: str) -> None:
-        """Raises DirectoryError for a token that is none, is over, or is a user's, who sees nobody but herself and no error."""
+        """Raises DirectoryError if the token is invalid, has expired, or is a user's: a user sees only herself, without an error."""
         claims, where = _claims(token), "[directory] token" if self.settings.token is not None else "[directory] username"
         if claims is None:
             raise DirectoryError("is no token of privacyIDEA.", where=where, hint="Write the value of result.value.token of POST /auth.")
@@ -262,7 +263,7 @@ class PrivacyIdea:
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """What a token says; that it is genuine is for the server to see."""
+    """The claims of a token. Its signature is not checked here; the server does that."""
     try:
         part = token.split(".")[1]
         told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -272,7 +273,7 @@ def _claims(token: str) -> dict[str, Any] | None:
 
 
 def _explained(told: Any) -> tuple[str, str]:
-    """The code of a refusal; of its words, which may name people, the right that they are about."""
+    """The code of a refusal; and of its message, which may name people, only the right that it is about."""
     try:
         error = told["result"]["error"]
         code, words = str(error["code"]), str(error["message"])
@@ -283,7 +284,7 @@ def _explained(told: Any) -> tuple[str, str]:
 
 
 def _value(told: Any) -> Any:
-    """What an answer holds. Raises ValueError, KeyError and TypeError for one that is none."""
+    """The value in a response. Raises ValueError, KeyError and TypeError for unexpected JSON."""
     result = told["result"]
     if result["status"] is not True:
         raise ValueError("its status is not true")
@@ -291,7 +292,7 @@ def _value(told: Any) -> Any:
 
 
 def _token(told: Any) -> Token | None:
-    """The token of POST /auth, or None if a challenge came in its place."""
+    """The token in the response of POST /auth, None if the response is a challenge."""
     value = _value(told)
     if value is False or (isinstance(value, dict) and not value.get("token")):
         return None

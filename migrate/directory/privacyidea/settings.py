@@ -1,4 +1,4 @@
-"""`[directory]` of kind `privacyidea`: which server and realm, and how the administrator who reads it signs in (design §16)."""
+"""`[directory]` of kind `privacyidea`: the server and realm, and how the administrator who reads it signs in (design §16)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ATTRIBUTES: Final = (
     "account_id", "username", "email", "notification_emails", "display_name", "given_name", "locale", "department", "manager_email",
     "enabled", "federated", "account_type", "privileged", "groups", "last_sign_in_at", "phone",
 )  # fmt: skip
-"""Our columns that may be read from an attribute of the resolver; the others come from tokens, or are not told."""
+"""Our columns that may be read from an attribute of the resolver; the others come from tokens, or are not known."""
 _REALM: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 
 
 def _realm(value: str) -> str:
-    """The server compares realms without case, and takes `*` and `,` for more than one of them."""
+    """The realm in lower case, as the server compares it. ValueError for `*` and `,`, which the server takes for several realms."""
     if not _REALM.fullmatch(value):
         raise ValueError(f"{value!r} is no realm; it is one name of letters, digits, - _ and .")
     return value.lower()
@@ -35,10 +35,10 @@ def _of_a_header(value: SecretStr) -> SecretStr:
 
 
 class PrivacyIdeaSettings(DirectorySettings):
-    """Either `token`, which POST /auth or the server's administrator gives, or `username` and `password` of an administrator, with which a
-    token is fetched, and fetched again before it ends.
+    """Either `token` is set, which POST /auth or the server's administrator gives; or `username` and `password` of an administrator, with
+    which a token is fetched, and renewed before it expires.
 
-    `users`: false reads tokens alone, of a source that is joined to one that says who exists; nobody without a token is in it then.
+    `users`: if false, only tokens are read, for a join to a source that says who exists; accounts without a token are then not in it.
     """
 
     written: ClassVar[tuple[str, ...]] = ("username", "password")
@@ -54,12 +54,12 @@ class PrivacyIdeaSettings(DirectorySettings):
 
     @property
     def base(self) -> str:
-        """Where the server is, without a slash at the end."""
+        """The address of the server, without a slash at the end."""
         return self.url.rstrip("/")
 
     @property
     def host(self) -> str:
-        """The server's name, as errors have it."""
+        """The server's name in errors."""
         return urlsplit(self.url).netloc
 
     @model_validator(mode="after")
@@ -67,8 +67,8 @@ class PrivacyIdeaSettings(DirectorySettings):
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together; set both, or token instead")
         if (self.token is None) == (self.password is None):
-            found = "both are set" if self.token is not None else "there is neither"
-            raise ValueError(f"who reads is shown by token, or by username and password, and {found}")
+            now = "both are set" if self.token is not None else "there is neither"
+            raise ValueError(f"who reads is shown by token, or by username and password, and {now}")
         return self
 
     @model_validator(mode="after")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from migrate.directory.interface import Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
+from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.privacyidea.settings import PrivacyIdeaSettings
 from migrate.directory.web import needs
-from migrate.directory.words import MethodWords, vendor_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PrivacyIdeaDirectory(Directory):
-    """Reads one realm of a privacyIDEA server. `clock` is what its calls wait by; tests set a faster one."""
+    """Reads one realm of a privacyIDEA server. `clock`: the clock by which calls wait; tests set a faster one."""
 
     kind = "privacyidea"
     Settings = PrivacyIdeaSettings

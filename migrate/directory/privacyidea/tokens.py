@@ -1,4 +1,4 @@
-"""Whose tokens there are, and which of them sign somebody in: types of privacyIDEA's as words of methods."""
+"""Assigns tokens to their owners, and turns the types of tokens that can sign somebody in into words for methods."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.vocabulary import NO_STEP
-from migrate.directory.words import MethodWords
 
 Key = tuple[str, str]
-"""A user's resolver, and the id in it."""
+"""A user's resolver, and the user's id in it."""
 _READY: Final = ("", "enrolled")
 _UNRESOLVED: Final = "**resolver error**"
-"""What the server writes for the name of an owner whom it could not look up."""
+"""What the server writes in place of the name of an owner whom it could not look up."""
 _HARDWARE: Final = "hardware token"
 _CODES: Final = frozenset({"totp", "hotp", "daypassword"})
-"""Types of tokens that are an app, or a device on which the code is shown: `info.tokenkind` says which."""
+"""Types of tokens that are either an app or a hardware device that shows a code; `info.tokenkind` says which."""
 _WEAK: Final = frozenset({"sms", "voice", "phone", "email_otp", "backup_code", NO_STEP})
-"""Methods of which no new one is told as a change of the authenticator."""
+"""Methods whose new tokens do not count as a new authenticator."""
 
 
 class Token(NamedTuple):
-    """One token of somebody. `word` is None if it signs nobody in; `made` and `used` are instants, of `used` the last good sign-in."""
+    """A token of a user. `word`: the word for its method, None if it cannot be used to sign in. `made`: when it was made. `used`: the last
+    successful sign-in with it."""
 
     owner: Key
     username: str
@@ -36,7 +37,8 @@ class Token(NamedTuple):
 
 @dataclass(slots=True)
 class Owned:
-    """What somebody has: words of methods, when the newest authenticator came, what was used last and when, and a number for texts."""
+    """What a user has by all tokens: words of methods, when the newest authenticator was added, which one was used last and when, and a
+    telephone number for texts."""
 
     username: str
     words: list[str] = field(default_factory=list)
@@ -47,9 +49,9 @@ class Owned:
 
 
 class Tokens:
-    """The tokens of a realm, each once, as it was read last. `at` is the server's time, by which tokens end.
+    """The tokens of a realm, each once, as it was read last. `at`: the server's time, by which tokens expire.
 
-    `unresolved` are resolvers of which the server says that it could not look an owner up; whose the token is cannot be told then.
+    `unresolved`: resolvers in which the server could not look up an owner; the owner of such a token is not known.
     """
 
     def __init__(self, realm: str, words: MethodWords, at: datetime) -> None:
@@ -58,29 +60,29 @@ class Tokens:
         self._each: dict[str, Token | None] = {}
 
     def __len__(self) -> int:
-        """How many were read, whoever has them."""
+        """How many tokens were read, with or without an owner."""
         return len(self._each)
 
     def add(self, page: Iterable[Mapping[str, Any]]) -> None:
-        """Adds a page."""
+        """Adds a page of tokens."""
         for row in page:
             self._each[row["serial"]] = self._read(row)
 
     def orphans(self) -> Counter[str]:
-        """By resolver, how many tokens are of people whom it does not know, or not any more."""
+        """By resolver, how many tokens belong to users that the resolver does not have (any more)."""
         return Counter(token.owner[0] for token in self._each.values() if token is not None and not token.username)
 
     def owners(self) -> dict[Key, Owned]:
-        """What each person of the realm has, who has a token of any kind."""
-        found: dict[Key, Owned] = {}
+        """Every user of the realm that has a token of any kind → what the user has."""
+        owned_by: dict[Key, Owned] = {}
         for token in self._each.values():
             if token is None:
                 continue
-            owned = found.setdefault(token.owner, Owned(token.username))
+            owned = owned_by.setdefault(token.owner, Owned(token.username))
             owned.username = owned.username or token.username
             if token.word is not None:
                 self._count(owned, token, token.word)
-        return found
+        return owned_by
 
     def _count(self, owned: Owned, token: Token, word: str) -> None:
         owned.words.append(word)
@@ -92,7 +94,7 @@ class Tokens:
         owned.phone = owned.phone or token.phone
 
     def _read(self, row: Mapping[str, Any]) -> Token | None:
-        """A token, or None if it is nobody's, or somebody's of another realm. Of somebody who is gone there is no realm."""
+        """A token; None if it has no owner, or an owner of another realm. For an owner who was deleted the server gives no realm."""
         owner, resolver = _text(row.get("user_id")), _text(row.get("resolver"))
         if row.get("username") == _UNRESOLVED:
             self.unresolved.add(resolver)
@@ -107,7 +109,8 @@ class Tokens:
         return Token((resolver, owner), _text(row.get("username")), word, max(made, default=None), used, phone or None)
 
     def _word(self, row: Mapping[str, Any], info: Mapping[str, Any]) -> str | None:
-        """Their word for a token that can sign in; one that is not active, revoked, locked, over or not rolled out to the end is none."""
+        """Their word for the type of a token; None if the token cannot be used: inactive, revoked, locked, expired or not fully rolled
+        out."""
         state = row.get("rollout_state")
         if row.get("active") is False or row.get("revoked") is True or row.get("locked") is True:
             return None
@@ -125,9 +128,9 @@ def _text(value: Any) -> str:
 
 
 def _instant(value: Any) -> datetime | None:
-    """An instant with its zone, in any of the forms in which the server writes one; None for anything else."""
+    """An instant with its zone, in any of the forms that the server writes; None for anything else."""
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return instant.astimezone(UTC) if instant is not None and instant.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None

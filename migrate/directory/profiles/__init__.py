@@ -1,4 +1,4 @@
-"""Known exports by name: `profile = "…"` of a `[directory]` or a `[[directory.join]]`, one line each."""
+"""The known exports by name, for `profile = "…"` in `[directory]` or `[[directory.join]]`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ PROFILES: Final[dict[str, str]] = {
 
 
 def profile(name: str) -> Profile:
-    """The profile of a name of `PROFILES`."""
+    """The profile with a name of `PROFILES`."""
     module, constant = PROFILES[name].split(":")
-    found: Profile = getattr(import_module(f"{__name__}.{module}"), constant)
-    return found
+    loaded: Profile = getattr(import_module(f"{__name__}.{module}"), constant)
+    return loaded
 
 
 def recognised(header: Iterable[str]) -> Profile | None:
-    """The export that a header is of, if it is a known one."""
+    """The known export that has such a header, None if there is none."""
     header = list(header)
-    return next((found for found in map(profile, PROFILES) if found.fits(header)), None)
+    return next((known for known in map(profile, PROFILES) if known.fits(header)), None)
 
 
 __all__ = ["BESIDE", "PROFILES", "Profile", "form", "profile", "recognised"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import Profile
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def _root(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """The root user is there for emergencies; the report does not support its password, which it has."""
+    """Sets the root user's type to break_glass, and enabled: the report says nothing of its password, which always exists."""
     import pandas as pd
 
     if "username" not in frame or "account_type" in frame:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.profiles.making import joined_names
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,8 @@ _DEVICES: Final = range(1, 9)
 
 
 def _devices(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """A telephone is `unknown`: it may receive texts, or have the app. A token alone is a token. Whoever is bypassed has no second step."""
+    """Makes methods from devices. A telephone is `unknown`: it may get texts, or have the app. A token alone is a token. A bypassed user
+    has no second step."""
     from migrate.directory.text import as_text, trimmed
 
     frame = joined_names(frame, "given_name", BESIDE + "family")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from migrate.directory.lists import items
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.values import plain, yes_or_no
 from migrate.directory.vocabulary import NO_STEP
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +18,9 @@ _SYSTEM_ON, _SYSTEM, _PREFERRED = (BESIDE + name for name in ("system_on", "syst
 
 
 def _default_method(frame: pd.DataFrame, words: MethodWords) -> pd.DataFrame:
-    """The default method: the system's first choice where that is switched on, and else what the user prefers.
+    """Makes the default method: the system's preferred method where that is enabled, else the user's own preference.
 
-    A choice that nobody knows is no default that is known, so it is left out (Learn, "userRegistrationDetails resource type").
+    If that method is unknown there is no default (Learn, "userRegistrationDetails resource type").
     """
     if "default_method" in frame or not ({_SYSTEM, _PREFERRED} & set(frame)):
         return frame
@@ -32,8 +32,8 @@ def _default_method(frame: pd.DataFrame, words: MethodWords) -> pd.DataFrame:
 
 
 def first_choice(words: MethodWords, switched_on: object, system: object, preferred: object) -> str | None:
-    """What is asked for first, as it is spelt: of the `system` where it is `switched_on`, or else what the user `preferred`. None if nobody
-    knows that word: what comes after it is no first choice."""
+    """The method that is asked for first, as it is spelt: the `system`'s choice if that is `switched_on`, else what the user `preferred`.
+    None if that word is unknown: the next method in the list is not the first choice."""
     try:
         by_system = not _missing(switched_on) and yes_or_no(switched_on) is True
     except ValueError:

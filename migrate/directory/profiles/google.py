@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.profiles.making import either, joined_names
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,14 +56,14 @@ USERS = Profile(
 
 
 def _gam(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """Suspended and archived accounts cannot sign in; a guest is a guest; both kinds of administrators are privileged."""
+    """Suspended and archived accounts are disabled, guests get the type guest, and both kinds of administrators are privileged."""
     made: dict[str, Any] = {}
-    if "enabled" not in frame and (found := either(frame, BESIDE + "suspended", BESIDE + "archived")) is not None:
-        made["enabled"] = found.map({"yes": "no", "no": "yes"}).fillna(found).astype("str")
-    if "privileged" not in frame and (found := either(frame, BESIDE + "admin", BESIDE + "delegated")) is not None:
-        made["privileged"] = found
-    if "account_type" not in frame and (found := either(frame, BESIDE + "guest")) is not None:
-        made["account_type"] = found.map({"yes": "guest", "no": "person"}).fillna(found).astype("str")
+    if "enabled" not in frame and (combined := either(frame, BESIDE + "suspended", BESIDE + "archived")) is not None:
+        made["enabled"] = combined.map({"yes": "no", "no": "yes"}).fillna(combined).astype("str")
+    if "privileged" not in frame and (combined := either(frame, BESIDE + "admin", BESIDE + "delegated")) is not None:
+        made["privileged"] = combined
+    if "account_type" not in frame and (combined := either(frame, BESIDE + "guest")) is not None:
+        made["account_type"] = combined.map({"yes": "guest", "no": "person"}).fillna(combined).astype("str")
     return joined_names(frame.assign(**made), "given_name", BESIDE + "family")
 
 

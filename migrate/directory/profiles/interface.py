@@ -1,4 +1,4 @@
-"""What a profile is: the header, the words and the limits of an export that many have (design §4)."""
+"""The interface of a profile: the header, the words and the limits of a well-known export (design §4)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from migrate.directory.words import MethodWords
+    from migrate.directory.method_words import MethodWords
 
 BESIDE: Final = "beside."
-"""A raw column `beside.<name>` is one that only a profile reads, to make ours from it; it goes no further."""
+"""The prefix of raw columns `beside.<name>`, which only the profile's `finish` reads, to make our columns from them."""
 
 _REMARK: Final = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 _JOINTS: Final = re.compile(r"[\s_.\-'\"\ufeff]+")
@@ -22,12 +22,12 @@ Names = tuple[str, ...]
 
 
 def told_apart_by(what: str) -> str:
-    """What is said of accounts that have no identifier of their own."""
+    """The caveat for an export whose accounts have no identifier of their own."""
     return f"accounts are told apart by their {what}, so that whoever gets another one counts as somebody new"
 
 
 def form(name: str) -> str:
-    """The form in which names of columns are compared: no case, joints, quotes, nor remarks such as `[READ ONLY]`."""
+    """The form in which names of columns are compared: without case, joining marks, quotes and remarks such as `[READ ONLY]`."""
     return _JOINTS.sub("", _REMARK.sub("", name)).casefold()
 
 
@@ -35,15 +35,16 @@ def form(name: str) -> str:
 class Profile:
     """A known export.
 
-    `aliases`: our column → what it is called there, the best name first. `resorts`: the same, for want of anything better: our column →
-    (names, what is then said). `method_columns`: method word → names of a yes/no column. `beside`: names of columns that only `finish`
-    reads, which makes ours from them and never replaces one that is there; `makes_methods` are those of them that methods come from.
-    `vendor`: whose method words are understood, of `vocabulary.VENDORS`; `yes_no`: our column → (their yes, their no); `types`: their type
-    of account → ours. `nothing`: values that stand for none.
-
-    `signs`: what a header must have to be this export, a group of names a sign. `people`: it says who exists. `absent`: what it means
-    for an account not to be in it, as `[directory.join] missing` has it. `nobody`: without all of these columns a row is about nobody.
-    `tells` and `cannot` are sentences for people; `caveats`, without full stop, are what weakens every answer.
+    * `aliases`: our column → its names there, the best first. `resorts`: our column → (names of columns to take as a last resort, the
+      caveat about that). `method_columns`: method word → names of a yes/no column.
+    * `beside`: names of columns that only `finish` reads; `finish` makes our columns from them, and never replaces one that is there.
+      `makes_methods`: those of them that methods are made from.
+    * `vendor`: the product whose method words are understood (`vocabulary.VENDORS`). `yes_no`: our column → (their yes, their no). `types`:
+      their type of account → ours. `nothing`: values that mean no value.
+    * `signs`: what a header must have to be of this export: of each group one name. `people`: the export says who exists. `absent`: the
+      methods of an account that is not in it, as in `[directory.join] missing`. `nobody`: a row in which all these columns are blank is
+      about nobody.
+    * `tells`, `cannot`: sentences for people. `caveats`: what makes every read of it less reliable, without full stop.
     """
 
     name: str
@@ -75,5 +76,5 @@ class Profile:
 
     @property
     def brings_methods(self) -> bool:
-        """True if it says which second step somebody has, or that there is one."""
+        """True if the export says which second step an account has, or that it has one."""
         return bool("methods" in self.aliases or self.method_columns)

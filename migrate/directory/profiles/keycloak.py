@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile
 from migrate.directory.profiles.making import joined_names
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def _made(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """A number in an attribute of an extension is text messages; service accounts are no people."""
+    """A telephone number in an attribute of an SMS extension means the method sms; service accounts get the type service."""
     from migrate.directory.text import as_text, trimmed
 
     frame = joined_names(frame, "given_name", BESIDE + "family")

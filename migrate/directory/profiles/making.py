@@ -12,35 +12,36 @@ if TYPE_CHECKING:
 
 
 def said(series: pd.Series) -> pd.Series:
-    """A yes/no column as `yes`, `no`, missing, or, where it is neither, as it is: whoever reads it then says so."""
+    """A yes/no column as `yes`, `no` or missing. A value that is neither stays as it is, and is rejected when it is read."""
 
     def each(value: object) -> str | None:
         try:
-            found = yes_or_no(value)
+            yes = yes_or_no(value)
         except ValueError:
             return str(value)
-        return None if found is None else "yes" if found else "no"
+        return None if yes is None else "yes" if yes else "no"
 
     return mapped(series, each)
 
 
 def either(frame: pd.DataFrame, *names: str) -> pd.Series | None:
-    """`yes` where any of the columns that are there says yes, what cannot be read where one cannot, else `no`; None without any column."""
-    found: pd.Series | None = None
+    """Combines yes/no columns: `yes` where any of them says yes, else a value that cannot be read if there is one, else `no`. None if none
+    of the columns is there."""
+    combined: pd.Series | None = None
     for name in names:
         if name not in frame:
             continue
         here = said(frame[name])
-        if found is None:
-            found = here
+        if combined is None:
+            combined = here
         else:
             odd = here.notna() & ~here.isin(["yes", "no"])
-            found = found.mask((here == "yes") & found.isin(["no"]) | found.isna() | odd, here)
-    return found
+            combined = combined.mask((here == "yes") & combined.isin(["no"]) | combined.isna() | odd, here)
+    return combined
 
 
 def joined_names(frame: pd.DataFrame, given: str, family: str) -> pd.DataFrame:
-    """With `display_name` from the given and the family name, where there is none."""
+    """Adds `display_name`, made from the given and the family name, if there is no such column."""
     if "display_name" in frame or given not in frame or family not in frame:
         return frame
     parts = (trimmed(as_text(frame[name])).fillna("") for name in (given, family))

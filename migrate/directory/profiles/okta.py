@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.vocabulary import NO_STEP
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ _STATUS: Final = BESIDE + "status"
 
 
 def _second_steps(frame: pd.DataFrame, words: MethodWords) -> pd.DataFrame:
-    """Without the methods of factors that are not active, and without the times of what is no second step, such as the password."""
+    """Removes the methods of factors that are not active, and the times of factors that are no second step, such as the password."""
     if "methods" not in frame:
         return frame
     from migrate.directory.text import as_text, trimmed

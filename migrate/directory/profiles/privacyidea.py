@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles.interface import BESIDE, Profile, told_apart_by
 from migrate.directory.profiles.making import joined_names, said
-from migrate.directory.words import MethodWords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,7 @@ _READY: Final = ("", "enrolled", "none", "null")
 
 
 def _in_use(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """Without the methods of tokens that cannot sign anybody in: not active, revoked, locked, or never rolled out to the end."""
+    """Removes the methods of tokens that cannot be used: inactive, revoked, locked, or with an unfinished rollout."""
     from migrate.directory.text import as_text, trimmed
 
     frame = joined_names(frame, "given_name", BESIDE + "family")
@@ -24,8 +24,8 @@ def _in_use(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
     methods = as_text(frame["methods"])
     for name, good in (("active", "yes"), ("revoked", "no"), ("locked", "no")):
         if BESIDE + name in frame:
-            found = said(frame[BESIDE + name])
-            methods = methods.where(found.isna() | (found == good))
+            state = said(frame[BESIDE + name])
+            methods = methods.where(state.isna() | (state == good))
     if BESIDE + "rollout" in frame:
         rollout = trimmed(as_text(frame[BESIDE + "rollout"])).fillna("").str.casefold()
         methods = methods.where(rollout.isin(_READY))

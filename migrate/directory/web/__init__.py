@@ -1,6 +1,7 @@
-"""Directories that are asked over HTTP: one way to call, to wait, to page and to batch, whatever the product.
+"""Reads directories over HTTP: calls, rate limits, paging and batches, the same for every product.
 
-A read through this room is whole or a `DirectoryError`: a call that may pass is tried again, in bounds; anything else ends the read.
+A read is complete, or ends in a `DirectoryError`. A call that failed for a passing reason is tried again a few times; any other failure
+ends the read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from migrate.errors import DirectoryError
 
 
 def needs(extra: str, *libraries: str) -> None:
-    """Raises DirectoryError if a library is not installed without which a kind of directory cannot be read."""
+    """Raises DirectoryError if a library is missing that a kind of directory needs; `extra` is the extra of our package that has it."""
     for library in libraries:
         try:
             import_module(library)

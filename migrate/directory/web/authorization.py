@@ -1,4 +1,4 @@
-"""What a call says of who asks: the value of its header `Authorization`."""
+"""The value of the header `Authorization` of a call: fixed, or a token that is renewed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from migrate.oauth.web import NoAnswerError
 
 
 class Authorization(Protocol):
-    """Who asks."""
+    """Gives the value of the header `Authorization`."""
 
     def current(self) -> str:
-        """The value of the header for a call that is made now."""
+        """The value for a call that is made now."""
 
     def renewed(self, refused: str) -> bool:
-        """True if there is another value in place of one that was refused."""
+        """Replaces a value that was refused; False if there is no other value."""
 
 
 class Fixed:
@@ -34,9 +34,9 @@ class Fixed:
 
 
 class Renewed:
-    """A token that is fetched, and renewed before it ends and when it is refused; `scheme` stands before it, such as `Bearer `.
+    """A token that is fetched, and renewed before it expires and when it is refused. `scheme` is put before it, such as `Bearer `.
 
-    `checked` looks at each new token, and `told` turns what the endpoint says into the error that ends the read.
+    `checked` is called with each new token. `told` turns an error of the token endpoint into the error that ends the read.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Many small reads in few calls: JSON batches (OData JSON 4.01 §19), whose answers may each be a refusal of its own.
+"""Sends many small reads in few calls: JSON batches (OData JSON 4.01 §19), in which each read has its own status.
 
-A server may count a batch as one call or each read in it. It is asked as if it counted batches; once a read in a batch is turned away for
-being too many, each is counted from there on.
+A server may count a batch as one call, or every read in it. At first batches are counted; once the server turns a read in a batch away
+because of its rate limit, reads are counted from then on.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from migrate.errors import UnreachableError
 from migrate.process.prefetch import meanwhile
 
 MOST: Final = 20
-"""Reads in a batch of Microsoft Graph."""
+"""How many reads a batch of Microsoft Graph has at most."""
 TOGETHER: Final = 4
-"""Batches on their way at the same time."""
+"""How many batches are sent at the same time."""
 _AGAIN: Final = frozenset({401, 408, 424, 429, 500, 502, 503, 504})
 _USUAL_PAUSE: Final = 10.0
 
 
 @dataclass(slots=True)
 class Asked:
-    """One read: `key` is whom it is about, `url` is relative to the batch's version; `tries` were made."""
+    """One read. `key`: the account it is about. `url`: relative to the API version of the batch. `tries`: how often it was sent."""
 
     key: str
     url: str
@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What became of it: 200 with its `body`, or 404 without."""
+    """The answer to one read: status 200 with its `body`, or 404 without."""
 
     key: str
     status: int
@@ -46,16 +46,16 @@ class Said:
 
 
 class Batches:
-    """`reads`, in batches to `url` of a client, several at a time. Raises RefusedError and DirectoryError."""
+    """Sends reads in batches to `url` of a client, several at a time. Raises RefusedError and DirectoryError."""
 
     def __init__(self, client: Client, url: str, budget: Budget) -> None:
         self._client, self._url, self._budget = client, url, budget
         self._each_counts = False
         self._proven = False
-        """True once a whole batch was answered: until then one is on its way at a time."""
+        """True once a whole batch was answered; until then batches are sent one at a time."""
 
     def answers(self, reads: Iterable[Asked]) -> Iterator[Said]:
-        """Each answer as it comes, in any order."""
+        """The answers as they come, in any order."""
         left, again = iter(reads), deque[Asked]()
         running: set[Future[tuple[list[Said], list[Asked]]]] = set()
         while True:
@@ -76,7 +76,7 @@ class Batches:
         return some + list(islice(left, most - len(some)))
 
     def _one(self, some: list[Asked]) -> tuple[list[Said], list[Asked]]:
-        """One batch: what was said, and what is to be asked again."""
+        """Sends one batch. Gives its answers, and the reads to send again."""
         asked = {str(number): each for number, each in enumerate(some)}
         body = {"requests": [{"id": number, "method": "GET", "url": each.url} for number, each in asked.items()]}
         cost = len(some) if self._each_counts else 1
@@ -110,13 +110,13 @@ class Batches:
 
 
 def _responses(told: Any) -> dict[str, tuple[int, float | None, Any]]:
-    """Number → status, the seconds that it asks for, and body. Raises ValueError."""
-    found: dict[str, tuple[int, float | None, Any]] = {}
+    """The answers in a batch: number → status, seconds of Retry-After, and body. Raises ValueError."""
+    responses: dict[str, tuple[int, float | None, Any]] = {}
     for each in told["responses"]:
         headers = {str(name).casefold(): value for name, value in (each.get("headers") or {}).items()}
         try:
             after = float(headers["retry-after"])
         except (KeyError, TypeError, ValueError):
             after = None
-        found[str(each["id"])] = (int(each["status"]), after, each.get("body"))
-    return found
+        responses[str(each["id"])] = (int(each["status"]), after, each.get("body"))
+    return responses

@@ -1,4 +1,4 @@
-"""How many calls an API may get in a while: one budget a tenant and API, shared by every thread and every read of this process."""
+"""Rate limits: how many calls an API may get in a time. One budget for each tenant and API, shared by all threads of this process."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Final
 from migrate.errors import DirectoryError
 
 _MARGIN: Final = 1.02
-"""A server measures when calls arrive, which is not exactly when they left."""
+"""The factor by which the period is lengthened: a server counts calls when they arrive, not when they were sent."""
 
 
 class StoppedError(Exception):
-    """The read has ended meanwhile: nobody waits for this call any more."""
+    """The read has ended while the call waited."""
 
 
 class Clock:
-    """Seconds that pass, and waiting for them; and the budgets that are kept by it. Tests pass one that runs faster."""
+    """A clock in seconds, with its budgets. Tests use one that runs faster."""
 
     def __init__(self) -> None:
         self._budgets: dict[Hashable, Budget] = {}
         self._turn = threading.Lock()
 
     def now(self) -> float:
-        """Seconds, from any beginning."""
+        """Seconds since an arbitrary instant."""
         return time.monotonic()
 
     def wait(self, seconds: float, stop: threading.Event) -> None:
-        """Waits so long. Raises StoppedError once `stop` is set."""
+        """Waits some seconds. Raises StoppedError as soon as `stop` is set."""
         if stop.wait(max(seconds, 0)):
             raise StoppedError
 
     def budget(self, key: Hashable, units: int, seconds: float) -> Budget:
-        """The budget of that name, made when it is first asked for."""
+        """The budget with this key; it is made at the first call."""
         with self._turn:
             return self._budgets.setdefault(key, Budget(units, seconds, self))
 
@@ -44,7 +44,7 @@ CLOCK: Final = Clock()
 
 
 class Budget:
-    """At most `units` in any `seconds`; whoever asks for more waits, one after another. `pause` holds everybody back."""
+    """A rate limiter: at most `units` in any `seconds`. Threads that ask for more wait in a queue. `pause` makes all of them wait."""
 
     def __init__(self, units: int, seconds: float, clock: Clock) -> None:
         self.units, self.seconds = units, seconds
@@ -54,21 +54,21 @@ class Budget:
         self._paused_until = 0.0
 
     def take(self, stop: threading.Event, cost: int = 1) -> None:
-        """Waits until `cost` units are free, and takes them; more than there are count as all of them. Raises StoppedError."""
+        """Waits until `cost` units are free, and takes them; a cost above `units` counts as `units`. Raises StoppedError."""
         cost = min(cost, self.units)
-        with self._line:  # only the first of those who wait looks at the clock, so that nobody leaves late into somebody else's time
+        with self._line:  # only one thread waits for units at a time, so that none starts late and uses another one's share
             while (seconds := self._left(cost)) > 0:
                 self._clock.wait(seconds, stop)
             if stop.is_set():
                 raise StoppedError
 
     def pause(self, seconds: float) -> None:
-        """Lets nobody take anything for so long."""
+        """Makes all calls wait for some seconds."""
         with self._turn:
             self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
     def _left(self, cost: int) -> float:
-        """The seconds until so many units are free; if they are, they are taken."""
+        """Takes `cost` units and gives 0, or gives the seconds until they are free."""
         with self._turn:
             now, window = self._clock.now(), self.seconds * _MARGIN
             while self._taken and self._taken[0][0] <= now - window:
@@ -84,7 +84,7 @@ class Budget:
 
 
 def too_long(what: str, seconds: float) -> DirectoryError:
-    """The error for a server that asks for a longer wait than is worth it."""
+    """The error for a server that asks us to wait too long."""
     return DirectoryError(
         f"{what} asks to be left alone for {seconds / 60:,.0f} minutes. Nothing was changed.",
         where="[directory]",

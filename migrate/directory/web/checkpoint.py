@@ -1,6 +1,6 @@
-"""What was read of single accounts, kept in a private file until the whole read is complete: a long one that breaks goes on from there.
+"""Keeps what was read of single accounts in a private file until the read is complete, so that a long read that failed can be continued.
 
-It holds words of ours about ids, and nothing that a server said besides.
+The file holds ids and words of ours about them, and nothing else of what a server answered.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, BinaryIO, Final
 from migrate import files
 
 OLDEST: Final = timedelta(hours=12)
-"""What was read longer ago is read again."""
+"""An answer older than this is read again."""
 _HEAD: Final = re.compile(rb'\{"migrate": "checkpoint"[^\n]*\}\n')
 
 
 class Checkpoint:
-    """What is known by now, `key` → words; `of` digests what was asked, so that another question begins anew.
+    """The answers so far, `key` → words. `of`: a digest of what is asked; a file with another digest is not used.
 
-    `kept` is false if nothing can be kept at that path, or something else is there.
+    `kept` is false if the file cannot be written, or is not ours.
     """
 
     def __init__(self, path: Path, of: str, now: datetime | None = None) -> None:
@@ -46,11 +46,11 @@ class Checkpoint:
         return key in self._known
 
     def get(self, key: str) -> list[str] | None:
-        """The words that are known of a key, or None."""
+        """The words of a key, None if they are not known."""
         return self._known.get(key)
 
     def add(self, key: str, words: list[str]) -> None:
-        """Keeps the words of a key, at once."""
+        """Adds the words of a key, and writes them to the file at once."""
         self._known[key] = words
         if not self.kept:
             return
@@ -64,13 +64,13 @@ class Checkpoint:
             self.kept = False
 
     def done(self) -> None:
-        """The read is complete: nothing is kept any longer."""
+        """Removes the file, because the read is complete."""
         self.close()
         with suppress(OSError, files.NotOursError):
             self._clear()
 
     def close(self) -> None:
-        """Leaves what is kept for the next read."""
+        """Closes the file, and leaves it for the next read."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -83,16 +83,16 @@ class Checkpoint:
     def _load(self) -> None:
         """Raises OSError."""
         with self.path.open("rb") as file:
-            found = os.fstat(file.fileno())
+            status = os.fstat(file.fileno())
             first = file.readline(4096)
-            if not (stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and _HEAD.fullmatch(first)):
+            if not (stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _HEAD.fullmatch(first)):
                 self.kept = False
                 return
             if not self._is_mine(json.loads(first)):
                 self._clear()
                 return
             for line in file:
-                with suppress(ValueError, TypeError):  # the last line of a read that was killed
+                with suppress(ValueError, TypeError):  # the last line may be cut off, if the read was killed
                     key, words = json.loads(line)
                     self._known[str(key)] = [str(word) for word in words]
         self._file = self.path.open("ab")

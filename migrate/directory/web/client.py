@@ -1,4 +1,4 @@
-"""Calls to one server: within its budget, tried again where that may help, bounded in size and time, and never to another host."""
+"""Calls one server over HTTP: within its rate limits, with retries, bounded in size and time, and never any other host."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from migrate.oauth.loopback import is_loopback
 from migrate.outside import log
 
 TRIES: Final = 10
-"""How often a call is made, if what comes may pass."""
+"""How often a call is tried if it fails for a passing reason."""
 LONGEST_WAIT: Final = 900.0
-"""Seconds that a server may ask for between two calls."""
+"""How many seconds a server may ask us to wait between two calls."""
 _FIRST_WAIT: Final = 1.0
 _USUAL_WAIT: Final = 60.0
 _TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 
 
 class RefusedError(Exception):
-    """The server understood the call and said no: `status`, its `code` if it has one, and its words on one line."""
+    """The server refused the call for good: its `status`, its error `code` if it has one, and its message on one line."""
 
     def __init__(self, status: int, code: str, words: str) -> None:
         super().__init__(f"{status} {code}".strip())
@@ -48,7 +48,7 @@ class RefusedError(Exception):
 
 
 class PassingError(Exception):
-    """What came is of no use and may pass; `after` are the seconds that the server asked for."""
+    """A call failed for a passing reason; `after`: the seconds that the server asked us to wait."""
 
     def __init__(self, said: str, after: float | None = None) -> None:
         super().__init__(said)
@@ -57,9 +57,9 @@ class PassingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`name` is what errors call it, and `base` where it is; `where` is the setting that says so. `explained` reads the code and the words
-    of a refusal out of its JSON; `doubted` are codes that are not believed before they were said three times. `answer` is how many bytes
-    one answer has at most."""
+    """A server. `name`: its name in errors. `base`: its address. `where`: the setting with the address. `explained`: gets the code and the
+    message from the JSON of a refusal. `doubted`: codes that count as a refusal only if they come three times. `answer`: how many bytes a
+    response has at most."""
 
     name: str
     base: str
@@ -74,13 +74,13 @@ class Server:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of an address."""
+    """Scheme, host and port of a URL."""
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 class Client:
-    """What a read calls through; `close` ends it, and whatever waits in it."""
+    """Makes the calls of a read; `close` ends all calls that wait."""
 
     def __init__(self, server: Server, authorization: Authorization, clock: Clock = CLOCK) -> None:
         self.server, self.clock = server, clock
@@ -93,7 +93,7 @@ class Client:
             timeout=_TIMEOUT,
             follow_redirects=False,
             verify=ssl.create_default_context(),
-            trust_env=not here,  # what is meant for this machine is nothing that a proxy should see
+            trust_env=not here,  # calls to this machine do not go through a proxy
         )
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Client:
 
     @contextmanager
     def ending(self, running: Collection[Future[Any]]) -> Iterator[None]:
-        """A context whose failure ends what is `running` through this client; it is waited for a little."""
+        """A context that, if it fails, ends the calls that are `running` through this client, and waits a little for them to end."""
         try:
             yield
         except BaseException:
@@ -121,7 +121,8 @@ class Client:
         cost: int = 1,
         headers: Mapping[str, str] | None = None,
     ) -> _T:
-        """What `shape` makes of the JSON in the answer; a ValueError of it is a broken one. Raises RefusedError and DirectoryError."""
+        """Gets a URL: the result of `shape` for the JSON of the response. If `shape` raises ValueError the response counts as broken.
+        Raises RefusedError and DirectoryError."""
         return self.call("GET", url, params, budget=budget, shape=shape, cost=cost, headers=headers)
 
     def call(
@@ -136,7 +137,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
     ) -> _T:
-        """`get`, by any method and with JSON in it."""
+        """Like `get`, with any HTTP method and a JSON body."""
         self._only_there(url)
         retrying = Retrying(
             retry=retry_if_exception_type(PassingError),
@@ -157,7 +158,7 @@ class Client:
         return made
 
     def _believed(self, *call: Any) -> Any:
-        """`_tried`, again for a refusal that is doubted."""
+        """`_tried`, repeated if the refusal has a doubted code."""
         for tries in range(1, _BELIEVED):
             try:
                 return self._tried(*call)
@@ -220,12 +221,12 @@ class Client:
                 ) from error
             raise PassingError(str(error) or type(error).__name__) from None
         except RuntimeError:
-            if self.stop.is_set():  # closed meanwhile
+            if self.stop.is_set():  # the client was closed meanwhile
                 raise StoppedError from None
             raise
 
     def _content(self, answer: httpx.Response) -> bytes:
-        """All of it, if it is not too much and not too slow."""
+        """The whole body of a response. Raises PassingError or DirectoryError if it is too large or too slow."""
         begun, content = self.clock.now(), bytearray()
         for part in answer.iter_bytes():
             content += part
@@ -240,7 +241,7 @@ class Client:
         return bytes(content)
 
     def _only_there(self, url: str) -> None:
-        """Who asks is said to one server alone."""
+        """Raises DirectoryError for a URL of another server: our credentials go to one server only."""
         if origin(url) != self.server.origin:
             raise DirectoryError(
                 f"{self.server.name} names {log(urlsplit(url).netloc)} for the next page, which is another host. Nothing was changed.",
@@ -249,7 +250,7 @@ class Client:
             )
 
     def _asked_for(self, headers: httpx.Headers) -> float | None:
-        """The seconds of a header Retry-After."""
+        """The seconds in a header Retry-After."""
         try:
             seconds = float(headers.get("Retry-After", ""))
         except ValueError:
@@ -259,7 +260,7 @@ class Client:
         return max(seconds, 0.0) if seconds == seconds else None
 
     def _wait(self, state: RetryCallState) -> float:
-        """As long as the server asked for; or else longer from try to try, up to a minute, and by chance."""
+        """The seconds before the next try: as the server asked, else exponential backoff with jitter, up to a minute."""
         import secrets
 
         error = state.outcome.exception() if state.outcome else None
@@ -270,7 +271,7 @@ class Client:
 
 
 def _pause(budget: Budget, state: RetryCallState) -> None:
-    """What the server asked of one call holds for all."""
+    """If the server asked one call to wait, makes all calls wait."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, PassingError) and error.after is not None:
         budget.pause(error.after)

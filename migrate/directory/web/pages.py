@@ -1,4 +1,4 @@
-"""A listing page by page, along next links (OData) or numbers, whole or not at all."""
+"""Reads a listing page by page, by next links (OData) or page numbers; completely, or it raises an error."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from migrate.errors import DirectoryError
 
 NEXT: Final = "@odata.nextLink"
 _EMPTY: Final = 1000
-"""So many pages without anything, one after another, have no end."""
+"""After this many empty pages in a row, the listing is taken to have no end."""
 
 Page = tuple[list[dict[str, Any]], str | None]
-"""The rows of a page, and where the next one is."""
+"""The rows of a page, and the address of the next page."""
 
 
 def linked(told: Any) -> Page:
-    """A page of OData. Raises ValueError for anything else."""
+    """The JSON of an OData page as a `Page`. Raises ValueError for anything else."""
     if not isinstance(told, dict) or not isinstance(told.get("value"), list):
         raise ValueError("there is no list of values")
     if not all(isinstance(each, dict) for each in told["value"]):
@@ -41,7 +41,7 @@ def pages(
     headers: Mapping[str, str] | None = None,
     shape: Callable[[Any], Page] = linked,
 ) -> Iterator[list[dict[str, Any]]]:
-    """The rows of each page. Headers go with every page. Raises RefusedError, and DirectoryError for a page that comes again."""
+    """The rows of each page. Every request has the headers. Raises RefusedError, and DirectoryError for a page that comes twice."""
     seen = _Seen(client)
     rows, following = client.get(url, params, budget=budget, cost=cost, headers=headers, shape=shape)
     seen.look(rows)
@@ -63,7 +63,7 @@ def numbered(
     name: str = "page",
     first: int = 1,
 ) -> Iterator[list[dict[str, Any]]]:
-    """The rows of each page of a listing whose pages have numbers; `shape` gives the rows, and the number of the next page or None."""
+    """The rows of each page of a listing with page numbers; `shape` gives the rows of a page, and the number of the next page or None."""
     seen = _Seen(client)
     number: int | None = first
     while number is not None:
@@ -74,7 +74,7 @@ def numbered(
 
 
 class _Seen:
-    """What came before, so that a listing that turns in circles is no complete one."""
+    """The pages and rows that came so far, so that a listing which goes in circles is noticed."""
 
     def __init__(self, client: Client) -> None:
         self._server = client.server

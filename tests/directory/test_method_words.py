@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from migrate.core.accounts import METHODS, methods_of, words_of
 from migrate.directory import lists
+from migrate.directory.method_words import COMMON, MethodWords, spelling, vendor_words
 from migrate.directory.vocabulary import ALIASES, NO, NO_STEP, ONLY_THERE, VENDORS
-from migrate.directory.words import COMMON, MethodWords, spelling, vendor_words
 
 PLAIN = MethodWords({}, {})
 

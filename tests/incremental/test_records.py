@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from migrate.files import spill
 from migrate.files.spill import Sorted
-from migrate.incremental import carried
-from migrate.incremental.carried import Records, Whole, merge
+from migrate.incremental import records
+from migrate.incremental.records import Records, Whole, merge
 
 IDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4), min_size=1, max_size=40, unique=True)
 
@@ -23,8 +23,8 @@ IDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill, "BATCH", 4)
     monkeypatch.setattr(spill, "_GATHERED", 12)
-    monkeypatch.setattr(carried, "BATCH", 8)
-    monkeypatch.setattr(carried, "_MOST", 12)
+    monkeypatch.setattr(records, "BATCH", 8)
+    monkeypatch.setattr(records, "_MOST", 12)
 
 
 def whole(frame: pd.DataFrame, folder: Path, before: Records | None = None, chunk: int = 100) -> Whole:

@@ -1,4 +1,16 @@
-"""A read beside the image of the one before: whose record carries over as it is, and who is to be decided anew."""
+"""Which records of the cache carry over unchanged, and which accounts must be decided anew (docs/decisions/0007).
+
+What goes in: the `Records` that the last run left; the `Snapshot` of this read, which holds only the rows that have changed; the `Rows`,
+which know the rows of the last read that are missing now; and what else may change an outcome: exemptions, pauses, open changes and letters
+from the ledger, the stage that counts, the days between the two runs. What comes out: `Part`s to decide, by range of account ids; and the
+counts of the accounts that carry over, of which nothing else is needed. For each range (`Reuse._sift`):
+
+1. a record carries over if its row is the same as in the last read and its outcome cannot have changed (`_stays`);
+2. if its row is the same, and its outcome was the state of a letter, the letter's state of now gives the new outcome (`_by_letter`): the
+   record carries over with it, and is recorded only if the outcome is another one;
+3. if its row is the same but something else may have changed, the account is decided again, from its record instead of its row;
+4. every other account is decided from its new row.
+"""
 
 from __future__ import annotations
 
@@ -15,33 +27,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, METHODS, RECORD_COLUMNS, conform
-from migrate.core.plan import Moment, stands_alone
+from migrate.core.already_told import by_only_letter
+from migrate.core.moment import Moment
 from migrate.core.standing import found_in
 from migrate.directory.snapshot import RANGE, Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
-from migrate.incremental.carried import Records
+from migrate.incremental.records import Records
 from migrate.incremental.rows import Rows
 
-_SETTLED: Final = ("inactive", "exempt_sso", "not_reminded")
+_BY_STANDING: Final = ("inactive", "exempt_sso", "not_reminded")
 """Outcomes that follow from the standing alone."""
-_UNDER_WAY: Final = ("queued", "claimed", "sending", "uncertain")
-"""Reasons of nothing_due that name the state of a letter which may have gone on since."""
-_FOR_GOOD: Final = ("", "sent")
-"""Reasons of nothing_due that stay while the stage does: no stage is due, or its letter was sent."""
-
-
-_TOLD: Final = 4 * RANGE
-"""Records of which only the outcome is new are handed on so many at a time."""
+_LETTER_MAY_MOVE: Final = ("queued", "claimed", "sending", "uncertain")
+"""Reasons of nothing_due that are the state of a letter, and a state that can change."""
+_WHILE_STAGE_LASTS: Final = ("", "sent")
+"""Reasons of nothing_due that hold as long as the same stage counts: no stage is due, or its letter was sent."""
+_NEW_OUTCOMES: Final = 4 * RANGE
+"""A part holds at most about this many records of which only the outcome is new."""
 _FOUND_IN: Final = np.array([found_in(word) for word in METHODS], "int32")
 """For each of `METHODS` the methods (bits) any of which makes it a default that is registered."""
 _HOLDING: Final = ("account_id", "email", "gone_at", "plain")
+"""Columns of a record that tell who holds an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An id range to be decided: its rows, and what the ledger has of them (`RECORD_COLUMNS`), of those who are gone from it too.
+    """The accounts of an id range that must be decided: their rows, and their records (`RECORD_COLUMNS`), also of accounts that are gone.
 
-    `carried` are records of others in it as they are now (`RECORD_COLUMNS`, `plain`): nothing of them is new but what became of a letter.
+    `carried`: records (`RECORD_COLUMNS`, `plain`) of other accounts of the range, of which only the outcome is new: their letter moved on.
     """
 
     range: Range
@@ -50,27 +62,30 @@ class Part:
 
 
 class Ids:
-    """Ids of accounts, of which those of a range can be had."""
+    """A sorted set of account ids, from which a range can be taken."""
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
-        every = pa.array(list(ids), pa.large_string())
-        self._in_order = every.take(pc.sort_indices(every))
+        unsorted = pa.array(list(ids), pa.large_string())
+        self._in_order = unsorted.take(pc.sort_indices(unsorted))
 
     def between(self, low: str | None, high: str | None) -> pa.Array:
-        """Those in [low, high), in order."""
+        """The ids in [low, high), in order; None is no bound."""
         begin, end = (bisect_left(self._in_order, at, key=lambda id_: id_.as_py()) if at is not None else None for at in (low, high))
         return self._in_order[begin:end]
 
 
 @dataclass(slots=True)
-class Beside:
-    """`parts` are the accounts that must be decided; the others' records carry over, and are only counted.
+class Reuse:
+    """Sorts the accounts of a read: `parts` gives those that must be decided; the records of the others carry over, and are counted here.
 
-    A record carries over if its row is the same as before and nothing else could have changed what is made of it: no exemption, pause, open
-    change or letter of another stage that waits (`excepted`), and no outcome that a day may change. Nor a letter of this stage that waits
-    (`awaiting`), unless the outcome was that the account has it: then that letter, of the `letters` that count in a range, says which
-    outcome there is now. `staying` are the waves ('' is everybody else) for which the same stage counts at this `moment` as when the image
-    was made. A method that was last used within `crossed` [from, before) said then, or says now, what an account uses, and not both.
+    * `excepted`: ids of accounts with an exemption, a pause, an open change, or a waiting letter of another stage. They are always decided.
+    * `awaiting`: ids of accounts with a waiting letter of this stage. They are decided, unless the letter alone gives the outcome.
+    * `letters`: a range of ids → its letters (`COUNTING_COLUMNS`), None if there are none.
+    * `staying`: the waves ('' is everybody else) for which the same stage counts at this `moment` as when the cache was made.
+    * `crossed`: [from, before). An account whose `last_used_at` lies in it is decided: its last use counted at the one of the two runs and
+      not at the other.
+
+    The fields after these are counts of the accounts that carry over (`migrate.decide.decided.Tally`).
     """
 
     records: Records
@@ -93,17 +108,18 @@ class Beside:
     known: int = 0
 
     def parts(self) -> Iterator[Part]:
-        """Those to be decided, lowest ids first; the counts are complete once the last part was taken."""
+        """The accounts that must be decided, lowest ids first; the counts are complete once the last part was taken."""
         cuts = sorted({*self.records.firsts[1:], *self.snapshot.cuts()})
         start: str | None = None
-        held = _Held()
+        collected = _Collected()
         for low, high in zip([None, *cuts], [*cuts, None], strict=True):
-            self._sift(low, high, held)
-            if held.size >= RANGE or held.told >= _TOLD or high is None:
-                yield held.part(start, high)
-                start, held = high, _Held()
+            self._sift(low, high, collected)
+            if collected.size >= RANGE or collected.new_outcomes >= _NEW_OUTCOMES or high is None:
+                yield collected.part(start, high)
+                start, collected = high, _Collected()
 
-    def _sift(self, low: str | None, high: str | None, held: _Held) -> None:
+    def _sift(self, low: str | None, high: str | None, collected: _Collected) -> None:
+        """Adds to `collected` what must be decided in a range of ids, and counts what carries over."""
         base = self.records.between(low, high).combine_chunks()
         fresh = self.snapshot.between(low, high)
         missing = self.rows.missing.between(low, high)
@@ -111,13 +127,14 @@ class Beside:
         there = pc.is_null(base["gone_at"])
         in_fresh = _among(ids, None if fresh is None else fresh["account_id"])
         same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
-        stays, under_way = self._stays(base)
+        stays, letter_may_move = self._stays(base)
         same_but_letters = pc.and_(same, pc.invert(_among(ids, self.excepted.between(low, high))))
         carries = pc.and_(pc.and_(same_but_letters, stays), pc.invert(_among(ids, self.awaiting.between(low, high))))
+        # Who was gone stays gone, unless a row came back.
         carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
-        told = pc.and_(pc.and_(same_but_letters, under_way), pc.and_(there, pc.invert(in_fresh)))
-        told, base, differs = self._told(base, told, low, high)
-        carries = pc.or_(carries, told)
+        by_letter = pc.and_(pc.and_(same_but_letters, letter_may_move), pc.and_(there, pc.invert(in_fresh)))
+        by_letter, base, differs = self._by_letter(base, by_letter, low, high)
+        carries = pc.or_(carries, by_letter)
         names = ["standing", "outcome", "certain", "default_method", "methods", "email", "notification_emails"]
         counted = base.select(names).filter(pc.and_(carries, there))
         self.known += pc.sum(there).as_py() or 0
@@ -130,63 +147,69 @@ class Beside:
         again = pc.and_(pc.and_(same, there), pc.invert(carries))
         doubled = ids.filter(pc.and_(again, in_fresh))
         if len(doubled):
-            fresh = pa.concat_tables([fresh, self._twins(doubled, fresh)])
-        held.add(fresh, base.filter(pc.invert(carries)), base.filter(pc.and_(again, pc.invert(in_fresh))), base.filter(differs))
+            fresh = pa.concat_tables([fresh, self._unchanged_rows(doubled, fresh)])
+        collected.add(fresh, base.filter(pc.invert(carries)), base.filter(pc.and_(again, pc.invert(in_fresh))), base.filter(differs))
 
-    def _told(
+    def _by_letter(
         self, base: pa.Table, which: pa.ChunkedArray, low: str | None, high: str | None
     ) -> tuple[pa.ChunkedArray, pa.Table, pa.ChunkedArray]:
-        """Of some records of a range those whose letter alone says which outcome there is; `base` with it; and where it is a new one."""
+        """Gives records of a range, where `which` is true, the outcome that their one letter has by now.
+
+        Gives back: where that was possible (the account has just one letter, and it stands in the way); `base` with these outcomes; and
+        where an outcome is another one than before.
+        """
         none = _among(base["account_id"], None)
         if not pc.any(which).as_py() or (letters := self.letters(low, high)) is None:
             return none, base, none
         rows = np.flatnonzero(which.to_numpy())
-        state = stands_alone(base.select(["account_id", "tenure", "wave"]).take(rows).to_pandas(), letters, self.moment)
+        state = by_only_letter(base.select(["account_id", "tenure", "wave"]).take(rows).to_pandas(), letters, self.moment)
         known = (state != "").to_numpy()
         said = np.full(len(base), None, dtype=object)
         said[rows[known]] = state[known]
         reason, outcome = pa.array(said, base["outcome_reason"].type), base["outcome"]
-        told = pc.is_valid(reason)
-        now = pc.if_else(told, pa.scalar("nothing_due", outcome.type), outcome)
+        by_letter = pc.is_valid(reason)
+        now = pc.if_else(by_letter, pa.scalar("nothing_due", outcome.type), outcome)
         because = pc.coalesce(reason, base["outcome_reason"])
-        differs = pc.and_(told, pc.or_(pc.not_equal(now, outcome), pc.not_equal(because, base["outcome_reason"])))
+        differs = pc.and_(by_letter, pc.or_(pc.not_equal(now, outcome), pc.not_equal(because, base["outcome_reason"])))
         for name, column in (("outcome", now), ("outcome_reason", because)):
             base = base.set_column(base.schema.get_field_index(name), base.schema.field(name), column)
-        return told, base, differs
+        return by_letter, base, differs
 
     def _stays(self, base: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-        """Where a record would be decided as it was, if the row is the same; and where it would be, but for what became of a letter."""
+        """Two columns of true and false, for records whose row is the same: where the outcome is certainly as it was; and where it is so
+        unless the account's letter has moved on."""
         outcome, reason = base["outcome"], base["outcome_reason"]
-        under_way = _among(base["account_id"], None)
-        stays = pc.is_in(outcome, pa.array(_SETTLED, outcome.type))
+        letter_may_move = _among(base["account_id"], None)
+        stays = pc.is_in(outcome, pa.array(_BY_STANDING, outcome.type))
         if self.staying:
-            for_good = pc.is_in(reason, pa.array(_FOR_GOOD, reason.type))
+            while_stage_lasts = pc.is_in(reason, pa.array(_WHILE_STAGE_LASTS, reason.type))
             waves = base["wave"]
             in_stage = pc.is_in(waves, pa.array(sorted(self.staying), waves.type))
             nothing_due = pc.and_(pc.equal(outcome, "nothing_due"), in_stage)
-            stays = pc.or_(stays, pc.and_(nothing_due, for_good))
-            # A letter that was queued in that run is of this stage, or a mandatory one.
+            stays = pc.or_(stays, pc.and_(nothing_due, while_stage_lasts))
+            # The reason of `queued` is a stage, or for mandatory mail its kind: only a stage's letter is followed.
             queued = pc.and_(pc.and_(pc.equal(outcome, "queued"), in_stage), pc.is_in(reason, pa.array(self.moment.occasions, reason.type)))
-            under_way = pc.or_(queued, pc.and_(nothing_due, pc.is_in(reason, pa.array(_UNDER_WAY, reason.type))))
+            moving = pc.is_in(reason, pa.array(_LETTER_MAY_MOVE, reason.type))
+            letter_may_move = pc.or_(queued, pc.and_(nothing_due, moving))
         as_it_was = pc.is_null(base["exempt_until"])
         used = base["last_used_at"]
         if used.null_count < len(used):
             begin, end = (pa.scalar(each, used.type) for each in self.crossed)
             crossed = pc.and_(pc.greater_equal(used, begin), pc.less(used, end))
             as_it_was = pc.and_(as_it_was, pc.invert(pc.fill_null(crossed, False)))
-        return pc.and_(pc.fill_null(stays, False), as_it_was), pc.and_(pc.fill_null(under_way, False), as_it_was)
+        return pc.and_(pc.fill_null(stays, False), as_it_was), pc.and_(pc.fill_null(letter_may_move, False), as_it_was)
 
-    def _twins(self, ids: pa.ChunkedArray, fresh: pa.Table) -> pa.Table:
-        """The rows that were passed over as unchanged, of accounts that have another row as well."""
-        found = self.rows.find(ids.combine_chunks())
-        found = found[~found["position"].isin(fresh["position"].to_pylist())]
-        rows = self.translator.again(found).assign(plain=True)
+    def _unchanged_rows(self, ids: pa.ChunkedArray, fresh: pa.Table) -> pa.Table:
+        """The unchanged rows of accounts that have a changed row as well: all rows of an id must be seen together, to be rejected."""
+        raw = self.rows.find(ids.combine_chunks())
+        raw = raw[~raw["position"].isin(fresh["position"].to_pylist())]
+        rows = self.translator.again(raw).assign(plain=True)
         return pa.Table.from_pandas(rows, schema=fresh.schema, preserve_index=False)
 
     def holders(self, wanted: frozenset[str]) -> pd.DataFrame:
-        """Whose primary address is one of the wanted ones (lower case) now: `account_id`, `folded`.
+        """`account_id`, `folded` of the accounts whose primary address is now one of the `wanted` ones (lower case).
 
-        Of the records those count whose row was passed over as unchanged: every other row of the read is in the snapshot.
+        They are looked up in the snapshot, which has the changed rows, and in the records of the accounts whose row is unchanged.
         """
         carried = pd.concat([holding(None, wanted), *(self._holding(batch, wanted) for batch in self.records.batches(_HOLDING))])
         if len(carried):
@@ -198,39 +221,45 @@ class Beside:
         return holding(batch, wanted, pc.and_(batch.column("plain"), pc.is_null(batch.column("gone_at"))))
 
 
-class _Held:
-    """Rows of several ranges, until they are enough to be decided together."""
+class _Collected:
+    """What `_sift` found in several ranges of ids, collected until there are enough accounts to decide together."""
 
     def __init__(self) -> None:
         self._fresh: list[pa.Table] = []
         self._recorded: list[pa.Table] = []
         self._again: list[pa.Table] = []
-        self._told: list[pa.Table] = []
+        self._carried: list[pa.Table] = []
         self.size = 0
-        self.told = 0
+        self.new_outcomes = 0
 
-    def add(self, fresh: pa.Table | None, recorded: pa.Table, again: pa.Table, told: pa.Table) -> None:
+    def add(self, fresh: pa.Table | None, recorded: pa.Table, again: pa.Table, carried: pa.Table) -> None:
+        """Adds a range: its changed rows (`fresh`), the records of all who are decided, the records to decide `again` from, and the records
+        that carry over with a new outcome."""
         if fresh is not None:
             self._fresh.append(fresh)
         self._recorded.append(recorded)
         self._again.append(again)
-        self._told.append(told)
+        self._carried.append(carried)
         self.size += (0 if fresh is None else fresh.num_rows) + again.num_rows
-        self.told += told.num_rows
+        self.new_outcomes += carried.num_rows
 
     def part(self, low: str | None, high: str | None) -> Part:
+        """All that was added, as one part."""
         read = settled(low, high, pa.concat_tables(self._fresh) if self._fresh else None)
         recorded = conform(pa.concat_tables(self._recorded).to_pandas(), RECORD_COLUMNS)
         again = pa.concat_tables(self._again)
         if again.num_rows:
+            # A record has no last sign-in. It only assigns waves, and a run that might assign accounts anew uses no cache
+            # (`Waves.forgetful`, `migrate.run.keeping`).
             rows: Any = again.to_pandas()
             rows = conform(rows.assign(last_sign_in_at=pd.NaT), ACCOUNT_COLUMNS).assign(plain=True)
             both = pd.concat([read.accounts.assign(plain=read.plain), rows]).sort_values("account_id", ignore_index=True)
             read = replace(read, accounts=both[list(ACCOUNT_COLUMNS)], plain=both["plain"])
-        return Part(read, recorded, pa.concat_tables(self._told))
+        return Part(read, recorded, pa.concat_tables(self._carried))
 
 
 def _among(ids: pa.ChunkedArray, values: pa.ChunkedArray | pa.Array | None) -> pa.ChunkedArray:
+    """True where an id is among `values`; None stands for no values."""
     if values is None or not len(values):
         return pa.chunked_array([pa.array(np.zeros(len(ids), dtype=bool))])
     return pc.is_in(ids, (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values).cast(ids.type))
@@ -257,4 +286,5 @@ def _more_addresses_than(emails: pa.ChunkedArray, lists: pa.ChunkedArray, most: 
 
 
 def _count(words: pa.ChunkedArray) -> dict[str, int]:
+    """How often each word is there."""
     return {each["values"]: each["counts"] for each in pc.value_counts(words).to_pylist()}

@@ -1,4 +1,10 @@
-"""The records of all accounts as a run left them: in private files, column by column, in order of id."""
+"""A file with the records of all accounts, in order of id: what a run leaves for the next one, for its reports and for its fingerprint.
+
+What goes in: the records that the run before left (`Records`, none in a first run), and the records that this run decided, in any order.
+What comes out (`merge`): a new file in which a decided record replaces the one of the same id, and all others stay as they were; and the
+fingerprint of the read, a SHA-256 over a digest of each account in order of id. A record that did not change keeps its digest, so that only
+changed accounts are digested. The file is read and written a batch at a time, so memory does not grow with the number of accounts.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +26,11 @@ from migrate.files.spill import Sorted, within
 from migrate.process.prefetch import ahead
 
 BATCH: Final = 16384
+"""How many records a batch has."""
 _MOST: Final = 2 * BATCH
-"""A batch that grew beyond this is parted."""
+"""A batch that has grown beyond this many records is divided."""
 _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
+"""The columns of a record that come from the directory: the digest is made of them."""
 _TYPES: Final = {
     "str": pa.string(),
     "bool": pa.bool_(),
@@ -33,11 +41,11 @@ _TYPES: Final = {
 _DECIDED: Final = pa.schema([(name, _TYPES[dtype]) for name, dtype in RECORD_COLUMNS.items()] + [("plain", pa.bool_())])
 _DIGEST: Final = pa.field("digest", pa.binary(32))
 SCHEMA: Final = _DECIDED.append(_DIGEST)
-"""`RECORD_COLUMNS`; whether the account's row in the image may stand for it at the next read (`plain`); and a `digest` of the account as it
-was read."""
+"""`RECORD_COLUMNS`; `plain`, true if the record may be reused at the next read when the account's row is the same; and a `digest` of the
+account as it was read, missing for accounts that were not read."""
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 _READ_OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
-"""One thread decompresses a batch: its columns are small, and handing them to a pool of threads costs more than it saves."""
+"""A batch is decompressed by one thread: its columns are so small that a pool of threads costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Records:
     digest: str
 
     def whole(self) -> bool:
-        """True if every byte is as it was written. What was tampered with may not be asked for anything else: it might end the program."""
+        """True if every byte is as it was written. Call this before anything else: Arrow may crash on a damaged file."""
         try:
             return file_digest(self.path) == self.digest
         except OSError:
@@ -64,7 +72,7 @@ class Records:
             reader = pa.ipc.open_file(file, options=_READ_OPTIONS)
             for i, (first, end) in enumerate(zip(self.firsts, [*self.firsts[1:], None], strict=True)):
                 if (high is None or first < high) and (low is None or end is None or low < end):
-                    # Most bounds are where a batch begins: there is nothing to look for then.
+                    # Most bounds lie where a batch begins: then the batch need not be searched.
                     above = None if low is None or low <= first else low
                     below = None if end is not None and (high is None or end <= high) else high
                     here.append(within(reader.get_batch(i), above, below))
@@ -86,36 +94,40 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Every account as it is to be recorded, and the fingerprint of the read: SHA-256 (hex) over the digests of all accounts that were
-    read, in order of id; the same whatever the source, its order and the size of its chunks."""
+    """The records of all accounts, and the fingerprint of the read.
+
+    The fingerprint is a SHA-256 (hex) over the digests of all accounts that were read, in order of id. It does not depend on the kind of
+    source, the order of its rows or the size of its chunks.
+    """
 
     records: Records
     fingerprint: str
 
 
 def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
-    """The records of before, with those that were `decided` now in their place, in a file in `folder`.
+    """Writes the records `before`, with those that were `decided` now replacing or added to them, to a file in `folder`.
 
-    `shaped` makes of what was decided, range by range, what is to be recorded: `RECORD_COLUMNS` and `plain`.
+    `shaped` turns what was decided, a range of ids at a time, into what is to be recorded (`RECORD_COLUMNS`, `plain`).
     """
-    path, mark, firsts = folder / "records.arrow", hashlib.sha256(), []
+    path, fingerprint, firsts = folder / "records.arrow", hashlib.sha256(), []
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA, options=_OPTIONS) as out:
         for batch in ahead(_merging(before, decided, shaped)):
             firsts.append(batch.column("account_id")[0].as_py())
             out.write_batch(batch)
-            mark.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
-    return Whole(Records(path, tuple(firsts), file_digest(path)), mark.hexdigest())
+            fingerprint.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
+    return Whole(Records(path, tuple(firsts), file_digest(path)), fingerprint.hexdigest())
 
 
 def _merging(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table]) -> Generator[pa.RecordBatch, None, None]:
-    for whole, new in _pairs(before, decided):
+    """The batches of the new file, in order of id."""
+    for records, new in _pairs(before, decided):
         if new is not None:
-            whole = _merged(whole, _digested(shaped(new).select(_DECIDED.names).cast(_DECIDED)))
-        yield from whole.combine_chunks().to_batches(max_chunksize=None if whole.num_rows <= _MOST else BATCH)
+            records = _merged(records, _digested(shaped(new).select(_DECIDED.names).cast(_DECIDED)))
+        yield from records.combine_chunks().to_batches(max_chunksize=None if records.num_rows <= _MOST else BATCH)
 
 
 def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
-    """The records of before, and what was decided that belongs among them; lowest ids first."""
+    """Range by range, lowest ids first: the records `before`, and those decided now, None if there are none."""
     if before is None or not before.firsts:
         cuts = decided.cuts(BATCH)
         for low, high in zip([None, *cuts], [*cuts, None], strict=True):
@@ -127,7 +139,7 @@ def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, 
 
 
 def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
-    """Both in order of id; of two with one id, the one decided now."""
+    """Both tables as one, in order of id; of two records with the same id, the one decided now."""
     decided = decided.take(pc.sort_indices(decided["account_id"]))
     if not before.num_rows:
         return decided
@@ -144,9 +156,10 @@ def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
 
 
 def _replaced(before: pa.Table, decided: pa.Table, place: pa.Array, rows: np.ndarray) -> pa.Table:
-    """`before` with the `decided` records in `place` of those of the same ids; `rows` are indices into both tables, one after the other.
+    """`before` with the `decided` records in place of those with the same ids.
 
-    A column in which no record differs is kept without a copy. Most columns are such, and a copy costs as much as all rows of a column.
+    `place`: for each decided record its index in `before`. `rows`: for each row of the result its index in the two tables put together. A
+    column in which no record differs is not copied: most columns are such, and a copy costs as much for a few changed rows as for all.
     """
     was = before.take(place)
     columns = [
@@ -157,24 +170,28 @@ def _replaced(before: pa.Table, decided: pa.Table, place: pa.Array, rows: np.nda
 
 
 def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
+    """All digests end to end, without a copy."""
     width = digests.type.byte_width
     return memoryview(digests.buffers()[1])[digests.offset * width : (digests.offset + len(digests)) * width]
 
 
 def _digested(decided: pa.Table) -> pa.Table:
-    """Records with the `digest` of every account as it was read: not of those that are gone, nor of those whose row was rejected."""
+    """The records with a `digest` of the account as it was read; missing for accounts that are gone, or whose row was rejected."""
     read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
     digests = [hashlib.sha256(text).digest() if kept else None for text, kept in zip(_texts(decided), read.to_pylist(), strict=True)]
     return decided.append_column(_DIGEST, pa.array(digests, _DIGEST.type))
 
 
 def _texts(accounts: pa.Table) -> list[bytes]:
-    """Each account's columns end to end, behind their lengths (-1 if missing), so that no two accounts have the same text."""
+    """One text for each account, to be digested: the lengths of its columns (-1 if missing), then their values, end to end.
+
+    With the lengths no two different accounts have the same text.
+    """
     columns = [accounts[name] for name in _READ]
     whole = [pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns]
     texts = [pc.cast(column, pa.string()) for column in whole]
     lengths = [pc.cast(pc.fill_null(pc.binary_length(column), -1), pa.string()) for column in texts]
     values = [pc.fill_null(column, "") for column in texts]
     joined = pc.binary_join_element_wise(pc.binary_join_element_wise(*lengths, ","), pc.binary_join_element_wise(*values, ""), ":")
-    found: list[bytes] = pc.cast(joined, pa.binary()).to_pylist()
-    return found
+    encoded: list[bytes] = pc.cast(joined, pa.binary()).to_pylist()
+    return encoded

@@ -1,9 +1,9 @@
-"""Method words: which of ours a source's word means, and what a text of several words says (design §4).
+"""Method words: translates the words of a source to ours, and reads texts of several words (design §4).
 
 A word is looked up without regard to case, spaces, hyphens, underscores, dots, colons, slashes, parentheses and camelCase, so
-`microsoftAuthenticatorPush` is `microsoft authenticator push`. Four tables, the later one winning: `vocabulary`, our own words, the
-directory's, and the operator's `[directory.methods]`. A word that none of them has is one unknown word, whatever it is put together from:
-`TOTP disabled` and `passkey...` are never the method they begin with.
+`microsoftAuthenticatorPush` is `microsoft authenticator push`. There are four tables, of which the later one wins: `vocabulary`, our own
+words, those of the directory, and the operator's `[directory.methods]`. A word in none of them is unknown as a whole: `TOTP disabled` and
+`passkey...` are never the method they begin with.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from migrate.directory import lists
 from migrate.directory.vocabulary import ALIASES, NO, NO_STEP, ONLY_THERE, VENDORS, YES
 
 RULES: Final = 2
-"""Raised whenever `MethodWords.read` takes the same text apart differently: recorded methods are then `reclassified`, not mailed."""
+"""To be raised whenever `MethodWords.read` reads the same text differently: changes of methods are then `reclassified` and not mailed."""
 
 _JOINTS: Final = re.compile(r"[\s_\-‐‑–.:/()\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
-"""The marks that join words, and characters that nobody sees."""
+"""Characters that join words, and invisible ones."""
 _CUT_OFF: Final = re.compile(r"\.\.|…")
-"""Where a table was too narrow for a word (PowerShell and psql write `...` or `…`)."""
+"""How a word ends that was cut because a printed table was too narrow (PowerShell and psql write `...` or `…`)."""
 _DASHES: Final = frozenset("-‐‑–—−")
 
 
@@ -51,22 +51,21 @@ COMMON: Final[dict[str, str]] = {
     **dict.fromkeys(_NO, NO_STEP),
     **{spelling(word): word for word in (*METHODS, NO_STEP)},
 }  # fmt: skip
-"""What every source's words mean: spelling → ours."""
+"""The words that are understood in every source: spelling → ours."""
 
 LONGEST: Final = max(len(theirs.split()) for each in (ALIASES, *VENDORS.values()) for words in each.values() for theirs in words)
-"""Of so many parts between spaces a known word may consist."""
+"""How many parts between spaces a known word may have at most."""
 
 
 def vendor_words(name: str) -> dict[str, str]:
-    """The words of one product as a table `[directory.methods]` would have them: theirs → ours."""
+    """The words of one product: theirs → ours, as in a table `[directory.methods]`."""
     return {theirs: ours for ours, each in VENDORS[name].items() for theirs in each}
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a method text says: the methods as a bit set, the words nobody knows as they were spelt, or why it cannot be read.
-
-    `lost` is true if it cannot be read because the export wrote something else in its place.
+    """A method text, read: the methods as a bit set; the `unknown` words as they were spelt; or `unreadable`, why it cannot be read. `lost`
+    is true if it cannot be read because the export wrote something else in its place.
     """
 
     methods: int = 0
@@ -76,11 +75,11 @@ class Reading:
 
 
 class MethodWords:
-    """The words of one directory; `read` remembers what it has read, since a directory repeats a few texts a million times."""
+    """The words of one directory. `read` caches its results, since a directory repeats a few texts a million times."""
 
     _KEEP = 50_000
     _LONG = 1_000
-    """Longer texts are not remembered: so many of them would fill the memory."""
+    """Longer texts are not cached: many of them would fill the memory."""
 
     def __init__(self, builtin: Mapping[str, str], configured: Mapping[str, str]) -> None:
         own = {**builtin, **configured}
@@ -90,29 +89,29 @@ class MethodWords:
         self._read: dict[str, Reading] = {}
 
     def digest(self, *sources: object) -> str:
-        """12 hex characters over the words, the rules for taking texts apart, and which columns the words come from."""
+        """A digest (12 hex characters) of the words, the rules by which texts are read, and the columns that the words come from."""
         told = json.dumps([RULES, sorted(self._known.items()), sources], sort_keys=True, ensure_ascii=True)
         return sha256(told.encode()).hexdigest()[:12]
 
     def method(self, word: str) -> str | None:
-        """Our word for one of theirs, `NO_STEP`, or None if nobody knows it, as also one that was cut off."""
+        """Our word for one of theirs; `NO_STEP` if it is no second step; None if it is unknown, or was cut off."""
         if _CUT_OFF.search(word) or word.count("(") > word.count(")") or _dashed(word):
             return None
         return self._known.get(spelling(word))
 
     def read(self, text: str) -> Reading:
-        """The methods that a text names: a list in any form that `lists.items` reads, its words also between spaces.
+        """The methods that a text names: a list in any form that `lists.items` reads; words may also be separated by spaces.
 
-        A piece of text that is no known word, such as `sms security key`, is split at its spaces if that leaves known words only (the
-        longest first), none of them a no. Otherwise the whole piece is one unknown word.
+        An item that is no known word, such as `sms security key`, is split at its spaces if all parts are then known words, and none of
+        them says that there is no method; longer words are tried first. Otherwise the whole item is one unknown word.
         """
         if len(text) > self._LONG:
             return self._parse(text)
-        if (found := self._read.get(text)) is None:
+        if (reading := self._read.get(text)) is None:
             if len(self._read) >= self._KEEP:
                 self._read.clear()
-            found = self._read[text] = self._parse(text)
-        return found
+            reading = self._read[text] = self._parse(text)
+        return reading
 
     def _parse(self, text: str) -> Reading:
         listed = lists.items(text)
@@ -120,14 +119,14 @@ class MethodWords:
             return Reading(unreadable=listed.unreadable, lost=listed.lost)
         words = [word for item in listed.items for word in (self._inside(item) if listed.exact else self._parts(item))]
         if any(map(self._says_no, words)) and any(self.method(word) != NO_STEP for word in words):
-            words = [" ".join(text.split())]  # nobody can tell which of them the no is said of
+            words = [" ".join(text.split())]  # it is not clear which of the words the no belongs to
         return self._look_up(words)
 
     def _says_no(self, word: str) -> bool:
         return spelling(word) in _NO and self.method(word) == NO_STEP
 
     def _inside(self, item: str) -> list[str]:
-        """An item of a list with marks of its own: a word as it stands, unless it is itself a list of known words."""
+        """The words of an item of an exact list: the item itself, unless it is a list of known words."""
         if self.method(item) is None:
             parts = lists.split(item)
             if len(parts) > 1 and all(self.method(part) is not None and not self._says_no(part) for part in parts):
@@ -166,7 +165,7 @@ class MethodWords:
 
 
 def _dashed(word: str) -> bool:
-    """True for a word with a dash behind it, where what is said of it stands: `TOTP: -` is a no."""
+    """True for a word with a dash in place of a value after it: `TOTP: -` says no."""
     end = len(word)
     while end and not word[end - 1].isalnum():
         end -= 1
@@ -174,5 +173,5 @@ def _dashed(word: str) -> bool:
 
 
 def _joint(phrase: str) -> bool:
-    """True for a dash that merely stands between words."""
+    """True for a dash that only separates words."""
     return not _JOINTS.sub("", phrase)

@@ -1,0 +1,87 @@
+"""Which letters stand in the way of another one (design §7). Pure.
+
+A letter stands in the way of a later one like it if it waits, is being sent, was sent or may have been sent. Then nobody is told the same
+again: the account's outcome is `nothing_due`, and the state of the letter is the reason.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from migrate.core.letters import TOLD_COLUMNS
+from migrate.core.moment import Moment
+from migrate.core.moves import own_days
+from migrate.core.words import CUTOFF_MOVED, REVIEWER, STANDS, WAITING
+
+
+def in_the_way(state: pd.Series, reason: pd.Series, same_address: pd.Series | bool) -> pd.Series:
+    """True where a letter stands in the way of another one like it (design §7).
+
+    That is a letter that waits, is being sent, was sent or may have been sent; one that a reviewer withdrew; and one that failed, if the
+    other one would go to the `same_address`.
+    """
+    reviewed = (state == "withdrawn") & (reason == REVIEWER)
+    return state.isin(STANDS) | reviewed | ((state == "failed") & same_address)
+
+
+def standing_in_the_way(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The letters of `told` (`TOLD_COLUMNS`) that stand in the way of another one like them, to the account's address of now.
+
+    A correction that is still waiting at its end does not: it will not be sent.
+    """
+    if told.empty:
+        return told
+    here = pd.DataFrame({"account_id": accounts["account_id"], "tenure": tenure, "email": accounts["email"].str.lower()})
+    both = told.merge(here, on=["account_id", "tenure"])
+    stands = in_the_way(both["state"], both["reason"], both["address"].str.lower() == both["email"])
+    stands &= ~((both["kind"] == CUTOFF_MOVED) & both["state"].isin(WAITING) & (both["ends"] <= pd.Timestamp(now)))
+    return both.loc[stands, list(TOLD_COLUMNS)]
+
+
+def already_told(
+    accounts: pd.DataFrame, tenure: pd.Series, wave: pd.Series, own: pd.DataFrame, letters_in_the_way: pd.DataFrame, moment: Moment
+) -> pd.Series:
+    """For each account the state of the letter that stands in the way of its stage, '' where there is none (design §7).
+
+    Such a letter names the cutoff that the account has now, and is of this stage or a newer one. A correction counts for every stage that
+    had begun when the correction was settled; one that is not settled yet counts for any.
+    """
+    if letters_in_the_way.empty:
+        return pd.Series("", index=accounts.index, dtype="str")
+    here = pd.DataFrame(
+        {
+            "account_id": accounts["account_id"],
+            "tenure": tenure,
+            "wave": wave,
+            "told_cutoff": own["told_cutoff"],
+            "begins": own["begins"],
+        }
+    )
+    both = letters_in_the_way.merge(here, on=["account_id", "tenure", "told_cutoff"])
+    counting = [(name, occasion) for name, of_wave in moment.by_wave.items() for occasion in of_wave.counting]
+    tells_it = pd.Series(False, index=both.index)
+    if counting:
+        tells_it |= pd.MultiIndex.from_arrays([both["wave"], both["occasion"]]).isin(counting)
+    tells_it |= (both["kind"] == CUTOFF_MOVED) & (both["settled_at"].isna() | (both["settled_at"] >= both["begins"]))
+    state = both[tells_it].drop_duplicates("account_id").set_index("account_id")["state"]
+    return accounts["account_id"].map(state).astype("str").fillna("")
+
+
+def by_only_letter(accounts: pd.DataFrame, letters: pd.DataFrame, moment: Moment) -> pd.Series:
+    """The state of the letter that stands in the way of the stage, as `already_told` would give it, by a quicker way: for accounts that
+    were to be reminded of this stage, and of which nothing but the letter's state can have changed since.
+
+    `accounts` has `account_id`, `tenure`, `wave`; `letters` are all of theirs (`COUNTING_COLUMNS`). The result is '' where the quick way
+    does not do and the account must be planned in full: it has no such letter, or several; or the letter is past its end, has failed, or
+    was withdrawn.
+    """
+    letter = letters.drop_duplicates("account_id", keep=False).set_index("account_id").reindex(accounts["account_id"])
+    letter = letter.set_axis(accounts.index)
+    own = own_days(accounts["wave"], moment.by_wave)
+    counting = [(name, occasion) for name, of_wave in moment.by_wave.items() for occasion in of_wave.counting]
+    stands = letter["state"].isin(STANDS) & (letter["tenure"] == accounts["tenure"]) & (letter["told_cutoff"] == own["told_cutoff"])
+    stands &= pd.MultiIndex.from_arrays([accounts["wave"], letter["occasion"]]).isin(counting)
+    stands &= ~(letter["state"].isin(WAITING) & (letter["ends"] <= pd.Timestamp(moment.now)))
+    return letter["state"].where(stands, "").astype("str")
