@@ -1,7 +1,7 @@
-"""A letter written once, with blanks where it names its person; filling it in costs a hundredth of writing it (docs/decisions/0008).
+"""A skeleton: a letter with blanks where it names its person. To fill it in costs a hundredth of rendering the letter.
 
-Whether a letter's templates allow this is shown by `blanks.only_prints`. The blanks then are marks that stand in for the personal values
-while the templates are rendered; what comes out is a format for every letter that agrees in all the rest.
+A skeleton comes out of templates that are rendered with marks for the personal values. `blanks.only_prints` shows whether templates
+allow that.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import markupsafe
 
 from migrate.mail.headers import encode_subject
-from migrate.mail.letter import LONGEST_LINE, as_it_is, as_it_is_part, boundary_of, date_text, lay_out, quoted, quoted_lines, quoted_part
+from migrate.mail.letter import LONGEST_LINE, as_it_is, boundary_of, date_text, quoted
+from migrate.mail.person import Person
+from migrate.mail.plain import Rendered, Wanted, Written
+from migrate.mail.prefilled.layout import as_it_is_part, lay_out, quoted_lines, quoted_part
 from migrate.outside import HeaderText, LetterText
-
-Person = dict[str, LetterText | None]
-"""A personal value by its name in `blanks`; missing or empty where there is none."""
 
 _NONCE: Final = secrets.token_hex(8)
 """So that no template and no configuration can have a mark in it."""
@@ -61,15 +60,6 @@ def steady(person: Person) -> bool:
     """Whether the reference is such as we make them, so that a line that names nothing else is quoted the same way whatever it is."""
     value = person["reference"] or ""
     return len(value) == len(_STAND_IN) and value.isascii() and value.isalnum()
-
-
-class Filled(NamedTuple):
-    """A letter's parts. `message` is None where it has not been assembled yet."""
-
-    subject: str
-    text: str
-    html: str
-    message: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +108,13 @@ class _Part:
         used = [values[name] for name in self.names]
         return not ("".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)))
 
-    def laid_out(self, runs: list[str], *, quote: bool, are_steady: bool) -> str:
+    def laid_out(self, runs: list[str], *, quote: bool, is_steady: bool) -> str:
         """The part of a message. If it is quoted it has a blank for each run of lines that can only be quoted once they are filled in, and
         the run is added to `runs`."""
         if not quote:
             return as_it_is_part(self.subtype, self.lines)
         pieces: list[str] = []
-        each = [(line, _quoted_already(line, are_steady=are_steady)) for line in self.lines]
+        each = [(line, _quoted_already(line, is_steady=is_steady)) for line in self.lines]
         for can_be, group in itertools.groupby(each, lambda both: both[1] is not None):
             if can_be:
                 pieces += (done for _, done in group if done is not None)
@@ -143,9 +133,9 @@ class _Message:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, headers: dict[str, HeaderText], parts: Sequence[_Part], quote: Sequence[bool], *, are_steady: bool) -> Self:
+    def of(cls, headers: dict[str, HeaderText], parts: Sequence[_Part], quote: Sequence[bool], *, is_steady: bool) -> Self:
         runs: list[str] = []
-        text, html = (part.laid_out(runs, quote=this, are_steady=are_steady) for part, this in zip(parts, quote, strict=True))
+        text, html = (part.laid_out(runs, quote=this, is_steady=is_steady) for part, this in zip(parts, quote, strict=True))
         message = lay_out(
             headers,
             subject=slot("subject"),
@@ -175,37 +165,39 @@ class Skeleton:
     messages: dict[tuple[bool, bool], _Message]
 
     @classmethod
-    def of(cls, headers: dict[str, HeaderText], subject: str, text: str, html: str, *, are_steady: bool) -> Self:
-        """The skeleton of a letter that was rendered with the marks; `headers` as for `letters.assemble`, with slots in them.
+    def of(cls, headers: dict[str, HeaderText], rendered: Rendered, *, is_steady: bool) -> Self:
+        """The skeleton of a letter that was rendered with marks; `headers` as for `letter.assemble`, with slots in them.
 
-        `are_steady` says it of all its persons.
+        `is_steady`: every letter that is made of it has a `steady` reference.
         """
-        parts = _Part.of("plain", text), _Part.of("html", html)
+        parts = _Part.of("plain", rendered.text), _Part.of("html", rendered.html)
         either = (False, True)
-        messages = {(one, other): _Message.of(headers, parts, (one, other), are_steady=are_steady) for one in either for other in either}
-        return cls(_Form.of(subject), *parts, messages)
+        messages = {(one, other): _Message.of(headers, parts, (one, other), is_steady=is_steady) for one in either for other in either}
+        return cls(_Form.of(rendered.subject), *parts, messages)
 
-    def fill(self, person: Person, headers: dict[str, HeaderText], *, message_id: str, date: datetime) -> Filled:
-        """The letter of one person; `headers` are what the slots in its headers stand for."""
+    def fill(self, wanted: Wanted) -> Written:
+        """The letter for one person."""
         values: dict[str, str] = {}
-        for name, value in person.items():
+        for name, value in wanted.person.items():
             if value:
                 values[name] = value
                 values[_ESCAPED + name] = str(markupsafe.escape(value)) if _SPECIAL.search(value) else value
         subject, text, html = self.subject.fill(values), self.text.body.fill(values), self.html.body.fill(values)
         message = self.messages[self.text.goes_quoted(text, values), self.html.goes_quoted(html, values)]
-        values |= headers
+        values["address"] = wanted.address
+        values["reference"] = wanted.reference
+        values["occasion"] = wanted.occasion
         values["subject"] = encode_subject(subject)
-        values["date"] = date_text(date)
-        values["message_id"] = message_id
-        values["boundary"] = boundary_of(message_id)
-        return Filled(subject, text, html, message.fill(values).encode())
+        values["date"] = date_text(wanted.now)
+        values["message_id"] = wanted.message_id
+        values["boundary"] = boundary_of(wanted.message_id)
+        return Written(subject, text, html, message.fill(values).encode())
 
 
-def _quoted_already(marked_line: str, *, are_steady: bool) -> str | None:
+def _quoted_already(marked_line: str, *, is_steady: bool) -> str | None:
     """A line as it is quoted whoever it is for, with its blanks; None if that depends on the person."""
     blanks = _Form.of(marked_line).blanks
-    if blanks and not (are_steady and set(blanks) <= set(_STEADY)):
+    if blanks and not (is_steady and set(blanks) <= set(_STEADY)):
         return None
     (line,) = quoted([_MARK.sub(_STAND_IN, marked_line)])
     found = line.split(_STAND_IN)

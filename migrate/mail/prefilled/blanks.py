@@ -13,10 +13,7 @@ from typing import Final, TypeVar
 from jinja2 import nodes
 
 from migrate.mail.languages import only_places
-
-OF_ACCOUNT: Final = ("name", "username", "phone")
-OF_LETTER: Final = ("reference", "to")
-"""What differs from letter to letter: `account.name` and its like, and `reference` and `to`. Each is one line without outer spaces."""
+from migrate.mail.person import OF_ACCOUNT, OF_LETTER
 
 _NodeT = TypeVar("_NodeT", bound=nodes.Node)
 
