@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final
 
@@ -29,6 +30,7 @@ class PrefilledLetters:
         self._plain = plain
         self._only_print: dict[str, bool] = {}
         self._skeletons: dict[Hashable, Skeleton | None] = {}
+        self._today = lru_cache(maxsize=16)(plain.campaign.today)
 
     def letter(self, wanted: Wanted) -> Written | None:
         """The letter; None if it must be written the plain way."""
@@ -37,7 +39,7 @@ class PrefilledLetters:
             return None
         is_steady = steady(person)
         now, cutoff = wanted.now, wanted.cutoff
-        key = (wanted.kind, missing(person), is_steady, _shared_facts(wanted.facts), self._plain.campaign.today(now), cutoff, now >= cutoff)
+        key = (wanted.kind, missing(person), is_steady, _shared_facts(wanted.facts), self._today(now), cutoff, now >= cutoff)
         try:
             skeleton = self._skeletons[key]
         except KeyError:
