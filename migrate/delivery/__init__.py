@@ -14,8 +14,24 @@ from migrate.delivery.crew import deliver
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.forecast import Forecast, forecast
 from migrate.delivery.rate_limiter import RateLimiter
+from migrate.delivery.send_times import SendTimes
+from migrate.delivery.sender import DeliverySettings
 from migrate.delivery.shutdown import Shutdown
 from migrate.delivery.waiting import Waiting, waiting
 from migrate.delivery.workers import workers
 
-__all__ = ["Clock", "Delivered", "Forecast", "RateLimiter", "Shutdown", "Waiting", "Watch", "deliver", "forecast", "waiting", "workers"]
+__all__ = [
+    "Clock",
+    "Delivered",
+    "DeliverySettings",
+    "Forecast",
+    "RateLimiter",
+    "SendTimes",
+    "Shutdown",
+    "Waiting",
+    "Watch",
+    "deliver",
+    "forecast",
+    "waiting",
+    "workers",
+]

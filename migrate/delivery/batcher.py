@@ -20,9 +20,9 @@ from typing import Final
 
 from tenacity import Retrying
 
-from migrate.core.send_hours import Hours, Window
 from migrate.delivery.delivered import Clock
 from migrate.delivery.rate_limiter import Counted, RateLimiter
+from migrate.delivery.send_times import SendTimes
 from migrate.delivery.shutdown import Shutdown, patiently
 from migrate.ledger.schema import EPOCH
 from migrate.outbox.claims import ClaimedLetter, Claims, Settlement
@@ -68,16 +68,14 @@ class Batcher:
         claims: Claims,
         clock: Clock,
         *,
-        stale_at: datetime | None = None,
-        hours: Hours | None = None,
+        times: SendTimes | None = None,
         stop: Shutdown | None = None,
         limiter: RateLimiter | None = None,
         retrying: Retrying | None = None,
     ) -> None:
         self._claims, self._clock = claims, clock
         self._daily = limiter if limiter is not None and limiter.limits_day else None
-        self._stale_at, self._hours = stale_at, hours
-        self._open: Window | None = None
+        self._times = times or SendTimes()
         self._stop = stop or Shutdown()
         self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
@@ -100,26 +98,6 @@ class Batcher:
     def seconds(self) -> float:
         """What the ledger takes for an exchange of each sender, one after the other; nothing until that is known."""
         return len(self._places) * self._shortest
-
-    def only_confirmations(self, now: datetime) -> bool:
-        """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
-        return self._stale(now) or self._closed_until(now) is not None
-
-    def ending_by(self, now: datetime) -> datetime | None:
-        """Until when letters wait for the send hours: those that end by then go all the same. None while they wait for nothing, or for
-        a fresh read."""
-        return None if self._stale(now) else self._closed_until(now)
-
-    def _stale(self, now: datetime) -> bool:
-        return self._stale_at is not None and now >= self._stale_at
-
-    def _closed_until(self, now: datetime) -> datetime | None:
-        if self._hours is None or (self._open and self._open.opens <= now < self._open.closes):
-            return None
-        opens = self._hours.closed_until(now)
-        # Kept while it lasts: to work it out takes a good part of what a letter does.
-        self._open = None if opens else self._hours.next_window(now)
-        return opens
 
     def place(self) -> Place:
         """A place for one more sender."""
@@ -284,8 +262,8 @@ class Batcher:
                 0 if ends else wanted,
                 held=self._held,
                 ahead=max(0, ahead) if stays else None,
-                only_confirmations=self.only_confirmations(now),
-                ending_by=self.ending_by(now),
+                only_confirmations=self._times.only_confirmations(now),
+                ending_by=self._times.ending_by(now),
             )
             if done.held and (not self._held or done.held[-1] is not self._held[-1]):
                 self._held_since = now

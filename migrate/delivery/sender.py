@@ -17,6 +17,7 @@ from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.rate_limiter import RateLimiter
+from migrate.delivery.send_times import SendTimes
 from migrate.delivery.shutdown import Shutdown
 from migrate.errors import ConfigError, LedgerError, MailServerError
 from migrate.mail.compose import Composer, UnrenderableError
@@ -38,30 +39,48 @@ _SOON: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What the senders of one process share.
+class DeliverySettings:
+    """How a process delivers.
 
-    `limiter` None is as fast as it goes, `affinity` None on any processor; `until_empty` waits for letters to be tried again.
+    `connections` is how many it opens to the mail server. An address that the server calls unknown or disabled counts as bounced for
+    `bounce_days`. With `until_empty` the delivery waits for letters that are to be tried again soon. `number` is which of several
+    processes this is, from 0; None if it is the only one.
     """
 
+    bounce_days: int
+    connections: int = 1
+    until_empty: bool = False
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What the senders of one process share. Without a `limiter` they send as fast as they can; without `affinity` their threads run on
+    any processor."""
+
+    settings: DeliverySettings
     claims: Claims
     batcher: Batcher
     composer: Composer
     transport: Transport
     limiter: RateLimiter | None
     clock: Clock
+    times: SendTimes
     stop: Shutdown
     breaker: CircuitBreaker
     watch: Watch
     retrying: Retrying
     affinity: CpuAffinity | None
-    bounce_days: int
-    until_empty: bool
+
+    def waiting(self) -> int:
+        """How many letters may go now."""
+        now = self.clock()
+        return self.claims.waiting(now, only_confirmations=self.times.only_confirmations(now), ending_by=self.times.ending_by(now))
 
     @property
     def used_up(self) -> bool:
         """Whether the day's letters are used up for so long that the rest is left to a later delivery."""
-        patience = REACH if self.until_empty else SHORT
+        patience = REACH if self.settings.until_empty else SHORT
         return self.limiter is not None and self.limiter.seconds_until_room() > patience.total_seconds()
 
 
@@ -200,23 +219,22 @@ class Sender:
 
     def _waits_for_room(self) -> bool:
         """Waits until the day has room again, if that is what letters wait for."""
-        limiter, batcher, now = self.round.limiter, self.round.batcher, self.round.clock()
+        limiter, batcher = self.round.limiter, self.round.batcher
         if limiter is None or not batcher.day_is_full:
             return False
-        batcher.rest()  # before the look at what waits: what is claimed here waits as well
-        if not self.round.claims.waiting(now, only_confirmations=batcher.only_confirmations(now), ending_by=batcher.ending_by(now)):
+        batcher.rest()  # first, for the letters that are claimed here wait as well
+        if not self.round.waiting():
             return False
         self.round.stop.wait(limiter.seconds_until_room())
         return True
 
     def _more_to_come(self) -> bool:
         """Whether a letter will be queued again within reach; the leases of workers that died end meanwhile."""
-        if not self.round.until_empty:
+        if not self.round.settings.until_empty:
             return False
-        now = self.round.clock()
+        now, times = self.round.clock(), self.round.times
         self.done.uncertain += self.round.batcher.sweep()
-        batcher = self.round.batcher
-        at = self.round.claims.next_at(now, only_confirmations=batcher.only_confirmations(now), ending_by=batcher.ending_by(now))
+        at = self.round.claims.next_at(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
         return at is not None and at <= now + REACH
 
     def _send_hand(self, connection: Connection, at_once: int) -> None:
@@ -259,7 +277,7 @@ class Sender:
             connection,
             shared.composer,
             now,
-            bounce_days=shared.bounce_days,
+            bounce_days=shared.settings.bounce_days,
             retrying=shared.retrying,
             again=lambda: shared.claims.in_time(this, shared.clock()),
         )
@@ -274,7 +292,7 @@ class Sender:
         shared.watch(1)
         if receipt.about_server:
             self.done.postponed += 1
-        if receipt.verdict == "sent" and this.ends is not None and shared.batcher.ending_by(now) is not None:
+        if receipt.verdict == "sent" and this.ends is not None and shared.times.ending_by(now) is not None:
             self.done.outside_hours += 1
         until = now if receipt.verdict == "sent" else aside(this, receipt, now)
         if error := shared.breaker.hear(this.letter_id, this.address, receipt, now, until):

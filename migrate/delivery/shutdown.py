@@ -13,6 +13,7 @@ from typing import Final
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
 from migrate.errors import LedgerError, MailServerError
+from migrate.process.signals import on_end
 
 
 class Shutdown:
@@ -44,23 +45,9 @@ class Shutdown:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """SIGTERM, Ctrl-C and SIGHUP (a terminal that was closed) ask to end; a second one ends the process on the spot, and what is in
-        hand then becomes uncertain. Under `nohup` SIGHUP goes on being ignored.
-
-        Elsewhere than in the main thread signals are not ours to handle.
-        """
-        if threading.current_thread() is not threading.main_thread():
+        """Within it SIGTERM, Ctrl-C and SIGHUP ask to end. A second one kills the process; the letter in hand then becomes uncertain."""
+        with on_end(self._heed):
             yield
-            return
-        numbers = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._heed) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _heed(self, number: int, _: FrameType | None) -> None:
         self.signal = self.signal or number

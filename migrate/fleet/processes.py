@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, Final
 
 from migrate import files
+from migrate.process.signals import on_end
 
 COMMAND: Final = (sys.executable, "-P", "-m", "migrate")
 """This installation's command; -P keeps what lies in the working directory from being taken for it."""
@@ -88,22 +89,10 @@ class Processes:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM and SIGHUP are passed on to every process, each time, and no other is begun; whoever waits goes on waiting.
-
-        Elsewhere than in the main thread signals are not ours to handle.
-        """
-        if threading.current_thread() is not threading.main_thread():
+        """Within it Ctrl-C, SIGTERM and SIGHUP are passed on to every process, each time, and no other process is begun. `call` goes on
+        waiting for those that run."""
+        with on_end(self._pass_on):
             yield
-            return
-        numbers = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._pass_on) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         # The main thread never holds the lock, so that it can wait for it here.

@@ -7,12 +7,13 @@ numbers are left out of the table as well, so that no sum over a column takes la
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from migrate.core.standing import STANDINGS
+from migrate.fleet.counts import Counts, summed
 from migrate.fleet.figures import Figures
 from migrate.fleet.states import STATES, exit_code
 
@@ -73,7 +74,7 @@ class Row:
             "state": self.state,
             "assessed": self.assessed,
             "read_at": last.read_at if last else None,
-            "share_compliant": found and share(found.compliant, found.compliant + found.not_compliant),
+            "share_compliant": found and found.share,
             "caveats": "; ".join(found.caveats) if found else "",
             "days_to_cutoff": last.days_to_cutoff if last else None,
             "organization": last.organization if last else "",
@@ -87,28 +88,12 @@ class Row:
         return self.cells() | more
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over the tenants that were assessed, of `tenants` in all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals(Counts):
+    """Sums over the tenants that were `assessed`, of `tenants` in all."""
 
     tenants: int
     assessed: int
-    accounts: int
-    compliant: int
-    not_compliant: int
-    out_of_scope: int
-    not_certain: int
-    at_cutoff: int
-    without_destination: int
-    notified: int
-    unreachable: int
-    moved: int
-    standing: Mapping[str, int]
-
-    @property
-    def share(self) -> float | None:
-        """The compliant ones of those in scope, 0 to 1; None if nobody is in scope."""
-        return share(self.compliant, self.compliant + self.not_compliant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +118,8 @@ class Rollup:
 
     @property
     def totals(self) -> Totals:
-        found = [row.figures for row in self.rows if row.assessed and row.figures]
-        names = {each.name for each in fields(Totals)} - {"tenants", "assessed", "standing"}
-        sums = {name: sum(getattr(each, name) for each in found) for name in names}
-        standing = {word: sum(each.standing.get(word, 0) for each in found) for word in STANDINGS}
-        return Totals(tenants=len(self.rows), assessed=len(found), standing=standing, **sums)
+        counted = [row.counted for row in self.rows if row.counted]
+        return Totals(tenants=len(self.rows), assessed=len(counted), **summed(counted))
 
     @property
     def first_cutoff(self) -> int | None:
@@ -147,7 +129,8 @@ class Rollup:
     def facts(self) -> dict[str, Any]:
         """The object of `--json`, and fleet.json."""
         totals = self.totals
-        sums = {each.name: getattr(totals, each.name) for each in fields(Totals)} | {"share_compliant": totals.share}
+        tenants = {"tenants": totals.tenants, "assessed": totals.assessed}
+        sums = tenants | totals.facts() | {"share_compliant": totals.share}
         rows = [row.facts() for row in self.rows]
         return {"fleet": self.fleet, "command": self.command, "at": self.at, "states": self.states, "totals": sums, "tenants": rows}
 
@@ -155,11 +138,6 @@ class Rollup:
 def rolled_up(fleet: str, command: str, at: datetime, rows: Sequence[Row]) -> Rollup:
     """The roll-up of some rows, in any order."""
     return Rollup(fleet, command, at, tuple(sorted(rows, key=_needed)))
-
-
-def share(part: int, whole: int) -> float | None:
-    """A part of a whole, 0 to 1; None of nothing."""
-    return part / whole if whole else None
 
 
 def _done_elsewhere(row: Row) -> int:

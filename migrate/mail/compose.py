@@ -1,4 +1,5 @@
-"""Composing: a notice's facts become a letter (design §10), by the fast way if it can, else by the plain way."""
+"""Composing: a notice's facts become a letter (design §10). The fast way (`prefilled`) goes first; where it gives none, the plain way
+does."""
 
 from __future__ import annotations
 
@@ -31,13 +32,13 @@ __all__ = ["Composer", "UnrenderableError"]
 
 
 class Composer:
-    """Everything needed to compose letters of a campaign. Making one raises TemplateError if a template does not compile.
+    """Composes the letters of a campaign. Making it raises TemplateError if a template does not compile.
 
-    `sources` are the texts of all templates in use, by name, and under `settings` the values of the configuration that a letter shows
-    or is sent with (no secrets); `digest` is their SHA-256. Equal digests and equal arguments give equal letters.
-    `files` tells which template came from where, and `language` is what letters are written in.
-    With `redirect_to`, in a rehearsal, every letter goes to that address. It says what it would say to the person, whose address the
-    subject names.
+    `sources` holds the texts of all templates in use, by name, and under `settings` the values of the configuration that a letter shows
+    or is sent with (no secrets). `digest` is their SHA-256: equal digests and equal arguments give equal letters.
+    `files` knows which template came from where, and `language` is the campaign's.
+    With `redirect_to`, in a rehearsal, every letter goes to that address; its text is the person's, and its subject names the person's
+    address.
     """
 
     def __init__(self, mail: MailSettings, campaign: CampaignSettings, redirect_to: str | None = None) -> None:
@@ -70,14 +71,14 @@ class Composer:
         return json.dumps(self.sources, sort_keys=True)
 
     def _written_languages(self) -> frozenset[str]:
-        """What letters are written in: all languages that there are texts of. Templates in an operator's own words have none but the
-        campaign's language and those that the operator has catalogues of."""
+        """The languages of letters: all that there are texts in. If an operator changed a template, our catalogues no longer fit it: then
+        only the campaign's language is left, and those that the operator has catalogues of."""
         if self.files.changed():
             return frozenset({self.language, *self.files.own_languages()})
         return frozenset({self.language, LANGUAGE, *self.files.languages})
 
     def wording(self, tag: str | None) -> Wording:
-        """How letters speak to somebody with a BCP 47 tag: in the nearest language there is, else in the campaign's."""
+        """The wording for a reader with a BCP 47 tag: the nearest language there is, else the campaign's."""
         if tag not in self._wordings:
             language = nearest(tag, self.languages) or self.language
             self._wordings[tag] = wording(self._catalogues.of(language), tag)
@@ -98,7 +99,7 @@ class Composer:
         """The letter of one notice to one address; in a rehearsal it goes to another one.
 
         `now` and `cutoff` (the account's own if it has one, else the campaign's) are UTC instants; days left are counted from `now`.
-        UnrenderableError if a template asks for something unknown, or makes a subject that is empty or of several lines.
+        Raises UnrenderableError if a template asks for something unknown, or makes a subject that is empty or of several lines.
         """
         address, rehearsal_for = _one_address(to), None
         if self.redirect_to:
@@ -129,10 +130,10 @@ class Composer:
         )
 
     def try_all(self, *, every_language: bool = False) -> Iterator[tuple[str, Letter]]:
-        """A letter for every sample of every kind, with the kind's name; TemplateError names the file, the line and the variable.
-        They are in the campaign's language, or in each that letters are written in.
+        """A letter for every sample of every kind, with the kind's name, in the campaign's language or in every one that there is.
 
-        Also raises for a file in the operator's folder that no letter uses: most likely its name is misspelt, and ours would be sent.
+        Raises TemplateError with the file, the line and the variable. Raises it as well for a file in the operator's folder that no letter
+        uses: its name is most likely misspelt, and our template would be sent instead.
         """
         if unused := self.files.misspelt():
             path, meant = unused[0]
@@ -147,9 +148,9 @@ class Composer:
             yield kind, letter
 
     def refuse_overruns(self) -> None:
-        """Tries the operator's templates, if there are any: TemplateError, by file and line, for one that makes too much or takes too long.
+        """Tries the operator's templates. Raises TemplateError, with file and line, for one that makes too much text or takes too long.
 
-        Any other mistake holds back the letters that it is in.
+        Any other mistake in a template only holds back the letters that it concerns.
         """
         for kind, sample in self._samples(every_language=True) if self.files.own() else ():
             try:

@@ -23,9 +23,9 @@ LONGEST_LINE: Final = 998
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A composed letter. `to` and `envelope_from` are what the mail server is told; `message` has CRLF line ends.
+    """A composed letter. `to` and `envelope_from` are the addresses of the envelope; `message` has CRLF line ends.
 
-    `needs_smtputf8` is true if the address has a local part outside ASCII, which a server takes only with SMTPUTF8 (RFC 6531).
+    `needs_smtputf8` is true if the local part of `to` is not ASCII. A server takes such an address only with SMTPUTF8 (RFC 6531).
     """
 
     to: str
@@ -40,13 +40,13 @@ class Letter:
 
 
 def message_id(*parts: str, domain: str) -> str:
-    """The Message-ID of a letter, the same whenever it is made: `parts` are the notice's key and the address it goes to."""
+    """The Message-ID of a letter. It depends on `parts` alone, the notice's key and the address, so that a second delivery has the same."""
     key = "\0".join(part.replace("\\", "\\\\").replace("\0", "\\0") for part in parts)
     return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"
 
 
 class _AsWritten(EmailPolicy):
-    """Headers go into the message as they are, encoded and folded already: `migrate.mail.headers` does that for whole campaigns at once."""
+    """Writes headers unchanged: `migrate.mail.headers` has encoded and folded them."""
 
     def header_store_parse(self, name: str, value: str) -> tuple[str, str]:
         return name, value
@@ -78,7 +78,7 @@ def assemble(headers: dict[str, HeaderText], *, subject: str, text: str, html: s
 
 
 def _part(subtype: str, body: str) -> MIMEPart:
-    """A text part: as it is if it can be, else quoted-printable (RFC 2045 §6.7)."""
+    """A text part: unchanged if it is ASCII in short lines, else quoted-printable (RFC 2045 §6.7)."""
     lines = body.splitlines()
     charset, encoding, sent = ("us-ascii", "7bit", lines) if as_it_is(body) else ("utf-8", "quoted-printable", quoted(lines))
     made = MIMEPart(_POLICY)
@@ -89,12 +89,12 @@ def _part(subtype: str, body: str) -> MIMEPart:
 
 
 def boundary_of(message_id: str) -> str:
-    """What stands between the parts of the letter with this Message-ID, and nowhere else."""
+    """The boundary between the parts of the letter with this Message-ID. It is a digest, so no text contains it."""
     return "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32]
 
 
 def date_text(date: datetime) -> str:
-    """An instant as the Date header has it."""
+    """An instant in the form of the Date header."""
     return _date_text(math.floor(date.timestamp()))
 
 
@@ -104,11 +104,11 @@ def _date_text(second: int) -> str:
 
 
 def as_it_is(body: str) -> bool:
-    """Whether a body can travel as it is: ASCII in lines short enough."""
+    """Whether a body can be sent unchanged: ASCII, in lines that are short enough."""
     return body.isascii() and all(len(line) <= LONGEST_LINE for line in body.splitlines())
 
 
 def quoted(lines: Sequence[str]) -> list[str]:
-    """Lines as quoted-printable has them, each for itself: one too long is broken softly, and stays one."""
+    """Each line in quoted-printable. A line that is too long gets soft line breaks and stays one item."""
     text = binascii.b2a_qp("\n".join(lines).encode(), istext=True).decode("ascii")
     return [line.replace("\r", "\r\n") for line in text.replace("=\n", "=\r").split("\n")]

@@ -33,8 +33,7 @@ _UNDEFINED: Final = re.compile(r"'([^']+)' is undefined|has no (?:attribute|elem
 
 
 class UnrenderableError(MigrateError):
-    """A letter cannot be composed from its facts; other accounts' letters may well be. `overrun`: its template makes too much text, or
-    takes too long."""
+    """One letter cannot be composed; others still can. `overrun`: its template makes too much text or takes too long."""
 
     exit_code = 2
 

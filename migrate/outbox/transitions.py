@@ -81,7 +81,7 @@ _AFTER, _REASON, _REPLY = 3, 5, 8
 class _Listed:
     """The statements of many letters at once, where a database takes rows as one parameter (`listed`).
 
-    Events come in the order of the rows: sorted they may not be (`claims._IN_ORDER`).
+    Events come in the order of the rows: sorted they may not be (`claim_statements._IN_ORDER`).
     """
 
     def __init__(self, backend: str) -> None:

@@ -1,1 +1,1 @@
-"""This process: its memory, and threads that prepare what is asked for next."""
+"""This process: its memory, the signals that ask it to end, and threads that prepare what is asked for next."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from migrate import outbox
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, RateLimiter, Shutdown, deliver
+from migrate.delivery import Clock, Delivered, DeliverySettings, RateLimiter, SendTimes, Shutdown, deliver
 from migrate.explain.queue import forecast_of, hurried_by, smtp_of
 from migrate.ledger import kept_texts, runs
 from migrate.ledger.engine import Ledger
@@ -59,20 +59,19 @@ def deliver_waiting(
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
+    times = SendTimes(hours, stale_at)
     longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
     stop = stop or Shutdown()
     _keep_templates(ledger, composer, clock())
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
         now = clock()
-        closed_until = hours.closed_until(now)
-        only_confirmations, ending_by = now >= stale_at or closed_until is not None, None if now >= stale_at else closed_until
-        ready = claims.waiting(now, only_confirmations=only_confirmations, ending_by=ending_by)
+        ready = claims.waiting(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
         watch("queued", ready)
         with hurried.read() as connection:
             # What may go outside the hours does not wait for them.
             at_any_hour = ready
-            if closed_until is None and not hours.always:
+            if hours.open_at(now) and not hours.always:
                 at_any_hour = claims.waiting(now, only_confirmations=True, ending_by=hurried_by(config, now))
             foretold = forecast_of(config, connection, ready, now, at_any_hour)
         if foretold.done_at:
@@ -81,15 +80,16 @@ def deliver_waiting(
             claims,
             composer,
             transport or open_transport(config.mail, stop.event),
-            _limiter(config, hurried, smtp, clock, stop) if smtp else None,
             clock,
-            bounce_days=config.mail.bounce_days,
-            stale_at=stale_at,
-            hours=hours,
-            connections=smtp.connections // processes if smtp else 1,
-            until_empty=until_empty,
+            DeliverySettings(
+                bounce_days=config.mail.bounce_days,
+                connections=smtp.connections // processes if smtp else 1,
+                until_empty=until_empty,
+                number=number,
+            ),
+            times=times,
+            limiter=_limiter(config, hurried, smtp, clock, stop) if smtp else None,
             stop=stop,
-            number=number,
             watch=lambda more: watch("deliver", more),
         )
     with ledger.read() as connection:

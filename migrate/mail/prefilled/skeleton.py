@@ -23,17 +23,17 @@ from migrate.mail.prefilled.layout import as_it_is_part, lay_out, quoted_lines, 
 from migrate.outside import HeaderText, LetterText
 
 _NONCE: Final = secrets.token_hex(8)
-"""So that no template and no configuration can have a mark in it."""
+"""Random, so that no template and no configuration can contain a mark."""
 _MARK: Final = re.compile(rf"{_NONCE}:(\w+):{_NONCE}")
 _ESCAPED: Final = "escaped_"
 _RUN: Final = "run"
 _STEADY: Final = ("reference", _ESCAPED + "reference")
-"""The blank whose values are alike in all that quoting looks at, if they are `steady`."""
+"""The blanks of the reference. If references are `steady`, quoting treats all of them alike."""
 _STAND_IN: Final = secrets.token_hex(4)
-"""Any steady value."""
+"""A sample of a steady value."""
 _BETWEEN: Final = f"\r\n{_NONCE}\r\n"
 _SPECIAL: Final = re.compile("[&<>\"']")
-"""What escaping for HTML changes; most names have none of it."""
+"""The characters that escaping for HTML changes. Most names have none of them."""
 
 
 def _mark(name: str) -> str:
@@ -41,30 +41,30 @@ def _mark(name: str) -> str:
 
 
 def marked(person: Person, *, html: bool) -> Person:
-    """The marks that stand for a person's values while a text or a page is rendered; what is missing stays so, for templates may ask."""
+    """Marks in the place of a person's values, to render with. A missing value stays missing, since templates may ask for that."""
     return {name: LetterText(_mark(_ESCAPED * html + name)) if value else value for name, value in person.items()}
 
 
 def missing(person: Person) -> tuple[str | None, ...]:
-    """What letters that share a skeleton agree in of their persons: the values that are missing or empty, and how."""
+    """For each personal value whether it is there, None or empty. Letters that share a skeleton agree in this."""
     return tuple(["there" if value else value for value in person.values()])
 
 
 def fits(person: Person) -> bool:
-    """Whether personal values are such as the proof assumes them: one line each, without outer spaces."""
+    """Whether personal values are what the proof in `blanks` assumes: one line each, without outer spaces."""
     given = [value for value in person.values() if value]
     return "".join(given).isprintable() and given == [value.strip() for value in given]
 
 
 def steady(person: Person) -> bool:
-    """Whether the reference is such as we make them, so that a line that names nothing else is quoted the same way whatever it is."""
+    """Whether the reference has the form of ours. Then a line with no other personal value is quoted in the same way for everybody."""
     value = person["reference"] or ""
     return len(value) == len(_STAND_IN) and value.isascii() and value.isalnum()
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A text with blanks in it: fixed parts and what stands between them, in turn, whose names are `blanks`."""
+    """A text with blanks. `parts` are the fixed texts and the names of the blanks, in turn; `blanks` are the names alone."""
 
     parts: tuple[str, ...]
     blanks: tuple[str, ...]
@@ -84,8 +84,8 @@ class _Form:
 class _Part:
     """A body with blanks.
 
-    `room` is how long values may be for every line to travel as it is; None if the fixed text cannot. `names` are those of the
-    blanks, each once.
+    If no value is longer than `room` characters, every line can be sent unchanged; `room` is None if the fixed text alone must be quoted.
+    `names` are the names of the blanks, each once.
     """
 
     subtype: str
@@ -102,15 +102,15 @@ class _Part:
         return cls(subtype, lines, _Form.of(marked_body), _room(marked_body, forms), names)
 
     def goes_quoted(self, body: str, values: dict[str, str]) -> bool:
-        """Whether the part travels quoted; `body` is what the values make of its own."""
+        """Whether the part must be quoted when it is filled with `values`; `body` is the filled text."""
         if self.room is None:
             return True
         used = [values[name] for name in self.names]
         return not ("".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)))
 
     def laid_out(self, runs: list[str], *, quote: bool, is_steady: bool) -> str:
-        """The part of a message. If it is quoted it has a blank for each run of lines that can only be quoted once they are filled in, and
-        the run is added to `runs`."""
+        """The part of a message. Lines without personal values are quoted here. Each run of other lines can only be quoted when it is
+        filled in: it becomes a blank, and the run is added to `runs`."""
         if not quote:
             return as_it_is_part(self.subtype, self.lines)
         pieces: list[str] = []
@@ -126,7 +126,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A message with blanks. `runs`, if any, are the runs of lines to be quoted, one below the other; `names` are those of their blanks."""
+    """A message with blanks. `runs` are the runs of lines that are quoted when they are filled in, joined; `names` are their blanks."""
 
     form: _Form
     runs: _Form | None
@@ -149,7 +149,7 @@ class _Message:
 
     def fill(self, values: dict[str, str]) -> str:
         if self.runs is not None:
-            # All at once: to quote costs by the call.
+            # Quoted in one call, since each call costs time.
             lines = quoted_lines(self.runs.fill(values))
             values = values | dict(zip(self.names, lines.split(_BETWEEN), strict=True))
         return self.form.fill(values)
@@ -157,7 +157,7 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A letter with blanks. `messages` has its message by which of the two parts travel quoted: that may depend on the person."""
+    """A letter with blanks. Whether its text and its page are quoted depends on the person, so `messages` has one message for each case."""
 
     subject: _Form
     text: _Part
@@ -195,24 +195,24 @@ class Skeleton:
 
 
 def _quoted_already(marked_line: str, *, is_steady: bool) -> str | None:
-    """A line as it is quoted whoever it is for, with its blanks; None if that depends on the person."""
+    """A line in quoted-printable, with its blanks; None if its quoting depends on the person."""
     blanks = _Form.of(marked_line).blanks
     if blanks and not (is_steady and set(blanks) <= set(_STEADY)):
         return None
     (line,) = quoted([_MARK.sub(_STAND_IN, marked_line)])
     found = line.split(_STAND_IN)
     if len(found) != len(blanks) + 1:
-        return None  # a line that is too long is broken there
+        return None  # a soft line break falls into a blank
     return "".join(itertools.chain.from_iterable(zip(found, [*map(_mark, blanks), ""], strict=True)))
 
 
 def slot(name: str) -> HeaderText:
-    """What stands in a header for a value that each letter has of its own."""
+    """The mark, in a header, of a value that differs from letter to letter."""
     return HeaderText(_mark(name))
 
 
 def _room(marked_body: str, forms: Sequence[_Form]) -> int | None:
-    """How many characters a value may have so that no line gets too long; None if one is, or is not ASCII, without them."""
+    """How many characters a value may have so that no line gets too long. None if the fixed text alone has a long line or is not ASCII."""
     fixed = [(sum(map(len, form.parts[::2])), len(form.blanks)) for form in forms]
     if not marked_body.isascii() or any(length > LONGEST_LINE for length, _ in fixed):
         return None
