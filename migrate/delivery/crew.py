@@ -1,6 +1,6 @@
 """The senders of one process: a thread for each connection.
 
-Threads, because a sender mostly waits for the mail server and for the disk; processes (`workers`) are for more than one processor.
+They are threads because a sender mostly waits, for the mail server or the disk. To use more than one core there are processes (`workers`).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def deliver(
     retrying: Retrying | None = None,
     watch: Watch = lambda _: None,
 ) -> Delivered:
-    """Sends what is queued and may go now, until nothing is left or no letter can be handed over at all.
+    """Sends the queued letters that may go now, until none is left or no letter at all can be handed over.
 
-    Without `times` letters go at any time, without a `limiter` as fast as they can. `retrying` bounds the tries at a letter whose
-    connection broke; tests pass one that does not wait. `watch` hears of each letter done, in any thread.
+    Without `times` letters go at any time, without a `limiter` as fast as they can. `retrying` limits the tries at a letter whose
+    connection broke; tests pass one that does not wait. `watch` is called for each letter that is done, in any thread.
     """
     stop, times = stop or Shutdown(), times or SendTimes()
     breaker = CircuitBreaker(claims.refused_lately())
@@ -91,7 +91,7 @@ def _sent(shared: Round, senders: int, *, probe: bool) -> Delivered:
     if errors and len(errors) == len(ended):
         total.stopped = errors[0]
     elif senders > 1 and _left_behind(shared):
-        # By a connection that was lost, or closed because the server wants fewer: the others had found nothing left to send by then.
+        # A connection was lost, or closed because the server wants fewer, and left letters when the other senders had ended already.
         total += _sent(shared, 1, probe=probe)
     return total
 
@@ -102,14 +102,14 @@ def _left_behind(shared: Round) -> bool:
 
 
 def _put_back(shared: Round) -> Delivered:
-    """What the delivery is to count otherwise: letters that failed are queued again if the server refused everybody alike."""
+    """If the server refused everybody, queues the failed letters again; the change that this makes to the delivery's counts."""
     failed = shared.breaker.failed if shared.breaker.error else {}
     back = shared.batcher.put_back(list(failed), max(failed.values())) if failed else 0
     return Delivered(failed=-back, postponed=back)
 
 
 def _all(senders: int, work: Callable[[], Delivered]) -> list[Delivered]:
-    """What each of the senders did; the first error of one only after all have ended, for each has letters in hand."""
+    """Runs `work` in so many threads; what each did. An error is raised only when all have ended, since each has letters in hand."""
     if not senders:
         return []
     with ThreadPoolExecutor(senders, thread_name_prefix="sender") as pool:

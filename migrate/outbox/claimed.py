@@ -1,4 +1,4 @@
-"""What a worker is given of a letter, and what it says became of it."""
+"""The values that claims exchange with a worker: the letters that it is given, and what became of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Verdict = Literal["sent", "temporary", "released", "failed", "uncertain", "withd
 
 
 class ClaimedLetter(NamedTuple):
-    """A letter in a worker's hands, with all that composing and sending it needs. `facts` is JSON; `ends` is when it is too late.
+    """A letter that a worker has claimed, with everything that is needed to compose and send it. `facts` is JSON; at `ends` it is too late.
 
-    `lease_until` is when its lease ends by the ledger's clock, `held_until` the same by the worker's own.
+    `lease_until` is the end of its lease by the ledger's clock, `held_until` the same instant by the worker's clock.
     """
 
     letter_id: int
@@ -41,7 +41,7 @@ class ClaimedLetter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A mail server called the very address unknown or disabled, with its `code`; it is not mailed before `until`."""
+    """A mail server called the address unknown or disabled, with this `code`. The address is not mailed before `until`."""
 
     code: str
     until: datetime
@@ -50,10 +50,9 @@ class Bounce:
 class Settlement(NamedTuple):
     """What became of a claimed letter.
 
-    `temporary` (tried, and to be tried again) and `released` (not tried) go back to the queue, not before `not_before`. `reply` is the
-    server's last words, `reason` a word for the reports. `subject` and `mail_digest` say what was sent, and with which templates;
-    `message_digest` is the SHA-256 of the message.
-    `bounce` is what was learnt about the address.
+    `temporary` (tried, to be tried again) and `released` (not tried) letters go back into the queue and wait until `not_before`. `reply` is
+    the server's last words, `reason` a word for the reports. `subject` is what was sent, `mail_digest` names the templates it was made
+    with, and `message_digest` is the SHA-256 of the message. `bounce` is what the server said about the address.
     """
 
     verdict: Verdict
@@ -68,7 +67,8 @@ class Settlement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Ids of letters that became uncertain, of confirmations that went back into the queue by themselves, and of letters only claimed."""
+    """What a sweep did, as ids: letters that became `uncertain`, confirmations among them that were queued again (`requeued`), and
+    `claimed` letters that went back into the queue (`returned`)."""
 
     uncertain: tuple[int, ...]
     requeued: tuple[int, ...]
@@ -76,7 +76,8 @@ class Swept:
 
 
 class Exchange(NamedTuple):
-    """Letters that are `sending` now, those that are `claimed` still, and those to be settled whose lease was lost."""
+    """What an exchange did: letters that are now `sending` (`begun`), letters that stay `claimed` (`held`), and letters that could not be
+    settled because their lease was lost."""
 
     begun: list[ClaimedLetter]
     held: list[ClaimedLetter]

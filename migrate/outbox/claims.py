@@ -35,16 +35,15 @@ _TRIED: Final = ("sent", "temporary", "failed", "uncertain")
 
 
 _LEASE: Final = ClaimedLetter._fields.index("lease_until")
-"""`held_until` is the next."""
+"""The position of `lease_until`; `held_until` follows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The outbox of one campaign, for one worker. `owner` names the worker and no other, ever; `zone` is where the campaign's days end.
+    """The outbox of one campaign, for one worker. `owner` names this worker only, for all time; `zone` is the campaign's time zone.
 
-    The `now` of its methods is the campaign's, which `--as-of` may have set. Leases run on the real `clock`, so that a worker whose days
-    are only played through takes no letter out of the hands of another one.
-    `longest_try` is the part of a lease that one try at a letter may take.
+    The `now` of its methods is the campaign's, which `--as-of` may have set. Leases follow the real `clock`: a worker that plays days
+    through must not take a letter that another worker holds. `longest_try` is the longest time that one try at a letter may take.
     """
 
     ledger: Ledger
@@ -56,7 +55,7 @@ class Claims:
     longest_try: timedelta = timedelta(0)
 
     def in_time(self, claimed: ClaimedLetter, now: datetime) -> bool:
-        """Whether a try at a letter that begins now ends before its lease does: nobody else can have decided on the letter until then."""
+        """Whether a try that begins now ends before the lease does. As long as the lease lasts, nobody else can decide on the letter."""
         return now < claimed.held_until - self.longest_try
 
     def exchange(
@@ -70,26 +69,29 @@ class Claims:
         only_confirmations: bool = False,
         ending_by: datetime | None = None,
     ) -> Exchange:
-        """Settle letters and begin with others, in one commit: with those `held` (claimed before), then with the next ones in the queue.
+        """Settles letters and makes `wanted` others `sending`, in one commit: first those `held` (claimed before), then the next in the
+        queue.
 
-        Those are confirmations first, then the accounts told least recently. When letters are claimed, `ahead` more are. Letters past
-        their end are withdrawn on the way, and reminders to accounts that were exempted or paused since they were queued. What is held
-        and not begun with stays claimed; with `ahead` None, or if it may not be sent now, it goes back into the queue. If nothing was begun
-        with, nothing may be sent now. With `only_confirmations` no other letter goes but those that end by `ending_by`.
+        In the queue confirmations go first, then the accounts that were told least recently. If the queue is read, `ahead` more letters are
+        claimed. A `held` letter that does not become `sending` stays claimed; it goes back into the queue if `ahead` is None or it may not
+        be sent now. Letters past their end are withdrawn, and so are reminders to accounts that were exempted or paused after they were
+        queued. If no letter became `sending`, none may be sent now. With `only_confirmations` no other letters go but those that end by
+        `ending_by`.
         """
         only = statements.bound(ending_by) if only_confirmations else None
         return self.ledger.write(lambda connection: self._exchange(connection, settled, now, wanted, list(held), ahead, only))
 
     def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
-        """Write down what became of a letter. False if its lease was lost: then somebody else decided, and that stands."""
+        """Records what became of a letter. False if its lease was lost: then somebody else decided, and that decision stands."""
         return not self.ledger.write(lambda connection: self._settle(connection, [(claimed, settlement)], now))
 
     def withdraw_late(self, now: datetime) -> None:
-        """Withdraw queued letters that are past their end; a claim does so too."""
+        """Withdraws queued letters that are past their end. Claiming letters does so as well."""
         self.ledger.write(lambda connection: self._withdraw_late(connection, now))
 
     def put_back(self, letters: Sequence[int], now: datetime, not_before: datetime) -> list[int]:
-        """Queue failed letters (ids) again that were refused for the server's sake; that try does not count. The ids of those put back."""
+        """Queues failed letters (ids) again that the server refused because of itself or us; that try does not count. The ids of these
+        letters."""
         values = {"attempts": letter.c.attempts - 1, "settled_at": None, "not_before": not_before}
 
         def back(connection: sa.Connection) -> list[int]:
@@ -98,11 +100,11 @@ class Claims:
         return self.ledger.write(back)
 
     def refused_lately(self) -> list[str]:
-        """What the server said to the letters that it refused for its own sake or ours since it last took one."""
+        """The replies to letters that the server refused because of itself or us, since it last took a letter."""
         refused = sa.select(letter.c.claimed_at, letter.c.reply).where(
             letter.c.campaign_id == self.campaign_id,
             letter.c.state == "queued",
-            letter.c.not_before.is_not(None),  # which the index knows: hardly a letter is looked at for its reason
+            letter.c.not_before.is_not(None),  # narrows by the index: few letters are read for their reason
             letter.c.reason == SERVER_REFUSED,
         )
         taken = sa.select(sa.func.max(letter.c.claimed_at, type_=UtcInstant)).where(
@@ -121,7 +123,7 @@ class Claims:
             return int(connection.execute(counted).scalar_one())
 
     def next_at(self, now: datetime, *, only_confirmations: bool = False, ending_by: datetime | None = None) -> datetime | None:
-        """When there may be something to do, on the clock of `now`: the first letter's time to be tried again, or the end of a lease. None:
+        """When there may be something to do, by the clock of `now`: when the first letter may be tried again, or when a lease ends. None if
         nothing is left."""
         wanted = statements.only(statements.bound(ending_by)) if only_confirmations else []
         again = (sa.and_(letter.c.state == "queued", *wanted), sa.func.coalesce(letter.c.not_before, 0))
@@ -135,9 +137,9 @@ class Claims:
         return min((instant for instant in found if instant is not None), default=None)
 
     def sweep(self, now: datetime) -> Swept:
-        """Of letters whose lease has expired: those begun with become uncertain, those only claimed go back into the queue.
+        """Clears up letters whose lease has expired: `sending` ones become `uncertain`, `claimed` ones go back into the queue.
 
-        `now` dates what is written. An uncertain confirmation goes back into the queue by itself, once in its life.
+        `now` is the time that is recorded. An uncertain confirmation is queued again by itself, once in its life.
         """
         return self.ledger.write(lambda connection: self._sweep(connection, now))
 
@@ -177,7 +179,8 @@ class Claims:
         ahead: int | None,
         only: datetime | None,
     ) -> Exchange:
-        """`exchange`; if not all may go, `only` is by when letters other than confirmations must end."""
+        """`exchange`. If not all letters may go, `only` is the instant by which letters other than confirmations must end to go all the
+        same."""
         lost = self._settle(connection, settled, now)
         if only is not None:
             waits = [each for each in held if each.kind not in MANDATORY and (each.ends is None or each.ends > only)]
@@ -189,7 +192,7 @@ class Claims:
             begun += self._begin(connection, held[:some], now)
             held = held[some:]
         while (left := wanted - len(begun)) > 0 and (held := self._claim(connection, now, left + (ahead or 0), only)):
-            # Of letters past their end a claim withdraws a batch beforehand; there may be more of them.
+            # More than one turn: a claim withdraws one batch of letters past their end, and may still return others.
             begun += self._begin(connection, held[:left], now)
             held = held[left:]
         if ahead is None:
@@ -225,7 +228,8 @@ class Claims:
         self._withdraw(connection, late, "queued", PAST_CUTOFF, now)
 
     def _begin(self, connection: sa.Connection, held: Sequence[ClaimedLetter], now: datetime) -> list[ClaimedLetter]:
-        """Make claimed letters `sending`, with a lease from now on. Those past their end are withdrawn; others may have been meanwhile."""
+        """Makes claimed letters `sending`, with a new lease; those that are now `sending`. Letters past their end are withdrawn, and
+        somebody may have withdrawn others in the meantime."""
         late = [each.letter_id for each in held if each.ends is not None and each.ends <= now]
         self._withdraw(connection, late, "claimed", PAST_CUTOFF, now)
         these = [each.letter_id for each in held if each.letter_id not in late]
@@ -250,7 +254,8 @@ class Claims:
         reason: str | None = None,
         only: Sequence[sa.ColumnElement[bool]] | None = None,
     ) -> list[int]:
-        """Put claimed letters (ids) back into the queue as they were; our own, unless `only` says which."""
+        """Puts claimed letters (ids) back into the queue, otherwise unchanged; those of this worker, unless `only` names other
+        conditions."""
         only = [letter.c.owner == self.owner] if only is None else only
         as_it_was = IDLE | {"reason": letter.c.reason}
         return move(connection, letters, "claimed", "queued", at=now, actor=self.owner, reason=reason, only=only, values=as_it_was)
@@ -260,16 +265,17 @@ class Claims:
         move(connection, letters, before, "withdrawn", at=now, actor=self.owner, reason=reason, values=settled)
 
     def _spare(self, connection: sa.Connection, found: Sequence[tuple[int, str]], now: datetime) -> None:
-        """Withdraw reminders (ids) to accounts with an exception in force, each with its outcome.
+        """Withdraws reminders (id, outcome) to accounts that are exempt or paused.
 
-        Who grants one withdraws what waits, but cannot see what a run is just queueing. Here, the moment before it is sent, it is seen.
+        Granting an exemption withdraws letters that wait, but not those that a run is queueing at that moment. Those are found here, just
+        before they would be sent.
         """
         for outcome in sorted({why for _, why in found}):
             these = [letter_id for letter_id, why in found if why == outcome]
             self._withdraw(connection, these, "queued", outcome, now)
 
     def _settle(self, connection: sa.Connection, settled: Sequence[tuple[ClaimedLetter, Settlement]], now: datetime) -> list[ClaimedLetter]:
-        """Settle what is still held; the letters whose lease was lost."""
+        """Settles the letters whose lease still holds; those whose lease was lost."""
         if not settled:
             return []
         steps: list[Step] = []
@@ -291,7 +297,7 @@ class Claims:
                 )
             )
         held = move_each(connection, steps, at=now, actor=self.owner)
-        # What a server says of an address holds, whoever settled the letter.
+        # What a server said about an address is true even if the lease was lost.
         learnt = [
             {"address": claimed.address, "code": settlement.bounce.code, "until": settlement.bounce.until, "reply": settlement.reply}
             for claimed, settlement in settled
@@ -304,7 +310,7 @@ class Claims:
 
 
 def looked_up(connection: sa.Connection, letter_id: int) -> ClaimedLetter:
-    """A letter as whoever claims it gets it, to look at: nobody holds it, so its leases are of no worth."""
+    """A letter in the form in which a worker gets it, to look at. It is not claimed, so the times of its lease mean nothing."""
     found = connection.execute(sa.select(*statements.WHOLE[:-1]).select_from(statements.WITH_NOTICE).where(letter.c.id == letter_id)).one()
     never = datetime.fromtimestamp(0, UTC)
     return ClaimedLetter._make((found[0], "", never, never, *found[1:]))
