@@ -1,4 +1,4 @@
-"""What a tenant's ledger shows, as `migrate status --json` tells it."""
+"""The figures of a tenant's campaign, read from the output of `migrate status --json`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, Final, Self
 from migrate.fleet.counts import Counts
 
 HURT: Final = ("loses_second_step", "locked_out", "must_re_enrol")
-"""What the cutoff does to an account that it hurts."""
+"""The effects of the cutoff that hurt an account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(Counts):
-    """A tenant's campaign as its last run left it. Before the first run `run_id`, `as_of` and `read_at` are None and nothing is counted.
+    """A tenant's campaign after its last run. Before the first run `run_id`, `as_of` and `read_at` are None and all counts are 0.
 
-    `read_at` is the instant at which the directory was as it was read; `stale` is true if that is too long ago to send by. `held` counts
-    the reminders that a guard held.
+    At `read_at` the directory was as it was read; `stale` is true if that is too long ago to rely on. `held` counts the reminders that a
+    guard held.
     """
 
     organization: str

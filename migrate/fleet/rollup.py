@@ -1,7 +1,7 @@
-"""The roll-up: a row a tenant, what needs a person first, and sums over those that were assessed.
+"""The roll-up: a row for each tenant, those that need a person first, and sums over the tenants that were assessed.
 
-A tenant is assessed if this round has its numbers from a read of its directory that was accepted. What was not read counts nowhere: its
-numbers are left out of the table as well, so that no sum over a column takes last week's for today's.
+A tenant is assessed if its numbers come from an accepted read of its directory in this round. Other tenants count nowhere: their numbers
+are also left out of the table, so that the sum of a column never mixes old numbers with today's.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ COLUMNS: Final[dict[str, CellType]] = {
     "organization": "text",
     "said": "text",
 }
-"""Columns of fleet.csv; docs/fleet.md says what each holds."""
+"""The columns of fleet.csv; docs/fleet.md explains each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one tenant ended: its `state`, the `exit_code` of its command, and what it `said`; `figures` are what its ledger shows, if that
-    could be looked at, and count if it was `assessed`."""
+    """One tenant's result: its `state`, the `exit_code` of its command, and what it `said` in one line. `figures` is None if its ledger
+    could not be read; the figures count only if the tenant was `assessed`."""
 
     tenant: str
     state: str
@@ -62,11 +62,11 @@ class Row:
 
     @property
     def counted(self) -> Figures | None:
-        """The figures, if they count."""
+        """The figures if they count, else None."""
         return self.figures if self.assessed else None
 
     def cells(self) -> dict[str, Any]:
-        """A row of fleet.csv (`COLUMNS`): every number missing where the tenant was not assessed, but for the days that are left."""
+        """A row of fleet.csv (`COLUMNS`). If the tenant was not assessed, it has no numbers but the days to the cutoff."""
         found, last = self.counted, self.figures
         counts = {name: getattr(found, name, None) for name in ("accounts", *_PARTS, *_COUNTS)}
         return {
@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals(Counts):
-    """Sums over the tenants that were `assessed`, of `tenants` in all."""
+    """Sums over the `assessed` tenants; `tenants` is the number of all."""
 
     tenants: int
     assessed: int
@@ -98,7 +98,7 @@ class Totals(Counts):
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """All tenants of a fleet at an instant, `rows` in the order in which they need a person. `command` is what was done to each."""
+    """All tenants of a fleet at an instant. The `rows` that need a person most are first. `command` is what was run for each tenant."""
 
     fleet: str
     command: str
@@ -107,13 +107,13 @@ class Rollup:
 
     @property
     def states(self) -> dict[str, int]:
-        """State → how many tenants ended so, in the order of `STATES`."""
+        """State → how many tenants are in it, in the order of `STATES`."""
         found = Counter(row.state for row in self.rows)
         return {state: found[state] for state in STATES if found[state]}
 
     @property
     def exit_code(self) -> int:
-        """What the fleet's command exits with, unless a signal ended it."""
+        """The exit code of the fleet's command, unless a signal ended it."""
         return exit_code((row.state, _done_elsewhere(row)) for row in self.rows)
 
     @property
@@ -127,7 +127,7 @@ class Rollup:
         return min((row.figures.days_to_cutoff for row in self.rows if row.figures and row.figures.days_to_cutoff >= 0), default=None)
 
     def facts(self) -> dict[str, Any]:
-        """The object of `--json`, and fleet.json."""
+        """The object of `--json`, which is also fleet.json."""
         totals = self.totals
         tenants = {"tenants": totals.tenants, "assessed": totals.assessed}
         sums = tenants | totals.facts() | {"share_compliant": totals.share}
@@ -141,12 +141,13 @@ def rolled_up(fleet: str, command: str, at: datetime, rows: Sequence[Row]) -> Ro
 
 
 def _done_elsewhere(row: Row) -> int:
-    """A busy tenant whose numbers are there is done: by another host."""
+    """The exit code of a row. A busy tenant that was assessed counts as done, by another host: 0."""
     return 0 if row.state == "busy" and row.assessed else row.exit_code
 
 
 def _needed(row: Row) -> tuple[Any, ...]:
-    """The state first; then who cannot move, whom the cutoff hurts, and how soon it is."""
+    """The key to sort by: the state, then the accounts that cannot move, those that the cutoff hurts, those not compliant, and the days
+    left."""
     found = row.counted
     hurt = (-found.without_destination, -found.at_cutoff, -found.not_compliant, found.days_to_cutoff) if found else (0, 0, 0, 0)
     return (list(STATES).index(row.state), *hurt, row.tenant)

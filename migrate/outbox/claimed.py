@@ -67,8 +67,8 @@ class Settlement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did, as ids: letters that became `uncertain`, confirmations among them that were queued again (`requeued`), and
-    `claimed` letters that went back into the queue (`returned`)."""
+    """What a sweep did, as ids of letters. `uncertain`: they became uncertain. `requeued`: uncertain confirmations that were queued again.
+    `returned`: they were `claimed` and went back into the queue."""
 
     uncertain: tuple[int, ...]
     requeued: tuple[int, ...]

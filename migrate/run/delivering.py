@@ -1,4 +1,4 @@
-"""The delivering half of a run, and all of `migrate send`: letters that are queued, sent as the configuration says."""
+"""Sends the queued letters, as the configuration says: the second half of a run, and all of `migrate send`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from migrate.outbox.claims import Claims
 from migrate.run.summary import Sending
 
 Watch = Callable[[str, int], None]
-"""Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
-wait (`queued`), and when they will have gone if that is foretold (`done_at`, seconds since 1970)."""
+"""Is called with progress: a step (`read`, `deliver`) and how many more rows or letters are done. Before `deliver` it is called with
+`queued`, how many letters wait, and with `done_at`, when they will have gone by the forecast (seconds since 1970), if there is one."""
 
 _LEASE: Final = timedelta(minutes=5)
-"""How long the lease of a letter outlasts the longest try at it."""
+"""A lease lasts so much longer than the longest try at a letter."""
 HURRY: Final = timedelta(seconds=1)
-"""How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
+"""A delivery waits so long for the ledger, then checks whether it was asked to end, and waits on."""
 
 
 def unwatched(_step: str, _more: int) -> None:
-    """Progress that nobody watches."""
+    """Ignores progress."""
 
 
 def deliver_waiting(
@@ -51,8 +51,8 @@ def deliver_waiting(
     stop: Shutdown | None = None,
     transport: Transport | None = None,
 ) -> Delivered:
-    """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`.
-    Letters go by `transport`, or else by the configured one."""
+    """Delivers the queued letters. Several `processes` share the connections of the configuration; this is the one with this `number`.
+    Letters go by `transport` if it is given, else by the configured one."""
     smtp = smtp_of(config)
     with ledger.read() as connection:
         last = runs.last(connection, campaign_id)
@@ -69,7 +69,7 @@ def deliver_waiting(
         ready = claims.waiting(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
         watch("queued", ready)
         with hurried.read() as connection:
-            # What may go outside the hours does not wait for them.
+            # The forecast counts these letters apart: they do not wait for the send hours.
             at_any_hour = ready
             if hours.open_at(now) and not hours.always:
                 at_any_hour = claims.waiting(now, only_confirmations=True, ending_by=hurried_by(config, now))
@@ -100,7 +100,7 @@ def deliver_waiting(
 
 
 def _keep_templates(ledger: Ledger, composer: Composer, now: datetime) -> None:
-    """Keeps what letters are composed with, for a template may have changed since the run that queued them."""
+    """Keeps the texts that letters are composed with: a template may have changed since the run that queued them."""
     with ledger.read() as connection:
         if kept_texts.known(connection, composer.digest):
             return
@@ -109,13 +109,14 @@ def _keep_templates(ledger: Ledger, composer: Composer, now: datetime) -> None:
 
 
 def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Shutdown) -> RateLimiter:
-    """The rate limiter of the mail server. Its clock is the real one; where days are only played through, those of the run count."""
+    """The rate limiter of the mail server. Its slots follow the real clock. In a rehearsal that plays days through, its days are the
+    run's."""
     day_clock = clock if config.safety.allow_time_travel else None
     return RateLimiter(ledger, smtp.server, smtp.rates, day_clock=day_clock, stop=stop)
 
 
 def sent_in(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> Sending:
-    """What became of letters in a run: of those that it delivered, and of those that it, or the `sender` for it, withdrew."""
+    """What became of letters in a run: those that it delivered, and those that the run or its `sender` withdrew."""
     actors, since = (recorded.run_id, sender), recorded.started_at
     with ledger.read() as connection:
         return Sending(
