@@ -83,7 +83,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 
 
 def get(url: str, headers: Mapping[str, str]) -> Answer:
-    """Sends a GET request; the answer. Raises NoAnswerError, also if the answer is too long."""
+    """Sends a GET request; the answer, of which at most `_LONGEST` bytes are read. Raises NoAnswerError."""
     return _in_time(url, None, headers)
 
 
