@@ -1,4 +1,4 @@
-"""The cache from run to run, called image: a run keeps it so that the next one decides changed rows only (`migrate.incremental`)."""
+"""The cache of the last read: a run keeps it, so that the next run decides changed rows only (`migrate.incremental`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety"
 
 
 def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Image | None:
-    """The image of the last run, if it was made under the same rules. None if an account's wave may change with the day alone."""
+    """The cache of the last run, if it was made under the same rules. None if an account's wave may change with the day alone."""
     if config.waves.forgetful:
         return None
     with ledger.read() as connection:
@@ -33,14 +33,14 @@ def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Image | None
 
 
 def rules_digest(config: Config, now: datetime) -> str:
-    """A digest of the rules at an instant. An image that was made under other rules cannot be used."""
+    """A digest of the rules at an instant. A cache that was made under other rules cannot be used."""
     deciding = {key: value for key, value in config.settings.items() if key.startswith(_DECIDING)}
     passed = [name for name, campaign in config.waves.campaigns.items() if now >= campaign.cutoff_at]
     return incremental.rules_digest(json.dumps(deciding, sort_keys=True), passed)
 
 
 def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> tuple[Run, Records | None]:
-    """Puts the image in place for the next run, and records it and the read's fingerprint in the ledger; the run, and all its records.
+    """Puts the cache in place for the next run, and records it and the read's fingerprint in the ledger; the run, and all its records.
 
     If that fails, the run stays recorded: the next one decides every row, and the reports compute the fingerprint.
     """
@@ -52,6 +52,6 @@ def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> t
             return runs.find(connection, recorded.seq), found.image.records
     except (OSError, LedgerError):
         return recorded, None
-    except Exception as error:  # noqa: BLE001 - all has been recorded, and only the next run would be quicker with an image
+    except Exception as error:  # noqa: BLE001 - everything is recorded; without a cache the next run only takes longer
         incremental.doubted(error)
         return recorded, None

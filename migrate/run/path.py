@@ -63,7 +63,7 @@ class Drafted:
         return self.read.whole(self.draft, self.folder)
 
     def kept(self, config: Config) -> Kept:
-        """The fingerprint and the image that the next run needs."""
+        """The fingerprint and the cache that the next run needs."""
         return self.read.kept(self.draft, self.folder, rules_digest(config, self.decision.as_of))
 
     def foretold(self, config: Config, ledger: Ledger) -> Foretold:
@@ -83,7 +83,7 @@ class Drafted:
 
 
 class _DoubtedError(Exception):
-    """Deciding with the help of the image failed unexpectedly."""
+    """Deciding with the help of the cache failed unexpectedly."""
 
 
 def walk(
@@ -100,7 +100,7 @@ def walk(
 ) -> _T:
     """Reads, then decides in the `transaction`, and calls `end` in the same transaction; what `end` returns.
 
-    If the database aborts the transaction, it is repeated from deciding on. If deciding with the last run's image fails unexpectedly, all
+    If the database aborts the transaction, it is repeated from deciding on. If deciding with the last run's cache fails unexpectedly, all
     is repeated without it, from reading on: a run must not fail because of a cache. `reading` is closed when the directory has been read.
     `doubt` is a reason to refuse that is known already.
     """
@@ -155,7 +155,7 @@ def _drafted(
 
 
 def _draft(read: Read, prior: Prior, rules: Rules, folder: Path) -> Draft:
-    """The draft of a read. Raises _DoubtedError if that fails unexpectedly with the help of an image."""
+    """The draft of a read. Raises _DoubtedError if that fails unexpectedly with the help of a cache."""
     try:
         return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules))
     except Exception as error:

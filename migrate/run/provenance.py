@@ -1,7 +1,7 @@
 """Checks, before anything is sent or recorded, that the ledger is the one whose runs left the evidence beside it (design §12).
 
 With a ledger that is missing, empty, restored from an old backup or another campaign's, a run would write to everybody again. The evidence
-and the image beside the ledger name their ledger and their run. Every command checks the newest of them, which is cheap.
+and the cache beside the ledger name their ledger and their run. Every command checks the newest of them, which is cheap.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _NOTICES: Final = "notices.csv"
 _CHANGES: Final = "changes.csv"
 _ACCOUNTS: Final = "accounts.csv"
 _ORIGIN: Final = "origin.json"
-"""The file in an image's folder that names the run of the image."""
+"""The file in a cache's folder that names the run of the cache."""
 _SEAL: Final = "sha256"
-"""The key of its checksum. An image is only a cache: a flipped bit in it must not name a run that never was."""
+"""The key of its checksum. Caches are not protected otherwise: a flipped bit must not name a run that never was."""
 _NEWEST: Final = 3
 """How many of a campaign's newest folders are checked: so many by name, and so many by time."""
 _LOOKED_INTO: Final = 50
@@ -104,7 +104,7 @@ def _lost(error: LedgerError, trace: Trace) -> LedgerError:
 
 
 def beside(config: Config) -> list[Trace]:
-    """The traces of the campaign's newest runs beside the ledger: evidence, newest first, then the image."""
+    """The traces of the campaign's newest runs beside the ledger: evidence, newest first, then the cache."""
     found: list[Trace] = []
     for path in _newest(config.reports.dir):
         if len(found) >= 2 * _NEWEST:
@@ -161,7 +161,7 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 
 
 def origin_of(config: Config, run: Run) -> dict[str, bytes]:
-    """The file that names the run of an image: its name and content."""
+    """The file that names the run of a cache: its name and content."""
     facts = {"campaign": config.campaign.name, **identity.trace_of(run)}
     return {_ORIGIN: json.dumps(facts | {_SEAL: _seal(facts)}, sort_keys=True).encode()}
 
@@ -171,13 +171,13 @@ def _seal(facts: Mapping[str, Any]) -> str:
 
 
 def _origin(image: Path, config: Config) -> list[Trace]:
-    """The run of an image, if it is of this campaign and its file is unchanged; else nothing."""
+    """The run of a cache, if it is of this campaign and its file is unchanged; else nothing."""
     found = _trace(image / _ORIGIN, config)
     return [each for each in found if each.of.get(_SEAL) == _seal({name: said for name, said in each.of.items() if name != _SEAL})]
 
 
 def _letters(trace: Trace) -> Iterator[Listed]:
-    """The letters in the evidence of a run; an image has none. Raises ReportError if notices.csv is missing or was changed."""
+    """The letters in the evidence of a run; a cache has none. Raises ReportError if notices.csv is missing or was changed."""
     if "files" not in trace.of:
         return
     from migrate.outbox.recovered import Listed

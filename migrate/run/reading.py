@@ -1,4 +1,4 @@
-"""Reads the whole directory; with the image of the last read, only rows that changed are kept for deciding (design §2)."""
+"""Reads the whole directory; with the cache of the last read, only rows that changed are kept for deciding (design §2)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Read:
         return min(self.as_of, now) if self.as_of else now
 
     def beside(self, prior: Prior, rules: Rules) -> Beside | None:
-        """The read compared with the image, with what the ledger knows of unchanged rows; None without an image."""
+        """The read compared with the cache, with what the ledger knows of unchanged rows; None without a cache."""
         if self.image is None:
             return None
         today = rules.moment.campaign.today(rules.moment.now)
@@ -79,7 +79,7 @@ class Read:
         return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
 
     def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
-        """The fingerprint of the read, and its image."""
+        """The fingerprint of the read, and its cache."""
         whole = self.whole(made, folder)
         moment = made.rules.moment
         unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
@@ -88,7 +88,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a run keeps for the next one: the fingerprint of its read, and its image."""
+    """What a run keeps for the next one: the fingerprint of its read, and its cache."""
 
     fingerprint: str
     image: Image
@@ -106,7 +106,7 @@ def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
 def take(directory: Directory, language: str, folder: Path, image: Image | None, watch: Callable[[int], None]) -> Read:
     """Reads the whole directory into a private folder. Raises DirectoryError (exit 3).
 
-    `language` stands in for a missing locale. `watch` is called with how many more rows were read. An image that turns out to be unusable
+    `language` stands in for a missing locale. `watch` is called with how many more rows were read. A cache that turns out to be unusable
     is ignored.
     """
     memory.frugal()
