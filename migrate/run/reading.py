@@ -34,7 +34,7 @@ _GATHERED: Final = 16384
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A complete read: a snapshot of the rows that changed, and what was counted. `image` is that of the last read, or None: then the
+    """A complete read: a snapshot of the rows that changed, and what was counted. `image` is the cache of the last read, or None: then the
     snapshot has every row. `unfit` are the positions of rows that were rejected or counted for a fault. `as_of` is the instant at which the
     source says that its data was right, if it does, and `caveats` are reasons to trust its answer less (`Directory`)."""
 
