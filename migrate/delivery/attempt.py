@@ -1,4 +1,4 @@
-"""One letter handed over, and what is to be written down about it."""
+"""One try at a letter: hands it over and works out its settlement."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from migrate.outbox.claims import Bounce, ClaimedLetter, Settlement, Verdict
 from migrate.outside import log
 
 TRIES: Final = 8
-"""How often a letter is tried, over all runs, before it has failed."""
+"""Tries at a letter, over all runs, before it has failed."""
 FIRST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_PAUSE: Final = timedelta(hours=24)
 ASIDE: Final = timedelta(minutes=90)
-"""A letter refused for good, but not for its own sake, lets others go first at the next hourly start: one of them may be taken."""
+"""The least wait of a letter that was refused permanently because of the server. It is longer than an hour, so that at the next hourly
+start other letters go first: the server may take one of them."""
 LONGEST_ASIDE: Final = timedelta(hours=6)
 UNRENDERABLE: Final = "unrenderable"
 GIVEN_UP: Final = "tries_used_up"
@@ -35,7 +36,7 @@ _LONGEST_REASON: Final = 1_000
 
 
 class Attempt(NamedTuple):
-    """What is to be settled about a letter, and the receipt."""
+    """The settlement of a letter, and the receipt that it follows from."""
 
     settlement: Settlement
     receipt: Receipt
@@ -53,29 +54,29 @@ def attempt(
     retrying: Retrying,
     again: Callable[[], bool],
 ) -> Attempt:
-    """Hands a letter over; `then` is the one that will be next. Over a connection that broke it is tried again while `again` says so.
+    """Hands a letter over; `then` is the letter that will be next. If the connection broke, tries again while `again` returns true.
 
-    Raises MailServerError if no letter can be handed over at all; nothing was said of it then.
+    Raises MailServerError if no letter at all can be handed over; the server did not hear of this one then.
     """
     receipt = connection.send(letter, then)
     if _broke(receipt):
         receipts = chain([receipt], (connection.send(letter) if again() else receipt for _ in count()))
         receipt = retrying(next, receipts)
     if receipt.bad_address and composer.redirect_to is not None:
-        # In a rehearsal the server spoke of the one address that all letters go to, and not of the account's.
+        # In a rehearsal the server refused the one address that all letters go to, not the account's.
         receipt = receipt._replace(refusal=Refusal("letter"))
     return Attempt(_settlement(claimed, receipt, letter, composer, now, bounce_days), receipt)
 
 
 def unrenderable(claimed: ClaimedLetter, error: UnrenderableError, composer: Composer, now: datetime) -> Settlement:
-    """What is to be settled about a letter that cannot be composed: an operator may mend the template."""
+    """The settlement of a letter that cannot be composed. It is tried again later, since an operator may correct the template."""
     return _again(claimed, Receipt("temporary", log(str(error), _LONGEST_REASON)), None, composer, now, reason=UNRENDERABLE)
 
 
 def quickly(stop: Shutdown) -> Retrying:
-    """Tries a letter again at once whose connection broke before it was handed over, over another; three tries in half a minute at most.
+    """If the connection breaks before a letter was handed over, tries at once over another one: at most three tries in half a minute.
 
-    No exception is retried: a break is a receipt, and MailServerError says that no connection can be had.
+    Exceptions are not retried: a broken connection is a receipt, and a MailServerError means that no connection can be opened.
     """
     return Retrying(
         retry=retry_if_result(_broke),
@@ -97,9 +98,9 @@ def _as_it_is(state: RetryCallState) -> Receipt:
 
 
 def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Letter:
-    """The letter, composed from what was stored when it was decided on; days left are counted afresh.
+    """The letter, composed from the facts that were stored when it was decided; the days left are counted from `now`.
 
-    Raises UnrenderableError, also where what was stored is damaged: that holds this letter, and no other.
+    Raises UnrenderableError, also if the stored facts are damaged: that holds back this letter alone.
     """
     try:
         facts = Facts.from_json(claimed.facts)
@@ -137,27 +138,29 @@ def _settlement(
 
 
 def _of(letter: Letter | None, composer: Composer, receipt: Receipt) -> Callable[..., Settlement]:
-    """A settlement with what is kept of a letter's words: enough to make and prove them again."""
+    """Makes settlements that keep what the letter said: its subject and the digests by which its text can be composed again and proved."""
     subject, digest = (letter.subject, sha256(letter.message).hexdigest()) if letter else (None, None)
     return partial(Settlement, reply=receipt.reply, subject=subject, mail_digest=composer.digest, message_digest=digest)
 
 
 def aside(claimed: ClaimedLetter, receipt: Receipt, now: datetime) -> datetime:
-    """Until when a letter waits that was refused for the server's sake or ours: the longer the older it is, and never past its end."""
+    """The instant before which a letter is not tried again that was refused because of the server or us. The older a letter, the longer it
+    waits; it never waits past its end."""
     least = ASIDE if receipt.verdict == "permanent" else FIRST_PAUSE
     pause = min(max((now - claimed.queued_at) / 4, least), LONGEST_ASIDE)
     return now + (min(pause, (claimed.ends - now) / 2) if claimed.ends else pause)
 
 
 def _at_last(claimed: ClaimedLetter) -> Verdict:
-    """What a letter is that will not be tried any more. Of one that went out again because nobody could know, still nobody can."""
+    """The state of a letter after its last try: `failed`. A letter that was already resent after `uncertain` is `uncertain` again: its
+    first try may have reached somebody."""
     return "uncertain" if claimed.resent else "failed"
 
 
 def _again(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter | None, composer: Composer, now: datetime, reason: str | None = None
 ) -> Settlement:
-    """A temporary failure: back to the queue for later, twice as long each time with some jitter, until the tries are used up."""
+    """The settlement after a temporary failure: back to the queue with exponential backoff and jitter, until the tries are used up."""
     settled = _of(letter, composer, receipt)
     if claimed.attempts + 1 >= TRIES:
         return settled(_at_last(claimed), reason=reason or GIVEN_UP)

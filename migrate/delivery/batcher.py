@@ -1,11 +1,11 @@
-"""The batcher: what the senders of one process ask of the ledger, settled and claimed in one commit for all of them.
+"""The batcher: it settles and claims letters for all senders of a process, with as few commits as possible.
 
-A commit that is safe against a power cut costs a write to the disk. So a sender that comes during a commit waits, and is served by the next
-one together with all who wait; each sender still holds only its own letters. A sender that runs low says so and goes on; its letters come
-with the next commit, whoever makes it.
+A durable commit costs a write to the disk. If a sender comes while another one's commit is running, it waits; the next commit serves all
+senders that wait. Each sender holds its own letters only. A sender with few letters left asks for more and goes on sending; they come with
+the next commit, whichever sender makes it.
 
-What a sender is given is `sending`, committed. The batcher claims letters ahead of that, so that few commits have to look for them; those
-are `claimed`, and go back into the queue when nobody begins with them.
+A letter that a sender is given is `sending`, committed. The batcher also claims letters in advance, so that not every commit has to search
+the queue. Those are `claimed`; if no sender begins with them, they go back into the queue.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Final
 
 from tenacity import Retrying
 
-from migrate.core.send_hours import Hours, Window
 from migrate.delivery.delivered import Clock
 from migrate.delivery.rate_limiter import Counted, RateLimiter
+from migrate.delivery.send_times import SendTimes
 from migrate.delivery.shutdown import Shutdown, patiently
 from migrate.ledger.schema import EPOCH
 from migrate.outbox.claims import ClaimedLetter, Claims, Settlement
@@ -31,25 +31,25 @@ from migrate.outbox.transitions import Claim
 Settled = tuple[ClaimedLetter, Settlement]
 
 _AHEAD: Final = 4
-"""How many times what senders want at once is claimed at once, where they want more than one letter each."""
+"""If senders want more than one letter each, this many times what they want is claimed in advance."""
 _IN_HAND: Final = 2
-"""Letters in a sender's hand: the one that it says, and the one that is announced with it."""
+"""Letters in a sender's hand: the one that it sends, and the next one, which it announces."""
 _LOW: Final = 5
-"""With what part of the letters left the batcher is filled again, so that nobody waits for it."""
+"""The batcher asks for more letters when one part in so many is left, early enough that no sender waits."""
 _KEPT: Final = timedelta(seconds=30)
-"""How long letters are held that nobody begins with; then others may be more urgent, and another process idle."""
+"""How long claimed letters are held if no sender begins with them. After that others may be more urgent, or another process idle."""
 _SEVERAL: Final = 32
 _FIRST: Final = 8
-"""Exchanges of which the shortest tells what one takes: that the ledger was waited for at times, or its statements had to be put together
-first, is no reason to begin with more letters."""
+"""Exchanges before their duration is known, which is that of the shortest one. Longer ones waited for a lock or compiled their statements,
+which is no reason to put more letters in hand."""
 
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """A sender's place at the batcher: its letters in `hand`, and how much `room` it makes for letters that are `sending`.
+    """A sender's place at the batcher: the letters in its `hand`, and its `room`, how many `sending` letters it wants.
 
-    It holds two at most, the one that it says and the one that it announces; the rest of the room is for letters that whoever comes
-    first takes.
+    A hand holds two letters at most. The other letters that were made `sending` for the room stay with the batcher, and any sender may take
+    them.
     """
 
     hand: list[ClaimedLetter] = field(default_factory=list)
@@ -57,10 +57,10 @@ class Place:
 
 
 class Batcher:
-    """One worker's claims, shared by its senders. Once `stop` was asked letters are settled and none is given any more.
+    """One worker's claims, shared by its senders. Once `stop` is asked, it settles letters and gives out none.
 
-    What is begun with is counted among the letters of the `limiter`'s day, if that has a limit.
-    `retrying` bounds the tries at a ledger that cannot be written; tests do not wait.
+    Letters that become `sending` count towards the `limiter`'s limit of a day, if there is one.
+    `retrying` limits the tries when the ledger cannot be written; tests do not wait.
     """
 
     def __init__(
@@ -68,20 +68,18 @@ class Batcher:
         claims: Claims,
         clock: Clock,
         *,
-        stale_at: datetime | None = None,
-        hours: Hours | None = None,
+        times: SendTimes | None = None,
         stop: Shutdown | None = None,
         limiter: RateLimiter | None = None,
         retrying: Retrying | None = None,
     ) -> None:
         self._claims, self._clock = claims, clock
         self._daily = limiter if limiter is not None and limiter.limits_day else None
-        self._stale_at, self._hours = stale_at, hours
-        self._open: Window | None = None
+        self._times = times or SendTimes()
         self._stop = stop or Shutdown()
         self._retrying = patiently(self._stop) if retrying is None else retrying
         self._turn = threading.Lock()
-        self._moving = threading.Lock()  # a letter is always in one hand, with the batcher, or settled, and counted once
+        self._moving = threading.Lock()  # guards moves: a letter is in one hand, or with the batcher, or settled
         self._places: list[Place] = []
         self._begun: deque[ClaimedLetter] = deque()
         self._settled: list[Settled] = []
@@ -90,52 +88,33 @@ class Batcher:
         self._held_since = datetime.min.replace(tzinfo=UTC)
         self._took: deque[float] = deque(maxlen=_SEVERAL)
         self._shortest = 0.0
-        self._low = 0  # with fewer letters than this it is filled again; looked at for every letter, so kept
+        self._low = 0  # with fewer letters than this, ask for more; stored, since every letter needs it
         self._counted: dict[Claim, datetime] = {}
-        """Letters that are `sending`, and the minute in which each is counted. One whose lease was lost may be begun with a second time."""
+        """The minute in which each `sending` letter is counted. The key is the claim, since a letter that lost its lease may be claimed
+        again."""
         self.day_is_full = False
-        """Whether the day had no room when letters were last asked for."""
+        """Whether the day's limit was used up when letters were last asked for."""
 
     @property
     def seconds(self) -> float:
-        """What the ledger takes for an exchange of each sender, one after the other; nothing until that is known."""
+        """Seconds that the ledger takes for one exchange of every sender, one after the other; 0 until that is known."""
         return len(self._places) * self._shortest
 
-    def only_confirmations(self, now: datetime) -> bool:
-        """Whether everything but confirmations waits: the directory was read too long ago, or it is outside the send hours."""
-        return self._stale(now) or self._closed_until(now) is not None
-
-    def ending_by(self, now: datetime) -> datetime | None:
-        """Until when letters wait for the send hours: those that end by then go all the same. None while they wait for nothing, or for
-        a fresh read."""
-        return None if self._stale(now) else self._closed_until(now)
-
-    def _stale(self, now: datetime) -> bool:
-        return self._stale_at is not None and now >= self._stale_at
-
-    def _closed_until(self, now: datetime) -> datetime | None:
-        if self._hours is None or (self._open and self._open.opens <= now < self._open.closes):
-            return None
-        opens = self._hours.closed_until(now)
-        # Kept while it lasts: to work it out takes a good part of what a letter does.
-        self._open = None if opens else self._hours.next_window(now)
-        return opens
-
     def place(self) -> Place:
-        """A place for one more sender."""
+        """Adds a place for one more sender."""
         mine = Place()
         with self._moving:
             self._places.append(mine)
         return mine
 
     def leave(self, mine: Place) -> None:
-        """The sender of a place has ended, with nothing in hand."""
+        """Removes the place of a sender that has ended with nothing in hand."""
         with self._moving:
             if mine in self._places:
                 self._places.remove(mine)
 
     def settle(self, mine: Place, settlement: Settlement) -> ClaimedLetter:
-        """Take down what became of the first letter in hand; the letter. It is written with the next exchange."""
+        """Notes what became of the first letter in hand; the letter. The next exchange writes it to the ledger."""
         with self._moving:
             done = mine.hand.pop(0)
             self._settled.append((done, settlement))
@@ -145,17 +124,17 @@ class Batcher:
 
     @property
     def unwritten(self) -> Sequence[Settled]:
-        """What was settled and is not written down yet."""
+        """Settlements that are not in the ledger yet."""
         return tuple(self._settled)
 
     def fill(self, mine: Place) -> None:
-        """Fill a hand with letters that are `sending`, committed; none are given if no more may be sent now.
+        """Fills a hand with `sending` letters, committed. The hand stays empty if no letter may be sent now.
 
         Raises LedgerError if the ledger could not be written for a long time.
         """
         while not self._take(mine):
             with self._turn:
-                if self._take(mine):  # another sender's exchange brought it
+                if self._take(mine):  # another sender's exchange brought letters
                     break
                 if self._exchange():
                     self._take(mine)
@@ -167,29 +146,30 @@ class Batcher:
                 self._turn.release()
 
     def flush(self) -> None:
-        """Write down everything that was settled, and put back what nobody has room for any more. Raises LedgerError as `fill` does.
+        """Writes all settlements to the ledger, and puts back letters that no sender has room for. Raises LedgerError as `fill` does.
 
-        To settle twice does no harm: the second finds it done.
+        Settling is idempotent: a second time changes nothing.
         """
         with self._turn:
             self._put_down(all_=False)
             self._exchange()
 
     def rest(self) -> None:
-        """Settle everything and put back what is claimed: nobody begins with it for a while."""
+        """Writes all settlements and puts claimed letters back, before all senders wait for a long time."""
         with self._turn:
             self._put_down(all_=False)
             self._exchange(closing=True)
 
     def close(self) -> None:
-        """Put back into the queue what nobody has begun to say."""
+        """Writes all settlements and puts every letter back into the queue that is in no hand."""
         with self._turn:
             self._put_down()
             if self._settled or self._held:
                 self._exchange(closing=True)
 
     def sweep(self) -> int:
-        """How many letters of dead workers became uncertain for good; their confirmations are queued again."""
+        """Sweeps up after dead workers: their `sending` letters become `uncertain`, and confirmations are queued again by themselves. How
+        many letters stay `uncertain`."""
 
         def once() -> int:
             if self._stop.asked:
@@ -200,22 +180,22 @@ class Batcher:
         return int(self._retrying(once))
 
     def withdraw_late(self) -> None:
-        """Withdraw what has waited past its end."""
+        """Withdraws letters that have waited past their end."""
         self._retrying(lambda: None if self._stop.asked else self._claims.withdraw_late(self._clock()))
 
     def put_back(self, letters: Sequence[int], not_before: datetime) -> int:
-        """How many of the letters (ids) that had failed are queued again, because the server refused everybody alike."""
+        """Queues failed letters (ids) again, because the server refused everybody; how many were queued."""
         return int(self._retrying(lambda: len(self._claims.put_back(letters, self._clock(), not_before))))
 
     def _take(self, mine: Place) -> bool:
-        """Take letters from the batcher in hand; whether there are any then."""
+        """Moves letters from the batcher into a hand; whether the hand has any then."""
         with self._moving:
             while self._begun and len(mine.hand) < min(mine.room, _IN_HAND):
                 mine.hand.append(self._begun.popleft())
             return bool(mine.hand)
 
     def _put_down(self, *, all_: bool = True) -> None:
-        """Nothing will be said about the letters with the batcher, or those that nobody has room for, so they go back as they were."""
+        """Releases the letters with the batcher; unless `all_`, only those that no sender has room for. They go back unchanged, untried."""
         with self._moving:
             kept = 0 if all_ else sum(self._room())
             back = [(self._begun.pop(), Settlement("released")) for _ in range(len(self._begun) - kept)]
@@ -224,11 +204,11 @@ class Batcher:
             self._tell_limiter(each, settlement)
 
     def _room(self) -> list[int]:
-        """How many letters each sender has room for besides those in its hand."""
+        """For each sender, how many letters it wants besides those in its hand."""
         return [max(0, each.room - len(each.hand)) for each in self._places]
 
     def _tell_limiter(self, done: ClaimedLetter, settlement: Settlement) -> None:
-        """What the server did not take does not count among the day's, and what it took counts from now on."""
+        """Corrects the day's count: a letter that the server took counts in the minute of its reply, any other not at all."""
         if self._daily is not None:
             minute = self._counted.pop((done.letter_id, done.lease_until))
             if settlement.verdict in ("sent", "uncertain"):
@@ -237,7 +217,7 @@ class Batcher:
                 self._daily.give_back(1, minute)
 
     def _count(self, wanted: int) -> Counted:
-        """How many of the letters wanted the day has room for."""
+        """Counts letters towards the day's limit: as many of the `wanted` as there is room for."""
         if self._daily is None or not wanted:
             return Counted(wanted, EPOCH)
         counted = self._daily.count(wanted)
@@ -245,7 +225,7 @@ class Batcher:
         return counted
 
     def _exchange(self, *, closing: bool = False) -> bool:
-        """Settle everything and fill everybody's room, in one commit; whether there were too few letters for that."""
+        """Settles everything and fills every sender's room, in one commit. True if the queue had too few letters, or none were wanted."""
         if self._error is not None:
             raise self._error
         if self._stop.asked:
@@ -272,7 +252,7 @@ class Batcher:
 
     def _commit(self, settled: Sequence[Settled], wanted: int, ahead: int, *, closing: bool) -> list[ClaimedLetter]:
         def once() -> list[ClaimedLetter]:
-            now = self._clock()  # each time: the ledger may have kept us waiting for minutes
+            now = self._clock()  # read at each try: waiting for the ledger may take minutes
             ends = closing or self._stop.asked
             if ends and not settled and not self._held:
                 return []
@@ -284,8 +264,8 @@ class Batcher:
                 0 if ends else wanted,
                 held=self._held,
                 ahead=max(0, ahead) if stays else None,
-                only_confirmations=self.only_confirmations(now),
-                ending_by=self.ending_by(now),
+                only_confirmations=self._times.only_confirmations(now),
+                ending_by=self._times.ending_by(now),
             )
             if done.held and (not self._held or done.held[-1] is not self._held[-1]):
                 self._held_since = now

@@ -1,8 +1,8 @@
-"""When a mail server refuses everybody, and when a domain does (design §11).
+"""The circuit breaker: stops a delivery if the mail server refuses everybody, and pauses a domain that does (design §11).
 
-One bad address never stops a delivery, nor do a thousand: they say nothing about the server. A server that takes no letter from us does, so
-that the outbox is not worn out against it. A domain that says "not now" again and again while others take our letters is left alone for
-a moment. What a refusal is about is decided in `mail.refusals`; what follows from several, here.
+Bad addresses never stop a delivery, not even a thousand of them: they say nothing about the server. A server that takes no letter from us
+does stop it, before every letter has used up its tries. If one domain answers "not now" again and again while others take our letters, its
+letters pause for a moment. `mail.refusals` decides what one refusal is about; this module decides what follows from several.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from migrate.mail.refusals import wording
 from migrate.mail.transport import Receipt
 
 REFUSALS: Final = 20
-"""So many different addresses in a row without one letter taken, and the trouble is the server's or ours, not theirs."""
+"""If so many different addresses in a row are refused and no letter is taken, the cause is the server or us, not the addresses."""
 STREAK: Final = 10
-"""So many are enough if the server speaks of itself or of us, or says the same to all."""
+"""So many are enough if the refusals are about the server or us, or have the same words."""
 LATELY: Final = STREAK // 2
-"""So many of a delivery before are enough to try one letter first: those under way over other connections when the server took its last
-one do not count as refused since."""
+"""After so many refusals in an earlier delivery, this one probes with one letter first. It is less than `STREAK`: some refusals came while
+the server took its last letter over another connection, and those do not count as refused since."""
 ALIKE_AT_LAST: Final = 5
-"""So many refused with the same words are enough if the delivery has ended and none was taken."""
+"""At the end of a delivery that got no letter taken, so many refusals with the same words are enough."""
 DEFERRALS: Final = 5
-"""So many letters to a domain put off in a row, while other domains take theirs, and it is left alone."""
+"""If so many letters to a domain are put off in a row while another domain takes one, the domain pauses."""
 MOMENT: Final = timedelta(minutes=5)
+"""How long a domain pauses."""
 
 
 class CircuitBreaker:
-    """What the mail server said lately. Any thread may tell it and ask it.
+    """Counts what the mail server answers. Any thread may use it.
 
-    `lately` is what it said to the letters that it refused for its own sake since it last took one, in deliveries before this one: while
-    `probing`, one more refusal of that kind is enough. `failed` are the letters refused for good since it last took one; if `error` is
-    set, it was for no reason of their own.
+    `lately` are the replies to letters that the server refused because of itself or us, in earlier deliveries, since it last took a letter.
+    While `probing`, one more such refusal opens the breaker. `error` is set once it is open. `failed` are the letters that were refused
+    permanently since the server last took one; if the breaker opened, they were not to blame.
     """
 
     def __init__(self, lately: Sequence[str] = ()) -> None:
@@ -57,13 +58,13 @@ class CircuitBreaker:
 
     @property
     def probing(self) -> bool:
-        """Whether the server refused everybody when it was last asked, and has taken no letter since."""
+        """Whether the server refused everybody in the last delivery, and has taken no letter since."""
         return bool(self._lately) and not self._taken
 
     def hear(self, letter_id: int, address: str, receipt: Receipt, now: datetime, aside: datetime) -> MailServerError | None:
-        """Takes note of an answer; the error that ends the delivery if it was one refusal too many.
+        """Counts an answer. Returns the error that ends the delivery if this answer opened the breaker.
 
-        `aside` is until when the letter is to wait if it turns out to have been refused for no reason of its own.
+        `aside` is the instant until which the letter waits if it turns out that the letter was not to blame.
         """
         with self._turn:
             if receipt.verdict == "sent":
@@ -91,22 +92,24 @@ class CircuitBreaker:
             return self._open(known or len(self._alike) >= STREAK or len(self._refused) >= REFUSALS)
 
     def at_last(self) -> MailServerError | None:
-        """Takes note that the delivery has ended by itself; the error if the server took no letter, and spoke of itself or of us."""
+        """To be called at the end of a delivery. Returns the error if the server took no letter and refused one because of itself or us, or
+        several (`ALIKE_AT_LAST`) with the same words."""
         with self._turn:
             return self._open(not self._taken and (bool(self._ours) or len(self._alike) >= ALIKE_AT_LAST))
 
     def stand(self, connections: int) -> None:
-        """So many connections are at work from now on."""
+        """From now on so many connections are open."""
         with self._turn:
             self._standing = connections
 
     def leave(self) -> None:
-        """A connection has ended."""
+        """One connection has ended."""
         with self._turn:
             self._standing -= 1
 
     def may_close(self, letter_id: int) -> bool:
-        """Whether a connection that the server limits is to close: others stand, and it was not this letter that another one closed for."""
+        """Whether a connection should close, since the server wants fewer. Not if it is the last one, or if a connection has already closed
+        because of this letter."""
         with self._turn:
             if self._standing < 2 or letter_id in self._limited:
                 return False
@@ -115,7 +118,7 @@ class CircuitBreaker:
             return True
 
     def left_alone_until(self, address: str, now: datetime) -> datetime | None:
-        """Until when a letter to the address should wait, or None if it may go."""
+        """Until when a letter to the address waits because its domain pauses; None if it may go."""
         with self._turn:
             until = self._left_alone.get(_domain(address)) if self._left_alone else None
             return until if until is not None and until > now else None

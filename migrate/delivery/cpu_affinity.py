@@ -1,8 +1,10 @@
-"""The processor that the senders of one process keep to, on Linux.
+"""CPU affinity: keeps all sender threads of a process on one core, on Linux.
 
-Python lets one thread of a process run at a time. Senders that are spread over processors hand this right from one processor to another
-at almost every call, which has to be woken for it; on one processor they merely take turns: docs/decisions/0005 has the figures.
-Further processors are used by further processes (`workers`), by the mail server and by the database.
+Python runs one thread of a process at a time, the one that holds the global interpreter lock (GIL). If threads run on several cores, the
+lock passes from core to core at almost every call, and each time the other core must wake up. On one core they simply take turns:
+docs/decisions/0005 has the figures. The other cores serve further processes (`workers`), the mail server and the database.
+
+`CpuAffinity.keep` is the one way in. Without an object of this class threads run anywhere, and letters go out as well, only more slowly.
 """
 
 from __future__ import annotations
@@ -18,18 +20,19 @@ from pathlib import Path
 from typing import Final
 
 _LOOK: Final = (1.0, 2.0)
-"""Seconds between two looks at the others, at random: two processes that see the same would move together for ever."""
+"""Seconds between two looks at the load of the cores, at random: two processes that look at the same time would move together for ever."""
 _MARGIN: Final = 0.25
-"""How much more of a second must be free elsewhere for it to be worth moving."""
+"""Moving is worth it if another core is free for a share of time that is greater by this."""
 _IDLE: Final = (3, 4)
-"""The fields of a processor's line in /proc/stat that are no work: idle, and idle until the disk answers."""
+"""The fields of a core's line in /proc/stat that are not work: idle, and idle while waiting for the disk."""
 
 
 class CpuAffinity:
-    """One of those that this process may use: the `first`, counted round, if it is told one of several, else where it is running anyway.
+    """Chooses a core among those that this process may use: the one where it is running, or the core number `first` (modulo their number)
+    if this is one of several processes.
 
-    Threads that call `keep` again and again are kept to it. Every second or two it looks whether another processor is much less busy
-    with the work of others, and moves.
+    A thread stays on the core by calling `keep` again and again. Every second or two the load of the cores is compared; if another core is
+    much less busy with other processes, the threads move there.
     """
 
     def __init__(self, first: int | None = None) -> None:
@@ -42,7 +45,7 @@ class CpuAffinity:
         self._seen: tuple[float, float, Mapping[int, float]] | None = None
 
     def keep(self) -> None:
-        """Keeps the calling thread to the processor."""
+        """Keeps the calling thread on the core."""
         if not self._allowed:
             return
         try:
@@ -50,7 +53,7 @@ class CpuAffinity:
                 self._look()
             self._stay(self._where)
         except (OSError, LookupError, ValueError):
-            # Containers may forbid it, or number processors in their own way. Letters go out all the same, from anywhere.
+            # A container may forbid it, or number cores in its own way. Then threads run anywhere, and letters go out all the same.
             self._look_at = math.inf
             self._where = self._allowed
 
@@ -79,7 +82,7 @@ class CpuAffinity:
 
 
 def freest(here: int, others: Mapping[int, float]) -> int:
-    """Which processor to use from now on; `others` are the shares of each that others use, from 0 to 1."""
+    """The core to use from now on; `others` is core → the share of its time that other processes use, 0 to 1."""
     least = min(others, key=others.__getitem__)
     return least if others[here] - others[least] > _MARGIN else here
 
@@ -93,7 +96,7 @@ if sys.platform == "linux":
         return int(Path("/proc/thread-self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[36])
 
     def _busy() -> dict[int, float]:
-        """Seconds that each processor has worked since the machine was started."""
+        """Core → seconds that it has worked since the machine was started."""
         tick = os.sysconf("SC_CLK_TCK")
         lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
         parts = [line.split() for line in lines if line.startswith("cpu") and not line.startswith("cpu ")]

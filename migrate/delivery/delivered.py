@@ -12,17 +12,17 @@ from migrate.outbox.claims import Verdict
 
 Clock = Callable[[], datetime]
 Watch = Callable[[int], None]
-"""Hears of letters done, however they ended."""
+"""Is called with the number of letters that are done, whatever their end."""
 
 
 @dataclass(slots=True)
 class Delivered:
-    """How many letters ended sent, failed and uncertain, and how many were postponed: tried, and back in the queue for later.
+    """Counts of letters: sent, failed, uncertain, and postponed (tried, and queued again for later).
 
-    `stopped` is why it ended before the outbox was empty, if it did, and `signal` the number of the signal that asked it to end: the rest
-    stays queued. `stale` counts the reminders that wait because the directory was read too long ago; `outside_hours` those of the sent that
-    went outside the send hours, for the next ones would have come after their end; `too_late` letters that it withdrew at their end
-    without ever having tried them.
+    `stopped` is the error that ended the delivery early, and `signal` the number of the signal that did; the remaining letters stay queued.
+    `stale` counts the reminders that wait because the last read of the directory is too old. `outside_hours` counts sent letters that went
+    outside the send hours, since they would have ended before the next ones. `too_late` counts letters that were withdrawn at their end
+    without a single try.
     """
 
     sent: int = 0
@@ -36,7 +36,7 @@ class Delivered:
     signal: int | None = None
 
     def count(self, verdict: Verdict) -> None:
-        """One more letter ended so."""
+        """Counts one letter."""
         match verdict:
             case "sent":
                 self.sent += 1

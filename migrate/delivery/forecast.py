@@ -1,4 +1,4 @@
-"""When what waits will have gone, foretold from the rates, the send hours and what went in the last day."""
+"""Forecasts when the queue will be empty, from the rate limits, the send hours and the letters of the last day."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from migrate.mail.rates import Rates
 from migrate.outbox.rates import DAY, MINUTE, Sent, minute_of, room_at
 
 FARTHEST: Final = timedelta(days=3660)
-"""Nothing is foretold beyond ten years."""
+"""There is no forecast beyond ten years."""
 _NONE: Final = 1e-6
-"""So small a part of a letter is none."""
+"""A smaller part of a letter counts as none: a rounding error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """So many `letters` wait, and will have gone at `done_at` (UTC), if the delivery is started often enough: None if none wait, or not
-    within ten years. If the `per_day` letters of a day are used up, `until` is when the next may go (UTC), and else None."""
+    """`letters` wait, and the last of them goes at `done_at` (UTC), if a delivery is started often enough; None if no letter waits, or if
+    it takes more than ten years. If the limit `per_day` is used up, `until` is when the next letter may go (UTC); else None."""
 
     letters: int = 0
     done_at: datetime | None = None
@@ -30,7 +30,8 @@ class Forecast:
 
     @classmethod
     def of(cls, letters: int, rates: Rates, at: datetime, hours: Hours | None = None, sent: Sequence[Sent] = ()) -> Forecast:
-        """What is foretold at an instant of letters that go only inside the `hours`, if there are any; `sent` is what went before."""
+        """The forecast at an instant. Letters go inside the send `hours` only (None: at any hour); `sent` are the letters of the last
+        day."""
         done = forecast(letters, rates, at, hours, sent) if letters else None
         until = room_at(sent, rates.per_day) if rates.per_day is not None else None
         return cls(letters, done, rates.per_day, until if until is not None and until > at else None)
@@ -45,8 +46,8 @@ def _iso(instant: datetime | None) -> str | None:
 
 
 def forecast(letters: int, rates: Rates, at: datetime, hours: Hours | None = None, sent: Sequence[Sent] = ()) -> datetime | None:
-    """When the last of so many letters will have gone (UTC), from `at` on; None if that is not within ten years."""
-    at = at.astimezone(UTC)  # where a clock changes its hours are no measure
+    """When the last of so many letters goes (UTC), if sending begins at `at`; None if it takes more than ten years."""
+    at = at.astimezone(UTC)  # local time is no measure where the clock changes
     end, left = at + FARTHEST, float(letters)
     counted: deque[tuple[datetime, float]] = deque(sent)
     used = float(sum(number for _, number in sent))

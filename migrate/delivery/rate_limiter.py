@@ -1,4 +1,4 @@
-"""The rate limiter: one for all workers of a ledger that use the same mail server (design §11)."""
+"""The rate limiter: all workers of a ledger share the limits of a mail server (design §11)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from migrate.mail.rates import Rates
 from migrate.outbox import rates as kept
 
 _SLICE: Final = timedelta(seconds=0.5)
-"""How much of the future a process reserves at once: long enough to cost the ledger little, short enough that what a process leaves
-unused does not show in a minute."""
+"""The time for which a process reserves slots at once. It is long enough to be cheap for the ledger, and short enough that unused slots
+hardly matter in a minute."""
 _PART: Final = 100
-"""The part of a day's letters that a process counts at once. If it is killed, what it had not sent yet is lost for a day."""
+"""A process counts one part in so many of a day's letters at once. If it is killed, letters that it counted and did not send cannot be sent
+for a day."""
 
 
 def _now() -> datetime:
@@ -25,17 +26,18 @@ def _now() -> datetime:
 
 
 class Counted(NamedTuple):
-    """So many letters may go: they are counted as sent in the minute."""
+    """Letters that may go. They are counted already, as sent in this `minute` (UTC)."""
 
     letters: int
     minute: datetime
 
 
 class RateLimiter:
-    """Keeps the rates of a mail server, whoever sends to it. Any thread may ask.
+    """Keeps the rate limits of a mail server, for all workers together. Any thread may ask.
 
-    Slots are the real clock's, whatever a run's `as_of`. A slot whose time has passed may still be used: a process that is slower than its
-    slots then goes as fast as it can, and what all of them send stays what was handed out. A day is the last 24 hours of `day_clock`.
+    A slot is a time at which one letter may go. Slots follow the real clock, not a run's `as_of`. A slot whose time has passed may still be
+    used: a process that is slower than its slots sends as fast as it can, and all processes together send no more than was handed out.
+    A day is the last 24 hours of `day_clock`.
     """
 
     def __init__(
@@ -58,16 +60,16 @@ class RateLimiter:
         self._next, self._left = self._clock(), 0
         self._turn = threading.Lock()
         self._spare = Counted(0, self._next)
-        self._unsent: Counter[datetime] = Counter()  # less than nothing for a minute in which letters went that were counted before
+        self._unsent: Counter[datetime] = Counter()  # negative for a minute that has letters counted in an earlier one
         self._counting = threading.Lock()
 
     @property
     def limits_day(self) -> bool:
-        """Whether a day's letters are limited."""
+        """Whether there is a limit for a day."""
         return self._per_day is not None
 
     def take(self) -> datetime | None:
-        """A slot of one's own, for one letter; None if `stop` was asked before there was one."""
+        """Takes a slot for one letter; None if `stop` was asked before there was one."""
         with self._turn:
             if not self._left:
                 first = self._retrying(self._reserve)
@@ -83,11 +85,11 @@ class RateLimiter:
         return kept.reserve(self._ledger, self._server, self._interval, self._at_once, self._clock())
 
     def seconds_until(self, slot: datetime) -> float:
-        """How long it is to a slot; 0 if it has come."""
+        """Seconds until a slot; 0 if its time has come."""
         return max(0.0, (slot - self._clock()).total_seconds())
 
     def count(self, wanted: int) -> Counted:
-        """Counts up to `wanted` letters that are about to go; none if the day's are used up, or `stop` was asked."""
+        """Counts up to `wanted` letters that are about to go; 0 if the day's limit is used up or `stop` was asked."""
         now = self._day_clock()
         if self._per_day is None:
             return Counted(wanted, now)
@@ -99,20 +101,20 @@ class RateLimiter:
             return Counted(given, self._spare.minute)
 
     def give_back(self, letters: int, minute: datetime) -> None:
-        """So many of the letters that were counted in a minute did not go."""
+        """Uncounts letters that were counted in a minute and did not go."""
         if self._per_day is not None and letters:
             with self._counting:
                 self._unsent[minute] += letters
 
     def went(self, minute: datetime) -> None:
-        """A letter that was counted in a minute has gone by now, and counts in this one: the server took it no earlier than it says so."""
+        """Moves a letter that has gone from the minute in which it was counted to the current one, which is that of the server's reply."""
         if self._per_day is not None and (now := kept.minute_of(self._day_clock())) > minute:
             with self._counting:
                 self._unsent[minute] += 1
                 self._unsent[now] -= 1
 
     def room_at(self) -> datetime | None:
-        """When the day has room for one letter more, by its clock; None if it has room now."""
+        """When one more letter fits into the day's limit, by `day_clock`; None if it fits now."""
         if self._per_day is None:
             return None
         self.close()
@@ -120,12 +122,12 @@ class RateLimiter:
             return kept.room_at(kept.sent_lately(connection, self._server, self._day_clock()), self._per_day)
 
     def seconds_until_room(self) -> float:
-        """How long it is until the day has room for one letter more; 0 if it has."""
+        """Seconds until one more letter fits into the day's limit; 0 if it fits now."""
         at = self.room_at()
         return max(0.0, (at - self._day_clock()).total_seconds()) if at else 0.0
 
     def close(self) -> None:
-        """Gives back what was counted and not sent."""
+        """Uncounts in the ledger the letters that were counted and not sent."""
         with self._counting:
             self._put_aside()
             if self._unsent:
@@ -144,7 +146,7 @@ class RateLimiter:
         return Counted(letters, minute)
 
     def _put_aside(self) -> None:
-        """What is left of what was counted does not go in its minute."""
+        """Uncounts the letters that are counted and not given out: they will not go in their minute."""
         if self._spare.letters:
             self._unsent[self._spare.minute] += self._spare.letters
             self._spare = self._spare._replace(letters=0)

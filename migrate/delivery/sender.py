@@ -1,4 +1,4 @@
-"""One connection's work: claim, send, settle, until nothing is left, no letter can be handed over, or it is asked to end."""
+"""The sender: what one connection does. It takes letters, sends and settles them, until none is left, the server fails, or it must end."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.delivered import Clock, Delivered, Watch
 from migrate.delivery.rate_limiter import RateLimiter
+from migrate.delivery.send_times import SendTimes
 from migrate.delivery.shutdown import Shutdown
 from migrate.errors import ConfigError, LedgerError, MailServerError
 from migrate.mail.compose import Composer, UnrenderableError
@@ -25,49 +26,67 @@ from migrate.mail.transport import Connection, Transport
 from migrate.outbox.claims import ClaimedLetter, Claims, Settlement
 
 REACH: Final = timedelta(hours=1)
-"""How far ahead `until_empty` looks for letters that are to be tried again, and for room in the day's limit."""
+"""With `until_empty`, how long a delivery waits for letters to be tried again, or for room in the day's limit."""
 SHORT: Final = timedelta(minutes=5)
-"""How long any delivery waits for room in the day's limit: a daily run may begin a moment earlier than the day before."""
+"""How long any delivery waits for room in the day's limit: a daily run may begin slightly earlier than the one of the day before."""
 _LOOK_AGAIN: Final = 1.0
 _SHARE: Final = 4
-"""How many times what an exchange with the ledger takes a hand of letters is to last."""
+"""The letters in hand should last so many times as long as an exchange with the ledger takes."""
 _SMOOTH: Final = 0.3
-"""How much the last letter counts in what a letter takes."""
+"""The weight of the last letter in the moving average of the time that a letter takes."""
 _SOON: Final = 1.0
-"""Seconds that a letter may be in hand before its slot comes; a longer wait is waited before it is begun with."""
+"""A letter may be in hand for so many seconds before its slot. If the wait is longer, the sender waits first and takes the letter after."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """How a process delivers.
+
+    `connections` is how many it opens to the mail server. An address that the server calls unknown or disabled counts as bounced for
+    `bounce_days`. With `until_empty` the delivery waits for letters that are to be tried again soon. `number` is which of several
+    processes this is, from 0; None if it is the only one.
+    """
+
+    bounce_days: int
+    connections: int = 1
+    until_empty: bool = False
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What the senders of one process share.
+    """What the senders of one process share. Without a `limiter` they send as fast as they can; without `affinity` their threads run on
+    any processor."""
 
-    `limiter` None is as fast as it goes, `affinity` None on any processor; `until_empty` waits for letters to be tried again.
-    """
-
+    settings: DeliverySettings
     claims: Claims
     batcher: Batcher
     composer: Composer
     transport: Transport
     limiter: RateLimiter | None
     clock: Clock
+    times: SendTimes
     stop: Shutdown
     breaker: CircuitBreaker
     watch: Watch
     retrying: Retrying
     affinity: CpuAffinity | None
-    bounce_days: int
-    until_empty: bool
+
+    def waiting(self) -> int:
+        """How many letters may go now."""
+        now = self.clock()
+        return self.claims.waiting(now, only_confirmations=self.times.only_confirmations(now), ending_by=self.times.ending_by(now))
 
     @property
     def used_up(self) -> bool:
-        """Whether the day's letters are used up for so long that the rest is left to a later delivery."""
-        patience = REACH if self.until_empty else SHORT
+        """Whether the day's limit is used up for so long that the remaining letters are left to a later delivery."""
+        patience = REACH if self.settings.until_empty else SHORT
         return self.limiter is not None and self.limiter.seconds_until_room() > patience.total_seconds()
 
 
 @dataclass(slots=True)
 class Sender:
-    """One connection with its letters in hand, and what it has done so far. With `probe` it ends once the server has taken a letter."""
+    """One connection, the letters in its hand, and what it has done so far. With `probe` it ends once the server has taken a letter."""
 
     round: Round
     probe: bool = False
@@ -87,14 +106,14 @@ class Sender:
         return self._place.hand
 
     def work(self) -> Delivered:
-        """Begins with letters only once its connection stands, so that an unreachable server leaves every letter queued.
+        """Connects, and takes letters only then: if the server cannot be reached, every letter stays queued.
 
-        On any other error than the mail server's the letter just tried stays `sending`: nobody knows what became of it.
+        On an error that is not the mail server's, the letter that was being tried stays `sending`: nobody knows what became of it.
         """
         try:
             self._work()
         except LedgerError as error:
-            # It was tried for a long time already; what cannot be written down becomes uncertain.
+            # The batcher has tried for minutes. Letters whose settlement cannot be written become uncertain.
             self.round.stop.ask()
             raise self._unwritten(error) from error
         return self.done
@@ -105,13 +124,13 @@ class Sender:
                 at_once = 1 if self.probe else connection.at_once
                 while self._goes_on() and self._next(at_once):
                     self._send_hand(connection, at_once)
-                self._end()  # before the goodbye, which may take its time
+                self._end()  # before QUIT, which may take long
         except MailServerError as error:
-            # Whoever was asked to end gave up on the server for that.
+            # If the delivery was asked to end, that is why connecting was given up; it is not the server's fault.
             self.done.stopped = None if self.round.stop.asked else error
             self._end()
         except ConfigError:
-            # What a connection needs cannot be had any more: nothing was said here either.
+            # A token or a certificate file has become unusable. The server did not hear of the letters in hand.
             self.round.stop.ask()
             self._end()
             raise
@@ -129,7 +148,7 @@ class Sender:
         return not self.probe or self.round.breaker.probing
 
     def _next(self, at_once: int) -> bool:
-        """Settles what was sent and takes the next letters in hand, once their time has come; false if there are none any more."""
+        """Takes the next letters in hand, once their slots have come; false if there are none left."""
         if self.round.affinity:
             self.round.affinity.keep()
         while not self._hand and not self.round.stop.asked:
@@ -157,10 +176,11 @@ class Sender:
         return bool(self._hand)
 
     def _wanted(self, at_once: int) -> int:
-        """How many letters may be `sending`: if this process is killed, all of them are uncertain.
+        """How many letters should be `sending`. As few as possible, since all of them are uncertain if the process is killed.
 
-        So there is one where the mail server is what is waited for; two, of which one is announced, where the ledger takes nearly as long
-        as the server; and as many as keep both busy where it takes longer.
+        One if the mail server is the slower part. Two (one of them announced) if the ledger takes nearly as long as the server. If the
+        ledger takes longer, enough that commits take less time than SMTP: `_SHARE` times as many as go out during one exchange, at most
+        `at_once`.
         """
         if not self._sending:
             return 1
@@ -168,7 +188,8 @@ class Sender:
         return min(at_once, 1 + int(_SHARE * ratio) if ratio >= 1 else 1 + round(ratio))
 
     def _due(self, limiter: RateLimiter, wanted: int) -> int:
-        """For how many of the letters wanted, one at least, there are slots whose time has come; there is none if it is asked to end."""
+        """Takes slots; how many of the wanted letters have a slot whose time has come, but at least 1. If it is asked to end, it may be
+        left without a slot."""
         while True:
             while self._come < len(self._slots) and not limiter.seconds_until(self._slots[self._come]):
                 self._come += 1
@@ -181,7 +202,7 @@ class Sender:
         return min(wanted, max(1, self._come))
 
     def _seconds_left(self) -> float:
-        """Until the time of the next letter in hand has come."""
+        """Seconds until the slot of the next letter in hand."""
         return self.round.limiter.seconds_until(self._slots[0]) if self.round.limiter and self._slots and not self._come else 0.0
 
     def _use_slot(self) -> None:
@@ -190,7 +211,8 @@ class Sender:
             self._come = max(0, self._come - 1)
 
     def _refill(self, at_once: int) -> None:
-        """Take the next letter in hand, so that it can be announced, unless nothing is left to be said first."""
+        """Takes more letters in hand, so that the next one can be announced together with the one that is being sent. Does nothing if the
+        hand is empty: then there is no letter to announce it with."""
         room = self._wanted(at_once) if self._goes_on() else 0
         if self.round.limiter and room > 1:
             room = self._due(self.round.limiter, room)
@@ -199,24 +221,24 @@ class Sender:
             self.round.batcher.fill(self._place)
 
     def _waits_for_room(self) -> bool:
-        """Waits until the day has room again, if that is what letters wait for."""
-        limiter, batcher, now = self.round.limiter, self.round.batcher, self.round.clock()
+        """If letters wait only for room in the day's limit, waits until there is room; whether it did."""
+        limiter, batcher = self.round.limiter, self.round.batcher
         if limiter is None or not batcher.day_is_full:
             return False
-        batcher.rest()  # before the look at what waits: what is claimed here waits as well
-        if not self.round.claims.waiting(now, only_confirmations=batcher.only_confirmations(now), ending_by=batcher.ending_by(now)):
+        batcher.rest()  # first, for the letters that are claimed here wait as well
+        if not self.round.waiting():
             return False
         self.round.stop.wait(limiter.seconds_until_room())
         return True
 
     def _more_to_come(self) -> bool:
-        """Whether a letter will be queued again within reach; the leases of workers that died end meanwhile."""
-        if not self.round.until_empty:
+        """With `until_empty`: whether a letter can be tried within `REACH`. Sweeps up after dead workers, whose letters may be among
+        them."""
+        if not self.round.settings.until_empty:
             return False
-        now = self.round.clock()
+        now, times = self.round.clock(), self.round.times
         self.done.uncertain += self.round.batcher.sweep()
-        batcher = self.round.batcher
-        at = self.round.claims.next_at(now, only_confirmations=batcher.only_confirmations(now), ending_by=batcher.ending_by(now))
+        at = self.round.claims.next_at(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
         return at is not None and at <= now + REACH
 
     def _send_hand(self, connection: Connection, at_once: int) -> None:
@@ -230,7 +252,7 @@ class Sender:
             self._refill(at_once)
 
     def _send(self, connection: Connection) -> None:
-        """Send the first letter in hand, or put it back if it is not to be sent now."""
+        """Sends the first letter in hand, or puts it back if it should not go now."""
         this, shared = self._hand[0], self.round
         now = shared.clock()
         if shared.stop.asked:
@@ -243,7 +265,7 @@ class Sender:
             self._settle(Settlement("withdrawn", reason=PAST_CUTOFF))
             return
         if not shared.claims.in_time(this, now):
-            # Begun with long ago: by the time that this try ends somebody else may have decided on the letter, or has by now.
+            # The letter was in hand for long. Its lease may expire during this try, or has expired: somebody else may decide on it.
             self._settle(Settlement("released"))
             return
         letter = self._write(this, now)
@@ -259,13 +281,13 @@ class Sender:
             connection,
             shared.composer,
             now,
-            bounce_days=shared.bounce_days,
+            bounce_days=shared.settings.bounce_days,
             retrying=shared.retrying,
             again=lambda: shared.claims.in_time(this, shared.clock()),
         )
         receipt = tried.receipt
         if receipt.refusal and receipt.refusal.limited and shared.breaker.may_close(this.letter_id):
-            # The server wants fewer connections: another one takes this letter.
+            # The server wants fewer connections: this one closes, and another one sends the letter.
             self._closed = True
             self._settle(Settlement("released", reply=receipt.reply))
             self._release()
@@ -274,21 +296,21 @@ class Sender:
         shared.watch(1)
         if receipt.about_server:
             self.done.postponed += 1
-        if receipt.verdict == "sent" and this.ends is not None and shared.batcher.ending_by(now) is not None:
+        if receipt.verdict == "sent" and this.ends is not None and shared.times.ending_by(now) is not None:
             self.done.outside_hours += 1
         until = now if receipt.verdict == "sent" else aside(this, receipt, now)
         if error := shared.breaker.hear(this.letter_id, this.address, receipt, now, until):
             shared.stop.ask(error)
 
     def _announced(self, now: datetime) -> Letter | None:
-        """The letter that will be next, if one can be and its time has come."""
+        """The next letter in hand, to be announced; None if there is none, it cannot be composed, or its slot has not come."""
         if len(self._hand) < 2 or self._seconds_left():
             return None
         letter = self._write(self._hand[1], now)
         return letter if isinstance(letter, Letter) else None
 
     def _write(self, claimed: ClaimedLetter, now: datetime) -> Letter | UnrenderableError:
-        """The letter, composed once while it is in hand."""
+        """Composes a letter in hand, once; the letter, or why it cannot be composed."""
         found = self._written.get(claimed.letter_id)
         if found is None:
             try:
@@ -304,7 +326,7 @@ class Sender:
         self.done.count(settlement.verdict)
 
     def _unwritten(self, error: LedgerError) -> LedgerError:
-        """The error, with how many letters it leaves in doubt."""
+        """The error, with the number of letters that it leaves uncertain."""
         tried = sum(settlement.verdict != "released" for _, settlement in self.round.batcher.unwritten)
         if not tried:
             return error
@@ -313,13 +335,13 @@ class Sender:
         return LedgerError(what, where=error.where, hint=error.hint)
 
     def _release(self) -> None:
-        """Nothing was said about the letters still in hand, so they go back as they were."""
+        """Puts the letters in hand back into the queue, untried."""
         self._place.room = 0
         while self._hand:
             self._settle(Settlement("released"))
 
     def _end(self) -> None:
-        """Settle everything."""
+        """Releases the letters in hand, writes all settlements, and gives up the place at the batcher."""
         self._release()
         self.round.batcher.flush()
         self.round.batcher.leave(self._place)

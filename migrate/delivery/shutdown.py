@@ -1,4 +1,4 @@
-"""Asking a delivery to end: finish the letter in hand, settle it, leave the rest queued."""
+"""The request to end a delivery: senders finish and settle the letter in hand, and leave the others queued."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import Final
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
 from migrate.errors import LedgerError, MailServerError
+from migrate.process.signals import on_end
 
 
 class Shutdown:
-    """Seen by every sender before its next letter. The first reason to end is kept: an error that makes going on pointless, or a signal."""
+    """A request to end, which every sender checks before its next letter. It keeps the first reason: an error that makes going on
+    pointless, or a signal."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -32,11 +34,12 @@ class Shutdown:
         self.event.set()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep so long, or until it is asked to end: then true, at once."""
+        """Sleeps so many seconds, or until the delivery is asked to end; then returns true at once."""
         return self.event.wait(seconds)
 
     def pause(self, seconds: float) -> None:
-        """Sleep so long between two tries at what must be done even by whoever is asked to end; being asked cuts one pause short."""
+        """Sleeps between two tries at something that must be done even after a request to end. The request cuts short the pause that is
+        running; later pauses take their full length."""
         if self.asked:
             time.sleep(seconds)
         else:
@@ -44,23 +47,9 @@ class Shutdown:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """SIGTERM, Ctrl-C and SIGHUP (a terminal that was closed) ask to end; a second one ends the process on the spot, and what is in
-        hand then becomes uncertain. Under `nohup` SIGHUP goes on being ignored.
-
-        Elsewhere than in the main thread signals are not ours to handle.
-        """
-        if threading.current_thread() is not threading.main_thread():
+        """Within it SIGTERM, Ctrl-C and SIGHUP ask to end. A second one kills the process; the letter in hand then becomes uncertain."""
+        with on_end(self._heed):
             yield
-            return
-        numbers = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._heed) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _heed(self, number: int, _: FrameType | None) -> None:
         self.signal = self.signal or number
@@ -69,13 +58,13 @@ class Shutdown:
 
 
 _PATIENCE: Final = 600
-"""Seconds that what is known of a letter is kept trying to be written down; a run that records a large directory may take minutes."""
+"""Seconds for which a write to the ledger is tried again. A run that records a large directory may lock the ledger for minutes."""
 
 
 def patiently(stop: Shutdown) -> Retrying:
-    """Tries again when the ledger cannot be written just now: another run is recording, or the disk is full and may be helped.
+    """Tries again while the ledger cannot be written: another run may be recording, or the disk is full and somebody may free space.
 
-    What is tried looks for itself whether it is still wanted: `stop` only cuts a pause short.
+    `stop` does not end the tries, it only cuts a pause short. What is tried checks `stop` by itself.
     """
     return Retrying(
         retry=retry_if_exception_type(LedgerError),

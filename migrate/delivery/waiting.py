@@ -1,4 +1,4 @@
-"""What waits in the outbox when a delivery has ended, until when, and what has waited too long (design §7)."""
+"""The letters that wait after a delivery: for the send hours, or for too long (design §7)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from migrate.core.send_hours import Hours
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`reminders` letters (any but confirmations) wait for the send hours, which begin again at `until` (UTC); 0 and None inside them. A
-    letter that ends by then does not wait.
+    """`reminders` is how many letters (confirmations excepted) wait for the send hours, which begin again at `until` (UTC). Inside the
+    hours they are 0 and None. A letter that ends before they begin does not wait.
 
-    `too_long` letters of every kind could have gone during a whole send day and are still queued: sending needs a person's look.
+    `too_long` is how many letters of any kind could have gone during a whole send day and are still queued: a person should look at it.
     """
 
     reminders: int = 0
@@ -31,7 +31,7 @@ class Waiting:
 
 
 def waiting(connection: sa.Connection, campaign_id: int, hours: Hours, now: datetime) -> Waiting:
-    """What waits at an instant. A send day counts whole: the hours of a day from their beginning to their end, the letter queued before."""
+    """The letters that wait at an instant. A letter waits too long if it was queued before the last send hours began, and they are over."""
     opens = hours.closed_until(now)
     reminders = outbox.reminders_waiting(connection, campaign_id, after=opens) if opens else 0
     return Waiting(

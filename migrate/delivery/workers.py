@@ -1,7 +1,7 @@
 """Several processes that deliver one outbox.
 
-Processes, because composing a letter is Python's work, and one Python uses one processor. Each opens the ledger for itself and keeps
-nothing that another needs, so it makes no difference whether they run here or on several hosts.
+They are processes because composing letters is work for Python, and one Python process uses one core. Each opens the ledger itself and
+shares nothing else with the others, so they could as well run on several hosts.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from migrate.delivery.shutdown import Shutdown
 from migrate.errors import MigrateError
 
 _LOOK_AGAIN: Final = 0.2
-"""Seconds until a signal is passed on: it wakes nobody who waits for a pipe."""
+"""Seconds between two looks at whether a signal came: a signal does not end a wait for a pipe."""
 
 
 def workers(count: int, target: Callable[..., Delivered], *arguments: Any) -> Delivered:
-    """Calls `target(*arguments, number, stop)` in so many processes, `number` from 0; what they did together.
+    """Calls `target(*arguments, number, stop)` in so many processes, `number` from 0; the sum of what they did.
 
-    SIGTERM, SIGHUP and Ctrl-C are passed on, and a process whose parent has gone ends as if asked to. An error in one does not stop the
-    others; it is raised when all have ended. Raises MigrateError for a process that was killed.
+    SIGTERM, SIGHUP and Ctrl-C are passed on to all. If the parent dies, its processes end as if they were asked to. An error in one process
+    does not stop the others; it is raised when all have ended. Raises MigrateError for a process that was killed.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would share the open ledger
+    context = multiprocessing.get_context("spawn")  # "fork" would share the open ledger
     stop = Shutdown()
     running = {}
     total, errors = Delivered(), []
@@ -66,7 +66,7 @@ def _worker(line: Connection, target: Callable[..., Delivered], arguments: tuple
         parent.join()
         stop.ask()
 
-    # From before the ledger is opened: a Ctrl-C reaches every process of the terminal.
+    # Before the ledger is opened: Ctrl-C reaches every process of the terminal, this one too.
     with stop.on_signals():
         threading.Thread(target=outlive_nobody, daemon=True).start()
         try:

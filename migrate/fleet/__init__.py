@@ -1,6 +1,6 @@
-"""A fleet: many organisations handled by one command, each a tenant with a configuration and a campaign of its own (design §22).
+"""A fleet: one command for many organisations. Each is a tenant with a configuration and a campaign of its own (design §22).
 
-`settings` is fleet.toml and finds the tenants. `processes` calls the command for each in a process of its own, `states` says how it ended,
-`figures` what the tenant's ledger then shows, `rounds` does that for all of them, and `rollup` puts it together in one table, which
-`publishing` writes as fleet.csv, fleet.html and fleet.json.
+`settings` reads fleet.toml and finds the tenants. `processes` runs the command for a tenant in a process, `states` says how it ended, and
+`figures` (with `counts`) reads what `migrate status` says of its ledger. `rounds` does this for all tenants, `rollup` puts the results into
+one table, and `publishing` writes it as fleet.csv, fleet.html and fleet.json.
 """

@@ -1,4 +1,4 @@
-"""What a tenant's ledger shows, as `migrate status --json` tells it."""
+"""The figures of a tenant's campaign, read from the output of `migrate status --json`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
+from migrate.fleet.counts import Counts
+
 HURT: Final = ("loses_second_step", "locked_out", "must_re_enrol")
-"""What the cutoff does to an account that it hurts."""
+"""The effects of the cutoff that hurt an account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """A tenant's campaign as its last run left it. Before the first run `run_id`, `as_of` and `read_at` are None and nothing is counted.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures(Counts):
+    """A tenant's campaign after its last run. Before the first run `run_id`, `as_of` and `read_at` are None and all counts are 0.
 
-    `read_at` is the instant of which the directory spoke, `stale` true if that is too long ago to go by. `standing` is word → accounts;
-    `compliant`, `not_compliant` and `out_of_scope` are its parts, `not_certain` is among the compliant. `at_cutoff`: accounts that the
-    cutoff hurts; `without_destination`: that must move and can not; `notified`: that a letter other than a confirmation went to;
-    `unreachable`: that are to be reminded and cannot be mailed; `moved`: that migrated in the last seven days. `held` counts reminders that
-    a guard held.
+    At `read_at` the directory was as it was read; `stale` is true if that is too long ago to rely on. `held` counts the reminders that a
+    guard held.
     """
 
     organization: str
@@ -30,23 +29,12 @@ class Figures:
     completed: bool
     read_at: datetime | None
     stale: bool
-    accounts: int
-    standing: Mapping[str, int]
-    compliant: int
-    not_compliant: int
-    out_of_scope: int
-    not_certain: int
-    at_cutoff: int
-    without_destination: int
-    notified: int
-    unreachable: int
-    moved: int
     held: int
     caveats: tuple[str, ...]
 
     @classmethod
     def of(cls, facts: Mapping[str, Any] | None) -> Self | None:
-        """Of what `status` printed; None if that is not what it prints."""
+        """The figures in what `migrate status --json` printed; None if it printed something else."""
         try:
             return cls._of(facts) if facts else None
         except (KeyError, TypeError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""The command for one tenant, in a process of its own: what it does to itself, it does to nobody else."""
+"""Runs a command for one tenant in a process of its own, so that a failure there cannot harm another tenant."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from types import FrameType
 from typing import Any, Final
 
 from migrate import files
+from migrate.process.signals import on_end
 
 COMMAND: Final = (sys.executable, "-P", "-m", "migrate")
-"""This installation's command; -P keeps what lies in the working directory from being taken for it."""
+"""The command of this installation. With -P Python does not import a `migrate` from the working directory instead."""
 GRACE: Final = 60.0
-"""Seconds that a process which has used up its time gets to finish the letter in hand, before it is killed."""
+"""Seconds between SIGTERM and SIGKILL for a process whose time is up: enough to finish the letter in hand."""
 _LONGEST: Final = 64 * 2**20
-"""Bytes of a JSON object: more than any command prints."""
+"""Bytes of output that are read at most; no command prints so large a JSON object."""
 _LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended: its exit code (negative: the signal that killed it), the JSON object it printed (None: none that can be read)
-    and the last lines on its error stream. `late` is true if it was ended because its time was over."""
+    """How a process ended: its exit `code` (negative: the signal that killed it), the JSON object that it printed (`facts`, None if it
+    cannot be parsed) and the last `lines` on its error stream. `late` is true if it was ended because its time was up."""
 
     code: int
     facts: Mapping[str, Any] | None
@@ -39,14 +40,14 @@ class Ended:
     late: bool = False
 
     def told(self, name: str) -> Any:
-        """What the object says of something, or None."""
+        """The value of that name in the object, or None."""
         return None if self.facts is None else self.facts.get(name)
 
 
 class Processes:
-    """Commands in processes of their own, any number at a time, from any thread; `signal` is what asked all of them to end.
+    """Runs commands in processes, any number at a time, from any thread. `signal` is the first signal that asked all of them to end.
 
-    Each is the leader of a session, so that Ctrl-C at a terminal reaches it once: through us.
+    Each process leads a session of its own. So Ctrl-C at a terminal does not reach it directly, but only once, through us.
     """
 
     def __init__(self, limit: timedelta, grace: float = GRACE) -> None:
@@ -56,8 +57,8 @@ class Processes:
         self.signal: int | None = None
 
     def call(self, words: Sequence[str], scratch: Path) -> Ended | None:
-        """Calls a command and waits for its end; None if it was not begun, since all are to end. `scratch` is a private folder for what it
-        prints: a pipe would be held open by what a dead process leaves behind."""
+        """Runs a command and waits for its end; None if it was not started because a signal had come. Its output goes into files in the
+        private folder `scratch`: a pipe could be kept open by children of a dead process."""
         place = files.inner(scratch)
         with files.create(place / "out") as out, files.create(place / "err") as err:
             with self._turn:
@@ -75,7 +76,7 @@ class Processes:
             return Ended(process.returncode, _object(out), _last_lines(err), late)
 
     def _waited(self, process: subprocess.Popen[bytes]) -> bool:
-        """Waits for the end of a process; whether that had to be brought about."""
+        """Waits for the end of a process; true if it had to be ended because its time was up."""
         for seconds, number in ((self._limit, signal.SIGTERM), (self._grace, signal.SIGKILL)):
             try:
                 process.wait(seconds)
@@ -88,25 +89,13 @@ class Processes:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM and SIGHUP are passed on to every process, each time, and no other is begun; whoever waits goes on waiting.
-
-        Elsewhere than in the main thread signals are not ours to handle.
-        """
-        if threading.current_thread() is not threading.main_thread():
+        """Within it Ctrl-C, SIGTERM and SIGHUP are passed on to every process, each time, and no other process is begun. `call` goes on
+        waiting for those that run."""
+        with on_end(self._pass_on):
             yield
-            return
-        numbers = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._pass_on) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
-        # The main thread never holds the lock, so that it can wait for it here.
+        # Signals are handled in the main thread, which never holds this lock elsewhere: waiting for it here cannot deadlock.
         with self._turn:
             self.signal = self.signal or number
             for process in self._running:
@@ -114,7 +103,7 @@ class Processes:
 
 
 def _send(process: subprocess.Popen[bytes], number: int) -> None:
-    """To a process and those it has started."""
+    """Sends a signal to a process and its children."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

@@ -1,4 +1,4 @@
-"""The roll-up as files: fleet.csv for a spreadsheet, fleet.html to look at and pass on, fleet.json for programs and the next round."""
+"""Writes the roll-up: fleet.csv for a spreadsheet, fleet.html to read and pass on, fleet.json for programs and the next round."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _OURS: Final = {
     PAGE: re.compile(rb'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta name="generator" content="migrate fleet'),
     DATA: re.compile(rb'\{\n  "fleet": '),
 }
-"""How a file begins that an earlier roll-up put there, and that a new one replaces."""
+"""The beginning of each file as we write it. Only a file that begins so is replaced."""
 _WHERE: Final = "[reports] dir"
 
 
 def publish(rollup: Rollup, folder: Path) -> None:
-    """Writes the three files, each in one step, private to their owner. Raises ReportError if they cannot be put there."""
+    """Writes the three files, each atomically and readable by its owner only. Raises ReportError if they cannot be written."""
     contents = {TABLE: table(rollup), PAGE: page(rollup), DATA: (data(rollup) + "\n").encode()}
     try:
         files.put(folder, "fleet roll-up", contents, _OURS)
@@ -45,7 +45,8 @@ def publish(rollup: Rollup, folder: Path) -> None:
 
 
 def table(rollup: Rollup) -> bytes:
-    """fleet.csv: a row a tenant (`COLUMNS`), in the order of the roll-up. What an organisation wrote is no formula."""
+    """fleet.csv: a row for each tenant (`COLUMNS`), in the order of the roll-up. Texts are written so that no spreadsheet takes one for a
+    formula."""
     import pyarrow as pa
 
     from migrate.report import cells, lines
@@ -64,7 +65,7 @@ def data(rollup: Rollup) -> str:
 
 
 def page(rollup: Rollup) -> bytes:
-    """fleet.html: one self-contained page whose own policy forbids it every request."""
+    """fleet.html: a page without links to other files. Its content security policy forbids every request."""
     import jinja2
 
     from migrate.report.words import MEANINGS
@@ -104,7 +105,7 @@ def _percent(part: float | None) -> str:
 
 
 def _day(instant: datetime | None) -> str:
-    """A day and a minute of UTC, as a person reads it: 1 Feb 2027, 06:00."""
+    """An instant in words, in UTC: 1 Feb 2027, 06:00."""
     return "never" if instant is None else f"{instant.day} {instant:%b %Y, %H:%M}"
 
 
@@ -114,5 +115,5 @@ def _iso(value: object) -> str:
 
 
 def _hash(source: str) -> str:
-    """What a content security policy calls a source by."""
+    """The hash of a source as a content security policy has it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

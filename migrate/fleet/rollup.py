@@ -1,18 +1,19 @@
-"""The roll-up: a row a tenant, what needs a person first, and sums over those that were assessed.
+"""The roll-up: a row for each tenant, those that need a person first, and sums over the tenants that were assessed.
 
-A tenant is assessed if this round has its numbers from a read of its directory that was accepted. What was not read counts nowhere: its
-numbers are left out of the table as well, so that no sum over a column takes last week's for today's.
+A tenant is assessed if its numbers come from an accepted read of its directory in this round. Other tenants count nowhere: their numbers
+are also left out of the table, so that the sum of a column never mixes old numbers with today's.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from migrate.core.standing import STANDINGS
+from migrate.fleet.counts import Counts, summed
 from migrate.fleet.figures import Figures
 from migrate.fleet.states import STATES, exit_code
 
@@ -44,13 +45,13 @@ COLUMNS: Final[dict[str, CellType]] = {
     "organization": "text",
     "said": "text",
 }
-"""Columns of fleet.csv; docs/fleet.md says what each holds."""
+"""The columns of fleet.csv; docs/fleet.md explains each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one tenant ended: its `state`, the `exit_code` of its command, and what it `said`; `figures` are what its ledger shows, if that
-    could be looked at, and count if it was `assessed`."""
+    """One tenant's result: its `state`, the `exit_code` of its command, and what it `said` in one line. `figures` is None if its ledger
+    could not be read; the figures count only if the tenant was `assessed`."""
 
     tenant: str
     state: str
@@ -61,11 +62,11 @@ class Row:
 
     @property
     def counted(self) -> Figures | None:
-        """The figures, if they count."""
+        """The figures if they count, else None."""
         return self.figures if self.assessed else None
 
     def cells(self) -> dict[str, Any]:
-        """A row of fleet.csv (`COLUMNS`): every number missing where the tenant was not assessed, but for the days that are left."""
+        """A row of fleet.csv (`COLUMNS`). If the tenant was not assessed, it has no numbers but the days to the cutoff."""
         found, last = self.counted, self.figures
         counts = {name: getattr(found, name, None) for name in ("accounts", *_PARTS, *_COUNTS)}
         return {
@@ -73,7 +74,7 @@ class Row:
             "state": self.state,
             "assessed": self.assessed,
             "read_at": last.read_at if last else None,
-            "share_compliant": found and share(found.compliant, found.compliant + found.not_compliant),
+            "share_compliant": found and found.share,
             "caveats": "; ".join(found.caveats) if found else "",
             "days_to_cutoff": last.days_to_cutoff if last else None,
             "organization": last.organization if last else "",
@@ -87,33 +88,17 @@ class Row:
         return self.cells() | more
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over the tenants that were assessed, of `tenants` in all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals(Counts):
+    """Sums over the `assessed` tenants; `tenants` is the number of all."""
 
     tenants: int
     assessed: int
-    accounts: int
-    compliant: int
-    not_compliant: int
-    out_of_scope: int
-    not_certain: int
-    at_cutoff: int
-    without_destination: int
-    notified: int
-    unreachable: int
-    moved: int
-    standing: Mapping[str, int]
-
-    @property
-    def share(self) -> float | None:
-        """The compliant ones of those in scope, 0 to 1; None if nobody is in scope."""
-        return share(self.compliant, self.compliant + self.not_compliant)
 
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """All tenants of a fleet at an instant, `rows` in the order in which they need a person. `command` is what was done to each."""
+    """All tenants of a fleet at an instant. The `rows` that need a person most are first. `command` is what was run for each tenant."""
 
     fleet: str
     command: str
@@ -122,22 +107,19 @@ class Rollup:
 
     @property
     def states(self) -> dict[str, int]:
-        """State → how many tenants ended so, in the order of `STATES`."""
+        """State → how many tenants are in it, in the order of `STATES`."""
         found = Counter(row.state for row in self.rows)
         return {state: found[state] for state in STATES if found[state]}
 
     @property
     def exit_code(self) -> int:
-        """What the fleet's command exits with, unless a signal ended it."""
+        """The exit code of the fleet's command, unless a signal ended it."""
         return exit_code((row.state, _done_elsewhere(row)) for row in self.rows)
 
     @property
     def totals(self) -> Totals:
-        found = [row.figures for row in self.rows if row.assessed and row.figures]
-        names = {each.name for each in fields(Totals)} - {"tenants", "assessed", "standing"}
-        sums = {name: sum(getattr(each, name) for each in found) for name in names}
-        standing = {word: sum(each.standing.get(word, 0) for each in found) for word in STANDINGS}
-        return Totals(tenants=len(self.rows), assessed=len(found), standing=standing, **sums)
+        counted = [row.counted for row in self.rows if row.counted]
+        return Totals(tenants=len(self.rows), assessed=len(counted), **summed(counted))
 
     @property
     def first_cutoff(self) -> int | None:
@@ -145,9 +127,10 @@ class Rollup:
         return min((row.figures.days_to_cutoff for row in self.rows if row.figures and row.figures.days_to_cutoff >= 0), default=None)
 
     def facts(self) -> dict[str, Any]:
-        """The object of `--json`, and fleet.json."""
+        """The object of `--json`, which is also fleet.json."""
         totals = self.totals
-        sums = {each.name: getattr(totals, each.name) for each in fields(Totals)} | {"share_compliant": totals.share}
+        tenants = {"tenants": totals.tenants, "assessed": totals.assessed}
+        sums = tenants | totals.facts() | {"share_compliant": totals.share}
         rows = [row.facts() for row in self.rows]
         return {"fleet": self.fleet, "command": self.command, "at": self.at, "states": self.states, "totals": sums, "tenants": rows}
 
@@ -157,18 +140,14 @@ def rolled_up(fleet: str, command: str, at: datetime, rows: Sequence[Row]) -> Ro
     return Rollup(fleet, command, at, tuple(sorted(rows, key=_needed)))
 
 
-def share(part: int, whole: int) -> float | None:
-    """A part of a whole, 0 to 1; None of nothing."""
-    return part / whole if whole else None
-
-
 def _done_elsewhere(row: Row) -> int:
-    """A busy tenant whose numbers are there is done: by another host."""
+    """The exit code of a row. A busy tenant that was assessed counts as done, by another host: 0."""
     return 0 if row.state == "busy" and row.assessed else row.exit_code
 
 
 def _needed(row: Row) -> tuple[Any, ...]:
-    """The state first; then who cannot move, whom the cutoff hurts, and how soon it is."""
+    """The key to sort by: the state, then the accounts that cannot move, those that the cutoff hurts, those not compliant, and the days
+    left."""
     found = row.counted
     hurt = (-found.without_destination, -found.at_cutoff, -found.not_compliant, found.days_to_cutoff) if found else (0, 0, 0, 0)
     return (list(STATES).index(row.state), *hurt, row.tenant)

@@ -1,4 +1,4 @@
-"""A round: one command for every tenant, some at a time; what each ended as, and what its ledger shows then."""
+"""A round: runs one command for every tenant, some at a time, and collects how each ended and what its ledger shows."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from migrate.fleet.settings import Fleet, Tenant
 from migrate.fleet.states import STATES, state_of
 
 Heard = Callable[[Row, int], None]
-"""Is told of each tenant that has ended, and how many have."""
+"""Is called with the row of each tenant that has ended, and how many have ended so far."""
 
 RECALLING: Final = ("status", "report")
-"""Commands that read no directory: a tenant's state is that of the last round."""
+"""Commands that read no directory. After them a tenant keeps its state of the last round."""
 _LONGEST: Final = 600
-"""Characters of what a tenant says in the roll-up; its own command says all of it."""
+"""Characters of a tenant's line in the roll-up. The tenant's own command shows the full text."""
 _PREFIX: Final = "Error: "
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What is done to each tenant: a `command` with its `words`, as of an instant if one was typed; with `looks` the ledger is looked at
-    afterwards, by `status`."""
+    """What is run for each tenant: a `command` with further `words`, with `--as-of` if it was typed. With `looks`, `status` reads the
+    ledger afterwards."""
 
     command: str
     words: tuple[str, ...] = ()
@@ -43,17 +43,18 @@ class Round:
 
     @property
     def publishes(self) -> bool:
-        """Whether its roll-up is one of the fleet as it stands: `check` and `send` see a part of that."""
+        """Whether the roll-up shows the whole state of the fleet; `check` and `send` see only a part of it."""
         return self.command in ("run", "report")
 
     def call(self, command: str, tenant: Tenant, words: Sequence[str] = ()) -> list[str]:
-        """What stands behind `migrate`."""
+        """The words after `migrate` on the command line."""
         clock = ["--as-of", self.as_of] if self.as_of else []
         return ["--config", str(tenant.path), command, "--json", *(clock if command != "check" else []), *words]
 
 
 def since(fleet: Fleet, as_of: str | None, now: datetime) -> str:
-    """The instant from which on a run is one of this round, by whichever host: hosts start together, but not in the same second."""
+    """Runs that began at this instant or later belong to this round, on whichever host: hosts start together, but not in the same
+    second."""
     if as_of is None:
         return (now - fleet.apart).isoformat()
     try:
@@ -64,8 +65,8 @@ def since(fleet: Fleet, as_of: str | None, now: datetime) -> str:
 
 
 def go(fleet: Fleet, tenants: Sequence[Tenant], this: Round, processes: Processes, heard: Heard) -> Rollup:
-    """Does it to all of them, at most `parallel` at once, and waits for all: what becomes of one tenant is one row, and no matter for
-    another."""
+    """Runs the round's command for all tenants, at most `parallel` at a time, and waits for all. A failure of one tenant is a row of the
+    roll-up and does not affect another."""
     remembered = _remembered(fleet)
     at = datetime.now(UTC)
     rows: list[Row] = []
@@ -78,7 +79,7 @@ def go(fleet: Fleet, tenants: Sequence[Tenant], this: Round, processes: Processe
 
 
 def _done(tenant: Tenant, this: Round, processes: Processes, scratch: Path, before: Mapping[str, Any] | None) -> Row:
-    """One tenant, from the command to its row. A fault of ours is this tenant's failure too."""
+    """Runs the command for one tenant; its row. If its process cannot be started, that is a failure of this tenant."""
     try:
         return _row(tenant, this, processes, scratch, before)
     except OSError as error:
@@ -100,7 +101,7 @@ def _row(tenant: Tenant, this: Round, processes: Processes, scratch: Path, befor
 
 
 def _assessed(command: str, state: str, ended: Ended, figures: Figures | None) -> bool:
-    """Whether the figures are of a read that was accepted: in this round, if it reads; else lately enough to go by."""
+    """Whether the figures come from an accepted read: in this round if the command reads, else recent enough to rely on."""
     if figures is None or figures.run_id is None:
         return False
     if command == "run" and state != "busy":
@@ -109,7 +110,8 @@ def _assessed(command: str, state: str, ended: Ended, figures: Figures | None) -
 
 
 def _as_recorded(figures: Figures, before: Mapping[str, Any] | None) -> tuple[str, str]:
-    """The state that the last round here ended with, and what it said, unless a run was recorded since; then what the ledger shows."""
+    """A tenant's state and line, from fleet.json of the last round here. If a run was recorded since, they follow from the ledger's
+    figures."""
     if before and before["state"] != "busy" and before["run_id"] == figures.run_id:
         return str(before["state"]), str(before["said"])
     if figures.held:
@@ -118,7 +120,7 @@ def _as_recorded(figures: Figures, before: Mapping[str, Any] | None) -> tuple[st
 
 
 def _remembered(fleet: Fleet) -> dict[str, Mapping[str, Any]]:
-    """Tenant → what fleet.json of the last round says of it; nothing if there is none that can be read."""
+    """Tenant → its entry in fleet.json of the last round; empty if that file is missing or cannot be parsed."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         told = json.loads((fleet.reports / DATA).read_text(encoding="utf-8"))
         return {each["tenant"]: each for each in told["tenants"] if each["state"] in STATES and {"said", "run_id"} <= each.keys()}
@@ -126,7 +128,7 @@ def _remembered(fleet: Fleet) -> dict[str, Mapping[str, Any]]:
 
 
 def _said(ended: Ended) -> str:
-    """What a person needs to know of it, in one line: the error, else how many letters went and wait."""
+    """One line for a person: the error, else how many letters were sent and wait."""
     error = ended.told("error")
     if ended.late:
         return "took longer than limit_hours allows, and was ended; what it had not sent is still queued."

@@ -1,4 +1,4 @@
-"""fleet.toml: which tenants there are, how many are handled at once, and where the roll-up goes (design §22)."""
+"""fleet.toml: the tenants, how many are handled at a time, and where the roll-up is written (design §22)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from migrate.files import texts
 from migrate.settings import OneLine, Settings
 
 _WHOLE: Final = "config"
-"""A file of this name is called by its folder: `contoso/config.toml` is the tenant `contoso`."""
+"""A file with this name takes its tenant's name from its folder: `contoso/config.toml` is the tenant `contoso`."""
 _HOW: Final = 'It begins with a line such as tenants = "tenants/*.toml"; docs/fleet.md shows a whole one.'
 
 
@@ -51,7 +51,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A fleet as its file says, with its tenants in order of their names."""
+    """A fleet as its file describes it. The tenants are in order of their names."""
 
     path: Path
     tenants: tuple[Tenant, ...]
@@ -61,7 +61,7 @@ class Fleet:
     reports: Path
 
     def only(self, names: Collection[str]) -> tuple[Tenant, ...]:
-        """The tenants of some names, or all of them if none is given. Raises ConfigError for a name that no tenant has."""
+        """The tenants with these names; all if no name is given. Raises ConfigError for a name that no tenant has."""
         known = [each.name for each in self.tenants]
         for name in names:
             if name not in known:
@@ -72,7 +72,7 @@ class Fleet:
 
 
 def load(path: Path) -> Fleet:
-    """The fleet of a file. Raises ConfigError with everything that is wrong; a tenant's own file is not looked into."""
+    """Reads a fleet's file. Raises ConfigError with everything that is wrong in it. It does not read the tenants' own files."""
     settings = _settings(path, _parsed(path))
     base = path.absolute().parent
     return Fleet(
@@ -112,7 +112,7 @@ def _settings(path: Path, raw: Mapping[str, Any]) -> FleetSettings:
 
 
 def _complaint(kind: str, at: Sequence[int | str], message: str) -> tuple[str, str]:
-    """Where something is wrong, such as `[reports] dir`, and what."""
+    """The place of a mistake, such as `[reports] dir`, and what is wrong there."""
     *table, key = (str(part) for part in at)
     where = f"[{'.'.join(table)}] {key}" if table else key
     if kind == "missing":
@@ -126,7 +126,7 @@ def _complaint(kind: str, at: Sequence[int | str], message: str) -> tuple[str, s
 
 
 def _tenants(path: Path, base: Path, pattern: str) -> tuple[Tenant, ...]:
-    """Every file that the pattern finds, by name."""
+    """The tenants whose files match the pattern, by name. Raises ConfigError if there is none, or if two have one name."""
     where = f"{path}, tenants"
     found = [base / name for name in sorted(glob.glob(pattern, root_dir=base, recursive=True))]  # noqa: PTH207 - a pattern may be absolute
     found = [file for file in found if file.is_file() and file.resolve() != path.resolve()]

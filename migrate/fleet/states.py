@@ -1,4 +1,4 @@
-"""How a tenant ends: one word, by the exit code of its command and the kind of its error, never by what was printed for people."""
+"""A tenant's state: one word. It follows from the exit code of its command and the kind of its error, never from text that people read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATES: Final = {
     "busy": "another host has it",
     "ok": "done",
 }
-"""State → what it means; what needs a person most stands first."""
+"""State → its meaning. The states that need a person most are first."""
 
 _OF_ERROR: Final = {error.kind: error.kind for error in (NotConsentedError, NoLicenceError, UnreachableError)}
 _OF_CODE: Final = {0: "ok", 4: "held", 5: "partial", MailServerError.exit_code: "partial", LockedError.exit_code: "busy"}
@@ -27,27 +27,27 @@ _LETTERS: Final = 5
 
 
 def state_of(ended: Ended) -> str:
-    """The state of a tenant whose command ended so."""
+    """The state of a tenant, by how its command ended."""
     if ended.code in _OF_CODE:
         return _OF_CODE[ended.code]
     if ended.code == DirectoryError.exit_code:
         return next((state for kind in kinds(ended.facts) if (state := _OF_ERROR.get(kind))), "failed")
-    # A delivery that was asked to end told what it did first: what it did not send waits.
+    # A delivery that a signal ended still prints what it did. Letters that it did not send wait, so it is partial.
     return "partial" if ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM) and ended.told("letters") else "failed"
 
 
 def kinds(facts: Mapping[str, Any] | None) -> list[str]:
-    """The kinds of the errors in what a command printed as JSON: of its own, or of what `check` found."""
+    """The kinds of the errors in a command's JSON: of its own error, and of those that `check` found."""
     told = facts or {}
     checks = told.get("checks", []) if isinstance(told.get("checks"), list) else []
     return [str(each["kind"]) for each in (told.get("error") or {}, *checks) if each.get("kind")]
 
 
 def exit_code(states: Iterable[tuple[str, int]]) -> int:
-    """Of a fleet, from the state and the exit code of each tenant: the first that applies in the order of design §15, but for 75.
+    """The exit code of a fleet, from each tenant's state and exit code: the first that applies in the order of design §15, except 75.
 
-    A busy tenant is being done by another host, so it hides nothing of the others: 75 is for a fleet in which nothing else is wrong. What
-    no order has, as a process that was killed, is 1 and goes before all.
+    75 means that another host is handling a tenant. It is the exit code only if nothing else is wrong with any tenant. A code without a
+    place in that order, such as that of a killed process, counts as 1, which goes first.
     """
     codes = [_told(state, code) for state, code in states]
     return first_of(code for code in codes if code != LockedError.exit_code) or max(codes, default=0)

@@ -2,6 +2,6 @@
 
     facts ─compose→ letter ─send→ receipt
 
-`kinds` says what may be said to whom, `facts` what a letter says about its account, `compose` writes it from the `templates`, and a
-transport (`maildir`, `smtp`) hands it over. Nothing here knows the outbox: what becomes of a receipt is the delivery's business.
+`facts` holds what a letter says about its account, `compose` writes the letter from the `templates`, and a transport (`maildir`, `smtp`)
+hands it to a mail server. This room does not know the outbox: `migrate.delivery` decides what follows from a receipt.
 """

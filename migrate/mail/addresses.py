@@ -1,4 +1,4 @@
-"""Mail addresses: whether one can be mailed, and how it is written on the wire. No DNS is asked."""
+"""Mail addresses: whether one can be mailed, and how it is written on the wire. Nothing here asks DNS."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ATOM: Final = r"[A-Za-z0-9!$%&'*+/=?^_`{|}~-]+"
-"""Without `#`, which may be in an address and hardly ever is: such an address gets a closer look."""
+"""The characters of an atom but `#`: hardly any address has one, and those that do are checked in full."""
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ORDINARY: Final = rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
-"""What nearly every address looks like. Such an address needs its lengths looked at and nothing else."""
+"""The form of nearly every address. Of such an address only the lengths need a check."""
 _ORDINARY_RE: Final = re.compile(_ORDINARY)
 _LONG_LABEL: Final = r"@.*[^.@]{64}"
 _LONG_LOCAL: Final = r"^[^@]{65}"
@@ -29,7 +29,7 @@ LONGEST: Final = 254
 
 
 def problem(address: str) -> str | None:
-    """Why an address cannot be mailed, in words, or None. A missing address is the caller's to name."""
+    """Why an address cannot be mailed, in words; None if it can be. The caller reports a missing address itself."""
     if len(address) <= LONGEST and _ORDINARY_RE.fullmatch(address) and not _LONG_RE.search(address):
         return None
     return _closer_look(address)
@@ -89,6 +89,6 @@ def wire(address: str) -> str:
     from email_validator import validate_email
 
     local, _, domain = address.rpartition("@")
-    # The local part is the receiving server's own business: it is passed on letter by letter.
+    # Only the receiving server knows what the local part means, so it is passed on unchanged.
     named = validate_email(f"x@{domain}", check_deliverability=False, test_environment=True)
     return f"{local}@{named.ascii_domain}"

@@ -1,4 +1,4 @@
-"""Why a mail server could not be used, as a paragraph that quotes its last words and names what to set (design §11)."""
+"""Why a mail server could not be used: one paragraph that quotes the server's last words and names the setting to change (design §11)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _TLS_FIRST: Final = re.compile(r"starttls|encrypt|\btls\b", re.IGNORECASE)
 
 
 class NotOpenedError(Exception):
-    """No letter can be handed over: `what` happened, the `hint`, and whether trying `again` may help.
+    """No connection that takes letters could be opened. `again`: another try may help.
 
-    `setting` is a key of `[mail.smtp.oauth]` if the token is what could not be had.
+    `setting` is the key of `[mail.smtp.oauth]` to look at, if no token could be fetched.
     """
 
     def __init__(self, what: str, hint: str, *, again: bool = False, setting: str | None = None) -> None:
@@ -37,7 +37,7 @@ def words(reply: Reply) -> str:
 
 
 def turned_away(step: Step, reply: Reply, settings: SmtpSettings, name: str = "") -> NotOpenedError:
-    """A no before anybody signed in."""
+    """The server refused before the sign-in."""
     text = reply.text.decode("utf-8", "replace")
     if reply.code < 0:
         return NotOpenedError(
@@ -60,7 +60,7 @@ def turned_away(step: Step, reply: Reply, settings: SmtpSettings, name: str = ""
 
 
 def no_starttls() -> NotOpenedError:
-    """A server that offers no encryption where it is wanted."""
+    """The server offers no STARTTLS, and the settings ask for it."""
     return NotOpenedError(
         "the mail server cannot do what is asked: it offers no STARTTLS on this port.",
         "Look at port and security (587 with 'starttls', 465 with 'tls'): letters are never sent in the clear instead.",
@@ -68,7 +68,7 @@ def no_starttls() -> NotOpenedError:
 
 
 def wants_sign_in(reply: Reply, settings: SmtpSettings) -> MailServerError:
-    """A server that answered MAIL with a wish for a sign-in, or for encryption before it."""
+    """The server answered MAIL by asking for a sign-in, or for encryption before it."""
     where = f"[mail.smtp] {settings.host}"
     if settings.security == "none" and _TLS_FIRST.search(reply.text.decode("utf-8", "replace")):
         hint = f"Set security = 'starttls' in [mail.smtp], {CHECK}."
@@ -82,7 +82,7 @@ def wants_sign_in(reply: Reply, settings: SmtpSettings) -> MailServerError:
 
 
 def unreachable(error: OSError, settings: SmtpSettings) -> NotOpenedError:
-    """A connection that could not be made, or broke."""
+    """The connection could not be made, or broke."""
     if isinstance(error, socket.gaierror):
         what = f"the mail server cannot be reached: no address is known for {settings.host} ({log(str(error.strerror))})."
         return NotOpenedError(what, f"Look at host, {CHECK}; what is left stays queued.", again=True)

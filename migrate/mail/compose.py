@@ -1,64 +1,44 @@
-"""Composing: a notice's facts become a letter (design §10). Templates are loaded once, letters that
-differ in nothing but their persons are rendered once, and one is then made in the fraction of a millisecond."""
+"""Composing: a notice's facts become a letter (design §10). The fast way (`prefilled`) goes first; where it gives none, the plain way
+does."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-import traceback
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
-
-import jinja2
+from typing import Any
 
 from migrate import outside
 from migrate.core.campaign import CampaignSettings
 from migrate.core.kinds import KINDS
-from migrate.errors import MigrateError, TemplateError
-from migrate.mail import budget
+from migrate.errors import TemplateError
 from migrate.mail.addresses import wire
-from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
-from migrate.mail.facts import BY_PHONE, Facts, label, one
+from migrate.mail.facts import Facts
 from migrate.mail.languages import Catalogues, Wording, nearest, wording
-from migrate.mail.letter import Letter, assemble
-from migrate.mail.moments import is_last_day, last_moment, moment_text
-from migrate.mail.overrides import LANGUAGE, PARTS, written_in
+from migrate.mail.letter import Letter
+from migrate.mail.overrides import LANGUAGE, written_in
+from migrate.mail.person import person_of
+from migrate.mail.plain import PlainLetters, UnrenderableError, Wanted
+from migrate.mail.prefilled import PrefilledLetters
 from migrate.mail.sample import Sample, samples
 from migrate.mail.settings import MailSettings
-from migrate.mail.skeleton import Filled, Person, Skeleton, fits, marked, missing, slot, steady
-from migrate.mail.templates import Sources, compiled, environment, trees
-from migrate.outside import HeaderText, LetterText
+from migrate.mail.templates import Sources
+from migrate.mail.values import campaign_words
+from migrate.outside import HeaderText
 
-_WEAK: Final = ("email_otp", "unknown", "other")
-"""Methods that no letter tells people to go on with if they have another one."""
-_UNDEFINED: Final = re.compile(r"'([^']+)' is undefined|has no (?:attribute|element) '?([^']+?)'?$")
-_LONGEST_USERNAME: Final = 254
-_SKELETONS: Final = 1000
-"""How many are kept: many more than the ways in which accounts of one day differ."""
-
-
-class UnrenderableError(MigrateError):
-    """A letter cannot be composed from its facts; only that account is concerned. `overrun`: its template makes too much, or takes too
-    long."""
-
-    exit_code = 2
-
-    def __init__(self, what: str, *, where: str | None = None, variable: str | None = None, overrun: bool = False) -> None:
-        super().__init__(what, where=where)
-        self.variable, self.overrun = variable, overrun
+__all__ = ["Composer", "UnrenderableError"]
 
 
 class Composer:
-    """Everything needed to compose letters of a campaign. Making one raises TemplateError if a template does not compile.
+    """Composes the letters of a campaign. Making it raises TemplateError if a template does not compile.
 
-    `sources` are the texts of all templates in use, by name, and under `settings` the values of the configuration that a letter shows
-    or is sent with (no secrets); `digest` is their SHA-256. Equal digests and equal arguments give equal letters.
-    `files` tells which template came from where, and `language` is what letters are written in.
-    With `redirect_to`, in a rehearsal, every letter goes to that address. It says what it would say to the person, whose address the
-    subject names.
+    `sources` holds the texts of all templates in use, by name, and under `settings` the values of the configuration that a letter shows
+    or is sent with (no secrets). `digest` is their SHA-256: equal digests and equal arguments give equal letters.
+    `files` knows which template came from where, and `language` is the campaign's.
+    With `redirect_to`, in a rehearsal, every letter goes to that address; its text is the person's, and its subject names the person's
+    address.
     """
 
     def __init__(self, mail: MailSettings, campaign: CampaignSettings, redirect_to: str | None = None) -> None:
@@ -66,24 +46,16 @@ class Composer:
         self.redirect_to = redirect_to
         self.files = Sources(mail.templates, campaign.guide)
         self._catalogues = Catalogues(iter(()))
-        text, html = (environment(self.files, lambda: self._catalogues, html=html) for html in (False, True))
-        self._parts = {kind: [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS] for kind in KINDS}
-        self._templates: dict[str, tuple[jinja2.Template, ...]] = {
-            kind: tuple(compiled(env, self.files, name) for env, name in parts) for kind, parts in self._parts.items()
-        }
+        self._plain = PlainLetters(mail, campaign, self.files, catalogues=lambda: self._catalogues, wording=self.wording)
+        self._prefilled = PrefilledLetters(self._plain)
         self.language = written_in(campaign.language, self.files.languages)
         self.languages = self._written_languages()
         self._catalogues = self.files.catalogues(each for each in self.files.languages if each in self.languages)
         self._wordings: dict[str | None, Wording] = {}
-        self._alike: dict[str, bool] = {}
-        self._skeletons: dict[Hashable, Skeleton | None] = {}
-        self._campaign_words = _campaign_words(campaign, mail)
-        self._brand = mail.brand.model_dump()
-        self._from, self._envelope_from = mail.sender_header, mail.envelope_address
-        self._reply_to = {"Reply-To": mail.reply_to_header} if mail.reply_to_header else {}
+        self._envelope_from = mail.envelope_address
         settings: dict[str, dict[str, Any]] = {
             "mail": _mail_values(mail),
-            "campaign": {**self._campaign_words, "timezone": campaign.timezone},
+            "campaign": {**campaign_words(campaign, mail), "timezone": campaign.timezone},
         }
         if redirect_to:
             settings["safety"] = {"redirect_to": redirect_to}
@@ -99,14 +71,14 @@ class Composer:
         return json.dumps(self.sources, sort_keys=True)
 
     def _written_languages(self) -> frozenset[str]:
-        """What letters are written in: all languages that there are texts of. Templates in an operator's own words have none but the
-        campaign's language and those that the operator has catalogues of."""
+        """The languages of letters: all that there are texts in. If an operator changed a template, our catalogues no longer fit it: then
+        only the campaign's language is left, and those that the operator has catalogues of."""
         if self.files.changed():
             return frozenset({self.language, *self.files.own_languages()})
         return frozenset({self.language, LANGUAGE, *self.files.languages})
 
     def wording(self, tag: str | None) -> Wording:
-        """How letters speak to somebody with a BCP 47 tag: in the nearest language there is, else in the campaign's."""
+        """The wording for a reader with a BCP 47 tag: the nearest language there is, else the campaign's."""
         if tag not in self._wordings:
             language = nearest(tag, self.languages) or self.language
             self._wordings[tag] = wording(self._catalogues.of(language), tag)
@@ -127,97 +99,41 @@ class Composer:
         """The letter of one notice to one address; in a rehearsal it goes to another one.
 
         `now` and `cutoff` (the account's own if it has one, else the campaign's) are UTC instants; days left are counted from `now`.
-        UnrenderableError if a template asks for something unknown, or makes a subject that is empty or of several lines.
+        Raises UnrenderableError if a template asks for something unknown, or makes a subject that is empty or of several lines.
         """
-        cutoff = cutoff or self._campaign.cutoff_at
-        address, person = _one_address(to), _person(facts, to, reference)
-        marks = outside.header(reference), outside.header(occasion)
-        language = self.wording(facts.locale).language
-        skeleton = self._skeleton(kind, facts, person, now, cutoff) if self._is_alike(kind) and fits(person) else None
-        if skeleton is None:
-            context = self._context(kind, facts, person, now, cutoff)
-            written, text, html = (self._render(template, context) for template in self._templates[kind])
-            filled = Filled(written, text, html, None)
-        else:
-            slots = {"address": address, "reference": marks[0], "occasion": marks[1]}
-            filled = skeleton.fill(person, slots, message_id=message_id, date=now)
-        subject = self._one_line(filled.subject.strip(), f"{kind}/{PARTS[0]}")
+        address, rehearsal_for = _one_address(to), None
         if self.redirect_to:
-            subject, address = f"[Rehearsal for {address}] {subject}", _one_address(self.redirect_to)
-        message = filled.message
-        if message is None:
-            headers = self._headers(kind, language, address, *marks)
-            message = assemble(headers, subject=subject, text=filled.text, html=filled.html, message_id=message_id, date=now)
+            address, rehearsal_for = _one_address(self.redirect_to), address
+        wanted = Wanted(
+            kind=kind,
+            facts=facts,
+            person=person_of(facts, to, reference),
+            address=address,
+            rehearsal_for=rehearsal_for,
+            reference=outside.header(reference),
+            occasion=outside.header(occasion),
+            message_id=message_id,
+            now=now,
+            cutoff=cutoff or self._campaign.cutoff_at,
+        )
+        written = self._prefilled.letter(wanted) or self._plain.letter(wanted)
         return Letter(
             to=address,
             envelope_from=self._envelope_from,
-            subject=subject,
-            text=filled.text,
-            html=filled.html,
-            language=language,
+            subject=written.subject,
+            text=written.text,
+            html=written.html,
+            language=self.wording(facts.locale).language,
             reference=reference,
-            message=message,
+            message=written.message,
             needs_smtputf8=not address.isascii(),
         )
 
-    def _headers(self, kind: str, language: str, address: HeaderText, reference: HeaderText, occasion: HeaderText) -> dict[str, HeaderText]:
-        return {
-            "From": self._from,
-            "To": address,
-            **self._reply_to,
-            "Auto-Submitted": HeaderText("auto-generated"),
-            "X-Auto-Response-Suppress": HeaderText("OOF, AutoReply"),
-            "X-Migrate-Campaign": outside.header(self._campaign.name),
-            "X-Migrate-Kind": HeaderText(kind),
-            "X-Migrate-Occasion": occasion,
-            "X-Migrate-Reference": reference,
-            "Content-Language": outside.header(language),
-        }
-
-    def _is_alike(self, kind: str) -> bool:
-        """Whether letters of a kind differ in their persons' values alone; found out when the first of them is composed."""
-        if kind not in self._alike:
-            read = {name: tree for env, part in self._parts[kind] for name, tree in trees(env, self.files, part).items()}
-            self._alike[kind] = self.redirect_to is None and only_prints(read.values())
-        return self._alike[kind]
-
-    def _skeleton(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> Skeleton | None:
-        """The skeleton of all letters that agree in everything but their persons' values; None if it cannot be written."""
-        said = (
-            facts.standing,
-            facts.methods,
-            facts.default_method,
-            facts.change,
-            facts.had,
-            facts.seen_at,
-            facts.locale,
-            facts.earlier_cutoff,
-        )
-        are_steady = steady(person)
-        key = (kind, missing(person), are_steady, said, self._campaign.today(now), cutoff, now >= cutoff)
-        try:
-            return self._skeletons[key]
-        except KeyError:
-            pass
-        contexts = [self._context(kind, facts, marked(person, html=html), now, cutoff) for html in (False, False, True)]
-        try:
-            subject, text, html = (self._render(*each) for each in zip(self._templates[kind], contexts, strict=True))
-            language = self.wording(facts.locale).language
-            headers = self._headers(kind, language, slot("address"), slot("reference"), slot("occasion"))
-            subject = self._one_line(subject.strip(), f"{kind}/{PARTS[0]}")
-            skeleton: Skeleton | None = Skeleton.of(headers, subject, text, html, are_steady=are_steady)
-        except UnrenderableError:
-            skeleton = None  # each letter is then written for itself, and its own mistake told
-        if len(self._skeletons) >= _SKELETONS:
-            self._skeletons.clear()
-        self._skeletons[key] = skeleton
-        return skeleton
-
     def try_all(self, *, every_language: bool = False) -> Iterator[tuple[str, Letter]]:
-        """A letter for every sample of every kind, with the kind's name; TemplateError names the file, the line and the variable.
-        They are in the campaign's language, or in each that letters are written in.
+        """A letter for every sample of every kind, with the kind's name, in the campaign's language or in every one that there is.
 
-        Also raises for a file in the operator's folder that no letter uses: most likely its name is misspelt, and ours would be sent.
+        Raises TemplateError with the file, the line and the variable. Raises it as well for a file in the operator's folder that no letter
+        uses: its name is most likely misspelt, and our template would be sent instead.
         """
         if unused := self.files.misspelt():
             path, meant = unused[0]
@@ -232,9 +148,9 @@ class Composer:
             yield kind, letter
 
     def refuse_overruns(self) -> None:
-        """Tries the operator's templates, if there are any: TemplateError, by file and line, for one that makes too much or takes too long.
+        """Tries the operator's templates. Raises TemplateError, with file and line, for one that makes too much text or takes too long.
 
-        Any other mistake holds back the letters that it is in.
+        Any other mistake in a template only holds back the letters that it concerns.
         """
         for kind, sample in self._samples(every_language=True) if self.files.own() else ():
             try:
@@ -266,90 +182,6 @@ class Composer:
             now=sample.now,
         )
 
-    def _context(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> dict[str, Any]:
-        """What templates are given. Only what is in `person` differs between letters of one skeleton (see `_skeleton`)."""
-        formats = self.wording(facts.locale)
-        say = formats.catalogue
-        moment = last_moment(cutoff, self._campaign, formats)
-        by_phone = dict.fromkeys(say.gettext(words) for method in facts.methods for words in BY_PHONE.get(method, ()))
-        others = [method for method in facts.methods if method not in BY_PHONE and method != "backup_code"]
-        otherwise = [one(method, say) for method in others if method not in _WEAK] or [one(method, say) for method in others]
-        return {
-            "kind": kind,
-            "language": formats.language,
-            "direction": formats.direction,
-            "brand": self._brand,
-            "campaign": self._campaign_words,
-            "account": {
-                **{name: person[name] for name in OF_ACCOUNT},
-                "standing": facts.standing,
-                "methods": [label(method, say) for method in facts.methods],
-                "default_method": one(facts.default_method, say) if facts.default_method in facts.methods else None,
-                "has_second_step": any(method != "backup_code" for method in facts.methods),
-                "by_phone": list(by_phone) or [say.gettext("text message")],
-                "otherwise": otherwise or [one("other", say)],
-            },
-            "change": self._change(facts) if facts.change else None,
-            "moved": self._moved(facts.earlier_cutoff, cutoff, facts.locale) if facts.earlier_cutoff else None,
-            "cutoff": {
-                "day": moment.day,
-                "on": moment.on,
-                "until": moment.until,
-                "is_today": is_last_day(cutoff, self._campaign, now),
-                "has_passed": now >= cutoff,
-            },
-            "days_left": (self._campaign.today(cutoff) - self._campaign.today(now)).days,
-            **{name: person[name] for name in OF_LETTER},
-        }
-
-    def _moved(self, earlier: datetime, cutoff: datetime, locale: str | None) -> dict[str, Any]:
-        """What a correction corrects: the last usable moment that was told before, and whether there is more time now."""
-        return {"told": last_moment(earlier, self._campaign, self.wording(locale)).until, "later": cutoff > earlier}
-
-    def _change(self, facts: Facts) -> dict[str, Any]:
-        words = self.wording(facts.locale)
-        return {
-            "name": facts.change,
-            "seen": moment_text(facts.seen_at, self._campaign, words) if facts.seen_at else None,
-            "gained": [label(method, words.catalogue) for method in facts.methods if method not in facts.had],
-            "lost": [label(method, words.catalogue) for method in facts.had if method not in facts.methods],
-        }
-
-    def _render(self, template: jinja2.Template, context: dict[str, Any]) -> str:
-        try:
-            with budget.one_text():
-                return template.render(context)
-        except budget.TooMuchError as error:
-            raise UnrenderableError(f"{error.message}.", where=_place(error, template), overrun=True) from error
-        except (RecursionError, OverflowError, MemoryError) as error:
-            said = f"{type(error).__name__}: {error}"
-            raise UnrenderableError(said, where=_place(error, template), overrun=True) from error
-        except jinja2.UndefinedError as error:
-            named = _UNDEFINED.search(error.message or "")
-            variable = (named[1] or named[2]) if named else None
-            raise UnrenderableError(f"{error.message}", where=_place(error, template), variable=variable) from error
-        except Exception as error:
-            # What an operator's template computes can fail in any way; it must hold this letter back and not stop the run.
-            raise UnrenderableError(f"{type(error).__name__}: {error}", where=_place(error, template)) from error
-
-    def _one_line(self, subject: str, name: str) -> str:
-        if subject and outside.is_one_line(subject):
-            return subject
-        where = str(self.files.path(name))
-        if not subject:
-            raise UnrenderableError("the subject is empty", where=where, variable="subject")
-        raise UnrenderableError("the subject has a line break or a control character in it", where=where, variable="subject")
-
-
-def _person(facts: Facts, to: str, reference: str) -> Person:
-    return {
-        "name": facts.greeting_name,
-        "username": outside.letter(facts.username, _LONGEST_USERNAME),
-        "phone": outside.shared_letter(facts.phone) if facts.phone else None,
-        "reference": LetterText(reference),
-        "to": outside.letter(to, _LONGEST_USERNAME),
-    }
-
 
 def _one_address(to: str) -> HeaderText:
     try:
@@ -359,28 +191,6 @@ def _one_address(to: str) -> HeaderText:
     if not address.isprintable():
         raise UnrenderableError("the address has a line break or a control character in it", variable="to")
     return outside.header(address)
-
-
-def _place(error: Exception, template: jinja2.Template) -> str:
-    """The file and line of a template at which rendering failed."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else str(template.filename)
-
-
-def _campaign_words(campaign: CampaignSettings, mail: MailSettings) -> dict[str, Any]:
-    return {
-        "name": campaign.name,
-        "organization": campaign.organization,
-        "product": campaign.product,
-        "settings_path": list(campaign.settings_path),
-        "support_email": campaign.support_email,
-        "support_phone": campaign.support_phone,
-        "at_cutoff": campaign.at_cutoff,
-        "guide": campaign.guide,
-        "steps": list(campaign.steps),
-        "sign_in_address": campaign.sign_in_address,
-        "sign_in_link": f"https://{campaign.sign_in_address}" if mail.links and campaign.sign_in_address else None,
-    }
 
 
 def _mail_values(mail: MailSettings) -> dict[str, Any]:

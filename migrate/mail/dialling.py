@@ -1,7 +1,7 @@
-"""Connecting to a mail server without being held up by it (design §11).
+"""Connecting to a mail server in a thread that can be left behind (design §11).
 
-A server that does not answer is waited for: its name, its greeting, its TLS, a minute each. No letter is in hand meanwhile that anything
-was said about, so whoever is asked to end need not wait. Python cannot break off a call into the network, but it can leave it behind.
+A server that does not answer costs a minute for each step: its name, its greeting, its TLS. During that time the server knows of no letter
+in hand, so a delivery that is asked to end need not wait for it. Python cannot interrupt a network call, but it can leave the thread.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final, Protocol, TypeVar
 from migrate.errors import MailServerError
 
 _LOOK_UP: Final = 0.05
-"""Seconds until it is noticed that the end was asked for."""
+"""Seconds between two looks at whether the delivery was asked to end."""
 
 
 class Line(Protocol):
-    """What is dialled."""
+    """A connection that can be closed."""
 
     def close(self) -> None:
         """Hang up."""
@@ -28,9 +28,9 @@ L = TypeVar("L", bound=Line)
 
 
 def dialled(dial: Callable[[], L], ended: threading.Event) -> L:
-    """The connection that `dial` makes, in a thread of its own, or what it raises.
+    """Calls `dial` in a thread of its own; the connection that it makes, or the error that it raises.
 
-    Raises MailServerError as soon as `ended` is set; a connection that comes about later is closed.
+    Raises MailServerError as soon as `ended` is set. If the connection comes about later, it is closed.
     """
     call: Future[L] = Future()
     if not ended.is_set():

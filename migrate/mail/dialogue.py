@@ -1,4 +1,4 @@
-"""What is said to a mail server: commands and replies, several at once where it may (RFC 2920), and how long each is waited for."""
+"""SMTP on an open connection: commands and replies, pipelined where the server allows it (RFC 2920), and the time limit of each."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from migrate.outside import log
 
 _LONGEST_LINE: Final = 8192
 _LONGEST_ANSWER: Final = 1 << 20
-"""Characters in all the lines of an answer."""
+"""Bytes in all the lines of an answer."""
 _AT_ONCE: Final = 65536
 _OPENING: Final = ("EHLO", "HELO", "STAR", "AUTH")
 _ANNOUNCED: Final = ("MAIL", "RCPT", "DATA")
 _LOOK_UP: Final = 0.25
 """Seconds until a wait notices that the delivery was asked to end."""
 _LAST_WORDS: Final = 0.5
-"""Seconds to listen to a server that does not take what it is told."""
+"""Seconds to listen for a server's last words after it stopped reading."""
 
 
 class HungUpError(OSError):
-    """The connection broke. `words` are what the server said last on it, unfinished or unasked; empty if it said nothing."""
+    """The connection broke. `words` is what the server said last, an unfinished answer or words out of turn; empty if it said nothing."""
 
     def __init__(self, why: str, words: bytes = b"") -> None:
         super().__init__(f"{why}; it said: {log(words)}" if words.strip() else why)
@@ -34,7 +34,7 @@ class HungUpError(OSError):
 
 
 class SilentError(TimeoutError):
-    """There was no answer in time to what was said, named by its first word."""
+    """No answer came in time. `to` is the command that it should have answered."""
 
     def __init__(self, to: str) -> None:
         super().__init__(f"there was no answer in time to {to}")
@@ -50,21 +50,21 @@ class NotHandedOverError(OSError):
 
 
 class Reply(NamedTuple):
-    """A server's answer; `code` is -1 where it is none at all. `text` is its lines without the code."""
+    """A server's answer. `code` is -1 if it does not begin with a number; `text` is its lines without the code."""
 
     code: int
     text: bytes
 
     @property
     def refuses(self) -> bool:
-        """Whether it is anything but a yes. What is neither a yes nor a no refuses too."""
+        """Whether the code is not 2xx. An answer that is neither yes nor no refuses too."""
         return not 200 <= self.code < 300
 
 
 class Dialogue:
     """A conversation on an open connection. Every method raises OSError when the connection breaks or an answer does not come in time.
 
-    Once `ended` is set nothing is waited for longer than an answer may take.
+    Once `ended` is set, no wait lasts longer than `timeouts.answer`, not even for the data or for the answer to its end.
     """
 
     def __init__(self, line: socket.socket, timeouts: Timeouts, ended: threading.Event | None = None) -> None:
@@ -73,7 +73,7 @@ class Dialogue:
         self._ended = ended or threading.Event()
         self._heard = b""
         self._lines: list[bytes] = []
-        """What has come of an answer that goes on."""
+        """The lines so far of an answer that has more lines."""
         self._said = 0
         self._extensions: dict[str, str] = {}
         self._patience: float | None = None
@@ -82,7 +82,7 @@ class Dialogue:
         self._learn()
 
     def _learn(self) -> None:
-        # What TLS has sent of a piece when it breaks cannot be told.
+        # When a TLS connection breaks, nobody can tell how much of a piece was sent.
         self._counts = not isinstance(self._socket, ssl.SSLSocket)
         self.pipelines = self.offers("pipelining")
         self._says_size = self.offers("size")
@@ -96,7 +96,7 @@ class Dialogue:
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
-        """The ways to sign in that the server offers (RFC 4954), in its order."""
+        """The mechanisms for signing in that the server offers (RFC 4954), in the server's order."""
         return tuple(dict.fromkeys(self._extensions.get("auth", "").upper().split()))
 
     def offers(self, extension: str) -> bool:
@@ -104,11 +104,12 @@ class Dialogue:
         return extension in self._extensions
 
     def takes(self, letter: Letter) -> bool:
-        """Whether the server can be told the letter's address."""
+        """Whether the server takes an address like the letter's: one outside ASCII needs SMTPUTF8."""
         return self._takes_utf8 or not letter.needs_smtputf8
 
     def ask(self, command: str) -> Reply:
-        """A command of one line, and the answer: that of a server that hung up over it may have no end, or have come before the command."""
+        """Sends a command of one line; the answer. If the server hung up, its last words are the answer, even if they are unfinished or
+        were sent before the command."""
         verb = command.partition(" ")[0] if command[:4] in _OPENING else "our sign-in"
         try:
             self.say(command.encode() + b"\r\n")
@@ -121,14 +122,14 @@ class Dialogue:
             return _last_answer(error)
 
     def greeting(self, seconds: float) -> Reply:
-        """The server's first words, within so many seconds; after a timeout they can be waited for again."""
+        """The server's first words. Raises TimeoutError after so many seconds; the caller may then wait for them again."""
         try:
             return self.reply(seconds)
         except HungUpError as error:
             return _last_answer(error)
 
     def hello(self, name: str) -> Reply:
-        """Say who we are, in the old way to a server that does not know the new one; the answer. What the server offers is known then."""
+        """Sends EHLO, or HELO to a server that does not know EHLO; the answer. From then on `offers` knows the server's extensions."""
         reply = self.ask(f"EHLO {name}")
         if 500 <= reply.code < 505:
             with contextlib.suppress(OSError):
@@ -142,7 +143,8 @@ class Dialogue:
         return reply
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
-        """Speak TLS from here on. Raises OSError; what the server said in the clear after its go-ahead would be an attacker's."""
+        """Speaks TLS from here on. Raises OSError, also if unencrypted words came after the go-ahead: an attacker may have put them
+        there."""
         if self._heard:
             raise HungUpError("the server said more than its go-ahead before the encryption began", self._heard)
         self._patient(self._timeouts.answer)
@@ -152,7 +154,7 @@ class Dialogue:
         return line
 
     def say(self, words: bytes) -> None:
-        """Send bytes as they are. Raises HungUpError, with what the server said before it hung up."""
+        """Sends bytes unchanged. Raises HungUpError with the server's last words."""
         try:
             self._push(words, self._timeouts.answer)
         except TimeoutError:
@@ -161,7 +163,7 @@ class Dialogue:
             raise HungUpError(str(error), self._last_words()) from error
 
     def _push(self, words: bytes, seconds: float) -> None:
-        """Send it all within so many seconds; `_sent` counts what was sent of it, whatever happens."""
+        """Sends all of it within so many seconds. `_sent` counts the bytes that were sent, also when the connection breaks."""
         self._sent, until = 0, self._begin(seconds)
         while self._sent < len(words):
             try:
@@ -173,9 +175,9 @@ class Dialogue:
                     until = self._goes_on(until)
 
     def hand_over(self, data: bytes, end: bytes) -> None:
-        """Send a letter's data and its end. Raises NotHandedOverError if the connection breaks before a byte of the end was sent.
+        """Sends a letter's data and its end. Raises NotHandedOverError if the connection breaks before a byte of the end was sent.
 
-        An answer that came unasked would be taken for the one to the end.
+        Raises it as well if the server said something out of turn: that would be taken for the answer to the end.
         """
         if self._heard:
             raise NotHandedOverError(_unasked(self._heard))
@@ -190,13 +192,14 @@ class Dialogue:
             self._push(end, self._timeouts.data)
 
     def announcement(self, letter: Letter) -> bytes:
-        """MAIL, RCPT and DATA in one."""
+        """The three commands MAIL, RCPT and DATA, to be sent at once."""
         return b"".join(self._commands(letter))
 
     def introduce(self, letter: Letter, *, announced: bool) -> list[Reply]:
-        """The answers to MAIL, RCPT and DATA; a server that does not pipeline is asked one after the other, up to its first no.
+        """The answers to MAIL, RCPT and DATA, which are sent first unless they were `announced`. A server that does not pipeline gets them
+        one by one, up to the first that it refuses.
 
-        Raises ClosedEarlyError if there is no answer to MAIL, or one that came before it.
+        Raises ClosedEarlyError if MAIL was not answered, or if an answer came before it.
         """
         if self._heard and not announced:
             raise ClosedEarlyError(_unasked(self._heard))
@@ -228,11 +231,11 @@ class Dialogue:
         return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
 
     def reply(self, seconds: float | None = None) -> Reply:
-        """The next answer, as many lines as it has, within so many seconds. After a timeout it can be waited for again."""
+        """The next answer with all its lines. Raises TimeoutError after so many seconds; the caller may then wait for it again."""
         heard = self._heard
         if not self._lines and 0 < (end := heard.find(b"\n")) <= _LONGEST_LINE and heard[3:4] != b"-":
             self._heard = heard[end + 1 :]
-            return _one_line(heard[:end])  # it came together with the one before: nothing is waited for
+            return _one_line(heard[:end])  # it is here already, so there is nothing to wait for
         until = self._begin(self._timeouts.answer if seconds is None else seconds)
         while True:
             line = self._line(until)
@@ -249,7 +252,7 @@ class Dialogue:
                 return _reply(lines)
 
     def reply_to_end(self) -> Reply:
-        """The answer to the end of the data: if it does not come in time, nobody knows what became of the letter."""
+        """The answer to the end of the data. If none comes in time, nobody knows whether the server took the letter."""
         return self.reply(self._timeouts.end)
 
     def _line(self, until: float) -> bytes:
@@ -272,13 +275,13 @@ class Dialogue:
         return line
 
     def _begin(self, seconds: float) -> float:
-        """Until when something may take that is begun now, for so many seconds."""
+        """Begins something that may take so many seconds; the instant at which it must be done."""
         self._given_up_at = None
         self._patient(min(seconds, _LOOK_UP))
         return time.monotonic() + seconds
 
     def _goes_on(self, until: float) -> float:
-        """Until when to go on with what is not done yet. Raises TimeoutError once that is past."""
+        """The instant at which it must be done, sooner once `ended` is set. Raises TimeoutError when it is past."""
         now = time.monotonic()
         if self._ended.is_set():
             self._given_up_at = self._given_up_at or now + self._timeouts.answer
@@ -293,11 +296,11 @@ class Dialogue:
             self._patience = seconds
 
     def _unfinished(self) -> bytes:
-        """What the server has said of an answer that has no end."""
+        """The part of an answer that came before the connection broke."""
         return b"\n".join(line.strip() for line in (*self._lines, self._heard))
 
     def _last_words(self) -> bytes:
-        """What a server said before it stopped taking what it is told."""
+        """What a server said before it stopped reading."""
         try:
             until = self._begin(_LAST_WORDS)
             while True:
@@ -306,7 +309,7 @@ class Dialogue:
             return self._unfinished()
 
     def quit(self, seconds: float) -> None:
-        """Say goodbye, and wait so long for an answer."""
+        """Sends QUIT and waits so many seconds for the answer."""
         self._timeouts = self._timeouts._replace(answer=seconds)
         self.say(b"QUIT\r\n")
         self.reply()
@@ -322,14 +325,14 @@ def _unasked(heard: bytes) -> str:
 
 
 def _last_answer(error: HungUpError) -> Reply:
-    """The last words of a server that hung up, if they are an answer or anything but one; raises the error if there are none."""
+    """The last words of a server that hung up, as an answer; raises the error if there are none."""
     if not error.words.strip():
         raise error
     return _reply(error.words.splitlines())
 
 
 def _one_line(line: bytes) -> Reply:
-    """`_reply` of one line, as nearly all are."""
+    """An answer of one line, as nearly all are."""
     code = line[:3]
     return Reply(int(code), line[4:].strip()) if code.isdigit() else Reply(-1, line.strip())
 

@@ -1,4 +1,4 @@
-"""TLS with a mail server, and what is said if there is none: which port wants which `security`, and what is wrong with a certificate."""
+"""TLS with a mail server. If it fails, the error says which `security` the port wants, or what is wrong with the certificate."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from migrate.mail.settings import SmtpSettings
 from migrate.outside import log
 
 Handshake = Callable[[ssl.SSLContext], ssl.SSLSocket]
-"""Makes another connection of the same kind, as far as its encryption."""
+"""Makes another connection to the same server, up to its TLS handshake."""
 
 LOOK: Final = 5.0
-"""Seconds for each step of a look at what a port speaks."""
+"""Seconds for each step of finding out what a port speaks."""
 _NO_CHECK_TIME: Final = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python has no name for."""
 _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 _NO_AUTHORITY: Final = (2, 18, 19, 20, 21)
-"""OpenSSL's codes of what is wrong with a certificate."""
+"""OpenSSL's codes for certificates of no known authority."""
 _TOO_OLD: Final = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW")
 _MOST_NAMES: Final = 8
 
 
 def tls_context(settings: SmtpSettings) -> ssl.SSLContext:
-    """TLS that trusts the system's authorities, and those of `ca_file`. Raises ConfigError if that cannot be used."""
+    """A context that trusts the system's authorities and those of `ca_file`. Raises ConfigError if that file cannot be used."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.ca_file is not None:
@@ -46,7 +46,7 @@ def tls_context(settings: SmtpSettings) -> ssl.SSLContext:
 
 
 def trusting_anybody() -> ssl.SSLContext:
-    """For a look at a server: nothing is ever said over such a connection."""
+    """A context that trusts any certificate, to look at a server's. Nothing is ever sent over such a connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -62,20 +62,21 @@ def reached(settings: SmtpSettings, seconds: float) -> socket.socket:
         try:
             line.connect(address)
         except ConnectionResetError:
-            return line  # the server answered, and hung up at once: what it said before can still be heard
+            return line  # the server hung up at once; its words can still be read
         except OSError as error:
             failed = error
             line.close()
             continue
         with contextlib.suppress(OSError):  # as above
-            # The end of the data is a packet of its own, which Nagle's algorithm would hold back.
+            # The end of the data is sent in a packet of its own; Nagle's algorithm would delay it.
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return line
     raise failed or OSError("it has no address")
 
 
 def speaks_tls(settings: SmtpSettings) -> bool:
-    """Whether the server begins with TLS on this port: asked over a connection of its own, once the server has said nothing for a while."""
+    """Whether the server begins with TLS on this port. Asks over a connection of its own; called when a server has been silent for a
+    while."""
     try:
         with reached(settings, LOOK) as line, trusting_anybody().wrap_socket(line):
             return True
@@ -86,7 +87,7 @@ def speaks_tls(settings: SmtpSettings) -> bool:
 
 
 def first_words(settings: SmtpSettings) -> str:
-    """What the server says by itself in the clear, if anything."""
+    """The server's unencrypted greeting; empty if it sends none."""
     heard, until = b"", time.monotonic() + LOOK
     try:
         with reached(settings, LOOK) as line:
@@ -102,7 +103,7 @@ def first_words(settings: SmtpSettings) -> str:
 
 
 def begins_with_tls(settings: SmtpSettings) -> NotOpenedError:
-    """A port where the first word is TLS, and `security` that begins in the clear."""
+    """The port begins with TLS, and `security` says that the connection begins unencrypted."""
     return NotOpenedError(
         f"the server on port {settings.port} speaks TLS from the first byte, and security = '{settings.security}' begins in the clear.",
         f"Set security = 'tls' in [mail.smtp], or port = 587 with security = 'starttls', {CHECK}.",
@@ -110,7 +111,8 @@ def begins_with_tls(settings: SmtpSettings) -> NotOpenedError:
 
 
 def not_encrypted(error: OSError, settings: SmtpSettings, handshake: Handshake) -> NotOpenedError:
-    """Why there is no encrypted connection. Asks the server once or twice more, for the names in its certificate or for its plain words."""
+    """Why there is no encrypted connection. Connects once or twice more, to read the names in the certificate or the unencrypted
+    greeting."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(error, settings, _certificate(handshake))
     reason = str(getattr(error, "reason", None) or "").upper()
@@ -166,7 +168,8 @@ def _untrusted(error: ssl.SSLCertVerificationError, settings: SmtpSettings, cert
 
 
 def _certificate(handshake: Handshake) -> dict[str, Any]:
-    """What a certificate that is not trusted says; Python takes apart only what it trusts, so it is trusted for that. Empty if unknown."""
+    """The fields of a certificate that is not trusted; empty if they cannot be read. Python parses trusted certificates only, so this one
+    is trusted while it is parsed."""
     try:
         with handshake(trusting_anybody()) as line:
             encoded = line.getpeercert(binary_form=True)

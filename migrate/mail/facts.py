@@ -1,6 +1,6 @@
 """Facts: everything a letter says about its account (design §10).
 
-They are stored with the notice, so that a letter says what was true when it was decided on, and can be composed again.
+They are stored with the notice: a letter says what was true when it was decided, and can be composed again later.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ENGLISH: Final = Catalogue(ENGLISH)
 
 
 def N_(message: str) -> str:  # noqa: N802 - so called everywhere: it marks what is translated when it is printed
-    """The message as it is; whoever collects messages for the catalogues finds it by this name."""
+    """The message unchanged. Babel collects messages for the catalogues by this function's name."""
     return message
 
 
@@ -53,23 +53,23 @@ _IN_A_SENTENCE: Final = {
     "email_otp": N_("a code by email"),
     "external": N_("a second step of another provider"),
 }
-"""The label with its article, of methods that have one."""
+"""The label with its article, for methods whose label takes one."""
 BY_PHONE: Final[dict[str, tuple[str, ...]]] = {
     "sms": (N_("text message"),),
     "voice": (N_("phone call"),),
     "phone": (N_("text message"), N_("phone call")),
 }
-"""What comes by phone, as in 'codes by text message'."""
+"""Method → the ways in which its codes come by phone, as in 'codes by text message'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of an account when a notice is decided.
 
-    `standing`, `methods`, `default_method`, `change` and `had` (the methods before the change) are words of the glossary; `phone` is
-    masked; `seen_at` is the UTC instant of the read that saw the change. `change`, `seen_at` and `had` belong to confirmations, and so does
-    `cutoff`, of an account whose own is not the campaign's (other letters name the one of their notice); `earlier_cutoff` is what a
-    correction corrects. Both are UTC instants.
+    `standing`, `methods`, `default_method`, `change` and `had` (the methods before the change) are words of the glossary. `phone` is
+    masked. All instants are UTC. Only confirmations have `change`, `had`, `seen_at` (when the directory was read and the change seen) and
+    `cutoff` (the account's own, where it is not the campaign's); other letters take the cutoff of their notice. Only corrections have
+    `earlier_cutoff`, the cutoff that an earlier letter named.
     """
 
     username: str
@@ -88,7 +88,7 @@ class Facts:
 
     @property
     def greeting_name(self) -> LetterText:
-        """The name to greet with, fit for a letter; '' if none is left."""
+        """The name to greet with, cleaned for a letter; '' if there is none."""
         return shared_letter(self.given_name or "") or shared_letter(self.display_name or "")
 
     def to_json(self) -> str:
@@ -99,7 +99,8 @@ class Facts:
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
-        """The inverse of `to_json`. Facts that this version does not know are left out. ValueError for a text that is none of ours."""
+        """The inverse of `to_json`. Ignores facts that this version does not know. Raises ValueError if `to_json` cannot have written the
+        text."""
         try:
             read = json.loads(text)
         except RecursionError:
@@ -114,7 +115,7 @@ class Facts:
             if name in _SEVERAL:
                 if type(value) is not list:
                     raise ValueError(f"{name} is no list")
-                known[name] = tuple(value)  # no name is added, so the loop may go on
+                known[name] = tuple(value)  # replaces a value, which is safe inside the loop
                 words += value
             else:
                 words.append(value)
@@ -133,12 +134,12 @@ _TEXT: Final = frozenset({str})
 
 
 def label(method: str, say: Catalogue = _ENGLISH) -> str:
-    """What people call a method, in a catalogue's language; a word that is not in the vocabulary is its own label."""
+    """What people call a method, in a catalogue's language; an unknown word is its own label."""
     return say.gettext(METHOD_LABELS.get(method, method))
 
 
 def one(method: str, say: Catalogue = _ENGLISH) -> str:
-    """The label as a sentence has it: 'an authenticator app'."""
+    """The label with its article, as in a sentence: 'an authenticator app'."""
     return say.gettext(_IN_A_SENTENCE[method]) if method in _IN_A_SENTENCE else label(method, say)
 
 

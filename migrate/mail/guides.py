@@ -13,13 +13,13 @@ GUIDES: Final[dict[str, str]] = {
     "entra-passkey": "a passkey in Microsoft Entra ID, by way of Security info",
     "entra-authenticator": "the Microsoft Authenticator app in Microsoft Entra ID, by way of Security info",
 }
-"""Name → what people are led to set up."""
+"""Name → what people set up with it."""
 
 USED: Final = "_guides/used.j2"
-"""The name by which letters import the guide of their campaign, whichever it is."""
+"""The name by which templates import the campaign's guide, whichever it is."""
 
 SHARED: Final = "_guides/_entra.j2"
-"""What guides build on."""
+"""The template that the guides for Entra ID share."""
 
 
 def file_of(guide: str) -> str:

@@ -1,8 +1,8 @@
 """Headers that people read: whom a letter is from, and its subject (RFC 5322 §3.4, RFC 2047).
 
-A sender is written as people write one, `Example, Inc. <security@example.com>`: the name is what stands before the brackets, comma and
-colon included, and gets the quotation marks that a header needs. What could mean something else (two addresses, a group, words behind
-the brackets) is refused: to guess would lose words or an address without a word.
+A sender is written as people write one, `Example, Inc. <security@example.com>`. The name is everything before the brackets, with comma and
+colon; the quotation marks that a header needs are added here. A text that could mean something else (two addresses, a group, words after
+the brackets) is refused: a wrong guess would silently drop words or an address.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _ADDRESS: Final = re.compile(r"[^\s<>,;:()\[\]\"@]+@[^\s<>,;:()\[\]\"@]+")
 
 
 class Mailbox(NamedTuple):
-    """Somebody mail is from or goes to. `name` is what people read, on one line, perhaps empty."""
+    """A person or an office that mail comes from or goes to. `name` is what people read: one line, perhaps empty."""
 
     name: str
     address: str
 
 
 def mailbox(text: str) -> Mailbox:
-    """`Name <address>`, or an address alone, taken apart. Raises ValueError, with what to write instead, if it is anything else."""
+    """Parses `Name <address>` or an address alone. Raises ValueError, with what to write instead, for anything else."""
     given = text.strip()
     if not outside.is_one_line(given):
         raise ValueError(f"{text!r} has a line break or a control character in it; write 'Name <address>' on one line")
@@ -60,7 +60,7 @@ def mailbox(text: str) -> Mailbox:
 
 
 def _unambiguous(name: str, text: str) -> None:
-    """Refuses a name without quotation marks around it that may mean more than a name."""
+    """Raises ValueError for a name without quotation marks that may be more than a name."""
     if '"' in name:
         raise _unclear(text)
     if _ENCODED.search(name):
@@ -110,7 +110,7 @@ def _between_marks(name: str) -> str:
 
 
 def checked_address(text: str) -> str:
-    """An address alone that letters can come from. Raises ValueError, with what to write instead."""
+    """The text unchanged, if it is an address that letters can come from. Raises ValueError, with what to write instead."""
     if reason := problem(text):
         found = _ADDRESS.findall(text)
         instead = f"; write the address alone: {found[0]!r}" if len(found) == 1 and found[0] != text else ""
@@ -121,14 +121,14 @@ def checked_address(text: str) -> str:
 
 
 def checked_mailbox(text: str) -> str:
-    """A text that is a `mailbox` whose address letters can come from, as it was written. Raises ValueError, with what to write instead."""
+    """The text unchanged, if it is a `mailbox` that letters can come from. Raises ValueError, with what to write instead."""
     checked_address(mailbox(text).address)
     return text
 
 
 def encode_mailbox(who: Mailbox, header: str) -> HeaderText:
-    """A mailbox as the value of the header of that name, folded: an internationalised domain in its ASCII form, the name as it is, in
-    quotation marks, or encoded (RFC 2047), whatever is the first that can hold it."""
+    """A mailbox as the value of a header (`header` is its name), folded. The domain is in its ASCII form; the name is written unchanged if
+    that is possible, else in quotation marks, else encoded (RFC 2047)."""
     address, longest = wire(who.address), LINE
     if not who.name:
         return outside.header(address)
@@ -141,18 +141,18 @@ def encode_mailbox(who: Mailbox, header: str) -> HeaderText:
 
 
 def encode_subject(subject: str) -> HeaderText:
-    """A subject as its header's value: itself if short and ASCII, else folded, and encoded (RFC 2047) if it has to be."""
+    """A subject as its header's value: unchanged if it is short and ASCII, else folded, and encoded (RFC 2047) where it must be."""
     if subject.isascii() and "=?" not in subject:
         if len(f"Subject: {subject}") <= LINE:
             return outside.header(subject)
         folded = Header(subject, "us-ascii", header_name="Subject").encode(linesep="\r\n")
         first, *others = folded.split("\r\n")
-        # A word longer than a line has no place to fold at, nor has a line of blanks.
+        # Folding fails for a word that is longer than a line, and for a line of nothing but blanks.
         if len(f"Subject: {first}") <= LINE and all(len(line) <= LINE and line.strip() for line in (first, *others)):
             return HeaderText(folded)
     return HeaderText(_encoded(subject, "Subject"))
 
 
 def _encoded(text: str, header: str) -> str:
-    """A text in encoded words, a line each, which cut no character in two (RFC 2047 §5)."""
+    """A text as encoded words, one a line; no character is split between two of them (RFC 2047 §5)."""
     return Header(text, "utf-8", maxlinelen=_ENCODED_LINE, header_name=header).encode(linesep="\r\n")

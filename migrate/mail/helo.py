@@ -1,4 +1,4 @@
-"""The name that we greet a mail server with (RFC 5321 §4.1.1.1): `[mail.smtp] helo`, or this machine's full name."""
+"""The name in EHLO, with which we greet a mail server (RFC 5321 §4.1.1.1): `[mail.smtp] helo`, or this machine's full name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _LONGEST: Final = 253
 _NOBODYS: Final = (".localdomain", ".localhost")
-"""Names of every machine, and so of none."""
+"""Domains that name no particular machine."""
 
 
 def helo_name(value: str) -> str:
-    """The value, if a server can be greeted with it: a domain, or an address in brackets (RFC 5321 §4.1.3). Raises ValueError."""
+    """The value unchanged, if EHLO can carry it: a domain, or an address in brackets (RFC 5321 §4.1.3). Raises ValueError otherwise."""
     if not value.isascii():
         raise ValueError(f"{value!r} has letters outside ASCII; write the name in its ASCII form, which begins with xn--")
     if not (_is_domain(value) or _is_literal(value)):
@@ -26,18 +26,18 @@ def helo_name(value: str) -> str:
 
 
 def machine_name() -> str | None:
-    """This machine's full name, if it knows one. Its own tables may know it where its short name is all that it is called by."""
+    """This machine's full name; None if it knows none. /etc/hosts may have it where the host name alone is short."""
     return next((name for name in (socket.gethostname(), _looked_up()) if "." in name and _is_domain(name) and not _is_nobodys(name)), None)
 
 
 def default_helo(own_address: str) -> str:
-    """What to greet with: the machine's full name, or the address of its end of the connection."""
+    """The name to greet with: the machine's full name, else the IP address of our end of the connection."""
     return machine_name() or (f"[IPv6:{own_address.partition('%')[0]}]" if ":" in own_address else f"[{own_address}]")
 
 
 @functools.cache
 def _looked_up() -> str:
-    """Asks the system's resolver, which may take its time; the name does not change while we are at work."""
+    """Asks the system's resolver, once a process: it may be slow, and the name does not change."""
     return socket.getfqdn()
 
 

@@ -1,7 +1,7 @@
 """The languages of letters: gettext catalogues in `templates/locale/<language>/LC_MESSAGES/mail.po`, read with Babel (design §10).
 
-English is what the templates themselves say. An operator's folder may bring catalogues of its own in its `locale/`; what one of them says
-wins over ours. A catalogue is text, so that it is kept with the templates that a letter was made from.
+The templates themselves are English. An operator's folder may have catalogues in its `locale/`; their messages win over ours. Catalogues
+are read from text (.po), not from compiled files, so that the text can be kept with the templates that a letter was made from.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
 
 ENGLISH: Final = "en"
-"""What our templates are written in."""
+"""The language of our templates."""
 DOMAIN: Final = "mail"
 PLACES: Final = re.compile(r"%(?:%|\((\w+)\)s|(.?))")
-"""What stands for a value in a message: `%(name)s`; `%%` is a per cent sign, and anything else is a mistake."""
+"""A place for a value in a message, `%(name)s`; or `%%`, a per cent sign. Any other `%` is a mistake."""
 
 _INTERNATIONAL: Final = "150"
 _MOST: Final = 2
@@ -36,12 +36,12 @@ _RIGHT_TO_LEFT: Final = "right-to-left"
 
 
 def file_of(language: str) -> str:
-    """A language's catalogue, in a folder of templates."""
+    """Where a folder of templates has a language's catalogue."""
     return f"locale/{language}/LC_MESSAGES/{DOMAIN}.po"
 
 
 def languages_in(override: Path | None) -> dict[str, Path]:
-    """Language → its catalogue: ours, then the operator's. Looks at folders and reads no file."""
+    """Language → the file of its catalogue: the operator's if there is one, else ours. Reads no file."""
     found: dict[str, Path] = {}
     for folder in (resource("templates"), override):
         for path in sorted(folder.glob(file_of("*"))) if folder is not None else ():
@@ -50,7 +50,7 @@ def languages_in(override: Path | None) -> dict[str, Path]:
 
 
 def nearest(tag: str | None, languages: Mapping[str, object] | frozenset[str]) -> str | None:
-    """The language for a BCP 47 tag, cut from its end until one fits (RFC 4647 §3.4); None if none does."""
+    """The language for a BCP 47 tag. The tag is cut from its end until a language fits (RFC 4647 §3.4); None if none does."""
     known = {language.lower().replace("_", "-"): language for language in languages}
     parts = (tag or "").lower().replace("_", "-").split("-")
     return next((known[cut] for n in range(len(parts), 0, -1) if (cut := "-".join(parts[:n])) in known), None)
@@ -58,7 +58,7 @@ def nearest(tag: str | None, languages: Mapping[str, object] | frozenset[str]) -
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """The messages of one language; a message that it lacks is English."""
+    """The messages of one language. A message that it lacks comes out in English."""
 
     language: str
     messages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Catalogue:
 
     @property
     def locale(self) -> Locale:
-        """The language's own conventions; those of English for a language that Babel does not know."""
+        """How the language writes lists, dates and numbers; English conventions if Babel does not know the language."""
         try:
             return Locale.parse(self.language.replace("_", "-"), sep="-")
         except (UnknownLocaleError, ValueError):
@@ -97,19 +97,19 @@ def _parsed(path: Path, text: str) -> Catalog:
 
 
 def messages_of(path: Path, text: str) -> list[str]:
-    """The messages in a .pot or .po file, without their plurals."""
+    """The messages in a .pot or .po file, each in its singular."""
     return [first for message in _parsed(path, text) if (first := _forms(message.id)[0])]
 
 
 def _forms(text: str | Iterable[str | None] | None) -> tuple[str, ...]:
-    """A message or its translation in all its numbers; Babel gives one text, or several."""
+    """All forms, singular and plural, of a message or a translation. Babel gives one text, or several."""
     several = (text,) if text is None or isinstance(text, str) else text
     return tuple(each or "" for each in several)
 
 
 def read_catalogue(language: str, path: Path, text: str) -> Catalogue:
-    """The catalogue in a .po file. TemplateError, by line, for one that is none, or in which a translation names other values than its
-    message does: it would break, or look closer at what it only has to print."""
+    """The catalogue in a .po file. Raises TemplateError, with the line, if it is no .po file or a translation names other values than its
+    message: rendering would fail, or the translation would do more with a value than print it."""
     read = _parsed(path, text)
     messages: dict[str, tuple[str, ...]] = {}
     for message in read:
@@ -136,13 +136,13 @@ def _other_values(ids: tuple[str, ...], form: str) -> str | None:
 
 
 def only_places(message: str) -> bool:
-    """Whether a message has values in it only as `%(name)s`, which print them."""
+    """Whether a message has no `%` but in `%(name)s` and `%%`, which only print."""
     return not any(odd for _, odd in PLACES.findall(message)) and "%" not in PLACES.sub("", message)
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How a letter speaks: its language, and the formats of the region that its reader's tag names."""
+    """The language of a letter, and the formats of the region that its reader's tag names."""
 
     catalogue: Catalogue
     formats: Locale
@@ -153,12 +153,12 @@ class Wording:
 
     @property
     def direction(self) -> str:
-        """As HTML's `dir` has it."""
+        """The writing direction, as a value of HTML's `dir`."""
         return "rtl" if self.formats.character_order == _RIGHT_TO_LEFT else "ltr"
 
 
 def wording(catalogue: Catalogue, tag: str | None) -> Wording:
-    """A language's words in the formats of the region of a BCP 47 tag; international English for English of no region."""
+    """A language with the formats of a BCP 47 tag's region. English without a region gets international formats."""
     own = catalogue.locale
     try:
         region = Locale.parse((tag or own.language).replace("_", "-"), sep="-").territory
@@ -179,7 +179,7 @@ class Catalogues:
         self._known = {ENGLISH: Catalogue(ENGLISH)} | {catalogue.language: catalogue for catalogue in found}
 
     def of(self, language: str) -> Catalogue:
-        """The catalogue of a language; one without messages for a language that an operator writes all templates in."""
+        """The catalogue of a language. It is empty for a language in which an operator has written all templates."""
         return self._known.get(language) or Catalogue(language)
 
     def __iter__(self) -> Iterator[Catalogue]:

@@ -1,5 +1,7 @@
-"""What makes a letter look like a phish, or says what a playbook knows to be wrong (design §10). Looks at letters as they come out, since
-an operator's template, a catalogue or a setting may each have brought it in."""
+"""Finds what makes a letter look like a phish, and statements that a playbook knows to be wrong (design §10).
+
+It reads finished letters, since a template, a catalogue or a setting may each have caused it.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ _URGENT: Final = re.compile(
 
 
 def lint(letters: Iterable[tuple[str, Letter]], mail: MailSettings, campaign: CampaignSettings, never_says: Iterable[str]) -> Iterator[str]:
-    """What is wrong with letters, each thing once for a kind, as a sentence. `letters` are pairs of a kind's name and a letter of it;
-    `never_says` are the words that are wrong in this campaign."""
+    """What is wrong with letters, a sentence each; the same fault is told once a kind. `letters` are pairs of a kind's name and a letter of
+    that kind; `never_says` are words that are wrong in this campaign."""
     allowed = f"https://{campaign.sign_in_address}" if mail.links and campaign.sign_in_address else None
     wrong = re.compile(rf"(?i)\b(?:{'|'.join(map(re.escape, never_says))})\b") if (never_says := tuple(never_says)) else None
     said: set[tuple[str, str]] = set()

@@ -1,8 +1,8 @@
 """The `maildir` transport: a folder of real messages, which any mail program can open and which needs no server.
 
-A letter is `sent` once its file and the folder that names it are on the disk. The file's name carries the letter's reference, so that a
-second delivery of one letter shows as two files with one reference. Letters are only ever added: a folder that is neither empty nor a
-Maildir is refused, and in `tmp` we write into a folder of our own (`migrate.files`).
+A letter is `sent` once its file and the folder's entry for it are on the disk. The file's name contains the letter's reference: if a letter
+was delivered twice, two files have the same reference. Letters are only added. A folder that is neither empty nor a Maildir is refused, and
+unfinished files are in a folder of our own inside `tmp` (`migrate.files`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HOST: Final = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
 
 
 class MaildirTransport:
-    """Delivers into the Maildir at `path`, which is made if it is not there."""
+    """Delivers into the Maildir at `path`, and makes it if it is missing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,10 +48,11 @@ class MaildirTransport:
 
 
 class MaildirConnection:
-    """A Maildir into which letters are put; unfinished ones are in a work folder of our own."""
+    """An open Maildir; `work` is our folder for unfinished letters."""
 
     at_once: Final = 25
-    """Fewer than a mail server's burst: a file is written as slowly as the ledger, so more would only be more in doubt after a kill."""
+    """Fewer than `BURST`: writing a file takes as long as a commit, so more letters in hand would bring no speed, and all of them are
+    `uncertain` if the process is killed."""
 
     def __init__(self, path: Path, work: Work) -> None:
         self._path = path
@@ -73,18 +74,18 @@ class MaildirConnection:
 
 
 def open_maildir(settings: MailSettings, _ended: threading.Event) -> MaildirTransport:
-    """The transport of `[mail.maildir]`. A folder is not waited for."""
+    """The transport of `[mail.maildir]`. It never waits, so it ignores `ended`."""
     return MaildirTransport(settings.maildir.path)
 
 
 def _unique_name(reference: str) -> str:
-    """A name as the Maildir convention asks: time, then what makes it unique on this host, then the host."""
+    """A file name by the Maildir convention: the time, then a part that is unique on this host, then the host."""
     seconds, nanoseconds = divmod(time.time_ns(), 10**9)
     return f"{seconds}.M{nanoseconds // 1000:06}P{os.getpid()}Q{next(_deliveries)}R{reference}.{_HOST}"
 
 
 def _made(path: Path) -> None:
-    """The three folders of a Maildir, made where nothing or nothing else is. Raises MailServerError for a folder of other things."""
+    """Makes the three folders of a Maildir where they are missing. Raises MailServerError for a folder that holds other things."""
     files.make_folder(path)
     there = {each.name: each for each in path.iterdir()}
     own = [each for name in _FOLDERS if (each := there.get(name)) and each.is_dir() and not each.is_symlink()]

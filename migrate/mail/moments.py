@@ -1,4 +1,4 @@
-"""Instants as people read them: weekday, date, time and zone, in the formats of their region."""
+"""Instants in words: weekday, date, time and zone, in the formats of the reader's region."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ENGLISH: Final = Catalogue(ENGLISH)
 
 @lru_cache(maxsize=1024)
 def formats_of(language_tag: str | None) -> Wording:
-    """English words in the formats of the region that a BCP 47 tag names; those of international English if it names none."""
+    """English words with the formats of a BCP 47 tag's region, or international formats if the tag has no region."""
     return wording(_ENGLISH, language_tag)
 
 
 def zone_text(local: datetime, formats: Locale) -> str:
-    """The zone of a local time, by name and by its distance from UTC: 'Pacific Standard Time, UTC-08:00'."""
+    """The zone of a local time, with its offset: 'Pacific Standard Time, UTC-08:00'."""
     offset = local.utcoffset() or timedelta()
     if not offset and getattr(local.tzinfo, "key", "UTC") in ("UTC", "Etc/UTC"):
         return "UTC"
@@ -65,9 +65,10 @@ class LastMoment:
 
 @lru_cache(maxsize=1024)
 def last_moment(cutoff: datetime, campaign: CampaignSettings, words: Wording) -> LastMoment:
-    """The words for a cutoff (UTC instant). For one at the first moment of a day the last usable moment is the end of the day before.
+    """The words for a cutoff (UTC instant). If the cutoff is at the first moment of a day, the last usable moment is the end of the day
+    before.
 
-    That moment is 00:00, but where a clock skips midnight; and of two midnights on one day it is the first.
+    The first moment of a day is 00:00, or later where the clock skips midnight. If a day has two midnights, it is the first one.
     """
     local, _ = cutoff.astimezone(campaign.zone), words.catalogue.gettext
     at_midnight = campaign.instant(local.date()) == cutoff
@@ -80,6 +81,6 @@ def last_moment(cutoff: datetime, campaign: CampaignSettings, words: Wording) ->
 
 
 def is_last_day(cutoff: datetime, campaign: CampaignSettings, now: datetime) -> bool:
-    """True on the calendar day, in the campaign's zone, that holds the last usable moment."""
+    """Whether `now` is on the calendar day, in the campaign's zone, of the last usable moment."""
     last = (cutoff - timedelta(microseconds=1)).astimezone(UTC)
     return now < cutoff and campaign.today(last) == campaign.today(now)

@@ -1,7 +1,7 @@
-"""From nothing to a connection that takes letters: connect, greeting, EHLO, STARTTLS, sign-in (RFC 5321, 3207, 4954; design §11).
+"""Opening a connection that takes letters: connect, greeting, EHLO, STARTTLS, sign-in (RFC 5321, 3207, 4954; design §11).
 
-Whatever stops it becomes one NotOpenedError, with the server's last words and what to set. There is no way from here to an unencrypted
-connection unless `security` says so.
+Any failure becomes a NotOpenedError with the server's last words and the setting to change. A connection is unencrypted only if `security`
+is "none".
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from migrate.mail.timeouts import Timeouts
 
 _SILENCE: Final = {465: 1.0}
 _USUAL_SILENCE: Final = 7.0
-"""Seconds without a greeting after which it is looked whether the port speaks TLS. Servers that greet late on purpose take up to six, and
-some turn away whoever says something before; 465 is the port of TLS."""
+"""Seconds without a greeting after which we test whether the port speaks TLS; by port, 465 being the usual port of TLS. Some servers delay
+their greeting on purpose, up to six seconds, and turn away a client that speaks before it."""
 _TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
-"""How an alert and a handshake begin (RFC 8446 §5.1)."""
+"""The first bytes of a TLS alert and of a handshake (RFC 8446 §5.1)."""
 
 
 def opened(settings: SmtpSettings, tokens: Tokens | None, timeouts: Timeouts, ended: threading.Event | None = None) -> Dialogue:
-    """A greeted, encrypted and signed-in connection. Raises NotOpenedError, and ConfigError for what is wrong in the configuration.
+    """A connection after greeting, encryption and sign-in. Raises NotOpenedError, or ConfigError for a mistake in the configuration.
 
-    A token that the server no longer takes is renewed once.
+    If the server refuses a token, it is renewed once.
     """
     ended = ended or threading.Event()
     try:
@@ -60,7 +60,7 @@ def _signed_in(settings: SmtpSettings, tokens: Tokens | None, timeouts: Timeouts
 
 
 def _encrypted(settings: SmtpSettings, context: ssl.SSLContext | None, timeouts: Timeouts, ended: threading.Event) -> Dialogue:
-    """A connection on which the server has answered EHLO, encrypted if there is a context."""
+    """A connection after EHLO, encrypted if there is a context."""
     talk = _begun(settings, timeouts, ended)
     try:
         if context is not None:
@@ -79,7 +79,7 @@ def _encrypted(settings: SmtpSettings, context: ssl.SSLContext | None, timeouts:
 
 
 def _begun(settings: SmtpSettings, timeouts: Timeouts, ended: threading.Event) -> Dialogue:
-    """A connection up to where the encryption begins, or on which EHLO was answered if there is none."""
+    """A connection just before its TLS handshake; without encryption, a connection after EHLO."""
     talk = Dialogue(reached(settings, timeouts.answer), timeouts, ended)
     if settings.security == "tls":
         return talk
@@ -99,7 +99,7 @@ def _begun(settings: SmtpSettings, timeouts: Timeouts, ended: threading.Event) -
 
 
 def _looked_at(settings: SmtpSettings, context: ssl.SSLContext) -> ssl.SSLSocket:
-    """Another connection that is encrypted with another context, for a look at the certificate."""
+    """Another connection, encrypted with another context, to look at the server's certificate."""
     talk = _begun(settings, Timeouts(LOOK, LOOK, LOOK), threading.Event())
     try:
         return talk.encrypt(context, _host(settings))
@@ -115,7 +115,7 @@ def _greeted(talk: Dialogue, settings: SmtpSettings, timeouts: Timeouts) -> None
 
 
 def _greeting(talk: Dialogue, settings: SmtpSettings, timeouts: Timeouts) -> Reply:
-    """The server's first words. If there are none for a while it may be waiting for TLS; if it is not, it is only slow."""
+    """The server's greeting. A server that is silent for a while either waits for TLS, which is an error, or is slow."""
     start = time.monotonic()
     silence = min(_SILENCE.get(settings.port, _USUAL_SILENCE), timeouts.answer / 2)
     try:

@@ -1,4 +1,4 @@
-"""The operator's own templates (`mail.templates`): where they belong, and the languages there are texts in. Loads no template."""
+"""The operator's own templates (`mail.templates`): where they belong, and in which languages there are texts. Loads no template."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from migrate.files.resources import resource
 from migrate.mail.languages import languages_in, nearest
 
 PARTS: Final = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
-"""The texts of a kind of mail, each a file in the folder of that name."""
+"""The three templates of a kind of mail, files in the folder with the kind's name."""
 LANGUAGE: Final = "en"
-"""What our texts are written in."""
+"""The language of our texts."""
 
 _FRAME: Final = "_frame"
 _TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -24,26 +24,26 @@ _SHOWN: Final = 3
 
 
 def shipped() -> Path:
-    """Our templates of mail."""
+    """The folder of our mail templates."""
     return resource("templates") / "mail"
 
 
 def mail_folder(override: Path) -> Path:
-    """Where the mails are in an operator's folder: in its `mail/`, as in ours, or in the folder itself if it has none."""
+    """The folder of mails in an operator's folder: its `mail/` if there is one, else the folder itself."""
     return override / "mail" if (override / "mail").is_dir() else override
 
 
 def written_in(language: str, catalogues: Collection[str]) -> str:
-    """The language of letters when `[campaign] language` is accepted: English of any region, one that there is a catalogue of, else the
-    operator's own."""
+    """The language of letters for an accepted `[campaign] language`: "en" for English of any region, else the nearest language with a
+    catalogue, else the language itself, in which the operator then writes all templates."""
     return nearest(language, frozenset({LANGUAGE, *catalogues})) or language
 
 
 def no_texts(language: str, override: Path | None) -> str | None:
     """Why letters cannot be written in a language, as the end of a sentence; None if they can.
 
-    Ours are English, and there are catalogues of other languages, of ours and of the operator's. Letters are in one more if an operator
-    says so who has every text of every kind in words of his own.
+    They can be in English, in a language with a catalogue (ours or the operator's), and in any language if the operator has written every
+    template of every kind.
     """
     there = languages_in(override)
     if written_in(language, there) in (LANGUAGE, *there):
@@ -65,17 +65,17 @@ def no_texts(language: str, override: Path | None) -> str | None:
 
 
 def _own(path: Path, ours: Path) -> bool:
-    """Whether a file is there and does not merely repeat ours, however an editor has saved it."""
+    """Whether a file exists and differs from ours in more than line ends and the like."""
     try:
         return texts.read(path) != texts.read(ours)
     except texts.NotTextError:
-        return True  # which whoever reads it to make letters will say
+        return True  # the composer reports it when it reads the file
     except OSError:
         return False
 
 
 def astray(override: Path, used: Collection[str]) -> Iterator[tuple[Path, Path | None]]:
-    """The files in an operator's folder that no letter is made from, each with the path at which one would be, if its name tells.
+    """The files in an operator's folder that no letter is made from, each with the path that its author probably meant, or None.
 
     `used` are the names of all templates that letters are made from. Hidden files are left out.
     """
@@ -91,7 +91,7 @@ def astray(override: Path, used: Collection[str]) -> Iterator[tuple[Path, Path |
 
 
 def _meant(path: Path, used: Collection[str]) -> str | None:
-    """The template that a file was probably meant to be, by the names of its folder and of itself."""
+    """The template that a file was probably meant to be, judged by the names of the file and its folder."""
     folders = get_close_matches(path.parent.name, [*KINDS, _FRAME], n=1, cutoff=0.8)
     files = [name.partition("/")[2] for name in used if folders and name.startswith(f"{folders[0]}/")]
     found = get_close_matches(path.name, files, n=1, cutoff=0.8)

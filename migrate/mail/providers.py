@@ -1,11 +1,11 @@
-"""Mail providers whose limits are known. What `[mail.smtp]` sets itself comes first: many limits are raised on request."""
+"""Mail providers whose limits are known. A setting in `[mail.smtp]` wins over a limit here: providers raise many of them on request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-# Each limit with its source; all read on 2026-11-28. A day is the last 24 hours with all of them.
+# Each limit has its source, read on 2026-11-28. For all of them a day is the last 24 hours.
 PROVIDERS: Final[Mapping[str, Mapping[str, Any]]] = {
     # 30 messages a minute and 10,000 recipients in 24 hours for a mailbox:
     # https://learn.microsoft.com/en-us/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits
@@ -13,10 +13,10 @@ PROVIDERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "exchange_online": {
         "host": "smtp.office365.com", "port": 587, "security": "starttls", "rate": ("30/min", "10000/day"), "connections": 3,
     },
-    # To recipients inside the organisation alone, with no limit on messages or recipients; the rate is ours:
+    # Only for recipients inside the organisation, without a limit on messages or recipients; the rate is our choice:
     # https://learn.microsoft.com/en-us/exchange/mail-flow-best-practices/high-volume-mails-m365
     "exchange_hve": {"host": "smtp.hve.mx.microsoft", "port": 587, "security": "starttls", "rate": ("10/s",), "connections": 4},
-    # 10,000 messages in 24 hours for a sending user. No rate is published; beyond its peak it answers 450 4.2.1, and letters wait:
+    # 10,000 messages in 24 hours for each sending user. Google publishes no rate; above it the server answers 450 4.2.1, and letters wait:
     # https://support.google.com/a/answer/2956491
     "google_relay": {
         "host": "smtp-relay.gmail.com", "port": 587, "security": "starttls", "rate": ("10/s", "10000/day"), "connections": 4,

@@ -1,4 +1,4 @@
-"""`[mail.smtp] rate`: how many letters a mail server takes in a time, as providers state it (design §11, §16)."""
+"""`[mail.smtp] rate`: the rate limit of a mail server, written as providers state it, such as 30/min (design §11, §16)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 _RATE: Final = re.compile(r"(?P<letters>[1-9][0-9]{0,8})/(?P<unit>s|min|h|day)")
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
 USUAL: Final = "10/s"
-"""What holds where nothing shorter than a day is set."""
+"""The rate if only a limit for a day is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The narrowest of several rates: letters lie `1 / per_second` seconds apart, and any 24 hours have at most `per_day` of them (None:
-    no such limit). `words` is the rates as a person reads them."""
+    """The narrowest of several rates: letters go `1 / per_second` seconds apart, and at most `per_day` go in any 24 hours (None: no limit).
+    `words` is the rates as a person reads them."""
 
     per_second: float
     per_day: int | None
@@ -24,7 +24,7 @@ class Rates:
 
     @classmethod
     def of(cls, rates: Sequence[str]) -> Rates:
-        """The rates of the configuration, which are valid ones (`checked`)."""
+        """Of the rates in the configuration, each `checked`."""
         found = [_parts(rate) for rate in rates]
         per_second = [letters / _SECONDS[unit] for letters, unit in found if unit != "day"]
         per_day = [letters for letters, unit in found if unit == "day"]
@@ -34,7 +34,7 @@ class Rates:
 
 
 def checked(value: str) -> str:
-    """The value, if it is a rate; raises ValueError with the way to write one."""
+    """The value unchanged, if it is a rate. Raises ValueError, with how to write one."""
     if not _RATE.fullmatch(value):
         raise ValueError(f"{value!r} is no rate; write letters per time, such as '10/s', '600/min', '3600/h' or '10000/day'")
     return value

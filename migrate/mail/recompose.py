@@ -1,4 +1,4 @@
-"""A composer as it was: made of the texts and settings that were kept when it was used, so that a letter can be composed again."""
+"""Makes a composer again from the texts and settings that were kept when it was used, so that an old letter can be composed again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from migrate.mail.settings import MailSettings
 
 _SETTINGS: Final = "settings"
 _LONG_AGO: Final = date(1971, 1, 2)
-"""An opening that no letter names."""
+"""Any opening day: no letter names it, but the settings need one."""
 
 
 def recomposer(kept: str, folder: Path, cutoff: datetime) -> Composer:
-    """The composer of which `kept` is what `Composer.kept` gave. Its texts are written to a new `folder`, which it may need until the last
-    letter is composed; `cutoff` (UTC) is the campaign's, for letters that were told none of their own.
+    """The composer that gave `kept` (`Composer.kept`). Its texts are written to a new `folder`, which must stay until the last letter is
+    composed. `cutoff` (UTC) is the campaign's, for letters that have none of their own.
 
-    Raises ValueError for what is no such text, and TemplateError where this version cannot use a template of then.
+    Raises ValueError for any other text, and TemplateError if this version cannot use an old template.
     """
     sources: dict[str, str] = json.loads(kept)
     settings = json.loads(sources[_SETTINGS])
@@ -38,19 +38,19 @@ def recomposer(kept: str, folder: Path, cutoff: datetime) -> Composer:
     mail = {**_those_of(MailSettings, settings["mail"]), "links": linked}
     return Composer(
         MailSettings.model_validate({**mail, "templates": folder}),
-        made.model_copy(update={"name": campaign["name"]}),  # a rehearsal's is no name that one can write
+        made.model_copy(update={"name": campaign["name"]}),  # set afterwards: the name of a rehearsal's campaign is not a valid setting
         settings.get("safety", {}).get("redirect_to"),
     )
 
 
 def _place(name: str, guide: str) -> Path:
-    """Where an operator's folder has a text that letters were made of."""
+    """The path of a text in an operator's folder."""
     if name.startswith("locale/"):
         return Path(name)
     return Path("mail") / (guides.file_of(guide) if name == guides.USED else name)
 
 
 def _those_of(model: type[CampaignSettings | MailSettings], values: dict[str, Any]) -> dict[str, Any]:
-    """Of the values that letters show, those that are settings, and not made of them."""
+    """The values that are settings of the model; letters also show values that are derived from settings."""
     names = {name for field, facts in model.model_fields.items() for name in (field, facts.alias)}
     return {name: value for name, value in values.items() if name in names}

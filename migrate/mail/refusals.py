@@ -1,7 +1,7 @@
 """What a mail server's refusal is about: the recipient, the server or us, or the letter (design §11).
 
-It is decided here and nowhere else, by where the refusal came and by its enhanced status code (RFC 3463), which is read only where RFC 2034
-puts it: directly behind the reply code. `docs/refusals.md` has the table; marks, tries and the stop of a delivery follow from it.
+Only this module decides it, by the command that was refused and by the enhanced status code (RFC 3463), which is read only directly after
+the reply code, where RFC 2034 puts it. `docs/refusals.md` has the table. Bounces, further tries and the circuit breaker follow from it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ Phase = Literal["mail", "rcpt", "data", "end"]
 
 _STATUS: Final = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?=\s|$)")
 _NO_SUCH_ADDRESS: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.1"})
-"""No such mailbox, host or syntax, moved, null MX (RFC 7505), mailbox disabled: in answer to RCPT a 5xx with one of them is final."""
+"""No such mailbox, host or syntax, moved, null MX (RFC 7505), mailbox disabled. A 5xx with one of these in answer to RCPT is final."""
 _FULL: Final = "2.2"
 _OURS: Final = frozenset({"1.0", "1.7", "1.8", "3.1", "3.2", "3.5", "4.5"})
-"""The sender's address or domain, and a mail system that is full, closed, wrongly set up or congested."""
+"""The sender's address or domain is refused, or the mail system is full, closed, misconfigured or congested."""
 _OUR_SENDER: Final = frozenset({"1.7", "1.8"})
 _POLICY: Final = re.compile(r"7\.\d+")
 _CLIENT: Final = re.compile(r"7\.2\d")
-"""RFC 7372 and RFC 7489: what a domain's SPF, DKIM and DMARC or a host's reverse DNS say of us, for now too."""
+"""RFC 7372 and RFC 7489: SPF, DKIM, DMARC or reverse DNS fail for us; permanent (5xx) or for now (4xx)."""
 _POLICY_BUSY: Final = re.compile(r"7\.(?:0|[5-9]\d\d)")
-"""As a 4xx: 4.7.0 and Exchange Online's 4.7.500 and above slow a sender down. Others (4.7.1: greylisting) put a letter off."""
+"""With a 4xx these slow a sender down: 4.7.0, and Exchange Online's 4.7.500 and above. Other 4.7 codes (4.7.1: greylisting) delay one
+letter."""
 _LIMIT: Final = frozenset({"3.2", "4.5"})
 _CLOSING: Final = 421
 _TOO_MUCH: Final = re.compile(
@@ -32,19 +33,19 @@ _TOO_MUCH: Final = re.compile(
     r"throttling failure|sender rate|too much mail from|too many (?:messages|recipients|connections) from",
     re.IGNORECASE,
 )
-"""What is said of a limit on what *we* send, for servers that say it with a code for something else or with none."""
+"""Words about a limit on what *we* send, for servers that use a code for something else or none."""
 _CLIENT_WORDS: Final = re.compile(
     r"\b(?:client host|helo command) (?:rejected|blocked)|\brelay(?:ing)? (?:access )?(?:is )?(?:denied|not (?:permitted|allowed))|"
     r"\b(?:black|block)[ -]?list",
     re.IGNORECASE,
 )
-"""What is said of the host that we are, whatever the code: its address or name, on a list or unknown, and for whom it may relay."""
+"""Words about our host, with any code: its address or name is on a blocklist or unknown, or it may not relay."""
 _UNKNOWN: Final = re.compile(
     r"(?:no such|unknown|invalid) (?:user|recipient|mailbox|address)|unrouteable address|"
     r"(?:user|recipient|mailbox|address) (?:is )?(?:unknown|not found|does not exist)|recipient address rejected: access denied",
     re.IGNORECASE,
 )
-"""What is answered to RCPT for an address that does not exist without a status that says so: Exim gives none, Exchange Online 5.4.1."""
+"""Answers to RCPT for an address that does not exist, from servers whose status does not say so: Exim gives none, Exchange Online 5.4.1."""
 _SENDER: Final = re.compile(
     r"\bsender (?:address )?(?:rejected|blocked|verify|verification|denied|refused)|\bbad (?:outbound )?sender\b", re.IGNORECASE
 )
@@ -53,8 +54,8 @@ _SENDER: Final = re.compile(
 class Refusal(NamedTuple):
     """What a refusal is about.
 
-    `limited`: the connection is one too many, or too busy, and the others may go on. `alone`: it says nothing about the server, however
-    many addresses it is said of. `sender`: our address, if that is what was refused.
+    `limited`: the server wants fewer connections; the other connections may go on. `alone`: it says nothing about the server, even if many
+    addresses get it. `sender`: our address, if that was refused.
     """
 
     about: About
@@ -64,12 +65,12 @@ class Refusal(NamedTuple):
 
 
 OURS_ALONE: Final = Refusal("letter", alone=True)
-"""A letter that we cannot put to this server: the server was never asked."""
+"""A letter that this server cannot take, so that it was not asked."""
 BEFORE_RCPT: Final = Refusal("server")
 
 
 def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refusal:
-    """What the answer `code` with its lines `text` (without the code) to a command about a letter from `sender` to `to` is about."""
+    """What a refusal is about: the answer `code` with its lines `text` (without the code), to a letter from `sender` to `to`."""
     status = enhanced_status(code, text)
     what = status.partition(".")[2] if status else ""
     permanent = 500 <= code < 600
@@ -90,7 +91,8 @@ def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refu
 
 
 def enhanced_status(code: int, text: str) -> str | None:
-    """The enhanced status code, such as '5.1.1', of a reply: directly behind the code of one of its lines, and of the same class."""
+    """The enhanced status code of a reply, such as '5.1.1'. It stands directly after the code of a line and is of the same class; or
+    None."""
     for line in text.splitlines():
         if (found := _STATUS.match(line)) and int(found[1]) == code // 100:
             return found[0]
@@ -98,7 +100,7 @@ def enhanced_status(code: int, text: str) -> str | None:
 
 
 def wording(reply: str, address: str) -> str:
-    """A reply without what differs from letter to letter: the address, numbers, and the names of messages in a server's queue."""
+    """A reply without the parts that differ from letter to letter: the address, numbers, and queue ids."""
     local, _, domain = address.lower().rpartition("@")
     words = reply.lower()
     for own in (address.lower(), domain, local):

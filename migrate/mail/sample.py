@@ -54,7 +54,7 @@ class Sample:
 
 
 def samples(kind: str, campaign: CampaignSettings) -> tuple[Sample, ...]:
-    """Samples of a kind, the most telling first; between them they take every turn of our templates."""
+    """Samples of a kind, the most typical first. Together they take every branch of our templates."""
     if kind == CONFIRMATION:
         seen_at = campaign.cutoff_at - timedelta(days=30)
         return tuple(

@@ -1,4 +1,4 @@
-"""`[mail]`: who letters come from, and how they leave (design §11, §16)."""
+"""`[mail]`: who letters come from, and by which transport they go (design §11, §16)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from migrate.settings import OneLine, Settings
 
 _CONNECTIONS: Final = 4
 _ANSWERS: Final = 12
-"""Answers that one letter may wait for, each as long as `timeout`, with the connection made anew for it."""
+"""Answers that one letter may wait for, each up to `timeout`, including those of a new connection."""
 
 
 def _listed(value: Any) -> Any:
-    """One rate is a list of one."""
+    """Accepts one rate as a list of one."""
     return [value] if isinstance(value, str) else value
 
 
@@ -35,9 +35,9 @@ class MaildirSettings(Settings):
 
 
 class SmtpSettings(Settings):
-    """`[mail.smtp]`. `provider` sets what is not set here; of several `rate` the narrowest holds.
+    """`[mail.smtp]`. `provider` gives the defaults of other settings. If there are several `rate`, the narrowest holds.
 
-    `timeout` is seconds for each answer up to the data; the data and the answer to its end may take longer (`timeouts`).
+    `timeout` is in seconds, for each answer up to the data; the data and the answer to its end may take longer (`timeouts`).
     """
 
     provider: Literal["exchange_online", "exchange_hve", "google_relay", "ses"] | None = None
@@ -101,8 +101,8 @@ class SmtpSettings(Settings):
 
     @property
     def beside_provider(self) -> list[str]:
-        """The settings that stand as in the example beside a `provider` that allows less, each as it is written: they win over
-        the provider's, and were probably left there unseen."""
+        """Settings that were probably left over from the example, as they are written in the file: the `provider` allows less, but they win
+        over its limits."""
         if self.provider is None:
             return []
         theirs, found = PROVIDERS[self.provider], []
@@ -115,30 +115,30 @@ class SmtpSettings(Settings):
 
     @property
     def server(self) -> str:
-        """The name under which the ledger counts what goes to this server."""
+        """The name by which the ledger counts the letters that go to this server."""
         return f"{self.host}:{self.port}"
 
     @property
     def user(self) -> str | None:
-        """Who signs in, if anybody does: `username`, or the mailbox that a Google token is for."""
+        """The user who signs in: `username`, or the mailbox of a Google token; None if nobody signs in."""
         return self.username or (self.oauth.subject if self.oauth else None)
 
     @property
     def longest_try(self) -> float:
-        """Seconds that one try at a letter may take at most, with a connection made anew for it."""
+        """The longest time, in seconds, that one try at a letter may take, with a new connection for it."""
         waits = Timeouts.of(self.timeout)
         return _ANSWERS * waits.answer + waits.data + waits.end
 
 
 class BrandSettings(Settings):
-    """`[mail.brand]`: the colour and the name at the head of a letter's page; there is no image, which would have to be fetched."""
+    """`[mail.brand]`: the colour and the name at the top of a letter's page. There is no image: mail programs would have to fetch it."""
 
     color: str | None = Field(None, pattern=r"^#[0-9A-Fa-f]{6}$")
     name: OneLine | None = None
 
 
 class MailSettings(Settings):
-    """`[mail]`. `from` is called `sender` here, since Python keeps that word for itself.
+    """`[mail]`. `from` is called `sender` here, since `from` is a keyword of Python.
 
     An address that a server called unknown or disabled is not mailed again for `bounce_days`. With `links` the page of a letter has
     `[campaign] sign_in_address` as a link.
@@ -163,7 +163,7 @@ class MailSettings(Settings):
 
     @property
     def sender_address(self) -> str:
-        """The address of `from` as it travels: an internationalised domain in its ASCII form."""
+        """The address of `from` as it is sent: an internationalised domain is in its ASCII form."""
         return wire(mailbox(self.sender).address)
 
     @property
@@ -182,5 +182,5 @@ class MailSettings(Settings):
 
     @property
     def envelope_address(self) -> str:
-        """Who the mail server is told the letter comes from, and so where bounces go."""
+        """The sender's address in the envelope, to which bounces go."""
         return wire(self.envelope_from) if self.envelope_from else self.sender_address

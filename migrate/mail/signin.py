@@ -19,7 +19,7 @@ _ACCEPTED: Final = 235
 _GO_ON: Final = 334
 _UNKNOWN_MECHANISM: Final = 504
 _MECHANISMS: Final = ("PLAIN", "LOGIN", "CRAM-MD5")
-"""Ways to sign in with a password, the best first. All of them go over TLS; CRAM-MD5 wants servers to keep passwords as they are."""
+"""Mechanisms for a password, the best first. All of them go over TLS. CRAM-MD5 is last: its servers must store passwords in the clear."""
 _TOKENS: Final = ("XOAUTH2", "OAUTHBEARER")
 _NO_BASIC: Final = re.compile(r"basic auth|less secure app|modern auth|oauth", re.IGNORECASE)
 _SWITCHED_OFF: Final = re.compile(
@@ -30,7 +30,7 @@ _USE_XOAUTH2: Final = 'set sign_in = "xoauth2" in [mail.smtp], and [mail.smtp.oa
 
 
 class TokenRefusedError(Exception):
-    """The mail server refused a token. `renewable`: it may take another one; if not, `cause` is what there is to say."""
+    """The mail server refused a token. If it is `renewable`, the server may take a new one; otherwise `cause` is the error to report."""
 
     def __init__(self, token: str, cause: NotOpenedError, *, renewable: bool) -> None:
         super().__init__(cause.what)
@@ -38,7 +38,7 @@ class TokenRefusedError(Exception):
 
 
 def sign_in(talk: Dialogue, settings: SmtpSettings, tokens: Tokens | None) -> None:
-    """Sign in as the settings say, or not at all if they name nobody. Raises NotOpenedError and TokenRefusedError."""
+    """Signs in by the settings; does nothing if they name no user. Raises NotOpenedError and TokenRefusedError."""
     if tokens is not None:
         _with_token(talk, settings, tokens)
     elif settings.username is not None and settings.password is not None:
@@ -59,7 +59,7 @@ def _with_password(talk: Dialogue, settings: SmtpSettings, user: str, password: 
 
 
 def _answered(talk: Dialogue, mechanism: str, user: str, password: str) -> Reply:
-    """The server's answer to the sign-in, or what it answered instead of going on with it."""
+    """The server's last answer: to the sign-in, or to the step at which it broke the sign-in off."""
     if mechanism == "PLAIN":
         reply = talk.ask(f"AUTH PLAIN {_plain(user, password)}")
         return talk.ask(_plain(user, password)) if reply.code == _GO_ON else reply
@@ -83,7 +83,7 @@ def _with_token(talk: Dialogue, settings: SmtpSettings, tokens: Tokens) -> None:
     response = _encoded(f"user={settings.user}\x01auth=Bearer {token}\x01\x01")
     reply, reason = talk.ask(f"AUTH XOAUTH2 {response}"), ""
     if reply.code == _GO_ON:
-        # The refusal, in JSON; it is acknowledged with an empty line, and only then comes the answer.
+        # The server sends its refusal as JSON first. The answer comes after we acknowledge that with an empty line.
         reason = _told(reply.text)
         try:
             reply = talk.ask("")
@@ -99,7 +99,7 @@ def _with_token(talk: Dialogue, settings: SmtpSettings, tokens: Tokens) -> None:
 
 
 def _no_way_in(offered: tuple[str, ...], *, token: bool = False) -> NotOpenedError:
-    """A server that offers no way to sign in that the settings have something for."""
+    """The server offers no mechanism that the settings can serve."""
     if not offered:
         hint = "Look at port and security (587 with 'starttls', 465 with 'tls'); if nobody is to sign in, take username and password away"
         return NotOpenedError("the mail server offers no way to sign in on this port.", f"{hint}, {CHECK}.")
@@ -114,7 +114,7 @@ def _no_way_in(offered: tuple[str, ...], *, token: bool = False) -> NotOpenedErr
 
 
 def _refused(reply: Reply, settings: SmtpSettings) -> NotOpenedError:
-    """A sign-in that was not accepted: 4xx says so of now, 5xx of these settings."""
+    """The server refused the sign-in: for now (4xx), or because of the settings (5xx)."""
     text = reply.text.decode("utf-8", "replace")
     what = f"the mail server does not accept the sign-in: {words(reply)}."
     if 400 <= reply.code < 500:
@@ -149,7 +149,7 @@ def _token_refused(reply: Reply, reason: str, settings: SmtpSettings) -> NotOpen
 
 
 def _told(text: bytes) -> str:
-    """The JSON in which a server refuses a token, as a sentence."""
+    """The JSON with which a server refuses a token, as a sentence."""
     try:
         told: Any = json.loads(_decoded(text))
     except (ValueError, RecursionError):
@@ -161,7 +161,7 @@ def _told(text: bytes) -> str:
 
 
 def _without(reply: Reply, secrets: Iterable[str]) -> Reply:
-    """The answer of a server that may repeat what it was told."""
+    """The answer without the secrets: a server may repeat what was sent to it."""
     text = reply.text
     for secret in secrets:
         text = text.replace(secret.encode(), "…".encode()) if secret else text

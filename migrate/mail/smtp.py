@@ -1,12 +1,13 @@
 """The `smtp` transport (design §11, RFC 5321).
 
-Everything turns on one boundary: the moment the end of the data (the line with the single dot) may have reached the server. A break
-before it cannot have delivered the letter, so it is `temporary`; a break after it may have, so it is `uncertain`. smtplib sends body and
-dot together and cannot tell the two apart, and it loses the last words of a server that hangs up; so `opening` makes the connection, and
-`dialogue` speaks on it.
+The verdict on a broken connection depends on one moment: when the end of the data (the line with the single dot) may have reached the
+server. If the connection breaks before that, the server cannot have taken the letter: `temporary`. If it breaks after that, the server may
+have: `uncertain`. smtplib sends data and dot together and cannot tell the two apart, and it loses the last words of a server that hangs up.
+So `opening` makes the connection, and `dialogue` speaks SMTP on it.
 
-A server that takes several commands at once (PIPELINING, RFC 2920) is told of the next letter in the breath that ends this one, so that
-a letter costs one round trip. Of a letter that was only announced nothing was said yet: its data is sent after the server's go-ahead.
+If the server allows pipelining (RFC 2920), the envelope of the next letter is sent together with the end of this one's data: the next
+letter is *announced*, and a letter costs one round trip. An announced letter cannot be delivered: its data is sent only after the server's
+go-ahead. Without `then`, or with a server that does not pipeline, `send` sends one command at a time.
 """
 
 from __future__ import annotations
@@ -47,15 +48,15 @@ _CLOSING: Final = 421
 _WANTS_SIGN_IN: Final = (530, 534, 535, 538)
 _END_OF_DATA: Final = b".\r\n"
 _DOT_FIRST: Final = re.compile(rb"\n\.")
-"""Which few letters have; to find none takes half as long as to replace none."""
+"""A line that begins with a dot. Few letters have one, and searching takes half as long as replacing."""
 _GOODBYE: Final = 5.0
-"""Seconds that QUIT may take: all letters are settled by then."""
+"""Seconds that QUIT may take. It is short, since all letters are settled by then."""
 
 
 class SmtpTransport:
-    """Connects to the server of `[mail.smtp]`; its connections share one token, if they sign in with one.
+    """Connects to the server of `[mail.smtp]`. If its connections sign in with a token, they share it.
 
-    `retrying` bounds the tries at connecting, `timeouts` the waits; tests pass shorter ones.
+    `retrying` limits the tries at connecting, `timeouts` the waits; tests pass shorter ones.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ def open_smtp(settings: MailSettings, ended: threading.Event) -> SmtpTransport:
 
 
 class SmtpConnection:
-    """One signed-in connection; opened again by itself when the server has closed it between two letters."""
+    """One signed-in connection. If the server closes it between two letters, it opens itself again."""
 
     def __init__(
         self, settings: SmtpSettings, tokens: Tokens | None, retrying: Retrying, timeouts: Timeouts, ended: threading.Event
@@ -104,7 +105,7 @@ class SmtpConnection:
 
     @property
     def at_once(self) -> int:
-        """One letter, unless the server takes them so fast that one commit for each would be what it waits for."""
+        """Several letters if the server pipelines: it may then take letters faster than one commit each. Otherwise one."""
         return BURST if self._server is not None and self._server.pipelines else 1
 
     def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
@@ -121,7 +122,7 @@ class SmtpConnection:
             return _broken(str(error))._replace(refusal=BEFORE_RCPT)
 
     def close(self) -> None:
-        """Say goodbye; a server that does not answer changes nothing any more. One that waits for an announced letter would not hear it."""
+        """Sends QUIT, whether or not the server answers. Not after an announcement: that server expects a letter's data."""
         if self._server is not None and self._announced is None:
             with contextlib.suppress(OSError):
                 self._server.quit(min(self._settings.timeout, _GOODBYE))
@@ -146,7 +147,7 @@ class SmtpConnection:
 
     def _transact(self, letter: Letter, then: Letter | None) -> Receipt:
         if self._announced is not None and self._announced is not letter:
-            self._drop()  # who was announced is not coming
+            self._drop()  # the server expects the announced letter, and another one comes: reconnect
         if self._server is None:
             self._open()
         server = self._server
@@ -163,7 +164,7 @@ class SmtpConnection:
         return self._finish(server, letter, then if then is not None and server.pipelines and server.takes(then) else None)
 
     def _introduce(self, server: Dialogue, letter: Letter) -> Receipt | None:
-        """MAIL, RCPT and DATA up to the server's go-ahead; the receipt if it refuses."""
+        """Sends MAIL, RCPT and DATA. None when the server gives its go-ahead for the data, else the receipt of its refusal."""
         announced, self._announced = self._announced is letter, None
         try:
             mail, *others = server.introduce(letter, announced=announced)
@@ -176,10 +177,10 @@ class SmtpConnection:
         if mail.code in _WANTS_SIGN_IN:
             self._drop()
             if self._tokens and self._used:
-                raise _ClosedWhileIdleError(f"{mail.code} {log(mail.text)}")  # the token has run out: a new connection brings another
+                raise _ClosedWhileIdleError(f"{mail.code} {log(mail.text)}")  # the token has expired; a new connection fetches another one
             raise wants_sign_in(mail, self._settings)
         if len(others) == 2 and others[1].code == _GO_AHEAD and (mail.refuses or others[0].refuses):
-            self._drop()  # it waits for the data of a letter that it has refused
+            self._drop()  # the server refused the letter and yet waits for its data
         if mail.refuses:
             return self._refused(mail, letter, "mail")
         rcpt, *others = others
@@ -190,7 +191,8 @@ class SmtpConnection:
 
     def _refused(self, reply: Reply, letter: Letter, phase: Phase) -> Receipt:
         if not 400 <= reply.code < 600:
-            # Neither a refusal nor a go-ahead: the conversation is out of step, and later answers would be taken for the wrong question.
+            # This is neither a refusal nor a go-ahead. Client and server are out of step: later answers would be matched with wrong
+            # commands.
             self._drop()
             return _receipt("temporary", reply)._replace(bad_connection=True)
         receipt = _receipt("permanent" if reply.code >= 500 else "temporary", reply)
@@ -203,7 +205,8 @@ class SmtpConnection:
         return receipt
 
     def _finish(self, server: Dialogue, letter: Letter, then: Letter | None) -> Receipt:
-        """Send the data and its end, and with that the next letter's announcement. From the end's first byte on it may be delivered."""
+        """Sends the data, its end, and the announcement of the next letter. From the first byte of the end on, the server may take the
+        letter."""
         try:
             server.hand_over(_dot_stuffed(letter.message), _END_OF_DATA + (server.announcement(then) if then else b""))
             self._announced = then
@@ -236,7 +239,7 @@ class SmtpConnection:
 
 
 class _ClosedWhileIdleError(Exception):
-    """The server hung up before it answered MAIL, with these last words: nothing of this letter was taken."""
+    """The server hung up before it accepted MAIL, so it did not take the letter. The message is its last words."""
 
 
 def _broken(why: str) -> Receipt:
@@ -251,7 +254,7 @@ def _receipt(verdict: Verdict, reply: Reply) -> Receipt:
 
 
 def _dot_stuffed(message: bytes) -> bytes:
-    """The message as DATA carries it: a dot at the beginning of a line doubled (RFC 5321 §4.5.2), a line end at the end."""
+    """The message as DATA sends it: a dot that begins a line is doubled (RFC 5321 §4.5.2), and the last line has a line end."""
     stuffed = message.replace(b"\r\n.", b"\r\n..") if _DOT_FIRST.search(message) else message
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
@@ -269,5 +272,5 @@ def _patiently(ended: threading.Event) -> Retrying:
 
 
 def _worth_another_try(error: BaseException) -> bool:
-    """A server that is not there yet may come; a certificate or a password does not get better."""
+    """Another try may reach a server that is down for a moment. It does not help with a bad certificate or a wrong password."""
     return isinstance(error, NotOpenedError) and error.again

@@ -1,10 +1,11 @@
-"""The mail templates: found, overridden file by file, their CSS inlined once, compiled once (design §10).
+"""The mail templates: finds them, lets an operator's files replace ours, inlines their CSS and compiles them, once each (design §10).
 
 `templates/mail/<kind>/{subject.txt,body.txt,body.html}.j2` use the frame in `templates/mail/_frame/`. An operator's folder
 (`mail.templates`) is laid out the same; a file found there takes the place of ours.
 
-Mail programs drop style sheets, so every rule of `_frame/style.css` is written into the `style` attributes it applies to. That is done
-on the source of a template, with its Jinja tags masked, so that it costs nothing for each letter and an operator's page gets it too.
+Mail programs drop style sheets, so every rule of `_frame/style.css` is written into the `style` attributes of the elements that it selects.
+This is done once, in the template's source, with placeholders for its Jinja tags: it costs no time for each letter, and works for an
+operator's page as well.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from jinja2.runtime import Context
 from migrate.errors import TemplateError
 from migrate.files import texts
 from migrate.files.resources import resource
-from migrate.mail import budget, guides
+from migrate.mail import guides, sandbox
 from migrate.mail.facts import listed
 from migrate.mail.languages import Catalogue, Catalogues, languages_in, messages_of, read_catalogue
 from migrate.mail.languages import file_of as locale_file
@@ -32,7 +33,7 @@ from migrate.mail.overrides import astray, mail_folder, shipped
 STYLE: Final = "_frame/style.css"
 
 _COMPILED: Final = 1024
-"""Templates of which the code is kept."""
+"""Templates whose compiled code is kept."""
 _LONGEST: Final = 1 << 18
 """Bytes of a template."""
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -41,7 +42,7 @@ _OPEN_TAG: Final = re.compile(r"<[A-Za-z/][^<>]*\Z")
 
 
 _parsed: Final[dict[tuple[str, str, str], nodes.Template]] = {}
-"""Syntax trees by name, path and text, as `_Compiled` keeps code: whoever looks at one changes nothing in it."""
+"""Syntax trees by name, path and text. They are shared between composers, so nobody may change one."""
 
 
 def _tree(env: jinja2.Environment, name: str, path: str, text: str) -> nodes.Template:
@@ -53,7 +54,7 @@ def _tree(env: jinja2.Environment, name: str, path: str, text: str) -> nodes.Tem
 
 
 class Sources:
-    """Where a template's text comes from; remembers every text it gave, by name, and its syntax tree once it was asked for."""
+    """Finds the file of each template and reads it. `texts` has every text that was read, by name; syntax trees are kept as well."""
 
     def __init__(self, override: Path | None, guide: str = "authenticator-app") -> None:
         self._override = override
@@ -64,9 +65,9 @@ class Sources:
         self._trees: dict[str, nodes.Template] = {}
 
     def path(self, name: str) -> Path | None:
-        """The file that gives a template, or None. A name that leads out of the folders names no template.
+        """The file of a template; None if there is none, or if the name leads out of the folders.
 
-        TemplateError for a link that leads out of the operator's folder: what is there is not written to people.
+        Raises TemplateError for a symbolic link out of the operator's folder: such a file might not be meant for letters.
         """
         if name.startswith("/") or ".." in name:
             return None
@@ -85,7 +86,7 @@ class Sources:
         return self._guide if name == guides.USED else name
 
     def read(self, name: str) -> str:
-        """A template's text; TemplateError if the file is not there or is not UTF-8."""
+        """A template's text. Raises TemplateError if the file is missing, too large or not UTF-8."""
         path = self.path(name)
         if path is None:
             raise TemplateError(
@@ -103,25 +104,26 @@ class Sources:
         return text
 
     def tree(self, env: jinja2.Environment, name: str) -> nodes.Template:
-        """The syntax tree of a text that was given. It is the same in all environments; TemplateSyntaxError names a line of the file."""
+        """The syntax tree of a text that was read; it is the same in every environment. Raises TemplateSyntaxError with a line of the
+        file."""
         if name not in self._trees:
             self._trees[name] = _tree(env, name, str(self.path(name)), self.texts[name])
         return self._trees[name]
 
     def own(self) -> tuple[str, ...]:
-        """The names of the texts that came from the operator's folder."""
+        """The names of the texts that were read from the operator's folder."""
         given = {name: self.path(name) for name in sorted(self.texts)}
         if self._override is None:
             return ()
         return tuple(self._in_folder(name) for name, path in given.items() if path and path.is_relative_to(self._override))
 
     def changed(self) -> tuple[str, ...]:
-        """The names of the templates in words of the operator's own."""
+        """The names of the templates that the operator has changed."""
         same = set(self.unchanged())
         return tuple(name for name in self.own() if name.endswith(".j2") and name not in same)
 
     def catalogues(self, languages: Iterable[str]) -> Catalogues:
-        """The catalogues of some languages, those of the operator's over ours; TemplateError for one that is none."""
+        """The catalogues of some languages; the operator's messages win over ours. Raises TemplateError for a file that is no catalogue."""
         return Catalogues(self._catalogue(language) for language in languages)
 
     def _catalogue(self, language: str) -> Catalogue:
@@ -135,34 +137,34 @@ class Sources:
         return Catalogue(language, {**below.messages, **read.messages}, read.plural)
 
     def untranslated(self, catalogue: Catalogue) -> list[str]:
-        """The texts of ours that a catalogue lacks."""
+        """The messages of our templates that a catalogue lacks."""
         template = resource("templates") / "locale" / "mail.pot"
         return [text for text in messages_of(template, texts.read(template)) if text not in catalogue.messages]
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that there are catalogues of."""
+        """The languages that have a catalogue."""
         return tuple(self._catalogues)
 
     def own_languages(self) -> tuple[str, ...]:
-        """Those of them that the operator's folder has."""
+        """The languages whose catalogue is in the operator's folder."""
         return tuple(each for each, path in self._catalogues.items() if self._override and path.is_relative_to(self._override))
 
     def unchanged(self) -> tuple[str, ...]:
-        """The names of the templates that say what ours say, be they ours or a copy."""
+        """The names of the templates whose text is ours, whether read from our folder or from the operator's copy."""
         ours = {name: shipped() / self._in_folder(name) for name in sorted(self.texts) if name.endswith(".j2")}
         same = (name for name, path in ours.items() if path.is_file() and texts.read(path) == self.texts[name])
         return tuple(map(self._in_folder, same))
 
     def astray(self) -> tuple[tuple[Path, Path | None], ...]:
-        """The files in the operator's folder that gave no text, each with the path at which one would, if its name tells."""
+        """The files in the operator's folder that no letter is made from, each with the path that was probably meant, or None."""
         if self._override is None:
             return ()
         used = {*map(self._in_folder, self.texts), *map(guides.file_of, guides.GUIDES), guides.SHARED}
         return tuple(each for each in astray(self._override, used) if each[0] not in self._catalogues.values())
 
     def misspelt(self) -> tuple[tuple[Path, Path | None], ...]:
-        """Those of them that lie among the mails as templates, by a name that none of ours has."""
+        """The files of `astray` that are templates among the mails, with a name that none of our templates has."""
         home = self._folders[0]
         among = [each for each in self.astray() if each[0].suffix == ".j2" and each[0].is_relative_to(home)]
         return tuple(each for each in among if not (shipped() / each[0].relative_to(home)).is_file())
@@ -184,15 +186,15 @@ class _Loader(jinja2.BaseLoader):
             raise jinja2.TemplateNotFound(template)
         source = self._sources.read(template)
         if template.endswith(".html.j2"):
-            # Parsed once as it stands: a mistake must be told by the line in the file, which inlining may move.
+            # Parsed before inlining, which may move lines: an error must name the line in the file.
             self._sources.tree(environment, template)
             source = inline(source, self._sources.read(STYLE), where=str(path))
         return source, str(path), None
 
 
 class _Compiled(jinja2.BytecodeCache):
-    """What templates were compiled to, kept in memory by their text: a process that makes letters of several runs, as the demo does, or
-    writes many configurations' letters, compiles each template once."""
+    """Keeps compiled templates in memory, by their text. A process that makes several composers (the demo, a test) compiles each template
+    once."""
 
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
@@ -208,17 +210,17 @@ class _Compiled(jinja2.BytecodeCache):
 
 
 _TEXT, _PAGE = _Compiled(), _Compiled()
-"""What escapes nothing and what escapes all is other code of the same text."""
+"""Two caches: with and without HTML escaping the same text compiles to different code."""
 
 
 def environment(sources: Sources, catalogues: Callable[[], Catalogues], *, html: bool) -> jinja2.Environment:
-    """A sandbox to compile templates in: an unknown name is an error, nothing it is given can be changed, and what a text may cost is
-    bounded (`migrate.mail.budget`).
+    """A sandbox to compile templates in. An unknown name is an error, templates cannot change the values that they are given, and the cost
+    of a text is limited (`migrate.mail.budget`).
 
-    There is one for HTML, which escapes every value, and one for text, since the sentences in `_frame/words.j2` serve both: a macro's
-    output counts as safe wherever its caller escapes, so it must have escaped what it was given itself.
+    HTML and text need an environment each, because both use the macros of `_frame/words.j2`. An HTML page takes a macro's output as escaped
+    already, so that in HTML the macro itself must escape its values, and in text it must not.
     """
-    env = budget.Environment(
+    env = sandbox.Environment(
         loader=_Loader(sources),
         undefined=jinja2.StrictUndefined,
         autoescape=html,
@@ -256,7 +258,7 @@ def environment(sources: Sources, catalogues: Callable[[], Catalogues], *, html:
 
 
 def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Template:
-    """A template and everything it builds on, compiled; TemplateError names the file and the line."""
+    """A template, compiled together with all templates that it uses. Raises TemplateError with the file and the line."""
     try:
         template = env.get_template(name)
         for used in _used_by(sources.tree(env, name)):
@@ -271,7 +273,7 @@ def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Tem
 
 
 def trees(env: jinja2.Environment, sources: Sources, name: str) -> dict[str, nodes.Template]:
-    """The syntax trees of a compiled template and everything it builds on, by name."""
+    """The syntax trees of a compiled template and of all templates that it uses, by name."""
     found: dict[str, nodes.Template] = {}
     waiting = [name]
     while waiting:
@@ -287,14 +289,14 @@ def _used_by(tree: nodes.Template) -> tuple[str, ...]:
 
 
 def _charset_first(page: str) -> str:
-    """The page with its style sheet at the end of the head: a browser looks for the character set in the first 1024 bytes only."""
+    """Moves the style sheet to the end of the head: browsers look for the character set in the first 1024 bytes only."""
     return re.sub(r"(<head[^>]*>)(<style>.*?</style>)(.*?)(</head>)", r"\1\3\2\4", page, count=1, flags=re.DOTALL)
 
 
 def inline(source: str, css: str, *, where: str) -> str:
-    """An HTML template's source with the rules of `css` in `style` attributes; at-rules stay, in the `<style>` of a whole page.
+    """An HTML template's source with the rules of `css` written into `style` attributes. At-rules stay in the `<style>` of a whole page.
 
-    A selector sees the elements of its own file only. Jinja tags may stand between elements, in text and in attributes' values.
+    Selectors match elements of the same file only. Jinja tags may stand between elements, in text and in the values of attributes.
     """
     tags: list[str] = []
     masked: list[str] = []

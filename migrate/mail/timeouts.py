@@ -10,7 +10,7 @@ _END: Final = 600.0
 
 
 class Timeouts(NamedTuple):
-    """Seconds to wait: for each `answer` up to the go-ahead for the data, for the `data` to be taken, for the answer to their `end`."""
+    """Seconds to wait: for each `answer` up to the go-ahead for the data, for sending the `data`, and for the answer to its `end`."""
 
     answer: float
     data: float
@@ -18,5 +18,6 @@ class Timeouts(NamedTuple):
 
     @classmethod
     def of(cls, answer: float) -> Timeouts:
-        """Those of `[mail.smtp] timeout`, which RFC 5321 makes longer where a letter may be delivered twice otherwise."""
+        """The waits for `[mail.smtp] timeout`. For the data and its end RFC 5321 asks for more: too short a wait may deliver a letter
+        twice."""
         return cls(answer, max(answer, _DATA), max(answer, _END))

@@ -1,10 +1,10 @@
-"""The seam to a mail server: a transport has one verb, and answers with a receipt (design §11).
+"""The interface of transports: `send` hands a letter to a mail server and gives a receipt (design §11).
 
     with transport.connect() as connection:
         receipt = connection.send(letter)
 
-A transport is one module and one line in `_TRANSPORTS`. `connect` and `send` raise MailServerError when no letter can be handed over at
-all, whoever it is for; what is said about one letter is its receipt.
+A transport is one module and one line in `_TRANSPORTS`. `connect` and `send` raise MailServerError if no letter to anybody can be handed
+over; what the server says about one letter is in that letter's receipt.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from migrate.outside import LogText
 Verdict = Literal["sent", "temporary", "permanent", "uncertain"]
 
 BURST: Final = 32
-"""Letters that may be said in one burst on a connection, each announced in the breath that ends the one before: where letters are taken
-faster than the ledger is written, so many are begun with in one commit, and in doubt if the process is killed."""
+"""The most letters that a pipelining connection has in hand. If the server takes letters faster than the ledger commits, so many become
+`sending` in one commit; if the process is killed, all of them are `uncertain`."""
 
 
 class Receipt(NamedTuple):
     """What the mail server said about a letter.
 
-    `sent`: it took the letter. `temporary`: it did not, and trying again may help. `permanent`: it never will. `uncertain`: it may have
-    taken it; whether it did cannot be known. `reply` is its last words; `code` the enhanced status (RFC 3463) of a refusal, if it gave one;
-    `bad_connection` is true if what failed was the connection, so that the letter may go over another one at once; `refusal` is what a
-    refusal is about, None where nothing was said or the letter was taken.
+    `sent`: it took the letter. `temporary`: it did not, and another try may help. `permanent`: it never will. `uncertain`: it may have
+    taken the letter, and nobody can know. `reply` is the server's last words, `code` the enhanced status (RFC 3463) of a refusal, if there
+    was one. `bad_connection` is true if the connection failed, so that the letter may go over another one at once. `refusal` says what a
+    refusal is about; None if the server took the letter or said nothing.
     """
 
     verdict: Verdict
@@ -43,33 +43,33 @@ class Receipt(NamedTuple):
 
     @property
     def about_server(self) -> bool:
-        """Whether what was refused is neither the letter nor its recipient: the letter was not tried."""
+        """Whether the refusal concerns the server or us, not the letter or its recipient; it then does not count as a try."""
         return self.refusal is not None and self.refusal.about == "server"
 
     @property
     def bad_address(self) -> bool:
-        """Whether the very address was refused, as unknown or disabled."""
+        """Whether the server called the recipient's address unknown or disabled."""
         return self.refusal is not None and self.refusal.about == "recipient"
 
 
 class Connection(Protocol):
-    """A way to the mail server that is open.
+    """An open connection to the mail server.
 
-    `at_once` is how many letters may be begun with together, if that helps (`BURST`, or one).
+    `at_once` is how many letters may be in hand at the same time, where that helps (`BURST`, or one).
     """
 
     @property
     def at_once(self) -> int: ...
 
     def send(self, letter: Letter, then: Letter | None = None) -> Receipt:
-        """Hand one letter over. After any receipt the connection can be used for the next.
+        """Hands one letter over. After any receipt the connection can be used for the next letter.
 
-        `then` is what will most likely be sent next: a server may be told of it already, and no more than told.
+        `then` is the letter that will most likely be next. A server that pipelines gets its envelope already, and no data.
         """
 
 
 class Transport(Protocol):
-    """A way to the mail server."""
+    """A mail server that connections can be opened to."""
 
     def connect(self) -> AbstractContextManager[Connection]:
         """An open connection, for one thread at a time."""
@@ -84,7 +84,7 @@ _TRANSPORTS: Final = {
 def open_transport(settings: MailSettings, ended: threading.Event | None = None) -> Transport:
     """The transport that the configuration names. Nothing is connected yet.
 
-    Once `ended` is set nothing is waited for that is not about a letter: to connect raises MailServerError at once.
+    Once `ended` is set, only waits for a letter's answers go on; `connect` raises MailServerError at once.
     """
     module, _, name = _TRANSPORTS[settings.transport].partition(":")
     transport: Transport = getattr(import_module(module), name)(settings, ended or threading.Event())

@@ -1,4 +1,4 @@
-"""Tokens for an application, without a person: how it proves itself, and the token that is kept and renewed (RFC 6749 §4.4).
+"""Access tokens for an application, without a person: how it proves its identity, and how a token is kept and renewed (RFC 6749 §4.4).
 
-The mail server and the directory both sign in with such tokens; each turns what goes wrong into a paragraph of its own.
+We sign in with such tokens to mail servers and to directories. Each of the two words its own errors.
 """

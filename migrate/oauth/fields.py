@@ -1,4 +1,4 @@
-"""Types of settings that say who an application is, how it proves itself, and where a proof may be sent."""
+"""Types of settings: who an application is, how it proves its identity, and where the proof may be sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _client_id(value: str) -> str:
 
 
 def _pem(value: SecretStr) -> SecretStr:
-    """Empty is the value that is not needed because letters go into a folder."""
+    """Accepts an empty value: a secret is empty if it is not needed, because letters go into a folder."""
     text = value.get_secret_value()
     if text and not ("PRIVATE KEY-----" in text and "-----BEGIN CERTIFICATE-----" in text):
         raise ValueError('is no private key with its certificate, both in PEM form; write { file = "app.pem" }')

@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """True of localhost and of an address that never leaves this machine, in brackets or not."""
+    """True for localhost and for a loopback address, with or without brackets."""
     if host.lower() == "localhost":
         return True
     try:

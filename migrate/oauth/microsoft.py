@@ -1,4 +1,4 @@
-"""Tokens of Microsoft Entra ID for an application, by msal: the client-credentials grant (RFC 6749 §4.4), or a managed identity."""
+"""Fetches tokens of Microsoft Entra ID for an application with msal: client credentials (RFC 6749 §4.4) or a managed identity."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from migrate.oauth.tokens import Token, TokenDeniedError
 from migrate.oauth.web import Answer, NoAnswerError, get, post
 
 NOT_CONSENTED: Final = frozenset({"65001", "65004", "500011", "650052", "650057", "501051", "7000229", "700022", "90094", "700016"})
-"""Entra ID's codes for an application that the tenant does not know, or has not let in."""
+"""Entra ID's error codes for an application that the tenant does not know or has not consented to."""
 
 _CODE: Final = re.compile(r"AADSTS(\d+)")
 _PASSING: Final = frozenset({"50196", "90033", "90055", "90006", "90024"})
-"""Entra ID's codes for trouble of its own, which passes."""
+"""Entra ID's error codes for a temporary fault of its own."""
 _CONSENT: Final = "(consent)"
 _ADVICE: Final[Mapping[str, tuple[str, str]]] = {
     code: (setting, hint)
@@ -67,10 +67,11 @@ _ADVICE: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application and how it proves itself, by one of `certificate`, `client_secret` and `federated_token_file`.
+    """An application, and its proof of identity: one of `certificate`, `client_secret` and `federated_token_file`.
 
     `authority` is the address of the tenant's sign-in, such as https://login.microsoftonline.com/contoso.com, and `token_url` the token
-    endpoint. `table` is that of its settings, and `unknown` the setting that errors name which nobody knows; `consent` says what to grant.
+    endpoint. Errors name a setting in `table`; `unknown` is the setting to name if an error code is not known, and `consent` says what an
+    administrator must grant.
     """
 
     authority: str
@@ -85,7 +86,7 @@ class Application:
 
     def token(self, scope: str) -> Token:
         """A token for `scope`. Raises TokenDeniedError, NoAnswerError, and ConfigError for a proof that cannot be used."""
-        # A new one for each token, which is once an hour: it keeps no answer, and reads a token file again that somebody else renews.
+        # A new client for each token, about once an hour: it must keep no answer, and must read a token file again that others renew.
         application = msal.ConfidentialClientApplication(
             self.client_id,
             client_credential=self._proof(),
@@ -99,7 +100,7 @@ class Application:
     def _token(self, told: Mapping[str, Any]) -> Token:
         if "access_token" in told:
             return Token(str(told["access_token"]), float(told.get("expires_in", 3600)))
-        # Beyond its first line it repeats ids and the time.
+        # Only the first line: the others repeat ids and the time.
         words = str(told.get("error_description") or told.get("error") or "no reason").splitlines()[0].partition(" Trace ID:")[0]
         found = _CODE.search(words)
         code = found[1] if found else ""
@@ -109,7 +110,7 @@ class Application:
         raise TokenDeniedError(f"Microsoft answered {words}", hint, setting, code=code, again=again)
 
     def _proof(self) -> str | dict[str, Any]:
-        """What proves to msal that we are the application. Raises ConfigError."""
+        """The proof of identity in the form that msal takes. Raises ConfigError if it cannot be used."""
         if self.client_secret is not None:
             return self.client_secret.get_secret_value()
         if self.federated_token_file is not None:
@@ -140,7 +141,7 @@ class Application:
 
 
 def managed_identity_token(client_id: str | None, resource: str) -> Token:
-    """A token of the identity that this machine has in Azure: its own, or the user-assigned one of `client_id`.
+    """A token of this machine's identity in Azure: the system-assigned one, or the user-assigned one of `client_id`.
 
     Raises TokenDeniedError and NoAnswerError.
     """
@@ -160,13 +161,13 @@ def managed_identity_token(client_id: str | None, resource: str) -> Token:
 
 
 class _Endpoint:
-    """What msal makes its calls through. It would look the token endpoint up over the network, https only; ours is known beforehand."""
+    """The HTTP client that msal uses. msal would look the token endpoint up over the network, https only; ours is known already."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def get(self, url: str, **_: Any) -> Answer:
-        """The discovery of an authority, answered here: a wrong tenant is said by the token endpoint, and better."""
+        """Answers msal's discovery of the authority without a call. The token endpoint reports a wrong tenant, and words it better."""
         host = urlsplit(url).netloc
         secure = f"https://{self._url.partition('://')[2]}"
         endpoint = secure if urlsplit(secure).path.strip("/") else f"https://{host}/token"
@@ -180,7 +181,7 @@ class _Endpoint:
 
 
 class _Machine:
-    """What msal asks this machine's identity service through."""
+    """The HTTP client with which msal asks this machine's identity service."""
 
     def get(self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: Any) -> Answer:
         return get(f"{url}?{urlencode(params)}" if params else url, headers or {})

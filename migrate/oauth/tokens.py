@@ -1,4 +1,4 @@
-"""One token for everything that a process does: fetched when it is first needed, and again before it expires."""
+"""One token for a whole process: it is fetched when it is first needed, and renewed before it expires."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Final, NamedTuple
 from migrate.oauth.web import NoAnswerError
 
 _EARLY: Final = 300.0
-"""Seconds before its end at which a token is renewed; sooner of its end if it is a short one."""
+"""A token is renewed so many seconds before it expires; a short-lived one closer to its end."""
 _EARLY_SHARE: Final = 0.2
 
 
 class Token(NamedTuple):
-    """A token, and for how many seconds from its fetching it is good."""
+    """A token, and for how many seconds it is valid from the time it is fetched."""
 
     text: str
     seconds: float
 
 
 class TokenDeniedError(Exception):
-    """The token endpoint said no. `words` are its own, `hint` what to do, without its full stop, `setting` the key it is about.
+    """The token endpoint refused. `words` are the endpoint's own, `hint` is what to do (without a full stop), `setting` the key to look at.
 
-    `code` is the provider's own number or word for it, if it has one; `again`: it may pass.
+    `code` is the provider's error code, if there is one. `again`: another try may help.
     """
 
     def __init__(self, words: str, hint: str, setting: str, *, code: str = "", again: bool = False) -> None:
@@ -36,7 +36,7 @@ Fetch = Callable[[], Token]
 
 
 class KeptToken:
-    """The token at hand. `clock` counts seconds; tests pass their own. Raises TokenDeniedError and NoAnswerError."""
+    """Keeps one token. `clock` counts seconds; tests pass their own. Methods raise TokenDeniedError and NoAnswerError."""
 
     def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch, self._clock = fetch, clock
@@ -45,21 +45,21 @@ class KeptToken:
         self._fetched_at = 0.0
 
     def current(self) -> tuple[str, bool]:
-        """A token that is good for a while, and whether it was fetched for this call."""
+        """A token that is valid for a while yet, and whether it was fetched by this call."""
         with self._turn:
             if self._token is not None and self._left() > min(_EARLY, self._token.seconds * _EARLY_SHARE):
                 return self._token.text, False
             try:
                 return self._renew(), True
             except (TokenDeniedError, NoAnswerError) as error:
-                # The one at hand is good for some minutes yet, and the endpoint may be back by then.
+                # The present token is valid for some minutes more. By then the endpoint may answer again.
                 passes = isinstance(error, NoAnswerError) or error.again
                 if passes and self._token is not None and self._left() > 0:
                     return self._token.text, False
                 raise
 
     def renew(self, refused: str) -> None:
-        """Another token in place of one that was refused; the first to hear of the refusal fetches it."""
+        """Replaces a token that was refused. The first thread that calls this fetches the new one; others find it."""
         with self._turn:
             if self._token is None or self._token.text == refused:
                 self._renew()

@@ -1,4 +1,4 @@
-"""One call to a token endpoint. It carries what proves the application's identity, so it never follows a redirect to another address."""
+"""One HTTP call to a token endpoint. It carries the application's secret, so it never follows a redirect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST: Final = 1_000_000
 _TIMEOUT: Final = 30.0
 """Seconds for each step of the call."""
 _LONGEST_CALL: Final = 60.0
-"""Seconds for the whole of it."""
+"""Seconds for the whole call."""
 _OK: Final = 200
 _USUAL_SECONDS: Final = 3600
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -29,12 +29,12 @@ _SECONDS: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class NoAnswerError(Exception):
-    """The token endpoint could not be reached, or what it answered is no token and no refusal. Trying again may help."""
+    """The token endpoint could not be reached, or its answer is neither a token nor a refusal. Another try may help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a token endpoint answered, in the form in which msal and google-auth both look at it."""
+    """The answer of a token endpoint, with the attributes that msal and google-auth read."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -49,15 +49,15 @@ class Answer:
         return self.data.decode("utf-8", "replace")
 
     def raise_for_status(self) -> None:
-        """Raises NoAnswerError for anything but a yes."""
+        """Raises NoAnswerError if the status is not a success."""
         if self.status_code >= 400:
             raise NoAnswerError(f"it answered {self.status_code}")
 
     @property
     def told(self) -> dict[str, str | int] | None:
-        """The token or the refusal (RFC 6749 §5) that it is, and no more of it than is used; None if it is neither, or passes.
+        """The fields of a token or a refusal (RFC 6749 §5), only those that are used. None if the answer is neither, or a temporary fault.
 
-        The libraries that look at it trust an endpoint to answer as it should.
+        This is checked here because msal and google-auth do not check what an endpoint answers.
         """
         try:
             told = json.loads(self.data)
@@ -74,7 +74,7 @@ class Answer:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """A token or a refusal. Raises NoAnswerError if what comes is neither; none of its words has the body in it."""
+    """Sends a request for a token; a token or a refusal. Raises NoAnswerError for anything else; no error repeats the body."""
     answer = _in_time(url, body, headers)
     told = answer.told
     if told is None:
@@ -83,12 +83,13 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 
 
 def get(url: str, headers: Mapping[str, str]) -> Answer:
-    """What is answered there, if it is no more than a token endpoint says. Raises NoAnswerError."""
+    """Sends a GET request; the answer, of which at most `_LONGEST` bytes are read. Raises NoAnswerError."""
     return _in_time(url, None, headers)
 
 
 def _in_time(url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-    """An endpoint that answers a few letters at a time is not waited for: Python cannot break off the call, but can leave it behind."""
+    """Makes the call in a thread that is left behind after `_LONGEST_CALL`: an endpoint may send a few bytes at a time for ever, and Python
+    cannot interrupt the call."""
     call: Future[Answer] = Future()
 
     def ask() -> None:
@@ -106,7 +107,7 @@ def _in_time(url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer
 
 def _answered(url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
     told = {"User-Agent": f"migrate/{__version__}", "Accept": "application/json", **headers}
-    # The settings allow https, and http to this machine.
+    # The settings allow only https, or http to this machine.
     request = urllib.request.Request(url, body, told, method="GET" if body is None else "POST")  # noqa: S310
     try:
         with _opener(url).open(request, timeout=_TIMEOUT) as answer:
@@ -121,12 +122,12 @@ def _answered(url: str, body: bytes | None, headers: Mapping[str, str]) -> Answe
 
 
 def _near(host: str) -> bool:
-    """Whether a host is this machine, or the one that speaks for it in a cloud (RFC 3927: an address of the link)."""
+    """Whether a host is this machine, or its cloud's metadata service (a link-local address, RFC 3927)."""
     return is_loopback(host) or host.startswith("169.254.")
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
-    """Calls the address itself, and follows nothing. What is meant for this machine is nothing that a proxy should see."""
+    """An opener that follows no redirect. Calls to this machine do not go through a proxy."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler({} if _near(urlsplit(url).hostname or "") else None),

@@ -1,7 +1,7 @@
-"""Putting letters into the outbox, and taking pointless ones out: the side of a run (design §7, §8).
+"""The outbox, as a run and people use it: queues letters and withdraws those that have become pointless (design §7, §8).
 
-Both happen in the transaction that records the run. A notice has one letter for each address, for ever: what is enqueued again is
-put back if it was withdrawn, and otherwise left exactly as it stands.
+A run does both in the transaction that records it. A notice has one letter for each address, for ever. If the same letter is queued again,
+it goes back into the queue if it was withdrawn; in any other state it stays as it is.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ QUEUE_COLUMNS: Final[dict[str, str]] = {
     "language": "str", "standing": "str", "days_left": "int32", "facts": "str", "address": "str", "role": "str",
     "ends": "datetime64[us, UTC]", "priority": "int32", "last_told_at": "datetime64[us, UTC]", "message_id": "str",
 }  # fmt: skip
-"""A letter to be queued; further columns are left out. `change_seq` is 0 and `standing` missing where they mean nothing; `facts` is JSON;
-`ends` is missing where the letter is never too late; `last_told_at` is missing for an account that was never told."""
+"""The columns of a letter to be queued; other columns are ignored. `change_seq` is 0 and `standing` is missing where they do not apply.
+`facts` is JSON. `ends` is missing if the letter is never too late, `last_told_at` if the account was never told anything."""
 
 _KEY: Final = ("account_id", "tenure", "occasion", "told_cutoff")
 _key = itemgetter(*_KEY)
@@ -45,9 +45,9 @@ _Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What became of the letters handed over: new notices, new letters, letters put back, and letters that stay as they were.
+    """What `enqueue` did: how many new notices, new letters, letters put back into the queue, and letters left as they were.
 
-    `letter_ids` are the new ones and those put back.
+    `letter_ids` are those of the new letters and of the letters put back.
     """
 
     notices: int
@@ -68,12 +68,12 @@ class _Queueing:
 
 
 def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: pd.DataFrame, now: datetime) -> Enqueued:
-    """Queue letters (`QUEUE_COLUMNS`) in the caller's transaction.
+    """Queues letters (`QUEUE_COLUMNS`) in the caller's transaction.
 
-    A letter whose notice and address are known already is put back if it was withdrawn, but not by a reviewer; in any other state, and
-    failed ones too, it stays as it is. So there is never a second letter to one address under one notice.
+    There is never a second letter to one address under one notice. If there is one already, it is put back into the queue if it was
+    withdrawn by anybody but a reviewer. In any other state, `failed` included, it stays as it is.
     """
-    from migrate.ledger.frames import rows  # brings pandas, which nothing else here needs
+    from migrate.ledger.frames import rows  # imports pandas, which nothing else here needs
 
     secret = connection.execute(sa.select(campaign.c.secret).where(campaign.c.id == campaign_id)).scalar_one()
     actor = connection.execute(sa.select(run.c.run_id).where(run.c.seq == run_seq)).scalar_one()
@@ -96,9 +96,9 @@ def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: 
 
 
 def withdraw(connection: sa.Connection, letters: pd.DataFrame, now: datetime, *, actor: str, run_seq: int | None = None) -> list[int]:
-    """Withdraw letters (`letter_id`, `reason`) that are still queued or only claimed; the ids of those that were.
+    """Withdraws letters (`letter_id`, `reason`) that are still `queued` or `claimed`; the ids of those that were withdrawn.
 
-    A letter with which a worker has begun meanwhile is not withdrawn: it is being sent.
+    A letter that a worker has made `sending` in the meantime is not withdrawn.
     """
     done: list[int] = []
     for reason, ids in letters.groupby("reason", sort=False)["letter_id"]:
@@ -109,9 +109,9 @@ def withdraw(connection: sa.Connection, letters: pd.DataFrame, now: datetime, *,
 def _take_out(
     connection: sa.Connection, letters: Sequence[int], now: datetime, *, actor: str, reason: str, run_seq: int | None = None
 ) -> list[int]:
-    """Withdraw letters (ids) of which no word was spoken yet; the ids of those that were withdrawn.
+    """Withdraws letters (ids) that the mail server has not heard of; the ids of those that were withdrawn.
 
-    A worker that has claimed one of them finds that out when it is about to begin with it.
+    If a worker has claimed one of them, it notices when it tries to make it `sending`.
     """
     said: dict[str, Any] = {"at": now, "actor": actor, "run_seq": run_seq, "reason": reason}
     done = move(connection, letters, "queued", "withdrawn", values={"settled_at": now}, **said)
@@ -124,7 +124,7 @@ def _take_out(
 def withdraw_reminders(
     connection: sa.Connection, campaign_id: int, accounts: Collection[str], now: datetime, *, actor: str, reason: str
 ) -> list[int]:
-    """Withdraw everything but mandatory mail that still waits for some accounts; the ids of those letters."""
+    """Withdraws the letters of some accounts that still wait, mandatory mail excepted; the ids of those letters."""
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state.in_(WAITING), ~mandatory(letter))
     wanted = sa.select(letter.c.id).where(*waiting).order_by(letter.c.id)
     parts = (wanted.where(letter.c.account_id.in_(ids)) for ids in batches(sorted(accounts)))
@@ -133,30 +133,30 @@ def withdraw_reminders(
 
 
 def reminders_waiting(connection: sa.Connection, campaign_id: int, after: datetime | None = None) -> int:
-    """How many letters that are not mandatory are queued, or how many of those that end after an instant, if ever."""
+    """How many letters that are not mandatory are queued. With `after`, only those that end later or never."""
     waiting = [letter.c.campaign_id == campaign_id, letter.c.state == "queued", ~mandatory(letter)]
     waiting += [] if after is None else [sa.or_(letter.c.ends.is_(None), letter.c.ends > after)]
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
 def waiting_since(connection: sa.Connection, campaign_id: int, instant: datetime) -> int:
-    """How many queued letters could have gone from an instant on, or earlier: they were queued by then, and not put off beyond it."""
+    """How many queued letters could have gone since an instant: they were queued by then, and not put off to a later time."""
     free = sa.func.coalesce(letter.c.not_before, letter.c.queued_at) <= instant
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", free)
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
 def put_off_until(connection: sa.Connection, campaign_id: int) -> datetime | None:
-    """Before which instant (UTC) the last of the queued letters is not tried again; None if the mail server put none off."""
+    """The latest instant (UTC) until which the mail server put a queued letter off; None if it put off none."""
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
     found: datetime | None = connection.execute(sa.select(sa.func.max(letter.c.not_before)).where(*waiting)).scalar_one()
     return found
 
 
 def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetime, *, actor: str, reason: str | None = None) -> None:
-    """A person's decision on a letter (design §9): an uncertain one was `sent`, or a failed or uncertain one is `queued` again.
+    """Records a person's decision on a letter (design §9): an uncertain letter was `sent`, or a failed or uncertain one is `queued` again.
 
-    Raises LedgerError if there is no such letter, or it is in no state to be decided on.
+    Raises LedgerError if there is no such letter, or if its state leaves nothing to decide.
     """
     found = find(connection, ref)
     if found is None:
@@ -173,8 +173,8 @@ def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetim
 
 
 def find(connection: sa.Connection, ref: str) -> sa.RowMapping | None:
-    """The letter of a reference, as typed by anybody: the letter's columns, its notice's `tenure`, `told_cutoff`, `change_seq`, and the
-    campaign's name as `campaign`."""
+    """The letter of a reference, however it is typed: the letter's columns, its notice's `tenure`, `told_cutoff` and `change_seq`, and the
+    campaign's name as `campaign`; None if there is none."""
     joined = letter.join(notice, letter.c.notice_id == notice.c.id).join(campaign, letter.c.campaign_id == campaign.c.id)
     of_notice = (notice.c.tenure, notice.c.told_cutoff, notice.c.change_seq)
     wanted = sa.select(letter, *of_notice, campaign.c.name.label("campaign")).select_from(joined).where(letter.c.reference == as_typed(ref))
@@ -182,42 +182,43 @@ def find(connection: sa.Connection, ref: str) -> sa.RowMapping | None:
 
 
 def counts(connection: sa.Connection, campaign_id: int | None) -> dict[str, int]:
-    """How many letters of a campaign are in each state; every state is there."""
+    """State → how many letters of a campaign are in it, for every state."""
     grouped = sa.select(letter.c.state, sa.func.count()).where(letter.c.campaign_id == campaign_id).group_by(letter.c.state)
-    # By one index each: of millions nothing else is looked at.
+    # Each part is counted by an index alone, without reading millions of rows.
     parts = sa.union_all(*(grouped.where(which) for which in (letter.c.state == "queued", indexed(UNSETTLED), indexed(ENDED))))
     return dict.fromkeys(STATES, 0) | {state: int(number) for state, number in connection.execute(parts)}
 
 
 def queued(connection: sa.Connection, campaign_id: int) -> int:
-    """How many letters of a campaign wait."""
+    """How many letters of a campaign are queued."""
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
 def queued_for_any_hour(connection: sa.Connection, campaign_id: int, ending_by: datetime | None) -> int:
-    """How many letters of a campaign wait, but not for the send hours: confirmations, and those that end by an instant (None: no other)."""
+    """How many queued letters of a campaign need not wait for the send hours: confirmations, and letters that end by `ending_by`."""
     hurried = mandatory(letter) if ending_by is None else sa.or_(mandatory(letter), letter.c.ends <= ending_by)
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued", hurried)
     return int(connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one())
 
 
 def held(connection: sa.Connection, campaign_id: int) -> bool:
-    """Whether somebody alive has letters of a campaign in hand: whose lease has not ended, by the real clock."""
+    """Whether a live worker has letters of a campaign in hand: letters whose lease has not expired, by the real clock."""
     states, live = letter.c.state.in_(("claimed", "sending")), letter.c.lease_until > real_now(connection)
     wanted = sa.select(letter.c.id).where(letter.c.campaign_id == campaign_id, indexed(UNSETTLED), states, live)
     return connection.execute(wanted.limit(1)).first() is not None
 
 
 def withdrawn_by(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:
-    """How many letters runs and workers withdrew at or after an instant."""
+    """How many letters these runs and workers withdrew, at or after an instant."""
     event = letter_event.c
     wanted = sa.select(sa.func.count()).where(event.at >= since, event.to_state == "withdrawn", event.actor.in_(actors))
     return int(connection.execute(wanted).scalar_one())
 
 
 def moved(connection: sa.Connection, campaign_id: int, since: datetime, until: datetime) -> dict[str, int]:
-    """How many letters anybody moved to sent, failed, uncertain and withdrawn within two instants, and how many were queued at the end."""
+    """How many letters became sent, failed, uncertain and withdrawn between two instants, by anybody, and how many were queued at the
+    end."""
     event = letter_event.c
     within = (letter.c.campaign_id == campaign_id, event.at <= until)
     joined = letter_event.join(letter, letter.c.id == event.letter_id)
@@ -230,7 +231,7 @@ def moved(connection: sa.Connection, campaign_id: int, since: datetime, until: d
 
 
 def too_late(connection: sa.Connection, actors: Sequence[str], since: datetime) -> int:
-    """How many letters runs and workers withdrew past their end, at or after an instant, that had never been tried."""
+    """How many letters these runs and workers withdrew past their end, at or after an instant, without a single try."""
     event = letter_event.c
     by_them = (event.at >= since, event.to_state == "withdrawn", event.reason == PAST_CUTOFF, event.actor.in_(actors))
     joined = letter_event.join(letter, letter.c.id == event.letter_id)
@@ -239,7 +240,7 @@ def too_late(connection: sa.Connection, actors: Sequence[str], since: datetime) 
 
 
 def _notices(queueing: _Queueing, part: list[_Row]) -> tuple[dict[tuple[Any, ...], int], frozenset[tuple[Any, ...]]]:
-    """The id of each notice of the part, made where it was missing; and the keys of those that were there before."""
+    """The id of each notice of the part, inserted where it was missing; and the keys of the notices that existed before."""
     known = _known_notices(queueing, part)
     before = frozenset(_key(row) for row in part if _key(row) in known)
     fresh = {_key(row): row for row in reversed(part) if _key(row) not in known}
@@ -261,7 +262,7 @@ def _known_notices(queueing: _Queueing, part: list[_Row]) -> dict[tuple[Any, ...
 def _divide(
     queueing: _Queueing, part: list[_Row], ids: dict[tuple[Any, ...], int], before: frozenset[tuple[Any, ...]]
 ) -> tuple[list[_Row], list[tuple[int, str | None, str, _Row]]]:
-    """The rows that have no letter yet, and (letter id, reason, state, row) of the others."""
+    """The rows without a letter yet; and of the others the letter's id, reason and state, with the row."""
     there: dict[tuple[int, str], Any] = {}
     if before:
         columns = (letter.c.notice_id, letter.c.address, letter.c.id, letter.c.state, letter.c.reason)
@@ -279,7 +280,7 @@ def _divide(
 
 
 def _put_back(queueing: _Queueing, known: list[tuple[int, str | None, str, _Row]]) -> list[int]:
-    """Queue the withdrawn ones again with what this decision says; never one that a reviewer took out."""
+    """Queues withdrawn letters again, with the text of this decision; never one that a reviewer withdrew."""
     said = {id_: row for id_, reason, state, row in known if state == "withdrawn" and reason != REVIEWER}
     back = move(
         queueing.connection,
@@ -300,7 +301,7 @@ def _put_back(queueing: _Queueing, known: list[tuple[int, str | None, str, _Row]
 
 
 def _insert(queueing: _Queueing, added: list[_Row], ids: dict[tuple[Any, ...], int], before: frozenset[tuple[Any, ...]]) -> list[int]:
-    """Insert letters; one under a notice of an earlier decision says what this decision says."""
+    """Inserts letters. If the notice is of an earlier decision, the letter stores what this decision says."""
     if not added:
         return []
     same = {
@@ -325,7 +326,7 @@ def _insert(queueing: _Queueing, added: list[_Row], ids: dict[tuple[Any, ...], i
 
 
 def _references(queueing: _Queueing, added: list[_Row]) -> list[str]:
-    """A reference for each row that no letter has; where one is taken, the next salt gives another."""
+    """A reference for each row that no letter has yet. If one is taken, the next salt gives another one."""
     chosen: dict[str, int] = {}
     waiting, salt = list(range(len(added))), 0
     while waiting:

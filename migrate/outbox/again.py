@@ -1,4 +1,5 @@
-"""Letters on which a person decides whether they are sent again, each with its account, and what else was written to those people."""
+"""Reads the letters on which a person decides whether to send them again, each with its account, and the other reminders of these
+people."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from migrate.ledger.states import LetterState
 
 
 class Candidate(NamedTuple):
-    """A letter, and the account it was written to as it is now. `tenure` is that of the letter, `account_tenure` that of the account;
-    `told_cutoff` the one that the letter names ('' for a confirmation), `cutoff` the account's."""
+    """A letter, and its account as it is now. `tenure` is the letter's and `account_tenure` the account's; `told_cutoff` is the cutoff that
+    the letter names ('' for a confirmation), and `cutoff` the account's."""
 
     letter_id: int
     notice_id: int
@@ -40,7 +41,7 @@ class Candidate(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A reminder of an account that was sent, may have been, or is about to be."""
+    """A reminder to an account that was sent, may have been sent, or is going to be."""
 
     letter_id: int
     notice_id: int
@@ -61,7 +62,7 @@ _WHOLE: Final = sa.select(*_COLUMNS).select_from(letter.join(notice, letter.c.no
 
 
 def one(connection: sa.Connection, letter_id: int) -> Candidate:
-    """The letter with an id."""
+    """The letter with this id."""
     return Candidate._make(connection.execute(_WHOLE.where(letter.c.id == letter_id)).one())
 
 
@@ -75,19 +76,19 @@ def found(
     since: datetime | None = None,
     among: Collection[int] | None = None,
 ) -> list[Candidate]:
-    """The letters of a campaign that got into a state, at or after an instant: of a kind, and with words in the server's last reply,
-    whatever their case and the blanks between them; with `among` only those of these ids."""
+    """The letters of a campaign in a state, in order of id: those of a `kind`, settled at or after `since`, with the words `reply` in the
+    server's last reply (case and spaces do not matter), and with an id `among` these; None: any."""
     mine = [letter.c.campaign_id == campaign_id, indexed(ENDED if state in ENDED else UNSETTLED), letter.c.state == state]
     mine += [] if kind is None else [letter.c.kind == kind]
     mine += [] if since is None else [letter.c.settled_at >= since]
     rows = map(Candidate._make, connection.execute(_WHOLE.where(*mine).order_by(letter.c.id)).all())
-    # Not by the database: each folds other letters than the next one.
+    # Compared here: databases differ in which letters they take for the same in upper and lower case.
     words, these = None if reply is None else _folded(reply), None if among is None else frozenset(among)
     return [row for row in rows if (these is None or row.letter_id in these) and (words is None or words in _folded(row.reply or ""))]
 
 
 def others(connection: sa.Connection, campaign_id: int, state: LetterState, accounts: Collection[str]) -> list[Other]:
-    """The reminders that stand of some accounts, each of which has a letter in a state; in order of id."""
+    """The reminders that stand (`STANDS`) of some accounts, in order of id. Each of these accounts has a letter in `state`."""
     columns = (letter.c.id, letter.c.notice_id, letter.c.account_id, notice.c.tenure, letter.c.occasion, letter.c.address, letter.c.state)
     wanted = (
         sa.select(*columns)

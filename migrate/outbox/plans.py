@@ -1,4 +1,4 @@
-"""What a reviewer decided, written down: who approved a plan, and the reminders that were struck out of it (design §13)."""
+"""Records a reviewer's decisions: who approved a plan, and which reminders were struck out of it (design §13)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEY: Final = ["account_id", "tenure", "occasion", "told_cutoff"]
 def approve(
     connection: sa.Connection, campaign_id: int, digest: str, *, by: str, at: datetime, rows: int, detail: Mapping[str, Any]
 ) -> None:
-    """Record an approval; one that is recorded already (the same plan, the same rows, the same person) stays as it is."""
+    """Records an approval. If it is recorded already (same plan, same rows, same person), nothing changes."""
     p = schema.plan
     if connection.execute(sa.select(p.c.digest).where(p.c.digest == digest)).first() is None:
         row = {"campaign_id": campaign_id, "approved_at": at, "approved_by": by, "rows": rows, "detail": json.dumps(detail, sort_keys=True)}
@@ -29,9 +29,8 @@ def approve(
 
 
 def strike(connection: sa.Connection, campaign_id: int, run_seq: int, actor: str, letters: pd.DataFrame, now: datetime) -> list[int]:
-    """Withdraw letters (`QUEUE_COLUMNS`) for good, also those that were never queued: their notices are never due again.
-
-    The ids of the letters withdrawn. What was sent, is being sent or has failed stays as it is.
+    """Withdraws letters (`QUEUE_COLUMNS`) for good; their ids. Letters that were never queued are included, so that their notices are never
+    due again. A letter that was sent, is being sent or has failed stays as it is.
     """
     enqueue(connection, campaign_id, run_seq, letters, now)
     letter, notice = schema.letter.c, schema.notice.c

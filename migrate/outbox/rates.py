@@ -1,9 +1,9 @@
-"""What all workers of a ledger together send to a mail server, so that they keep its rates (design §11).
+"""The rate limits of a mail server, shared through the ledger by all workers (design §11).
 
-Two things are shared. **Slots** are times to send in, handed out one interval apart: a worker reserves several in one small transaction
-and then needs the ledger no more until they are used. Slots only ever move forward, so that hosts whose clocks differ wait for one
-another and never exceed the rate. **Counts** are the letters of each minute of the last day: a worker counts letters before it sends
-them, and gives back those that did not go. A minute's letters count until 24 hours after its end, so a day never has more than its limit.
+Two things are shared. **Slots** are times at which one letter may go, one interval apart. A worker reserves several slots in one short
+transaction, and needs the ledger again only when they are used. Slots only move forward, so that hosts whose clocks differ wait for each
+other and never exceed the rate. **Counts** are the letters of each minute of the last day. A worker counts letters before it sends them,
+and uncounts those that did not go. The letters of a minute count until 24 hours after its end, so no day has more than its limit.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from migrate.ledger.schema import EPOCH, rate_count, rate_slot
 DAY: Final = timedelta(days=1)
 MINUTE: Final = timedelta(minutes=1)
 _MOST_RESERVATIONS: Final = 100
-"""More reservations than workers could hold: slots further ahead than these were handed out by a clock that has since been set back."""
+"""More reservations than workers could hold at a time. Slots further ahead come from a clock that has been set back since."""
 
 Sent = tuple[datetime, int]
-"""A minute's beginning (UTC) and how many letters went in it."""
+"""The beginning of a minute (UTC), and how many letters went in it."""
 
 
 def reserve(ledger: Ledger, server: str, interval: timedelta, slots: int, now: datetime) -> datetime:
-    """The first of so many slots in a row, `interval` apart, which nobody else has; `now` is the real clock's, in UTC."""
+    """Reserves so many slots in a row, `interval` apart, for the caller alone; the first of them. `now` is the real time (UTC)."""
     try:
         return _reserve(ledger, server, interval, slots, now)
     except IntegrityError:
@@ -46,7 +46,7 @@ def _reserve(ledger: Ledger, server: str, interval: timedelta, slots: int, now: 
 
 
 def _locked(connection: sa.Connection, server: str, now: datetime) -> datetime:
-    """When the next letter may go to a server, whose rows are this transaction's alone until it ends."""
+    """Locks a server's row until the transaction ends; when the next letter may go to the server."""
     ahead = connection.execute(sa.select(rate_slot.c.next_at).where(rate_slot.c.server == server).with_for_update()).scalar()
     if ahead is None:
         connection.execute(sa.insert(rate_slot).values(server=server, next_at=now))
@@ -59,9 +59,10 @@ def minute_of(instant: datetime) -> datetime:
 
 
 def count_in(ledger: Ledger, server: str, limit: int, wanted: int, now: datetime, *, forget: datetime, back: Mapping[datetime, int]) -> int:
-    """Counts up to `wanted` letters as sent in this minute, as many as the last 24 hours still have room for; how many those are.
+    """Counts up to `wanted` letters as sent in this minute, as many as fit into the limit of the last 24 hours; how many.
 
-    `back` are letters of earlier minutes that were counted and did not go, as for `give_back`. Minutes before `forget` are forgotten.
+    `back` are letters that were counted in earlier minutes and did not go, as for `give_back`. Counts of minutes before `forget` are
+    deleted.
     """
 
     def counted(connection: sa.Connection) -> int:
@@ -81,7 +82,7 @@ def count_in(ledger: Ledger, server: str, limit: int, wanted: int, now: datetime
 
 
 def give_back(ledger: Ledger, server: str, back: Mapping[datetime, int]) -> None:
-    """Takes letters that did not go out of the counts of their minutes; less than nothing is added to them."""
+    """Subtracts letters that did not go from the counts of their minutes; a negative number is added."""
 
     def given_back(connection: sa.Connection) -> None:
         _locked(connection, server, EPOCH)
@@ -91,10 +92,10 @@ def give_back(ledger: Ledger, server: str, back: Mapping[datetime, int]) -> None
 
 
 def sent_lately(connection: sa.Connection, server: str, now: datetime, *, locked: bool = False) -> list[Sent]:
-    """The minutes in which letters went to a server that count at an instant, oldest first.
+    """The minutes whose letters count towards the limit of a day at an instant, oldest first.
 
-    What lies more than a day ahead was counted by a clock that has since been set back. `locked` reads what is committed by now, whatever
-    the transaction saw before.
+    Minutes more than a day ahead are ignored: they come from a clock that has been set back since. With `locked` the latest committed rows
+    are read, even if the transaction began earlier.
     """
     counts = (rate_count.c.minute > now - DAY - MINUTE, rate_count.c.minute <= now + DAY, rate_count.c.letters > 0)
     wanted = sa.select(rate_count.c.minute, rate_count.c.letters).where(rate_count.c.server == server, *counts)
@@ -104,7 +105,7 @@ def sent_lately(connection: sa.Connection, server: str, now: datetime, *, locked
 
 
 def room_at(sent: Sequence[Sent], limit: int) -> datetime | None:
-    """When a day has room for one letter more (UTC), or None if it has room now."""
+    """When one more letter fits into the limit of a day (UTC); None if it fits now."""
     over = sum(letters for _, letters in sent) - limit + 1
     if over <= 0:
         return None

@@ -1,4 +1,4 @@
-"""Letters that another ledger sent, as its evidence lists them: each counts as told here, so that none goes twice (design §12)."""
+"""Takes over the letters of another ledger from its evidence: they count as told here, so that no letter goes twice (design §12)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from migrate.ledger.states import LetterState
 from migrate.outbox.transitions import IDLE, move
 
 _REASON: Final = "recovered"
-"""The reason with which a letter of this ledger gets the state that it had in another one."""
+"""The reason of the events that bring a letter of this ledger to its state in the other one."""
 _ON_THE_WAY: Final[tuple[LetterState, ...]] = ("queued", "claimed", "sending", "uncertain", "sent")
 _TOLD: Final = {"sent": "sent", "queued": "uncertain", "claimed": "uncertain", "sending": "uncertain", "uncertain": "uncertain"}
-"""State in the evidence → what it is to whoever must not send it again: what waited then may have been sent since."""
+"""State in the evidence → state here. A letter that waited then may have been sent since, so it is `uncertain`."""
 
 
 class Listed(NamedTuple):
-    """A letter in the evidence (`found_in`): its newest state there, and when it reached it. `cutoff` is the one that its account had then,
-    as in a notice's key; None where the evidence does not say it."""
+    """A letter in the evidence (`found_in`): its newest state there, reached `at`. `cutoff` is its account's at that time, written as in a
+    notice's key; None if the evidence does not have it."""
 
     account_id: str
     kind: str
@@ -42,7 +42,7 @@ class Listed(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A change in the evidence: what the account had after it, and whether it has a confirmation, or is of a kind that has none."""
+    """A change in the evidence: the methods that the account had after it, and whether it was `confirmed` or needs no confirmation."""
 
     account_id: str
     has: str
@@ -51,11 +51,11 @@ class Seen(NamedTuple):
 
 
 def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Listed], told_cutoff: str, *, by: str) -> tuple[int, int]:
-    """Take what evidence lists for told, in the caller's transaction; how many letters were told before, and how many of this ledger's own
-    got the state that they had there.
+    """Records the letters in the evidence as told, in the caller's transaction. Returns how many letters of the other ledger now count as
+    told, and how many of this ledger's own letters got their state from the evidence.
 
-    Of a letter that this ledger has too and has not settled, the evidence knows better. Confirmations that it does not have are left out:
-    the change may be seen again here (`take_over_changes`). `told_cutoff` is what those named of which the evidence says no cutoff.
+    If this ledger has a letter too and has not settled it, the evidence wins. Confirmations that this ledger does not have are left out:
+    their change may be seen again here (`take_over_changes`). `told_cutoff` stands in for a cutoff that the evidence does not have.
     """
     listed = {each.reference: each for each in letters}
     counted = _counted(listed.values())
@@ -88,7 +88,7 @@ def take_over(connection: sa.Connection, campaign_id: int, letters: Iterable[Lis
 
 
 def take_over_changes(connection: sa.Connection, campaign_id: int, changes: Iterable[Seen], letters: Iterable[Listed]) -> None:
-    """Keep for the next run which accounts were told of each of their changes (oldest first), and what they had then."""
+    """Records for the next run the accounts that got a confirmation of every change, and their methods then. `changes` are oldest first."""
     states: dict[str, tuple[str, str]] = {each.reference: (each.account_id, each.state) for each in letters if each.kind == CONFIRMATION}
     reached, unsaid = {}, {account_id for account_id, state in states.values() if state != "sent"}
     for each in changes:
@@ -105,21 +105,21 @@ def take_over_changes(connection: sa.Connection, campaign_id: int, changes: Iter
 
 
 def changes_done(connection: sa.Connection, campaign_id: int) -> None:
-    """A run has recorded what it saw: what comes now is new."""
+    """Forgets what `take_over_changes` recorded. Called when a run has recorded the directory: later changes are new."""
     connection.execute(sa.delete(confirmed_before).where(confirmed_before.c.campaign_id == campaign_id))
 
 
 def _counted(letters: Iterable[Listed]) -> frozenset[str]:
-    """The references of the reminders that stand in the way of another one like them; where one failed, mail is tried again."""
+    """The references of the reminders after which the same reminder must not go again. Failed ones are not among them."""
     listed = pd.DataFrame(letters, columns=Listed._fields)
     stand = listed["kind"].isin(frozenset(NOTICE_KINDS) - MANDATORY) & in_the_way(listed["state"], listed["reason"], same_address=False)
     return frozenset(listed.loc[stand, "reference"])
 
 
 def _settle(connection: sa.Connection, own: Any, there: Listed, by: str) -> int:
-    """Bring a letter of this ledger to where it is by the evidence, a state after the other; 1 if it moved.
+    """Brings a letter of this ledger to its state in the evidence, step by step; 1 if it moved.
 
-    Mandatory mail that may not have been sent stays where it is: it is sent once at least.
+    Mandatory mail that may not have been sent stays as it is, so that it is sent at least once.
     """
     if own.state in ("queued", "claimed") and there.state == "withdrawn":
         values = IDLE | {"settled_at": there.at}

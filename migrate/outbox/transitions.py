@@ -1,4 +1,4 @@
-"""The one way a letter changes its state: compare, set, and write the event down, in one transaction."""
+"""The only way to change a letter's state: compare, set, and record the event, in one transaction."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from migrate.ledger.states import LetterState, refuse
 
 Row = tuple[Any, ...]
 Claim = tuple[int, datetime]
-"""A letter and its lease's end, which tells a claim from another one that the same worker made of the letter later."""
+"""A letter's id and the end of its lease. The latter tells apart two claims that one worker made on the same letter."""
 
 IDLE: Final[dict[str, Any]] = {"owner": None, "lease_until": None}
 FRESH: Final[dict[str, Any]] = {"reason": None, "reply": None, "attempts": 0, "not_before": None, "claimed_at": None, "settled_at": None}
-"""What a letter that goes back into the queue for another reason than a temporary failure leaves behind."""
+"""The values of a letter that goes back into the queue and begins anew: all but after a temporary failure."""
 
 
 _LAST_SAID: Final = ("reply", "subject", "mail_digest", "message_digest")
@@ -28,17 +28,17 @@ _OF_STEP: Final = (
     letter.c.id, letter.c.owner, letter.c.lease_until, letter.c.state, letter.c.attempts, letter.c.reason, letter.c.not_before,
     letter.c.settled_at, letter.c.reply, letter.c.subject, letter.c.mail_digest, letter.c.message_digest,
 )  # fmt: skip
-"""What a step says of its letter, in the order of `Step.row`."""
+"""The columns of a letter that a step has values for, in the order of `Step.row`."""
 
 
 def _given(column: str) -> sa.ColumnElement[Any]:
-    """A value to be given, said to be of its column's type: no database has to guess it."""
+    """A parameter, cast to the type of its column, since not every database can infer it."""
     kind = letter_event.c[column].type
     return sa.cast(sa.bindparam(f"new_{column}", type_=kind), kind)
 
 
 def _step(settled: Sequence[sa.ColumnElement[Any]], *where: sa.ColumnElement[bool]) -> sa.Update:
-    """A letter's way out of `sending`; `settled` are its values from `state` on, as in `_OF_STEP`."""
+    """The UPDATE that settles a `sending` letter; `settled` are its new values from `state` on, as in `_OF_STEP`."""
     state, tried, reason, not_before, settled_at, *said = settled
     return (
         sa.update(letter)
@@ -72,16 +72,16 @@ _HELD: Final = through(
     "PRIMARY",
 )
 _NEW: Final = tuple(sa.bindparam(f"new_{column.name}", type_=column.type) for column in _OF_STEP)
-"""An UPDATE may not name a parameter as a column it sets, hence `new_`."""
+"""The parameters begin with `new_`, since a parameter of an UPDATE must not have the name of a column that it sets."""
 _STEP: Final = _step(_NEW[3:], letter.c.id == _NEW[0])
 _NEW_NAMES: Final = tuple(parameter.key for parameter in _NEW)
 _AFTER, _REASON, _REPLY = 3, 5, 8
 
 
 class _Listed:
-    """The statements of many letters at once, where a database takes rows as one parameter (`listed`).
+    """The statements for many letters at once, for databases that take rows as one parameter (`listed`).
 
-    Events come in the order of the rows: sorted they may not be (`claims._IN_ORDER`).
+    Events are inserted in the order of the rows, without ORDER BY: after `claim_statements._IN_ORDER` PostgreSQL avoids sorting.
     """
 
     def __init__(self, backend: str) -> None:
@@ -91,7 +91,7 @@ class _Listed:
         still = (letter.c.id == id_, letter.c.state == "sending", letter.c.owner == owner, letter.c.lease_until == lease_until)
         self.held = sa.select(id_, lease_until).where(*still)
         self.step: sa.UpdateBase = _step(settled, *still)
-        # To ask beforehand, as elsewhere, would be a second write: PostgreSQL keeps a lock in the row.
+        # PostgreSQL writes a lock into the row. To ask first which claims hold, as other databases do, would write each row twice.
         if returns := backend == "postgresql":
             self.step = _step(settled, among(backend, letter.c.id), *still).returning(id_, lease_until)
         self.returns = returns
@@ -117,10 +117,10 @@ def move(
     only: Sequence[sa.ColumnElement[bool]] = (),
     values: dict[str, Any] | None = None,
 ) -> list[int]:
-    """Move those of the letters (ids) that are `before` and match `only` to `after`; the ids that moved, in the order given.
+    """Moves letters (ids) from the state `before` to `after`, if they match `only`; the ids of those that moved, in the given order.
 
-    A letter that somebody else moved meanwhile is left alone and not among them. `values` are further columns to set. A move that
-    `TRANSITIONS` does not have is a ValueError of the caller's making.
+    A letter that somebody else has moved in the meantime is left alone. `values` are further columns to set. Raises ValueError for a
+    transition that `TRANSITIONS` does not have, which is a mistake in the caller's code.
     """
     if wrong := refuse(before, after):
         raise ValueError(wrong)
@@ -139,9 +139,9 @@ def move(
 
 
 class Step(NamedTuple):
-    """One claimed letter's own way out of `sending`; what is None is left as it stands, but for `reason` and `not_before`.
+    """How one `sending` letter is settled. A value that is None leaves the column unchanged, except `reason` and `not_before`.
 
-    `owner` and `lease_until` are those of the claim: whoever has lost it decides nothing any more.
+    `owner` and `lease_until` are those of the claim. If the claim was lost, the step does nothing.
     """
 
     letter_id: int
@@ -161,7 +161,7 @@ class Step(NamedTuple):
         return self.letter_id, self.lease_until
 
     def row(self, at: datetime) -> Row:
-        """The values of `_OF_STEP`."""
+        """The values for the columns `_OF_STEP`."""
         settled_at = None if self.after == "queued" else micros(at)
         not_before = None if self.not_before is None else micros(self.not_before)
         claim = (self.letter_id, self.owner, micros(self.lease_until))
@@ -172,9 +172,9 @@ class Step(NamedTuple):
 
 
 def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime, actor: str) -> frozenset[Claim]:
-    """Move claimed letters, each its own way, a few statements for all of them; the claims that still held.
+    """Settles `sending` letters, each by its own step, with a few statements for all of them. Returns the claims that still held.
 
-    The others are left alone: somebody else decided on them.
+    Letters whose claim was lost are left alone: somebody else decided on them.
     """
     for step in steps:
         if wrong := refuse("sending", step.after):
@@ -194,9 +194,9 @@ def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime,
     else:
         moving = connection.begin_nested()
         if connection.execute(listed.step, given).rowcount == len(rows):
-            moving.commit()  # nearly always all of them hold
+            moving.commit()  # nearly always all claims hold
         else:
-            moving.rollback()  # which of them do can only be asked before they are moved
+            moving.rollback()  # which claims hold can only be asked before the letters move
             held = _claims(connection, listed.held, given)
             connection.execute(listed.step, given)
     if len(held) < len(rows):
@@ -238,7 +238,7 @@ def record(
     reason: str | None = None,
     reply: str | None = None,
 ) -> None:
-    """Write the event of a state that letters (ids) have just reached; `before` is None for new ones."""
+    """Records the event that letters (ids) have reached the state `after`. `before` is None for new letters."""
     same: dict[str, Any] = {"new_at": at, "new_run_seq": run_seq, "new_actor": actor, "new_reason": reason, "new_reply": reply}
     same |= {"new_from_state": before, "new_to_state": after}
     listed = _LISTED.get(connection.dialect.name)

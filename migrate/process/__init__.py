@@ -1,1 +1,1 @@
-"""This process: its memory, and threads that prefetch."""
+"""This process: its memory, the signals that ask it to end, and threads that prefetch."""

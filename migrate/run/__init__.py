@@ -1,1 +1,1 @@
-"""One run: read, decide, record, deliver, report. The only room that knows every step; `job` is the path in one function."""
+"""One run: read, decide, record, deliver, report. This is the only room that knows every step; `job.go_on` takes them in order."""

@@ -1,8 +1,9 @@
-"""Whether the clock can be believed: a run by a wrong one would tell everybody of the wrong stage, and never again of the right one
+"""Whether the machine's clock can be trusted. With a wrong clock a run would send everybody the wrong stage, and never again the right one
 (design §12).
 
-A clock that stands before the last run is wrong, or was. One that is far ahead of it may be right, if no run has completed for a while:
-then something else has to say so. It is the kernel, if a time server keeps its clock and it agrees, or a database server elsewhere.
+If the clock is before the last run, it is wrong now or was wrong then. If it is far ahead of the last run, it may be right, since no run
+may have completed for a while; then a second source must confirm it: the kernel, if a time server keeps its clock, or a database server on
+another machine.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ if TYPE_CHECKING:
     from migrate.ledger.engine import Ledger
 
 TYPED: Final = "typed"
-"""`counts["clock"]` of a run whose clock a person had set (`--as-of`): it says nothing of the machine's."""
+"""`counts["clock"]` of a run whose time a person set (`--as-of`). Such a run says nothing about the machine's clock."""
 
 _BACK: Final = timedelta(days=1)
 _AGREES: Final = timedelta(minutes=5)
-"""Clocks that are no further apart say the same."""
+"""Two clocks agree if they differ by no more than this."""
 _HERE: Final = (None, "", "localhost", "127.0.0.1", "::1")
 _UNSYNCHRONISED: Final = 5
-"""What adjtimex(2) returns while nobody keeps the clock right, or since somebody set it by hand (TIME_ERROR)."""
+"""TIME_ERROR: what adjtimex(2) returns if no time server keeps the clock, or after somebody set it by hand."""
 _TIMEX_BYTES, _TIMEX_SECONDS_AT = 512, 72
-"""More than a `struct timex` takes, and where its `time.tv_sec` lies, on Linux of 64 bits."""
+"""A size larger than `struct timex`, and the offset of its `time.tv_sec`, on 64-bit Linux."""
 
 
 def doubt(config: Config, ledger: Ledger, now: datetime) -> GuardError | None:
-    """Why a run must not go by the machine's clock, `now`; None if it may."""
+    """The error if a run must not trust the machine's clock, which says `now`; None if it may."""
     with ledger.read() as connection:
         last = runs.last(connection, campaigns.find(connection, config.campaign.name))
         if last is None:
@@ -65,7 +66,7 @@ def doubt(config: Config, ledger: Ledger, now: datetime) -> GuardError | None:
 
 
 def _vouched(connection: sa.Connection, now: datetime) -> bool:
-    """Whether something besides this machine's clock says the time that it says."""
+    """Whether a second source agrees with the machine's clock."""
     told = [synchronised()]
     if connection.dialect.name != "sqlite" and connection.engine.url.host not in _HERE:
         told.append(real_now(connection))
@@ -73,7 +74,7 @@ def _vouched(connection: sa.Connection, now: datetime) -> bool:
 
 
 def synchronised() -> datetime | None:
-    """The kernel's own time (UTC), if a time server keeps it right; None if not, or where the kernel cannot be asked."""
+    """The kernel's time (UTC), if a time server keeps it; None if not, or if the kernel cannot be asked."""
     if sys.platform != "linux" or ctypes.sizeof(ctypes.c_long) != ctypes.sizeof(ctypes.c_int64):
         return None
     asked = ctypes.create_string_buffer(_TIMEX_BYTES)

@@ -1,4 +1,4 @@
-"""The delivering half of a run, and all of `migrate send`: letters that are queued, sent as the configuration says."""
+"""Sends the queued letters, as the configuration says: the second half of a run, and all of `migrate send`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from migrate import outbox
 from migrate.config import Config
-from migrate.delivery import Clock, Delivered, RateLimiter, Shutdown, deliver
+from migrate.delivery import Clock, Delivered, DeliverySettings, RateLimiter, SendTimes, Shutdown, deliver
 from migrate.explain.queue import forecast_of, hurried_by, smtp_of
 from migrate.ledger import kept_texts, runs
 from migrate.ledger.engine import Ledger
@@ -23,17 +23,17 @@ from migrate.outbox.claims import Claims
 from migrate.run.summary import Sending
 
 Watch = Callable[[str, int], None]
-"""Hears of progress: the step (`read`, `deliver`) and how many more rows or letters are done; and before `deliver`, of how many letters
-wait (`queued`), and when they will have gone if that is foretold (`done_at`, seconds since 1970)."""
+"""Is called with progress: a step (`read`, `deliver`) and how many more rows or letters are done. Before `deliver` it is called with
+`queued`, how many letters wait, and with `done_at`, when they will have gone by the forecast (seconds since 1970), if there is one."""
 
 _LEASE: Final = timedelta(minutes=5)
-"""How long the lease of a letter outlasts the longest try at it."""
+"""A lease lasts so much longer than the longest try at a letter."""
 HURRY: Final = timedelta(seconds=1)
-"""How long a delivery waits for the ledger before it looks whether it is asked to end, and then waits on."""
+"""A delivery waits so long for the ledger, then checks whether it was asked to end, and waits on."""
 
 
 def unwatched(_step: str, _more: int) -> None:
-    """Progress that nobody watches."""
+    """Ignores progress."""
 
 
 def deliver_waiting(
@@ -51,28 +51,27 @@ def deliver_waiting(
     stop: Shutdown | None = None,
     transport: Transport | None = None,
 ) -> Delivered:
-    """Delivers what is queued; several `processes` share the connections of the configuration, and this is the one with the `number`.
-    Letters go by `transport`, or else by the configured one."""
+    """Delivers the queued letters. Several `processes` share the connections of the configuration; this is the one with this `number`.
+    Letters go by `transport` if it is given, else by the configured one."""
     smtp = smtp_of(config)
     with ledger.read() as connection:
         last = runs.last(connection, campaign_id)
     assert last is not None  # a campaign is made by its first run
     stale_at = last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     hours = config.schedule.hours(config.campaign.zone)
+    times = SendTimes(hours, stale_at)
     longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
     stop = stop or Shutdown()
     _keep_templates(ledger, composer, clock())
     with ledger.hurried(HURRY) as hurried:
         claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
         now = clock()
-        closed_until = hours.closed_until(now)
-        only_confirmations, ending_by = now >= stale_at or closed_until is not None, None if now >= stale_at else closed_until
-        ready = claims.waiting(now, only_confirmations=only_confirmations, ending_by=ending_by)
+        ready = claims.waiting(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
         watch("queued", ready)
         with hurried.read() as connection:
-            # What may go outside the hours does not wait for them.
+            # The forecast counts these letters apart: they do not wait for the send hours.
             at_any_hour = ready
-            if closed_until is None and not hours.always:
+            if hours.open_at(now) and not hours.always:
                 at_any_hour = claims.waiting(now, only_confirmations=True, ending_by=hurried_by(config, now))
             foretold = forecast_of(config, connection, ready, now, at_any_hour)
         if foretold.done_at:
@@ -81,15 +80,16 @@ def deliver_waiting(
             claims,
             composer,
             transport or open_transport(config.mail, stop.event),
-            _limiter(config, hurried, smtp, clock, stop) if smtp else None,
             clock,
-            bounce_days=config.mail.bounce_days,
-            stale_at=stale_at,
-            hours=hours,
-            connections=smtp.connections // processes if smtp else 1,
-            until_empty=until_empty,
+            DeliverySettings(
+                bounce_days=config.mail.bounce_days,
+                connections=smtp.connections // processes if smtp else 1,
+                until_empty=until_empty,
+                number=number,
+            ),
+            times=times,
+            limiter=_limiter(config, hurried, smtp, clock, stop) if smtp else None,
             stop=stop,
-            number=number,
             watch=lambda more: watch("deliver", more),
         )
     with ledger.read() as connection:
@@ -100,7 +100,7 @@ def deliver_waiting(
 
 
 def _keep_templates(ledger: Ledger, composer: Composer, now: datetime) -> None:
-    """Keeps what letters are composed with, for a template may have changed since the run that queued them."""
+    """Keeps the texts that letters are composed with: a template may have changed since the run that queued them."""
     with ledger.read() as connection:
         if kept_texts.known(connection, composer.digest):
             return
@@ -109,13 +109,14 @@ def _keep_templates(ledger: Ledger, composer: Composer, now: datetime) -> None:
 
 
 def _limiter(config: Config, ledger: Ledger, smtp: SmtpSettings, clock: Clock, stop: Shutdown) -> RateLimiter:
-    """The rate limiter of the mail server. Its clock is the real one; where days are only played through, those of the run count."""
+    """The rate limiter of the mail server. Its slots follow the real clock. In a rehearsal that plays days through, its days are the
+    run's."""
     day_clock = clock if config.safety.allow_time_travel else None
     return RateLimiter(ledger, smtp.server, smtp.rates, day_clock=day_clock, stop=stop)
 
 
 def sent_in(ledger: Ledger, recorded: Run, delivered: Delivered, sender: str) -> Sending:
-    """What became of letters in a run: of those that it delivered, and of those that it, or the `sender` for it, withdrew."""
+    """What became of letters in a run: those that it delivered, and those that the run or its `sender` withdrew."""
     actors, since = (recorded.run_id, sender), recorded.started_at
     with ledger.read() as connection:
         return Sending(

@@ -1,4 +1,4 @@
-"""The guards: what a draft must pass before anything of it is recorded (design §12). Each refuses with the numbers and what to type."""
+"""The guards: checks that a draft must pass before it is recorded (design §12). An error has the numbers and what to type next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _NOTHING_DONE = "Nothing was recorded and nothing sent."
 
 
 def refusals(draft: Tally, config: Config, *, accepted: bool) -> list[GuardError]:
-    """Why nothing of a draft may be recorded, the first reason first; none if it may. `accepted`: a person accepts what looks partial."""
+    """The errors for which a draft must not be recorded, the most important first; none if it may. `accepted`: a person accepts a read that
+    looks partial."""
     if nothing := something_there(draft.read, draft.accepted):
         return [nothing]
     refused = [error] if (error := few_rejected(draft.read, draft.outcomes["rejected"], config)) else []
@@ -24,7 +25,7 @@ def refusals(draft: Tally, config: Config, *, accepted: bool) -> list[GuardError
 
 
 def something_there(read: int, accepted: int) -> GuardError | None:
-    """Refuses a read without one accepted row; no flag accepts that."""
+    """The error for a read without a single accepted row; no flag overrides it."""
     if accepted:
         return None
     return GuardError(
@@ -37,7 +38,7 @@ def something_there(read: int, accepted: int) -> GuardError | None:
 
 
 def few_rejected(read: int, rejected: int, config: Config) -> GuardError | None:
-    """Refuses a read with too many rejected rows; no flag accepts that, for it would freeze these accounts as they were recorded."""
+    """The error for a read with too many rejected rows. No flag overrides it: these accounts would stay frozen as they were recorded."""
     safety, may_be = config.safety, _allowed(config.safety.max_rejected, read)
     if rejected <= safety.guard_floor or rejected <= may_be:
         return None
@@ -50,9 +51,9 @@ def few_rejected(read: int, rejected: int, config: Config) -> GuardError | None:
 
 
 def partial_directory(draft: Tally, config: Config, *, mended: bool = False) -> list[GuardError]:
-    """Refuses a read that looks like half a directory, or like a faulty one.
+    """The errors for a read that looks like a part of the directory, or like a faulty one.
 
-    `mended`: its rejected rows must be mended first. Accounts that are missing for those do not count then, and no flag accepts the rest.
+    `mended`: rejected rows must be corrected first. Then accounts whose row was rejected do not count as missing, and no flag overrides.
     """
     safety, missing, changed = config.safety, draft.missing, draft.mailed_changes
     accept = None
@@ -90,18 +91,18 @@ def partial_directory(draft: Tally, config: Config, *, mended: bool = False) -> 
 
 
 def _allowed(share: float, of: int) -> int:
-    """How many a share of them is at most; exact, for 29 of 100 are no more than 0.29."""
+    """The most that a share allows. It is computed exactly: 29 of 100 are not more than 0.29, which floats would say."""
     return int(Fraction(str(share)) * of)
 
 
 def blast_radius(draft: Tally, config: Config, plan: Path) -> GuardError | None:
-    """The error for more new reminders than may go out unreviewed, or None. The caller holds them and does the rest of the run.
+    """The error if more reminders are due than may go out unreviewed; else None. The caller holds these reminders and goes on with the run.
 
-    `plan` is the folder for the dry run that is to be reviewed.
+    `plan` is the folder for the dry run that a person is to review.
     """
     if draft.reminders <= config.safety.max_messages:
         return None
-    # The folder is named, for who types this tomorrow would otherwise make another one.
+    # The commands name the folder. Without it, typed tomorrow, they would make another one.
     dry_run, approve = command(config, f"dry-run --out {typed(plan)}"), command(config, f"run --plan {typed(plan)}")
     return GuardError(
         f"{draft.reminders:,} reminders are due and at most {config.safety.max_messages:,} may go out unreviewed: they were held. The "

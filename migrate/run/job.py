@@ -1,7 +1,7 @@
-"""One run from start to finish, and the dry run that is the same path cut before the commit (design §2).
+"""One run from start to finish; and the dry run, which takes the same path and stops before the commit (design §2).
 
-This is the only module that knows every step. Read `go_on`, which follows `migrate.run.start`: walk the path (read, decide, guard), record,
-keep, deliver, report.
+This is the only module that knows every step. Read `go_on`: it continues after `migrate.run.start` with `walk` (read, decide, guard), and
+then records, keeps, delivers and reports.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ from migrate.run.summary import Decision, Foretold, Sending, Summary, exit_code
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run did; `stopped` are the guard and the mail server that held a part of it back, `signal` what asked its delivery to end."""
+    """What a run did. `stopped` are the errors of a guard and of the mail server that held back a part of it, `signal` is the signal that
+    ended its delivery."""
 
     summary: Summary
     stopped: tuple[MigrateError, ...] = ()
@@ -62,13 +63,13 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """The first that applies of 4, 6 and 5 (design §15); before them 130 or 143 if a signal ended the delivery."""
+        """130 or 143 if a signal ended the delivery; else the first that applies of 4, 6 and 5 (design §15)."""
         return exit_code(self.signal, self.stopped, self.summary.sending, self.summary.waits)
 
 
 class Stopped(GuardError):  # noqa: N818 - what happened to a run, like `Result`
-    """A guard stopped a run. `foretold` is what it would have been, its `out` the folder that a dry run would have made (None if that could
-    not be written); `more` are the other guards that would have stopped it."""
+    """A guard stopped a run. `foretold` is what the run would have done; its `out` is the folder of a dry run, which is written now (None
+    if it could not be). `more` are the errors of further guards."""
 
     def __init__(self, first: GuardError, more: tuple[GuardError, ...], foretold: Foretold) -> None:
         super().__init__(first.what, where=first.where, hint=first.hint)
@@ -88,23 +89,23 @@ def run(
     composer: Composer | None = None,
     transport: Transport | None = None,
 ) -> Result:
-    """The scheduled job. Raises before it changed anything (`Stopped` if a guard did), or returns what it did.
+    """The scheduled job. Raises an error before it has changed anything (`Stopped` by a guard), or returns what it did.
 
-    `composer` is the one of this configuration, if the caller runs it more than once and has it already; letters go by `transport`, if
-    there is one, in the place of the configured.
+    A caller that has the configuration's `composer` already may pass it. Letters go by `transport` if it is given, else by the configured
+    one.
     """
     with started(config, options, composer) as start:
         return go_on(start, watch, transport)
 
 
 def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = None) -> Result:
-    """The run that has started, to its end; gives its lock back before it delivers."""
+    """Takes a run that has started to its end. The lock is released before the delivery."""
     config, options, clock, ledger = start.config, start.options, start.clock, start.ledger
     start.directory.watched(lambda more: watch("fetch", more))
     with scratch_folder() as scratch:
         with start.alone:
             now = options.as_of or clock()
-            with suppress(ReportError, LockedError):  # `migrate report` says it, and this run looks whether it can write its own
+            with suppress(ReportError, LockedError):  # not this run's error; `migrate report` shows it
                 _complete(config, ledger, clock)
             approved = _approval(start, now)
 
@@ -127,7 +128,7 @@ def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = 
         delivered = Delivered()
         if options.send:
             delivered = deliver_waiting(config, ledger, recorded.campaign_id, start.composer, sender, clock, watch, transport=transport)
-        # A clock that was set back meanwhile does not date the evidence before what it tells of.
+        # If the clock was set back during the run, the evidence must still not be dated before what it reports.
         at = max(clock(), recorded.started_at)
         sending, waits = sent_in(ledger, recorded, delivered, sender), waits_at(config, ledger, recorded.campaign_id, at)
         summary = Summary(run_id=recorded.run_id, decision=drafted.decision, sending=sending, waits=waits)
@@ -136,7 +137,7 @@ def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = 
                 patience = HURRY if delivered.signal else PATIENCE
                 summary, _ = write_reports(config, ledger, recorded, summary, clock, at, patience, records)
         except LockedError:
-            # Whoever was asked to end does not wait for the ledger; `migrate report` makes up for it.
+            # A run that was asked to end does not wait for its reports; `migrate report` writes them later.
             if not delivered.signal:
                 raise
     return Result(summary, tuple(error for error in (drafted.held, delivered.stopped) if error), delivered.signal)
@@ -144,9 +145,9 @@ def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = 
 
 @contextmanager
 def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatched) -> Iterator[tuple[Draft, Whole, Foretold]]:
-    """The same without any effect: the draft, every account as it would be recorded, and what it would come to. What they
-    point to lives as long as the context. No guard stops it: `stopped` says which would stop the run, and reminders that would be held are
-    held.
+    """The same path without any effect: yields the draft, every account as it would be recorded, and what the run would do. Their files
+    exist only inside the context. No guard stops a dry run: `stopped` has the errors that would stop the run. Reminders that a run would
+    hold are held here too.
     """
     clock = clock_from(options.as_of)
     composer = config.composer()
@@ -170,7 +171,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
 
 
 def finish(config: Config) -> tuple[str, Evidence | None] | None:
-    """Writes the reports of the last run if it ended before it could, and completes it: its id and evidence, or None if there was nothing
+    """If the last run ended before its reports were written, writes them and completes it; its id and evidence. None if there was nothing
     to do."""
     with provenance.looked_at(config) as ledger, ledger.read() as connection:
         if _without_reports(connection, config) is None:
@@ -182,7 +183,7 @@ def finish(config: Config) -> tuple[str, Evidence | None] | None:
 
 
 def _complete(config: Config, ledger: Ledger, clock: Clock) -> None:
-    """Completes the last run if it died before its reports were written, and nobody is delivering for it, or writes reports, now."""
+    """Completes the last run if it died before its reports were written, unless somebody is delivering or writing reports now."""
     with ledger.read() as connection:
         last = _without_reports(connection, config)
         if last is None or outbox.held(connection, last.campaign_id):
@@ -206,7 +207,7 @@ def _completed(config: Config, ledger: Ledger, last: Run, clock: Clock, patience
 
 
 def _approval(start: Start, now: datetime) -> approval.Approval | None:
-    """The reviewed plan that a person wants applied, if it may be now."""
+    """The reviewed plan that this run is to apply; None if there is none. Raises an error if the plan may not be applied now."""
     config, options = start.config, start.options
     if options.plan is None:
         return None
@@ -216,10 +217,10 @@ def _approval(start: Start, now: datetime) -> approval.Approval | None:
 
 
 def _stopped(drafted: Drafted, start: Start) -> Stopped:
-    """The error of a run that a guard stopped, with what it would have been: as facts, and as the folder of a dry run."""
+    """The error of a run that a guard stopped. It carries what the run would have done, and the folder of a dry run."""
     config, now = start.config, drafted.decision.as_of
     foretold = drafted.foretold(config, start.ledger)
-    with suppress(OSError, ReportError):  # the guard's word matters more than the folder
+    with suppress(OSError, ReportError):  # the guard's error matters more than the folder
         foretold = replace(foretold, out=dry_runs.write_stop(drafted.draft, drafted.whole(), config, now, start.clock(), foretold.stopped))
     first, *more = drafted.refused
     return Stopped(first, tuple(more), foretold)

@@ -1,4 +1,4 @@
-"""What a run keeps for the next one, so that this need not look at everybody again; and what the last run kept (`migrate.incremental`)."""
+"""The cache of the last read: a run keeps it, so that the next run decides changed rows only (`migrate.incremental`)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from migrate.run import provenance
 from migrate.run.reading import Kept
 
 _DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety", "[waves")
-"""The tables of the configuration that decide about accounts."""
+"""The beginnings of the configuration's tables that affect decisions about accounts."""
 
 
 def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
-    """The image of the last run, if it was made under the same rules; none where a day alone may change who is in which wave."""
+    """The cache of the last run, if it was made under the same rules. None if an account's wave may change with the day alone."""
     if config.waves.forgetful:
         return None
     with ledger.read() as connection:
@@ -33,16 +33,16 @@ def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None
 
 
 def rules_digest(config: Config, now: datetime) -> str:
-    """Names the rules of an instant; an image of other rules is of no use."""
+    """A digest of the rules at an instant. A cache that was made under other rules cannot be used."""
     deciding = {key: value for key, value in config.settings.items() if key.startswith(_DECIDING)}
     passed = [name for name, campaign in config.waves.campaigns.items() if now >= campaign.cutoff_at]
     return incremental.rules_digest(json.dumps(deciding, sort_keys=True), passed)
 
 
 def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> tuple[Run, Records | None]:
-    """A recorded run with the fingerprint of its read, its image kept for the next run and named in the ledger; and the records it left.
+    """Puts the cache in place for the next run, and records it and the read's fingerprint in the ledger; the run, and all its records.
 
-    Where that fails the run is recorded all the same. The next one looks at everybody, and the reports find the fingerprint.
+    If that fails, the run stays recorded: the next one decides every row, and the reports compute the fingerprint.
     """
     try:
         found = kept.result()
@@ -52,6 +52,6 @@ def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> t
             return runs.find(connection, recorded.seq), found.image.records
     except (OSError, LedgerError):
         return recorded, None
-    except Exception as error:  # noqa: BLE001 - all has been recorded, and only the next run would be quicker with an image
+    except Exception as error:  # noqa: BLE001 - everything is recorded; without a cache the next run only takes longer
         incremental.doubted(error)
         return recorded, None

@@ -1,6 +1,6 @@
 """The path that a run and a dry run share: read; then, in one transaction, decide and ask the guards (design §2).
 
-A run ends it by recording, a dry run by looking on; no step knows which of the two it is part of.
+At its end a run records, and a dry run only looks. No step on the path knows which of the two it belongs to.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A read, and what is to be done about it.
+    """A read, and what was decided about it.
 
-    `refused` are the guards that let nothing of it be recorded, and `difference`, if there are any, what it would have changed. `held` is
-    why its reminders are kept back, if they are. `folder` is private, and this draft's alone.
+    `refused` are the errors of guards for which it must not be recorded; if there are any, `difference` is what it would have changed.
+    `held` is the error of the guard that holds its reminders back, or None. `folder` is private and belongs to this draft.
     """
 
     read: Read
@@ -59,15 +59,15 @@ class Drafted:
     folder: Path
 
     def whole(self) -> Whole:
-        """Every account as it is to be recorded."""
+        """Every account as it will be recorded."""
         return self.read.whole(self.draft, self.folder)
 
     def kept(self, config: Config) -> Kept:
-        """What is kept of it for the next run."""
+        """The fingerprint and the cache that the next run needs."""
         return self.read.kept(self.draft, self.folder, rules_digest(config, self.decision.as_of))
 
     def foretold(self, config: Config, ledger: Ledger) -> Foretold:
-        """What it would come to; its letters and those that wait already will have gone as is foretold."""
+        """What the run would do. The forecast covers its letters and those that wait already."""
         by, queued, hurried = hurried_by(config, self.decision.as_of), 0, 0
         for rows in self.draft.queued():
             queued += len(rows)
@@ -83,7 +83,7 @@ class Drafted:
 
 
 class _DoubtedError(Exception):
-    """What was decided beside the image failed as nobody foresaw."""
+    """Deciding with the help of the cache failed unexpectedly."""
 
 
 def walk(
@@ -98,11 +98,11 @@ def walk(
     approved: Approval | None = None,
     doubt: GuardError | None = None,
 ) -> _T:
-    """The path, up to its `end`, which is reached in the `transaction` in which everything was decided.
+    """Reads, then decides in the `transaction`, and calls `end` in the same transaction; what `end` returns.
 
-    A database may break the transaction off: then it is done again, from deciding on. What was decided beside the last run's image and
-    failed as nobody foresaw is done again without it, from reading on: an image never decides if a run works. `reading` is held while
-    the directory is read. `doubt` is a reason to refuse that was there before.
+    If the database aborts the transaction, it is repeated from deciding on. If deciding with the last run's cache fails unexpectedly, all
+    is repeated without it, from reading on: a run must not fail because of a cache. `reading` is closed when the directory has been read.
+    `doubt` is a reason to refuse that is known already.
     """
 
     def take_in(folder: Path, image: Cache | None) -> Read:
@@ -110,7 +110,7 @@ def walk(
 
     def decide_on(read: Read) -> _T:
         def decide(connection: sa.Connection) -> _T:
-            aside = files.inner(scratch)  # of its own for every try
+            aside = files.inner(scratch)  # each try gets a folder of its own
             return end(connection, _drafted(read, given, connection, now, aside, approved, doubt))
 
         return transaction(decide)
@@ -126,7 +126,8 @@ def walk(
 
 @contextmanager
 def room_in(scratch: Path) -> Iterator[None]:
-    """Says where there was no room for what is kept while a run reads and decides; nothing has been changed then."""
+    """Turns an OSError into a DirectoryError that names the scratch folder: reading and deciding need space there. Nothing has changed
+    yet."""
     try:
         yield
     except OSError as error:
@@ -140,7 +141,7 @@ def room_in(scratch: Path) -> Iterator[None]:
 def _drafted(
     read: Read, given: Given, connection: sa.Connection, now: datetime, folder: Path, approved: Approval | None, doubt: GuardError | None
 ) -> Drafted:
-    """What is decided about a read, and what the guards say."""
+    """Decides about a read and asks the guards."""
     config, options = given.config, given.options
     prior = Prior(connection, config.campaign.name)
     made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder)
@@ -154,7 +155,7 @@ def _drafted(
 
 
 def _draft(read: Read, prior: Prior, rules: Rules, folder: Path) -> Draft:
-    """The draft of a read, beside its image. Raises _DoubtedError if that fails as nobody foresaw."""
+    """The draft of a read. Raises _DoubtedError if that fails unexpectedly with the help of a cache."""
     try:
         return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules))
     except Exception as error:
@@ -181,7 +182,8 @@ def _rules(given: Given, prior: Prior, connection: sa.Connection, now: datetime,
 
 
 def basis_of(config: Config) -> str:
-    """Digests the method mapping and the policy: what makes a difference in methods `reclassified` when it changes (design §6)."""
+    """A digest of the method mapping and the policy. If it has changed since the last run, an account whose methods differ was
+    `reclassified` by us, and did not change anything itself (design §6)."""
     policy = config.policy
     parts = [mapping_digest(config.directory), sorted(policy.retired), sorted(policy.accepted)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Whether the ledger is the one whose runs left the evidence beside it, seen before anything is sent or written down (design §12).
+"""Checks, before anything is sent or recorded, that the ledger is the one whose runs left the evidence beside it (design §12).
 
-A ledger that is missing, empty, restored from long ago or another campaign's would take everybody for a stranger and tell them again. What
-stands beside it, evidence and the image, names the ledger and the run that it is of. The newest are looked at each time, which is cheap.
+With a ledger that is missing, empty, restored from an old backup or another campaign's, a run would write to everybody again. The evidence
+and the cache beside the ledger name their ledger and their run. Every command checks the newest of them, which is cheap.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
     from migrate.outbox.recovered import Listed, Seen
 
 _WHERE: Final = "[ledger] url"
-_MANIFEST: Final = "manifest.json"  # not by its module, which brings pyarrow: a run looks here while nothing is loaded yet
+_MANIFEST: Final = "manifest.json"  # a copy of the name: its module would import pyarrow before a run needs it
 _NOTICES: Final = "notices.csv"
 _CHANGES: Final = "changes.csv"
 _ACCOUNTS: Final = "accounts.csv"
 _ORIGIN: Final = "origin.json"
-"""Says in the folder of an image of which run it is."""
+"""The file in a cache's folder that names the run of the cache."""
 _SEAL: Final = "sha256"
-"""Of all else that it says: an image is a cache, and one flipped bit must not name a run that never was."""
+"""The key of its checksum. Caches are not protected otherwise: a flipped bit must not name a run that never was."""
 _NEWEST: Final = 3
-"""So many of a campaign's newest folders are looked at: by their names, and by when they were written."""
+"""How many of a campaign's newest folders are checked: so many by name, and so many by time."""
 _LOOKED_INTO: Final = 50
-"""Where campaigns share a folder of reports, so many manifests are read in search of this one's."""
+"""How many manifests are read at most to find this campaign's, where several campaigns share a folder of reports."""
 _KEPT_FROM_BEING_A_FORMULA: Final = re.compile(r"""'[\s"'`]*[=+\-@＝＋－＠﹦﹢﹣﹫]""")
 _HOW: Final = 'docs/operate.md, "A ledger that is not the campaign\'s", goes through it step by step.'
 
 
 @contextmanager
 def opened(config: Config, *, create: bool = False, new: bool = False) -> Iterator[Ledger]:
-    """The campaign's ledger, to be written; with `create` a missing one is made, unless evidence says that there was one.
+    """Opens the campaign's ledger for writing. With `create` a missing ledger is made, unless evidence shows that there was one.
 
-    Raises LedgerError (exit 2) if it is not the one of the evidence beside it; not if a person says that it is a `new` one (`accept`).
+    Raises LedgerError (exit 2) if the ledger does not know the evidence beside it, unless a person says that it is a `new` one (`accept`).
     """
     found = beside(config)
     try:
@@ -67,14 +67,15 @@ def opened(config: Config, *, create: bool = False, new: bool = False) -> Iterat
 
 @contextmanager
 def looked_at(config: Config) -> Iterator[Ledger]:
-    """The campaign's ledger, to look at. Raises as `opened` does; a missing one is empty if nothing says that there was one."""
+    """Opens the campaign's ledger for reading. Raises as `opened` does. A missing ledger is an empty one, unless evidence shows that there
+    was one."""
     with Ledger.open_readonly(config.ledger) as ledger:
         require(config, ledger, beside(config))
         yield ledger
 
 
 def require(config: Config, ledger: Ledger, found: list[Trace]) -> None:
-    """Raises LedgerError unless the ledger knows the runs that left what stands beside it."""
+    """Raises LedgerError unless the ledger knows every run in `found`."""
     if not found:
         return
     with ledger.read() as connection:
@@ -103,7 +104,7 @@ def _lost(error: LedgerError, trace: Trace) -> LedgerError:
 
 
 def beside(config: Config) -> list[Trace]:
-    """What stands beside the ledger of the campaign's newest runs, newest first."""
+    """The traces of the campaign's newest runs beside the ledger: evidence, newest first, then the cache."""
     found: list[Trace] = []
     for path in _newest(config.reports.dir):
         if len(found) >= 2 * _NEWEST:
@@ -114,8 +115,8 @@ def beside(config: Config) -> list[Trace]:
 
 
 def accept(config: Config, ledger: Ledger, now: datetime) -> str:
-    """A person's word that this ledger is to go on beside the evidence of others. Who was told by that evidence counts as told; what was
-    taken over, in a sentence.
+    """Records that a person accepts this ledger beside evidence of runs that it does not know. People who were told by that evidence count
+    as told. Returns a sentence about what was taken over.
 
     Raises ConfigError if there is nothing to accept, and ReportError if the evidence does not say who was told.
     """
@@ -160,7 +161,7 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 
 
 def origin_of(config: Config, run: Run) -> dict[str, bytes]:
-    """The file that says in an image of which run it is: its name and content."""
+    """The file that names the run of a cache: its name and content."""
     facts = {"campaign": config.campaign.name, **identity.trace_of(run)}
     return {_ORIGIN: json.dumps(facts | {_SEAL: _seal(facts)}, sort_keys=True).encode()}
 
@@ -170,13 +171,13 @@ def _seal(facts: Mapping[str, Any]) -> str:
 
 
 def _origin(image: Path, config: Config) -> list[Trace]:
-    """The run of which an image is, if it is one of this campaign's and the file says what was written."""
+    """The run of a cache, if it is of this campaign and its file is unchanged; else nothing."""
     found = _trace(image / _ORIGIN, config)
     return [each for each in found if each.of.get(_SEAL) == _seal({name: said for name, said in each.of.items() if name != _SEAL})]
 
 
 def _letters(trace: Trace) -> Iterator[Listed]:
-    """The letters in the evidence of a run; none in an image."""
+    """The letters in the evidence of a run; a cache has none. Raises ReportError if notices.csv is missing or was changed."""
     if "files" not in trace.of:
         return
     from migrate.outbox.recovered import Listed
@@ -211,8 +212,8 @@ def _letters(trace: Trace) -> Iterator[Listed]:
 
 
 def _cutoffs(trace: Trace, about: Collection[str]) -> Iterator[tuple[str, str]]:
-    """The cutoff of each of some accounts (as a report writes their ids) in the evidence of a run; none where that does not say it as it
-    was written."""
+    """(account id, cutoff) of some accounts in the evidence of a run; nothing if accounts.csv is missing or was changed. Ids are written as
+    in reports."""
     path, known = Path(trace.found_in) / _ACCOUNTS, trace.of.get("files", {}).get(_ACCOUNTS)
     if known is None or not path.is_file() or file_digest(path) != known["sha256"]:
         return
@@ -223,7 +224,7 @@ def _cutoffs(trace: Trace, about: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def _changes(trace: Trace) -> Iterator[Seen]:
-    """The changes in the evidence of a run; none where that does not say them as they were written: they are confirmed again then."""
+    """The changes in the evidence of a run. Nothing if changes.csv is missing or was changed: these changes are then confirmed again."""
     from migrate.outbox.recovered import Seen
 
     path, known = Path(trace.found_in) / _CHANGES, trace.of.get("files", {}).get(_CHANGES)
@@ -240,7 +241,7 @@ def _plain(cell: str) -> str:
 
 
 def _trace(path: Path, config: Config) -> list[Trace]:
-    """The run of which a file is the description, if it is one of this campaign's."""
+    """The run that a file names, if it is of this campaign; else nothing."""
     try:
         text = path.read_bytes()
         known = json.loads(text)
@@ -251,7 +252,7 @@ def _trace(path: Path, config: Config) -> list[Trace]:
 
 
 def _folders(base: Path) -> dict[str, float]:
-    """The folders in a folder, but for those that are being made: name → when something was last put in."""
+    """The finished folders in a folder: name → time of the last change in it."""
     found: dict[str, float] = {}
     with contextlib.suppress(OSError), os.scandir(base) as entries:
         for entry in entries:
@@ -262,8 +263,8 @@ def _folders(base: Path) -> dict[str, float]:
 
 
 def _newest(base: Path) -> list[Path]:
-    """The folders in which this campaign's newest evidence is to be looked for: where `latest` points, then by turns the last by name and
-    the last that were written, for either may be wrong."""
+    """The folders where this campaign's newest evidence may be, to be read in this order: the one that `latest` points to, then in turn the
+    last by name and the last by time, since either order may be misleading."""
     folders = _folders(base)
     turns = zip(sorted(folders, reverse=True), sorted(folders, key=folders.__getitem__, reverse=True), strict=True)
     latest = folder.newest(base)

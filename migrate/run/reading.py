@@ -1,4 +1,4 @@
-"""Reading the directory to its end, beside the image of the read before if there is one (design §2)."""
+"""Reads the whole directory; with the cache of the last read, only rows that changed are kept for deciding (design §2)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from migrate.process import memory
 from migrate.process.prefetch import ahead, meanwhile
 
 _GATHERED: Final = 16384
-"""How many rows are translated together, if they come in smaller numbers."""
+"""Smaller blocks of rows are translated together, up to so many rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A complete read: the rows that are not as they were before, and what was counted. `image` is of the read before, or None; `unfit` are
-    the positions of rows of which something was counted, or that were rejected. `as_of` is the instant of which the source speaks, if it
-    says so, and `caveats` what makes its answer weaker (`Directory`)."""
+    """A complete read: a snapshot of the rows that changed, and what was counted. `image` is the cache of the last read, or None: then the
+    snapshot has every row. `unfit` are the positions of rows that were rejected or counted for a fault. `as_of` is the instant at which the
+    source says that its data was right, if it does, and `caveats` are reasons to trust its answer less (`Directory`)."""
 
     snapshot: Snapshot
     rows: Rows
@@ -48,11 +48,11 @@ class Read:
     caveats: tuple[str, ...]
 
     def speaks_of(self, now: datetime) -> datetime:
-        """The instant of which the read speaks: that of the source, but never later than the clock; or else the clock's."""
+        """The instant at which the data was right: the source's, but not later than `now`; `now` if the source gives none."""
         return min(self.as_of, now) if self.as_of else now
 
     def beside(self, prior: Prior, rules: Rules) -> Reuse | None:
-        """The read beside the image, and what the ledger knows besides; None without an image."""
+        """The read compared with the cache, with what the ledger knows of unchanged rows; None without a cache."""
         if self.image is None:
             return None
         today = rules.moment.campaign.today(rules.moment.now)
@@ -74,12 +74,12 @@ class Read:
         )
 
     def whole(self, made: Draft, folder: Path) -> Whole:
-        """Every account as it is to be recorded, those that carry over included."""
+        """Every account as it will be recorded, including those that did not change."""
         memory.trimmed()
         return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
 
     def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
-        """What is kept of the read."""
+        """The fingerprint of the read, and its cache."""
         whole = self.whole(made, folder)
         moment = made.rules.moment
         unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
@@ -88,14 +88,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The fingerprint of a read, and its image for the next one."""
+    """What a run keeps for the next one: the fingerprint of its read, and its cache."""
 
     fingerprint: str
     image: Cache
 
 
 def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
-    """The fingerprint of a read whose records are all there is of it, `RECORD_COLUMNS`."""
+    """The fingerprint of a read, computed from all its records (`RECORD_COLUMNS`)."""
     everybody = Sorted(folder / "everybody.arrow")
     for frame in records:
         everybody.append(frame[list(RECORD_COLUMNS)].assign(plain=False))
@@ -104,10 +104,10 @@ def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
 
 
 def take(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None]) -> Read:
-    """The directory, read to the end into a private folder. Raises DirectoryError (exit 3) and leaves nothing behind.
+    """Reads the whole directory into a private folder. Raises DirectoryError (exit 3).
 
-    `language` stands in for a locale that is missing; `watch` hears how many more rows were read. An image that cannot be used is left
-    aside.
+    `language` stands in for a missing locale. `watch` is called with how many more rows were read. A cache that turns out to be unusable
+    is ignored.
     """
     memory.frugal()
     time = Time(directory.settings.timeout)
@@ -126,7 +126,7 @@ def take(directory: Directory, language: str, folder: Path, image: Cache | None,
 
 
 def _reading(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
-    """The directory, read on the short way if there is one."""
+    """Reads the directory the fast way, as Arrow columns; if those may differ from what the long way gives (`ShortcutRefused`), the long way."""
     try:
         return _take(directory, language, folder, image, watch, time)
     except ShortcutRefused:
@@ -146,7 +146,7 @@ def _take(directory: Directory, language: str, folder: Path, image: Cache | None
             unfit.append(frame.loc[translator.odd, "position"].to_numpy())
             if len(frame):
                 yield frame.assign(plain=~translator.odd & block.kept)
-                memory.trimmed()  # what translating took lies between what stays
+                memory.trimmed()  # gives back memory that translating used
 
     snapshot = Snapshot.take(changed(), folder)
     odd = np.concatenate([np.zeros(0, "int64"), *unfit])
@@ -155,8 +155,8 @@ def _take(directory: Directory, language: str, folder: Path, image: Cache | None
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some `rows` of a read, those that are `fresh` among them and about how many bytes these have, and whether the rows were kept for the
-    next read."""
+    """A part of a read: how many `rows` it has, the changed ones among them (`fresh`), their `size` in bytes, about, and whether the rows
+    were `kept` for the next read."""
 
     rows: int
     fresh: pd.DataFrame
@@ -165,9 +165,9 @@ class _Block:
 
 
 def _sifted(directory: Directory, rows: Rows, time: Time) -> Generator[_Block, None, None]:
-    """The whole directory, set beside the rows of before."""
+    """Reads the whole directory and picks out the rows that differ from those of the last read."""
     for raw in counted(directory, time):
-        if "phone" in raw:  # hidden from here on: the rows are kept
+        if "phone" in raw:  # masked before the rows are kept
             raw = raw.assign(phone=masked(trimmed(as_text(raw["phone"]))))
         table = as_table(raw)
         same = rows.same(table, len(raw))
@@ -178,7 +178,7 @@ def _sifted(directory: Directory, rows: Rows, time: Time) -> Generator[_Block, N
 
 
 def _gathered(blocks: Iterator[_Block], watch: Callable[[int], None]) -> Iterator[_Block]:
-    """The same blocks, put together while there is little in them: each that is translated costs as much as thousands of rows do."""
+    """Joins small blocks: translating a block costs as much as thousands of rows, even if the block has few."""
     held: list[_Block] = []
     for block in blocks:
         many = sum(len(each.fresh) for each in held) + len(block.fresh) > _GATHERED
@@ -193,7 +193,7 @@ def _gathered(blocks: Iterator[_Block], watch: Callable[[int], None]) -> Iterato
 
 
 def _alike(one: _Block, other: _Block) -> bool:
-    """Columns of another kind would turn into something else if they were put together."""
+    """Whether two blocks can be joined: columns of different types would change their values."""
     return one.kept == other.kept and one.fresh.dtypes.equals(other.fresh.dtypes)
 
 

@@ -1,4 +1,4 @@
-"""A draft written down: the recording half of a run, in the one transaction in which the draft was made (docs/decisions/0004)."""
+"""Records a draft, in the same transaction in which it was decided (docs/decisions/0004)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def write_down(
     *,
     typed: bool = False,
 ) -> Run:
-    """Writes a draft and what was decided down, in the transaction in which it was made; the run that it became. The directory is
-    `described` in a line. A person `typed` its `as_of`, or the clock said it."""
+    """Records a draft and its decision; the run that this makes. `described` is a line about the directory. `typed` is true if a person set
+    the run's time (`--as-of`)."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
     campaign_id = account_rows.campaign_id(connection, campaign.name, now, made.rules.secret)
     kept_texts.keep(connection, composer.digest, "mail", composer.kept, now)
@@ -77,7 +77,8 @@ def write_down(
 
 
 def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: Approval, now: datetime) -> None:
-    """Writes the approval down, and the reviewer's deletions: what was struck out is never due again, whatever became of its account."""
+    """Records the approval and what the reviewer struck out. A reminder that was struck out is never due again, whatever becomes of its
+    account."""
     detail = {
         "run": this.run_id,
         "as_of": approved.as_of.isoformat(),

@@ -1,4 +1,4 @@
-"""The reporting half of a run: its evidence written, and the run completed; one run of a campaign at a time."""
+"""Writes the evidence of a run and completes the run; one run of a campaign at a time."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ from migrate.run.reading import fingerprint
 from migrate.run.summary import Summary, Waits
 
 _PAGE: Final = 20_000
-"""So many accounts are read from the ledger at a time."""
+"""Accounts that are read from the ledger at a time."""
 PATIENCE: Final = timedelta(minutes=5)
+"""How long to wait while another run writes its reports."""
 
 
 def write_reports(
@@ -44,10 +45,10 @@ def write_reports(
     patience: timedelta = PATIENCE,
     records: Records | None = None,
 ) -> tuple[Summary, Evidence | None]:
-    """Writes the evidence of an instant and completes the run; its summary with the folder in it, and the evidence (None without formats).
-    One run of a campaign does so at a time, so that each manifest names the one before.
+    """Writes the evidence as of `at` and completes the run. Returns its summary with the folder of the evidence, and the evidence (None if
+    no formats are set). Only one run of a campaign does this at a time, so that each manifest names the one before.
 
-    `records` are what the run recorded, if they are at hand: the ledger says the same, more slowly.
+    `records` is what the run recorded, if the caller still has it; otherwise it is read from the ledger, which takes longer.
     """
     terms = Terms.of(config.waves, config.schedule, config.policy)
     with reporting(config, ledger, patience):
@@ -75,7 +76,7 @@ def write_reports(
 
 
 def waits_at(config: Config, ledger: Ledger, campaign_id: int, at: datetime) -> Waits:
-    """What waits at an instant, and who cannot be reached."""
+    """The letters that wait at an instant, and the people who cannot be reached."""
     return Waits(
         waiting=waiting_until(config, ledger, campaign_id, at),
         delivery=delivery_of(config, ledger, campaign_id, at),
@@ -85,7 +86,7 @@ def waits_at(config: Config, ledger: Ledger, campaign_id: int, at: datetime) -> 
 
 @contextmanager
 def already_done(summary: Summary) -> Iterator[None]:
-    """A run whose reports cannot be written has happened all the same, and says so."""
+    """Adds to a ReportError that the run itself is recorded and only its reports are missing."""
     try:
         yield
     except ReportError as error:
@@ -96,7 +97,7 @@ def already_done(summary: Summary) -> Iterator[None]:
 
 @contextmanager
 def reporting(config: Config, ledger: Ledger, patience: timedelta = PATIENCE) -> Iterator[None]:
-    """Holds the right to write reports, waiting a while for whoever has it now."""
+    """Holds the lock for writing reports. Waits up to `patience` for another holder, then raises LockedError."""
     patiently = Retrying(
         retry=retry_if_exception_type(LockedError),
         stop=stop_after_delay(patience),
@@ -108,7 +109,7 @@ def reporting(config: Config, ledger: Ledger, patience: timedelta = PATIENCE) ->
 
 
 def _fingerprint(ledger: Ledger, recorded: Run) -> str:
-    """Of a run that ended before it knew the fingerprint of its read."""
+    """The fingerprint of a run's read, computed from the ledger: the run ended before it had one."""
     try:
         with ledger.read() as connection, scratch_folder() as scratch:
             return fingerprint(history.accounts_as_of(connection, recorded.campaign_id, recorded.seq, chunk=_PAGE), scratch)

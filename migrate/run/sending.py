@@ -1,4 +1,4 @@
-"""`migrate send`: only delivers what is queued, in one process or in several that share the connections."""
+"""`migrate send`: delivers the queued letters and does nothing else, in one process or in several that share the connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from migrate.run.summary import Sending, Waits, exit_code
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What `migrate send` did, and what waits after it; `stopped` is why it ended early, and `signal` what asked it to."""
+    """What `migrate send` did, and what waits after it. `stopped` is the error that ended it early, `signal` the signal that did."""
 
     campaign: str
     sending: Sending
@@ -31,7 +31,7 @@ class Sent:
 
     @property
     def exit_code(self) -> int:
-        """The first that applies (design §15)."""
+        """The first exit code that applies (design §15)."""
         return exit_code(self.signal, [self.stopped] if self.stopped else [], self.sending, self.waits)
 
     def facts(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Sent:
 
 
 def send(config: Config, as_of: datetime | None = None, watch: Watch = unwatched, *, processes: int = 1, until_empty: bool = False) -> Sent:
-    """Only delivers what is queued. Several processes share the connections of the configuration, each with at least one of its own."""
+    """Delivers the queued letters. Several processes share the connections of the configuration; each has at least one."""
     smtp = smtp_of(config)
     if smtp and processes > smtp.connections:
         raise ConfigError(
@@ -82,7 +82,7 @@ def _sent(config: Config, delivered: Delivered, queued: int, waits: Waits) -> Se
 def send_beside(
     config: Config, campaign_id: int, as_of: datetime | None, processes: int, until_empty: bool, number: int, stop: Shutdown
 ) -> Delivered:
-    """What each of several processes does for `send`."""
+    """Delivers in one of several processes of `send`."""
     composer, clock = config.composer(), clock_from(as_of)
     with Ledger.open(config.ledger, create=False) as ledger:
         return deliver_waiting(

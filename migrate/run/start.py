@@ -1,6 +1,7 @@
-"""How a run starts: what can be refused before anything is read is refused, the lock is taken, and the directory begins to be read.
+"""The start of a run: makes all checks that need no read, takes the lock, and begins to read the directory.
 
-Nothing here needs pandas, nor what decides: loading those takes a good part of a second, and the directory is read meanwhile.
+Nothing here imports pandas or the modules that decide: that takes a good part of a second, during which the directory is being read
+already.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person asks of one run. `as_of` sets its clock; with `send` false letters stay queued.
+    """What a person asks of one run. `as_of` sets its time. If `send` is false, letters stay queued.
 
-    `accept_directory` accepts a read that the partial-directory guard would refuse; with `as_baseline` its changes are recorded and
-    nobody is mailed about them. `plan` is the folder of a reviewed dry run, and `approved_by` who lets it go out. `new_ledger` accepts a
-    ledger that does not know the evidence beside it, and `accept_clock` a clock that nothing speaks for. A run that began at
-    `unless_since` or later does what this one was to do.
+    `accept_directory` accepts a read that the partial-directory guard would refuse; with `as_baseline` its changes are recorded and nobody
+    gets mail about them. `plan` is the folder of a reviewed dry run, and `approved_by` the person who approves it. `new_ledger` accepts a
+    ledger that does not know the evidence beside it, and `accept_clock` a clock that nothing confirms. If another run began at
+    `unless_since` or later, this one is not needed and ends.
     """
 
     as_of: datetime | None = None
@@ -49,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a run and a dry run have alike to begin with."""
+    """What a run and a dry run both begin with."""
 
     config: Config
     options: Options
@@ -61,8 +62,8 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Start(Given):
-    """A run that has its lock. `alone` holds the lock until it is closed, and `reading` what is read ahead; the ledger stays open.
-    `accepted` says what was taken over with a new ledger."""
+    """A run that has its lock. Closing `alone` releases the lock, and closing `reading` ends the reading ahead; the ledger stays open.
+    `accepted` is a sentence about what was taken over with a new ledger."""
 
     lock: RunLock
     alone: ExitStack
@@ -72,7 +73,8 @@ class Start(Given):
 
 @contextmanager
 def started(config: Config, options: Options, composer: Composer | None = None) -> Iterator[Start]:
-    """A run, as far as its lock; raises before it changed anything. What is still held at the end is given up."""
+    """Starts a run, up to its lock. Raises before anything has changed. At the end of the context the lock and the reading are given up, if
+    they are still held."""
     now = clock_from(options.as_of)
     composer = composer or config.composer()
     composer.refuse_overruns()
@@ -88,14 +90,14 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
         if options.unless_since is not None:
             _nobody_else(config, ledger, options.unless_since)
         accepted = provenance.accept(config, ledger, options.as_of or now()) if new else None
-        if options.plan is None:  # a plan is looked at before the directory is
+        if options.plan is None:  # a plan is checked first, before the directory is read
             reading.enter_context(directory.begun())
         yield Start(config, options, now, composer, directory, ledger, lock, alone, reading, accepted)
 
 
 def _nobody_else(config: Config, ledger: Ledger, since: datetime) -> None:
-    """Raises DoneAlreadyError if a run that began at an instant or later is recorded; asked under the lock, so that two cannot both
-    begin."""
+    """Raises DoneAlreadyError if a run is recorded that began at `since` or later. Called with the lock held, so that two runs cannot both
+    pass."""
     with ledger.read() as connection:
         last = runs.last(connection, campaigns.find(connection, config.campaign.name))
     if last is not None and last.started_at >= since:
@@ -108,7 +110,7 @@ def _nobody_else(config: Config, ledger: Ledger, since: datetime) -> None:
 
 
 def clock_from(as_of: datetime | None) -> Clock:
-    """The real clock, or one that was set to an instant and goes on from there."""
+    """The real clock; or, with `as_of`, one that starts at that instant and runs on."""
     if as_of is None:
         return lambda: datetime.now(UTC)
     shift = as_of.astimezone(UTC) - datetime.now(UTC)
@@ -116,10 +118,10 @@ def clock_from(as_of: datetime | None) -> Clock:
 
 
 def no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> None:
-    """With real mail, `--as-of` may neither rewrite the past nor send the future's mail today (design §15)."""
+    """Raises ConfigError if `--as-of`, with real mail, would rewrite the past or send the future's letters today (design §15)."""
     if as_of is None or config.mail.transport != "smtp" or config.safety.allow_time_travel:
         return
-    from migrate.ledger.prior import Prior  # brings pandas
+    from migrate.ledger.prior import Prior  # imports pandas
 
     with ledger.read() as connection:
         last = Prior(connection, config.campaign.name).last_run()

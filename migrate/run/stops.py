@@ -1,4 +1,5 @@
-"""What a stopped run would have changed, for whoever is to judge the stop: by column, and a few accounts before and after (design §12)."""
+"""What a run that a guard stopped would have changed: counts by column, and some accounts before and after, for a person to judge the stop
+(design §12)."""
 
 from __future__ import annotations
 
@@ -18,12 +19,13 @@ from migrate.ledger.prior import Prior
 
 EXAMPLES: Final = 10
 READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS and name != "account_id")
-"""The columns of the directory that are recorded, and so can be told before and after."""
+"""The columns of the directory that are recorded, so that they can be shown before and after."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An account that changed: its methods and every other column that differs, as recorded and as read. `after` is empty if it is gone."""
+    """An account that changed: its methods and every other column that differs, as recorded (`before`) and as read (`after`). `after` is
+    empty if the account is gone."""
 
     account_id: str
     change: str
@@ -33,7 +35,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How many known accounts differ in each column of the directory, and `EXAMPLES` of them."""
+    """Column of the directory → how many known accounts differ in it; and up to `EXAMPLES` of these accounts."""
 
     columns: Counter[str]
     examples: tuple[Example, ...]
@@ -44,7 +46,7 @@ class Difference:
 
 
 def difference(made: Draft, prior: Prior) -> Difference:
-    """What a draft would record otherwise than it is recorded."""
+    """How a draft differs from what is recorded."""
     columns: Counter[str] = Counter()
     chosen = dict(_chosen(made))
     now: dict[str, dict[str, Any]] = {}
@@ -63,7 +65,7 @@ def difference(made: Draft, prior: Prior) -> Difference:
 
 
 def _chosen(made: Draft) -> Iterable[tuple[str, str]]:
-    """Ten changes, of every kind if there are several: (account id, change), in the order of `CHANGES`."""
+    """Up to `EXAMPLES` changes as (account id, change), of as many kinds as possible, in the order of `CHANGES`."""
     first: dict[str, list[str]] = {word: [] for word in CHANGES}
     for frame in made.changes.frames():
         for word, ids in frame.groupby("change")["account_id"]:

@@ -1,4 +1,4 @@
-"""What a run says of itself: what it decided, what it sent, what waits after it. Each object of `--json` is made here (design §15)."""
+"""The summary of a run: what it decided, what it sent, and what waits after it. The objects of `--json` are made here (design §15)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from migrate.errors import MigrateError, first_of
 from migrate.explain.queue import Bounced
 from migrate.ledger.runs import Run
 
-if TYPE_CHECKING:  # `migrate send` does without pandas
+if TYPE_CHECKING:  # `migrate send` must not import pandas
     from migrate.decide.draft import Draft
     from migrate.directory import DirectorySettings
     from migrate.explain.waves import WaveOutlook
@@ -30,8 +30,9 @@ _SOME_LETTERS_FAILED: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed:
-    """What was noticed of a read: words, instants and lists that could not be read (subject → how many), why rows were rejected, what is
-    likely behind it, and what makes the directory's answer weaker. `rejected_known` counts known accounts whose row was rejected."""
+    """Faults of a read: words, instants and lists that could not be read (subject → how many); `rejections`, the reasons for which rows
+    were rejected; `advice` on their likely cause; and `caveats`, reasons to trust the directory's answer less. `rejected_known` counts
+    known accounts whose row was rejected."""
 
     unknown_words: Mapping[str, int]
     unreadable_instants: Mapping[str, int]
@@ -43,7 +44,7 @@ class Noticed:
 
     @classmethod
     def of(cls, read: Read, made: Draft, settings: DirectorySettings) -> Self:
-        """Of a complete read and what was drafted from it; `settings` are those of its directory."""
+        """Of a complete read and its draft; `settings` are those of the directory."""
         from migrate.directory import rejections
 
         verdict, tally = rejections.of(made.rejected.frames), read.tally
@@ -60,8 +61,8 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was read, as of `directory_as_of`, and what was decided at `as_of`: counts of accounts by word, and by themselves. `plan` is the
-    reviewed plan that governed it, if one did."""
+    """What was read and decided, in counts of accounts. The directory was as read at `directory_as_of`; the decision was made at `as_of`.
+    `plan` is the reviewed plan that was applied, or None."""
 
     as_of: datetime
     campaign: str
@@ -80,7 +81,7 @@ class Decision:
 
     @classmethod
     def of(cls, made: Draft, noticed: Noticed, campaign: CampaignSettings, speaks_of: datetime, plan: Applied | None = None) -> Self:
-        """Of a draft whose read speaks of an instant."""
+        """Of a draft. `speaks_of` is the instant at which the directory was as read."""
         return cls(
             as_of=made.rules.moment.now,
             campaign=campaign.name,
@@ -100,7 +101,7 @@ class Decision:
 
     @classmethod
     def recalled(cls, run: Run) -> Self:
-        """What a recorded run decided. What an older version did not count is empty."""
+        """The decision of a recorded run. Counts that an older version did not make are empty."""
         from migrate.report.terms import Terms
         from migrate.review.approval import Applied
 
@@ -121,12 +122,12 @@ class Decision:
         )
 
     def facts(self) -> dict[str, Any]:
-        """The part of `migrate run --json` and `migrate dry-run --json` that is known once everything was decided."""
+        """The part of `migrate run --json` and `migrate dry-run --json` that is known when everything is decided."""
         read = {"as_of": _text(self.as_of), "campaign": self.campaign, "read": self.read, "rejected": self.rejected}
         return read | {"directory_as_of": _text(self.directory_as_of)} | self.counts()
 
     def counts(self) -> dict[str, Any]:
-        """What the ledger keeps of it: subject → word → count, what was noticed of the read, and the plan."""
+        """The counts that the ledger keeps: subject → word → count, the faults of the read, and the plan."""
         told = asdict(self)
         for elsewhere in ("as_of", "campaign", "read", "rejected", "directory_as_of", "noticed", "plan"):
             del told[elsewhere]
@@ -135,9 +136,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """What became of letters: how many ended so, and how many are still `queued`; `withdrawn` is None where nobody asked. `stale` counts
-    the reminders that wait for a fresh read, `outside_hours` those of the sent that went outside the send hours, `too_late` those that
-    ended before anybody tried them."""
+    """What became of letters: how many were sent and so on, and how many are still `queued`. `withdrawn` is None if it was not counted.
+    `stale` counts the reminders that wait for a fresh read, `outside_hours` the sent letters that went outside the send hours, `too_late`
+    the letters that ended without a single try."""
 
     sent: int
     failed: int
@@ -150,13 +151,13 @@ class Sending:
 
     @classmethod
     def recalled(cls, connection: sa.Connection, run: Run, until: datetime) -> Self:
-        """What a recorded run sent. If it could not count that: the letters that anybody moved since its start and until an instant."""
+        """What a recorded run sent. If the run died before it counted, these are all letters that moved between its start and `until`."""
         counts = run.counts
         letters = counts.get("letters") or outbox.moved(connection, run.campaign_id, run.started_at, until)
         return cls(**letters, **{name: counts.get(name, 0) for name in ("stale", "outside_hours", "too_late")})
 
     def facts(self) -> dict[str, Any]:
-        """`letters` and what follows it in the objects of `run` and `send`."""
+        """`letters`, `stale`, `outside_hours` and `too_late` in the objects of `run` and `send`."""
         letters = {"sent": self.sent, "failed": self.failed, "uncertain": self.uncertain}
         letters |= {} if self.withdrawn is None else {"withdrawn": self.withdrawn}
         letters |= {"queued": self.queued}
@@ -165,7 +166,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """What waits: until when, when it will have gone, and how many cannot be reached (None where nobody asked)."""
+    """What waits: letters and until when, the forecast of their delivery, and the people who cannot be reached (None if not counted)."""
 
     waiting: Waiting
     delivery: Forecast
@@ -189,7 +190,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """All that a run says of itself. `evidence` is the folder of its reports, once they are written."""
+    """Everything that a run reports about itself. `evidence` is the folder of its reports, when they are written."""
 
     run_id: str
     decision: Decision
@@ -199,13 +200,13 @@ class Summary:
 
     @classmethod
     def recalled(cls, connection: sa.Connection, run: Run) -> Self:
-        """What a completed run said, from the ledger alone."""
+        """The summary of a completed run, read from the ledger."""
         assert run.evidence_at is not None
         sending = Sending.recalled(connection, run, run.evidence_at)
         return cls(run_id=run.run_id, decision=Decision.recalled(run), sending=sending, waits=Waits.recalled(run))
 
     def reported(self, folder: Path | None) -> Self:
-        """The same, with the folder of its reports."""
+        """The same summary, with the folder of the reports."""
         return replace(self, evidence=folder)
 
     def facts(self) -> dict[str, Any]:
@@ -214,15 +215,15 @@ class Summary:
         return {"run_id": self.run_id} | self.decision.facts() | self.late_counts() | evidence
 
     def late_counts(self) -> dict[str, Any]:
-        """What the ledger keeps of it when the run is completed, besides what was decided."""
+        """The counts that the ledger keeps when the run is completed, in addition to those of the decision."""
         return self.sending.facts() | self.waits.facts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foretold:
-    """What a run would do: it `would_queue` so many letters, which will have gone as `delivery` says. `stopped` are the words of the guards
-    that would stop it, and `difference`, if one would, what it would record anew. `out` is the folder in which it is written down, and
-    `accounts` are those that somebody asked about, `waves` how each stands then."""
+    """What a run would do. It `would_queue` so many letters; `delivery` is the forecast of their delivery. `stopped` are the errors of the
+    guards that would stop it, and `difference` is what it would change (None if no guard would). `out` is the folder of the dry run,
+    `accounts` are those that a person asked about, and `waves` is the state of each wave after the run."""
 
     decision: Decision
     would_queue: int
@@ -245,7 +246,7 @@ class Foretold:
 
 
 def exit_code(signal: int | None, stopped: Iterable[MigrateError], sending: Sending, waits: Waits) -> int:
-    """Of a command that delivered: 130 or 143 if a signal ended it; else the first that applies (design §15)."""
+    """The exit code of a command that delivered: 130 or 143 if a signal ended it, else the first that applies (design §15)."""
     if signal:
         return 128 + signal
     cut_off = waits.unreachable is not None and waits.unreachable.too_many
@@ -258,5 +259,5 @@ def _text(instant: datetime) -> str:
 
 
 def _instants(told: Mapping[str, Any] | None, *names: str) -> dict[str, Any]:
-    """What was told, with its instants read back."""
+    """A recorded object with its instants parsed."""
     return {name: datetime.fromisoformat(value) if value and name in names else value for name, value in (told or {}).items()}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from ledger.scenes import NOW, Scene, queue_row
 from mail.post import MARIA
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_none
 
-from migrate.delivery import Delivered, deliver
+from migrate.delivery import Delivered, DeliverySettings, RateLimiter, SendTimes, Shutdown, Watch, deliver
 from migrate.delivery.attempt import _as_it_is, _broke
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
@@ -62,10 +63,21 @@ def queue(scene: Scene, count: int, domain: str = "example.com") -> None:
     scene.queue(*(queue_row(f"u{n:03}@{domain}", address=f"u{n:03}@{domain}", facts=MARIA.to_json()) for n in range(count)))
 
 
-def delivered(scene: Scene, composer: Composer, office: PostOffice, **options: Any) -> Delivered:
-    usual: dict[str, Any] = {"limiter": None, "clock": lambda: NOW, "bounce_days": 90, "retrying": AT_ONCE}
-    usual |= options
-    return deliver(scene.worker("w"), composer, office, usual.pop("limiter"), usual.pop("clock"), **usual)
+def delivered(
+    scene: Scene,
+    composer: Composer,
+    office: PostOffice,
+    *,
+    clock: Callable[[], datetime] = lambda: NOW,
+    times: SendTimes | None = None,
+    limiter: RateLimiter | None = None,
+    stop: Shutdown | None = None,
+    retrying: Retrying = AT_ONCE,
+    watch: Watch = lambda _: None,
+    **settings: Any,
+) -> Delivered:
+    how = DeliverySettings(**({"bounce_days": 90} | settings))
+    return deliver(scene.worker("w"), composer, office, clock, how, times=times, limiter=limiter, stop=stop, retrying=retrying, watch=watch)
 
 
 def states(scene: Scene) -> dict[str, int]:

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from delivery.post_office import queue, states
 from ledger.scenes import CUTOFF, MINUTE, NOW, Scene
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from migrate.core.send_hours import Hours
+from migrate.delivery import SendTimes
 from migrate.delivery.batcher import Batcher
 from migrate.errors import LedgerError
 from migrate.ledger.engine import Ledger, LedgerSettings
@@ -86,7 +84,7 @@ def test_what_is_claimed_ahead_is_withdrawn_under_the_hands_of_the_desk(scene: S
 def test_what_is_claimed_ahead_and_comes_past_its_end_or_outside_the_hours_is_not_said(scene: Scene) -> None:
     queue(scene, 60)
     now = [NOW]
-    batcher = Batcher(scene.worker(), lambda: now[0], stale_at=NOW + MINUTE)
+    batcher = Batcher(scene.worker(), lambda: now[0], times=SendTimes(stale_at=NOW + MINUTE))
     mine = batcher.place()
     mine.room = 8
     batcher.fill(mine)
@@ -136,15 +134,3 @@ def test_a_ledger_that_stays_closed_ends_the_waiting_with_its_reason(scene: Scen
     mine.room = 1
     with pytest.raises(LedgerError, match="read only"):
         batcher.fill(mine)
-
-
-def test_a_desk_knows_at_every_moment_until_when_the_hours_are_closed_though_the_clock_is_set_back(scene: Scene) -> None:
-    hours = Hours(frozenset(range(5)), 8 * 60, 18 * 60, ZoneInfo("UTC"))
-    batcher = Batcher(scene.worker(), lambda: NOW, hours=hours)
-    friday = datetime(2024, 1, 5, 7, 59, tzinfo=UTC)
-    for minutes in (0, 1, 300, 601, 1, 0, 600, 2 * 24 * 60, 3 * 24 * 60 + 1):
-        now = friday + timedelta(minutes=minutes)
-        assert batcher.ending_by(now) == hours.closed_until(now)
-        assert batcher.only_confirmations(now) == (not hours.open_at(now))
-    stale = Batcher(scene.worker(), lambda: NOW, hours=hours, stale_at=friday)
-    assert (stale.only_confirmations(friday), stale.ending_by(friday)) == (True, None)

@@ -18,7 +18,7 @@ from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA, campaign, mail
 
 from migrate.core.send_hours import Hours
-from migrate.delivery import Shutdown
+from migrate.delivery import SendTimes, Shutdown
 from migrate.delivery.attempt import TRIES
 from migrate.delivery.circuit_breaker import STREAK
 from migrate.errors import MailServerError
@@ -330,9 +330,9 @@ def test_until_empty_waits_for_confirmations_to_be_tried_again_outside_the_hours
     scene.queue(queue_row("a1", facts=MARIA.to_json()), confirmation("a2", facts=changed.to_json()))
     start = datetime.now(UTC)
     office = PostOffice(in_turn(LATER))
-    late = Hours(frozenset(range(7)), 23 * 60, 24 * 60, ZoneInfo("UTC"))
+    times = SendTimes(Hours(frozenset(range(7)), 23 * 60, 24 * 60, ZoneInfo("UTC")))
     # An hour goes by in three seconds.
-    done = delivered(scene, composer, office, clock=lambda: NOW + 1200 * (datetime.now(UTC) - start), until_empty=True, hours=late)
+    done = delivered(scene, composer, office, clock=lambda: NOW + 1200 * (datetime.now(UTC) - start), until_empty=True, times=times)
     assert (done.postponed, done.sent) == (1, 1)
     assert office.sent == ["a2@example.com", "a2@example.com"]
 
@@ -365,5 +365,5 @@ def test_a_stale_directory_leaves_all_but_confirmations_queued(scene: Scene, com
     changed = replace(MARIA, change="authenticator_enabled", methods=("totp",), had=("sms",), seen_at=NOW)
     scene.queue(queue_row("a1", facts=MARIA.to_json()), confirmation("a2", facts=changed.to_json()))
     office = PostOffice()
-    delivered(scene, composer, office, stale_at=NOW)
+    delivered(scene, composer, office, times=SendTimes(stale_at=NOW))
     assert office.sent == ["a2@example.com"]

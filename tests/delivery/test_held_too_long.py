@@ -16,7 +16,7 @@ from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 from mail.post import MARIA
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_none
 
-from migrate.delivery import RateLimiter, Shutdown
+from migrate.delivery import RateLimiter, SendTimes, Shutdown
 from migrate.delivery.batcher import Batcher
 from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.sender import Sender
@@ -147,7 +147,7 @@ def test_what_is_begun_with_after_long_tries_at_the_ledger_is_looked_at_as_it_is
 
     again = Retrying(retry=retry_if_exception_type(LedgerError), stop=stop_after_attempt(3), wait=wait_none(), reraise=True)
     claims = Busy(scene.ledger, scene.campaign_id, "w")
-    batcher = Batcher(claims, clock, stale_at=NOW + MINUTE, retrying=again)
+    batcher = Batcher(claims, clock, times=SendTimes(stale_at=NOW + MINUTE), retrying=again)
     mine = batcher.place()
     mine.room = 2
     batcher.fill(mine)

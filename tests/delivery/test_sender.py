@@ -9,7 +9,7 @@ from delivery.post_office import AT_ONCE, LATER, NEVER, TAKEN, PostOffice, deliv
 from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA
 
-from migrate.delivery import RateLimiter, Shutdown
+from migrate.delivery import DeliverySettings, RateLimiter, SendTimes, Shutdown
 from migrate.delivery.batcher import Batcher
 from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.cpu_affinity import CpuAffinity
@@ -46,8 +46,8 @@ def sender(scene: Scene, composer: Composer, office: PostOffice, limiter: RateLi
     return Sender(
         Round(
             claims=scene.worker(), batcher=batcher, composer=composer, transport=office, limiter=limiter, clock=lambda: NOW,
-            stop=Shutdown(), breaker=CircuitBreaker(), watch=lambda _: None, retrying=AT_ONCE, affinity=CpuAffinity(), bounce_days=90,
-            until_empty=False,
+            stop=Shutdown(), breaker=CircuitBreaker(), watch=lambda _: None, retrying=AT_ONCE, affinity=CpuAffinity(),
+            times=SendTimes(), settings=DeliverySettings(bounce_days=90),
         )
     )  # fmt: skip
 

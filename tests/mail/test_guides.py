@@ -132,12 +132,6 @@ def test_the_brand_has_a_colour_and_a_name_and_fetches_nothing() -> None:
         mail(brand={"color": "url(https://example.com)"})
 
 
-def test_letters_of_every_guide_are_still_filled_in_and_not_rendered_one_by_one() -> None:
-    for guide in GUIDES:
-        by = Composer(mail(), entra(guide=guide))
-        assert all(by._is_alike(kind) for kind in KINDS)
-
-
 def test_a_guide_is_overridden_by_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "_guides").mkdir()
     mine = (shipped() / "_guides" / "entra-passkey.j2").read_text(encoding="utf-8").replace('Choose "Passkey", then', "Tap the key, then")

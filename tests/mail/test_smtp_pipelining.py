@@ -63,6 +63,27 @@ def test_a_server_that_does_not_pipeline_is_told_one_thing_at_a_time() -> None:
         assert server.commands == ["EHLO", *["MAIL", "RCPT", "DATA", "."] * 2]
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {},
+        {"rcpt": ["250 ok", "550 5.1.1 no such user", "250 ok"]},
+        {"mail": ["250 ok", "451 4.3.0 later", "250 ok"]},
+        {"dot": ["250 2.0.0 queued as 1", "554 5.6.0 no", "250 2.0.0 queued as 2"]},
+    ],
+)
+def test_pipelining_changes_no_receipt_and_no_byte_of_a_message(answers: dict[str, list[Answer]]) -> None:
+    """A server that does not pipeline is the reference."""
+    letters = [FIRST, SECOND, THIRD, replace(FIRST, message=b"Subject: dots\r\n\r\n.\r\n..two\r\n")]
+    told = []
+    for ehlo in (PIPELINING, "250 scripted.example"):
+        with ScriptedSmtp(**{"ehlo": ehlo, **{verb: list(each) for verb, each in answers.items()}}) as server:
+            with transport(server).connect() as connection:
+                receipts = [connection.send(letter, then) for letter, then in zip(letters, [*letters[1:], None], strict=True)]
+            told.append((receipts, server.messages))
+    assert told[0] == told[1]
+
+
 def test_more_letters_are_taken_in_hand_only_for_a_server_that_pipelines() -> None:
     with serving() as server, transport(server).connect() as connection:
         assert connection.at_once > 1

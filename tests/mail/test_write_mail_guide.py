@@ -10,8 +10,10 @@ from mail.post import campaign, compose, mail
 
 from migrate.core.kinds import KINDS
 from migrate.files.resources import resource
-from migrate.mail.compose import Composer, _person
+from migrate.mail.compose import Composer
+from migrate.mail.person import person_of
 from migrate.mail.sample import samples
+from migrate.mail.values import TemplateValues
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "write-mail.md").read_text(encoding="utf-8")
 
@@ -29,7 +31,8 @@ def test_the_guide_names_every_kind_and_every_value_and_no_other(composer: Compo
     names = set()
     for kind in ("change_confirmation", "cutoff_moved"):
         sample = samples(kind, campaign())[0]
-        context = composer._context(kind, sample.facts, _person(sample.facts, "a@b.test", "R"), sample.now, campaign().cutoff_at)
+        given = TemplateValues(campaign(), mail(), composer.wording)
+        context = given.of(kind, sample.facts, person_of(sample.facts, "a@b.test", "R"), sample.now, campaign().cutoff_at)
         names |= {
             f"{name}.{key}" if isinstance(value, dict) else name
             for name, value in context.items()

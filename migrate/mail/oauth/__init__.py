@@ -1,1 +1,1 @@
-"""A token in place of a password: XOAUTH2 for Microsoft 365 and Google Workspace, for an application and without a person (design §11)."""
+"""Signing in with a token instead of a password: XOAUTH2 for Microsoft 365 and Google Workspace, as an application (design §11)."""

@@ -1,4 +1,4 @@
-"""Tokens of Google Workspace, by google-auth: a service account that acts for a mailbox (domain-wide delegation, RFC 7523)."""
+"""Fetches tokens of Google Workspace with google-auth: a service account acts for a mailbox (domain-wide delegation, RFC 7523)."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _ADVICE: Final = (
     ("invalid_scope", "service_account", f"Let an administrator delegate {SCOPE} to the service account's client id"),
     ("access_denied", "service_account", "A policy of the organisation keeps the service account out: an administrator must let it in"),
 )
-"""What Google's words mention → the setting it is about, and what to do."""
+"""A word in Google's error → the setting to look at, and what to do."""
 
 
 def fetching(settings: SmtpSettings) -> Fetch:
-    """What fetches a token for the mailbox of these settings."""
+    """A function that fetches a token for the mailbox of these settings."""
     assert settings.oauth is not None  # validated with `sign_in`
     return functools.partial(_fetch, settings.oauth, settings.oauth.subject or settings.username or "")
 
@@ -46,7 +46,7 @@ def fetching(settings: SmtpSettings) -> Fetch:
 def _fetch(settings: OAuthSettings, subject: str) -> Token:
     assert settings.service_account is not None  # validated with `provider`
     told = json.loads(settings.service_account.get_secret_value())
-    # Where the key file says that tokens are had is not asked: the settings alone decide where the proof goes.
+    # The token address in the key file is ignored: only the settings decide where the proof is sent.
     told["token_uri"] = settings.token_url or _ENDPOINT
     try:
         account = service_account.Credentials.from_service_account_info(told, scopes=[SCOPE], subject=subject)  # type: ignore[no-untyped-call]
@@ -60,7 +60,7 @@ def _fetch(settings: OAuthSettings, subject: str) -> Token:
         account.refresh(_Endpoint())
     except RefreshError as error:
         raise _denied(error) from None
-    # google-auth keeps instants in UTC without saying so.
+    # google-auth gives UTC instants without a time zone.
     seconds = (account.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds() if account.expiry else 3600.0
     return Token(str(account.token), seconds)
 
@@ -75,7 +75,7 @@ def _denied(error: RefreshError) -> TokenDeniedError:
 
 
 class _Endpoint(transport.Request):
-    """What google-auth makes its calls through."""
+    """The HTTP client that google-auth uses."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""Tokens of Microsoft Entra ID for Exchange Online: which ones its mail servers take."""
+"""Tokens of Microsoft Entra ID for Exchange Online's mail servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CLOUDS: Final = {
     "smtp.partner.outlook.cn": ("login.partner.microsoftonline.cn", "https://partner.outlook.cn/.default"),
 } | dict.fromkeys(_HIGH_VOLUME, ("login.microsoftonline.com", "https://outlook.office.com/.default"))
 _WORLDWIDE: Final = ("login.microsoftonline.com", "https://outlook.office365.com/.default")
-"""Mail server → where its tokens are had, and what they are to be good for."""
+"""Mail server → the sign-in that issues its tokens, and their scope."""
 
 _CONSENT: Final = (
     "The application may not do this yet: give it SMTP.SendAsApp of Office 365 Exchange Online, and let an administrator consent"
@@ -23,7 +23,7 @@ _CONSENT: Final = (
 
 
 def fetching(settings: SmtpSettings) -> Fetch:
-    """What fetches a token for the mail server of these settings."""
+    """A function that fetches a token for the mail server of these settings."""
     oauth = settings.oauth
     assert oauth is not None and oauth.client_id is not None  # validated with `sign_in` and `provider`
     login, scope = _CLOUDS.get(settings.host.lower(), _WORLDWIDE)

@@ -1,4 +1,4 @@
-"""`[mail.smtp.oauth]`: whose token the mail server takes, and how the application proves to be itself (design §16)."""
+"""`[mail.smtp.oauth]`: who issues the mail server's tokens, and how the application proves its identity (design §16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token that the connections of a process share: fetched when it is first needed, and again before it expires."""
+"""The token that all connections of a process share."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ _FETCHERS: Final = {
     "microsoft": ("migrate.mail.oauth.microsoft", "msal"),
     "google": ("migrate.mail.oauth.google", "google"),
 }
-"""Provider → the module that asks it, and the library without which it cannot be loaded."""
+"""Provider → the module that fetches its tokens, and the library that this module needs."""
 
 
 class Tokens:
-    """One token at a time, for every connection of this process. `clock` counts seconds; tests pass their own."""
+    """Keeps one token for every connection of this process. `clock` counts seconds; tests pass their own."""
 
     def __init__(self, fetch: Fetch, settings: OAuthSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._kept, self._settings = KeptToken(fetch, clock), settings
 
     def current(self) -> tuple[str, bool]:
-        """A token that is good for a while, and whether it was fetched for this call. Raises NotOpenedError."""
+        """A token that is valid for a while yet, and whether it was fetched by this call. Raises NotOpenedError."""
         with self._told():
             return self._kept.current()
 
     def renew(self, refused: str) -> bool:
-        """Another token in place of one that the mail server refused; the first connection to hear it fetches it. Raises NotOpenedError."""
+        """Replaces a token that the mail server refused; the first connection that calls this fetches the new one. Raises
+        NotOpenedError."""
         with self._told():
             self._kept.renew(refused)
         return True
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Turns what an endpoint says into a paragraph about the mail server."""
+        """Turns the errors of an endpoint into a NotOpenedError about the mail server."""
         try:
             yield
         except TokenDeniedError as error:
@@ -60,13 +61,14 @@ class Tokens:
         )
 
     def _safe(self, text: str) -> str:
-        """The words of an endpoint, on one line and without the secret that it was told."""
+        """An endpoint's words on one line, without the secret: an endpoint may repeat it."""
         secret = self._settings.client_secret.get_secret_value() if self._settings.client_secret else ""
         return log(text.replace(secret, "…") if secret else text)
 
 
 def open_tokens(settings: SmtpSettings) -> Tokens | None:
-    """The tokens to sign in with, if `sign_in` says so. Nothing is fetched yet. Raises ConfigError if a library is not installed."""
+    """The tokens to sign in with; None if `sign_in` is not "xoauth2". Nothing is fetched yet. Raises ConfigError if a library is not
+    installed."""
     if settings.oauth is None:
         return None
     module, library = _FETCHERS[settings.oauth.provider]

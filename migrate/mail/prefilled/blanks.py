@@ -1,8 +1,8 @@
-"""Templates that only print whom they speak to: proof that a letter may be written once and its person filled in (docs/decisions/0008).
+"""Proves that templates only print their personal values, so that a letter may be rendered once and filled in (docs/decisions/0008).
 
-Two letters that differ only in who gets them differ only where they name that person, if the template never looks at such a *personal*
-value: prints it, joins it to other text, asks whether there is one, and nothing else. That is decided here on the templates' syntax
-trees, and in doubt against it: a template that measures, cuts, compares or changes a personal value is rendered afresh for each letter.
+A template only prints a *personal* value if it prints it, joins it to other text, or asks whether it is there, and does nothing else with
+it. Then two letters that differ in personal values alone differ only where those are printed. The proof reads the templates' syntax trees.
+In doubt it fails: a template that measures, cuts, compares or changes a personal value is rendered for each letter.
 """
 
 from __future__ import annotations
@@ -13,29 +13,26 @@ from typing import Final, TypeVar
 from jinja2 import nodes
 
 from migrate.mail.languages import only_places
-
-OF_ACCOUNT: Final = ("name", "username", "phone")
-OF_LETTER: Final = ("reference", "to")
-"""What differs from letter to letter: `account.name` and its like, and `reference` and `to`. Each is one line without outer spaces."""
+from migrate.mail.person import OF_ACCOUNT, OF_LETTER
 
 _NodeT = TypeVar("_NodeT", bound=nodes.Node)
 
 MESSAGES: Final = ("_", "gettext", "ngettext")
-"""What looks a message up in the catalogue of the letter's language."""
+"""The functions that look a message up in the catalogue of the letter's language."""
 _ASKED: Final = ("defined", "undefined", "none")
 _OF_LOOP: Final = ("index", "index0", "revindex", "revindex0", "first", "last", "length")
 _STATEMENTS: Final = (nodes.Output, nodes.Block, nodes.Template, nodes.If, nodes.Scope)
 _OTHER_TEMPLATES: Final = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _BEYOND: Final = (nodes.FilterBlock, nodes.EvalContextModifier)
-"""What changes everything printed within, or how it is escaped."""
+"""Blocks that change everything printed inside them, or how it is escaped."""
 
 
 class _LooksCloserError(Exception):
-    """Something is done with a personal value that depends on what it is."""
+    """A template does something with a personal value that depends on the value."""
 
 
 def only_prints(trees: Iterable[nodes.Template]) -> bool:
-    """Whether templates that belong to one letter do no more with its personal values than print them."""
+    """Whether the templates of one letter only print its personal values."""
     reading = _Reading(tuple(trees))
     try:
         reading.read()
@@ -45,7 +42,7 @@ def only_prints(trees: Iterable[nodes.Template]) -> bool:
 
 
 class _Reading:
-    """Which names stand for text that holds a personal value; the same in all templates of a letter, for they may share names."""
+    """Follows personal values through the templates of a letter. `_personal` are the names that may hold one, in any of the templates."""
 
     def __init__(self, trees: tuple[nodes.Template, ...]) -> None:
         self._trees = trees
@@ -64,7 +61,7 @@ class _Reading:
                 yield name if isinstance(name, str) else name[1]
 
     def read(self) -> None:
-        """Goes through the templates until no further name turns out to be personal."""
+        """Reads the templates again and again, until no further name turns out to be personal. Raises _LooksCloserError."""
         before = -1
         while before != len(self._personal):
             before = len(self._personal)
@@ -72,7 +69,7 @@ class _Reading:
                 self._holds(tree)
 
     def _holds(self, node: nodes.Node) -> bool:
-        """Whether a value or a piece of template holds a personal value; _LooksCloserError if it does more with one than print it."""
+        """Whether an expression may hold a personal value. Raises _LooksCloserError if it does more with one than print it."""
         computed = isinstance(node, _OTHER_TEMPLATES) and not isinstance(node.template, nodes.Const)
         if computed or isinstance(node, _BEYOND):
             raise _LooksCloserError
@@ -85,7 +82,7 @@ class _Reading:
         return False
 
     def _any(self, *parts: nodes.Node | None) -> bool:
-        # Each part is looked at, also after one that holds a personal value.
+        # A list, not a generator: every part must be read, also after one that holds a personal value.
         held = [self._holds(part) for part in parts if part is not None]
         return any(held)
 
@@ -96,7 +93,7 @@ class _Reading:
 
     def _name(self, node: nodes.Name) -> bool:
         if node.name == "account":
-            raise _LooksCloserError  # as a whole; its parts are looked up by `_getattr`
+            raise _LooksCloserError  # the whole account; `_getattr` handles account.name and the like
         return node.name in self._personal
 
     def _getattr(self, node: nodes.Getattr) -> bool:
@@ -125,7 +122,7 @@ class _Reading:
         return True
 
     def _is_message(self, node: nodes.Call) -> bool:
-        """Whether this looks a message up and prints values in it: the catalogues hold nothing else that could be done with them."""
+        """Whether this looks up a message that only prints its values; translations are checked for the same when they are read."""
         if not isinstance(node.node, nodes.Name) or node.node.name not in MESSAGES or node.node.name in self._personal:
             return False
         said = node.args[: 2 if node.node.name == "ngettext" else 1]
@@ -218,7 +215,7 @@ class _Reading:
 
 
 def _is_method(node: nodes.Node, name: str) -> bool:
-    """Whether this is a call of the method of a text, without arguments."""
+    """Whether this calls the method of that name, without arguments."""
     return (
         isinstance(node, nodes.Call)
         and isinstance(node.node, nodes.Getattr)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import jinja2
 import pytest
 
-from migrate.mail.blanks import only_prints
+from migrate.mail.prefilled.blanks import only_prints
 
 _ENVIRONMENT = jinja2.Environment(autoescape=True)
 

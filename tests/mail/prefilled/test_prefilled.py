@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +17,13 @@ from migrate.core.accounts import METHODS
 from migrate.core.kinds import KINDS
 from migrate.core.standing import STANDINGS
 from migrate.core.words import CHANGES
-from migrate.mail import compose as compose_module
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.facts import Facts
+from migrate.mail.guides import GUIDES
 from migrate.mail.letter import Letter
+from migrate.mail.plain import Wanted
+from migrate.mail.prefilled import PrefilledLetters, letters
+from migrate.mail.sample import samples
 
 _NAMES = st.one_of(st.none(), st.sampled_from(["Maria", "Zoë & Co <b>", "王小明", "%(name)s", 'O\'Hara "Q"']), st.text(max_size=90))
 _WORDS = st.lists(st.sampled_from(METHODS), unique=True, max_size=3).map(tuple)
@@ -39,9 +43,16 @@ _FACTS = st.builds(
 )
 
 
+class NoPrefilledLetters(PrefilledLetters):
+    """The fast way switched off."""
+
+    def letter(self, wanted: Wanted) -> None:
+        """Every letter is written the plain way."""
+
+
 def writing(composer: Composer) -> Composer:
-    """The composer, made to write every letter for itself."""
-    composer._alike = dict.fromkeys(KINDS, False)
+    """The composer without the fast way."""
+    composer._prefilled = NoPrefilledLetters(composer._plain)
     return composer
 
 
@@ -61,10 +72,10 @@ def outcome(composer: Composer, facts: Facts, **how: Any) -> Letter | str:
 
 
 def test_every_template_of_ours_may_be_filled_in() -> None:
-    assert all(FILLS._is_alike(kind) for kind in KINDS)
+    assert all(FILLS._prefilled.fills(kind) for kind in KINDS)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(
     facts=_FACTS,
     kind=st.sampled_from(list(KINDS)),
@@ -79,21 +90,51 @@ def test_a_letter_that_is_filled_in_is_the_one_that_would_be_written(facts: Fact
     assert outcome(FILLS_GREEK, facts, **how) == outcome(WRITES_GREEK, facts, **how)
 
 
+HOSTILE = [
+    "Zoë & Co <b>", "Maria\r\nBcc: thief@evil.example", "=?utf-8?q?Maria?=", "%(name)s {{ 7 * 7 }}", ".", "\u202emoc.live", "王小明\0",
+    "x" * 1200, "= =3D ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_both_ways_give_the_same_letter_in_every_language_and_guide_to_everybody(guide: str) -> None:
+    """Of every kind, to every sample account, each under a hostile name as well."""
+    there = campaign(guide=guide, sign_in_address="https://mysignins.microsoft.com/security-info", **FRENCH)
+    fills, writes = Composer(mail(links=True), there), writing(Composer(mail(links=True), there))
+    languages, names = sorted(fills.languages), itertools.cycle(HOSTILE)
+    assert languages == ["ar", "de", "en"]
+    for kind, language in itertools.product(KINDS, languages):
+        for sample in samples(kind, there):
+            person, name = replace(sample.facts, locale=language), next(names)
+            for facts in (person, replace(person, given_name=name, display_name=name, username=name)):
+                how = {"kind": kind, "occasion": sample.occasion, "now": sample.now, "to": sample.to}
+                letter = compose(facts, by=fills, **how)
+                assert letter.language == language and letter == compose(facts, by=writes, **how)
+    assert all(fills._prefilled.fills(kind) for kind in KINDS) and all(fills._prefilled._skeletons.values())
+
+
+def test_a_rehearsal_s_letters_are_written_the_plain_way() -> None:
+    rehearsal = Composer(mail(), campaign(), "rehearsal@example.com")
+    letter = compose(by=rehearsal)
+    assert letter.to == "rehearsal@example.com" and letter.subject.startswith("[Rehearsal for maria.santos@example.com] ")
+    assert not rehearsal._prefilled._skeletons
+
+
 def test_people_who_differ_in_nothing_else_share_one_rendering() -> None:
     composer = Composer(mail(), campaign())
     people = [replace(MARIA, username=f"user{n}", given_name=f"N{n}") for n in range(20)]
     assert len({compose(facts, by=composer).message for facts in people}) == 20
-    assert len(composer._skeletons) == 1
+    assert len(composer._prefilled._skeletons) == 1
     compose(replace(MARIA, given_name=None, display_name=None), by=composer)
-    assert len(composer._skeletons) == 2
+    assert len(composer._prefilled._skeletons) == 2
 
 
 def test_no_more_skeletons_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose_module, "_SKELETONS", 3)
+    monkeypatch.setattr(letters, "_KEPT", 3)
     composer = Composer(mail(), campaign())
     for day in range(10):
         compose(by=composer, now=NOW - timedelta(days=day))
-        assert len(composer._skeletons) <= 3
+        assert len(composer._prefilled._skeletons) <= 3
 
 
 def overriding(folder: Path, **parts: str) -> tuple[Composer, Composer]:
@@ -131,7 +172,7 @@ def test_an_operators_letters_are_the_same_too(subject: str, body: str, tmp_path
 
 def test_a_template_that_looks_at_a_name_costs_no_other_kind_its_skeletons(tmp_path: Path) -> None:
     fills, _ = overriding(tmp_path, subject_txt="{{ account.name | upper }}", body_txt="t", body_html="<p>h</p>")
-    assert {kind for kind in KINDS if not fills._is_alike(kind)} == {"reminder"}
+    assert {kind for kind in KINDS if not fills._prefilled.fills(kind)} == {"reminder"}
 
 
 def test_who_cannot_be_written_to_holds_up_nobody_else(tmp_path: Path) -> None:
