@@ -17,10 +17,9 @@ from migrate.decisions.decider import Decider, words
 from migrate.errors import ConfigError
 from migrate.explain.find import find
 from migrate.explain.status import EXPIRING
-from migrate.ledger import exemptions
+from migrate.ledger import account_lookup, exemptions
 from migrate.ledger.exemptions import Grant, Kind
 from migrate.ledger.prior import Prior
-from migrate.ledger.schema import account
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def add(decider: Decider, kind: Kind, asked: str, until: str, owner: str, reason
 def import_all(decider: Decider, kind: Kind, path: Path) -> Imported:
     """Grants everything in a CSV file (`migrate.decisions.sheet`), or nothing. Raises ConfigError that names every line that is wrong."""
     lines = sheet.read(path)
-    known = exemptions.known(decider.connection, decider.campaign_id, {line.account_id for line in lines})
+    known = account_lookup.known(decider.connection, decider.campaign_id, {line.account_id for line in lines})
     grants, wrong = [], []
     for line in lines:
         try:
@@ -139,9 +138,7 @@ def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, no
 
 def _cutoff_day(decider: Decider, account_id: str) -> date:
     """The day of the cutoff that the account had at its last read."""
-    a = account.c
-    mine = sa.select(a.cutoff).where(a.campaign_id == decider.campaign_id, a.account_id == account_id)
-    return decider.campaign.today(decider.connection.execute(mine).scalar_one())
+    return decider.campaign.today(account_lookup.cutoff(decider.connection, decider.campaign_id, account_id))
 
 
 def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:

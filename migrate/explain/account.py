@@ -19,7 +19,8 @@ from migrate.errors import ConfigError, LedgerError
 from migrate.explain.coming import Next, coming, last_told_cutoff
 from migrate.explain.find import find
 from migrate.explain.remembered import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
-from migrate.ledger import outcomes, runs, schema
+from migrate.ledger import account_lookup, runs
+from migrate.ledger.exemptions import KINDS
 from migrate.ledger.prior import Prior
 from migrate.mail.facts import label, listed
 
@@ -101,12 +102,9 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
         )
     meant = find(connection, campaign_id, asked)
     account_id = meant.account_id
-    a = schema.account.c
-    said = outcomes.newest(campaign_id, lambda of: [of.account_id == account_id])
-    known = sa.select(*outcomes.record(schema.account, said)).select_from(outcomes.joined(schema.account, said))
-    row = connection.execute(known.where(a.campaign_id == campaign_id, a.account_id == account_id)).mappings().one()
+    row = account_lookup.record(connection, campaign_id, account_id)
     today = config.campaign.today(now)
-    exempt, paused = (in_force(connection, table, campaign_id, account_id, today) for table in (schema.exemption, schema.pause))
+    exempt, paused = (in_force(connection, kind, campaign_id, account_id, today) for kind in KINDS)
     letters = notices(connection, campaign_id, account_id)
     stage, next_why = coming(row, exempt, paused, letters, config, now)
     return Explained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +11,10 @@ import sqlalchemy as sa
 
 from migrate import outbox, outside
 from migrate.config.rehearsal import is_rehearsal
-from migrate.core.accounts import ADDRESS_SEPARATOR
 from migrate.errors import ConfigError
-from migrate.ledger import schema
+from migrate.ledger import account_lookup
 from migrate.ledger.references import ALPHABET, LENGTH, as_typed
+from migrate.outbox import account_letters
 
 _LISTED: Final = 20
 _LONGEST: Final = 400
@@ -36,8 +37,7 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
     An id wins, so that it can be typed where several match; then a reference. An address finds everybody who has or had it, and
     everybody a letter to it was about: it may have passed from one person to another. Raises ConfigError if nobody or several match.
     """
-    a = schema.account.c
-    if connection.execute(sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id == asked)).first():
+    if account_lookup.known(connection, campaign_id, [asked]):
         return Found(asked, None, _as_reference(connection, campaign_id, asked))
     asked = asked.strip()
     if len(asked) > _LONGEST:
@@ -57,7 +57,7 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
             f"{asked!r} belongs or belonged to {len(matches):,} accounts: {shown}{more}.",
             hint=f"Type one id, as in `migrate explain {shlex.quote(matches[0])}`." if matches[0].isprintable() else None,
         )
-    if reason := _rejected(connection, campaign_id, asked):
+    if reason := account_lookup.last_rejection(connection, campaign_id, asked):
         raise ConfigError(
             f"the row of {asked!r} was rejected in the last run, and nothing is known of it from before: {reason}.",
             hint="`migrate check` says what to do about rejected rows.",
@@ -92,21 +92,12 @@ def _as_reference(connection: sa.Connection, campaign_id: int, asked: str) -> st
     return f"This is an account's name. There is no letter {ref}: a mail that carries it as its reference is not genuine."
 
 
-def _as_name(matches: set[str], asked: str) -> str | None:
+def _as_name(matches: Collection[str], asked: str) -> str | None:
     """Whose name or address a reference is, too; None if it is nobody's."""
     if not matches:
         return None
     whose = ", ".join(sorted(matches)[:_LISTED])
     return f"{asked} is also a name or an address of the account {whose}: whoever has it may have chosen it."
-
-
-def _rejected(connection: sa.Connection, campaign_id: int, account_id: str) -> str | None:
-    """Why the last run rejected the row of an id that no run has accepted."""
-    r, run = schema.rejection.c, schema.run.c
-    last = sa.select(sa.func.max(run.seq)).where(run.campaign_id == campaign_id).scalar_subquery()
-    wanted = sa.select(r.rejection).where(r.run_seq == last, r.account_id == account_id).order_by(r.position).limit(1)
-    found = connection.execute(wanted).scalar()
-    return None if found is None else str(found)
 
 
 def elsewhere(found: sa.RowMapping) -> ConfigError:
@@ -121,23 +112,6 @@ def elsewhere(found: sa.RowMapping) -> ConfigError:
     return ConfigError(f"{ref} is a letter of another campaign, {campaign}.", hint="Type the same with --config and that one's file.")
 
 
-def _matches(connection: sa.Connection, campaign_id: int, asked: str) -> set[str]:
-    folded = asked.lower()
-
-    def same(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-        # A database may fold ASCII alone.
-        return sa.or_(column == asked, sa.func.lower(column) == folded)
-
-    found: set[str] = set()
-    for table in (schema.account, schema.account_history):
-        c = table.c
-        others = c.notification_emails
-        among = sa.or_(others.contains(asked, autoescape=True), sa.func.lower(others).contains(folded, autoescape=True))
-        wanted = sa.select(c.account_id, c.username, c.email, c.notification_emails)
-        wanted = wanted.where(c.campaign_id == campaign_id, sa.or_(same(c.username), same(c.email), among))
-        for account_id, username, email, notified in connection.execute(wanted):
-            if folded in {str(each).lower() for each in (username, email, *notified.split(ADDRESS_SEPARATOR))}:
-                found.add(account_id)
-    to = schema.letter.c
-    found |= set(connection.execute(sa.select(to.account_id).where(to.campaign_id == campaign_id, same(to.address))).scalars())
-    return found
+def _matches(connection: sa.Connection, campaign_id: int, asked: str) -> frozenset[str]:
+    named = account_lookup.named(connection, campaign_id, asked)
+    return named | account_letters.accounts_written_to(connection, campaign_id, asked)

@@ -22,10 +22,9 @@ from migrate.delivery import Waiting, waiting
 from migrate.explain.queue import forecast_of, queue_forecast
 from migrate.explain.tallies import Tallies, tallies
 from migrate.explain.waves import WaveOutlook, members, outlook
-from migrate.ledger import runs
+from migrate.ledger import account_counts, exemptions, recorded_changes, runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import account, change, exemption
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
 from migrate.report.forecast import Forecast, Pace, Point, forecast, pace
@@ -222,9 +221,9 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
         unreachable=stranded,
         delivery=queue_forecast(config, connection, campaign_id, now) if campaign_id else forecast_of(config, connection, 0, now),
-        rejected_known=_rejected(connection, campaign_id),
-        open_changes=_changes(connection, campaign_id, "open"),
-        unsaid_changes=_changes(connection, campaign_id, "unsaid"),
+        rejected_known=account_counts.rejected(connection, campaign_id),
+        open_changes=recorded_changes.count(connection, campaign_id, "open"),
+        unsaid_changes=recorded_changes.count(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
         waves=outlook(config, members(connection, campaign_id, config), now),
         tallies=counted,
@@ -249,25 +248,8 @@ def _unreachable(connection: sa.Connection, campaign_id: int | None, config: Con
     return unreachable(connection, campaign_id, config.policy.remind, config.safety.allowed_domains, now)
 
 
-def _rejected(connection: sa.Connection, campaign_id: int | None) -> int:
-    a = account.c
-    there = sa.and_(a.campaign_id == campaign_id, a.outcome == "rejected", a.gone_at.is_(None))
-    return int(connection.execute(sa.select(sa.func.count()).select_from(account).where(there)).scalar_one())
-
-
-def _changes(connection: sa.Connection, campaign_id: int | None, state: str) -> int:
-    c = change.c
-    wanted = sa.select(sa.func.count()).select_from(change).where(c.campaign_id == campaign_id, c.state == state)
-    return int(connection.execute(wanted).scalar_one())
-
-
 def _expiring(connection: sa.Connection, campaign_id: int | None, today: date) -> tuple[Expiry, ...]:
     """Each account's last exemption, where that has ended or ends soon, the earliest first."""
-    e = exemption.c
-    soon = (today + EXPIRING).isoformat()
-    wanted = sa.select(e.account_id, e.until, e.owner, e.reason).where(e.campaign_id == campaign_id, e.removed_at.is_(None))
-    latest = {row.account_id: row for row in connection.execute(wanted.order_by(e.until, e.id))}
-    ending = sorted((row for row in latest.values() if row.until <= soon), key=lambda row: (row.until, row.account_id))
-    return tuple(
-        Expiry(row.account_id, (last := date.fromisoformat(row.until)), (last - today).days, row.owner, row.reason) for row in ending
-    )
+    latest = {each.account_id: each for each in exemptions.granted(connection, "exemption", campaign_id)}  # the last day comes last
+    ending = sorted((each for each in latest.values() if each.until <= today + EXPIRING), key=lambda each: (each.until, each.account_id))
+    return tuple(Expiry(each.account_id, each.until, (each.until - today).days, each.owner, each.reason) for each in ending)

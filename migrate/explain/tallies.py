@@ -8,13 +8,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from migrate.core.standing import OUT_OF_SCOPE
-from migrate.ledger import schema
-from migrate.ledger.schema import account, letter
+from migrate.ledger import account_counts
+from migrate.outbox import account_letters
 from migrate.report.words import HURT
 
 LATELY: Final = timedelta(days=7)
-_TOLD: Final = ("sent", "uncertain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +29,12 @@ class Tallies:
 
 
 def tallies(connection: sa.Connection, campaign_id: int | None, now: datetime) -> Tallies:
-    """Of a campaign's accounts as the last run recorded them. `now` is a UTC instant."""
-    a = account.c
-    there = sa.and_(a.campaign_id == campaign_id, a.gone_at.is_(None))
-    in_scope = a.standing.not_in(sorted(OUT_OF_SCOPE))
-    stuck = sa.and_(in_scope, a.compliant.is_(False), a.destination == "no")
-    moved = sa.and_(a.migrated_at > now - LATELY, a.migrated_at <= now)
-    hurt = sa.and_(in_scope, a.compliant.is_(False), a.at_cutoff.in_(HURT))
-    counted = sa.select(a.at_cutoff, in_scope.label("scope"), sa.func.count(), _how_many(stuck), _how_many(moved), _how_many(hurt))
-    rows = connection.execute(counted.where(there).group_by(a.at_cutoff, in_scope)).all()
-    at_cutoff = {str(word): int(count) for word, scope, count, *_ in rows if scope}
+    """Counts a campaign's accounts as the last run recorded them. `now` is a UTC instant."""
+    counts = account_counts.by_cutoff(connection, campaign_id, HURT, now - LATELY, now)
     return Tallies(
-        at_cutoff=dict(sorted(at_cutoff.items())),
-        without_destination=sum(int(row[3]) for row in rows),
-        notified=_notified(connection, campaign_id),
-        moved_lately=sum(int(row[4]) for row in rows),
-        not_back=sum(int(row[5]) for row in rows),
+        at_cutoff={each.at_cutoff: each.accounts for each in sorted(counts) if each.in_scope},
+        without_destination=sum(each.stuck for each in counts),
+        notified=account_letters.accounts_told(connection, campaign_id),
+        moved_lately=sum(each.moved for each in counts),
+        not_back=sum(each.hurt for each in counts),
     )
-
-
-def _how_many(of: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.sum(sa.case((of, 1), else_=0))
-
-
-def _notified(connection: sa.Connection, campaign_id: int | None) -> int:
-    """Accounts that are there. Digests and summaries are of no account, confirmations say what somebody did by themselves."""
-    c, a = letter.c, account.c
-    told = sa.and_(c.campaign_id == campaign_id, c.state.in_(_TOLD), sa.not_(schema.mandatory(letter)))
-    of_accounts = letter.join(account, sa.and_(a.campaign_id == c.campaign_id, a.account_id == c.account_id))
-    wanted = sa.select(sa.func.count(c.account_id.distinct())).select_from(of_accounts).where(told, a.gone_at.is_(None))
-    return int(connection.execute(wanted).scalar_one())

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
+from migrate import outbox
 from migrate.delivery.attempt import composed
 from migrate.errors import ConfigError, LedgerError, TemplateError
 from migrate.files.spill import scratch_folder
-from migrate.ledger import schema
+from migrate.ledger import kept_texts, runs
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.letter import Letter
 from migrate.mail.recompose import recomposer
@@ -48,21 +49,22 @@ def text_of(connection: sa.Connection, reference: str) -> Text:
 
     ConfigError if it was never tried, or its templates were not kept; LedgerError if what is composed now is not what was sent.
     """
-    c = schema.letter.c
-    row = connection.execute(sa.select(schema.letter).where(c.reference == reference)).mappings().one()
+    row = outbox.find(connection, reference)
+    assert row is not None  # the reference is one that the ledger gave
     if row["mail_digest"] is None or row["settled_at"] is None:
         raise ConfigError(
             f"letter {reference} has not been sent, so there are no words of it: they are composed when it goes.",
             where="--text",
             hint="`migrate preview` shows what a letter of its kind says today.",
         )
-    a = schema.artefact.c
-    kept = connection.execute(sa.select(a.content).where(a.digest == row["mail_digest"])).scalar()
+    kept = kept_texts.content(connection, row["mail_digest"])
     if kept is None:
         raise ConfigError(
             f"the templates with which letter {reference} was written were not kept (digest {row['mail_digest'][:12]}…).", where="--text"
         )
-    letter = _again(row, claims.looked_up(connection, row["id"]), kept, _cutoffs(connection, row))
+    # A letter that names no cutoff may still print that of the campaign.
+    cutoffs = runs.cutoffs_since(connection, row["campaign_id"], row["notice_id"])
+    letter = _again(row, claims.looked_up(connection, row["id"]), kept, cutoffs)
     digest = sha256(letter.message).hexdigest()
     message = letter.message.decode("utf-8")
     proven = row["message_digest"] is not None
@@ -97,11 +99,3 @@ def _possible(row: sa.RowMapping, claimed: ClaimedLetter, composer: Composer) ->
     first: datetime = (row["claimed_at"] or row["settled_at"]).replace(microsecond=0)
     for seconds in range(min(max(0, (row["settled_at"] - first) // _SECOND) + 1, _LONGEST)):
         yield composed(claimed, composer, first + seconds * _SECOND)
-
-
-def _cutoffs(connection: sa.Connection, row: sa.RowMapping) -> list[datetime]:
-    """The campaign's cutoffs since the letter was queued, in the order of their runs: a letter that names none may print it."""
-    run: Any = schema.run.c
-    notice = sa.select(schema.notice.c.run_seq).where(schema.notice.c.id == row["notice_id"]).scalar_subquery()
-    wanted = sa.select(run.cutoff).where(run.campaign_id == row["campaign_id"], run.seq >= notice).order_by(run.seq)
-    return list(dict.fromkeys(connection.execute(wanted).scalars()))

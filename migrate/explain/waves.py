@@ -16,7 +16,7 @@ from migrate.config import Config
 from migrate.core.schedule import due, stages, upcoming
 from migrate.core.standing import OUT_OF_SCOPE
 from migrate.explain.queue import smtp_of
-from migrate.ledger.schema import account
+from migrate.ledger import account_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,11 @@ class Members:
 
 
 def members(connection: sa.Connection, campaign_id: int | None, config: Config) -> Members:
-    """Those that the last read left in the ledger."""
-    a = account.c
-    carried_over = sa.and_(a.reminded, sa.not_(a.compliant), a.standing.not_in(sorted(OUT_OF_SCOPE)))
-    wanted = sa.or_(a.standing.in_(sorted(config.policy.remind)), carried_over)
-    if not config.policy.remind_without_destination:
-        wanted = sa.and_(wanted, a.destination != "no")
-    counted = sa.select(a.wave, sa.func.count(), sa.func.sum(sa.case((wanted, 1), else_=0)))
-    counted = counted.where(a.campaign_id == campaign_id, a.gone_at.is_(None)).group_by(a.wave)
-    rows = connection.execute(counted).all()
-    return Members({wave: int(count) for wave, count, _ in rows}, {wave: int(some or 0) for wave, _, some in rows})
+    """Counts the accounts that the last read left in the ledger."""
+    waves = account_counts.by_wave(
+        connection, campaign_id, config.policy.remind, without_destination=config.policy.remind_without_destination
+    )
+    return Members({each.wave: each.accounts for each in waves}, {each.wave: each.reminded for each in waves})
 
 
 COUNTED = ("wave", "standing", "reminded", "compliant", "destination", "gone_at")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from migrate.files import texts
 from migrate.files.digests import file_digest
 from migrate.files.spill import scratch_folder
-from migrate.ledger import runs, schema
+from migrate.ledger import identity, runs
 from migrate.ledger.runs import Run
 from migrate.report import evidence, tables
 from migrate.report.chronicle import of_run
@@ -31,8 +31,8 @@ _OURS: Final = ("columns.csv",)
 def retold(connection: sa.Connection, campaign: str, found: Sequence[Known], watch: Callable[[], None] = lambda: None) -> Iterator[Problem]:
     """Where the ledger tells otherwise than a campaign's evidence, and the evidence that it knows and that is not there; `watch` hears of
     each folder that was looked at. Evidence of other campaigns is passed over."""
-    known = _runs(connection, campaign)
-    accepted = set(connection.execute(sa.select(schema.accepted_evidence.c.digest)).scalars())
+    known = {run.run_id: run for run in runs.of_campaign(connection, campaign)}
+    accepted = identity.accepted_digests(connection)
     ours = [each for each in found if each.campaign == campaign]
     for each in ours:
         run = known.get(each.run_id)
@@ -50,12 +50,6 @@ def retold(connection: sa.Connection, campaign: str, found: Sequence[Known], wat
         for run in known.values():
             if run.manifest_digest is not None and run.manifest_digest not in there:
                 yield Problem(Path(run.evidence or run.run_id), f"the ledger knows this evidence of run {run.run_id}, and it is not here.")
-
-
-def _runs(connection: sa.Connection, campaign: str) -> dict[str, Run]:
-    mine = sa.select(schema.campaign.c.id).where(schema.campaign.c.name == campaign).scalar_subquery()
-    numbers = connection.execute(sa.select(schema.run.c.seq).where(schema.run.c.campaign_id == mine).order_by(schema.run.c.seq)).scalars()
-    return {found.run_id: found for found in (runs.find(connection, seq) for seq in numbers.all())}
 
 
 def _differences(connection: sa.Connection, run: Run, known: Known) -> Iterator[Problem]:

@@ -216,8 +216,6 @@ COLUMNS: Final = Table(
 
 TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, MOVES, NOTICES, CHANGES, EXEMPTIONS, REJECTED, COLUMNS)
 
-WAITING: Final = ("queued", "claimed", "sending")
-
 
 def summary_table(counts: Counter[tuple[str, str]], not_certain: Counter[tuple[str, str]]) -> pd.DataFrame:
     """`accounts.standing_counts` of all chunks, and of those in them who are not certain, as rows of `SUMMARY`: by department, those
