@@ -1,4 +1,4 @@
-"""Who is meant: an account by its id, username, any address, or a letter's reference."""
+"""Finds the account that is meant by an id, a username, an address or a letter's reference."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from migrate.outbox import account_letters
 
 _LISTED: Final = 20
 _LONGEST: Final = 400
-"""Characters of a name that anybody has; a database refuses to look for very long ones."""
+"""No name has more characters. Databases refuse to look for very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Who is meant: the id of an account, and the `reference`, if one was asked for. `besides` is what else the same text may mean, in a
-    sentence: somebody can choose a username that looks like a reference, and show it in a mail of his own."""
+    """The account that is meant: its id, and the `reference` if one was asked for.
+
+    `besides` is a sentence on what else the same text may mean: somebody can choose a username that looks like a reference, and show it in
+    a mail of their own.
+    """
 
     account_id: str
     reference: str | None = None
@@ -32,10 +35,11 @@ class Found:
 
 
 def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
-    """Who is meant by what was asked.
+    """Finds the account that is meant by what was asked.
 
-    An id wins, so that it can be typed where several match; then a reference. An address finds everybody who has or had it, and
-    everybody a letter to it was about: it may have passed from one person to another. Raises ConfigError if nobody or several match.
+    An id goes first, so that it can be typed where several accounts match; a reference goes second. An address matches everybody who has or
+    had it, and everybody whom a letter to it was about, since it may have passed from one person to another. Raises ConfigError if nobody
+    or several match.
     """
     if account_lookup.known(connection, campaign_id, [asked]):
         return Found(asked, None, _as_reference(connection, campaign_id, asked))
@@ -76,12 +80,12 @@ def _nobody(asked: str) -> ConfigError:
 
 
 def _looks_like_one(asked: str) -> bool:
-    """Whether a text may be meant for a reference."""
+    """Whether a text has the form of a reference."""
     return len(as_typed(asked)) == LENGTH and set(as_typed(asked)) <= set(ALPHABET)
 
 
 def _as_reference(connection: sa.Connection, campaign_id: int, asked: str) -> str | None:
-    """What the name of an account is as a reference; None if it cannot be one."""
+    """A sentence on the reference that is spelt like an account's name; None if the name does not have the form of a reference."""
     if not _looks_like_one(asked):
         return None
     ref, found = as_typed(asked), outbox.find(connection, asked)
@@ -93,7 +97,7 @@ def _as_reference(connection: sa.Connection, campaign_id: int, asked: str) -> st
 
 
 def _as_name(matches: Collection[str], asked: str) -> str | None:
-    """Whose name or address a reference is, too; None if it is nobody's."""
+    """A sentence on the accounts whose name or address is spelt like a reference; None if there are none."""
     if not matches:
         return None
     whose = ", ".join(sorted(matches)[:_LISTED])
@@ -101,7 +105,7 @@ def _as_name(matches: Collection[str], asked: str) -> str | None:
 
 
 def elsewhere(found: sa.RowMapping) -> ConfigError:
-    """The error for a letter that another campaign wrote."""
+    """The error for a letter of another campaign."""
     ref, campaign = found["reference"], found["campaign"]
     if is_rehearsal(campaign):
         return ConfigError(

@@ -1,4 +1,4 @@
-"""What the ledger remembers of one account: its changes, its letters, what is granted to it, and what people decided."""
+"""What the ledger has about one account: its changes, its letters, its exemption and pause, and what people decided."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DECIDED: Final[dict[tuple[LetterState, LetterState], str]] = {
     ("uncertain", "queued"): "resend",
     ("uncertain", "sent"): "settle",
 }
-"""The moves of a letter that a person decides, and how."""
+"""A letter's change of state that a person decides → the word for the decision."""
 _COMMANDS: Final[dict[exemptions.Kind, str]] = {"exemption": "exempt", "pause": "pause"}
 
 
@@ -37,10 +37,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A letter of a notice. `changed_at` is when it got into its state, `sent_at` the same if that is `sent`; `reply` is the server's
-    last words.
+    """A letter of a notice. `changed_at` is when it reached its state, `sent_at` the same if that state is `sent`; `reply` is the mail
+    server's last reply.
 
-    `told_cutoff` is the instant the letter names; None for confirmations. `tenure` tells whose it was where an id was used again.
+    `told_cutoff` is the cutoff that the letter names; None for confirmations. `tenure` tells people apart who had the same id one after the
+    other.
     """
 
     reference: str
@@ -73,8 +74,8 @@ class InForce:
 class Decision:
     """What a person decided, and when: `resend`, `settle`, `exempt`, `pause`, `exempt remove`, `pause remove` or `bounces clear`.
 
-    `about` is the reference of the letter, the last day of the exception, or the address; `owner` answers for an exception. Who took one
-    back or cleared an address, and why, is None where that was before the ledger kept it.
+    `about` is the reference of the letter, the last day of the exception, or the address; `owner` answers for an exception. `by` and
+    `reason` are None for a removal or a clearing from before the ledger kept them.
     """
 
     at: datetime
@@ -86,13 +87,13 @@ class Decision:
 
 
 def words_in(text: str) -> tuple[str, ...]:
-    """Methods as the ledger writes them, as words."""
+    """Splits methods as the ledger stores them (words with commas between them)."""
     return tuple(text.split(",")) if text else ()
 
 
 def in_force(connection: sa.Connection, kind: exemptions.Kind, campaign_id: int, account_id: str, today: date) -> InForce | None:
-    """The exemption or pause that lasts longest of those in force today."""
-    granted = exemptions.granted(connection, kind, campaign_id, [account_id])  # the one that lasts longest is the last
+    """The exemption or pause in force today that ends last; None if there is none."""
+    granted = exemptions.granted(connection, kind, campaign_id, [account_id])  # sorted by last day
     return InForce(granted[-1].until, granted[-1].owner, granted[-1].reason) if granted and granted[-1].until >= today else None
 
 

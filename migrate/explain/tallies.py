@@ -1,4 +1,4 @@
-"""What the ledger's accounts come to, counted in one look: who is hurt at the cutoff, who cannot move, who was told, who moved lately."""
+"""Counts of the accounts in the ledger: who loses something at the cutoff, who cannot move, who was told, who moved lately."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ LATELY: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Tallies:
-    """Accounts that are there, counted: `at_cutoff` (word → how many in scope), `without_destination` those that must move and can not,
-    `notified` those that a letter other than a confirmation went to (sent or uncertain), `moved_lately` those that a read of the last seven
-    days first saw migrated, `not_back` those whom the cutoff takes or took something from and that are not compliant."""
+    """Counts of accounts that are not gone.
+
+    `at_cutoff`: what the cutoff does → how many in scope. `without_destination`: must move and can register no accepted method. `notified`:
+    a letter other than a confirmation was sent to them, or may have been. `moved_lately`: first seen migrated in the last seven days.
+    `not_back`: the cutoff takes or took something from them, and they are not compliant.
+    """
 
     at_cutoff: dict[str, int] = field(default_factory=dict)
     without_destination: int = 0

@@ -1,4 +1,4 @@
-"""The waves of a campaign at a glance: who is in them, until when, and what is still to be mailed to them, day by day (design §7)."""
+"""The waves of a campaign at a glance: how many accounts, until when, and the letters that are still to come, by day (design §7)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from migrate.ledger import account_counts
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """A stage that is still to come for a wave: how many letters it makes if nothing changes, how many of them go on a day at the rate of
-    the mail server and over how many days, and how many calls a help desk should expect in all (None: nobody said how many 100 letters
-    make)."""
+    """A coming stage of a wave: how many `letters` it makes if nothing changes, how many of them go on a day (`a_day`, at the rate of
+    the mail server), over how many `days`, and how many `calls` the help desk should expect in all (None: the configuration has no
+    number of calls per 100 letters)."""
 
     stage: str
     on: date
@@ -35,8 +35,8 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class WaveOutlook:
-    """A wave ('' is everybody who is in none). `cutoff` is a UTC instant; `accounts` are in the directory, `reminded` those of them that
-    are reminded; `stage` and `next_stage` are names, None for none; `coming` are all stages that have not begun."""
+    """A wave ('' is everybody who is in none). `cutoff` is a UTC instant; `accounts` counts those in the directory, `reminded` those of
+    them that are reminded; `stage` and `next_stage` are names, None for none; `coming` are all stages that have not begun."""
 
     name: str
     opens: date
@@ -71,7 +71,7 @@ COUNTED = ("wave", "standing", "reminded", "compliant", "destination", "gone_at"
 
 
 def members_of(records: Iterable[pa.RecordBatch], config: Config) -> Members:
-    """Those that a run would leave in the ledger: records with the columns `COUNTED`."""
+    """Counts the accounts that a run would leave in the ledger; `records` have the columns `COUNTED`."""
     counts: Counter[tuple[Any, ...]] = Counter()
     for batch in records:
         table = pa.Table.from_batches([batch]).select(COUNTED)
@@ -90,7 +90,7 @@ def members_of(records: Iterable[pa.RecordBatch], config: Config) -> Members:
 
 
 def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook, ...]:
-    """Every wave in the order of the configuration, everybody else last; alone where there is no wave."""
+    """Every wave in the order of the configuration, then everybody else; everybody else alone where there are no waves."""
     smtp = smtp_of(config)
     per_day = smtp.rates.per_day if smtp else None
     if smtp is not None:
@@ -132,5 +132,5 @@ def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook,
 
 
 def facts_of(waves: Iterable[WaveOutlook]) -> list[dict[str, Any]]:
-    """`waves` in the objects of `migrate status --json` and `migrate dry-run --json`."""
+    """Waves as objects of `migrate status --json` and `migrate dry-run --json`."""
     return [asdict(each) for each in waves]
