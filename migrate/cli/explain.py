@@ -189,7 +189,7 @@ def _next(console: Console, found: Explained) -> None:
 
 
 def _used(account: dict[str, Any], campaign: CampaignSettings) -> str:
-    """What was used last, and when; '' if nobody says."""
+    """The method that was used last, and when; '' if it is not known."""
     if account["last_used_method"] is None:
         return ""
     when = account["last_used_at"]
@@ -207,7 +207,7 @@ def _tries(count: int) -> str:
 
 
 def _line(text: str) -> str:
-    """Text that somebody else wrote, as one line: it must not look like a line of ours."""
+    """Text that somebody else wrote, on one line, so that it cannot look like a line of ours."""
     return " ".join(text.split())
 
 
@@ -216,7 +216,7 @@ def _at(when: datetime, campaign: CampaignSettings) -> str:
 
 
 def _predecessor(tenure: int, now: int) -> str:
-    """An id that is used again had another person before, whose mail this was."""
+    """A remark if the letter went to an earlier person with the same id; else ''."""
     return "" if tenure == now else f" (holder {tenure} of this id)"
 
 

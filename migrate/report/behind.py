@@ -1,5 +1,5 @@
-"""Behind: what only writes is done in a thread of its own, a step behind whoever has more to make. Arrow, files and digests let go of
-Python's lock meanwhile."""
+"""A thread that writes files while the next part of a report is worked out. Arrow, files and digests release Python's lock (GIL)
+meanwhile."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Final, Self
 from migrate.report.lines import Out
 
 _WAITING: Final = 2
-"""So many pieces of work may not be done yet: what they hold is memory."""
+"""At most so many tasks are unfinished at once: each keeps its data in memory."""
 
 
 class Behind:
-    """Does what it is told in the order it was told. What goes wrong is raised when more is told, or at the end."""
+    """Runs tasks in one thread, in the order in which they are given. An error of a task is raised by a later `do`, or when the context
+    ends."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
@@ -31,7 +32,7 @@ class Behind:
             self._settle(0)
 
     def do(self, work: Callable[[], object]) -> None:
-        """Has it done, as soon as at most one piece before it is not."""
+        """Queues a task; first waits until at most one earlier task is unfinished."""
         self._settle(_WAITING - 1)
         self._told.append(self._thread.submit(work))
 
@@ -41,12 +42,12 @@ class Behind:
 
 
 class Later:
-    """A file that is written behind."""
+    """A file that is written by the thread."""
 
     def __init__(self, file: Out, behind: Behind) -> None:
         self._file = file
         self._behind = behind
 
     def write(self, data: bytes | memoryview) -> None:
-        """Has it written; `data` may not change any more."""
+        """Queues data to be written; nobody may change `data` afterwards."""
         self._behind.do(lambda: self._file.write(data))

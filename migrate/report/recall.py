@@ -1,7 +1,7 @@
-"""Recall: the chronicle that the ledger tells (design §9, §14). Nothing here depends on what happened after `evidence_at`.
+"""Recall: a chronicle that is read from the ledger (design §9, §14). Nothing in it depends on what happened after `evidence_at`.
 
-What came before or after is told by the number of a letter's event where a run wrote it down (`LAST_EVENT` in its counts): the clock by
-which instants were taken may have been set back in between.
+Letter events are ordered by their numbers where a run recorded one (`LAST_EVENT` in its counts), and not by their instants: the clock may
+have been set back.
 """
 
 from __future__ import annotations
@@ -34,15 +34,17 @@ LAST_EVENT: Final = "last_event"
 _CHUNK: Final = 20_000
 _WEEK: Final = timedelta(days=7)
 _TOGETHER: Final = 16_384
-"""So many accounts at a time: a row group of accounts.parquet, and what memory the reports of a run take."""
+"""So many accounts are processed together. It is the size of a row group of accounts.parquet, and decides how much memory the reports
+take."""
 
 
 def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same rows in the same order, so many at a time; none is empty. Wherever they come from, a file of them has the same bytes."""
+    """The same rows in the same order, in tables of `rows` rows; only the last has fewer, and none is empty. So a file made of them has
+    the same bytes wherever the rows come from."""
     held: pa.Table | None = None
     for part in parts:
         held = pa.concat_tables([held, part]) if held else part
-        del part  # or it stays in memory until the next one is there
+        del part  # else it stays in memory until the next part is read
         while held.num_rows >= rows:
             yield held.slice(0, rows)
             held = held.slice(rows)
@@ -52,10 +54,11 @@ def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 @dataclass(frozen=True)
 class Recall:
-    """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
+    """A `Chronicle` of a recorded run, read from the ledger in parts, so that memory does not grow with accounts, letters or changes.
 
-    `last_event` numbers the last event of a letter that it tells of; None where nothing but `evidence_at` is known. `records` are what the
-    run recorded of its accounts, where they are at hand. `beside` is the run that it is told beside, where that is not the one before.
+    `last_event` is the number of the last letter event that counts; None if only `evidence_at` is known. `records` are the run's own
+    records of its accounts, if they are still there. `beside` is the run to compare with instead of the latest one before that left
+    evidence.
     """
 
     connection: sa.Connection
@@ -76,7 +79,7 @@ class Recall:
             yield records, self._letters.of_accounts(ids[0].as_py(), ids[-1].as_py(), TOLD_COLUMNS)
 
     def _recorded(self) -> Iterator[pa.Table]:
-        """`WALKED` of the accounts in order of id, a part at a time."""
+        """`WALKED` of the accounts in order of id, part by part."""
         if self.records:
             yield from (pa.Table.from_batches([batch]) for batch in self.records.batches(WALKED))
         else:
@@ -93,7 +96,7 @@ class Recall:
         fresh: list[str] = records["account_id"].filter(pc.is_in(seen, pa.array(since, seen.type))).to_pylist()
         if not fresh or not {as_of for seq, as_of in self._runs if seq <= self._before} & set(since):
             return fresh
-        # Days were played through again: an instant alone does not tell which run saw an account first.
+        # Two runs have the same `as_of` where a day was repeated: the instant alone does not tell which of them saw an account first.
         earlier = history.known_at(self.connection, self.run.campaign_id, self._before, fresh)
         return [each for each in fresh if each not in earlier]
 
@@ -131,7 +134,7 @@ class Recall:
 
     @cached_property
     def _before(self) -> int:
-        """The number of the run before that left evidence, 0 if none did."""
+        """The number of the run of the evidence before; 0 if there is none."""
         previous = self.previous
         return previous.seq if previous else 0
 
@@ -142,7 +145,7 @@ class Recall:
 
     @property
     def _then(self) -> PointInTime | None:
-        """The moment that the evidence before speaks of; None if there is none."""
+        """The moment of the evidence before; None if there is none."""
         previous = self.previous
         if previous is None or previous.evidence_at is None:
             return None
