@@ -22,7 +22,7 @@ _LONGEST: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Match:
     """The account that is meant: its id, and the `reference` if one was asked for.
 
     `besides` is a sentence on what else the same text may mean: somebody can choose a username that looks like a reference, and show it in
@@ -34,7 +34,7 @@ class Found:
     besides: str | None = None
 
 
-def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
+def find(connection: sa.Connection, campaign_id: int, asked: str) -> Match:
     """Finds the account that is meant by what was asked.
 
     An id goes first, so that it can be typed where several accounts match; a reference goes second. An address matches everybody who has or
@@ -42,18 +42,18 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
     or several match.
     """
     if account_lookup.known(connection, campaign_id, [asked]):
-        return Found(asked, None, _as_reference(connection, campaign_id, asked))
+        return Match(asked, None, _as_reference(connection, campaign_id, asked))
     asked = asked.strip()
     if len(asked) > _LONGEST:
         raise _nobody(asked)
-    found = outbox.find(connection, asked)
-    if found is not None and found["campaign_id"] == campaign_id:
-        return Found(str(found["account_id"]), str(found["reference"]), _as_name(_matches(connection, campaign_id, asked), asked))
-    if found is not None:
-        raise elsewhere(found)
+    letter = outbox.find(connection, asked)
+    if letter is not None and letter["campaign_id"] == campaign_id:
+        return Match(str(letter["account_id"]), str(letter["reference"]), _as_name(_matches(connection, campaign_id, asked), asked))
+    if letter is not None:
+        raise elsewhere(letter)
     matches = sorted(_matches(connection, campaign_id, asked))
     if len(matches) == 1:
-        return Found(matches[0], None, _as_reference(connection, campaign_id, asked))
+        return Match(matches[0], None, _as_reference(connection, campaign_id, asked))
     if matches:
         shown = ", ".join(each if each.isprintable() else repr(each) for each in matches[:_LISTED])
         more = f" and {len(matches) - _LISTED:,} more" if len(matches) > _LISTED else ""
@@ -88,11 +88,11 @@ def _as_reference(connection: sa.Connection, campaign_id: int, asked: str) -> st
     """A sentence on the reference that is spelt like an account's name; None if the name does not have the form of a reference."""
     if not _looks_like_one(asked):
         return None
-    ref, found = as_typed(asked), outbox.find(connection, asked)
-    if found is not None and found["campaign_id"] == campaign_id:
-        return f"{ref} is also the reference of a letter, about the account {found['account_id']}."
-    if found is not None:
-        return f"{ref} is also the reference of a letter of another campaign, {found['campaign']}."
+    ref, letter = as_typed(asked), outbox.find(connection, asked)
+    if letter is not None and letter["campaign_id"] == campaign_id:
+        return f"{ref} is also the reference of a letter, about the account {letter['account_id']}."
+    if letter is not None:
+        return f"{ref} is also the reference of a letter of another campaign, {letter['campaign']}."
     return f"This is an account's name. There is no letter {ref}: a mail that carries it as its reference is not genuine."
 
 
@@ -104,9 +104,9 @@ def _as_name(matches: Collection[str], asked: str) -> str | None:
     return f"{asked} is also a name or an address of the account {whose}: whoever has it may have chosen it."
 
 
-def elsewhere(found: sa.RowMapping) -> ConfigError:
+def elsewhere(letter: sa.RowMapping) -> ConfigError:
     """The error for a letter of another campaign."""
-    ref, campaign = found["reference"], found["campaign"]
+    ref, campaign = letter["reference"], letter["campaign"]
     if is_rehearsal(campaign):
         return ConfigError(
             f"{ref} is a letter of a rehearsal, {campaign}: it went to whoever rehearsed. "

@@ -54,17 +54,17 @@ def queue_forecast(config: Config, connection: sa.Connection, campaign_id: int, 
     """Forecasts when all queued letters will have been sent, also those that the mail server deferred: they are not tried before their
     time. There is no forecast while reminders wait for a run to read the directory again."""
     letters, hurried = outbox.queued(connection, campaign_id), hurried_of(config, connection, campaign_id, now)
-    found = forecast_of(config, connection, letters, now, hurried)
+    forecast = forecast_of(config, connection, letters, now, hurried)
     last = runs.last(connection, campaign_id)
-    if found.done_at is None or last is None:
-        return found
+    if forecast.done_at is None or last is None:
+        return forecast
     stale = now >= last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     if stale and outbox.reminders_waiting(connection, campaign_id):
-        return replace(found, done_at=None)
+        return replace(forecast, done_at=None)
     again = outbox.put_off_until(connection, campaign_id)
-    if again is None or again <= found.done_at:
-        return found
-    return replace(found, done_at=forecast_of(config, connection, 1, again, int(hurried == letters)).done_at)
+    if again is None or again <= forecast.done_at:
+        return forecast
+    return replace(forecast, done_at=forecast_of(config, connection, 1, again, int(hurried == letters)).done_at)
 
 
 def hurried_of(config: Config, connection: sa.Connection, campaign_id: int, now: datetime) -> int:

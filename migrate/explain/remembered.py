@@ -110,7 +110,7 @@ def notices(connection: sa.Connection, campaign_id: int, account_id: str) -> tup
 
 def decisions(connection: sa.Connection, campaign_id: int, account_id: str) -> tuple[Decision, ...]:
     """Every decision of a person on the account or its letters, the oldest first."""
-    found = [
+    decided = [
         Decision(move.at, move.actor, _DECIDED[move.before, move.after], move.reference, move.reason)
         for move in account_letters.moves(connection, campaign_id, account_id, _DECIDED.keys())
     ]
@@ -118,17 +118,17 @@ def decisions(connection: sa.Connection, campaign_id: int, account_id: str) -> t
         for removed in (False, True):
             for each in exemptions.granted(connection, kind, campaign_id, [account_id], removed=removed):
                 about = each.until.isoformat()
-                found.append(Decision(each.created_at, each.created_by, word, about, each.reason, each.owner))
+                decided.append(Decision(each.created_at, each.created_by, word, about, each.reason, each.owner))
                 if each.removed_at:
-                    found.append(Decision(each.removed_at, each.removed_by, f"{word} remove", about, each.removed_reason, each.owner))
+                    decided.append(Decision(each.removed_at, each.removed_by, f"{word} remove", about, each.removed_reason, each.owner))
     addresses = set(account_letters.addresses(connection, campaign_id, account_id))
     if primary := account_lookup.primary_address(connection, campaign_id, account_id):
         addresses.add(primary)
-    found += [
+    decided += [
         Decision(each.at, each.by, "bounces clear", each.address, each.reason)
         for each in bounces.cleared(connection, campaign_id, addresses)
     ]
-    return tuple(sorted(found, key=lambda decision: decision.at))
+    return tuple(sorted(decided, key=lambda decision: decision.at))
 
 
 def _notice(row: dict[str, Any]) -> Notice:

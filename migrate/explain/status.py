@@ -161,7 +161,7 @@ class Status:
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate status --json`."""
-        stage = {name: _stage(found) for name, found in (("stage", self.stage), ("next_stage", self.next_stage))}
+        stage = {name: _stage(each) for name, each in (("stage", self.stage), ("next_stage", self.next_stage))}
         accounts = {"accounts": asdict(self.accounts) | {"total": self.accounts.total}} if self.accounts else {}
         further = {"waiting": self.waiting.facts(), "delivery": self.delivery.facts(), "unreachable": self.unreachable.facts()}
         # `path`, the forecast for each day, is for the drawing alone.
@@ -169,8 +169,8 @@ class Status:
         return asdict(self) | stage | further | accounts | ahead
 
 
-def _stage(found: Stage | None) -> dict[str, Any] | None:
-    return None if found is None else {"name": found.name, "kind": found.kind, "on": found.on}
+def _stage(stage: Stage | None) -> dict[str, Any] | None:
+    return None if stage is None else {"name": stage.name, "kind": stage.kind, "on": stage.on}
 
 
 def status(connection: sa.Connection, config: Config, now: datetime) -> Status:

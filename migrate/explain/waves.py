@@ -89,7 +89,7 @@ def members_of(records: Iterable[pa.RecordBatch], config: Config) -> Members:
     return Members(accounts, reminded)
 
 
-def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook, ...]:
+def outlook(config: Config, counts: Members, now: datetime) -> tuple[WaveOutlook, ...]:
     """Every wave in the order of the configuration, then everybody else; everybody else alone where there are no waves."""
     smtp = smtp_of(config)
     per_day = smtp.rates.per_day if smtp else None
@@ -99,7 +99,7 @@ def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook,
     rest, *waves = config.waves.campaigns.items()
     made = []
     for name, campaign in (*waves, rest):
-        planned, letters = stages(campaign, config.schedule), found.reminded.get(name, 0)
+        planned, letters = stages(campaign, config.schedule), counts.reminded.get(name, 0)
         now_due, following = due(planned, now), upcoming(planned, now)
         a_day = min(letters, per_day) if per_day else letters
         coming = tuple(
@@ -120,7 +120,7 @@ def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook,
                 opens=campaign.opens,
                 cutoff=campaign.cutoff_at,
                 days_left=campaign.days_left(now),
-                accounts=found.accounts.get(name, 0),
+                accounts=counts.accounts.get(name, 0),
                 reminded=letters,
                 stage=now_due.name if now_due else None,
                 next_stage=following.name if following else None,

@@ -20,15 +20,15 @@ from migrate.files import NotOursError, Side, obstacle
 from migrate.files.digests import digest_of, file_digest
 from migrate.process import memory
 from migrate.report import accounts, cells, dictionary, folder, lines, manifest, signing, sums, tables
-from migrate.report.behind import Behind, Later
+from migrate.report.background import BackgroundFile, BackgroundWriter
 from migrate.report.cells import Cells
 from migrate.report.chronicle import Chronicle
 from migrate.report.folder import Sealed
 from migrate.report.moves import Moves
+from migrate.report.parquet import ParquetFile
 from migrate.report.settings import ReportsSettings
 from migrate.report.spool import Spool
 from migrate.report.tables import Table
-from migrate.report.twin import Twin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,14 +183,14 @@ class _Draft:
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(self.scratch / "spool"))
             out = self._sealed(stack, self.csv("accounts"))
-            twin = (
-                stack.enter_context(Twin(self._sealed(stack, self._side.path / "accounts.parquet"))) if "parquet" in self._formats else None
-            )
-            behind = stack.enter_context(Behind())
-            self.rows["accounts"] = lines.write(Later(out, behind), self._walk(spool, twin, behind), tables.ACCOUNTS.columns)
+            parquet = None
+            if "parquet" in self._formats:
+                parquet = stack.enter_context(ParquetFile(self._sealed(stack, self._side.path / "accounts.parquet")))
+            writer = stack.enter_context(BackgroundWriter())
+            self.rows["accounts"] = lines.write(BackgroundFile(out, writer), self._walk(spool, parquet, writer), tables.ACCOUNTS.columns)
             self.rows["action-list"] = spool.write(self._sealed(stack, self.csv("action-list")))
 
-    def _walk(self, spool: Spool, twin: Twin | None, behind: Behind) -> Iterator[Cells]:
+    def _walk(self, spool: Spool, parquet: ParquetFile | None, writer: BackgroundWriter) -> Iterator[Cells]:
         for records, letters in self._chronicle.accounts():
             self.moves.add(records)
             raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
@@ -200,8 +200,8 @@ class _Draft:
             self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
             rows = cells.safely(raw, tables.ACCOUNTS.columns)
-            if twin and rows.count:
-                behind.do(partial(twin.write, rows))
+            if parquet and rows.count:
+                writer.do(partial(parquet.write, rows))
             yield rows
         self.moves.end()
 

@@ -11,17 +11,17 @@ from typing import Final, Self
 
 from migrate.report.lines import Out
 
-_WAITING: Final = 2
+_UNFINISHED: Final = 2
 """At most so many tasks are unfinished at once: each keeps its data in memory."""
 
 
-class Behind:
+class BackgroundWriter:
     """Runs tasks in one thread, in the order in which they are given. An error of a task is raised by a later `do`, or when the context
     ends."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._told: deque[Future[object]] = deque()
+        self._tasks: deque[Future[object]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -33,21 +33,21 @@ class Behind:
 
     def do(self, work: Callable[[], object]) -> None:
         """Queues a task; first waits until at most one earlier task is unfinished."""
-        self._settle(_WAITING - 1)
-        self._told.append(self._thread.submit(work))
+        self._settle(_UNFINISHED - 1)
+        self._tasks.append(self._thread.submit(work))
 
     def _settle(self, left: int) -> None:
-        while len(self._told) > left:
-            self._told.popleft().result()
+        while len(self._tasks) > left:
+            self._tasks.popleft().result()
 
 
-class Later:
+class BackgroundFile:
     """A file that is written by the thread."""
 
-    def __init__(self, file: Out, behind: Behind) -> None:
+    def __init__(self, file: Out, writer: BackgroundWriter) -> None:
         self._file = file
-        self._behind = behind
+        self._writer = writer
 
     def write(self, data: bytes | memoryview) -> None:
         """Queues data to be written; nobody may change `data` afterwards."""
-        self._behind.do(lambda: self._file.write(data))
+        self._writer.do(lambda: self._file.write(data))

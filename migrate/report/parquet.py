@@ -16,7 +16,7 @@ _ONE_EACH: Final = ("account_id", "username", "email")
 """Columns in which hardly any value repeats: a dictionary of them would be a second copy."""
 
 
-class Twin:
+class ParquetFile:
     """The file while it is written; each table of accounts becomes a row group."""
 
     def __init__(self, out: Sealed) -> None:
