@@ -128,6 +128,59 @@ def test_only_one_room_takes_anything_away() -> None:
     assert found == []
 
 
+SQL_ROOMS = ("ledger", "outbox", "directory")
+"""The rooms that may build SQL: two for our own database, and the one that reads the customer's."""
+HANDLED = {"Connection", "Row", "RowMapping", "exc"}
+"""What every other room may name of SQLAlchemy: a transaction that it hands on, a row that it got, an error that it meets."""
+
+
+def sql_in(source: str) -> list[int]:
+    """The lines of a module that name more of SQLAlchemy than `HANDLED`, or hand a statement to the driver."""
+    tree, lines = ast.parse(source), []
+    names = {
+        each.asname or each.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for each in node.names
+        if each.name.partition(".")[0] == "sqlalchemy"
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr=attr) if module in names and attr not in HANDLED:
+                lines.append(node.lineno)
+            case ast.Attribute(attr="exec_driver_sql"):
+                lines.append(node.lineno)
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] == "sqlalchemy" and module != "sqlalchemy.exc":
+                lines += [node.lineno for each in node.names if each.name not in HANDLED]
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("import sqlalchemy as sa\n\ndef of(connection: sa.Connection, row: sa.RowMapping) -> None: ...", []),
+        ("from sqlalchemy.exc import IntegrityError", []),
+        ("import sqlalchemy as sa\nwanted = sa.select(t.c.id)", [2]),
+        ("def of(connection):\n    import sqlalchemy\n    return connection.execute(sqlalchemy.text('SELECT 1'))", [3]),
+        ("from sqlalchemy import select", [1]),
+        ("connection.exec_driver_sql('PRAGMA integrity_check')", [1]),
+    ],
+)
+def test_a_module_that_builds_sql_is_found(source: str, lines: list[int]) -> None:
+    assert sql_in(source) == lines
+
+
+def test_sql_stands_in_the_rooms_of_the_ledger_the_outbox_and_the_directory_alone() -> None:
+    package = ROOT / "migrate"
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).parts[0] not in SQL_ROOMS
+        for line in sql_in(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", ".ci/privacyidea.lock"])
 def test_a_lock_pins_by_hash_and_names_no_host(lock: str) -> None:
     lines = text(lock).splitlines()

@@ -1,10 +1,10 @@
 """The command line: parse, call, print, exit (design §15).
 
-Adding a command is a module here, with a function of its own name, and one line in `COMMANDS`. A module is imported only when its
+To add a command, write a module here with a function of the command's name, and one line in `COMMANDS`. A module is imported only when its
 command is called, so that `migrate --help` answers at once.
 
-A command returns its exit code (None is 0). It raises `MigrateError` for everything a person can act on; `main` prints that
-paragraph and exits with the error's code.
+A command returns its exit code (None is 0). It raises `MigrateError` for every error that a person can act on; `main` prints that paragraph
+and exits with the error's code.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ COMMANDS: Final[dict[str, str]] = {
     "preview": "Render a mail for a sample or a real account.",
     "demo": "Live through a sample campaign; look at its mails and reports.",
 }
-"""Command → what `migrate --help` says of it. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
+"""Command → its summary in `migrate --help`. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
 
 
 ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a command from outside, beside Ctrl-C."""
+"""Signals, besides Ctrl-C, that end a command from outside."""
 _ONCE_MORE: Final = 0.05
-"""Seconds after which an end that Python dropped is asked for once more."""
+"""Seconds after which a signal is sent again whose exception Python discarded."""
 
 
 class LazyGroup(TyperGroup):
-    """The commands by name and summary; a command's module is imported when it is called."""
+    """The commands with their summaries; a command's module is imported when the command is called."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
@@ -91,13 +91,14 @@ def _loaded(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What stands before the command: the configuration file and whether a traceback is wanted. A command finds it in `ctx.obj`."""
+    """The options before the command: the configuration file, and whether a traceback is wanted. A command finds them in `ctx.obj`."""
 
     path: Path
     debug: bool = False
 
     def config(self) -> Config:
-        """The loaded configuration; raises ConfigError (exit 2). A rehearsal is announced, so that none is taken for the real thing."""
+        """The loaded configuration; raises ConfigError (exit 2). A rehearsal is announced, so that nobody takes it for the real
+        campaign."""
         from migrate.cli.console import warn
         from migrate.config import load
 
@@ -136,9 +137,9 @@ def _migrate(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (design §15); the console script exits with it."""
+    """Runs one command and returns its exit code (design §15); the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    gc.set_threshold(50_000, 20, 100)  # a command makes few cycles: the collector need not go through everything time and again
+    gc.set_threshold(50_000, 20, 100)  # a command makes few reference cycles: collect seldom
     outside.keep_back({})
     warnings.formatwarning = _warning
     with enduring() as output:
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _only_tells(arguments: Sequence[str]) -> bool:
-    """Whether all that a command is called for is what it prints."""
+    """Whether a command does nothing but print: if its output is lost, it has failed."""
     return next((each for each in arguments if each in COMMANDS), None) in (None, "check", "status", "verify", "explain", "preview")
 
 
@@ -177,7 +178,7 @@ def _called(arguments: list[str], output: Enduring) -> int:
 
 
 def _told_as_json(error: MigrateError, arguments: Sequence[str], output: Enduring) -> None:
-    """With `--json` the one object of a command that failed before it had printed any has the error in it, for programs."""
+    """Prints an error as the JSON object of `--json`, if the command failed before it printed one."""
     if "--json" in arguments and not output.used:
         from migrate.cli.console import Console
 
@@ -186,10 +187,10 @@ def _told_as_json(error: MigrateError, arguments: Sequence[str], output: Endurin
 
 @contextmanager
 def _ending_cleanly() -> Iterator[None]:
-    """SIGTERM, and SIGHUP when a terminal is closed, end a command as Ctrl-C does: locks are given back, and what was read of the directory
-    does not stay in a scratch folder. Under `nohup` SIGHUP goes on being ignored.
+    """Makes SIGTERM, and SIGHUP when a terminal is closed, end a command as Ctrl-C does: locks are given back, and scratch folders with
+    personal data are removed. Under `nohup` SIGHUP stays ignored.
 
-    Python drops what is raised while an object is being collected, an end as well. It is asked for once more then.
+    Python discards exceptions raised in `__del__` and the like, SystemExit too. The signal is then sent again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -226,12 +227,13 @@ def _failed(lines: Sequence[str], code: int, arguments: Sequence[str]) -> int:
 
 
 def _warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
-    """A warning of ours is a paragraph; one of Python's keeps the form that Python gives it."""
+    """The text of a warning: one of ours is a paragraph, one of Python's keeps Python's form."""
     return f"Warning: {message}\n" if category.__module__.startswith("migrate.") else _FORM(message, category, filename, lineno, line)
 
 
 def _bug(error: Exception) -> str:
-    """An unexpected error's own text may quote people or passwords, so only its kind and place are told; --debug tells all."""
+    """The text of an unexpected error: its kind and place only, since its own text may quote people or passwords. --debug prints
+    everything."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return (
         f"Unexpected error: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "

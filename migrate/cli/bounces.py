@@ -1,4 +1,4 @@
-"""`migrate bounces`: the addresses that count as dead, and a person's word that some take mail after all."""
+"""`migrate bounces`: lists the addresses that count as dead, and clears those that a person says take mail after all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page in the browser of whoever types the command."""
+"""Opens a page in the browser of the person who typed the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`migrate check`: everything a run will need, tried beforehand; what is wrong, and what to type next."""
+"""`migrate check`: tries everything that a run will need, and says what is wrong and what to type next."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ State = Literal["ok", "warning", "wrong"]
 
 _STYLES: Final[dict[State, Style]] = {"ok": "green", "warning": "yellow", "wrong": "red"}
 _REPEATED: Final = ("read", "rejected", "rejected_known", "rejections", "advice", "caveats", "directory_as_of", "cron")
-"""What the JSON of a check repeats of the directory's read, and what becomes of each stage by the lines of a crontab."""
+"""The JSON of a check repeats these facts of the directory's read, and the fate of each stage under the lines of a crontab."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: `part` of the set-up, `state`, and what there is to say, in one paragraph. `kind` is that of an error."""
+    """What one check found: the `part` of the set-up, its `state`, and one paragraph. `kind` is that of the error, if there is one."""
 
     part: str
     state: State
@@ -75,7 +75,8 @@ def check(
 
 
 def _laid_out(before: str, said: str) -> Iterator[str]:
-    """One line, for whoever searches it; on a terminal that is too narrow for it, several under each other. An error's items are lines."""
+    """A finding as one line, which can be searched; on a terminal that is too narrow, as several lines. The items of an error are lines
+    of their own."""
     width = shutil.get_terminal_size().columns
     wraps = on_terminal() and width >= 2 * len(before)
     for text in said.split("\n"):
@@ -262,4 +263,4 @@ _PARTS: Final[dict[str, Callable[[Config], Iterator[str | Finding]]]] = {
     "reports": _reports,
     "mail": _mail,
 }
-"""Part → a try that says what it found, then its warnings (or gives findings of its own), or raises what is wrong."""
+"""Part → the function that checks it. It gives what it found, then its warnings (or findings of its own), or raises the error."""

@@ -1,4 +1,4 @@
-"""What a command prints: for people on a terminal, plain lines elsewhere, or one JSON object (design §15)."""
+"""The output of a command: for people on a terminal, plain lines elsewhere, or one JSON object (design §15)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CODES: Final[dict[Style, int]] = {"green": 32, "yellow": 33, "red": 31}
 
 
 _WIDEST: Final = 100
-"""Longer lines are hard to read."""
+"""Text is broken at this width even on a wider terminal: longer lines are hard to read."""
 
 
 class Step(Protocol):
@@ -39,21 +39,22 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Where a command speaks. With `json` only `result` is heard; with `quiet` only `result` and `need`.
+    """The output of a command. With `json` only `result` prints; with `quiet` only `result` and `need`.
 
-    Each text is one line, whatever stands in the names that it quotes: a line that somebody else wrote must not look like one of ours.
+    Each text is printed as one line, whatever names it quotes: text that somebody else wrote must not look like a line of ours.
     """
 
     json: bool = False
     quiet: bool = False
 
     def say(self, text: str = "", style: Style | None = None) -> None:
-        """A line for whoever looks."""
+        """Prints a line for people."""
         if not (self.json or self.quiet):
             _write(_coloured(outside.terminal(text), style))
 
     def wrapped(self, text: str, head: str = "", style: Style | None = None) -> None:
-        """A line for whoever looks, after a head such as an instant; on a terminal broken to its width, the rest under the text."""
+        """Prints a line for people with a head in front, such as an instant. On a terminal it is broken to the width, and goes on below
+        the text."""
         if not on_terminal():
             self.say(f"{head}{text}", style)
             return
@@ -62,22 +63,22 @@ class Console:
             self.say(line, style)
 
     def page(self, text: str) -> None:
-        """A text of several lines, such as a letter."""
+        """Prints a text of several lines, such as a letter."""
         for line in text.splitlines():
             self.say(line)
 
     def need(self, text: str, style: Style | None = None) -> None:
-        """A line that needs a person: also printed with --quiet."""
+        """Prints a line that a person must see, also with --quiet."""
         if not self.json:
             _write(_coloured(outside.terminal(text), style))
 
     def result(self, facts: Mapping[str, Any]) -> None:
-        """The facts of the command: the one JSON object of `--json`, nothing otherwise."""
+        """Prints the facts of the command as the one JSON object of `--json`; without `--json` nothing."""
         if self.json:
             _write(outside.json_text(outside.kept_back(facts), default=_jsonable))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-        """Rows under their columns: ruled on a terminal, aligned by spaces elsewhere. Numbers stand to the right."""
+        """Prints rows under their columns: with rules on a terminal, aligned by spaces elsewhere. Numbers are aligned to the right."""
         if self.json or self.quiet:
             return
         heads, named = [outside.terminal(column) for column in columns], outside.terminal(title or "")
@@ -93,7 +94,7 @@ class Console:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Step]:
-        """A bar on the terminal's error stream while something long goes on; elsewhere nothing is shown."""
+        """Shows a progress bar on the terminal's error stream while the context lasts; elsewhere it shows nothing."""
         if self.json or self.quiet or not sys.stderr.isatty():
             yield _unseen
             return
@@ -106,12 +107,12 @@ class Console:
 
 
 def warn(text: str) -> None:
-    """A line on the error stream, for what no result depends on."""
+    """Prints a line on the error stream that is not part of the result."""
     print(outside.terminal(text), file=sys.stderr)
 
 
 def complain(error: MigrateError | str) -> None:
-    """An error on the error stream."""
+    """Prints an error on the error stream."""
     first, *others = error.lines() if isinstance(error, MigrateError) else error.split("\n")
     warn(f"Error: {first}")
     for line in others:
@@ -119,12 +120,12 @@ def complain(error: MigrateError | str) -> None:
 
 
 def on_terminal() -> bool:
-    """True if standard output is a terminal that can draw."""
+    """Whether standard output is a terminal that can show colours and move the cursor."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _unseen(_done: int, _total: int | None = None, _what: str | None = None) -> None:
-    """A step nobody watches."""
+    """The progress callback where no bar is shown."""
 
 
 def _coloured(text: TerminalText, style: Style | None) -> TerminalText:
@@ -136,7 +137,7 @@ def _in_colour() -> bool:
 
 
 def masked(address: str) -> str:
-    """An address as logs may show it: `j***@example.com`."""
+    """An address for logs: `j***@example.com`."""
     local, at, domain = address.rpartition("@")
     return f"{local[:1]}***{at}{domain}" if at else "***"
 

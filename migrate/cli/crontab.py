@@ -1,4 +1,4 @@
-"""`migrate check --cron`: the host's crontab as the schedule sees it, and what to write into it instead."""
+"""`migrate check --cron`: checks the host's crontab against the schedule, and says which lines to write instead."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOST: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is found of a crontab: `state`, the words, and what the JSON has of it."""
+    """One finding on a crontab: its `state`, a text, and the facts for the JSON."""
 
     state: Literal["ok", "warning", "wrong"]
     words: str
@@ -38,7 +38,7 @@ class Said:
 
 
 def zone_of_host(named: str | None) -> ZoneInfo:
-    """The zone of cron's clock: the one that was named, or else that of this machine. ConfigError if it is none."""
+    """The time zone in which cron runs: the one that was named, or else this machine's. Raises ConfigError if there is no such zone."""
     name = named or os.environ.get("TZ", "").removeprefix(":")
     try:
         if name:
@@ -57,7 +57,7 @@ def zone_of_host(named: str | None) -> ZoneInfo:
 
 
 def lines_in(typed: Sequence[str], host: ZoneInfo) -> tuple[Line, ...]:
-    """The lines that start a job of ours. ConfigError if cron would take one for nothing, or none of them is ours."""
+    """The lines that start a job of ours. Raises ConfigError if cron would reject a line, or none of them is ours."""
     from migrate.core.timetable import lines_of
 
     try:
@@ -71,7 +71,7 @@ def lines_in(typed: Sequence[str], host: ZoneInfo) -> tuple[Line, ...]:
 
 
 def of_another_clock(config: Config, now: datetime) -> Iterator[str]:
-    """A doubt if letters wait for send hours, and cron goes by another clock than they do."""
+    """A warning if letters wait for send hours, and cron runs in another time zone than these."""
     campaign, host = config.campaign, zone_of_host(None)
     year = [now + timedelta(days=30 * month) for month in range(13)]
     apart = any(each.astimezone(host).utcoffset() != each.astimezone(campaign.zone).utcoffset() for each in year)
@@ -83,7 +83,7 @@ def of_another_clock(config: Config, now: datetime) -> Iterator[str]:
 
 
 def judged(lines: Sequence[Line], config: Config, now: datetime) -> Iterator[Said]:
-    """What the lines make of the stages that are still to come; the facts are with the first word."""
+    """What the lines do to the stages that are still to come; the first finding has the facts."""
     from migrate.core.timetable import follow, proposed
 
     campaign, schedule, stale = config.campaign, config.schedule, timedelta(hours=config.safety.stale_hours)
@@ -117,7 +117,7 @@ def judged(lines: Sequence[Line], config: Config, now: datetime) -> Iterator[Sai
 
 
 def _amiss(fates: Sequence[Fate], zone: ZoneInfo) -> Iterator[tuple[Literal["warning", "wrong"], str]]:
-    """Which stages are lost, late, or go outside the hours, and when."""
+    """Which stages are lost, late, or sent outside the send hours, and when."""
 
     def at(fate: Fate) -> str:
         return f"{fate.sent_at.astimezone(zone):%A %Y-%m-%d %H:%M %Z}" if fate.sent_at else ""

@@ -1,4 +1,4 @@
-"""What the commands share by which people decide: who, why, when, and the transaction."""
+"""Shared by the commands with which people decide: the options for who, why and when, and the transaction."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for 
 
 @contextmanager
 def deciding(config: Config, by: str | None, as_of: str | None, *, looking: bool = False) -> Iterator[Decider]:
-    """Who decides, in one transaction: what was decided is committed at the end, and nothing of it if an error is raised.
+    """The transaction in which a person decides: it is committed when the context ends, and rolled back if an error is raised.
 
-    Whoever is only `looking` at what a decision would do holds nobody up, and can change nothing.
+    With `looking` the transaction only reads: it blocks nobody, and changes nothing.
     """
     from migrate.decisions import Decider
     from migrate.run.provenance import looked_at, opened

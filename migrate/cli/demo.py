@@ -1,4 +1,4 @@
-"""`migrate demo`: a campaign on a sample directory, lived through day by day."""
+"""`migrate demo`: a sample directory, and a campaign on it day by day."""
 
 from __future__ import annotations
 

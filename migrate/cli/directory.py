@@ -1,4 +1,4 @@
-"""What `migrate check` finds in the directory: all of it is read and decided on as a run would, without an effect."""
+"""The part of `migrate check` that reads the directory and decides as a run would, without any effect."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from migrate.incremental.records import Whole
 
 _MANY: Final = 20
-"""From so many accounts on, shares say something."""
+"""Shares are judged only from so many accounts on."""
 _FEW: Final = 0.05
-"""A report's refresh: the instants are so few of the accounts that have one, or half of them are the same three."""
+"""Instants look like those of a report's refresh if the different ones are at most this share of the accounts that have one, or if three
+of them make up half."""
 _DISTINCT: Final = 100_000
-"""So many different instants are not few, whatever the number of accounts."""
+"""So many different instants never look like a report's refresh."""
 _WORDS: Final = 20
-"""So many unknown words are named."""
+"""At most so many unknown words are named."""
 _LATELY: Final = timedelta(hours=1)
 _TOGETHER: Final = timedelta(hours=48)
 
@@ -41,7 +42,8 @@ _REFRESHED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the directory gives. `facts` are of its rows; `stops` the guards that would stop a run; `warnings` a paragraph each."""
+    """What was found in the directory. `facts` are about its rows; `stops` names the guards that would stop a run; `warnings` are
+    paragraphs."""
 
     said: str
     stops: list[str] = field(default_factory=list)
@@ -50,9 +52,9 @@ class Found:
 
 
 def look(config: Config, *, quick: bool) -> Found:
-    """Reads the directory, whole unless `quick`. Raises DirectoryError if it cannot be read.
+    """Reads the directory, all of it unless `quick`. Raises DirectoryError if it cannot be read.
 
-    Where something else than the directory keeps a run from deciding, its own part says so, and the first rows are all that is read.
+    If a run could not decide for another reason, such as a missing ledger, only the first rows are read; that part of the check says why.
     """
     if quick:
         return _first_rows(config)
@@ -93,9 +95,9 @@ def _whole(config: Config) -> Found:
 
 
 def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
-    """What makes it doubtful that a column says what it is read as, and that those are reminded who should be, a paragraph each.
+    """Reasons to doubt that a column means what it is read as, and that the right people are reminded; one paragraph each.
 
-    `rows` is how many were read.
+    `rows` is how many rows were read.
     """
     seen = _Seen(rows)
     for records in whole.records.frames():
@@ -151,14 +153,15 @@ def _noticed(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _named(ours: str, settings: DirectorySettings) -> tuple[ColumnSettings | None, bool]:
-    """The column that the configuration names for ours, the last source first, as a join wins; and whether a profile may have found it."""
+    """The configured column for one of ours (the last source first, since its values win in a join), and whether a profile may have
+    found it."""
     sources = cast("list[DirectorySettings]", [*reversed(settings.join), settings])
     column = next((source.columns[ours] for source in sources if ours in source.columns), None)
     return column, column is None and any(source.profile for source in sources)
 
 
 class _Seen:
-    """What is counted of the accounts, to see whether a column says what it is read as."""
+    """Counts over the accounts that show whether a column means what it is read as."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
@@ -197,7 +200,7 @@ class _Seen:
             )
 
     def unreminded(self, remind: Collection[str]) -> str | None:
-        """That more people have a second step that nobody can name than are reminded, and how to remind them."""
+        """A warning if more people have a second step without a known name than are reminded, with what to do about it."""
         unknown, reminded = self.standings["unknown"], sum(self.standings[each] for each in remind)
         if "unknown" in remind or unknown < _MANY or unknown <= reminded:
             return None
@@ -230,12 +233,12 @@ class _Seen:
         if column and _REFRESHED.fullmatch(letters(theirs)):
             yield f'methods_changed_at is read from "{theirs}", which sounds like the time at which a report was refreshed. {every}'
         elif self.changed >= _MANY and (why := self._refreshed()):
-            # A column that a profile or a join found has a name that the configuration does not say.
+            # The configuration has no name for a column that a profile or a join found.
             where = f'methods_changed_at is read from "{theirs}", and' if column else "methods_changed_at:"
             yield f"{where} {why}: that looks like the refresh of a report. {every}"
 
     def _refreshed(self) -> str | None:
-        """What makes the instants look like those of a report."""
+        """The reason why the instants look like those of a report's refresh; None if they do not."""
         commonest = sum(count for _, count in self._minutes.most_common(3))
         if len(self._minutes) <= _FEW * self.changed or commonest >= self.changed / 2:
             shared = "1 instant" if len(self._minutes) == 1 else f"{min(3, len(self._minutes))} instants"

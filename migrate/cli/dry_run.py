@@ -47,7 +47,7 @@ def dry_run(
     config = ctx.obj.config()
     console = Console(json=as_json, quiet=quiet)
     moment = instant(as_of, config.campaign)
-    dry_runs.spare(out or dry_runs.place(config, moment or datetime.now(UTC)), config)  # before the directory is read for nothing
+    dry_runs.spare(out or dry_runs.place(config, moment or datetime.now(UTC)), config)  # raises before the directory is read in vain
     with watching(console, config, moment) as watch, dry_run_job(config, Options(moment), watch) as (made, whole, foretold):
         asked = None if account is None else dry_runs.accounts_of(made, whole, account)
         folder = out or dry_runs.place(config, made.rules.moment.now)
@@ -76,7 +76,7 @@ def dry_run(
 
 
 def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> None:
-    """The first letters of the plan, or all that would become of the accounts that were asked about."""
+    """Shows the first letters of the plan, or everything that would become of the accounts that were asked about."""
     from migrate.review import dry_runs
 
     for each in asked or ():

@@ -1,4 +1,4 @@
-"""`migrate exempt`: accounts that the campaign leaves alone for a while."""
+"""`migrate exempt`: takes accounts out of the campaign for a while."""
 
 from __future__ import annotations
 

@@ -37,31 +37,31 @@ def explain(
     console = Console(json=as_json)
     now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
     with looked_at(config) as ledger, ledger.read() as connection:
-        found = look(connection, config, " ".join(account), now)
-        words = _words(connection, found) if text else None
+        explained = look(connection, config, " ".join(account), now)
+        words = _words(connection, explained) if text else None
     if words:
         _text(console, words)
         return
-    console.result(found.facts())
-    if found.besides:
-        console.say(found.besides, "yellow")
-    if found.letter:
-        _letter(console, found.letter, found.account["tenure"], config.campaign)
-    _who(console, found, config.campaign)
-    _standing(console, found, config.campaign)
-    _history(console, found, config.campaign)
-    _next(console, found)
+    console.result(explained.facts())
+    if explained.besides:
+        console.say(explained.besides, "yellow")
+    if explained.letter:
+        _letter(console, explained.letter, explained.account["tenure"], config.campaign)
+    _who(console, explained, config.campaign)
+    _standing(console, explained, config.campaign)
+    _history(console, explained, config.campaign)
+    _next(console, explained)
 
 
-def _words(connection: sa.Connection, found: Explained) -> Text:
+def _words(connection: sa.Connection, explained: Explained) -> Text:
     from migrate.errors import ConfigError
     from migrate.explain.text import text_of
 
-    if found.letter is None:
-        known = ", ".join(each.reference for each in found.notices[-_LISTED:])
+    if explained.letter is None:
+        known = ", ".join(each.reference for each in explained.notices[-_LISTED:])
         hint = f"Type one of its letters' references: {known}." if known else None
-        raise ConfigError(f"{found.account['account_id']} is an account, and --text shows one letter.", where="--text", hint=hint)
-    return text_of(connection, found.letter.reference)
+        raise ConfigError(f"{explained.account['account_id']} is an account, and --text shows one letter.", where="--text", hint=hint)
+    return text_of(connection, explained.letter.reference)
 
 
 def _text(console: Console, words: Text) -> None:
@@ -95,8 +95,8 @@ def _letter(console: Console, letter: Notice, tenure: int, campaign: CampaignSet
     console.say()
 
 
-def _who(console: Console, found: Explained, campaign: CampaignSettings) -> None:
-    account = found.account
+def _who(console: Console, explained: Explained, campaign: CampaignSettings) -> None:
+    account = explained.account
     marks = [account["account_type"] if account["account_type"] != "person" else "", "administrator" if account["privileged"] else ""]
     named = f" ({_line(account['display_name'])})" if account["display_name"] else ""
     console.say(f"Account {_line(account['account_id'])}{named}" + "".join(f", {mark}" for mark in marks if mark))
@@ -117,47 +117,52 @@ def _who(console: Console, found: Explained, campaign: CampaignSettings) -> None
     _lines(console, [(name, value) for name, value in lines if value])
 
 
-def _standing(console: Console, found: Explained, campaign: CampaignSettings) -> None:
-    gone = found.account["gone_at"]
+def _standing(console: Console, explained: Explained, campaign: CampaignSettings) -> None:
+    gone = explained.account["gone_at"]
     console.say()
     if gone:
         console.say(f"Gone from the directory since {_at(gone, campaign)}; what follows was true before.", "yellow")
-    if found.rejected:
-        console.say(f"Its row was rejected in the last run: {_line(found.rejected)}; what is shown is what was recorded before.", "yellow")
-    verdict = "compliant" if found.compliant else "not compliant" if found.standing not in _out_of_scope() else "out of scope"
+    if explained.rejected:
+        console.say(
+            f"Its row was rejected in the last run: {_line(explained.rejected)}; what is shown is what was recorded before.", "yellow"
+        )
+    verdict = "compliant" if explained.compliant else "not compliant" if explained.standing not in _out_of_scope() else "out of scope"
     console.say(
-        f"Standing: {found.standing} ({verdict}) since {_at(found.standing_since, campaign)}.", "green" if found.compliant else None
+        f"Standing: {explained.standing} ({verdict}) since {_at(explained.standing_since, campaign)}.",
+        "green" if explained.compliant else None,
     )
-    console.say(f"  {_line(found.why)}")
-    if not found.certain:
-        console.say(f"  Not certain: {_line(found.not_certain)}", "yellow")
-    if found.migrated_at:
-        console.say(f"  Migrated: first seen {_at(found.migrated_at, campaign)}.")
-    account = found.account
+    console.say(f"  {_line(explained.why)}")
+    if not explained.certain:
+        console.say(f"  Not certain: {_line(explained.not_certain)}", "yellow")
+    if explained.migrated_at:
+        console.say(f"  Migrated: first seen {_at(explained.migrated_at, campaign)}.")
+    account = explained.account
     whose = f"the wave {_line(account['wave'])}" if account["wave"] else "the campaign"
-    told = f"last told {_at(found.told_cutoff, campaign)}" if found.told_cutoff else "told of none yet"
-    differs = found.told_cutoff is not None and found.told_cutoff != account["cutoff"]
+    told = f"last told {_at(explained.told_cutoff, campaign)}" if explained.told_cutoff else "told of none yet"
+    differs = explained.told_cutoff is not None and explained.told_cutoff != account["cutoff"]
     console.say(f"Cutoff: {_at(account['cutoff'], campaign)}, that of {whose}; {told}.", "yellow" if differs else None)
-    console.say(f"At the cutoff: {found.at_cutoff_means} ({found.at_cutoff}).")
-    console.say(f"Destination: {found.destination_means} ({found.destination}).", "yellow" if found.destination == "no" else None)
-    for what, each in (("Exempt", found.exemption), ("Mail paused", found.pause)):
+    console.say(f"At the cutoff: {explained.at_cutoff_means} ({explained.at_cutoff}).")
+    console.say(
+        f"Destination: {explained.destination_means} ({explained.destination}).", "yellow" if explained.destination == "no" else None
+    )
+    for what, each in (("Exempt", explained.exemption), ("Mail paused", explained.pause)):
         if each:
             console.say(f"{what} until {each.until}, owner {_line(each.owner)}: {_line(each.reason)}")
     if not gone:
-        reason = f" ({_line(found.outcome_reason)})" if found.outcome_reason else ""
-        console.say(f"Outcome of the last run: {found.outcome}{reason}.")
+        reason = f" ({_line(explained.outcome_reason)})" if explained.outcome_reason else ""
+        console.say(f"Outcome of the last run: {explained.outcome}{reason}.")
 
 
-def _history(console: Console, found: Explained, campaign: CampaignSettings) -> None:
+def _history(console: Console, explained: Explained, campaign: CampaignSettings) -> None:
     """What happened to the account, in order: its changes, its letters, what people decided."""
-    tenure = found.account["tenure"]
-    told = [(each.seen_at, _change(each, tenure)) for each in found.changes]
-    told += [(each.changed_at, _letter_line(each, tenure)) for each in found.notices]
-    told += [(each.at, _decision(each)) for each in found.decisions]
+    tenure = explained.account["tenure"]
+    told = [(each.seen_at, _change(each, tenure)) for each in explained.changes]
+    told += [(each.changed_at, _letter_line(each, tenure)) for each in explained.notices]
+    told += [(each.at, _decision(each)) for each in explained.decisions]
     console.say()
-    if not found.changes:
+    if not explained.changes:
         console.say("No change of its methods was seen.")
-    if not found.notices:
+    if not explained.notices:
         console.say("No letter was ever written to it.")
     for when, text in sorted(told, key=lambda each: each[0]):
         console.wrapped(text, head=f"{_at(when, campaign)}  ")
@@ -180,16 +185,16 @@ def _decision(each: Decision) -> str:
     return f"Decision: {each.decision} ({each.about}) by {each.by or 'nobody knows whom'}{owner}: {_line(each.reason or 'not kept')}."
 
 
-def _next(console: Console, found: Explained) -> None:
+def _next(console: Console, explained: Explained) -> None:
     console.say()
-    if found.next:
-        console.say(f"Next: {found.next.stage} on {found.next.on}, if nothing changes. {_line(found.next_why)}".rstrip())
+    if explained.next:
+        console.say(f"Next: {explained.next.stage} on {explained.next.on}, if nothing changes. {_line(explained.next_why)}".rstrip())
     else:
-        console.say(f"Next: no reminder. {_line(found.next_why)}")
+        console.say(f"Next: no reminder. {_line(explained.next_why)}")
 
 
 def _used(account: dict[str, Any], campaign: CampaignSettings) -> str:
-    """What was used last, and when; '' if nobody says."""
+    """The method that was used last, and when; '' if it is not known."""
     if account["last_used_method"] is None:
         return ""
     when = account["last_used_at"]
@@ -207,7 +212,7 @@ def _tries(count: int) -> str:
 
 
 def _line(text: str) -> str:
-    """Text that somebody else wrote, as one line: it must not look like a line of ours."""
+    """Text that somebody else wrote, on one line, so that it cannot look like a line of ours."""
     return " ".join(text.split())
 
 
@@ -216,7 +221,7 @@ def _at(when: datetime, campaign: CampaignSettings) -> str:
 
 
 def _predecessor(tenure: int, now: int) -> str:
-    """An id that is used again had another person before, whose mail this was."""
+    """A remark if the letter went to an earlier person with the same id; else ''."""
     return "" if tenure == now else f" (holder {tenure} of this id)"
 
 

@@ -1,4 +1,4 @@
-"""What `migrate init --from` makes of exports: which they are, and the `[directory]` that reads them (design §4, Profiles)."""
+"""Recognises exports for `migrate init --from`, and writes the `[directory]` that reads them (design §4, Profiles)."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _WHY: Final = {
     "header": "the line or row that holds the names of the columns",
     "rows": "EDIT: a guess: ids stand in several rows, a method in each",
 }
-"""What is said of a setting that was found out."""
+"""The comment beside a setting that was found out."""
 _WHO_SIGNS_IN: Final = ' If one of them says who cannot sign in any more, name it, or they are mailed too: enabled = { not = "…" }.'
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was made of one or two exports: the `[directory]` as text, and what to say about it."""
+    """The result for one or two exports: the `[directory]` as text, and what to say about it."""
 
     text: str
     said: tuple[str, ...]
 
 
 def directory_of(paths: Sequence[Path], base: Path) -> Found:
-    """The `[directory]` for one or two exports; paths below `base`, the folder of the configuration, are written relative to it."""
+    """The `[directory]` for one or two exports. Paths below `base`, the folder of the configuration, are written relative to it."""
     exports = sorted(map(look_at, paths), key=_who_exists, reverse=True)
     first, *others = exports
     if len(exports) > 1 and not any(export.methods for export in exports):
@@ -53,7 +53,8 @@ def directory_of(paths: Sequence[Path], base: Path) -> Found:
 
 
 def _who_exists(export: Export) -> tuple[bool, bool, bool]:
-    """Sorts the source that says who exists before the others: a known list of people, one with ids of its own, one without methods."""
+    """A sort key that puts the export which says who exists first: a known list of people, then one with ids of its own, then one
+    without methods."""
     return export.people, export.known is not None and export.people, not export.methods
 
 
@@ -81,7 +82,7 @@ def _method_columns(export: Export, table: str) -> Iterator[str]:
 
 
 def _named(export: Export, ours: str, theirs: str) -> str:
-    """A column as `[directory.columns]` has it, with its words of yes and no."""
+    """A line of `[directory.columns]`, with the column's words for yes and no."""
     if ours != "enabled" or not (export.opposite or export.yes or export.no):
         return _quoted(theirs)
     if export.opposite:
@@ -108,7 +109,7 @@ def _join(first: Export, second: Export, key: Key, base: Path) -> Iterator[str]:
 
 
 def _on(first: Export, second: Export) -> Key:
-    """What two exports are joined on: the best that both have by name, or the columns that hold the same values."""
+    """The key to join two exports on: the best one that both have by name, or else the columns that hold the same values."""
     named = [
         Key(ours, None, None)
         for ours in ("account_id", "username", "email")
@@ -150,7 +151,7 @@ def _setting(key: str, value: str | int, comment: str) -> str:
 
 
 def _quoted(text: str | int | list[str]) -> str:
-    """A value as TOML has it; a path's backslashes and a header's quotation marks included."""
+    """A value in TOML, with backslashes and quotation marks escaped."""
     import json
 
     return json.dumps(text, ensure_ascii=False)

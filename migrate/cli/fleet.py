@@ -30,7 +30,7 @@ Only = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this 
 _DEFAULT: Final = Path("fleet.toml")
 _STYLES: Final[dict[str, Style]] = {"ok": "green", "busy": "green", "partial": "yellow", "held": "yellow", "unreachable": "yellow"}
 _CALM: Final = ("ok", "busy")
-"""States that need no person."""
+"""The states of a tenant that need no person."""
 
 
 @fleet.command()
@@ -124,7 +124,7 @@ def report(
 
 
 def _loaded(ctx: typer.Context, file: Path | None) -> Fleet:
-    """The fleet of the file that was named here, or before `fleet`."""
+    """The fleet of the file that was named after `fleet`, or before it."""
     from migrate.fleet.settings import load
 
     root = ctx.find_root()

@@ -1,4 +1,4 @@
-"""The commands by which exceptions are granted, shown and taken back: those of `migrate exempt` and `migrate pause`."""
+"""The commands that grant, show and take back exceptions, shared by `migrate exempt` and `migrate pause`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SAYS: Final[dict[Kind, str]] = {"exemption": "is exempt", "pause": "is sent no 
 
 
 def commands(kind: Kind, *, help: str, add: str, show: str) -> typer.Typer:  # noqa: A002 - typer's word
-    """`add`, `list` and `remove` of one kind of exception; `add` and `show` say what the first two do."""
+    """Makes `add`, `list` and `remove` for one kind of exception; `add` and `show` are the help texts of the first two."""
     group = typer.Typer(help=help, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
     @group.command(name="add", help=add)
@@ -75,7 +75,7 @@ def commands(kind: Kind, *, help: str, add: str, show: str) -> typer.Typer:  # n
 
 
 def _tell_granted(console: Console, kind: Kind, granted: Granted) -> None:
-    """Says what holds now, and what it does not do."""
+    """Prints what was granted, and what it does not cover."""
     grant = granted.grant
     console.result(granted.facts())
     same = " already" if granted.already else ""
@@ -93,7 +93,7 @@ def _tell_granted(console: Console, kind: Kind, granted: Granted) -> None:
 
 
 def _tell_removed(console: Console, kind: Kind, removed: Removed) -> None:
-    """Says what was taken back, and when that shows."""
+    """Prints what was taken back, and from when on that shows."""
     console.result(removed.facts())
     console.say(
         f"{_line(removed.account_id)} has no {kind} any more; taken back: {removed.removed:,}. The next run treats it like any other."
@@ -102,7 +102,7 @@ def _tell_removed(console: Console, kind: Kind, removed: Removed) -> None:
 
 
 def _show(console: Console, rows: list[Listed]) -> None:
-    """By their last day: what has ended and ends soon comes first."""
+    """Prints exceptions by their last day: those that have ended or end soon come first."""
     from migrate.explain.status import EXPIRING
 
     cells = [
@@ -126,5 +126,5 @@ def _show_removed(console: Console, rows: list[Listed], campaign: CampaignSettin
 
 
 def _line(text: str) -> str:
-    """Text from a directory, as one line."""
+    """Text from a directory, on one line."""
     return " ".join(text.split())

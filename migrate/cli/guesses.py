@@ -1,4 +1,4 @@
-"""What an export looks like to `migrate init --from`: which known one it is, or what its columns seem to hold."""
+"""Examines an export for `migrate init --from`: which known export it is, or what its columns seem to hold."""
 
 from __future__ import annotations
 
@@ -39,43 +39,43 @@ GUESSES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "default_method": ("default_method", "default_mfa_method", "preferred_method"),
 }  # fmt: skip
-"""Our column → what it is often called in an export that is no known one."""
+"""Our column → its usual names in an export that is not a known one."""
 
 SAMPLE: Final = 20_000
-"""How many records are looked at."""
+"""At most so many records are examined."""
 
 _YES: Final = frozenset({"active", "aktiv", "actif", "activo", "attivo", "actief", "aktywny", "current", "employed"})
 _NO: Final = frozenset({
     "inactive", "inaktiv", "inactif", "inactivo", "suspended", "deprovisioned", "deactivated", "terminated", "ausgetreten", "gesperrt",
     "locked", "blocked", "deleted", "left",
 })  # fmt: skip
-"""Words of a status that leave no doubt; every other one is left to a person, and its rows are rejected until then."""
+"""The words of a status that certainly mean no. All others are left to a person, and until then their rows are rejected."""
 
 OPPOSITES: Final = re.compile(
     "(?<!un)(?<!not)(?<!non)(?:suspended|disabled|lockedout|locked|blocked|blockcredential|deprovisioned|inactive|archived|deactivated|"
     "terminated|revoked|deleted|expired|barred|banned|frozen)"
 )
-"""In the name of a column without case, spaces and underscores: it says the opposite of `enabled`."""
+"""Matches the name of a column that means the opposite of `enabled`; the name comes in lower case, without spaces and underscores."""
 
 _PHONES: Final = ("sms", "voice", "phone")
 _TOLD: Final = (*_PHONES, "totp", "push", "passkey", "hardware_otp", "certificate", "email_otp", "backup_code")
-"""Methods that a column may be called after; `unknown` and `external` are as often said of an account."""
+"""The methods that a column may be named after. `unknown` and `external` are left out: they are as often said of an account."""
 _SAYS: Final = re.compile(r"(?i)\b(?:has|is|uses)[\s_-]+|[\s_-]+(?:enabled|registered|enrolled|active|set ?up)\b")
-"""What stands around a method in the name of a column that says yes or no to it."""
+"""The words around a method in the name of a column that says yes or no to it."""
 
 _KEYS: Final[tuple[Literal["account_id", "username", "email"], ...]] = ("account_id", "username", "email")
 _ENOUGH: Final = 0.5
-"""Two columns hold the same if so much of the shorter one stands in the other."""
+"""Two columns hold the same values if this share of the shorter one is in the other."""
 
 
 def letters(name: str) -> str:
-    """A name without case and joints: `is_suspended`, `isSuspended` and `Is Suspended` are one."""
+    """A name in lower case without spaces, hyphens and underscores: `is_suspended`, `isSuspended` and `Is Suspended` are one."""
     return re.sub("[^a-z]", "", name.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What two exports are joined on: our column, and theirs in each where the name alone does not find it."""
+    """The key to join two exports on: our column, and its name in each export where the export's name for it is not found by itself."""
 
     ours: Literal["account_id", "username", "email"]
     first: str | None
@@ -84,10 +84,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file with its header; `known` is the export it is, `columns` are those guessed where it is none: ours → theirs.
+    """A file with its header. `known` is the known export that it is; if it is none, `columns` are the guesses: ours → theirs.
 
-    `settings` are what it takes to read the file, `records` its first ones. `opposite`: the column for `enabled` says the opposite;
-    `yes` and `no`: its words. `method_columns`: method → a column that says yes or no to it.
+    `settings` are those needed to read the file, `records` its first ones. `opposite` is true if the column for `enabled` means the
+    opposite; `yes` and `no` are its words. `method_columns` is method → the column that says yes or no to it.
     """
 
     path: Path
@@ -103,43 +103,43 @@ class Export:
 
     @property
     def methods(self) -> bool:
-        """True if it says which second step somebody has, or that there is one."""
+        """Whether the export says which second step people have, or whether they have one."""
         return self.known.brings_methods if self.known else "methods" in self.columns or bool(self.method_columns)
 
     @property
     def people(self) -> bool:
-        """True if it can say who exists."""
+        """Whether the export says who exists."""
         return self.known.people if self.known else "account_id" in self.columns
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """The names of columns that nothing is read from."""
+        """The names of columns that are not read."""
         return tuple(name for name in self.header if name and name not in {*self.columns.values(), *self.method_columns.values()})
 
     def has(self, ours: str) -> bool:
-        """True if a column of ours is there, not merely for want of anything better."""
+        """Whether the export has one of our columns."""
         return self.theirs(ours) is not None
 
     def theirs(self, ours: str) -> str | None:
-        """What a column of ours is called there."""
+        """The export's name for one of our columns; None if it has none."""
         if self.known is None:
             return self.columns.get(ours)
         present = {form(name): name for name in reversed(self.header)}
         return next((present[form(name)] for name in self.known.aliases.get(ours, (ours,)) if form(name) in present), None)
 
     def values(self, theirs: str | None) -> frozenset[str]:
-        """The values of a column in lower case."""
+        """The values of one of its columns, in lower case."""
         return frozenset(_values(self.header, self.records, theirs)) if theirs is not None else frozenset()
 
     def valued(self, ours: str) -> frozenset[str]:
-        """The values of a column of ours in lower case."""
+        """The values of one of our columns, in lower case."""
         return self.values(self.theirs(ours))
 
 
 def shared_values(first: Export, second: Export) -> Key | None:
-    """The columns of two exports that hold the same, if one of them is what a known export, or a guess, tells people by.
+    """The columns of two exports that hold the same values, if a known export or a guess uses one of them to identify people.
 
-    Numbers are left out: they count something else in the other file as often as not.
+    Columns of numbers are left out: the same numbers often count something else in the other file.
     """
     best, found = 0.0, None
     for ours in _KEYS:
@@ -161,11 +161,11 @@ def _texts(values: frozenset[str]) -> frozenset[str]:
 
 
 def look_at(path: Path) -> Export:
-    """The export in a file. Raises ConfigError if it is none that can be used, DirectoryError if it cannot be read."""
+    """Examines the export in a file. Raises ConfigError if it cannot be used, DirectoryError if it cannot be read."""
     shown = ""
     for settings, header, records in _openings(path):
         known = recognised(header)
-        # Whose column `sms` a profile does not read would be called compliant by the one that it reads.
+        # If a profile does not read a column `sms`, its people would look compliant by the columns that it reads.
         if known is not None and not _method_columns(header, records, known):
             return Export(path, header, known, settings=settings, records=records)
         guessed = _guessed(path, header, settings, records)
@@ -192,7 +192,7 @@ _Opening = tuple[dict[str, str | int], tuple[str, ...], list[Sequence[Any]]]
 
 
 def _openings(path: Path) -> Iterator[_Opening]:
-    """The ways in which a file may begin: settings, header and first records; as it stands first, then with each line as the header."""
+    """The ways in which the file may begin (settings, header and first records): as it is, then with each further line as the header."""
     if path.suffix.casefold() in (".parquet", ".xls", ".ods") or not path.is_file():
         yield {}, _header_of(path, {}), []
         return
@@ -224,7 +224,7 @@ def _source(path: Path, settings: Mapping[str, str | int]) -> TextFile | Workboo
 
 
 def _encoding(path: Path) -> dict[str, str | int]:
-    """The encoding to set: none, or that of Excel for Windows if the file's own is not what is found out."""
+    """The setting for the encoding: none if it is found out by itself, else that of Excel for Windows."""
     for settings in ({}, {"encoding": "cp1252"}):
         try:
             for _ in islice(_source(path, settings).records(), SAMPLE):
@@ -238,7 +238,7 @@ def _encoding(path: Path) -> dict[str, str | int]:
 
 
 def _guessed(path: Path, header: tuple[str, ...], settings: dict[str, str | int], records: list[Sequence[Any]]) -> Export | None:
-    """An export that is no known one, if enough of its columns can be guessed."""
+    """The export that is not a known one, if enough of its columns can be guessed; else None."""
     present = {form(name): name for name in reversed(header)}
     columns = {
         ours: found for ours, names in GUESSES.items() if (found := next((present[form(n)] for n in names if form(n) in present), None))
@@ -259,7 +259,8 @@ def _guessed(path: Path, header: tuple[str, ...], settings: dict[str, str | int]
 
 
 def _method_columns(header: Sequence[str], records: Sequence[Sequence[Any]], known: Profile | None = None) -> dict[str, str]:
-    """Method → the first column that is called like it and says yes or no; of a known export, those of telephones it does not read."""
+    """Method → the first column that is named after it and says yes or no. For a known export, only columns of telephones that it does
+    not read."""
     read: set[str] = set()
     if known is not None:
         read = {form(name) for table in (known.aliases, known.method_columns, known.beside) for names in table.values() for name in names}
@@ -274,7 +275,7 @@ def _method_columns(header: Sequence[str], records: Sequence[Sequence[Any]], kno
 
 
 def _opposite(header: Sequence[str], records: Sequence[Sequence[Any]]) -> str | None:
-    """The column that says with yes and no who cannot sign in."""
+    """The column that says with yes or no who cannot sign in; None if there is none."""
     for name in header:
         if OPPOSITES.search(letters(name)):
             try:
@@ -287,7 +288,7 @@ def _opposite(header: Sequence[str], records: Sequence[Sequence[Any]]) -> str | 
 
 
 def _rows_are_methods(header: Sequence[str], records: Sequence[Sequence[Any]], columns: Mapping[str, str]) -> bool:
-    """True if ids stand in several rows, each with another method."""
+    """Whether one row is one method of a person: ids repeat, each time with another method."""
     seen: dict[str, set[str]] = {}
     at, methods = header.index(columns["account_id"]), header.index(columns["methods"])
     for record in records:
@@ -297,7 +298,7 @@ def _rows_are_methods(header: Sequence[str], records: Sequence[Sequence[Any]], c
 
 
 def _values(header: Sequence[str], records: Sequence[Sequence[Any]], name: str | None, *, folded: bool = True) -> Iterator[str]:
-    """The values of a column that are there, in lower case if `folded`."""
+    """The values of a column that are not empty, in lower case if `folded`."""
     if name is None:
         return
     at = names_of(header).index(name)

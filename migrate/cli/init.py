@@ -1,5 +1,5 @@
-"""`migrate init`: a commented configuration to start from, filled in from exports if there are some, and the mail templates if wanted;
-nothing is ever overwritten."""
+"""`migrate init`: writes a commented configuration to start from, filled in from exports if some are given, and the mail templates if
+wanted. It overwrites nothing."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def init(
 
 
 def _text(config: Path, files: list[Path], name: str | None, kind: str | None, *, after_from: bool) -> tuple[str, tuple[str, ...]]:
-    """The configuration to write, and what is to be said about it."""
+    """The configuration to write, and what to say about it."""
     from migrate.config.playbooks import GENERIC, playbook
 
     known = playbook(name or GENERIC)
@@ -92,7 +92,7 @@ def _text(config: Path, files: list[Path], name: str | None, kind: str | None, *
 
 
 def _about(known: Playbook) -> Iterator[str]:
-    """What a playbook knows, and where its advice is."""
+    """What a playbook knows, and where to read its advice."""
     yield f"{known.name}: {known.what}."
     yield from (f"  {each.on}: {each.what} ({each.source}; read {each.read})." for each in known.dates)
     if known.clouds is not None:
@@ -101,13 +101,13 @@ def _about(known: Playbook) -> Iterator[str]:
 
 
 def _with_directory(whole: str, directory: str) -> str:
-    """The example with another `[directory]`."""
+    """The example with its `[directory]` replaced."""
     before, rest = whole.split("[directory] ", 1)
     return before + directory + "[policy]" + rest.split("[policy]", 1)[1]
 
 
 def _of_kind(whole: str, kind: str) -> str:
-    """The example without the settings that belong to another kind of directory."""
+    """The example without the settings of other kinds of directory."""
     from migrate.directory import kinds, settings_model
     from migrate.directory.interface import DirectorySettings
 
@@ -121,7 +121,7 @@ def _of_kind(whole: str, kind: str) -> str:
     for line in table.splitlines(keepends=True):
         key, mark = line.removeprefix("# ").split(" ")[0], _MARK.search(line)
         if mark is not None and mark[1] != kind:
-            continue  # of a key that several kinds have, there is a line for each
+            continue  # the example has a line of this key for each kind
         if key == "kind":
             lines.append(f'kind = "{kind}"\n')
         elif key in required:
@@ -136,13 +136,13 @@ def _option(config: Path) -> str:
 
 
 def _set(line: str, kind: str) -> str:
-    """A commented setting as one that is set, and is to be looked at."""
+    """A setting that was commented out, set and marked to be edited."""
     setting, comment = line.removeprefix("# ").split("# ", 1)
     return setting.rstrip().ljust(40) + " # " + comment.replace(f"({kind}) ", f"EDIT ({kind}): ", 1)
 
 
 def _write_config(path: Path, text: str) -> None:
-    """Readable by its owner alone, since a password may end up in it."""
+    """Writes a file that only its owner may read, since a password may be put into it."""
     try:
         with files.create(path) as file:
             file.write(text.encode())

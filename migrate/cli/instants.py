@@ -1,4 +1,4 @@
-"""Instants as a person types them: `--as-of`."""
+"""Reads instants as a person types them: `--as-of`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2199
-"""Between these every day of a campaign, and 100 years around it, is one that Python, pandas and the databases know."""
+"""Python, pandas and the databases can represent every day of a campaign in these years, and those 100 years before and after it."""
 
 AsOf = Annotated[
     str | None, typer.Option(metavar="INSTANT", help="Set the clock: 2024-01-31, or 2024-01-31T09:00 with or without an offset.")
@@ -22,7 +22,8 @@ AsOf = Annotated[
 
 
 def instant(text: str | None, campaign: CampaignSettings, where: str = "--as-of") -> datetime | None:
-    """The instant that was typed for an option (`where`). Without an offset it is the campaign's wall clock; a date alone is its midnight.
+    """Reads the instant that was typed for an option (`where`). Without an offset it is local time in the campaign's zone; a date alone is
+    its midnight.
 
     Raises ConfigError for anything else.
     """

@@ -1,4 +1,4 @@
-"""`migrate ledger`: looks after the database of what was seen and sent."""
+"""`migrate ledger`: checks and upgrades the database."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def preview(
 
 
 def _sample(config: Config, kind: str, change: str | None) -> Sample:
-    """The most telling sample of a kind, or the one of a change."""
+    """The sample of a kind that shows most, or the sample of a change."""
     from migrate.core.kinds import KINDS
     from migrate.mail.sample import samples
 
@@ -74,7 +74,7 @@ def _sample(config: Config, kind: str, change: str | None) -> Sample:
 
 
 def _real(config: Config, sample: Sample, kind: str, account: str, change: str | None) -> Sample:
-    """The sample with a real account in its place."""
+    """The sample with the data of a real account."""
     from migrate.explain.account import explain
     from migrate.mail.facts import Facts
     from migrate.run.provenance import looked_at
@@ -107,7 +107,7 @@ def _composed(config: Config, kind: str, sample: Sample, language: str | None) -
 
 
 def _open(console: Console, letter: Letter) -> None:
-    """A file that only its owner may read; it stays, since the browser reads it in its own time."""
+    """Writes the letter to a file that only its owner may read, and opens it. The file stays, since the browser may read it later."""
     path, file = files.stray("migrate-preview-", ".html")
     with file:
         file.write(letter.html.encode())

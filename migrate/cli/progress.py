@@ -1,4 +1,4 @@
-"""Progress of a job on the terminal: one bar, which starts anew with each step."""
+"""The progress of a job on the terminal: one bar, which starts again with each step."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _WORDS = {
 
 @contextmanager
 def watching(console: Console, config: Config, as_of: datetime | None) -> Iterator[Callable[[str, int], None]]:
-    """Hears of a job's progress, step by step, and shows it to whoever sits at a terminal; foretells when the letters will be sent.
+    """Gives a callback for a job's progress, and shows it on a terminal as a bar. While letters are sent, it also says when all will have
+    been.
 
-    The job's clock is the real one, or was set to `as_of` when it began.
+    `as_of` is the instant at which the job's clock was set, None for the real clock.
     """
     from migrate.cli.summary import foretell
     from migrate.run.start import clock_from

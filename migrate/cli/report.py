@@ -1,4 +1,4 @@
-"""`migrate report`: the reports of a past run, from the ledger alone."""
+"""`migrate report`: writes the reports of a past run, from the ledger alone."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def report(
         console.say(f"Run {run_id} had ended before its reports were written: they are written, and it is complete.")
     with looked_at(config) as ledger, ledger.read() as connection:
         run = _run(connection, config.campaign, config.campaign.today(moment) if moment else None)
-        assert run.evidence_at is not None  # completed
-        if written is None or out or formats:  # otherwise what was asked for was written just now
+        assert run.evidence_at is not None  # the run is completed
+        if written is None or out or formats:  # else the reports were written by now
             told = of_run(connection, run)
             written = evidence.rebuild(told, wanted, Summary.recalled(connection, run).facts(), out)
-    assert written is not None  # there are formats
+    assert written is not None  # at least one format is asked for
     rest = {"evidence": written.folder, "manifest_digest": written.manifest_digest, "rows": written.rows}
     console.result({"run_id": run.run_id, "as_of": run.as_of} | rest)
     console.say(f"Reports of run {run.run_id} as of {run.as_of.astimezone(config.campaign.zone):%Y-%m-%d %H:%M %Z}: {written.folder}")
@@ -63,7 +63,7 @@ def report(
 
 
 def _formats(reports: ReportsSettings, asked: list[str]) -> ReportsSettings:
-    """The settings with the formats that were asked for, if any were."""
+    """The settings with the formats that were asked for, if there were any."""
     if unknown := [name for name in asked if name not in get_args(Format)]:
         raise ConfigError(f"{unknown[0]!r} is no format.", where="--format", hint=f"There are {', '.join(get_args(Format))}.")
     if not asked and not reports.formats:
@@ -72,7 +72,7 @@ def _formats(reports: ReportsSettings, asked: list[str]) -> ReportsSettings:
 
 
 def _run(connection: sa.Connection, campaign: CampaignSettings, day: date | None) -> Run:
-    """The last completed run, or the last of a day of the campaign's zone."""
+    """The last completed run, or the last one on a day in the campaign's zone."""
     from migrate.ledger import runs
     from migrate.ledger.prior import Prior
     from migrate.ledger.schema import EPOCH

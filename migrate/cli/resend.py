@@ -1,4 +1,5 @@
-"""`migrate resend`: a person's decision that a failed or uncertain letter is sent again, or all those that the server refused alike."""
+"""`migrate resend`: a person decides that a failed or uncertain letter is sent again, or all letters that the server refused for the
+same reason."""
 
 from __future__ import annotations
 
@@ -30,11 +31,11 @@ _LEFT: Final = {
     "newer_stage": "have been overtaken by a newer stage",
     "moved_meanwhile": "were moved by somebody else meanwhile",
 }
-"""Why letters stay as they are; any other word is the standing that their accounts have by now."""
+"""Why letters stay as they are, in words. Any other word is the standing of their accounts."""
 
 
 class State(StrEnum):
-    """The states out of which a person may put letters back."""
+    """The states from which a person may put letters back."""
 
     failed = "failed"
     uncertain = "uncertain"
@@ -105,7 +106,7 @@ def _one(console: Console, config: Config, notice: str, reason: str, by: str | N
 
 
 def _explained(reason: str) -> None:
-    """Raises ConfigError unless a person says why."""
+    """Raises ConfigError if no reason was given."""
     if not reason.strip():
         raise ConfigError(
             "is missing or says nothing.", where="--reason", hint="Type --reason and why, in a few words: the history keeps it."
@@ -130,7 +131,7 @@ def _wanted(config: Config, state: State, reply: str | None, kind: str | None, s
 
 
 def _show(console: Console, chosen: Chosen) -> None:
-    """How many may go again, ten of them, and why the others stay."""
+    """Prints how many letters may be sent again, ten of them, and why the others stay."""
     going = chosen.going
     console.say(f"{len(going):,} {chosen.state} {'letter' if len(going) == 1 else 'letters'} may go again.")
     shown = [
@@ -149,7 +150,7 @@ def _tell_left(console: Console, left: dict[str, int]) -> None:
 
 
 def _agreed(chosen: Chosen, config: Config, count: int | None, yes: bool) -> None:
-    """Asks on a terminal. Raises an error unless a person has said that these go."""
+    """Asks for consent on a terminal. Raises an error unless a person agreed to send these letters."""
     from migrate.decisions import within
 
     within(chosen, config.safety.max_messages, count)
@@ -181,7 +182,7 @@ def _tell(console: Console, chosen: Chosen, done: Resent) -> None:
 
 
 def _facts(chosen: Chosen, left: dict[str, int], *, queued: int, dry_run: bool) -> dict[str, Any]:
-    """The object of `--json`: what was found, what may go again (with ten examples), what was queued, and what stays and why."""
+    """The object of `--json`: what was found, what may be sent again (with ten examples), what was queued, and what stays and why."""
     examples = [
         {"reference": each.reference, "account_id": each.account_id, "kind": each.kind, "occasion": each.occasion, "reply": each.reply}
         for each in chosen.going[:_EXAMPLES]

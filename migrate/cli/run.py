@@ -78,14 +78,14 @@ def run(
     )
     with reported(config.monitoring, "run", warn) as ended:
         with watching(console, config, options.as_of) as watch, started(config, options) as start:
-            # It brings pandas, which takes its time to load: the directory is read meanwhile.
+            # Importing this imports pandas, which takes time: the directory is read meanwhile.
             from migrate.run.job import Stopped, go_on
 
             if config.ledger.file is not None and (others := exposed(config.ledger.file)):
                 warn(others)
             if start.accepted:
                 console.need(start.accepted, "yellow")
-            gc.freeze()  # what is imported stays to the end
+            gc.freeze()  # imported modules stay until the end: the collector skips them
             try:
                 result = go_on(start, watch)
             except Stopped as stopped:
@@ -108,7 +108,7 @@ def _login() -> str:
 
 
 def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
-    """What the run would have been; the guard's own paragraph is the error."""
+    """Prints what the stopped run would have done. The guard's own paragraph comes as the error."""
     from migrate.cli.summary import tell, tell_stop
 
     foretold = stopped.foretold

@@ -1,4 +1,4 @@
-"""`migrate send`: only delivers what is queued."""
+"""`migrate send`: delivers what is queued, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`migrate settle`: a person found out what became of an uncertain letter."""
+"""`migrate settle`: records what a person found out about an uncertain letter."""
 
 from __future__ import annotations
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _BAR: Final = 40
 _WIDTH: Final = 66
 _HEIGHT: Final = 7
-"""Of the chart on a terminal, in characters: all of it fits into 80 columns."""
+"""The height of the chart on a terminal, in lines. The whole output fits into 80 columns."""
 _SPAN: Final = re.compile(r"(?P<number>[0-9]{1,6})\s*(?P<unit>[mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _LOOK: Final = "Look whether cron starts `migrate run`, and what it mailed; type `migrate run --quiet` to see what stops it."
 _SHOWN: Final = 10
-"""How many of the accounts that cannot be reached are shown."""
+"""At most so many accounts that cannot be reached are shown."""
 _TO_MEND: Final = {
     "no_address": "give them one in the directory",
     "bad_address": "mend it in the directory",
@@ -67,7 +67,7 @@ def status(
 
 
 def _span(text: str | None) -> timedelta | None:
-    """A length of time as it is typed: 26h, 2d or 90m. Raises ConfigError for anything else."""
+    """Reads a length of time as it is typed: 26h, 2d or 90m. Raises ConfigError for anything else."""
     if text is None:
         return None
     if not (found := _SPAN.fullmatch(text.strip())):
@@ -99,7 +99,7 @@ def _late(console: Console, found: Status, config: Config) -> None:
 
 
 def _long(span: timedelta) -> str:
-    """A length of time in the largest unit that says it well."""
+    """A length of time in the largest unit that fits it."""
     minutes = round(span.total_seconds() / 60)
     return (
         _many(minutes, "minute") if minutes < 120 else _many(minutes // 60, "hour") if minutes < 72 * 60 else _many(minutes // 1440, "day")
@@ -190,7 +190,7 @@ def _waiting(console: Console, found: Status, config: Config) -> None:
 
 
 def _unreachable(console: Console, found: Status, config: Config) -> None:
-    """Who of those to be reminded cannot be, and what to type next."""
+    """Prints who should be reminded and cannot be, and what to type next."""
     from migrate.config.commands import command
 
     counts, bounced = found.unreachable.counts, found.unreachable.counts.get("bounced", 0)
@@ -228,15 +228,15 @@ def _drawn_in_blocks() -> bool:
 
 
 def _bar(count: int, total: int) -> str:
-    """A part of the whole as a bar of `_BAR` characters; whoever is not nobody has one at least."""
+    """A part of a whole as a bar of `_BAR` characters; a part that is not zero has at least one."""
     full, rest = ("█", "░") if _drawn_in_blocks() else ("#", ".")
     length = max(round(_BAR * count / total), count > 0) if total else 0
     return full * length + rest * (_BAR - length)
 
 
 def _chart(found: Status) -> list[str]:
-    """The burn-down from the first run day to the cutoff, at most `_WIDTH` columns wide: the last run day of each column's days, and what
-    is forecast. A column without a run day is empty."""
+    """The burn-down from the first run day to the cutoff, with the forecast, in at most `_WIDTH` columns: each shows the last run day of
+    its days, and is empty without one."""
     line, path = found.burn_down, found.forecast.path if found.forecast else ()
     cutoff = found.cutoff_day
     first, last = line[0].on, max(line[-1].on, cutoff)

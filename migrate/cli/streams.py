@@ -1,7 +1,7 @@
-"""Standard output and error that may fail: nobody reads any more, the disk is full, the terminal is gone, or there never was one.
+"""Standard output and error that may fail: the reader ended, the disk is full, the terminal was closed, or the stream never existed.
 
-What a command does matters more than what it says. Its output going nowhere ends nothing half-way and changes no exit code of a command
-that does something; one that only tells has failed.
+What a command does matters more than what it prints. Lost output stops no command half-way, and changes no exit code of a command that does
+something; a command that only prints has failed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 _READER_GONE: Final = (errno.EPIPE, errno.EIO)
-"""Nobody is there to miss the output: the reader of a pipe ended, or the terminal was closed."""
+"""Errors that mean that nobody misses the output: the reader of a pipe ended, or the terminal was closed."""
 
 
 class Enduring:
-    """A text stream that goes on without an error when it cannot be written. `lost` says why, None if everything was written, and if
-    nobody was there to read it. `used` is true once anything was to be written."""
+    """A text stream that raises no error when it cannot be written. `lost` is the reason why output was lost; None if all was written,
+    or nobody was there to read it. `used` is true once anything was written."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -45,7 +45,7 @@ class Enduring:
             self._give_up(error)
 
     def _give_up(self, error: OSError | ValueError) -> None:
-        """From here on it goes nowhere, what waits in its buffer too."""
+        """Discards all further output, and what is still in the buffer."""
         if not (isinstance(error, OSError) and error.errno in _READER_GONE):
             self.lost = self.lost or (isinstance(error, OSError) and error.strerror) or str(error)
         with contextlib.suppress(OSError, ValueError):
@@ -53,7 +53,7 @@ class Enduring:
 
 
 def discard(descriptor: int) -> None:
-    """Makes a descriptor lead nowhere."""
+    """Redirects a descriptor to the null device."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     if nowhere != descriptor:
         os.dup2(nowhere, descriptor)
@@ -62,8 +62,8 @@ def discard(descriptor: int) -> None:
 
 @contextmanager
 def enduring() -> Iterator[Enduring]:
-    """Within it standard output, which is given, and standard error endure."""
-    # The first file to be opened would get the number of a stream that is closed, and be written to by whoever means the stream.
+    """Makes standard output, which is given, and standard error `Enduring` while the context lasts."""
+    # Where a standard stream is closed, the next file to be opened would get its number, and output meant for the stream.
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""What a run or a dry run prints for people: the same words and order for both."""
+"""The output of a run or a dry run for people: the same words in the same order for both."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from migrate.run.summary import Decision, Sending
 
 _WORDS: Final = 20
-"""So many unknown words are printed a line each; if there are more, the column is most likely another one."""
+"""At most so many unknown words are printed, a line each. If there are more, the column is most likely the wrong one."""
 _SUCH_AS: Final = 3
 _ADDRESSES: Final = ("username", "email", "notification_emails", "manager_email")
 
 
 def tell(console: Console, decision: Decision, config: Config, name: str, *, stopped: bool = False) -> None:
-    """Prints under a name what was read, where people stand, what changed, and what became of every row; for a person, if the run was
-    `stopped`."""
+    """Prints what was read, where people stand, what changed, and what became of every row, under a name. `stopped` is true if a guard
+    stopped the run: why rows were rejected is then printed with --quiet too."""
     campaign, now, noticed = config.campaign, decision.as_of, decision.noticed
     left = campaign.days_left(now)
     days = (
@@ -60,7 +60,7 @@ def tell(console: Console, decision: Decision, config: Config, name: str, *, sto
 
 
 def _tell_unknown(console: Console, words: Sequence[tuple[str, int]]) -> None:
-    """Prints a line for each unknown word and how many accounts have it, or one line if they are many."""
+    """Prints a line for each unknown word with how many accounts have it, or one line if there are many."""
     if len(words) <= _WORDS:
         for word, count in words:
             console.need(f"Unknown method word {word!r} on {count:,} accounts. Say what it means in [directory.methods].", "yellow")
@@ -85,8 +85,8 @@ def tell_noticed(
     *,
     stopped: bool = False,
 ) -> None:
-    """Prints why rows were rejected and what is behind it (for a person, if there is something to mend or a known account among them, or a
-    run was `stopped`), and what makes the answer of the directory weaker."""
+    """Prints why rows were rejected and what to do about it, and what makes the directory's answer less certain. A person must see it if
+    there is something to repair, a known account is among the rejected rows, or the run was `stopped`."""
     from migrate.directory.rejections import lines
 
     if rejections or advice or rejected_known or caveats:
@@ -103,19 +103,19 @@ def tell_noticed(
 
 
 def too_many_addresses(count: int, most: int) -> str:
-    """What becomes of the addresses of so many accounts, without the full stop."""
+    """What is done about the addresses of so many accounts, without the full stop."""
     whose = "1 account has" if count == 1 else f"{count:,} accounts have"
     return f"{whose} more than {most:,} addresses ([policy] max_addresses): confirmations go to so many of them, and not to the rest"
 
 
 def still_recorded(known: int) -> str:
-    """What becomes of so many known accounts whose row was rejected, without the full stop."""
+    """What becomes of known accounts whose row was rejected, without the full stop."""
     who = "1 known account was rejected: it stays" if known == 1 else f"{known:,} known accounts were rejected: they stay"
     return f"{who} as recorded, neither gone nor changed"
 
 
 def too_old(speaks_of: datetime, now: datetime, config: Config) -> str | None:
-    """How old the data of a directory is, if that is too old to remind anybody by; without what follows."""
+    """How old the directory's data are, if they are too old for reminders; without what follows from it. None if they are not."""
     age = now - speaks_of
     if age < timedelta(hours=config.safety.stale_hours):
         return None
@@ -124,7 +124,7 @@ def too_old(speaks_of: datetime, now: datetime, config: Config) -> str | None:
 
 
 def tell_stop(console: Console, difference: Difference) -> None:
-    """Prints what a stopped run would have changed, by column, and some accounts before and after."""
+    """Prints what a stopped run would have changed, column by column, with some accounts before and after."""
     if columns := difference.columns:
         console.need("Columns that differ from what is recorded: " + ", ".join(f"{name} ({n:,})" for name, n in _sorted(columns)) + ".")
     for each in difference.examples:
@@ -134,22 +134,22 @@ def tell_stop(console: Console, difference: Difference) -> None:
 
 
 def _shown(name: str, value: str | None) -> str:
-    """A value of an example: addresses masked, for what is printed ends up in mails and logs."""
+    """A value of an example. Addresses are masked, since the output ends up in mails and logs."""
     if not value:
         return "nothing"
     return ", ".join(masked(each) for each in value.split(", ")) if name in _ADDRESSES else value
 
 
 def tell_compliant(console: Console, compliant: int, not_certain: int) -> None:
-    """Prints how many accounts are compliant, if some of them have a second step that nobody knows by name."""
+    """Prints how many accounts are compliant, if some of them have a second step without a known name."""
     if not_certain:
         console.say(f"Compliant: {compliant:,}, of which {not_certain:,} not certain (a second step nobody knows by name).", "yellow")
 
 
 def foretell(console: Console, letters: int, done: datetime, config: Config, now: datetime, *, waiting: int = 0) -> None:
-    """Prints when so many letters will have gone at the rates of the mail server (`migrate.delivery.Forecast`); so many of them are
-    `waiting` already, where others are meant."""
-    assert config.mail.smtp is not None  # nothing else is foretold
+    """Prints when so many letters will have been sent at the rates of the mail server (`migrate.delivery.Forecast`); `waiting` is how
+    many of them wait already, if others are meant too."""
+    assert config.mail.smtp is not None  # there is a forecast only for a mail server
     done, now = (instant.astimezone(config.campaign.zone) for instant in (done, now))
     when = f"about {done:%H:%M}" if done.date() == now.date() else f"on {_day(done, now)}"
     among = f", {waiting:,} that wait already among them," if waiting > 0 else ""
@@ -157,15 +157,15 @@ def foretell(console: Console, letters: int, done: datetime, config: Config, now
 
 
 def _day(day: datetime, now: datetime) -> str:
-    """A day as it is said: Thursday, 3 December; with the year if that is another one than now."""
+    """A day in words: Thursday, 3 December; with the year if it is not the present one."""
     return f"{day:%A}, {day.day} {day:%B}" + (f" {day.year}" if day.year != now.year else "")
 
 
 def tell_waiting(
     console: Console, waiting: Waiting, delivery: Forecast, config: Config, now: datetime, *, goes_on: bool = True, stale: int = 0
 ) -> None:
-    """Prints until when letters wait, when they will have gone if the delivery `goes_on`, and that some have waited too long. While there
-    are `stale` ones they are kept back whatever the hours."""
+    """Prints until when letters wait, when all will have been sent if the delivery `goes_on`, and that some have waited too long.
+    `stale` letters are held back whatever the hours."""
     zone = config.campaign.zone
     now = now.astimezone(zone)
     if waiting.until and not stale:
@@ -189,7 +189,8 @@ def tell_waiting(
 
 
 def tell_unreachable(console: Console, unreachable: Bounced, config: Config) -> None:
-    """Prints how many reminded accounts cannot be mailed since their address bounced. More than may be need a person."""
+    """Prints how many reminded accounts cannot be mailed because their address bounced. A person must see it if they are more than
+    allowed."""
     count, allowed = unreachable.bounced, unreachable.allowed
     if not count:
         return
@@ -206,7 +207,8 @@ def tell_unreachable(console: Console, unreachable: Bounced, config: Config) -> 
 
 
 def tell_ended(console: Console, sending: Sending) -> None:
-    """Prints how many letters went outside the send hours lest they end before the next ones, and how many ended before anybody tried."""
+    """Prints how many letters were sent outside the send hours because they would have ended before the next ones, and how many ended
+    before they were tried."""
     if outside := sending.outside_hours:
         console.say(f"{_letters(outside, 'went', 'went')} outside the send hours: the next ones begin only after the cutoff.")
     if too_late := sending.too_late:

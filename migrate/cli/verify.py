@@ -1,4 +1,4 @@
-"""`migrate verify`: whether evidence is as it was written, follows the evidence before it, and agrees with the ledger."""
+"""`migrate verify`: checks that evidence is as it was written, follows the evidence before it, and agrees with the ledger."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def verify(
 
 
 def _config(ctx: typer.Context, *, asked: bool | None) -> Config | None:
-    """The configuration whose ledger is to be asked. Nobody who has evidence alone needs one: there has to be one only if it is named."""
+    """The configuration whose ledger is asked; None if there is none. It is an error only if a file was named: somebody with the
+    evidence alone needs no configuration."""
     source = ctx.parent.get_parameter_source("config") if ctx.parent else None
     named = source is not None and source.name != "DEFAULT"
     if asked is False or (asked is None and not named and not ctx.obj.path.is_file()):

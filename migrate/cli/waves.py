@@ -1,4 +1,4 @@
-"""Waves on a terminal: who is in them, until when, and the letters and calls of the days to come."""
+"""Prints waves: who is in them, until when, and the letters and calls of the days to come."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from migrate.explain.waves import Dispatch, WaveOutlook
 
 _DAYS: Final = 6
-"""How many of the stages to come are printed; --json has them all."""
+"""At most so many coming stages are printed; --json has all."""
 _REST: Final = "(everybody else)"
 
 
 def tell_waves(console: Console, waves: Sequence[WaveOutlook], config: Config) -> None:
-    """Prints the waves and the stages that come first; of a campaign without waves the stages alone."""
+    """Prints the waves and their next stages; for a campaign without waves the stages alone."""
     zone = config.campaign.zone
     if len(waves) > 1:
         console.say()

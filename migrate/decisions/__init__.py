@@ -1,7 +1,7 @@
-"""What people decide: on letters nobody else can decide on, on addresses that count as dead, and exceptions for accounts (design §9, §11,
+"""What people decide: on failed and uncertain letters, on addresses that count as dead, and on exceptions for accounts (design §9, §11,
 §12).
 
-Each decision has somebody who made it and a reason, and is written down in the transaction that acts on it.
+Each decision has a person and a reason, and is recorded in the transaction that carries it out.
 """
 
 from migrate.decisions.clearing import Dead, Revived, dead, revive

@@ -1,4 +1,4 @@
-"""Addresses that count as dead: which they are, and a person's word that some take mail after all (design §11)."""
+"""Addresses that count as dead: listing them, and clearing those that a person says take mail after all (design §11)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Revived:
-    """The addresses that a person said take mail after all, as they were marked until now; `by` whom, and the `reason`."""
+    """The addresses that a person cleared (`by` whom, and the `reason`), each as it was marked before."""
 
     cleared: tuple[Mark, ...]
     by: str
@@ -46,7 +46,7 @@ class Revived:
 
 
 def dead(connection: sa.Connection, campaign: CampaignSettings, now: datetime, since: datetime | None = None) -> list[Dead]:
-    """The addresses that count as dead at an instant, or those that were marked since; the first marked first."""
+    """The addresses that count as dead at an instant, the first marked first; with `since` those marked at or after that instant."""
     campaign_id = Prior(connection, campaign.name).campaign_id
     if campaign_id is None:
         return []
@@ -57,9 +57,9 @@ def dead(connection: sa.Connection, campaign: CampaignSettings, now: datetime, s
 
 
 def revive(decider: Decider, addresses: Sequence[str], since: datetime | None, reason: str) -> Revived:
-    """Some addresses, or all that were marked at or after an instant, take mail after all: the next runs write there again.
+    """Clears some addresses, or all that were marked at or after an instant: the next runs mail them again.
 
-    Raises ConfigError if an address does not count as dead, or none was marked since; then nothing is changed.
+    Raises ConfigError, and changes nothing, if an address does not count as dead or none was marked since the instant.
     """
     said = words(reason, "--reason")
     wanted = {address.strip().lower(): address.strip() for address in addresses}

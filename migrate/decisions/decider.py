@@ -1,4 +1,4 @@
-"""Where a person decides: one campaign, in one transaction."""
+"""The context in which a person decides: one campaign, in one transaction."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from migrate.errors import ConfigError
 from migrate.ledger.prior import Prior
 
 _LONGEST_NAME: Final = 255
-"""As long as an actor in the ledger may be."""
+"""The ledger keeps so many characters of an actor's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """A transaction in which a person decides. `by` is who, `now` when (UTC), `today` the campaign's day; `allowed_domains` are those that
-    may be mailed, none meaning all."""
+    """A transaction in which a person decides. `by` is the person, `now` the instant (UTC), `today` the campaign's day;
+    `allowed_domains` are the domains that may be mailed, none meaning all."""
 
     connection: sa.Connection
     campaign: CampaignSettings
@@ -30,7 +30,8 @@ class Decider:
 
     @classmethod
     def of(cls, connection: sa.Connection, campaign: CampaignSettings, by: str, now: datetime, allowed_domains: tuple[str, ...]) -> Decider:
-        """Raises ConfigError if nobody is named, or the campaign has had no run: nothing is known to decide on then."""
+        """Checks who decides and looks the campaign up. Raises ConfigError if nobody is named, or the campaign has had no run: there is
+        nothing to decide on then."""
         who = words(by, "--by")
         if len(who) > _LONGEST_NAME:
             raise ConfigError(f"has {len(who)} characters; at most {_LONGEST_NAME} are kept.", where="--by", hint="Type a shorter name.")
@@ -47,7 +48,7 @@ class Decider:
 
 
 def words(text: str, where: str) -> str:
-    """What a person wrote, on one line; raises ConfigError if that is nothing."""
+    """A person's text on one line; raises ConfigError if it is empty."""
     said = " ".join(text.split())
     if not said:
         raise ConfigError("says nothing.", where=where, hint="Whoever reads the history will want to know.")

@@ -17,18 +17,16 @@ from migrate.decisions.decider import Decider, words
 from migrate.errors import ConfigError
 from migrate.explain.find import find
 from migrate.explain.status import EXPIRING
-from migrate.ledger import exemptions
+from migrate.ledger import account_lookup, exemptions
 from migrate.ledger.exemptions import Grant, Kind
 from migrate.ledger.prior import Prior
-from migrate.ledger.schema import account
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What was granted. `already`: the very same stood there before. `longest` is the last day that counts for the account now.
-
-    `withdrawn` letters waited and will not be sent. `outlasts` is true if it still holds on the day of the cutoff.
-    """
+    """What was granted. `already` is true if the same exception stood there before; `longest` is the last day of the account's longest
+    exception; `withdrawn` counts the waiting letters that will not be sent; `outlasts` is true if the exception still holds on the day
+    of the cutoff."""
 
     grant: Grant
     already: bool
@@ -43,7 +41,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many exceptions were added, how many stood there already, and how many letters that waited were withdrawn."""
+    """How many exceptions were added, how many stood there already, and how many waiting letters were withdrawn."""
 
     added: int
     already: int
@@ -66,7 +64,8 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An exception and how far off its last day is: `days` are negative once it has ended; `soon` if it ends shortly."""
+    """An exception, and how many `days` are left until its last day: negative once it has ended. `soon` is true if it ends within
+    `EXPIRING`."""
 
     grant: Grant
     days: int
@@ -81,9 +80,9 @@ class Listed:
 
 
 def add(decider: Decider, kind: Kind, asked: str, until: str, owner: str, reason: str) -> Granted:
-    """Grants an exemption or a pause to the account that is meant by an id, a username or an address, and withdraws what waits for it.
+    """Grants an exemption or a pause to the account of an id, a username or an address, and withdraws the letters that wait for it.
 
-    Raises ConfigError if nobody or several match, `until` is no day (ISO) or is over, or owner or reason say nothing.
+    Raises ConfigError if nobody or several accounts match, `until` is no day (ISO) or is over, or owner or reason are empty.
     """
     account_id = find(decider.connection, decider.campaign_id, asked).account_id
     wanted = Grant(account_id, _day(decider, until), words(owner, "--owner"), words(reason, "--reason"), decider.now, decider.by)
@@ -94,9 +93,9 @@ def add(decider: Decider, kind: Kind, asked: str, until: str, owner: str, reason
 
 
 def import_all(decider: Decider, kind: Kind, path: Path) -> Imported:
-    """Grants everything in a CSV file (`migrate.decisions.sheet`), or nothing. Raises ConfigError that names every line that is wrong."""
+    """Grants every exception in a CSV file (`migrate.decisions.sheet`), or none: raises ConfigError that names every wrong line."""
     lines = sheet.read(path)
-    known = exemptions.known(decider.connection, decider.campaign_id, {line.account_id for line in lines})
+    known = account_lookup.known(decider.connection, decider.campaign_id, {line.account_id for line in lines})
     grants, wrong = [], []
     for line in lines:
         try:
@@ -128,7 +127,7 @@ def remove(decider: Decider, kind: Kind, asked: str, reason: str) -> Removed:
 
 
 def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, now: datetime, *, removed: bool = False) -> list[Listed]:
-    """What was granted and not taken back, or with `removed` what was: ended ones first, then by their last day.
+    """The exceptions in order of their last day, ended ones included: those that were not taken back, or with `removed` those that were.
 
     `now` is the clock for the days left.
     """
@@ -139,9 +138,7 @@ def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, no
 
 def _cutoff_day(decider: Decider, account_id: str) -> date:
     """The day of the cutoff that the account had at its last read."""
-    a = account.c
-    mine = sa.select(a.cutoff).where(a.campaign_id == decider.campaign_id, a.account_id == account_id)
-    return decider.campaign.today(decider.connection.execute(mine).scalar_one())
+    return decider.campaign.today(account_lookup.cutoff(decider.connection, decider.campaign_id, account_id))
 
 
 def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:
@@ -149,14 +146,14 @@ def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:
     standing = {each.said for each in exemptions.granted(decider.connection, kind, decider.campaign_id, ids)}
     new = list({each.said: each for each in wanted if each.said not in standing}.values())
     exemptions.grant(decider.connection, kind, decider.campaign_id, new)
-    # A letter that waits would be sent before the next run could see the exception.
+    # Waiting letters would be sent before the next run sees the exception.
     why = exemptions.OUTCOME[kind]
     withdrawn = outbox.withdraw_reminders(decider.connection, decider.campaign_id, ids, decider.now, actor=decider.by, reason=why)
     return Imported(len(new), len(wanted) - len(new), len(withdrawn))
 
 
 def _day(decider: Decider, text: str) -> date:
-    """The last day of an exception; it may be today, since it is inclusive."""
+    """Reads the last day of an exception; it may be today, since the last day counts."""
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""A person's decision on letters that failed or are uncertain: they are said again, or one arrived (design §9, §11)."""
+"""A person's decision on letters that failed or are uncertain: to send them again, or that one arrived (design §9, §11)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOVED: Final = "moved_meanwhile"
 
 
 class Pointless(NamedTuple):
-    """Why nobody should be told this any more: a word to count by, and a sentence's end about this letter."""
+    """Why a letter should not be sent any more: a `word` to count by, and the end of a sentence about the letter."""
 
     word: str
     says: str
@@ -39,9 +39,9 @@ class Pointless(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What was decided on a letter: it `was` in one state and is in another; `by` whom, and the `reason`.
+    """A decision on a letter: the state that it `was` in and the one that it is in now; `by` whom, and the `reason`.
 
-    `cleared` is what the mail server had called its address (RFC 3463), if that counted as dead until now.
+    `cleared` is the status code (RFC 3463) for which its address counted as dead until now; None if it did not.
     """
 
     reference: str
@@ -62,8 +62,8 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which letters are meant: those in a `state` (failed or uncertain) since an instant, of a `kind`, and with words in the server's last
-    `reply`, whatever their case; None is any."""
+    """Which letters are meant: those in a `state` (failed or uncertain) since an instant, of a `kind`, and with a text in the server's
+    last `reply`, in any case. None stands for any."""
 
     state: LetterState
     reply: str | None = None
@@ -73,7 +73,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a selection comes to: the letters that may go again, and how many stay as they are, by the word of `Pointless`."""
+    """The selected letters: those that may be sent again, and how many stay as they are, by the word of `Pointless`."""
 
     state: LetterState
     going: tuple[Candidate, ...]
@@ -81,13 +81,13 @@ class Chosen:
 
     @property
     def reminders(self) -> int:
-        """How many of those that may go are no confirmations."""
+        """How many of the letters that may be sent again are reminders: everything but mandatory mail."""
         return sum(each.kind not in MANDATORY for each in self.going)
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """Letters that were put back: how many went from `was` into the queue, and how many stayed as they are, and why.
+    """Letters that were put back: how many went from the state they were in (`was`) into the queue, and how many stayed, by reason.
 
     `cleared` is how many of their addresses counted as dead until now.
     """
@@ -101,16 +101,15 @@ class Resent:
 
 
 def resend(decider: Decider, reference: str, reason: str) -> Decided:
-    """A failed or uncertain letter goes back into the queue, with the same reference and Message-ID.
+    """Puts a failed or uncertain letter back into the queue, with the same reference and Message-ID. This clears its address if that
+    counted as dead: the next runs mail it too.
 
-    Whoever decides so says that its address takes mail: if it counted as dead it does no more, and the next runs write there, too.
-
-    Raises LedgerError if it is in another state, and for a reminder that would say what is no longer true: the account's standing asks for
-    none, an exemption or a pause is in force, its cutoff has passed or is another one, a newer letter was written since, the same went to
-    another address, or the id has another person now. Nor does any letter go to a domain that is not allowed by now.
+    Raises LedgerError if the letter is in another state. Raises it too for a reminder that is not true any more: the account's standing
+    asks for none, an exemption or a pause is in force, the cutoff has passed or was moved, a newer letter was written, the same letter went
+    to another address, or the id belongs to another person. No letter goes to a domain that is no longer allowed.
     """
     found = _found(decider, reference)
-    # A letter that cannot be sent again at all is left to `outbox.decide`.
+    # For a letter in any other state `outbox.decide` raises the error.
     if found is not None and found["state"] in ("failed", "uncertain"):
         _, left = _sift(decider, [again.one(decider.connection, found["id"])], found["state"])
         if left:
@@ -124,9 +123,9 @@ def resend(decider: Decider, reference: str, reason: str) -> Decided:
 
 
 def choose(decider: Decider, wanted: Wanted) -> Chosen:
-    """The letters that are meant, and which of them may be sent again by the rules of `resend`; nothing is changed.
+    """Selects letters, and decides which of them may be sent again by the rules of `resend`; changes nothing.
 
-    Of several reminders to one account only the newest goes: older stages are never sent late.
+    Of several reminders to one account only the newest is sent: older stages are never sent late.
     """
     candidates = again.found(
         decider.connection, decider.campaign_id, wanted.state, reply=wanted.reply, kind=wanted.kind, since=wanted.since
@@ -135,7 +134,8 @@ def choose(decider: Decider, wanted: Wanted) -> Chosen:
 
 
 def within(chosen: Chosen, most: int, count: int | None) -> None:
-    """Raises GuardError if more reminders may go again than `most` (`safety.max_messages`), unless `count` is how many letters that are."""
+    """Raises GuardError if more than `most` reminders (`safety.max_messages`) may be sent again, unless `count` gives the exact number
+    of letters."""
     if chosen.reminders <= most or count == len(chosen.going):
         return
     counted = "" if count is None else f", and not {count:,}"
@@ -147,10 +147,8 @@ def within(chosen: Chosen, most: int, count: int | None) -> None:
 
 
 def resend_all(decider: Decider, letters: Collection[int], state: LetterState, reason: str) -> Resent:
-    """Letters (ids) that are in a state go back into the queue together, as by `resend`; those that may not by now stay, and are counted.
-
-    Whoever decides so says that their addresses take mail.
-    """
+    """Puts letters (ids) in a state back into the queue together, by the rules of `resend`, and clears their addresses. Those that may
+    not be sent any more stay, and are counted."""
     said = words(reason, "--reason")
     chosen = _chosen(decider, again.found(decider.connection, decider.campaign_id, state, among=letters), state)
     by_id = {each.letter_id: each for each in chosen.going}
@@ -164,7 +162,7 @@ def resend_all(decider: Decider, letters: Collection[int], state: LetterState, r
 
 
 def settle(decider: Decider, reference: str, reason: str) -> Decided:
-    """A person found that an uncertain letter arrived: it counts as sent. Raises LedgerError if it is in any other state."""
+    """Records that an uncertain letter arrived, as a person found: it counts as sent. Raises LedgerError if it is in any other state."""
     return _decide(decider, _found(decider, reference), reference, "sent", reason)
 
 
@@ -205,7 +203,7 @@ def _chosen(decider: Decider, candidates: Sequence[Candidate], state: LetterStat
 
 
 def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState) -> tuple[list[Candidate], list[Pointless]]:
-    """Those that may be said again, in order of id; and why the others should not be."""
+    """Splits candidates: those that may be sent again, in order of id; and the reasons against the others."""
     accounts = {each.account_id for each in candidates}
     excused = _excused(decider, accounts)
     outside = _outside(decider, {each.address for each in candidates})
@@ -214,7 +212,7 @@ def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState)
         standing[other.account_id, other.tenure].append(other)
     going: list[Candidate] = []
     left: list[Pointless] = []
-    # The newest first, and of one notice the letter to the address that the account has now: it overtakes the others.
+    # The newest first, and of one notice the letter to the account's present address: that one goes, and the others do not.
     for each in sorted(
         candidates, key=lambda one: (one.notice_id, one.address.lower() == (one.email or "").lower(), one.letter_id), reverse=True
     ):
@@ -232,22 +230,22 @@ def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState)
 
 
 def _excused(decider: Decider, accounts: Collection[str]) -> dict[str, Pointless]:
-    """The accounts with an exemption or a pause in force, the longest of them; an exemption goes before a pause."""
+    """The accounts with an exemption or a pause in force, each with the one that ends last; an exemption goes before a pause."""
     found: dict[str, Pointless] = {}
     kinds: tuple[tuple[exemptions.Kind, str], ...] = (("pause", "has its mail paused"), ("exemption", "is exempt"))
     for kind, what in kinds:
         longest: dict[str, date] = {}
-        # People grant few: of many accounts one question finds all of them.
+        # Exceptions are few: for many accounts it is cheaper to read all exceptions in one query.
         asked = accounts if len(accounts) <= BATCH else None
         for grant in exemptions.granted(decider.connection, kind, decider.campaign_id, asked):
             if grant.until >= decider.today:
-                longest[grant.account_id] = grant.until  # in the order of their last days
+                longest[grant.account_id] = grant.until  # they come sorted by their last day
         found |= {id_: Pointless(exemptions.OUTCOME[kind], f"its account {what} until {until}") for id_, until in longest.items()}
     return found
 
 
 def _outside(decider: Decider, addresses: Collection[str]) -> dict[str, Pointless]:
-    """The addresses in domains that may not be mailed (any more)."""
+    """The addresses in domains that may not be mailed."""
     listed = pd.Series(sorted(addresses), dtype="str")
     judged = judge(decider.allowed_domains, ())(listed)
     says = "[safety] allowed_domains does not have"
@@ -259,7 +257,7 @@ def _outside(decider: Decider, addresses: Collection[str]) -> dict[str, Pointles
 
 
 def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> Pointless | None:
-    """Why nobody should be told this any more, or None."""
+    """Why a letter should not be sent any more, by its account; None if it may be."""
     if each.account_tenure != each.tenure:
         return Pointless("another_person", "it was written to somebody who had this account's id before")
     if each.kind in MANDATORY:
@@ -276,7 +274,8 @@ def _pointless(decider: Decider, each: Candidate, excused: Pointless | None) -> 
 
 
 def _overtaken(each: Candidate, others: Sequence[Other]) -> Pointless | None:
-    """Older stages are never sent late, and a reminder is sent once, whatever the address (design §7)."""
+    """Why another letter to the account stands in the way: older stages are never sent late, and a reminder is sent once, whatever the
+    address (design §7)."""
     if each.kind in MANDATORY:
         return None
     later = [one for one in others if one.notice_id >= each.notice_id and one.letter_id != each.letter_id]

@@ -1,4 +1,4 @@
-"""Exemptions as a person keeps them in a spreadsheet: a CSV file with the columns `account_id`, `until`, `owner` and `reason`."""
+"""A spreadsheet of exemptions: a CSV file with the columns `account_id`, `until`, `owner` and `reason`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS: Final = ("account_id", "until", "owner", "reason")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line as it was written; `number` is where it begins in the file."""
+    """A line as it was written; `number` is the line of the file in which it begins."""
 
     number: int
     account_id: str
@@ -27,10 +27,10 @@ class Line:
 
 
 def read(path: Path) -> list[Line]:
-    """The lines of the file, empty ones left out. Separated by commas or, as some spreadsheets write it, by semicolons; further columns
-    are not read.
+    """Reads the lines of the file and leaves empty ones out. Fields are separated by commas or, as some spreadsheets write them, by
+    semicolons; further columns are ignored.
 
-    Raises ConfigError if it cannot be read, or a column is missing.
+    Raises ConfigError if the file cannot be read, or a column is missing.
     """
     try:
         return list(_lines(path, texts.decoded(path.read_bytes())))

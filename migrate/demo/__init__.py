@@ -1,5 +1,5 @@
-"""The demo: a sample directory of a thousand accounts, and a campaign lived through on it day by day.
+"""The demo: a sample directory of a thousand accounts, and a campaign on it day by day.
 
-`config` is the campaign as a configuration file, `people` who is in the directory, `moves` what one of them may do on a day, `world` the
-directory those days leave behind, `calendar` when cron fires, `journey` the walk through it all, and `tour` what is told of it.
+`config` is the campaign as a configuration file, `people` who is in the directory, `moves` what one person may do on a day, `world` the
+directory as it changes, `calendar` when cron starts the job, `journey` goes through all days, and `tour` is the story that is printed.
 """

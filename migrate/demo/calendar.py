@@ -1,4 +1,4 @@
-"""When cron starts the job: at six on working days (`0 6 * * 1-5`), but for the days on which a real host does otherwise."""
+"""The days and times at which cron starts the job: at six on working days (`0 6 * * 1-5`), with the exceptions that a real host has."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MISSED: Final[dict[date, str]] = {
     date(2024, 1, 8): "the power in the server room was off",
     date(2024, 1, 18): "the host was being patched",
 }
-"""Working days without a run. The last is the day of stage T-14, which the next morning makes up."""
+"""Working days without a run. The last is the day of stage T-14, whose letters the next morning's run sends."""
 
 TWICE: Final[dict[date, time]] = {
     date(2023, 12, 27): time(6, 0, 40),
     date(2024, 1, 2): time(6, 4),
     date(2024, 1, 29): time(6, 1),
 }
-"""Days on which cron fired a second time, and when. Two of them are days of a stage: T-30 and T-3."""
+"""Days on which cron started the job a second time, and when. Two of them are days of a stage: T-30 and T-3."""
 
 
 def cron(day: date) -> tuple[time, ...]:

@@ -1,7 +1,7 @@
-"""The demo's campaign, written as the configuration file that an operator would write.
+"""The demo's campaign, as the configuration file that an operator would write.
 
-The campaign itself is that of the playbook autodesk-2024, opened later so that the demo is not long. Everything else in the demo takes its
-dates from here, so that the file on disk and the world cannot disagree.
+The campaign is that of the playbook autodesk-2024, opened later so that the demo is short. Everything else in the demo takes its dates from
+here, so that the file and the sample directory cannot disagree.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The walk through the demo: every day the world lives on, cron fires or does not, and the job runs."""
+"""Goes through every day of the demo: the directory changes, cron starts the job or does not, and the job runs."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Decide = Callable[[datetime, Sequence[tuple[Grant, str]]], None]
 
 
 def live_through(folder: Path, run: Run, console: Console, decide: Decide = lambda _now, _granted: None) -> Tour:
-    """Lives through the whole campaign in a folder made by `build`, and tells it.
+    """Goes through the whole campaign in a folder made by `build`, and prints its story.
 
-    `run` is the job with the demo's configuration: it is called with each instant at which cron fires, in order, and what it raises
-    ends the demo, but on the morning of the torn export, when a guard is to stop it. `decide` grants exceptions to accounts.
+    `run` is the job with the demo's configuration. It is called with each instant at which cron starts it, in order. An error that it
+    raises ends the demo, except on the morning of the broken export, when a guard should stop it. `decide` grants exceptions to accounts.
     """
     world = World(folder / "directory.db")
     lived = []

@@ -1,4 +1,4 @@
-"""What goes wrong in the demo: mailboxes that are not there, a connection that breaks in the worst moment, an export that breaks off, and
+"""What goes wrong in the demo: mailboxes that do not exist, a connection that breaks at the worst moment, an export that ends early; and
 the exceptions that people grant. All of it is the same every time."""
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from migrate.outside import log
 TORN: Final = date(2024, 1, 17)
 """On this morning the export breaks off after a third of its rows; it is whole again an hour later."""
 _GONE: Final = 151
-"""Of so many mailboxes one is not there."""
+"""One of so many mailboxes does not exist."""
 _BROKEN: Final = 499
-"""Of so many letters to people one is in doubt."""
+"""One of so many letters to people becomes uncertain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An exemption or a pause that is granted on a day, to the `which`-th of those who have nothing but a telephone."""
+    """An exemption or a pause that is granted to the `which`-th of the people who have nothing but a telephone."""
 
     kind: Literal["exemption", "pause"]
     which: int
@@ -44,11 +44,11 @@ GRANTED: Final[dict[date, tuple[Grant, ...]]] = {
         Grant("pause", 7, date(2024, 2, 9), "hr@example.com", "on leave"),
     ),
 }
-"""What is granted after the first run of a day."""
+"""Day → what is granted after its first run."""
 
 
 class Mishaps:
-    """A transport by which most letters go as by another."""
+    """A transport that hands most letters to another one, and makes some fail."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

@@ -1,7 +1,8 @@
-"""What one person may do about their second step on a day. Pure: a user, a mood and chance in; what happened and the user after it out.
+"""What one person may do about their second step on a day. Pure: a user, a mood and a random generator in; what happened and the changed
+user out.
 
-How likely somebody is to switch depends on who they are (`_TEMPERAMENTS`), on how lately they were mailed, and on how near the cutoff
-is. That makes the curve of a real campaign: a step after every mail, a rush at the end, and a rest that the cutoff decides for.
+How likely somebody is to switch depends on who they are (`_TEMPERAMENTS`), on how lately they were mailed, and on how near the cutoff is.
+The result looks like a real campaign: many switch after each mail and at the end, and some never do until the cutoff.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ def mood(day: date) -> Mood:
 
 
 _TEMPERAMENTS: Final = ((28, 0.030), (36, 0.014), (22, 0.006), (14, 0.0))
-"""(share of the people, chance to switch on an ordinary day). The last will not move whatever they are told."""
+"""(share of the people, chance to switch on an ordinary day). The last group never switches."""
 
 
 def _willingness(user: User) -> float:
-    """A person's own chance to switch on an ordinary day; the same all their life, whatever their row says now."""
+    """A person's own chance to switch on an ordinary day. It never changes, whatever their row says."""
     return _nature(user.id, user.login)
 
 

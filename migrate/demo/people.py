@@ -1,8 +1,8 @@
-"""Who is in the sample directory: made up from a seed, the same people every time.
+"""The people in the sample directory: made up from a seed, the same people every time.
 
-The words in the rows are those of the invented product the directory belongs to, not ours: the demo's `[directory.columns]` and
-`[directory.methods]` translate them. Addresses end in example.com and example.org, telephone numbers are 555-0100 to 555-0199: both
-are reserved for fiction, so that nobody is ever mailed or called.
+The words in the rows are those of an invented product, not ours: the demo's `[directory.columns]` and `[directory.methods]` translate them.
+Addresses end in example.com and example.org, telephone numbers are 555-0100 to 555-0199: all are reserved for fiction, so that nobody is
+ever mailed or called.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _NEW: Final = (
     (35, (), None),
     (4, (CODES,), None),
 )  # fmt: skip
-"""How the second steps are spread at the start: (weight, methods, default). `_OLD` holds a telephone, `_NEW` none."""
+"""The second steps at the start: (weight, methods, default). Those in `_OLD` include a telephone, those in `_NEW` do not."""
 
 DEPARTMENTS: Final = {
     "Management": 6, "Engineering": 195, "Manufacturing": 175, "Sales": 135, "Customer Support": 110, "Research": 70, "Marketing": 65,
@@ -115,7 +115,7 @@ def listed(methods: frozenset[str] | tuple[str, ...]) -> str | None:
 
 
 def moment(day: date, random: Random) -> str:
-    """A waking moment of a day of the campaign's zone, as the directory writes instants."""
+    """A random instant of a day, at an hour when people are awake, as the directory writes instants."""
     return text(_midnight(day) + timedelta(seconds=random.randrange(8 * 3600, 22 * 3600)))
 
 
@@ -130,7 +130,7 @@ def text(instant: datetime) -> str:
 
 
 class Personnel:
-    """The personnel office: makes people up, and never gives out an id, a login or an address twice."""
+    """Makes people up, and never gives out an id, a login or an address twice."""
 
     def __init__(self) -> None:
         self._next_id = 10_000
@@ -141,7 +141,7 @@ class Personnel:
         return f"U{self._next_id}"
 
     def unique(self, wish: str, domain: str = "") -> str:
-        """`wish` with the domain behind it, or with the first number that makes it nobody's yet."""
+        """`wish` with the domain behind it; if somebody has it already, with the first number that makes it unique."""
         number, taken = 1, f"{wish}{domain}"
         while taken in self._given_out:
             number += 1
@@ -152,7 +152,7 @@ class Personnel:
     def hire(
         self, random: Random, hired: date, dept: str, manager: str | None, *, old_methods: float, account_id: str | None = None
     ) -> User:
-        """A person new to a department, on the books since a day; `old_methods` is the chance that they use a telephone (0 to 1)."""
+        """A new person in a department, in the directory since a day; `old_methods` is the chance that they use a telephone (0 to 1)."""
         culture = random.choices(CULTURES, [culture.weight for culture in CULTURES])[0]
         given, family = random.choice(culture.given), random.choice(culture.family)
         domain = "@example.org" if dept == ACQUIRED else "@example.com"
@@ -185,7 +185,7 @@ class Personnel:
         )
 
     def marry(self, user: User, random: Random) -> User:
-        """The same person under another family name, and with the address that goes with it."""
+        """The same person with another family name, and the address that goes with it."""
         culture, given = next((culture, name) for culture in CULTURES for name in culture.given if written(name) == user.given)
         family = random.choice([name for name in culture.family if written(name) not in user.name])
         domain = "@" + (user.mail or "@example.com").rpartition("@")[2]
@@ -203,7 +203,7 @@ def fictional_number(random: Random) -> str:
 
 
 def population(personnel: Personnel, seed: str) -> list[User]:
-    """Everybody in the directory on the eve of the opening: about a thousand, some of them planted to be awkward."""
+    """Everybody in the directory on the day before the opening: about a thousand people, some of them difficult on purpose."""
     random = Random(f"{seed}:population")
     people = [*_staff(personnel, random), *_machines(personnel, random), *_guests(personnel, random)]
     return list(_awkward(people, random))
@@ -251,7 +251,7 @@ def _private(user: User, random: Random) -> str:
 
 
 def _machines(personnel: Personnel, random: Random) -> Iterator[User]:
-    """Accounts that are nobody: services, shared mailboxes, and the emergency accounts that no cutoff may lock out."""
+    """Accounts that belong to no person: services, shared mailboxes, and the emergency accounts that no cutoff may lock out."""
     for service in SERVICES:
         yield _account(personnel, f"svc-{service}", "service", random.choice(((), (), (), (SMS,), (APP,))), "IT", random)
     for shared in SHARED:
@@ -278,10 +278,10 @@ def _guests(personnel: Personnel, random: Random) -> Iterator[User]:
 
 
 def _awkward(people: list[User], random: Random) -> Iterator[User]:
-    """The same people, with what no directory of a thousand is free of.
+    """The same people with the faults that every directory has.
 
-    Four without an address and one with a malformed one, all on SMS; five whose method the configuration has no word for; a sign-in instant
-    that is no instant; and a lobby screen of a type that is no account, which is rejected.
+    Four have no address and one a malformed one, all on SMS; five have a method that the configuration does not translate; one sign-in
+    instant cannot be read; and a lobby screen has a type that is no account, so its row is rejected.
     """
     heads = {user.manager for user in people}
     at_work = [user for user in people if user.kind == "person" and user.active and not user.sso and user.mail not in heads]

@@ -1,7 +1,7 @@
-"""What the demo tells: a line for each day worth one, and at the end what happened, where to look, and what to type next.
+"""The story of the demo: a line for each eventful day, and at the end what happened, where to look, and what to type next.
 
-Of the job it knows only what `migrate run --json` prints. Numbers about letters and standings are the job's own; numbers about people
-are the world's, so that one can be held against the other.
+It knows of the job only what `migrate run --json` prints. Numbers about letters and standings come from the job, numbers about people from
+the sample directory, so that one can be checked against the other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Step(Protocol):
 
 
 class Console(Protocol):
-    """Where the tour is told: the command line's console, which knows whether it is a terminal."""
+    """The output of the command line, which knows whether it is a terminal."""
 
     def say(self, text: str = "") -> None:
         """One line."""
@@ -47,8 +47,8 @@ class Console(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DayLived:
-    """One day of the demo: what happened to the people since the day before, and what each run of the job said, in order. `stopped` is the
-    word of a guard that stopped a run before them, if one did."""
+    """One day of the demo: what happened to people since the day before, and the summary of each run, in order. `stopped` is the word of
+    the guard that stopped a run before them, if one did."""
 
     day: date
     happened: tuple[Happening, ...]
@@ -57,7 +57,7 @@ class DayLived:
 
 
 _DATED: Final[tuple[What, ...]] = ("id_reused", "vanished", "came_back", "moved_domain", "moved_to_sso", "cut_off")
-"""What is worth a line on its day; the rest happens nearly every day and is told in numbers at the end."""
+"""Events that get a line on their day. All others happen nearly every day and are counted at the end."""
 
 _PLACES: Final = {
     "reports/latest/action-list.csv": "who still has to act, administrators first",
@@ -77,11 +77,11 @@ _TOLD_OF: Final[dict[str, date | None]] = {
     "the same page on the day of the cutoff": CAMPAIGN.cutoff_date,
     "the same page today: whom it hit, and who has not come back": None,
 }
-"""What a page of the tour's end tells → the day it is of; None for the last."""
+"""Page at the end of the tour → the day that it shows; None for the last."""
 
 
 def line_of(lived: DayLived) -> str | None:
-    """The line about a day, or None for a day like any other."""
+    """The line about a day; None for an ordinary day."""
     said = []
     if lived.day in MISSED:
         said.append(f"no run: {MISSED[lived.day]}")
@@ -104,7 +104,7 @@ def _letters(run: RunSummary) -> str:
 
 
 class Tour:
-    """The story of a demo in `folder`, told from the days that were lived."""
+    """The story of a demo in `folder`, from its days."""
 
     def __init__(self, folder: Path, days: Iterable[DayLived]) -> None:
         self._folder = folder
@@ -114,13 +114,13 @@ class Tour:
 
     @property
     def happened(self) -> dict[What, int]:
-        """What happened to the people, and to how many; in the order of `PHRASES`."""
+        """What happened to people, and to how many of them; in the order of `PHRASES`."""
         counts = Counter(happening.what for happening in self._happenings)
         return {what: counts[what] for what in PHRASES if counts[what]}
 
     @property
     def letters(self) -> dict[str, int]:
-        """Letters by what became of them, over all runs; `queued` is what still waits after the last one."""
+        """How many letters reached each state, over all runs; `queued` is what still waits after the last one."""
         settled: Counter[str] = Counter()
         for run in self._runs:
             settled.update({state: count for state, count in run["letters"].items() if state != "queued"})
@@ -136,17 +136,17 @@ class Tour:
 
     @property
     def adding_up(self) -> int:
-        """The runs in which every row read had exactly one outcome."""
+        """How many runs gave every row that they read exactly one outcome."""
         return sum(sum(run["outcomes"].values()) == run["read"] for run in self._runs)
 
     @property
     def places(self) -> dict[str, str]:
-        """Path → what is to be seen there; only what is there."""
+        """Path → what it shows; only files that exist."""
         return {str(self._folder / place): seen for place, seen in _PLACES.items() if (self._folder / place).exists()}
 
     @property
     def pages(self) -> dict[str, str]:
-        """Page → the day it tells of: a week before the cutoff, the cutoff day, the last day; and the run that a guard stopped."""
+        """Page → the day that it shows: a week before the cutoff, the cutoff day, the last day; and the run that a guard stopped."""
         found = {}
         for said, day in _TOLD_OF.items():
             runs = [run for lived in self._days if day is None or lived.day == day for run in lived.runs]
@@ -183,7 +183,7 @@ class Tour:
         }  # fmt: skip
 
     def tell(self, console: Console) -> None:
-        """The printed tour."""
+        """Prints the story."""
         console.say()
         console.table(("people", "what they did"), [(n, PHRASES[what]) for what, n in self.happened.items()], title="What happened")
         console.say()

@@ -1,7 +1,7 @@
-"""The sample directory and the days it lives through: a SQLite database that the job only ever reads.
+"""The sample directory and how it changes day by day: a SQLite database, which the job only reads.
 
-People are kept in memory, and each day's differences are written to the table `users`. Everything comes from the seed and the day, so
-that two worlds of one seed are equal row for row.
+People are kept in memory, and each day's changes are written to the table `users`. Everything depends on the seed and the day, so that two
+directories of one seed are equal row for row.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WRITE: Final = f"insert or replace into users values ({', '.join('?' * len(fiel
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One thing that one account went through. `day` is the day of the first run that can see it; the thing itself is up to a day older."""
+    """An event in the life of one account. `day` is the day of the first run that can see it; the event itself is up to a day older."""
 
     day: date
     what: What
@@ -42,7 +42,7 @@ class Happening:
 
 
 class World:
-    """A new directory at `path`, as it stands on the eve of the campaign; `live` takes it on by a day."""
+    """A new directory at `path`, as it is on the day before the campaign; `live` moves it on by a day."""
 
     def __init__(self, path: Path, seed: str = SEED) -> None:
         self._path = path
@@ -58,9 +58,9 @@ class World:
             database.executemany(_WRITE, map(_row, self._users.values()))
 
     def live(self, day: date) -> tuple[Happening, ...]:
-        """Everything that happens between six in the morning of the day before and six of `day`, written to the directory.
+        """Writes to the directory everything that happens from six in the morning of the day before until six of `day`.
 
-        Days are lived one after another from the first of `DAYS` on; a day out of turn, a second time included, is a ValueError.
+        Days come one after another from the first of `DAYS` on; a day out of order, or a second time, is a ValueError.
         """
         if day != self._next_day:
             raise ValueError(f"the day to live is {self._next_day}, not {day}")
@@ -76,12 +76,12 @@ class World:
         return tuple(Happening(day, what, account_id) for what, account_id in happened)
 
     def depending(self) -> list[str]:
-        """The ids of those who have a telephone and nothing else, in order."""
+        """The ids of the people who have a telephone and nothing else, in order."""
         return sorted(user.id for user in self._ordinary() if user.methods and user.methods <= TELEPHONE)
 
     @contextmanager
     def torn(self) -> Iterator[None]:
-        """The directory as an export that breaks off after a third of its rows, while the context lasts."""
+        """Leaves only the first third of the rows in the directory while the context lasts, as an export that ended early would."""
         kept = sorted(self._users)[: len(self._users) // 3]
         lost = [user for user in self._users.values() if user.id not in kept]
         with closing(sqlite3.connect(self._path)) as database, database:
@@ -91,7 +91,8 @@ class World:
             database.executemany(_WRITE, map(_row, lost))
 
     def _planned(self, day: date, random: Random) -> list[tuple[What, str]]:
-        """The happenings with a date of their own: cron fires on each, so that a run sees the directory before, during and after it."""
+        """The events with a day of their own. Cron starts the job on each of these days, so that a run sees the directory before, during
+        and after it."""
         plans: dict[date, tuple[What, Callable[[], list[User]]]] = {
             date(2023, 12, 29): ("left", lambda: self._free_an_id(random)),
             date(2024, 1, 9): ("id_reused", lambda: self._reuse_the_id(random)),
@@ -107,7 +108,7 @@ class World:
         return [(what, user.id) for user in happen()]
 
     def _ordinary(self) -> list[User]:
-        """The people something can be planned for: at work, on their own second step, with an address, and nobody's manager."""
+        """The people for whom an event can be planned: at work, with an address and a second step of their own, and nobody's manager."""
         heads = {user.manager for user in self._users.values()}
         return [u for u in self._users.values() if u.kind == "person" and u.active and not u.sso and u.mail and u.mail not in heads]
 
@@ -131,10 +132,10 @@ class World:
         return back
 
     def _move_domain(self) -> list[User]:
-        """The bought company's mailboxes, half of the department at a time."""
+        """Moves the mailboxes of the acquired company to our domain, half of the department at a time."""
         waiting = [user.id for user in self._users.values() if user.dept == ACQUIRED and (user.mail or "").endswith("@example.org")]
         half = waiting[: DEPARTMENTS[ACQUIRED] // 2]
-        # looked up one by one: the first to move may be the manager whose address the others' rows have just been given
+        # look each one up again: moving a manager changes the rows of the people they manage
         return [self._readdress(self._users[id_], self._personnel.move(self._users[id_], "@example.com")) for id_ in half]
 
     def _move_to_sso(self) -> list[User]:
@@ -143,7 +144,7 @@ class World:
         return team
 
     def _people(self, eve: date, random: Random, spared: frozenset[str]) -> list[tuple[What, str]]:
-        """What people did of their own accord; at most one thing each, and nothing where something was planned."""
+        """What people did by themselves: at most one thing each, and nothing if an event was planned for them."""
         today, happened = mood(eve), list[tuple[What, str]]()
         for user in list(self._users.values()):
             if user.id not in spared and (did := daily(user, today, random)):
@@ -162,7 +163,7 @@ class World:
         return happened
 
     def _hire(self, eve: date, random: Random, account_id: str | None = None) -> User:
-        """Somebody new, under a head who is still there; a telephone can be registered until the cutoff."""
+        """Adds a new person, under a manager who is still there. A telephone can be registered until the cutoff."""
         dept = random.choices(list(DEPARTMENTS), list(DEPARTMENTS.values()))[0]
         head = [user.manager for user in self._users.values() if user.dept == dept][-1]
         old_methods = 0.25 if eve < CAMPAIGN.cutoff_date else 0.0
@@ -171,13 +172,13 @@ class World:
         return user
 
     def _readdress(self, user: User, readdressed: User) -> User:
-        """The user under their new address, which the people they manage name as well."""
+        """Gives a user their new address, also in the rows of the people they manage."""
         self._users[user.id] = readdressed
         self._users |= {u.id: replace(u, manager=readdressed.mail) for u in self._users.values() if u.manager == user.mail}
         return readdressed
 
     def _cut_off(self) -> list[tuple[What, str]]:
-        """The product removes every telephone; whoever has nothing else is left without a second step."""
+        """Removes every telephone, as the product does at the cutoff; people with nothing else have no second step then."""
         affected = [user for user in self._users.values() if user.methods & TELEPHONE]
         for user in affected:
             left = user.methods - TELEPHONE
@@ -186,7 +187,7 @@ class World:
         return [("cut_off", user.id) for user in affected]
 
     def _sign_in(self, eve: date, random: Random) -> None:
-        """A third of those who ever signed in do so on a day; an instant that cannot be read stays as it is."""
+        """Lets a third of those who ever signed in do so on a day; an instant that cannot be read stays as it is."""
         for user in self._users.values():
             if user.active and (user.last_login or "0") > "1" and random.random() < 0.33:
                 self._users[user.id] = replace(user, last_login=moment(eve, random))

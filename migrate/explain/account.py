@@ -1,6 +1,6 @@
 """Everything about one account, and whether a letter is real (design §15).
 
-The account is as the last run recorded it and its letters are as they stand now; the clock is only used for what comes next.
+The account is shown as the last run recorded it, its letters as they are now. The clock decides only what comes next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from migrate.errors import ConfigError, LedgerError
 from migrate.explain.coming import Next, coming, last_told_cutoff
 from migrate.explain.find import find
 from migrate.explain.remembered import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
-from migrate.ledger import outcomes, runs, schema
+from migrate.ledger import account_lookup, runs
+from migrate.ledger.exemptions import KINDS
 from migrate.ledger.prior import Prior
 from migrate.mail.facts import label, listed
 
@@ -47,14 +48,16 @@ _CUTOFF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One account. `account` has what the directory says of it (phone masked); `why` is the rule that gave its standing, in words.
-    `certain` is false where one of its methods is a second step that nobody knows by name, and `not_certain` says so, in words;
-    `destination` says whether the directory lets it register an accepted method.
+    """What `migrate explain` says of one account.
 
-    `rejected` is why its row was rejected in the last run, if it was: everything else is then as it was recorded before.
-    `letter` is the one whose reference was asked for; `besides` is what else the same text may mean. `told_cutoff` is the cutoff that the
-    last letter to this person named, None if there was none. `next` is None if no reminder comes; `next_why` says why none does, or what
-    may still be in its way.
+    `account` has what the directory says of it (phone masked); `why` is the rule that gave its standing, in words. `certain` is false where
+    one of its methods is a second step that the configuration has no name for, and `not_certain` says so in words. `destination` says
+    whether the directory lets it register an accepted method. `rejected` is the reason if the last run rejected its row; everything else is
+    then what earlier runs recorded.
+
+    `letter` is the letter whose reference was asked for; `besides` is what else the same text may mean. `told_cutoff` is the cutoff that
+    the last letter to this person named, None if there was none. `next` is None if no reminder comes; `next_why` says why none comes, or
+    what may still stop the next one.
     """
 
     account: dict[str, Any]
@@ -89,7 +92,7 @@ class Explained:
 
 
 def explain(connection: sa.Connection, config: Config, asked: str, now: datetime) -> Explained:
-    """The account of an id, username, address (also an earlier one) or letter reference; `now` is the clock for what comes next.
+    """Explains the account of an id, username, address (also an earlier one) or letter reference. `now` is the clock for what comes next.
 
     Raises ConfigError if nobody or several accounts match, or there has been no run yet.
     """
@@ -101,12 +104,9 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
         )
     meant = find(connection, campaign_id, asked)
     account_id = meant.account_id
-    a = schema.account.c
-    said = outcomes.newest(campaign_id, lambda of: [of.account_id == account_id])
-    known = sa.select(*outcomes.record(schema.account, said)).select_from(outcomes.joined(schema.account, said))
-    row = connection.execute(known.where(a.campaign_id == campaign_id, a.account_id == account_id)).mappings().one()
+    row = account_lookup.record(connection, campaign_id, account_id)
     today = config.campaign.today(now)
-    exempt, paused = (in_force(connection, table, campaign_id, account_id, today) for table in (schema.exemption, schema.pause))
+    exempt, paused = (in_force(connection, kind, campaign_id, account_id, today) for kind in KINDS)
     letters = notices(connection, campaign_id, account_id)
     stage, next_why = coming(row, exempt, paused, letters, config, now)
     return Explained(
@@ -154,12 +154,12 @@ def _account(row: sa.RowMapping) -> dict[str, Any]:
 
 
 def _named(words: Iterable[str]) -> str:
-    """Methods as a sentence has them."""
+    """The names of methods as a list in a sentence; "none" if there are none."""
     return listed([label(word) for word in words] or ["none"])
 
 
 def _last_run(connection: sa.Connection, campaign_id: int) -> datetime:
-    """The instant that the last run took for now, which is when the account was assessed."""
+    """The instant (`as_of`) of the last run: the account was assessed as of then."""
     last = runs.last(connection, campaign_id)
     if last is None:
         raise LedgerError("there are accounts, but no run that recorded them.", where="[ledger] url", hint="Type `migrate ledger check`.")
@@ -167,14 +167,14 @@ def _last_run(connection: sa.Connection, campaign_id: int) -> datetime:
 
 
 def _not_certain(row: sa.RowMapping) -> str:
-    """Why nobody can be sure of the account; '' if it is certain."""
+    """Why the standing of the account is not certain; '' if it is."""
     if row["certain"]:
         return ""
     return f"Nobody knows by name every second step that it has: {_named(word for word in words_in(row['methods']) if word in _NAMELESS)}."
 
 
 def _why(row: sa.RowMapping, exempt: InForce | None, policy: PolicySettings, assessed_at: datetime) -> str:
-    """The rule of design §5 that matched, with the account's own methods in it."""
+    """The rule of design §5 that gave the account its standing, in a sentence with the account's own methods."""
     has = words_in(row["methods"])
     retired = _named(word for word in has if word in words_of(policy.retired_bits))
     accepted = _named(word for word in has if word in words_of(policy.accepted_bits))
@@ -199,7 +199,8 @@ def _why(row: sa.RowMapping, exempt: InForce | None, policy: PolicySettings, ass
 
 
 def _habit(row: sa.RowMapping, policy: PolicySettings, assessed_at: datetime) -> str:
-    """The method that the account uses first, as the standing has it (`migrate.core.standing.habit`), as the beginning of a clause."""
+    """The beginning of a clause that names the method which the account uses first, by the rule of `migrate.core.standing.habit`; '' if
+    it is not known."""
     has = methods_of(words_in(row["methods"]))
     if registered(row["default_method"], has):
         return f"its default, {label(row['default_method'])}"

@@ -33,7 +33,7 @@ class Next:
 def coming(
     row: sa.RowMapping, exempt: InForce | None, paused: InForce | None, notices: tuple[Notice, ...], config: Config, now: datetime
 ) -> tuple[Next | None, str]:
-    """The stage that reaches the account next if nothing changes; and in words why none does, or what may be in its way."""
+    """The stage that reaches the account next if nothing changes, and a sentence: why no stage does, or what may stop it."""
     if reason := _never(row, exempt, config.policy, after_cutoff=now >= config.waves.of_wave(row["wave"]).cutoff_at):
         return None, reason
     campaign = config.waves.of_wave(row["wave"])
@@ -86,7 +86,8 @@ def _earliest(mine: Sequence[Notice], paused: InForce | None, config: Config, to
 
 
 def _moved(mine: Sequence[Notice], email: str | None, campaign: CampaignSettings) -> str | None:
-    """The occasion of the correction that is due, if the account was last told another cutoff and none that stands says so."""
+    """The occasion of the correction that is due: the last letter named another cutoff, and no correction is on its way or has arrived.
+    None if no correction is due."""
     told = last_told_cutoff(mine, mine[0].tenure) if mine else None
     if told in (None, campaign.cutoff_at.replace(microsecond=0)):
         return None
@@ -96,14 +97,16 @@ def _moved(mine: Sequence[Notice], email: str | None, campaign: CampaignSettings
 
 
 def last_told_cutoff(notices: Sequence[Notice], tenure: int) -> datetime | None:
-    """The cutoff (UTC) that the last letter sent to whoever has the account now named; None if none was."""
+    """The cutoff (UTC) named in the last letter that was sent to the person who has the account now; None if there was no letter, or it
+    named none."""
     told = [each for each in notices if each.tenure == tenure and each.kind in GAP and each.state in ("sent", "uncertain")]
     last = max(told, key=lambda each: each.changed_at, default=None)
     return datetime.fromisoformat(last.told_cutoff) if last and last.told_cutoff else None
 
 
 def _told(mine: Sequence[Notice], stage: Stage, email: str | None, cutoff: datetime) -> bool:
-    """True if a letter of the stage stands in its way, or a correction of the cutoff that was settled once the stage had begun."""
+    """True if the stage need not be mailed any more: a letter of it, or a correction of the cutoff that was settled after the stage
+    began, stands in its way."""
     says_it = [
         each
         for each in mine

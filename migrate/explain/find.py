@@ -1,8 +1,9 @@
-"""Who is meant: an account by its id, username, any address, or a letter's reference."""
+"""Finds the account that is meant by an id, a username, an address or a letter's reference."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,46 +11,49 @@ import sqlalchemy as sa
 
 from migrate import outbox, outside
 from migrate.config.rehearsal import is_rehearsal
-from migrate.core.accounts import ADDRESS_SEPARATOR
 from migrate.errors import ConfigError
-from migrate.ledger import schema
+from migrate.ledger import account_lookup
 from migrate.ledger.references import ALPHABET, LENGTH, as_typed
+from migrate.outbox import account_letters
 
 _LISTED: Final = 20
 _LONGEST: Final = 400
-"""Characters of a name that anybody has; a database refuses to look for very long ones."""
+"""No name has more characters. Databases refuse to look for very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Who is meant: the id of an account, and the `reference`, if one was asked for. `besides` is what else the same text may mean, in a
-    sentence: somebody can choose a username that looks like a reference, and show it in a mail of his own."""
+class Match:
+    """The account that is meant: its id, and the `reference` if one was asked for.
+
+    `besides` is a sentence on what else the same text may mean: somebody can choose a username that looks like a reference, and show it in
+    a mail of their own.
+    """
 
     account_id: str
     reference: str | None = None
     besides: str | None = None
 
 
-def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
-    """Who is meant by what was asked.
+def find(connection: sa.Connection, campaign_id: int, asked: str) -> Match:
+    """Finds the account that is meant by what was asked.
 
-    An id wins, so that it can be typed where several match; then a reference. An address finds everybody who has or had it, and
-    everybody a letter to it was about: it may have passed from one person to another. Raises ConfigError if nobody or several match.
+    An id goes first, so that it can be typed where several accounts match; a reference goes second. An address matches everybody who has or
+    had it, and everybody whom a letter to it was about, since it may have passed from one person to another. Raises ConfigError if nobody
+    or several match.
     """
-    a = schema.account.c
-    if connection.execute(sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id == asked)).first():
-        return Found(asked, None, _as_reference(connection, campaign_id, asked))
+    if account_lookup.known(connection, campaign_id, [asked]):
+        return Match(asked, None, _as_reference(connection, campaign_id, asked))
     asked = asked.strip()
     if len(asked) > _LONGEST:
         raise _nobody(asked)
-    found = outbox.find(connection, asked)
-    if found is not None and found["campaign_id"] == campaign_id:
-        return Found(str(found["account_id"]), str(found["reference"]), _as_name(_matches(connection, campaign_id, asked), asked))
-    if found is not None:
-        raise elsewhere(found)
+    letter = outbox.find(connection, asked)
+    if letter is not None and letter["campaign_id"] == campaign_id:
+        return Match(str(letter["account_id"]), str(letter["reference"]), _as_name(_matches(connection, campaign_id, asked), asked))
+    if letter is not None:
+        raise elsewhere(letter)
     matches = sorted(_matches(connection, campaign_id, asked))
     if len(matches) == 1:
-        return Found(matches[0], None, _as_reference(connection, campaign_id, asked))
+        return Match(matches[0], None, _as_reference(connection, campaign_id, asked))
     if matches:
         shown = ", ".join(each if each.isprintable() else repr(each) for each in matches[:_LISTED])
         more = f" and {len(matches) - _LISTED:,} more" if len(matches) > _LISTED else ""
@@ -57,7 +61,7 @@ def find(connection: sa.Connection, campaign_id: int, asked: str) -> Found:
             f"{asked!r} belongs or belonged to {len(matches):,} accounts: {shown}{more}.",
             hint=f"Type one id, as in `migrate explain {shlex.quote(matches[0])}`." if matches[0].isprintable() else None,
         )
-    if reason := _rejected(connection, campaign_id, asked):
+    if reason := account_lookup.last_rejection(connection, campaign_id, asked):
         raise ConfigError(
             f"the row of {asked!r} was rejected in the last run, and nothing is known of it from before: {reason}.",
             hint="`migrate check` says what to do about rejected rows.",
@@ -76,42 +80,33 @@ def _nobody(asked: str) -> ConfigError:
 
 
 def _looks_like_one(asked: str) -> bool:
-    """Whether a text may be meant for a reference."""
+    """Whether a text has the form of a reference."""
     return len(as_typed(asked)) == LENGTH and set(as_typed(asked)) <= set(ALPHABET)
 
 
 def _as_reference(connection: sa.Connection, campaign_id: int, asked: str) -> str | None:
-    """What the name of an account is as a reference; None if it cannot be one."""
+    """A sentence on the reference that is spelt like an account's name; None if the name does not have the form of a reference."""
     if not _looks_like_one(asked):
         return None
-    ref, found = as_typed(asked), outbox.find(connection, asked)
-    if found is not None and found["campaign_id"] == campaign_id:
-        return f"{ref} is also the reference of a letter, about the account {found['account_id']}."
-    if found is not None:
-        return f"{ref} is also the reference of a letter of another campaign, {found['campaign']}."
+    ref, letter = as_typed(asked), outbox.find(connection, asked)
+    if letter is not None and letter["campaign_id"] == campaign_id:
+        return f"{ref} is also the reference of a letter, about the account {letter['account_id']}."
+    if letter is not None:
+        return f"{ref} is also the reference of a letter of another campaign, {letter['campaign']}."
     return f"This is an account's name. There is no letter {ref}: a mail that carries it as its reference is not genuine."
 
 
-def _as_name(matches: set[str], asked: str) -> str | None:
-    """Whose name or address a reference is, too; None if it is nobody's."""
+def _as_name(matches: Collection[str], asked: str) -> str | None:
+    """A sentence on the accounts whose name or address is spelt like a reference; None if there are none."""
     if not matches:
         return None
     whose = ", ".join(sorted(matches)[:_LISTED])
     return f"{asked} is also a name or an address of the account {whose}: whoever has it may have chosen it."
 
 
-def _rejected(connection: sa.Connection, campaign_id: int, account_id: str) -> str | None:
-    """Why the last run rejected the row of an id that no run has accepted."""
-    r, run = schema.rejection.c, schema.run.c
-    last = sa.select(sa.func.max(run.seq)).where(run.campaign_id == campaign_id).scalar_subquery()
-    wanted = sa.select(r.rejection).where(r.run_seq == last, r.account_id == account_id).order_by(r.position).limit(1)
-    found = connection.execute(wanted).scalar()
-    return None if found is None else str(found)
-
-
-def elsewhere(found: sa.RowMapping) -> ConfigError:
-    """The error for a letter that another campaign wrote."""
-    ref, campaign = found["reference"], found["campaign"]
+def elsewhere(letter: sa.RowMapping) -> ConfigError:
+    """The error for a letter of another campaign."""
+    ref, campaign = letter["reference"], letter["campaign"]
     if is_rehearsal(campaign):
         return ConfigError(
             f"{ref} is a letter of a rehearsal, {campaign}: it went to whoever rehearsed. "
@@ -121,23 +116,6 @@ def elsewhere(found: sa.RowMapping) -> ConfigError:
     return ConfigError(f"{ref} is a letter of another campaign, {campaign}.", hint="Type the same with --config and that one's file.")
 
 
-def _matches(connection: sa.Connection, campaign_id: int, asked: str) -> set[str]:
-    folded = asked.lower()
-
-    def same(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-        # A database may fold ASCII alone.
-        return sa.or_(column == asked, sa.func.lower(column) == folded)
-
-    found: set[str] = set()
-    for table in (schema.account, schema.account_history):
-        c = table.c
-        others = c.notification_emails
-        among = sa.or_(others.contains(asked, autoescape=True), sa.func.lower(others).contains(folded, autoescape=True))
-        wanted = sa.select(c.account_id, c.username, c.email, c.notification_emails)
-        wanted = wanted.where(c.campaign_id == campaign_id, sa.or_(same(c.username), same(c.email), among))
-        for account_id, username, email, notified in connection.execute(wanted):
-            if folded in {str(each).lower() for each in (username, email, *notified.split(ADDRESS_SEPARATOR))}:
-                found.add(account_id)
-    to = schema.letter.c
-    found |= set(connection.execute(sa.select(to.account_id).where(to.campaign_id == campaign_id, same(to.address))).scalars())
-    return found
+def _matches(connection: sa.Connection, campaign_id: int, asked: str) -> frozenset[str]:
+    named = account_lookup.named(connection, campaign_id, asked)
+    return named | account_letters.accounts_written_to(connection, campaign_id, asked)

@@ -1,4 +1,4 @@
-"""What becomes of the letters that wait: how many, until when, when they will have gone, and who cannot be reached."""
+"""The letters that wait: how many, until when, when all will have been sent, and how many accounts cannot be reached."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from migrate.outbox import rates
 
 
 def smtp_of(config: Config) -> SmtpSettings | None:
-    """The settings of the mail server, if letters go to one."""
+    """The settings of the mail server; None if letters go to a Maildir."""
     return config.mail.smtp if config.mail.transport == "smtp" else None
 
 
 def forecast_of(config: Config, connection: sa.Connection, letters: int, now: datetime, hurried: int = 0) -> Forecast:
-    """When so many letters will have gone, from an instant on. Of a Maildir nothing is foretold: it takes no time.
+    """Forecasts when so many letters will have been sent, from an instant on. For a Maildir there is no forecast: it takes no time.
 
-    They go inside the send hours, but for those that are `hurried` (`hurried_by`). The others are foretold as if those took room in the
-    hours, too: they will have gone by then at the latest.
+    Letters wait for the send hours, except the `hurried` ones (`hurried_by`). The forecast counts the hurried ones as if they took up send
+    hours as well, so it is the latest instant for the others.
     """
     smtp = smtp_of(config)
     if smtp is None:
@@ -37,8 +37,10 @@ def forecast_of(config: Config, connection: sa.Connection, letters: int, now: da
 
 
 def hurried_by(config: Config, now: datetime) -> datetime | None:
-    """When the send hours open again after they close next, or did: letters that end by then, each with its own account's cutoff, do not
-    wait for them, and confirmations never do. None if the hours never close."""
+    """The instant at which the send hours open again after they next close (or, outside them, after they closed); None if they never close.
+
+    Letters that end by that instant do not wait for the send hours, and neither do confirmations.
+    """
     hours = config.schedule.hours(config.campaign.zone)
     if hours.always:
         return None
@@ -49,31 +51,31 @@ def hurried_by(config: Config, now: datetime) -> datetime | None:
 
 
 def queue_forecast(config: Config, connection: sa.Connection, campaign_id: int, now: datetime) -> Forecast:
-    """When what is queued will have gone, those that the mail server put off included: they do not go before their time. Nothing is
-    foretold while reminders wait for a run to read the directory again."""
+    """Forecasts when all queued letters will have been sent, also those that the mail server deferred: they are not tried before their
+    time. There is no forecast while reminders wait for a run to read the directory again."""
     letters, hurried = outbox.queued(connection, campaign_id), hurried_of(config, connection, campaign_id, now)
-    found = forecast_of(config, connection, letters, now, hurried)
+    forecast = forecast_of(config, connection, letters, now, hurried)
     last = runs.last(connection, campaign_id)
-    if found.done_at is None or last is None:
-        return found
+    if forecast.done_at is None or last is None:
+        return forecast
     stale = now >= last.directory_read_at + timedelta(hours=config.safety.stale_hours)
     if stale and outbox.reminders_waiting(connection, campaign_id):
-        return replace(found, done_at=None)
+        return replace(forecast, done_at=None)
     again = outbox.put_off_until(connection, campaign_id)
-    if again is None or again <= found.done_at:
-        return found
-    return replace(found, done_at=forecast_of(config, connection, 1, again, int(hurried == letters)).done_at)
+    if again is None or again <= forecast.done_at:
+        return forecast
+    return replace(forecast, done_at=forecast_of(config, connection, 1, again, int(hurried == letters)).done_at)
 
 
 def hurried_of(config: Config, connection: sa.Connection, campaign_id: int, now: datetime) -> int:
-    """How many of the letters that wait do not wait for the send hours."""
+    """How many queued letters are sent outside the send hours too."""
     if smtp_of(config) is None or (by := hurried_by(config, now)) is None:
         return 0
     return outbox.queued_for_any_hour(connection, campaign_id, by)
 
 
 def delivery_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Forecast:
-    """When what is queued will have gone."""
+    """`queue_forecast`, in a transaction of its own."""
     with ledger.read() as connection:
         return queue_forecast(config, connection, campaign_id, now)
 
@@ -92,7 +94,7 @@ def waiting_until(config: Config, ledger: Ledger, campaign_id: int, now: datetim
 
 @dataclass(frozen=True, slots=True)
 class Bounced:
-    """How many reminded accounts cannot be mailed since their address `bounced`, and how many may be before a person must look."""
+    """How many reminded accounts cannot be mailed because their address `bounced`, and how many are allowed before a person must look."""
 
     bounced: int
     allowed: int
@@ -103,7 +105,7 @@ class Bounced:
 
 
 def bounced_of(config: Config, ledger: Ledger, campaign_id: int, now: datetime) -> Bounced:
-    """How many reminded accounts cannot be mailed since their address bounced."""
+    """Counts the reminded accounts that cannot be mailed because their address bounced."""
     from migrate.decide.addressing import bounced
 
     with ledger.read() as connection:

@@ -1,6 +1,6 @@
-"""The campaign at a glance: its days, where everybody stands, what waits, and what needs a person (design §15).
+"""The campaign at a glance: its days, everybody's standing, what waits, and what needs a person (design §15).
 
-Everything here is looked up and nothing is worked out anew: the counts are those of the last run, the clock is only used for days.
+Nothing is assessed again: the counts are those that the last run recorded. The clock decides only days and stages.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from migrate.delivery import Waiting, waiting
 from migrate.explain.queue import forecast_of, queue_forecast
 from migrate.explain.tallies import Tallies, tallies
 from migrate.explain.waves import WaveOutlook, members, outlook
-from migrate.ledger import runs
+from migrate.ledger import account_counts, exemptions, recorded_changes, runs
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import account, change, exemption
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
 from migrate.report.forecast import Forecast, Pace, Point, forecast, pace
@@ -35,13 +34,13 @@ from migrate.report.verdict import Situation, Verdict, verdict
 from migrate.report.words import HURT
 
 EXPIRING: Final = timedelta(days=14)
-"""How long before its last day an exemption is shown."""
+"""Exemptions are listed from so long before their last day on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """How many accounts of the last run were compliant, not compliant, and out of scope; and how many of the compliant ones are not
-    certain: with a second step that nobody knows by name."""
+    """How many accounts of the last run were compliant, not compliant, and out of scope. `not_certain` counts the compliant ones with a
+    second step that the configuration has no name for."""
 
     compliant: int
     not_compliant: int
@@ -54,7 +53,7 @@ class Parts:
 
     @classmethod
     def of(cls, standing: Mapping[str, int], not_certain: Mapping[str, int], compliant: frozenset[str]) -> Parts:
-        """The parts of the accounts that have each standing, some of them `not_certain`."""
+        """Adds up the accounts of each standing; `not_certain` are those of them that are not certain, by standing."""
         outside = sum(count for word, count in standing.items() if word in OUT_OF_SCOPE)
         done = sum(count for word, count in standing.items() if word in compliant)
         doubtful = sum(count for word, count in not_certain.items() if word in compliant)
@@ -63,7 +62,8 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """The last exemption of an account that has ended, or ends soon; `until` is its last day, `days` how far off that is."""
+    """An account's last exemption, which has ended or ends soon. `until` is its last day; `days` until then are negative once it has
+    ended."""
 
     account_id: str
     until: date
@@ -74,9 +74,10 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The campaign's latest run as it recorded itself; `completed` is false while, or if, its reports were not written.
+    """The campaign's latest run as it was recorded. `completed` is false until its reports are written.
 
-    `directory_as_of` is the instant of which the directory spoke; `rejections`, `advice` and `caveats` are what was noticed of its read.
+    `directory_as_of` is the instant of the directory's data; `rejections`, `advice` and `caveats` are what the run noticed when it read
+    them.
     """
 
     run_id: str
@@ -114,18 +115,19 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A campaign at an instant. `stage` is the one that counts now, `next_stage` the first that has not begun.
+    """A campaign at an instant.
 
-    `last_completed_at` is when a run last came to its end, reports written, and None if none ever did.
-    `verdict` says in words whether everybody will have moved, `forecast` and `pace` are what it rests on (None where there is too little).
-    `until` is the last moment at which a retired method works, in words, zone included. Before the first run `last_run`, `accounts`,
-    `verdict` and `forecast` are None and `burn_down` is empty. `waiting` says of the letters in the outbox until when they wait, `delivery`
-    when they will have gone.
-    `rejected_known` are the accounts whose row the last run rejected: they stand as recorded before.
-    `unreachable` are the accounts to be reminded whose address cannot be mailed.
-    `waves` are those of the configuration, everybody else last.
-    `open_changes` await their confirmation, `unsaid_changes` were given up.
-    `tallies` are of the accounts as recorded; `stale` is true if the directory was read too long ago to remind anybody by.
+    * `stage` is the stage in effect, `next_stage` the first that has not begun; `until` is the last moment at which a retired method works,
+      in words with its zone.
+    * `last_completed_at` is when a run last wrote its reports; None if none ever did.
+    * `verdict` says in words whether everybody will have moved; `forecast` and `pace` are its reasons, None where there is too little data.
+    * Before the first run `last_run`, `accounts`, `verdict` and `forecast` are None and `burn_down` is empty.
+    * `waiting` says until when letters in the outbox wait, `delivery` when all will have been sent.
+    * `rejected_known` counts the accounts whose row the last run rejected: they keep what was recorded before.
+    * `unreachable` are the accounts that are to be reminded and whose address cannot be mailed.
+    * `waves` are those of the configuration, then everybody else.
+    * `open_changes` wait for their confirmation, `unsaid_changes` will have none.
+    * `stale` is true if the directory was read too long ago to send reminders.
     """
 
     campaign: str
@@ -159,20 +161,20 @@ class Status:
 
     def facts(self) -> dict[str, Any]:
         """The object of `migrate status --json`."""
-        stage = {name: _stage(found) for name, found in (("stage", self.stage), ("next_stage", self.next_stage))}
+        stage = {name: _stage(each) for name, each in (("stage", self.stage), ("next_stage", self.next_stage))}
         accounts = {"accounts": asdict(self.accounts) | {"total": self.accounts.total}} if self.accounts else {}
         further = {"waiting": self.waiting.facts(), "delivery": self.delivery.facts(), "unreachable": self.unreachable.facts()}
-        # The days on the way to the cutoff are for a drawing.
+        # `path`, the forecast for each day, is for the drawing alone.
         ahead = {"forecast": {name: value for name, value in asdict(self.forecast).items() if name != "path"}} if self.forecast else {}
         return asdict(self) | stage | further | accounts | ahead
 
 
-def _stage(found: Stage | None) -> dict[str, Any] | None:
-    return None if found is None else {"name": found.name, "kind": found.kind, "on": found.on}
+def _stage(stage: Stage | None) -> dict[str, Any] | None:
+    return None if stage is None else {"name": stage.name, "kind": stage.kind, "on": stage.on}
 
 
 def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
-    """The campaign of a configuration as one look at the ledger shows it; `now` (a UTC instant) is the clock for days and stages."""
+    """Looks a campaign up in the ledger; `now` (a UTC instant) is the clock for days and stages."""
     campaign, planned = config.campaign, stages(config.campaign, config.schedule)
     campaign_id = Prior(connection, campaign.name).campaign_id
     run = runs.last(connection, campaign_id)
@@ -222,9 +224,9 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         waiting=waiting(connection, campaign_id, config.schedule.hours(campaign.zone), now) if campaign_id else Waiting(),
         unreachable=stranded,
         delivery=queue_forecast(config, connection, campaign_id, now) if campaign_id else forecast_of(config, connection, 0, now),
-        rejected_known=_rejected(connection, campaign_id),
-        open_changes=_changes(connection, campaign_id, "open"),
-        unsaid_changes=_changes(connection, campaign_id, "unsaid"),
+        rejected_known=account_counts.rejected(connection, campaign_id),
+        open_changes=recorded_changes.count(connection, campaign_id, "open"),
+        unsaid_changes=recorded_changes.count(connection, campaign_id, "unsaid"),
         exemptions=_expiring(connection, campaign_id, campaign.today(now)),
         waves=outlook(config, members(connection, campaign_id, config), now),
         tallies=counted,
@@ -249,25 +251,9 @@ def _unreachable(connection: sa.Connection, campaign_id: int | None, config: Con
     return unreachable(connection, campaign_id, config.policy.remind, config.safety.allowed_domains, now)
 
 
-def _rejected(connection: sa.Connection, campaign_id: int | None) -> int:
-    a = account.c
-    there = sa.and_(a.campaign_id == campaign_id, a.outcome == "rejected", a.gone_at.is_(None))
-    return int(connection.execute(sa.select(sa.func.count()).select_from(account).where(there)).scalar_one())
-
-
-def _changes(connection: sa.Connection, campaign_id: int | None, state: str) -> int:
-    c = change.c
-    wanted = sa.select(sa.func.count()).select_from(change).where(c.campaign_id == campaign_id, c.state == state)
-    return int(connection.execute(wanted).scalar_one())
-
-
 def _expiring(connection: sa.Connection, campaign_id: int | None, today: date) -> tuple[Expiry, ...]:
-    """Each account's last exemption, where that has ended or ends soon, the earliest first."""
-    e = exemption.c
-    soon = (today + EXPIRING).isoformat()
-    wanted = sa.select(e.account_id, e.until, e.owner, e.reason).where(e.campaign_id == campaign_id, e.removed_at.is_(None))
-    latest = {row.account_id: row for row in connection.execute(wanted.order_by(e.until, e.id))}
-    ending = sorted((row for row in latest.values() if row.until <= soon), key=lambda row: (row.until, row.account_id))
-    return tuple(
-        Expiry(row.account_id, (last := date.fromisoformat(row.until)), (last - today).days, row.owner, row.reason) for row in ending
-    )
+    """The last exemption of each account, if it has ended or ends soon; the earliest first."""
+    # They come sorted by their last day: the last one of each account stays in the dict.
+    latest = {each.account_id: each for each in exemptions.granted(connection, "exemption", campaign_id)}
+    ending = sorted((each for each in latest.values() if each.until <= today + EXPIRING), key=lambda each: (each.until, each.account_id))
+    return tuple(Expiry(each.account_id, each.until, (each.until - today).days, each.owner, each.reason) for each in ending)

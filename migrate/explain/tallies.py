@@ -1,4 +1,4 @@
-"""What the ledger's accounts come to, counted in one look: who is hurt at the cutoff, who cannot move, who was told, who moved lately."""
+"""Counts of the accounts in the ledger: who loses something at the cutoff, who cannot move, who was told, who moved lately."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from migrate.core.standing import OUT_OF_SCOPE
-from migrate.ledger import schema
-from migrate.ledger.schema import account, letter
+from migrate.ledger import account_counts
+from migrate.outbox import account_letters
 from migrate.report.words import HURT
 
 LATELY: Final = timedelta(days=7)
-_TOLD: Final = ("sent", "uncertain")
 
 
 @dataclass(frozen=True, slots=True)
 class Tallies:
-    """Accounts that are there, counted: `at_cutoff` (word → how many in scope), `without_destination` those that must move and can not,
-    `notified` those that a letter other than a confirmation went to (sent or uncertain), `moved_lately` those that a read of the last seven
-    days first saw migrated, `not_back` those whom the cutoff takes or took something from and that are not compliant."""
+    """Counts of accounts that are not gone.
+
+    `at_cutoff`: what the cutoff does → how many in scope. `without_destination`: must move and can register no accepted method. `notified`:
+    a letter other than a confirmation was sent to them, or may have been. `moved_lately`: first seen migrated in the last seven days.
+    `not_back`: the cutoff takes or took something from them, and they are not compliant.
+    """
 
     at_cutoff: dict[str, int] = field(default_factory=dict)
     without_destination: int = 0
@@ -31,33 +32,12 @@ class Tallies:
 
 
 def tallies(connection: sa.Connection, campaign_id: int | None, now: datetime) -> Tallies:
-    """Of a campaign's accounts as the last run recorded them. `now` is a UTC instant."""
-    a = account.c
-    there = sa.and_(a.campaign_id == campaign_id, a.gone_at.is_(None))
-    in_scope = a.standing.not_in(sorted(OUT_OF_SCOPE))
-    stuck = sa.and_(in_scope, a.compliant.is_(False), a.destination == "no")
-    moved = sa.and_(a.migrated_at > now - LATELY, a.migrated_at <= now)
-    hurt = sa.and_(in_scope, a.compliant.is_(False), a.at_cutoff.in_(HURT))
-    counted = sa.select(a.at_cutoff, in_scope.label("scope"), sa.func.count(), _how_many(stuck), _how_many(moved), _how_many(hurt))
-    rows = connection.execute(counted.where(there).group_by(a.at_cutoff, in_scope)).all()
-    at_cutoff = {str(word): int(count) for word, scope, count, *_ in rows if scope}
+    """Counts a campaign's accounts as the last run recorded them. `now` is a UTC instant."""
+    counts = account_counts.by_cutoff(connection, campaign_id, HURT, now - LATELY, now)
     return Tallies(
-        at_cutoff=dict(sorted(at_cutoff.items())),
-        without_destination=sum(int(row[3]) for row in rows),
-        notified=_notified(connection, campaign_id),
-        moved_lately=sum(int(row[4]) for row in rows),
-        not_back=sum(int(row[5]) for row in rows),
+        at_cutoff={each.at_cutoff: each.accounts for each in sorted(counts) if each.in_scope},
+        without_destination=sum(each.stuck for each in counts),
+        notified=account_letters.accounts_told(connection, campaign_id),
+        moved_lately=sum(each.moved for each in counts),
+        not_back=sum(each.hurt for each in counts),
     )
-
-
-def _how_many(of: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.sum(sa.case((of, 1), else_=0))
-
-
-def _notified(connection: sa.Connection, campaign_id: int | None) -> int:
-    """Accounts that are there. Digests and summaries are of no account, confirmations say what somebody did by themselves."""
-    c, a = letter.c, account.c
-    told = sa.and_(c.campaign_id == campaign_id, c.state.in_(_TOLD), sa.not_(schema.mandatory(letter)))
-    of_accounts = letter.join(account, sa.and_(a.campaign_id == c.campaign_id, a.account_id == c.account_id))
-    wanted = sa.select(sa.func.count(c.account_id.distinct())).select_from(of_accounts).where(told, a.gone_at.is_(None))
-    return int(connection.execute(wanted).scalar_one())

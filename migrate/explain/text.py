@@ -1,4 +1,4 @@
-"""A letter's exact words again: composed anew from what was stored, and proven by the digest kept when it was sent (design §15)."""
+"""A letter's exact words: composed again from what the ledger stored, and proven by the digest kept when it was sent (design §15)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
+from migrate import outbox
 from migrate.delivery.attempt import composed
 from migrate.errors import ConfigError, LedgerError, TemplateError
 from migrate.files.spill import scratch_folder
-from migrate.ledger import schema
+from migrate.ledger import kept_texts, runs
 from migrate.mail.compose import Composer, UnrenderableError
 from migrate.mail.letter import Letter
 from migrate.mail.recompose import recomposer
@@ -22,7 +23,7 @@ from migrate.outbox.claims import ClaimedLetter
 
 _SECOND: Final = timedelta(seconds=1)
 _LONGEST: Final = 86_400
-"""Seconds between a letter's beginning and its end that are tried: its Date is one of them."""
+"""At most so many seconds are tried between the beginning and the end of a letter: its Date is one of them."""
 PROVEN: Final = "These are the words that were sent: their digest is the one that was kept then."
 NOT_KEPT: Final = "Nothing proves that these are the words that were sent: no digest was kept of this letter."
 _CHECK: Final = "Type `migrate ledger check`; put a backup in the ledger's place if it was edited."
@@ -30,8 +31,8 @@ _CHECK: Final = "Type `migrate ledger check`; put a backup in the ledger's place
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a letter said. `message` is the whole of it as it was handed to the mail server, `digest` its SHA-256; `proven`: the same digest
-    was kept when it was sent."""
+    """What a letter said. `message` is the whole message as the mail server got it, `digest` its SHA-256. `proven` is true if a digest
+    was kept when it was sent: `digest` is then the same."""
 
     reference: str
     to: str
@@ -44,25 +45,26 @@ class Text:
 
 
 def text_of(connection: sa.Connection, reference: str) -> Text:
-    """The words of the last try to send a letter, by its reference.
+    """Composes the last try to send a letter again, by its reference.
 
-    ConfigError if it was never tried, or its templates were not kept; LedgerError if what is composed now is not what was sent.
+    Raises ConfigError if the letter was never tried or its templates were not kept, and LedgerError if the result is not what was sent.
     """
-    c = schema.letter.c
-    row = connection.execute(sa.select(schema.letter).where(c.reference == reference)).mappings().one()
+    row = outbox.find(connection, reference)
+    assert row is not None  # the reference is one that the ledger gave
     if row["mail_digest"] is None or row["settled_at"] is None:
         raise ConfigError(
             f"letter {reference} has not been sent, so there are no words of it: they are composed when it goes.",
             where="--text",
             hint="`migrate preview` shows what a letter of its kind says today.",
         )
-    a = schema.artefact.c
-    kept = connection.execute(sa.select(a.content).where(a.digest == row["mail_digest"])).scalar()
+    kept = kept_texts.content(connection, row["mail_digest"])
     if kept is None:
         raise ConfigError(
             f"the templates with which letter {reference} was written were not kept (digest {row['mail_digest'][:12]}…).", where="--text"
         )
-    letter = _again(row, claims.looked_up(connection, row["id"]), kept, _cutoffs(connection, row))
+    # A letter that names no cutoff may still print that of the campaign.
+    cutoffs = runs.cutoffs_since(connection, row["campaign_id"], row["notice_id"])
+    letter = _again(row, claims.looked_up(connection, row["id"]), kept, cutoffs)
     digest = sha256(letter.message).hexdigest()
     message = letter.message.decode("utf-8")
     proven = row["message_digest"] is not None
@@ -70,7 +72,8 @@ def text_of(connection: sa.Connection, reference: str) -> Text:
 
 
 def _again(row: sa.RowMapping, claimed: ClaimedLetter, kept: str, cutoffs: Iterable[datetime]) -> Letter:
-    """The letter whose digest was kept; without one, as of when it was begun with."""
+    """Composes letters until one has the digest that was kept. If none was kept, the first is the answer: the letter as of the second in
+    which a worker began with it."""
     wanted, tried = row["message_digest"], False
     try:
         with scratch_folder() as scratch:
@@ -83,7 +86,7 @@ def _again(row: sa.RowMapping, claimed: ClaimedLetter, kept: str, cutoffs: Itera
     except (ValueError, KeyError, TypeError, TemplateError, UnrenderableError) as error:
         what = f"letter {row['reference']} cannot be composed again: {error}"
         raise LedgerError(what.rstrip(".") + ".", where="--text", hint=_CHECK) from error
-    assert tried  # a letter that was tried was begun at some second
+    assert tried  # there is at least one second to try
     raise LedgerError(
         f"letter {row['reference']}, composed again, is not what was sent: the digest that was kept then is {wanted[:12]}…. "
         "What the ledger holds of it was edited, or this version of migrate composes otherwise.",
@@ -93,15 +96,7 @@ def _again(row: sa.RowMapping, claimed: ClaimedLetter, kept: str, cutoffs: Itera
 
 
 def _possible(row: sa.RowMapping, claimed: ClaimedLetter, composer: Composer) -> Iterator[Letter]:
-    """The letter as of every second in which it may have been composed, from the one in which a worker began with it."""
+    """The letter as composed in each second between the one in which a worker began with it and the one in which it was settled."""
     first: datetime = (row["claimed_at"] or row["settled_at"]).replace(microsecond=0)
     for seconds in range(min(max(0, (row["settled_at"] - first) // _SECOND) + 1, _LONGEST)):
         yield composed(claimed, composer, first + seconds * _SECOND)
-
-
-def _cutoffs(connection: sa.Connection, row: sa.RowMapping) -> list[datetime]:
-    """The campaign's cutoffs since the letter was queued, in the order of their runs: a letter that names none may print it."""
-    run: Any = schema.run.c
-    notice = sa.select(schema.notice.c.run_seq).where(schema.notice.c.id == row["notice_id"]).scalar_subquery()
-    wanted = sa.select(run.cutoff).where(run.campaign_id == row["campaign_id"], run.seq >= notice).order_by(run.seq)
-    return list(dict.fromkeys(connection.execute(wanted).scalars()))

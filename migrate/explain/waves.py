@@ -1,4 +1,4 @@
-"""The waves of a campaign at a glance: who is in them, until when, and what is still to be mailed to them, day by day (design §7)."""
+"""The waves of a campaign at a glance: how many accounts, until when, and the letters that are still to come, by day (design §7)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from migrate.config import Config
 from migrate.core.schedule import due, stages, upcoming
 from migrate.core.standing import OUT_OF_SCOPE
 from migrate.explain.queue import smtp_of
-from migrate.ledger.schema import account
+from migrate.ledger import account_counts
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """A stage that is still to come for a wave: how many letters it makes if nothing changes, how many of them go on a day at the rate of
-    the mail server and over how many days, and how many calls a help desk should expect in all (None: nobody said how many 100 letters
-    make)."""
+    """A coming stage of a wave: how many `letters` it makes if nothing changes, how many of them go on a day (`a_day`, at the rate of
+    the mail server), over how many `days`, and how many `calls` the help desk should expect in all (None: the configuration has no
+    number of calls per 100 letters)."""
 
     stage: str
     on: date
@@ -35,8 +35,8 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class WaveOutlook:
-    """A wave ('' is everybody who is in none). `cutoff` is a UTC instant; `accounts` are in the directory, `reminded` those of them that
-    are reminded; `stage` and `next_stage` are names, None for none; `coming` are all stages that have not begun."""
+    """A wave ('' is everybody who is in none). `cutoff` is a UTC instant; `accounts` counts those in the directory, `reminded` those of
+    them that are reminded; `stage` and `next_stage` are names, None for none; `coming` are all stages that have not begun."""
 
     name: str
     opens: date
@@ -59,16 +59,11 @@ class Members:
 
 
 def members(connection: sa.Connection, campaign_id: int | None, config: Config) -> Members:
-    """Those that the last read left in the ledger."""
-    a = account.c
-    carried_over = sa.and_(a.reminded, sa.not_(a.compliant), a.standing.not_in(sorted(OUT_OF_SCOPE)))
-    wanted = sa.or_(a.standing.in_(sorted(config.policy.remind)), carried_over)
-    if not config.policy.remind_without_destination:
-        wanted = sa.and_(wanted, a.destination != "no")
-    counted = sa.select(a.wave, sa.func.count(), sa.func.sum(sa.case((wanted, 1), else_=0)))
-    counted = counted.where(a.campaign_id == campaign_id, a.gone_at.is_(None)).group_by(a.wave)
-    rows = connection.execute(counted).all()
-    return Members({wave: int(count) for wave, count, _ in rows}, {wave: int(some or 0) for wave, _, some in rows})
+    """Counts the accounts that the last read left in the ledger."""
+    waves = account_counts.by_wave(
+        connection, campaign_id, config.policy.remind, without_destination=config.policy.remind_without_destination
+    )
+    return Members({each.wave: each.accounts for each in waves}, {each.wave: each.reminded for each in waves})
 
 
 COUNTED = ("wave", "standing", "reminded", "compliant", "destination", "gone_at")
@@ -76,7 +71,7 @@ COUNTED = ("wave", "standing", "reminded", "compliant", "destination", "gone_at"
 
 
 def members_of(records: Iterable[pa.RecordBatch], config: Config) -> Members:
-    """Those that a run would leave in the ledger: records with the columns `COUNTED`."""
+    """Counts the accounts that a run would leave in the ledger; `records` have the columns `COUNTED`."""
     counts: Counter[tuple[Any, ...]] = Counter()
     for batch in records:
         table = pa.Table.from_batches([batch]).select(COUNTED)
@@ -94,8 +89,8 @@ def members_of(records: Iterable[pa.RecordBatch], config: Config) -> Members:
     return Members(accounts, reminded)
 
 
-def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook, ...]:
-    """Every wave in the order of the configuration, everybody else last; alone where there is no wave."""
+def outlook(config: Config, counts: Members, now: datetime) -> tuple[WaveOutlook, ...]:
+    """Every wave in the order of the configuration, then everybody else; everybody else alone where there are no waves."""
     smtp = smtp_of(config)
     per_day = smtp.rates.per_day if smtp else None
     if smtp is not None:
@@ -104,7 +99,7 @@ def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook,
     rest, *waves = config.waves.campaigns.items()
     made = []
     for name, campaign in (*waves, rest):
-        planned, letters = stages(campaign, config.schedule), found.reminded.get(name, 0)
+        planned, letters = stages(campaign, config.schedule), counts.reminded.get(name, 0)
         now_due, following = due(planned, now), upcoming(planned, now)
         a_day = min(letters, per_day) if per_day else letters
         coming = tuple(
@@ -125,7 +120,7 @@ def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook,
                 opens=campaign.opens,
                 cutoff=campaign.cutoff_at,
                 days_left=campaign.days_left(now),
-                accounts=found.accounts.get(name, 0),
+                accounts=counts.accounts.get(name, 0),
                 reminded=letters,
                 stage=now_due.name if now_due else None,
                 next_stage=following.name if following else None,
@@ -137,5 +132,5 @@ def outlook(config: Config, found: Members, now: datetime) -> tuple[WaveOutlook,
 
 
 def facts_of(waves: Iterable[WaveOutlook]) -> list[dict[str, Any]]:
-    """`waves` in the objects of `migrate status --json` and `migrate dry-run --json`."""
+    """Waves as objects of `migrate status --json` and `migrate dry-run --json`."""
     return [asdict(each) for each in waves]

@@ -1,6 +1,6 @@
 """The ledger: what is known of every account, and what was ever said to it (design §9).
 
-One database through SQLAlchemy Core: SQLite by default, PostgreSQL or MariaDB for several hosts. `schema` is the tables, `engine` opens
-them, `states` draws the life of a letter, `outbox` moves letters along it, `lock` keeps one run at a time, `runs` numbers the runs,
-`history` answers for the past.
+One database through SQLAlchemy Core: SQLite by default, PostgreSQL or MariaDB for several hosts. `schema` has the tables, `engine` opens
+them, `states` lists the states of a letter, `lock` keeps one run at a time, `runs` numbers the runs. `account_rows` records accounts,
+`account_lookup` and `account_counts` read them as they are, `history` as they were. Letters are moved and read by `migrate.outbox`.
 """

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from migrate.core.standing import OUT_OF_SCOPE
+from migrate.ledger import account_counts
 from migrate.ledger.listed import BATCH, among, batches, ids
 from migrate.ledger.schema import account, bounce
 
@@ -109,8 +109,7 @@ def reminded(
     With `addresses` only those who have one of them.
     """
     a = account.c
-    carried_over = sa.and_(a.reminded, sa.not_(a.compliant), a.standing.not_in(sorted(OUT_OF_SCOPE)))
-    theirs = (a.campaign_id == campaign_id, a.gone_at.is_(None), sa.or_(a.standing.in_(sorted(remind)), carried_over))
+    theirs = (a.campaign_id == campaign_id, a.gone_at.is_(None), account_counts.reminded(remind))
     wanted = sa.select(a.account_id, a.email).where(*theirs).order_by(a.account_id)
     if addresses is not None:
         wanted = wanted.where(_maybe(a.email, addresses))

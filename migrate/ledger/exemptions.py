@@ -16,8 +16,9 @@ from migrate.ledger import schema
 from migrate.ledger.listed import batches
 
 Kind = Literal["exemption", "pause"]
+KINDS: Final[tuple[Kind, Kind]] = ("exemption", "pause")
 
-_TABLES: Final[dict[Kind, sa.Table]] = {"exemption": schema.exemption, "pause": schema.pause}
+TABLES: Final[dict[Kind, sa.Table]] = {"exemption": schema.exemption, "pause": schema.pause}
 
 OUTCOME: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
 """Why a letter that waits is withdrawn: the outcome that the account's next run will have."""
@@ -47,10 +48,10 @@ class Grant:
 
 
 def granted(
-    connection: sa.Connection, kind: Kind, campaign_id: int, accounts: Collection[str] | None = None, *, removed: bool = False
+    connection: sa.Connection, kind: Kind, campaign_id: int | None, accounts: Collection[str] | None = None, *, removed: bool = False
 ) -> list[Grant]:
     """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day. With `removed`, what was."""
-    t = _TABLES[kind].c
+    t = TABLES[kind].c
     columns = (t[field.name] for field in fields(Grant))
     there = t.removed_at.is_not(None) if removed else t.removed_at.is_(None)
     wanted = sa.select(*columns).where(t.campaign_id == campaign_id, there).order_by(t.until, t.account_id, t.id)
@@ -63,21 +64,14 @@ def grant(connection: sa.Connection, kind: Kind, campaign_id: int, grants: Seque
     """Write grants down; those an account has already stand beside them."""
     rows = [asdict(each) | {"until": each.until.isoformat(), "campaign_id": campaign_id} for each in grants]
     if rows:
-        connection.execute(sa.insert(_TABLES[kind]), rows)
+        connection.execute(sa.insert(TABLES[kind]), rows)
 
 
 def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime, *, by: str, reason: str) -> int:
     """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with who did it and why."""
-    t = _TABLES[kind]
+    t = TABLES[kind]
     mine = (t.c.campaign_id == campaign_id, t.c.account_id == account_id, t.c.removed_at.is_(None))
     return connection.execute(sa.update(t).where(*mine).values(removed_at=now, removed_by=by, removed_reason=reason)).rowcount
-
-
-def known(connection: sa.Connection, campaign_id: int, accounts: Collection[str]) -> frozenset[str]:
-    """Those of some account ids that the campaign has ever read."""
-    a = schema.account.c
-    parts = (sa.select(a.account_id).where(a.campaign_id == campaign_id, a.account_id.in_(ids)) for ids in batches(sorted(accounts)))
-    return frozenset(account_id for part in parts for account_id in connection.execute(part).scalars())
 
 
 def spares(letter: sa.Table) -> sa.ColumnElement[Any]:
@@ -87,9 +81,9 @@ def spares(letter: sa.Table) -> sa.ColumnElement[Any]:
     """
 
     def in_force(kind: Kind) -> sa.ColumnElement[bool]:
-        t = _TABLES[kind].c
+        t = TABLES[kind].c
         mine = sa.and_(t.campaign_id == letter.c.campaign_id, t.account_id == letter.c.account_id)
         there = sa.exists().where(mine, t.removed_at.is_(None), t.until >= sa.bindparam("today"))
         return sa.and_(~schema.mandatory(letter), there)
 
-    return sa.case(*((in_force(kind), sa.literal_column(f"'{OUTCOME[kind]}'")) for kind in ("exemption", "pause")))
+    return sa.case(*((in_force(kind), sa.literal_column(f"'{OUTCOME[kind]}'")) for kind in KINDS))

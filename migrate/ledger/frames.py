@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,29 @@ def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[st
     result.close()
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     return pd.DataFrame({name: series(name, dtype, column) for (name, dtype), column in zip(columns.items(), values, strict=True)})
+
+
+def pages(
+    connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str], key: Mapping[str, sa.Column[Any]], size: int
+) -> Iterator[pd.DataFrame]:
+    """The statement's rows as frames (`fetch`) of at most `size` rows, in the order of `key`; there is always one, if only an empty one.
+
+    `key` names the columns of the frame that no two rows share, each with the column of the database that it comes from.
+    """
+    page = statement
+    while True:
+        frame = fetch(connection, page.order_by(*key.values()).limit(size), columns)
+        yield frame
+        if len(frame) < size:
+            return
+        last = {name: frame[name].iloc[-1:].tolist()[0] for name in key}
+        page = statement.where(_beyond(list(key.values()), list(last.values())))
+
+
+def _beyond(key: Sequence[sa.Column[Any]], last: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """The condition that a row comes after the one whose key has the values `last`."""
+    same = [column == value for column, value in zip(key, last, strict=True)]
+    return sa.or_(*(sa.and_(*same[:at], column > value) for at, (column, value) in enumerate(zip(key, last, strict=True))))
 
 
 def _raw(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:

@@ -1,16 +1,20 @@
-"""What was known of accounts at an earlier run, from the ledger alone (design §9, §14)."""
+"""What was known at an earlier run or instant, from the ledger alone (design §9, §14). Letters have `migrate.outbox.letters_as_of`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 import pandas as pd
 import sqlalchemy as sa
 
-from migrate.ledger import outcomes
-from migrate.ledger.schema import account, account_history, letter_event, run
+from migrate.ledger import exemptions, outcomes
+from migrate.ledger.exemptions import Kind
+from migrate.ledger.frames import fetch, pages
+from migrate.ledger.listed import batches
+from migrate.ledger.schema import account, account_history, bounce, change, letter_event, rejection, run
 
 CHUNK: Final = 20_000
 
@@ -32,6 +36,72 @@ def accounts_as_of(
         if beyond is None:
             return
         low = beyond
+
+
+def superseded(
+    connection: sa.Connection,
+    campaign_id: int,
+    held_at: int,
+    until: Sequence[int],
+    low: str | None,
+    high: str | None,
+    columns: dict[str, str],
+) -> pd.DataFrame:
+    """The versions that held at the run `held_at` and that one of the runs `until` superseded, in order of id.
+
+    Only ids above `low` and up to `high` are asked for; None is no bound. `columns` of `RECORD_COLUMNS` are name → dtype.
+    """
+    c = account_history.c
+    bounds = ([c.account_id > low] if low is not None else []) + ([c.account_id <= high] if high is not None else [])
+    wanted = sa.select(*(c[name] for name in columns))
+    wanted = wanted.where(c.campaign_id == campaign_id, c.until_run.in_(until), c.since_run <= held_at, *bounds)
+    return fetch(connection, wanted.order_by(c.account_id), columns)
+
+
+def known_at(connection: sa.Connection, campaign_id: int, run_seq: int, ids: Sequence[str]) -> frozenset[str]:
+    """Those of some account ids that were recorded when a run had ended."""
+    known: set[str] = set()
+    for some in batches(ids):
+        for table, still in ((account, []), (account_history, [account_history.c.until_run > run_seq])):
+            c = table.c
+            mine = (c.campaign_id == campaign_id, c.account_id.in_(some), c.since_run <= run_seq, *still)
+            known.update(connection.execute(sa.select(c.account_id).where(*mine)).scalars())
+    return frozenset(known)
+
+
+def changes_of(connection: sa.Connection, campaign_id: int, run_seq: int, columns: dict[str, str], chunk: int) -> Iterator[pd.DataFrame]:
+    """The changes that a run saw, in order of account and sequence number, at most `chunk` at a time. `columns` are name → dtype and have
+    `account_id` and `seq`."""
+    c = change.c
+    wanted = sa.select(*(c[name] for name in columns)).where(c.campaign_id == campaign_id, c.run_seq == run_seq)
+    return pages(connection, wanted, columns, {"account_id": c.account_id, "seq": c.seq}, chunk)
+
+
+def rejections_of(connection: sa.Connection, run_seq: int, columns: dict[str, str], chunk: int) -> Iterator[pd.DataFrame]:
+    """The rows that a run rejected, in order of their position, at most `chunk` at a time. `columns` are name → dtype, with `position`."""
+    c = rejection.c
+    wanted = sa.select(*(c[name] for name in columns)).where(c.run_seq == run_seq)
+    return pages(connection, wanted, columns, {"position": c.position}, chunk)
+
+
+def granted_by(connection: sa.Connection, kind: Kind, campaign_id: int, at: datetime, columns: dict[str, str]) -> pd.DataFrame:
+    """The exemptions or pauses that were granted by an instant, in the order in which they were; `columns` are name → dtype.
+
+    The columns `removed_…` are missing where one was taken back later: it stood there then.
+    """
+    e = exemptions.TABLES[kind].c
+    removed = e.removed_at <= at
+    selected = (sa.case((removed, e[name])).label(name) if name.startswith("removed_") else e[name] for name in columns)
+    wanted = sa.select(*selected).where(e.campaign_id == campaign_id, e.created_at <= at).order_by(e.id)
+    return fetch(connection, wanted, columns)
+
+
+def dead_at(connection: sa.Connection, campaign_id: int, at: datetime) -> frozenset[str]:
+    """The addresses (lower case) that counted as dead at an instant: a mail server had called them so, and nobody had cleared them."""
+    b = bounce.c
+    in_force = (b.campaign_id == campaign_id, b.hard, b.seen_at <= at, b.until > at)
+    wanted = sa.select(b.address).where(*in_force, sa.or_(b.cleared_at.is_(None), b.cleared_at > at))
+    return frozenset(address.lower() for address in connection.execute(wanted).scalars())
 
 
 def last_event(connection: sa.Connection) -> int:

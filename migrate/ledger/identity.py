@@ -69,6 +69,11 @@ def unknown(connection: sa.Connection, name: str, traces: Iterable[Trace]) -> li
     return [each for each in traces if each.digest not in accepted and not _knows(connection, campaign_id, each)]
 
 
+def accepted_digests(connection: sa.Connection) -> frozenset[str]:
+    """The digests of all evidence of other ledgers that a person accepted, for whatever campaign."""
+    return frozenset(connection.execute(sa.select(accepted_evidence.c.digest)).scalars())
+
+
 def _knows(connection: sa.Connection, campaign_id: int | None, trace: Trace) -> bool:
     seq = connection.execute(sa.select(run.c.seq).where(run.c.campaign_id == campaign_id, run.c.run_id == trace.run_id)).scalar()
     if seq is None:

@@ -14,6 +14,11 @@ def known(connection: sa.Connection, digest: str) -> bool:
     return connection.execute(sa.select(artefact.c.digest).where(artefact.c.digest == digest)).first() is not None
 
 
+def content(connection: sa.Connection, digest: str) -> str | None:
+    """The text of a digest; None if it is not kept."""
+    return connection.execute(sa.select(artefact.c.content).where(artefact.c.digest == digest)).scalar()
+
+
 def keep(connection: sa.Connection, digest: str, kind: str, content: str, now: datetime) -> None:
     """Keeps a text, unless it is kept already."""
     if not known(connection, digest):

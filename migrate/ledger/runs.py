@@ -131,6 +131,40 @@ def last_completed_between(connection: sa.Connection, campaign_id: int | None, b
     return _latest(connection, campaign_id, schema.run.c.state == "completed", as_of >= begins, as_of < ends)
 
 
+def last_with_evidence(connection: sa.Connection, campaign_id: int | None, before: int) -> Run | None:
+    """The latest run with a number below `before` that left evidence."""
+    return _latest(connection, campaign_id, schema.run.c.seq < before, schema.run.c.manifest_digest.is_not(None))
+
+
+def of_campaign(connection: sa.Connection, campaign: str) -> list[Run]:
+    """All runs of a campaign (its name), the first one first."""
+    mine = sa.select(schema.campaign.c.id).where(schema.campaign.c.name == campaign).scalar_subquery()
+    rows = connection.execute(sa.select(schema.run).where(schema.run.c.campaign_id == mine).order_by(schema.run.c.seq))
+    return [_run(row) for row in rows]
+
+
+def instants(connection: sa.Connection, campaign_id: int, until: int) -> list[tuple[int, datetime]]:
+    """Number and `as_of` (UTC) of a campaign's runs up to the one with the number `until`, in order of their numbers."""
+    r = schema.run.c
+    rows = connection.execute(sa.select(r.seq, r.as_of).where(r.campaign_id == campaign_id, r.seq <= until).order_by(r.seq))
+    return [(seq, as_of) for seq, as_of in rows]
+
+
+def counts_by_instant(connection: sa.Connection, campaign_id: int, until: int) -> list[tuple[datetime, Mapping[str, Any]]]:
+    """`as_of` (UTC) and `counts` of a campaign's runs up to the one with the number `until`, in order of their numbers."""
+    r = schema.run.c
+    rows = connection.execute(sa.select(r.as_of, r.counts).where(r.campaign_id == campaign_id, r.seq <= until).order_by(r.seq))
+    return [(as_of, json.loads(counts)) for as_of, counts in rows]
+
+
+def cutoffs_since(connection: sa.Connection, campaign_id: int, notice_id: int) -> list[datetime]:
+    """The cutoffs (UTC) that the campaign had at the run that made a notice and at those after it, each once, the earliest run's first."""
+    r = schema.run.c
+    first = sa.select(schema.notice.c.run_seq).where(schema.notice.c.id == notice_id).scalar_subquery()
+    wanted = sa.select(r.cutoff).where(r.campaign_id == campaign_id, r.seq >= first).order_by(r.seq)
+    return list(dict.fromkeys(connection.execute(wanted).scalars()))
+
+
 def _latest(connection: sa.Connection, campaign_id: int | None, *where: sa.ColumnElement[bool]) -> Run | None:
     run = schema.run
     row = connection.execute(sa.select(run).where(run.c.campaign_id == campaign_id, *where).order_by(run.c.seq.desc()).limit(1)).first()

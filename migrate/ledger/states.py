@@ -42,6 +42,9 @@ TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
 AS_BEFORE: Final[tuple[tuple[LetterState, LetterState], ...]] = (("queued", "sending"),)
 """Moves that stand in the history of older ledgers and are made no more: a claim was once no state of its own."""
 
+UNSENT: Final[tuple[LetterState, ...]] = ("queued", "claimed", "sending")
+"""The states of a letter of which it is still open whether it will be sent."""
+
 LEASE_EXPIRED: Final = "lease_expired"
 SERVER_REFUSED: Final = "server_refused"
 """The reason with which a letter is back in the queue that was refused for the server's sake or ours, not for its own."""

@@ -1,8 +1,8 @@
-"""Whoever watches that the job runs: calls to an address at its start and its end (`[monitoring]`, design §16).
+"""Reports to a monitor that the job runs: calls a web address at its start and its end (`[monitoring]`, design §16).
 
-It is the convention of healthchecks: `<ping_url>/start` at the start, `<ping_url>` itself for exit code 0, `<ping_url>/<exit code>` for any
-other, and `<ping_url>/fail` for a bug. The address is a secret, since whoever knows it can report in our name: it is never printed. No call
-can fail the job, and the one at the start does not even delay it.
+The convention is that of healthchecks: `<ping_url>/start` at the start, `<ping_url>` itself for exit code 0, `<ping_url>/<exit code>` for
+any other, and `<ping_url>/fail` for a bug. The address is a secret, since anybody who knows it can report in our name: it is never printed.
+No call can make the job fail, and the one at the start does not even delay it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from migrate.monitoring.settings import MonitoringSettings
 __all__ = ["MonitoringSettings", "reported"]
 
 Ended = Callable[[int, Mapping[str, Any]], None]
-"""Hears how a command ended: its exit code, and its facts."""
+"""Called with the exit code of a command and its facts when it has ended."""
 
 _BUG: Final = 1
 _COUNTS: Final = ("run_id", "as_of", "read", "rejected", "standing", "changes", "outcomes", "letters", "stale", "too_late")
-"""What is told of a command's facts. Words that a directory spells, folders and names stay here."""
+"""The facts of a command that are sent: counts and instants. Words spelt by a directory, folders and names are never sent."""
 
 
 @contextmanager
 def reported(settings: MonitoringSettings, command: str, warn: Callable[[str], object]) -> Iterator[Ended]:
-    """Reports the start of a command, and its end when the context closes: as it was said to have ended, or as an error ended it.
+    """Reports the start of a command, and its end when the context closes: with what the callback was given, or with the error that ended
+    it.
 
-    `warn` hears one line if a call failed.
+    `warn` is called with one line if a call failed.
     """
     if settings.ping_url is None:
         yield _unheard
         return
-    from migrate.monitoring.calls import Call  # brings the library of HTTP
+    from migrate.monitoring.calls import Call  # imports the HTTP library, which takes time
 
     said: list[tuple[int, Mapping[str, Any]]] = [(0, {})]
     address = urlsplit(settings.ping_url.get_secret_value())
@@ -55,7 +56,7 @@ def reported(settings: MonitoringSettings, command: str, warn: Callable[[str], o
 
 
 def _unheard(_code: int, _facts: Mapping[str, Any]) -> None:
-    """Nobody asked to hear of it."""
+    """The callback where no `ping_url` is set."""
 
 
 def _code_of(error: BaseException) -> int:

@@ -1,4 +1,4 @@
-"""A call to a web address, beside everything else and bounded in time."""
+"""A call to a web address, in a thread of its own and bounded in time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TIMEOUT: Final = 10.0
 """Seconds to wait for each step of a call."""
 _TRIES: Final = 2
 _LONGEST: Final = _TRIES * _TIMEOUT + 2
-"""Seconds after which a call is given up, whatever the other side does."""
+"""Seconds after which a call counts as failed, whatever the other side does."""
 
 
 class Call:
-    """One call, made in a thread of its own that nothing has to wait for."""
+    """One call, made in a thread that nothing has to wait for."""
 
     def __init__(self, address: SplitResult, suffix: str, facts: Mapping[str, Any] | None = None) -> None:
         url = urlunsplit(address._replace(path=address.path.rstrip("/") + suffix, fragment=""))
@@ -35,7 +35,8 @@ class Call:
         self._thread.start()
 
     def failure(self) -> str | None:
-        """Why it failed, in words that have no address in them, once it has ended or takes too long; None if it did not."""
+        """Waits for the end of the call, for a bounded time. Returns why it failed, in words without the address; None if it did not
+        fail."""
         self._thread.join(max(0, self._given_up_at - time.monotonic()))
         return "there was no answer in time" if self._thread.is_alive() else self._failed
 
@@ -51,7 +52,7 @@ class Call:
 
 def _ask(url: str, body: bytes | None) -> None:
     headers = {"User-Agent": f"migrate/{__version__}"} | ({"Content-Type": "application/json"} if body else {})
-    # The scheme was looked at when the settings were read, and is again in a redirect.
+    # The settings allow http and https alone, and so does the redirect handler.
     request = urllib.request.Request(url, body, headers)  # noqa: S310
     try:
         urllib.request.build_opener(_OnlyTheWeb).open(request, timeout=_TIMEOUT).close()
@@ -61,11 +62,11 @@ def _ask(url: str, body: bytes | None) -> None:
 
 
 class _ElsewhereError(Exception):
-    """A redirect leads to something that is not called."""
+    """A redirect leads to an address that must not be called."""
 
 
 class _OnlyTheWeb(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect to another web address, but not from https to http, and to nothing else."""
+    """Follows redirects to http and https addresses alone, and never from https to http."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -78,14 +79,14 @@ class _OnlyTheWeb(urllib.request.HTTPRedirectHandler):
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether trying again can help: not where the other side has understood and refused."""
+    """Whether trying again can help: it cannot where the server understood the request and refused it."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500 or error.code == 429
     return isinstance(error, (OSError, HTTPException))
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the error's own text: that may have the address in it."""
+    """What went wrong, without the text of the error, which may contain the address."""
     if isinstance(error, urllib.error.HTTPError):
         return f"the answer was {error.code}"
     if isinstance(error, _ElsewhereError):

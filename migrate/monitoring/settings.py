@@ -1,4 +1,4 @@
-"""`[monitoring]`: whom to tell that the job ran (design §16)."""
+"""`[monitoring]`: the address that hears of each run (design §16)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The accounts as rows of a report: what the ledger recorded of them and what they were told, in Arrow from end to end.
+"""The accounts as rows of a report: what the ledger recorded of them, and the letters they got, in Arrow from end to end.
 
-Pure: a part of the records, their letters, the terms and an instant in; a table out. Columns whose values repeat are dictionaries
-(`migrate.report.repeats`) of the declared type, and text is as it was read: `cells.safely` makes it fit for a report.
+Pure: some records, their letters, the terms and an instant in; a table out. Columns whose values repeat are dictionaries
+(`migrate.report.repeats`) of the declared type. Text is as it was read: `cells.safely` makes it fit for a report.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.colu
 """The columns of a record that a report is made of."""
 
 _NOWHERE: Final = ("no",)
-"""The destination of those who cannot move."""
+"""The destination of accounts that can register no accepted method."""
 _TOLD: Final = ("sent", "uncertain")
 _SAID: Final = ("notices_sent", "last_notice", "last_notice_at", "last_notice_state")
 
 
 def told(letters: pd.DataFrame) -> pd.DataFrame:
-    """What accounts were told; columns notices_sent, last_notice(_at, _state), indexed by `account_id`. `letters` has `TOLD_COLUMNS`.
+    """What each account was told, indexed by `account_id`: the columns notices_sent, last_notice, last_notice_at and last_notice_state.
+    `letters` has `TOLD_COLUMNS`.
 
-    The latest letter is the one queued last; of letters queued together, the one to the primary address, then the one whose reference
+    The last notice is the letter queued last. Of letters queued together it is the one to the primary address, then the one whose reference
     comes first, so that the answer never depends on the order of rows.
     """
     counts = letters["state"].isin(_TOLD).groupby(letters["account_id"]).sum().astype("int64")
@@ -55,10 +56,10 @@ def told(letters: pd.DataFrame) -> pd.DataFrame:
 
 
 def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of: datetime) -> pa.Table:
-    """The accounts of a part with everything there is to say of them; columns of `ACCOUNTS`, rows in the order of `records`.
+    """Rows of `ACCOUNTS` for some accounts, in the order of `records`.
 
-    `records` has `RECORDED`, `letters` `TOLD_COLUMNS` (of these accounts, or of more). An account that is gone from the directory is
-    no row here: its going is a row of `CHANGES`. What a predecessor under a re-used id was told is not told of this person.
+    `records` has `RECORDED`, `letters` `TOLD_COLUMNS` (of these accounts, or of more). Accounts that are gone have no row here: that they
+    went is a row of `CHANGES`. Letters to an earlier person with the same id do not count.
     """
     there = pa.table({name: repeats.shortened(records[name]) for name in RECORDED})
     if there["gone_at"].null_count < there.num_rows:
@@ -79,7 +80,7 @@ def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of
 
 
 def _next_stage(waves: pa.Array, reminded: NDArray[np.bool_], terms: Terms, as_of: datetime) -> dict[str, pa.Array]:
-    """`next_stage` and `next_stage_on` of each account, by its wave; missing for who is not reminded."""
+    """`next_stage` and `next_stage_on` of each account, by its wave; missing for accounts that are not reminded."""
     if not terms.waves:
         stage = upcoming(terms.stages, as_of)
         return {
@@ -95,9 +96,10 @@ def _next_stage(waves: pa.Array, reminded: NDArray[np.bool_], terms: Terms, as_o
 
 
 def action_rows(accounts: pa.Table) -> pa.Table:
-    """Of some rows of `ACCOUNTS`, those who still have something to do, with empty columns to fill in; columns of `ACTION_LIST`.
+    """The rows of `ACCOUNTS` whose people still have something to do, as rows of `ACTION_LIST` with empty columns to fill in.
 
-    Sorted by those without a destination, privileged, cutoff and department, accounts that these do not tell apart in the order they came.
+    Those without a destination come first, then privileged ones, then by cutoff and department; rows that are equal in these keep their
+    order.
     """
     compliant, standing = (repeats.whole(accounts[name]) for name in ("compliant", "standing"))
     rows = accounts.filter(pa.array(~_true(compliant) & ~repeats.among(standing, OUT_OF_SCOPE)))
@@ -111,8 +113,8 @@ def action_rows(accounts: pa.Table) -> pa.Table:
 
 
 def action_keys(rows: pa.Table) -> tuple[repeats.Combinations, list[tuple[Any, ...]]]:
-    """What the action list is sorted by, as combinations and a key for each: no destination first, then privileged, cutoff, department
-    (missing last)."""
+    """The sort keys of the action list: the combinations of values in the rows, and a key for each (no destination first, then
+    privileged, cutoff, department; a missing department last)."""
     columns = [repeats.whole(rows[name]) for name in ("destination", "privileged", "cutoff", "department")]
     found = repeats.combinations(columns)
     values = zip(*(found.values(column) for column in columns), strict=True)
@@ -123,12 +125,12 @@ def action_keys(rows: pa.Table) -> tuple[repeats.Combinations, list[tuple[Any, .
 
 
 def not_certain(accounts: pa.Table) -> pa.Table:
-    """Of some rows of `ACCOUNTS`, those with a second step that nobody knows by name."""
+    """The rows of `ACCOUNTS` with a second step that the configuration has no name for."""
     return accounts.filter(pa.array(~_true(repeats.whole(accounts["certain"]))))
 
 
 def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
-    """How many of some rows of `ACCOUNTS` have which department (missing as `NO_DEPARTMENT`) and standing; counts of parts add up."""
+    """How many rows of `ACCOUNTS` have each department (missing as `NO_DEPARTMENT`) and standing. Counts of parts may be added."""
     columns = [repeats.whole(accounts[name]) for name in ("department", "standing")]
     found = repeats.combinations(columns)
     departments, standings = (found.values(column) for column in columns)
@@ -139,14 +141,14 @@ def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
 
 
 def _told(ids: pa.Array, tenures: pa.Array, letters: pd.DataFrame) -> dict[str, pa.Array]:
-    """What each account was told, as `told` has it; nothing is zero notices."""
+    """The columns of `told` for each account; an account without letters has zero notices."""
     types = {name: cells.arrow(ACCOUNTS.columns[name]) for name in _SAID}
     if letters.empty:
         nobody = np.zeros(len(ids), dtype=bool)
         return {name: repeats.where(nobody, pa.scalar(None, of)) for name, of in types.items()} | {
             "notices_sent": repeats.where(~nobody, pa.scalar(0, types["notices_sent"]))
         }
-    # A merge with everybody costs more than all the rest, and few may have had a letter.
+    # Few accounts may have had a letter, and a merge with all accounts would cost more than everything else here.
     had = pc.is_in(ids, pa.array(letters["account_id"], type=ids.type))
     theirs = pa.table({"account_id": ids, "tenure": repeats.plain(tenures)}).filter(had).to_pandas()
     said = told(letters.merge(theirs.astype({"account_id": "str", "tenure": "int64"}), on=["account_id", "tenure"]))
@@ -157,7 +159,7 @@ def _told(ids: pa.Array, tenures: pa.Array, letters: pd.DataFrame) -> dict[str, 
 
 
 def _typed(column: pa.Array, name: str) -> pa.Array:
-    """A column of a record as `ACCOUNTS` declares it, if it does; `methods` are still sets."""
+    """A column of a record with the type that `ACCOUNTS` declares for it, if it does; `methods` are still bit sets."""
     if name not in ACCOUNTS.columns or name == "methods":
         return column
     kind = cells.arrow(ACCOUNTS.columns[name])
@@ -170,13 +172,13 @@ def _true(column: pa.Array) -> NDArray[np.bool_]:
 
 
 def _named(methods: pa.Array) -> pa.DictionaryArray:
-    """A column of method sets as words."""
+    """A column of method bit sets as words."""
     short = repeats.dictionary(methods)
     return repeats.with_values(short, pa.array([",".join(words_of(bits)) for bits in short.dictionary.to_pylist()], pa.large_string()))
 
 
 def _listed(groups: pa.Array) -> pa.Array:
-    """A column of groups, one a line, with a semicolon between them."""
+    """A column of groups: the line break between groups becomes a semicolon."""
     values = groups.dictionary if repeats.is_short(groups) else groups
     joined = pc.replace_substring(values, GROUP_SEPARATOR, ";")
     return repeats.with_values(groups, joined) if repeats.is_short(groups) else joined

@@ -1,5 +1,7 @@
-"""The action list as the page holds it: rows ready to be shown, and the columns of action-list.csv beside them to be looked up, searched
-and saved. A column whose values repeat is a list of the values and a number a row, so that a hundred thousand rows are quickly read."""
+"""The action list in the page: rows to be shown, and the columns of action-list.csv beside them to be searched and saved.
+
+A column whose values repeat is a list of values and a number for each row, so that a page reads a hundred thousand rows quickly.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from migrate.report.terms import Terms
 from migrate.report.words import KINDS, MEANINGS, ON_THE_DAY, ONE_TYPE, STATES, day
 
 LISTED: Final = 100_000
-"""How many rows of the action list the page holds; action-list.csv has them all."""
+"""At most so many rows of the action list are in the page; action-list.csv has all."""
 UNSCRIPTED: Final = 200
-"""How many rows stand there where no script runs."""
+"""So many rows are shown where no script runs."""
 
 HEADINGS: Final = {
     "who": "Name",
@@ -31,12 +33,12 @@ HEADINGS: Final = {
 }
 """The columns that are shown, and their headings."""
 CHOICES: Final = {"wrong": "What is wrong", "day": "What the day does", "department": "Department", "marks": "Kind of account"}
-"""Columns of which one value can be chosen."""
+"""The columns that can be filtered by one value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One person of the list: what is shown, `marks` such as 'administrator', and what is sorted by (`told_at`, `next_on`: ISO)."""
+    """One person of the list: what is shown, `marks` such as 'administrator', and what rows are sorted by (`told_at`, `next_on`: ISO)."""
 
     who: str
     username: str
@@ -52,29 +54,29 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The rows of the list, at most `LISTED`; `raw` are those of action-list.csv, with its `columns`."""
+    """The rows of the list, at most `LISTED`; `raw` are the same rows of action-list.csv, with its `columns`."""
 
     rows: list[Row]
     columns: list[str]
     raw: list[list[str]]
 
     def data(self) -> str:
-        """All of it as JSON that can stand in a page."""
+        """The list as JSON that is safe inside a page."""
         shown = [[getattr(row, name) for row in self.rows] for name in Row.__slots__]
         columns = dict(zip(Row.__slots__, map(_short, shown), strict=True))
         files = [_short([row[n] for row in self.raw]) for n in range(len(self.columns))]
         plain = {"rows": len(self.rows), "shown": columns, "file": {"names": self.columns, "columns": files}}
-        # `<` would end the element, or begin a comment in it.
+        # `<` could end the script element, or begin a comment in it.
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
     @property
     def named(self) -> list[Row]:
-        """Administrators and accounts of no person."""
+        """The administrators, and the accounts that belong to no person."""
         return [row for row in self.rows if row.marks]
 
 
 def read(listed: Path, terms: Terms, *, past: bool) -> Actions:
-    """The list out of action-list.csv; `past` is true from the cutoff on."""
+    """Reads the list from action-list.csv; `past` is true from the cutoff on."""
     texts.fields_of_any_length()
     with listed.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
@@ -124,7 +126,7 @@ class _Maker:
 
 
 def _short(values: list[str]) -> dict[str, Any]:
-    """A column: its values, or each different value once and which of them each row has."""
+    """A column for the page: all its values, or each different value once and, for each row, the number of its value."""
     number: dict[str, int] = {}
     at = [number.setdefault(value, len(number)) for value in values]
     return {"values": values} if 2 * len(number) > len(values) else {"values": list(number), "at": at}

@@ -1,4 +1,4 @@
-"""The burn-down: accounts that are not compliant, run day by run day, and the drawing of it with what is forecast."""
+"""The burn-down: accounts that are not compliant on each run day, and the chart of them with the forecast."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from migrate.report.forecast import Forecast, Point
 from migrate.report.terms import Terms
 
 DRAWN: Final = 6
-"""A drawing needs so many run days."""
+"""A chart needs so many run days."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 48, 28
 _UNDER: Final = 22
 _ROOM: Final = 64
-"""Between two marks on the axis of days, or their words overlap."""
+"""The least distance between two labels on the axis of days; closer ones would overlap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place on an axis of the drawing, and what is written there."""
+    """A place on an axis of the chart, and its label ('' for none)."""
 
     at: float
     text: str
@@ -32,8 +32,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The drawing, in the coordinates of an SVG view box of `width` × `height`. `lines`, `ahead` and `band` are SVG point lists; a line
-    ends where there is a day without a run. `end` is the height at which the forecast's number is written."""
+    """The chart, in the coordinates of an SVG view box of `width` × `height`. `lines`, `ahead` and `band` are SVG point lists; a line
+    ends before a day without a run. `end` is the height at which the forecast's number is written."""
 
     width: int
     height: int
@@ -53,7 +53,7 @@ class Chart:
 
 
 def points(days: Sequence[Day], terms: Terms) -> list[Point]:
-    """The burn-down of some run days, under the terms of the latest."""
+    """The burn-down of some run days. All are counted by the terms of the latest run."""
     settled = OUT_OF_SCOPE | set(terms.compliant)
     return [Point(day.on, sum(count for word, count in day.standing.items() if word not in settled)) for day in days]
 
@@ -61,7 +61,7 @@ def points(days: Sequence[Day], terms: Terms) -> list[Point]:
 def chart(
     line: Sequence[Point], expected: Forecast | None, stages: Sequence[Stage], opens: date, cutoff: date, *, width: int, height: int
 ) -> Chart | None:
-    """The drawing of a burn-down; None if there are fewer than `DRAWN` points."""
+    """The chart of a burn-down; None if there are fewer than `DRAWN` points."""
     if len(line) < DRAWN:
         return None
     first, last = min(line[0].on, opens), max(line[-1].on, cutoff)
@@ -101,19 +101,19 @@ def chart(
 
 
 def _end(low: float, high: float, floor: int) -> float:
-    """Under the band, or over it where there is no room."""
+    """The height of the forecast's number: below the band, or above it where there is no room below."""
     return low + 15 if floor - low > _UNDER else high - 7
 
 
 def _days(first: date, last: date, cutoff: float, place: Callable[[date, float], tuple[float, float]]) -> tuple[Mark, ...]:
-    """The firsts of months, and the first day where there is room."""
+    """Marks at the first of each month, and at the first day if there is room."""
     firsts = [first, *(on for n in range(1, (last - first).days) if (on := first + timedelta(days=n)).day == 1)]
     marks = [Mark(place(on, 0)[0], f"{on.day} {on:%b}") for on in firsts]
     return tuple(mark for mark in _spaced(marks, _ROOM) if mark.text and abs(mark.at - cutoff) >= _ROOM)
 
 
 def _spaced(marks: Sequence[Mark], room: float) -> tuple[Mark, ...]:
-    """Marks whose words do not overlap; of others the words are left out, the mark itself stays where it stands."""
+    """Takes the label off each mark that would overlap the one before; the mark itself stays."""
     kept: list[Mark] = []
     free = -room
     for mark in marks:
@@ -126,7 +126,7 @@ def _spaced(marks: Sequence[Mark], room: float) -> tuple[Mark, ...]:
 
 
 def _ceiling(most: float) -> int:
-    """The least even number with one or two digits before its noughts that nothing is above."""
+    """The top of the axis: the least even number, with at most two digits before its zeros, that is not below `most`."""
     step: int = 10 ** max(len(str(int(most))) - 2, 0)
     above = -(-int(most + 0.999) // step) * step
     return max(above + above % 2, 2)

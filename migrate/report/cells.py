@@ -1,9 +1,9 @@
-"""Cells: what stands in one field of a report, safe in any spreadsheet and exact to the microsecond.
+"""Cells: the text of one field of a report, safe in any spreadsheet and exact to the microsecond.
 
-Directory text is hostile (design §12). A cell that a spreadsheet would run as a formula gets an apostrophe put before it, so the text
-can be had back by taking one apostrophe away; so does what would be a formula of its own if a spreadsheet ended the cell at a semicolon or
-`|` in it. Line breaks and tabs become a space; control and bidirectional characters, and marks that nobody sees, are removed.
-Only columns of type `text` hold words that are not ours; the others are never touched.
+Text from the directory is hostile (design §12). A cell that a spreadsheet would run as a formula gets an apostrophe in front; removing one
+apostrophe gives the text back. So does a cell with text after a semicolon or `|` that would be a formula if a spreadsheet split the cell
+there. Line breaks and tabs become a space; control, bidirectional and invisible characters are removed. Only columns of type `text` hold
+words that are not ours; the others are never changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CellType = Literal["text", "word", "boolean", "integer", "number", "instant", "date"]
-"""`text` is somebody else's, `word` our own vocabulary, `number` a share; `instant` is UTC, `date` a day in the campaign's zone."""
+"""`text` was written by somebody else, `word` is our own vocabulary, `number` a share; `instant` is UTC, `date` a day in the campaign's
+zone."""
 
 _FORMULA: Final = f"^{outside.PASSED_OVER}{outside.FORMULA}"
 _BEHIND: Final = f"({outside.SEPARATORS})({outside.PASSED_OVER}{outside.FORMULA})"
@@ -30,7 +31,7 @@ _REMOVED: Final = outside.re2(outside.CONTROLS, outside.TURNING, outside.NO_CHAR
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """A table whose text is `safe`: what files are written from. `typed` and `safely` make it."""
+    """A table whose text was made `safe`; files are written from it alone. `typed` and `safely` make it."""
 
     table: pa.Table
 
@@ -41,9 +42,9 @@ class Cells:
 
 
 def safe(text: pa.Array) -> pa.Array:
-    """A column of text without control characters, in which no cell is a formula; the same column if nothing had to change.
+    """A column of text without control characters in which no cell is a formula; the same column if nothing had to change.
 
-    Hardly a cell begins like a formula or is not plain ASCII: only those that do or are not are looked at closely.
+    Few cells begin like a formula or have other characters than ASCII: only those are processed one by one.
     """
     import pyarrow.compute as pc
 
@@ -58,7 +59,7 @@ def safe(text: pa.Array) -> pa.Array:
 
 
 def safely(table: pa.Table, columns: Mapping[str, CellType]) -> Cells:
-    """A table of typed columns, repeats among them, with all text made `safe`."""
+    """A table of typed columns with all its text made `safe`; dictionaries stay dictionaries."""
     import pyarrow as pa
 
     found = {name: repeats.whole(table[name]) for name in columns}
@@ -81,23 +82,23 @@ def _safe(text: pa.Array) -> pa.Array:
 
 
 def typed(frame: pd.DataFrame, columns: Mapping[str, CellType]) -> Cells:
-    """The declared columns of a frame, in their order and types, with all text made `safe`. Days come in as ISO text."""
+    """The declared columns of a frame, in their order and types, with all text made `safe`. Days are given as ISO text."""
     import pyarrow as pa
 
     return Cells(pa.table({name: _column(frame[name], of) for name, of in columns.items()}))
 
 
 def schema(columns: Mapping[str, CellType]) -> pa.Schema:
-    """The Arrow schema of a table with the given columns; every column may be missing a value."""
+    """The Arrow schema of a table with the given columns; a value may be missing in any of them."""
     import pyarrow as pa
 
     return pa.schema([(name, arrow(of)) for name, of in columns.items()])
 
 
 def written(column: pa.Array | pa.ChunkedArray, of: CellType) -> pa.Array:
-    """A typed column as text; missing stays null, and a dictionary one.
+    """A typed column as text. A missing value stays null, and a dictionary stays a dictionary.
 
-    Booleans are true and false; days and instants ISO 8601, `2024-01-30T14:00:00Z`, with microseconds only where they are not zero.
+    Booleans are true and false; days and instants are ISO 8601, `2024-01-30T14:00:00Z`, with microseconds only where they are not zero.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

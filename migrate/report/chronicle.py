@@ -1,4 +1,4 @@
-"""The chronicle: one run as the ledger remembers it at one instant, which is all that a report is made of.
+"""The chronicle: one run as the ledger knew it at one instant. Reports are made from nothing else.
 
 A report written at the end of a run and one rebuilt years later read the same chronicle, so they say the same.
 """
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The last run of a calendar day of the campaign's zone: how many accounts had which standing."""
+    """A run day: how many accounts had each standing at the last run of a calendar day in the campaign's zone."""
 
     on: date
     standing: dict[str, int]
 
 
 class Chronicle(Protocol):
-    """One run at one instant. Frames come in chunks where a row is an account or a letter.
+    """One run at one instant. Accounts and letters come in frames of limited size.
 
-    `evidence_at` is the instant that the tables speak of; `previous` is the campaign's latest run before that left evidence.
+    `evidence_at` is the instant of the tables. `previous` is the campaign's latest earlier run that left evidence; its evidence is called
+    "the evidence before".
     """
 
     @property
@@ -47,48 +48,49 @@ class Chronicle(Protocol):
     def previous(self) -> Run | None: ...
 
     def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-        """Accounts (`WALKED` of `migrate.report.moves`) in order of their ids, each chunk with the letters (`TOLD_COLUMNS`) of its
+        """Accounts (`WALKED` of `migrate.report.moves`) in order of their ids, each part with the letters (`TOLD_COLUMNS`) of its
         accounts."""
 
     def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
-        """Where accounts with an id above `low` and up to `high` (None is no bound) stood in the evidence before (`STOOD_COLUMNS` of
-        `migrate.report.moves`): those alone that have another version now, in order of id."""
+        """The earlier records (`STOOD_COLUMNS` of `migrate.report.moves`) of accounts that were recorded anew since the evidence before,
+        in order of id: those with an id above `low` and up to `high` (None is no bound)."""
 
     def arrived(self, records: pa.Table) -> list[str]:
-        """The ids of those accounts (`WALKED`) that have been recorded since the evidence before for the first time."""
+        """The ids of those accounts (`WALKED`) that were recorded for the first time since the evidence before."""
 
     def letters(self) -> Iterator[pd.DataFrame]:
-        """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, or wait."""
+        """Letters (`LETTER_COLUMNS`) that changed state since the evidence before, and those that wait."""
 
     def sent(self) -> Iterator[pd.DataFrame]:
-        """All letters that were sent, or may have been, until then (`SENT_COLUMNS` of `migrate.report.helpdesk`)."""
+        """All letters that were sent, or may have been, by `evidence_at` (`SENT_COLUMNS` of `migrate.report.helpdesk`)."""
 
     def changes(self) -> Iterator[pd.DataFrame]:
         """The run's changes (`CHANGE_COLUMNS`), in order of account and sequence number."""
 
     def exemptions(self) -> pd.DataFrame:
-        """The exemptions granted until then (`EXEMPTION_COLUMNS`), expired ones and those taken back by then too."""
+        """The exemptions granted by `evidence_at` (`EXEMPTION_COLUMNS`), also those that have ended or were taken back."""
 
     def pauses(self) -> pd.DataFrame:
-        """The pauses of mail granted until then, as `exemptions`."""
+        """The pauses granted by `evidence_at`, with the same columns."""
 
     def dead(self) -> frozenset[str]:
-        """The addresses that a mail server called dead and that counted as such then, in lower case."""
+        """The addresses (lower case) that counted as dead at `evidence_at`, because a mail server had called them so."""
 
     def week(self) -> Chronicle | None:
-        """The same run beside the last one of seven days before or earlier; None if there is none, or if it is the `previous` one."""
+        """This run with, as `previous`, the last run of seven days before or earlier; None if there is none, or if it is `previous`
+        already."""
 
     def rejected(self) -> Iterator[pd.DataFrame]:
-        """The rows of the directory that are no account (`REJECTED_COLUMNS`, `migrate.directory.snapshot`), by their position."""
+        """The rejected rows of the directory (`REJECTED_COLUMNS`, `migrate.directory.snapshot`), by their position."""
 
     def days(self) -> list[Day]:
         """The campaign's run days up to this run, oldest first."""
 
 
 def of_run(connection: sa.Connection, run: Run, at: datetime | None = None) -> Chronicle:
-    """The chronicle of a recorded run, told from the ledger as of `at`: now for a run that has just happened, else when it was reported.
+    """The chronicle of a recorded run as of `at`; by default as of its reports.
 
-    The terms are those that the run wrote down in `counts["terms"]` (`Terms.to_json`).
+    The terms are those that the run recorded in `counts["terms"]` (`Terms.to_json`).
     """
     from migrate.report.recall import LAST_EVENT, Recall
 

@@ -1,6 +1,7 @@
-"""The dictionary: what each column of the reports holds, in words. columns.csv and the tables of `reports/README.md` are made from it.
+"""The dictionary: what each column of the reports holds, in words. It is the source of columns.csv and of the tables in
+`reports/README.md`.
 
-`python -m migrate.report.dictionary` writes the tables of the README anew, below its first chapter.
+`python -m migrate.report.dictionary` writes those tables again; the README's text above them stays.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SAME: Final = "as in accounts.csv"
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a column holds: in a sentence, its unit where it is not that of its type, and its words where it has no others."""
+    """What a column holds: a sentence, its unit where the type does not say it, and its words where they are listed nowhere else."""
 
     text: str
     unit: str = ""
@@ -182,11 +183,11 @@ MEANINGS: Final[dict[str, dict[str, Meaning]]] = {
         "meaning": _M("what it holds"),
     },
 }
-"""Table → column → what it holds. The columns that action-list.csv takes over from accounts.csv are told there."""
+"""Table → column → what it holds. Columns of action-list.csv that come from accounts.csv are described there."""
 
 
 def meaning(table: Table, column: str) -> Meaning:
-    """What a column of a table holds; KeyError if nobody said it."""
+    """What a column of a table holds; KeyError if it is not described."""
     told = MEANINGS[table.name].get(column)
     found = told or MEANINGS[tables.ACCOUNTS.name][column]
     return Meaning(found.text, found.unit or _UNITS.get(table.columns[column], ""), found.words)
@@ -206,7 +207,7 @@ def columns_table(of: Iterable[Table] = tables.TABLES) -> pd.DataFrame:
 
 
 def readme(text: str) -> str:
-    """The README of the reports with its tables of columns made anew; what stands above the first of them is kept."""
+    """The README of the reports with new tables of columns; the text above the first table stays."""
     return text.partition("\n## ")[0].rstrip("\n") + "\n" + "".join(f"\n{line}\n" for table in tables.TABLES for line in _section(table))
 
 

@@ -1,8 +1,8 @@
-"""Evidence: a run's reports in one folder, with a manifest of what they are (design §14).
+"""Evidence: a run's reports in one folder, with a manifest of its files (design §14).
 
-One road for both a run that has just happened (`write`) and one of a past day (`rebuild`): the same chronicle gives the same bytes.
-Every table is written as CSV first, a chunk at a time; the page and the workbook are made from those files. Of the accounts, one chunk is
-written while the next is worked out.
+A run that has just happened (`write`) and one of a past day (`rebuild`) take the same way: the same chronicle gives the same bytes. Every
+table is first written as CSV, a part at a time; the page and the workbook are made from those files. One part of the accounts is written
+while the next is worked out.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from migrate.files import NotOursError, Side, obstacle
 from migrate.files.digests import digest_of, file_digest
 from migrate.process import memory
 from migrate.report import accounts, cells, dictionary, folder, lines, manifest, signing, sums, tables
-from migrate.report.behind import Behind, Later
+from migrate.report.background import BackgroundFile, BackgroundWriter
 from migrate.report.cells import Cells
 from migrate.report.chronicle import Chronicle
 from migrate.report.folder import Sealed
 from migrate.report.moves import Moves
+from migrate.report.parquet import ParquetFile
 from migrate.report.settings import ReportsSettings
 from migrate.report.spool import Spool
 from migrate.report.tables import Table
-from migrate.report.twin import Twin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a run's evidence is, the SHA-256 of its manifest, and how many rows each table has."""
+    """Written evidence: its folder, the SHA-256 of its manifest, and how many rows each table has."""
 
     folder: Path
     manifest_digest: str
@@ -46,9 +46,9 @@ class Evidence:
 
 
 def write(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any]) -> Evidence | None:
-    """Writes the evidence of the run that has just happened and lets `latest` point to it; None if no formats are asked for.
+    """Writes the evidence of the run that has just happened and points `latest` at it; None if no formats are configured.
 
-    `summary` is what `migrate run --json` prints; its `evidence` is filled in here. Raises ReportError, and then leaves nothing behind.
+    `summary` is what `migrate run --json` prints; its `evidence` is filled in here. Raises ReportError, and leaves nothing behind then.
     """
     if not reports.formats:
         return None
@@ -60,7 +60,8 @@ def write(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, 
 def rebuild(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any], out: Path | None = None) -> Evidence | None:
     """Writes the evidence of a past run again into `out`, which must be new or empty (default: beside the other evidence, numbered).
 
-    The tables are byte for byte what they were; the manifest says `rebuilt`; `latest` stays where it is. Raises as `write` does.
+    The tables have the same bytes as the first time; the manifest says `rebuilt`; `latest` is not changed. Raises ReportError as `write`
+    does.
     """
     if not reports.formats:
         return None
@@ -75,7 +76,7 @@ def name(chronicle: Chronicle) -> str:
 
 
 def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, summary: Mapping[str, Any], *, rebuilt: bool) -> Evidence:
-    """Into `out`, or where there is none into the reports folder under the first free name."""
+    """Writes into `out`; without `out`, into the reports folder under the first free name."""
     formats = frozenset(reports.formats)
     if "xlsx" in formats:
         from migrate.report import workbook
@@ -115,7 +116,7 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
             draft.file(sums.NAME, partial(_put, sums.text(known["files"], besides)))
             try:
                 side.place(None if out else final.name)
-            except NotOursError as error:  # somebody else was quicker
+            except NotOursError as error:  # another process took the name first
                 if out:
                     raise _in_the_way(out, error.what) from None
                 side.drop("summary.json")
@@ -138,14 +139,14 @@ def _in_the_way(out: Path, why: str) -> ReportError:
 
 
 def _tally(chronicle: Chronicle) -> Tally:
-    """What the page counts; it names who has an exemption or a pause."""
+    """The counter of what the page shows. It collects the names of accounts with an exemption or a pause."""
     from migrate.report.tally import Tally
 
     return Tally(chronicle, {each for granted in (chronicle.exemptions(), chronicle.pauses()) for each in granted["account_id"]})
 
 
 class _Draft:
-    """Evidence while it is written: its files, and those made only to make others from in a scratch folder beside them."""
+    """Evidence while it is written: its own files, and a scratch folder beside them for files that are only read to make others."""
 
     def __init__(self, chronicle: Chronicle, side: Side, formats: frozenset[str]) -> None:
         self._chronicle = chronicle
@@ -165,11 +166,11 @@ class _Draft:
         return {name: file.hexdigest() for name, file in self._seals.items()}
 
     def csv(self, table: str) -> Path:
-        """Where a table stands as CSV; among the evidence only if that was asked for."""
+        """Where a table's CSV file is: among the evidence if CSV is a format of it, else in the scratch folder."""
         return (self._side.path if "csv" in self._formats else self.scratch) / f"{table}.csv"
 
     def csvs(self) -> list[tuple[Table, Path]]:
-        """Every table and where it stands."""
+        """Every table with its CSV file."""
         return [(table, self.csv(table.name)) for table in tables.TABLES]
 
     def file(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
@@ -177,19 +178,19 @@ class _Draft:
             fill(out)
 
     def accounts(self) -> None:
-        """accounts.csv, accounts.parquet, action-list.csv and what the summary counts, in one walk over the accounts."""
-        memory.trimmed()  # so that what was needed for the run and what is for its reports do not add up
+        """Writes accounts.csv, accounts.parquet and action-list.csv, and counts what the summary needs, in one pass over the accounts."""
+        memory.trimmed()  # gives the run's memory back before the reports need theirs
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(self.scratch / "spool"))
             out = self._sealed(stack, self.csv("accounts"))
-            twin = (
-                stack.enter_context(Twin(self._sealed(stack, self._side.path / "accounts.parquet"))) if "parquet" in self._formats else None
-            )
-            behind = stack.enter_context(Behind())
-            self.rows["accounts"] = lines.write(Later(out, behind), self._walk(spool, twin, behind), tables.ACCOUNTS.columns)
+            parquet = None
+            if "parquet" in self._formats:
+                parquet = stack.enter_context(ParquetFile(self._sealed(stack, self._side.path / "accounts.parquet")))
+            writer = stack.enter_context(BackgroundWriter())
+            self.rows["accounts"] = lines.write(BackgroundFile(out, writer), self._walk(spool, parquet, writer), tables.ACCOUNTS.columns)
             self.rows["action-list"] = spool.write(self._sealed(stack, self.csv("action-list")))
 
-    def _walk(self, spool: Spool, twin: Twin | None, behind: Behind) -> Iterator[Cells]:
+    def _walk(self, spool: Spool, parquet: ParquetFile | None, writer: BackgroundWriter) -> Iterator[Cells]:
         for records, letters in self._chronicle.accounts():
             self.moves.add(records)
             raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
@@ -199,8 +200,8 @@ class _Draft:
             self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
             rows = cells.safely(raw, tables.ACCOUNTS.columns)
-            if twin and rows.count:
-                behind.do(partial(twin.write, rows))
+            if parquet and rows.count:
+                writer.do(partial(parquet.write, rows))
             yield rows
         self.moves.end()
 
@@ -208,7 +209,7 @@ class _Draft:
         self._table(tables.SUMMARY, [tables.summary_table(self.counts, self.not_certain)])
 
     def tables(self) -> None:
-        """Every table whose rows are no accounts."""
+        """Writes every table whose rows are not accounts."""
         chronicle = self._chronicle
         as_of, at = chronicle.run.as_of, chronicle.evidence_at
         self._table(tables.MOVES, [self.moves.table()])
@@ -224,6 +225,6 @@ class _Draft:
             self.rows[table.name] = lines.write(out, (cells.typed(frame, table.columns) for frame in frames), table.columns)
 
     def _sealed(self, stack: ExitStack, path: Path) -> Sealed:
-        """A new file that is closed with the stack."""
+        """A new file, closed together with the stack."""
         self._seals[path.name] = stack.enter_context(Sealed(self._side.create(path)))
         return self._seals[path.name]

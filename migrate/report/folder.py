@@ -1,8 +1,8 @@
-"""The report folder: evidence appears in it whole or not at all, and nothing that is there is ever written over.
+"""The report folder: evidence appears in it whole or not at all, and nothing in it is ever overwritten.
 
-Evidence is written to a folder aside (`migrate.files`), private to its owner, and renamed when all of it is on the disk. If the
-name is taken already, a number is put behind it (`…-2`). `latest` points to the newest evidence of a run. The manifest lists the files
-of evidence, so that evidence needs no mark: it is never replaced or removed.
+Evidence is written to a folder aside (`migrate.files`), private to its owner, and renamed when all of it is on the disk. If the name is
+taken, a number is added (`…-2`). `latest` points to the newest evidence of a run. Evidence is recognised by its manifest, which lists its
+files; it is never replaced or removed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LATEST: Final = "latest"
 EVIDENCE: Final = "folder of evidence"
 _WHERE: Final = "[reports] dir"
 _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}-r\d{5,}(-\d+)?")
-"""The name of evidence, which `latest` points to."""
+"""A folder name of evidence; `latest` points to one of these."""
 
 
 def writable(base: Path) -> None:
-    """Proves that evidence can be written below `base`, which is made if it is missing; raises ReportError if not.
+    """Checks that evidence can be written below `base`, which is made if it is missing; raises ReportError if not.
 
-    For the job to call before anything is sent: a run that could not be reported must not begin.
+    A run calls this before it sends anything: a run that could not be reported must not begin.
     """
     with _explained(base, "run again"):
         files.make_folder(base)
@@ -45,13 +45,13 @@ def writable(base: Path) -> None:
 
 @contextlib.contextmanager
 def making(final: Path) -> Iterator[Side]:
-    """Evidence to come. It is gone afterwards unless `place` gave it its name. Raises ReportError."""
+    """A folder aside for new evidence. It is removed when the context ends, unless `place` gave it its name. Raises ReportError."""
     with _explained(final.parent), files.making(final, EVIDENCE) as side:
         yield side
 
 
 class Sealed:
-    """A file that is only ever added to, and whose SHA-256 is known when the last of it was written."""
+    """A file that can only be appended to; its SHA-256 is known as soon as the last part is written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -80,12 +80,12 @@ class Sealed:
 
 
 def free(base: Path, name: str) -> str:
-    """The name, numbered if something of that name is there already."""
+    """The name, with a number behind it if it is taken."""
     return next(files.free(base, name))
 
 
 def point(base: Path, name: str) -> None:
-    """Lets `latest` point to `name`, in one step; where links are impossible it is a text file that holds the name."""
+    """Points `latest` at `name`, in one step. Where links are impossible, `latest` is a text file that holds the name."""
     with _explained(base):
         try:
             files.pointed_at(base / LATEST, name, _NAME)

@@ -1,16 +1,16 @@
-"""The forecast: how many people will still have to move at the cutoff, between which bounds, from the run days so far. Pure.
+"""The forecast: how many people will still have to move at the cutoff, with a lower and an upper bound, from the run days so far. Pure.
 
-Method. Of those who must still move, a share goes each day. A day counts by what kind of day it is:
+Method. Each day a share of the people who must still move does so. The share depends on the kind of day:
 
-- *Weekends*: a Saturday or Sunday counts as a part of a working day, as large as the days so far say, and `_WEEKEND` of one where they
-  do not.
-- *Letters*: in the `STIRRED` days from a stage on people move faster. That share is taken from the last `_STAGES` stages that were seen;
-  the share of quiet days from the last `_RECENT` days. Before a stage was seen all days are alike, and the forecast says so.
+- *Weekends*: a Saturday or Sunday counts as a part of a working day. The run days so far give the part; `_WEEKEND` is used where they do
+  not.
+- *Letters*: people move faster in the `STIRRED` days from a stage on. The share of those days comes from the last `_STAGES` stages that
+  were seen, the share of quiet days from the last `_RECENT` days. Before a stage was seen all days are alike, and the forecast says so.
 
-The shares are ratios of logarithms (who joins counts against those who go), so that the sum of the days ahead gives the people who are
-left as `left × e^-sum`. The interval is meant to hold eight times in ten. Its width has three causes: the shares are known from few
-days (their variance, with Student's t for as many), days differ (the same variance, once for each day ahead), and later letters are no
-copies of earlier ones (`_DRIFT` of the sum, found by `python -m benchmarks.forecast`, which prints how often the interval held).
+The shares are ratios of logarithms (people who join count against those who leave), so the sum over the days ahead gives the people who are
+left as `left × e^-sum`. The interval should hold eight times in ten. Its width has three causes: the shares are estimated from few days
+(their variance, with Student's t for as many), days differ (the same variance, once for each day ahead), and later letters do not work like
+earlier ones (`_DRIFT` of the sum, found by `python -m benchmarks.forecast`, which prints how often the interval held).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from operator import itemgetter
 from typing import Final
 
 ENOUGH: Final = 10
-"""So many days must lie between the first and the last run day of a forecast."""
+"""A forecast needs so many days from the first to the last run day."""
 STIRRED: Final = 4
 """So many days from a stage's day on count as days after a letter."""
 _FEWEST: Final = 5
-"""So many run days a forecast needs."""
+"""A forecast needs so many run days."""
 _RECENT: Final = 28
 _STAGES: Final = 2
 _PACE: Final = 14
@@ -37,10 +37,10 @@ _WEEKENDS: Final = (0.05, 1.0)
 _DRIFT: Final = 0.35
 _SATURDAY: Final = 5
 _T: Final = (3.08, 1.89, 1.64, 1.53, 1.48, 1.44, 1.41, 1.40, 1.38, 1.37, 1.36, 1.36, 1.35, 1.35, 1.34)
-"""Student's t that eight of ten lie within, for 1, 2, … degrees of freedom."""
+"""Student's t for an interval that holds eight times in ten, for 1, 2, … degrees of freedom."""
 _NORMAL: Final = 1.30
 _BOUNDS: Final = (itemgetter(1), itemgetter(2), itemgetter(3))
-"""The middle, the low and the high end of a day of the path."""
+"""The middle, the lower and the upper bound of a day of the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many are left at the cutoff, eight times in ten between `low` and `high`; and the day on which the last has moved, if that comes
-    before it, likewise between `earliest` and `latest` (None: not before the cutoff).
+    """How many people are left at the cutoff, eight times in ten between `low` and `high`; and the day on which the last one has moved,
+    likewise between `earliest` and `latest` (None: not before the cutoff).
 
-    `path` has a day and its `left`, `low` and `high` for each day from the last run day to the cutoff. `letters_seen` is false where
-    letters are still to come and the effect of none has been seen.
+    `path` has for each day from the last run day to the cutoff the day and its `left`, `low` and `high`. `letters_seen` is false if letters
+    are still to come and the run days have shown the effect of none.
     """
 
     left: int
@@ -72,7 +72,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """People a day: how many moved of late (None: two run days are needed), and how many must from now on."""
+    """People who move in a day: of late (None: there are fewer than two run days), and as needed from now on."""
 
     late: float | None
     needed: float
@@ -80,7 +80,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """From one run day to the next, `on`: the fall of the logarithm, how many working days it was worth, and whether most of them came
+    """From one run day to the next (`on`): the decrease of the logarithm, its length in working days, and whether most of them came
     after a letter."""
 
     on: date
@@ -91,7 +91,7 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """What share goes a day; the variance of one day's; how many days that is known from."""
+    """The share of people who move in a day, the variance for one day, and from how many days both are estimated."""
 
     rate: float
     spread: float
@@ -100,7 +100,7 @@ class _Share:
 
 
 def pace(line: Sequence[Point], cutoff: date) -> Pace | None:
-    """The pace of the last two weeks, and the pace that would do; None without a run day, and from the cutoff on."""
+    """The pace of the last two weeks, and the pace that reaches everybody by the cutoff; None without a run day, and from the cutoff on."""
     if not line or line[-1].on >= cutoff:
         return None
     last = line[-1]
@@ -110,14 +110,14 @@ def pace(line: Sequence[Point], cutoff: date) -> Pace | None:
 
 
 def seen(line: Sequence[Point]) -> int:
-    """How many days there are from the first run day to the last, both counted."""
+    """How many days there are from the first run day to the last, both included."""
     return (line[-1].on - line[0].on).days + 1 if line else 0
 
 
 def forecast(line: Sequence[Point], stages: Collection[date], cutoff: date) -> Forecast | None:
-    """Where the run days, oldest first, lead by the cutoff; `stages` are the days on which letters went and will go.
+    """Forecasts from the run days, oldest first, until the cutoff; `stages` are the days on which letters went or will go.
 
-    None where there is too little to say (`ENOUGH` days, `_FEWEST` run days), and from the cutoff on.
+    None if there are too few days (`ENOUGH` days, `_FEWEST` run days), and from the cutoff on.
     """
     if len(line) < _FEWEST or seen(line) < ENOUGH or line[-1].on >= cutoff:
         return None
@@ -147,7 +147,7 @@ def _ahead(
     width = _T[degrees - 1] if degrees <= len(_T) else _NORMAL
     path = [(last.on, float(last.count), float(last.count), float(last.count))]
     for n in range(1, (cutoff - last.on).days + 1):
-        # A run early on a day sees the day before.
+        # A run early on a day shows what happened on the day before.
         lived = last.on + timedelta(days=n - 1)
         days[lived in after] += weekend if lived.weekday() >= _SATURDAY else 1.0
         total, variance = 0.0, 0.0
@@ -155,7 +155,7 @@ def _ahead(
             total += share.rate * ahead
             variance += share.spread * (ahead + ahead * ahead / share.days)
         variance += (_DRIFT * total) ** 2
-        variance += abs(1 - exp(-max(total, 0.0))) / last.count  # people come one by one
+        variance += abs(1 - exp(-max(total, 0.0))) / last.count  # whole people move: the variance of a count
         off = width * sqrt(variance)
         left, low, high = (last.count * exp(-min(max(each, -3.0), 50.0)) for each in (total, total + off, total - off))
         path.append((last.on + timedelta(days=n), left, low, high))
@@ -166,7 +166,7 @@ def _ahead(
 
 
 def _lived(one: Point, other: Point) -> list[date]:
-    """The days between two run days: a run early on a day sees what happened on the day before."""
+    """The days between two run days. A run early on a day shows what happened on the day before."""
     return [one.on + timedelta(days=n) for n in range((other.on - one.on).days)]
 
 
@@ -182,7 +182,7 @@ def _fall(one: Point, other: Point) -> float:
 
 
 def _weekend(line: Sequence[Point], after: Collection[date]) -> float:
-    """What a weekend day counts of a working day, by quiet days: those of weekends against the others."""
+    """The part of a working day that a weekend day counts for, from quiet days: those at weekends compared with the others."""
     fall = {False: 0.0, True: 0.0}
     work, off = {False: 0, True: 0}, 0
     for one, other in pairwise(line):
@@ -200,7 +200,7 @@ def _weekend(line: Sequence[Point], after: Collection[date]) -> float:
 
 
 def _share(steps: Sequence[_Step]) -> _Share | None:
-    """The share of some steps of one kind; None where they are no day long."""
+    """The share of some steps of one kind; None if they are no day long together."""
     days = sum(step.days for step in steps)
     if not days:
         return None

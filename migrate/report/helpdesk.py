@@ -1,8 +1,8 @@
-"""helpdesk.html: whether a mail is real, for people who have neither the ledger nor the evidence (docs/review.md).
+"""helpdesk.html: tells whether a mail is real, for people who have neither the ledger nor the evidence (docs/review.md).
 
-The page holds no address and no name. For each letter it holds an entry that only the letter's reference and its address open together:
-PBKDF2 of both gives the entry's name and the key that its answer (kind, day, subject) is masked with. A reference has 38 bits that nobody
-outside can guess, and the rounds make it dear to try them for an address that is known.
+The page holds no address and no name. It has an entry for each letter, which only the letter's reference and its address open together:
+PBKDF2 of both gives the entry's name, and the key that masks its answer (kind, day, subject). A reference has 38 bits that nobody outside
+can guess, and the rounds make it expensive to try all references for an address that is known.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ SENT_COLUMNS: Final[dict[str, str]] = {
 """A letter that was sent, or may have been."""
 
 ROUNDS: Final = 1_000
-"""Of PBKDF2: half a millisecond a letter here. Whoever has the page and wants to know whether an address was written to needs six years of
-one processor, or half a day of a fast graphics card, and the same again for the next address."""
+"""Rounds of PBKDF2: half a millisecond for a letter here. Somebody who has the page and wants to know whether one address was written to
+needs six years of one processor, or half a day of a fast graphics card, and the same again for the next address."""
 _ID: Final = 12
 _BLOCK: Final = 32
 _THREADS: Final = 2
@@ -51,13 +51,13 @@ class _Sent(NamedTuple):
 
 
 def write(out: BinaryIO, chronicle: Chronicle) -> None:
-    """Writes the page of all letters that were sent until the chronicle's instant."""
+    """Writes the page of all letters that were sent by the chronicle's instant."""
     import jinja2
 
     from migrate.report.page import source_hash
 
     salt = _salt(chronicle)
-    with ThreadPoolExecutor(_THREADS) as pool:  # the digests let go of Python's lock
+    with ThreadPoolExecutor(_THREADS) as pool:  # PBKDF2 releases Python's lock (GIL)
         entries = sorted(pool.map(lambda sent: _entry(sent, salt), _sent(chronicle)))
     folder = resource("templates") / "report"
     sources = ("sha256.min.js", "helpdesk.js", "helpdesk.css")
@@ -88,12 +88,12 @@ def write(out: BinaryIO, chronicle: Chronicle) -> None:
 
 
 def folded(address: str) -> str:
-    """An address as it is looked for: addresses are compared without regard to case."""
+    """An address in lower case: addresses are compared without regard to case."""
     return unicodedata.normalize("NFC", address.strip()).lower()
 
 
 def _salt(chronicle: Chronicle) -> bytes:
-    """Another one for every run, and the same whenever its page is made."""
+    """The salt of a run: different for every run, the same whenever the page of one run is made."""
     of_run = json.dumps([chronicle.run.run_id, chronicle.run.counts.get("ledger"), chronicle.terms.campaign], sort_keys=True)
     return hashlib.sha256(of_run.encode()).digest()[:16]
 
@@ -114,7 +114,7 @@ def _answered(frame: pd.DataFrame, chronicle: Chronicle) -> Iterator[_Sent]:
 
 
 def _entry(sent: _Sent, salt: bytes) -> str:
-    """A letter's entry: its name, and its answer masked."""
+    """A letter's entry: its name and its masked answer."""
     block = hashlib.pbkdf2_hmac("sha256", f"{sent.reference}\0{folded(sent.address)}".encode(), salt, ROUNDS)
     name, key = block[:_ID], block[_ID:]
     mask = b"".join(hashlib.sha256(key + bytes([at])).digest() for at in range(len(sent.answer) // _BLOCK + 1))

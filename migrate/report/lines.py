@@ -25,10 +25,10 @@ def header(columns: Iterable[str]) -> bytes:
 
 
 def records(rows: Cells, columns: Mapping[str, CellType]) -> pa.Array:
-    """One CSV record a row, each with its line end: a column of text whose data, put together, is the body of the file.
+    """A CSV record for each row, line end included, as a column of text: the data of the column, in one piece, is the body of the file.
 
-    A missing value is an empty field. A field is quoted where it holds a comma, a quote or a line break, and only there. Of adjacent
-    fields whose values repeat, each combination is put together once.
+    A missing value is an empty field. A field is quoted if it holds a comma, a quote or a line break, and only then. Adjacent fields whose
+    values repeat are joined once for each combination of values.
     """
     fields = [_field(rows.table[name], of) for name, of in columns.items()]
     parts: list[pa.Array] = []
@@ -43,7 +43,7 @@ def records(rows: Cells, columns: Mapping[str, CellType]) -> pa.Array:
 
 
 def bounds(rows: pa.Array) -> memoryview:
-    """Where each record of `records` begins in its `body`, and, last, where the body ends: byte offsets."""
+    """The byte offsets at which the records of `records` begin in the `body`, and, last, the one at which the body ends."""
     return memoryview(rows.buffers()[1]).cast("q")[rows.offset : rows.offset + len(rows) + 1]
 
 
@@ -65,7 +65,7 @@ def write(out: Out, tables: Iterable[Cells], columns: Mapping[str, CellType]) ->
 
 
 def _field(column: pa.ChunkedArray, of: CellType) -> pa.Array:
-    """What is neither text nor a word needs no quotes."""
+    """A column as CSV fields. Only text and words may need quotes."""
     written = cells.written(repeats.shortened(column), of)
     if of not in ("text", "word"):
         return written
@@ -73,7 +73,7 @@ def _field(column: pa.ChunkedArray, of: CellType) -> pa.Array:
 
 
 def _combined(run: list[pa.DictionaryArray]) -> pa.DictionaryArray:
-    """Adjacent fields as one."""
+    """Adjacent fields joined by commas, as one column."""
     import pyarrow as pa
 
     found = repeats.combinations(run)

@@ -1,4 +1,4 @@
-"""The manifest: what evidence consists of, so that anybody can check later that it is still what was written."""
+"""The manifest: the list of the files of evidence, by which anybody can check later that they are unchanged."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NAME: Final = "manifest.json"
 
 
 def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: Mapping[str, str], *, rebuilt: bool) -> dict[str, Any]:
-    """The manifest of the files that stand in `folder`; `rows` counts the rows of each table. `digests` are the SHA-256 of the files that
-    were digested while they were written; the others are read."""
+    """The manifest of the files in `folder`; `rows` counts the rows of each table. `digests` are the SHA-256 of files that were digested
+    while they were written; the other files are read."""
     run, before = chronicle.run, chronicle.previous
     return {
         "schema_version": SCHEMA_VERSION,
@@ -47,10 +47,10 @@ def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: 
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
-    """JSON that is the same bytes for the same values: sorted keys, two spaces, UTF-8, one line end at the end."""
+    """JSON with the same bytes for the same values: sorted keys, indented by two spaces, UTF-8, one line end at the end."""
     return (outside.json_text(value, sort_keys=True) + "\n").encode()
 
 
 def instant(moment: datetime) -> str:
-    """An instant as everywhere in the reports: `2024-01-30T14:00:00Z`, with microseconds only where they are not zero."""
+    """An instant as all reports write it: `2024-01-30T14:00:00Z`, with microseconds only where they are not zero."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

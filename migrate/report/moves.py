@@ -1,7 +1,7 @@
-"""Moves: which accounts stand elsewhere than in the evidence before, and why (moves.csv).
+"""Moves: which accounts have another standing than in the evidence before, and why (moves.csv).
 
-They come out of the walk over all accounts that makes accounts.csv, and of the versions of accounts that were superseded since: those
-lie together in the ledger, so that a quiet day costs next to nothing however many accounts there are.
+They are found in the pass over all accounts that makes accounts.csv, and in the versions of accounts that were superseded since. Those lie
+together in the ledger, so that a quiet day costs almost nothing, however many accounts there are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from migrate.report.chronicle import Chronicle
 
 NOWHERE: Final = ""
-"""The standing of an account that is not in the directory."""
+"""Stands for the standing of an account that is not in the directory."""
 
 WHYS: Final[dict[str, str]] = {
     "switched": "has an accepted method that it had not, or no retired one any more",
@@ -42,7 +42,7 @@ WHYS: Final[dict[str, str]] = {
     "from SSO": "does not sign in through SSO any more",
     "reclassified": "the policy or the words for methods changed, or a method that nobody knows by name came or went",
 }
-"""Why an account moved: the word of moves.csv, and what it says of the account."""
+"""Why an account moved: the word in moves.csv → what it says of the account."""
 
 STOOD_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",
@@ -53,24 +53,24 @@ STOOD_COLUMNS: Final[dict[str, str]] = {
     "methods": "int32",
     "basis": "str",
 }
-"""Where an account stood in the evidence before, and what it was then."""
+"""The record of an account at the evidence before."""
 WALKED: Final = (*RECORDED, "federated", "first_seen_at")
-"""The columns of a record that a walk over the accounts needs."""
+"""The columns of a record that the pass over the accounts needs."""
 
 _BY_DEFAULT: Final = ("sms_default", "sms_fallback")
 _ACCEPTED: Final = ("sms_default", "sms_fallback", "migrated")
-"""The standings of accounts that have an accepted method, the farther the better."""
+"""The standings of accounts with an accepted method, the best last."""
 _UNNAMED: Final = UNCERTAIN | methods_of(("backup_code",))
 _ORDER: Final = (*STANDINGS, NOWHERE)
 
 Move = tuple[str, str, str]
-"""From which standing, to which, and why; `NOWHERE` before an account was there, and after."""
+"""From which standing, to which, and why. `NOWHERE` stands for the time before an account was in the directory, and after."""
 
 
 def why(was: str, now: str, *, federated: tuple[bool, bool], methods: tuple[int, int], rebased: bool) -> str:
-    """Why an account that was in the directory both times stands elsewhere, a word of `WHYS`; the first that applies.
+    """Why an account that was in the directory both times has another standing: the first word of `WHYS` that applies.
 
-    `federated` and `methods` (bits) are what it was and is; `rebased`: the mapping of methods or the policy is another one.
+    `federated` and `methods` (bits) are its values before and now; `rebased` is true if the mapping of methods or the policy changed.
     """
     if "inactive" in (was, now):
         return "disabled" if now == "inactive" else "enabled"
@@ -93,7 +93,7 @@ def _better(was: str, now: str) -> bool:
 
 
 class Moves:
-    """The moves since the evidence before, counted while the accounts go by."""
+    """Counts the moves since the evidence before, part by part."""
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
@@ -103,7 +103,7 @@ class Moves:
         self.counts: Counter[Move] = Counter()
 
     def add(self, records: pa.Table) -> None:
-        """Takes some accounts (`WALKED`), whose ids are greater than all before."""
+        """Takes some accounts (`WALKED`), whose ids are greater than those of all earlier parts."""
         there = records.filter(pc.is_null(records["gone_at"]))
         if self._first:
             self._count("joined", there["standing"])
@@ -111,7 +111,7 @@ class Moves:
             self._compare(there, records["account_id"][-1].as_py())
 
     def end(self) -> None:
-        """All accounts have gone by."""
+        """Takes the accounts with ids above all parts: those that have no record any more."""
         if not self._first:
             self._compare(None, None)
 
@@ -129,7 +129,8 @@ class Moves:
             self.counts[NOWHERE, each["values"], word] += each["counts"]
 
     def _compare(self, there: pa.Table | None, high: str | None) -> None:
-        """The accounts up to and with an id (None: all further ones), of which `there` are in the directory."""
+        """Compares the accounts up to and including the id `high` (None: all further ones) with their earlier records; `there` are those
+        of them that are in the directory."""
         stood = self._chronicle.stood(self._last, high)
         self._last = high
         before = pa.array(stood["account_id"], pa.string())
@@ -160,12 +161,12 @@ class Moves:
             self._explain(stood[stays], there.take(pa.array(place[stays])))
 
     def _arrived(self, others: pa.Table) -> None:
-        """Of accounts that have no other version than before, those that were not there before."""
+        """Counts the accounts that joined; `others` have no version that was superseded since the evidence before."""
         if others.num_rows and len(new := self._chronicle.arrived(others)):
             self._count("joined", others["standing"].filter(pc.is_in(others["account_id"], pa.array(new, others["account_id"].type))))
 
     def _explain(self, was: pd.DataFrame, now: pa.Table) -> None:
-        """Counts accounts that moved and were there both times, aligned with each other."""
+        """Counts accounts that moved and were in the directory both times; `was` and `now` have the same accounts in the same order."""
         rebased = pa.array(was["basis"] != self._basis)
         before = [pa.array(was[name]) for name in ("standing", "federated", "methods")]
         after = [repeats.whole(now[name]) for name in ("standing", "federated", "methods")]

@@ -1,4 +1,4 @@
-"""Octets: what can be said of a column of text by the octets that it is made of, before any cell is looked at by itself."""
+"""Checks on the bytes of a whole column of text, which find the few cells that must be processed one by one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEPARATES: Final = b";|"
-"""Octets at which somebody's spreadsheet may end a cell, though we do not (`outside.SEPARATORS`)."""
+"""Bytes at which some spreadsheets split a cell, though we do not (`outside.SEPARATORS`)."""
 _SPECIAL: Final = b'",\r\n'
 _BEGINS: Final = np.isin(np.arange(256), np.frombuffer(b" \"'`=+-@", "uint8"))
-"""True for the octets with which a formula may begin, or what a spreadsheet passes over before one."""
+"""True for the bytes with which a formula may begin, and for those that a spreadsheet skips before one."""
 
 
 def doubtful(text: pa.Array) -> pa.Array | None:
-    """True for the cells (`large_string`) that are not plain ASCII without control characters, hold what may separate cells (`SEPARATES`),
-    or begin like a formula, a quote or a space; None if there are none."""
+    """True for the cells (`large_string`) that may have to be changed: those that are not plain ASCII or have control characters, have a
+    separator (`SEPARATES`), or begin like a formula, with a quote or a space. None if there are none."""
     ends, data = _parts(text)
-    # From the space to the tilde: whatever is below the space becomes large.
+    # Plain bytes are those from space to tilde. Bytes below the space wrap around to large numbers.
     marks = data - np.uint8(0x20) > 0x7E - 0x20
     for octet in SEPARATES:
         marks |= data == octet
@@ -36,7 +36,7 @@ def doubtful(text: pa.Array) -> pa.Array | None:
 
 
 def special(text: pa.Array) -> pa.Array | None:
-    """True for the cells (`large_string`) that hold a comma, a quote or a line break; None if there are none."""
+    """True for the cells (`large_string`) that have a comma, a quote or a line break; None if there are none."""
     ends, data = _parts(text)
     marks = [each for each in (data == octet for octet in _SPECIAL) if each.any()]
     found = _marked(ends, np.logical_or.reduce(marks)) if marks else None
@@ -44,7 +44,7 @@ def special(text: pa.Array) -> pa.Array | None:
 
 
 def _marked(ends: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-    """True for the cells that hold a marked octet; None if there are none."""
+    """True for the cells that have a marked byte; None if there are none."""
     if not marks.any():
         return None
     before = np.concatenate([[0], np.cumsum(marks, dtype="int64")])
@@ -53,7 +53,7 @@ def _marked(ends: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray[np.boo
 
 
 def _parts(text: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Where each cell begins in the data, and, last, where it ends; and the data, all cells end to end."""
+    """The byte offset at which each cell begins, and, last, the one at which the last cell ends; and the bytes of all cells end to end."""
     _, places, data = text.buffers()
     if not len(text) or data is None:
         return np.zeros(len(text) + 1, "int64"), np.zeros(0, "uint8")

@@ -1,7 +1,8 @@
-"""report.html: one self-contained page to look at, print and pass on (design §14). Its own policy forbids it every request.
+"""report.html: one page without any outside resource, to look at, print and pass on (design §14). Its content security policy forbids every
+request.
 
-What it says is worked out elsewhere: the verdict (`verdict`), the forecast (`forecast`), the drawing (`burndown`), what was counted
-(`tally`), the list (`actions`), its words (`words`). Here it is put together.
+Other modules work its contents out: the verdict (`verdict`), the forecast (`forecast`), the chart (`burndown`), the counts (`tally`), the
+list (`actions`), the words (`words`). This one puts them together.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
     from migrate.report.moves import Moves
 
 DEPARTMENTS: Final = 200
-"""How many rows a table by department has at most."""
+"""A table by department has at most so many rows."""
 NAMED: Final = 25
-"""How many administrators, and people whom mail does not reach, are named."""
+"""At most so many administrators, and so many people whom mail does not reach, are named."""
 SOON: Final = 14
-"""Days before its last day in which an exception stands first."""
+"""An exception is listed first from so many days before its last day on."""
 _SIZES: Final = {"wide": (960, 320), "narrow": (360, 280)}
-"""The drawing on a screen and on paper, and that on a telephone, whose words are as large."""
+"""The chart for a screen and for paper, and the one for a telephone, where the letters are as large."""
 _HEADINGS: Final[dict[Where, str]] = {
     "department": "Department",
     "language": "Language",
@@ -55,8 +56,8 @@ _RULES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`accounts.standing_counts` of all accounts, and of those who are not certain; how many `rows` each table has; what the page counts
-    besides; and the moves since the evidence before."""
+    """`accounts.standing_counts` of all accounts, and of those that are not certain; how many `rows` each table has; what the page
+    counts besides; and the moves since the evidence before."""
 
     accounts: Counter[tuple[str, str]]
     not_certain: Counter[tuple[str, str]]
@@ -78,7 +79,7 @@ class Counts:
 
 @lru_cache
 def environment(*folders: str) -> jinja2.Environment:
-    """The templates of pages in some folders of ours: everything is escaped, and made fit for a page."""
+    """The page templates in some of our folders; every value is escaped, and freed of what a page must not hold."""
     import jinja2
 
     made = jinja2.Environment(
@@ -96,12 +97,12 @@ def environment(*folders: str) -> jinja2.Environment:
 
 
 def sources(*names: str) -> list[str]:
-    """Scripts and styles of ours in templates/report."""
+    """Our scripts or styles in templates/report."""
     return [(resource("templates") / "report" / name).read_text(encoding="utf-8").strip() for name in names]
 
 
 def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> None:
-    """Writes the page. `listed` is action-list.csv."""
+    """Writes the page. `listed` is the file action-list.csv."""
     script, style = sources("report.js", "report.css")
     terms, run = chronicle.terms, chronicle.run
     found = actions.read(listed, terms, past=run.as_of >= terms.cutoff)
@@ -130,7 +131,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
 
 
 def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
-    """What the page says, but for the list."""
+    """The values of the page's template, except the list."""
     terms, run, tally = chronicle.terms, chronicle.run, counts.tally
     by_standing, compliant = counts.by_standing(), frozenset(terms.compliant)
     cutoff, today, past = terms.day(terms.cutoff), terms.day(run.as_of), run.as_of >= terms.cutoff
@@ -220,5 +221,5 @@ def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
 
 
 def source_hash(source: str) -> str:
-    """What a content security policy calls a source by."""
+    """The name of a script or style in a content security policy: its hash."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -1,17 +1,16 @@
-"""Recall: the chronicle that the ledger tells (design §9, §14). Nothing here depends on what happened after `evidence_at`.
+"""Recall: a chronicle that is read from the ledger (design §9, §14). Nothing in it depends on what happened after `evidence_at`.
 
-What came before or after is told by the number of a letter's event where a run wrote it down (`LAST_EVENT` in its counts): the clock by
-which instants were taken may have been set back in between.
+Letter events are ordered by their numbers where a run recorded one (`LAST_EVENT` in its counts), and not by their instants: the clock may
+have been set back.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,15 +18,13 @@ import sqlalchemy as sa
 
 from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.incremental import Records
-from migrate.ledger import history, runs, schema
-from migrate.ledger.frames import fetch
-from migrate.ledger.listed import batches
+from migrate.ledger import history, runs
 from migrate.ledger.runs import Run
-from migrate.ledger.schema import account, account_history, bounce, change, exemption, letter, letter_event, notice, pause, rejection, run
+from migrate.outbox.letters_as_of import LettersAsOf, PointInTime
 from migrate.report.chronicle import Day
 from migrate.report.helpdesk import SENT_COLUMNS
 from migrate.report.moves import STOOD_COLUMNS, WALKED
-from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS, WAITING
+from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS
 from migrate.report.terms import Terms
 
 if TYPE_CHECKING:
@@ -37,15 +34,17 @@ LAST_EVENT: Final = "last_event"
 _CHUNK: Final = 20_000
 _WEEK: Final = timedelta(days=7)
 _TOGETHER: Final = 16_384
-"""So many accounts at a time: a row group of accounts.parquet, and what memory the reports of a run take."""
+"""So many accounts are processed together. It is the size of a row group of accounts.parquet, and decides how much memory the reports
+take."""
 
 
 def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same rows in the same order, so many at a time; none is empty. Wherever they come from, a file of them has the same bytes."""
+    """The same rows in the same order, in tables of `rows` rows; only the last has fewer, and none is empty. So a file made of them has
+    the same bytes wherever the rows come from."""
     held: pa.Table | None = None
     for part in parts:
         held = pa.concat_tables([held, part]) if held else part
-        del part  # or it stays in memory until the next one is there
+        del part  # else it stays in memory until the next part is read
         while held.num_rows >= rows:
             yield held.slice(0, rows)
             held = held.slice(rows)
@@ -55,10 +54,11 @@ def evenly(parts: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 @dataclass(frozen=True)
 class Recall:
-    """A `Chronicle` of a recorded run, read from the ledger in chunks, so that memory does not grow with accounts, letters or changes.
+    """A `Chronicle` of a recorded run, read from the ledger in parts, so that memory does not grow with accounts, letters or changes.
 
-    `last_event` numbers the last event of a letter that it tells of; None where nothing but `evidence_at` is known. `records` are what the
-    run recorded of its accounts, where they are at hand. `beside` is the run that it is told beside, where that is not the one before.
+    `last_event` is the number of the last letter event that counts; None if only `evidence_at` is known. `records` are the run's own
+    records of its accounts, if they are still there. `beside` is the run to compare with instead of the latest one before that left
+    evidence.
     """
 
     connection: sa.Connection
@@ -71,23 +71,15 @@ class Recall:
 
     @cached_property
     def previous(self) -> Run | None:
-        if self.beside:
-            return self.beside
-        found = self.connection.execute(
-            sa.select(sa.func.max(run.c.seq)).where(
-                run.c.campaign_id == self.run.campaign_id, run.c.seq < self.run.seq, run.c.manifest_digest.is_not(None)
-            )
-        ).scalar()
-        return None if found is None else runs.find(self.connection, found)
+        return self.beside or runs.last_with_evidence(self.connection, self.run.campaign_id, self.run.seq)
 
     def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-        letters = self._letters(TOLD_COLUMNS)
         for records in evenly(self._recorded(), _TOGETHER):
             ids = records["account_id"]
-            yield records, fetch(self.connection, letters.where(letter.c.account_id.between(ids[0].as_py(), ids[-1].as_py())), TOLD_COLUMNS)
+            yield records, self._letters.of_accounts(ids[0].as_py(), ids[-1].as_py(), TOLD_COLUMNS)
 
     def _recorded(self) -> Iterator[pa.Table]:
-        """`WALKED` of the accounts in order of id, a part at a time."""
+        """`WALKED` of the accounts in order of id, part by part."""
         if self.records:
             yield from (pa.Table.from_batches([batch]) for batch in self.records.batches(WALKED))
         else:
@@ -95,10 +87,8 @@ class Recall:
                 yield pa.Table.from_pandas(frame[list(WALKED)], preserve_index=False)
 
     def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
-        c = account_history.c
-        bounds = ([c.account_id > low] if low is not None else []) + ([c.account_id <= high] if high is not None else [])
-        wanted = self._superseded(*(c[name] for name in STOOD_COLUMNS)).where(*bounds).order_by(c.account_id)
-        return fetch(self.connection, wanted, STOOD_COLUMNS)
+        until = [seq for seq, _ in self._runs if seq > self._before]
+        return history.superseded(self.connection, self.run.campaign_id, self._before, until, low, high, STOOD_COLUMNS)
 
     def arrived(self, records: pa.Table) -> list[str]:
         since = [as_of for seq, as_of in self._runs if seq > self._before]
@@ -106,148 +96,61 @@ class Recall:
         fresh: list[str] = records["account_id"].filter(pc.is_in(seen, pa.array(since, seen.type))).to_pylist()
         if not fresh or not {as_of for seq, as_of in self._runs if seq <= self._before} & set(since):
             return fresh
-        # Days were played through again: an instant alone does not tell which run saw an account first.
-        earlier: set[str] = set()
-        for some in batches(fresh):
-            for table, still in ((account, []), (account_history, [account_history.c.until_run > self._before])):
-                c = table.c
-                mine = (c.campaign_id == self.run.campaign_id, c.account_id.in_(some), c.since_run <= self._before, *still)
-                earlier.update(self.connection.execute(sa.select(c.account_id).where(*mine)).scalars())
+        # Two runs have the same `as_of` where a day was repeated: the instant alone does not tell which of them saw an account first.
+        earlier = history.known_at(self.connection, self.run.campaign_id, self._before, fresh)
         return [each for each in fresh if each not in earlier]
 
     def letters(self) -> Iterator[pd.DataFrame]:
-        moved = sa.select(letter_event.c.letter_id).where(self._after_previous(letter_event))
-        last = letter_event.alias()
-        # A letter that waited then either still does, or has moved since.
-        concerned = self._letters(LETTER_COLUMNS, last).where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(WAITING)))
-        concerned = concerned.where(sa.or_(self._after_previous(last), last.c.to_state.in_(WAITING)))
-        seen = 0
-        while True:
-            frame = fetch(self.connection, concerned.where(letter.c.id > seen).order_by(letter.c.id).limit(_CHUNK), LETTER_COLUMNS)
-            yield frame
-            if len(frame) < _CHUNK:
-                return
-            seen = int(frame["letter_id"].iloc[-1])
+        return self._letters.moved_or_waiting(self._then, LETTER_COLUMNS, _CHUNK)
 
     def sent(self) -> Iterator[pd.DataFrame]:
-        last = letter_event.alias()
-        wanted = self._letters(SENT_COLUMNS, last).where(last.c.to_state.in_(("sent", "uncertain"))).order_by(letter.c.id).limit(_CHUNK)
-        seen = 0
-        while True:
-            frame = fetch(self.connection, wanted.where(letter.c.id > seen), SENT_COLUMNS)
-            yield frame
-            if len(frame) < _CHUNK:
-                return
-            seen = int(frame["letter_id"].iloc[-1])
+        return self._letters.sent(SENT_COLUMNS, _CHUNK)
 
     def changes(self) -> Iterator[pd.DataFrame]:
-        c = change.c
-        wanted = sa.select(*(c[name] for name in CHANGE_COLUMNS)).where(c.campaign_id == self.run.campaign_id, c.run_seq == self.run.seq)
-        page = wanted.order_by(c.account_id, c.seq).limit(_CHUNK)
-        while True:
-            frame = fetch(self.connection, page, CHANGE_COLUMNS)
-            yield frame
-            if len(frame) < _CHUNK:
-                return
-            account_id, seq = frame["account_id"].iloc[-1], int(frame["seq"].iloc[-1])
-            beyond = sa.or_(c.account_id > account_id, sa.and_(c.account_id == account_id, c.seq > seq))
-            page = wanted.where(beyond).order_by(c.account_id, c.seq).limit(_CHUNK)
+        return history.changes_of(self.connection, self.run.campaign_id, self.run.seq, CHANGE_COLUMNS, _CHUNK)
 
     def exemptions(self) -> pd.DataFrame:
-        return self._granted(exemption)
+        return history.granted_by(self.connection, "exemption", self.run.campaign_id, self.evidence_at, EXEMPTION_COLUMNS)
 
     def pauses(self) -> pd.DataFrame:
-        return self._granted(pause)
+        return history.granted_by(self.connection, "pause", self.run.campaign_id, self.evidence_at, EXEMPTION_COLUMNS)
 
     def dead(self) -> frozenset[str]:
-        b, at = bounce.c, self.evidence_at
-        in_force = (b.campaign_id == self.run.campaign_id, b.hard, b.seen_at <= at, b.until > at)
-        wanted = sa.select(b.address).where(*in_force, sa.or_(b.cleared_at.is_(None), b.cleared_at > at))
-        return frozenset(address.lower() for address in self.connection.execute(wanted).scalars())
+        return history.dead_at(self.connection, self.run.campaign_id, self.evidence_at)
 
     def week(self) -> Recall | None:
-        c, day = run.c, self.terms.day(self.run.as_of) - _WEEK
-        mine = (c.campaign_id == self.run.campaign_id, c.seq < self.run.seq)
-        runs_before = self.connection.execute(sa.select(c.seq, c.as_of).where(*mine).order_by(c.seq.desc()))
-        found = next((seq for seq, as_of in runs_before if self.terms.day(as_of) <= day), None)
+        day = self.terms.day(self.run.as_of) - _WEEK
+        earlier = (seq for seq, as_of in reversed(self._runs) if seq < self.run.seq and self.terms.day(as_of) <= day)
+        found = next(earlier, None)
         return None if found is None or found == self._before else replace(self, beside=runs.find(self.connection, found))
 
-    def _granted(self, table: sa.Table) -> pd.DataFrame:
-        e = table.c
-        # What was taken back later stood there then.
-        removed = e.removed_at <= self.evidence_at
-        columns = (sa.case((removed, e[name])).label(name) if name.startswith("removed_") else e[name] for name in EXEMPTION_COLUMNS)
-        wanted = sa.select(*columns).where(e.campaign_id == self.run.campaign_id, e.created_at <= self.evidence_at)
-        return fetch(self.connection, wanted.order_by(e.id), EXEMPTION_COLUMNS)
-
     def rejected(self) -> Iterator[pd.DataFrame]:
-        c = rejection.c
-        page = sa.select(*(c[name] for name in REJECTED_COLUMNS)).where(c.run_seq == self.run.seq).order_by(c.position).limit(_CHUNK)
-        seen = 0
-        while True:
-            frame = fetch(self.connection, page.where(c.position > seen), REJECTED_COLUMNS)
-            yield frame
-            if len(frame) < _CHUNK:
-                return
-            seen = int(frame["position"].iloc[-1])
+        return history.rejections_of(self.connection, self.run.seq, REJECTED_COLUMNS, _CHUNK)
 
     def days(self) -> list[Day]:
-        wanted = sa.select(run.c.as_of, run.c.counts).where(run.c.campaign_id == self.run.campaign_id, run.c.seq <= self.run.seq)
-        found = {self.terms.day(as_of): json.loads(counts) for as_of, counts in self.connection.execute(wanted.order_by(run.c.seq))}
-        return [Day(on, counts["standing"]) for on, counts in sorted(found.items()) if "standing" in counts]
+        all_runs = runs.counts_by_instant(self.connection, self.run.campaign_id, self.run.seq)
+        last_of_day = {self.terms.day(as_of): counts for as_of, counts in all_runs}
+        return [Day(on, counts["standing"]) for on, counts in sorted(last_of_day.items()) if "standing" in counts]
 
     @cached_property
     def _before(self) -> int:
-        """The number of the run before that left evidence, 0 if none did."""
+        """The number of the run of the evidence before; 0 if there is none."""
         previous = self.previous
         return previous.seq if previous else 0
 
     @cached_property
     def _runs(self) -> list[tuple[int, datetime]]:
         """The campaign's runs up to this one: number and instant."""
-        mine = (run.c.campaign_id == self.run.campaign_id, run.c.seq <= self.run.seq)
-        return [(seq, as_of) for seq, as_of in self.connection.execute(sa.select(run.c.seq, run.c.as_of).where(*mine))]
+        return runs.instants(self.connection, self.run.campaign_id, self.run.seq)
 
-    def _superseded(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-        """Of the versions that held in the evidence before, those that do not hold any more. A run's lie together, in order of id."""
-        c, before = account_history.c, self._before
-        since = [seq for seq, _ in self._runs if seq > before]
-        return sa.select(*columns).where(c.campaign_id == self.run.campaign_id, c.until_run.in_(since), c.since_run <= before)
-
-    def _after_previous(self, event: sa.FromClause) -> sa.ColumnElement[bool]:
-        """True for events after those of the evidence before."""
+    @property
+    def _then(self) -> PointInTime | None:
+        """The moment of the evidence before; None if there is none."""
         previous = self.previous
         if previous is None or previous.evidence_at is None:
-            return sa.true()
-        number = previous.counts.get(LAST_EVENT)
-        return event.c.at > previous.evidence_at if number is None else event.c.id > number
+            return None
+        return PointInTime(previous.evidence_at, previous.counts.get(LAST_EVENT))
 
-    def _letters(self, names: Iterable[str], last: sa.FromClause | None = None) -> sa.Select[Any]:
-        """Some of `LETTER_COLUMNS` as of `evidence_at`, each letter looked up by itself: the ranges asked for are small.
-
-        `last` stands for the event by which each came into the state it had.
-        """
-        event, last = letter_event.alias(), letter_event.alias() if last is None else last
-        told = event.c.at <= self.evidence_at if self.last_event is None else event.c.id <= self.last_event
-        until = (event.c.letter_id == letter.c.id, told)
-        newest = sa.select(sa.func.max(event.c.id)).where(*until).scalar_subquery()
-        columns = {
-            "letter_id": letter.c.id,
-            "tenure": notice.c.tenure,
-            "state": last.c.to_state,
-            "reason": last.c.reason,
-            "reply": last.c.reply,
-            "attempts": sa.select(sa.func.count()).where(*until, event.c.to_state == "sending").scalar_subquery(),
-            "queued_at": sa.type_coerce(sa.select(sa.func.min(event.c.at)).where(*until).scalar_subquery(), schema.UtcInstant),
-            "settled_at": sa.case((last.c.to_state.in_(WAITING), None), else_=last.c.at),
-            "changed_at": last.c.at,
-            # Only a sent letter's subject can never become another one: any other may be tried again.
-            "subject": sa.case((last.c.to_state == "sent", letter.c.subject)),
-        }
-        # The letter's id says nothing new, but SQLAlchemy's MySQL dialect would otherwise see no join and warn of a cartesian product.
-        this = sa.and_(last.c.id == newest, last.c.letter_id == letter.c.id)
-        return (
-            sa.select(*((columns[name] if name in columns else letter.c[name]).label(name) for name in names))
-            .select_from(letter.join(notice, letter.c.notice_id == notice.c.id).join(last, this))
-            .where(letter.c.campaign_id == self.run.campaign_id)
-        )
+    @property
+    def _letters(self) -> LettersAsOf:
+        return LettersAsOf(self.connection, self.run.campaign_id, PointInTime(self.evidence_at, self.last_event))

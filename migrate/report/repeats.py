@@ -1,6 +1,6 @@
-"""Repeats: columns in which the same few values stand again and again are looked at once a value, not once a row.
+"""Repeats: a column with few different values is processed once for each value, not once for each row.
 
-Such a column travels as an Arrow dictionary: its distinct values, and for each row the number of one of them.
+Such a column is an Arrow dictionary: its distinct values, and for each row the number of its value.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HEAD: Final = 1024
-"""So many rows tell whether the values of a column repeat. Where they mislead, the same is found out more slowly."""
+"""So many rows decide whether a column has few different values. A wrong guess costs time only."""
 _ROOM: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class Combinations:
-    """The different combinations of values in some columns: for each row the number of its combination, and for each combination a row
+    """The different combinations of values in some columns: for each row the number of its combination, and for each combination one row
     that has it."""
 
     number: NDArray[np.int64]
@@ -31,18 +31,18 @@ class Combinations:
 
     @property
     def counts(self) -> list[int]:
-        """How many rows have each."""
+        """How many rows have each combination."""
         found: list[int] = np.bincount(self.number, minlength=len(self.row)).tolist()
         return found
 
     def values(self, column: pa.Array) -> list[Any]:
-        """What one of the columns holds in each; an instant as microseconds."""
+        """The value of one of the columns in each combination; an instant is given in microseconds."""
         here = plain(column.take(pa.array(self.row)))
         return list((here.cast(pa.int64()) if pa.types.is_timestamp(here.type) else here).to_pylist())
 
 
 def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column in one piece."""
+    """A column as one array instead of chunks."""
     if not isinstance(column, pa.ChunkedArray):
         return column
     if column.num_chunks == 1:
@@ -51,7 +51,7 @@ def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def shortened(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column in one piece, and as a dictionary if its values repeat."""
+    """A column as one array, and as a dictionary if it has few different values."""
     found = whole(column)
     if is_short(found):
         return found
@@ -60,42 +60,42 @@ def shortened(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def is_short(column: pa.Array) -> bool:
-    """True of a dictionary."""
+    """Whether a column is a dictionary."""
     return bool(pa.types.is_dictionary(column.type))
 
 
 def dictionary(column: pa.Array) -> pa.DictionaryArray:
-    """A column as a dictionary, whether its values repeat or not."""
+    """A column as a dictionary, however many different values it has."""
     return column if is_short(column) else pc.dictionary_encode(column)
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """A column with its values in it."""
+    """A column with its values in place, not as a dictionary."""
     return column.dictionary_decode() if is_short(column) else column
 
 
 def with_values(column: pa.DictionaryArray, values: pa.Array) -> pa.DictionaryArray:
-    """A dictionary with other values in the place of its own, as many."""
+    """A dictionary whose values are replaced by as many others."""
     if values is column.dictionary:
         return column
     return pa.DictionaryArray.from_arrays(column.indices, values, safe=False)
 
 
 def where(chosen: NDArray[np.bool_], value: pa.Scalar) -> pa.DictionaryArray:
-    """A column that has one value in the chosen rows, and none in the others."""
+    """A column with one value in the chosen rows, and null in the others."""
     values = pa.array([value.as_py()] if value.is_valid else [], value.type)
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(chosen), "int32"), mask=~(chosen & value.is_valid)), values)
 
 
 def among(column: pa.Array, words: Collection[str]) -> NDArray[np.bool_]:
-    """True for the rows whose word is one of some."""
+    """True for the rows whose value is one of some words."""
     short = dictionary(column)
     values = np.array([*(word in words for word in short.dictionary.to_pylist()), False])
     return values[_numbers(short)]
 
 
 def combinations(columns: Sequence[pa.Array]) -> Combinations:
-    """The combinations of one column or more; a missing value is a value here."""
+    """The combinations of values in one or more columns; null counts as a value."""
     number, span = np.zeros(len(columns[0]), "int64"), 1
     for column in columns:
         short = dictionary(column)
@@ -110,7 +110,7 @@ def combinations(columns: Sequence[pa.Array]) -> Combinations:
 
 
 def _numbers(column: pa.DictionaryArray) -> NDArray[np.int32]:
-    """The number of each row's value; that of a missing one comes after all others."""
+    """The number of each row's value; null gets a number after all others."""
     missing = pa.scalar(len(column.dictionary), column.indices.type)
     found: NDArray[np.int32] = pc.fill_null(column.indices, missing).to_numpy()
     return found

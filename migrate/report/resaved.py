@@ -1,7 +1,7 @@
-"""A table of ours that a spreadsheet may have saved again: read back, and compared by values instead of bytes (design §13).
+"""Reads a table of ours that a spreadsheet may have saved again, and compares it by values instead of bytes (design §13).
 
-Saving changes quotes, line ends, the separator, the encoding, the order of rows and columns, adds empty columns, writes false as FALSE
-and 007 as 7. None of that changes what a row says. What does is left to the caller to find: its mark is another one.
+Saving changes quotes, line ends, the separator, the encoding, the order of rows and columns; it adds empty columns, writes false as FALSE
+and 007 as 7. None of that changes the mark of a row (`marks`). Any other change does, and the caller finds it by the mark.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LINE: Final = "line"
-"""The column that says in which line of the file a row ends."""
+"""The column with the number of the line in which a row ends."""
 
 _SEPARATORS: Final = ",;\t|"
 _CHUNK: Final = 10_000
@@ -33,7 +33,7 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 def as_text(cells_of: Cells, columns: Mapping[str, CellType]) -> pd.DataFrame:
-    """A table as the text its CSV holds; missing is ''."""
+    """A table as the text that its CSV has; a missing value is ''."""
     import pandas as pd
     import pyarrow.compute as pc
 
@@ -44,13 +44,13 @@ def as_text(cells_of: Cells, columns: Mapping[str, CellType]) -> pd.DataFrame:
 
 
 def marks(text: pd.DataFrame, columns: Mapping[str, CellType]) -> list[str]:
-    """What each row says, as 32 hex digits: rows that say the same have the same mark, however they were saved."""
+    """The mark of each row, 32 hex digits. Rows with the same values have the same mark, however they were saved."""
     values = [[value(cell) for cell in text[name].tolist()] for name in columns]
     return [hashlib.sha256("\x1f".join(row).encode()).hexdigest()[:32] for row in zip(*values, strict=True)]
 
 
 def value(cell: str) -> str:
-    """What a cell says: without the apostrophe that keeps it from being a formula, in one spelling of numbers and of true and false."""
+    """The value of a cell, without the apostrophe that keeps it from being a formula; numbers and true and false are spelt in one way."""
     bare = cell.strip().lstrip("'").strip()
     if _NUMBER.fullmatch(bare):
         return _plain(bare)
@@ -58,9 +58,9 @@ def value(cell: str) -> str:
 
 
 def read(path: Path, columns: Mapping[str, CellType]) -> Iterator[pd.DataFrame]:
-    """The rows of a file with the given columns as text, some thousand at a time, and `LINE`.
+    """The rows of a file as text, with the given columns and `LINE`, some thousand at a time.
 
-    Raises GuardError if it cannot be read, lacks a column, or says something in a column that is none of ours.
+    Raises GuardError if the file cannot be read, lacks a column, or has text in a column that is not one of ours.
     """
     try:
         with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
@@ -76,7 +76,7 @@ def _rows(file: TextIO, path: Path, columns: Mapping[str, CellType]) -> Iterator
 
     texts.fields_of_any_length()
     first, skipped = file.readline(), 1
-    if first.lower().startswith("sep="):  # some spreadsheets write, and hide, their separator
+    if first.lower().startswith("sep="):  # some spreadsheets write their separator here, and hide the line
         first, skipped = file.readline(), 2
     separator = max(_SEPARATORS, key=first.count)
     header = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
@@ -93,7 +93,7 @@ def _rows(file: TextIO, path: Path, columns: Mapping[str, CellType]) -> Iterator
 
 
 def _nothing_beside(row: list[str], places: Mapping[str, int], header: list[str], path: Path, line: int) -> None:
-    """A remark that nobody would read must not be taken for a decision."""
+    """Raises GuardError for text in other columns: a remark that nobody reads must not be taken for a decision."""
     ours = set(places.values())
     for place, cell in enumerate(row):
         if cell.strip() and place not in ours:
@@ -106,7 +106,7 @@ def _nothing_beside(row: list[str], places: Mapping[str, int], header: list[str]
 
 
 def _encoding(path: Path) -> str:
-    """UTF-16 by its first bytes, UTF-8 if all of the file is, or what an older Excel saves in."""
+    """The encoding of a file: UTF-16 if it begins so, UTF-8 if all of it is valid, else the one that an older Excel saves in."""
     with path.open("rb") as file:
         if file.read(2) in _UTF16:
             return "utf-16"
@@ -120,7 +120,7 @@ def _encoding(path: Path) -> str:
 
 
 def _plain(number: str) -> str:
-    """One spelling of a number, exact however long it is."""
+    """A number in one spelling, exact however long it is."""
     sign, digits, exponent = Decimal(number).as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, digits)).lstrip("0")

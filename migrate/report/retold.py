@@ -1,4 +1,4 @@
-"""Whether the ledger tells the same as evidence: the tables of each run are made again and set beside the files (design §14)."""
+"""Checks evidence against the ledger: the tables of each run are made again and compared with the files (design §14)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from migrate.files import texts
 from migrate.files.digests import file_digest
 from migrate.files.spill import scratch_folder
-from migrate.ledger import runs, schema
+from migrate.ledger import identity, runs
 from migrate.ledger.runs import Run
 from migrate.report import evidence, tables
 from migrate.report.chronicle import of_run
@@ -25,18 +25,18 @@ _TABLES: Final[dict[Format, tuple[str, ...]]] = {
     "parquet": ("accounts.parquet",),
 }
 _OURS: Final = ("columns.csv",)
-"""Says what this version knows of columns, and nothing of a run."""
+"""columns.csv depends on this version of the program, and not on the run."""
 
 
 def retold(connection: sa.Connection, campaign: str, found: Sequence[Known], watch: Callable[[], None] = lambda: None) -> Iterator[Problem]:
-    """Where the ledger tells otherwise than a campaign's evidence, and the evidence that it knows and that is not there; `watch` hears of
-    each folder that was looked at. Evidence of other campaigns is passed over."""
-    known = _runs(connection, campaign)
-    accepted = set(connection.execute(sa.select(schema.accepted_evidence.c.digest)).scalars())
+    """Finds where the ledger and a campaign's evidence differ, and evidence that the ledger knows and that is missing. `watch` is called
+    after each folder. Evidence of other campaigns is skipped."""
+    known = {run.run_id: run for run in runs.of_campaign(connection, campaign)}
+    accepted = identity.accepted_digests(connection)
     ours = [each for each in found if each.campaign == campaign]
     for each in ours:
         run = known.get(each.run_id)
-        if each.digest in accepted:  # another ledger's, which a person accepted beside this one
+        if each.digest in accepted:  # evidence of another ledger, which a person accepted
             pass
         elif run is None:
             yield Problem(each.folder, f"the ledger knows no run {each.run_id}.")
@@ -52,18 +52,12 @@ def retold(connection: sa.Connection, campaign: str, found: Sequence[Known], wat
                 yield Problem(Path(run.evidence or run.run_id), f"the ledger knows this evidence of run {run.run_id}, and it is not here.")
 
 
-def _runs(connection: sa.Connection, campaign: str) -> dict[str, Run]:
-    mine = sa.select(schema.campaign.c.id).where(schema.campaign.c.name == campaign).scalar_subquery()
-    numbers = connection.execute(sa.select(schema.run.c.seq).where(schema.run.c.campaign_id == mine).order_by(schema.run.c.seq)).scalars()
-    return {found.run_id: found for found in (runs.find(connection, seq) for seq in numbers.all())}
-
-
 def _differences(connection: sa.Connection, run: Run, known: Known) -> Iterator[Problem]:
     files = known.of["files"]
     formats = tuple(name for name, made in _TABLES.items() if name == "csv" or set(made) & set(files))
     with scratch_folder() as scratch:
         told = evidence.rebuild(of_run(connection, run), ReportsSettings(dir=scratch, formats=formats), {}, scratch / "told")
-        assert told is not None  # there are formats
+        assert told is not None  # at least one format is asked for
         for name, count in known.of["rows"].items():
             if (name_of := f"{name}.csv") not in files and told.rows.get(name) != count:
                 yield Problem(known.folder, f"{name_of[:-4]} had {count:,} rows, and the ledger tells of {told.rows.get(name, 0):,}.")
@@ -79,7 +73,8 @@ def _differences(connection: sa.Connection, run: Run, known: Known) -> Iterator[
 
 
 def _unlike(here: Path, theirs: Path, *, older: bool) -> str:
-    """Where two tables differ first, as the end of a sentence; '' if they do not. Of an `older` one the columns it has are compared."""
+    """The first difference between two tables, as the end of a sentence; '' if there is none. For evidence of an `older` version only
+    the columns that it has are compared."""
     texts.fields_of_any_length()
     with here.open(encoding="utf-8", newline="", errors="replace") as one, theirs.open(encoding="utf-8", newline="") as other:
         mine, told = csv.reader(one), csv.reader(other)

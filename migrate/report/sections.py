@@ -1,4 +1,4 @@
-"""The sections of the page: what was counted, as the rows that its tables have. Pure."""
+"""The sections of the page: what was counted, as rows of the page's tables. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WEEK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number at the head of the page, and what it was a week ago (None: not known)."""
+    """A number at the top of the page, and what it was a week ago (None: not known)."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of the bar of everybody: its place and width in per cent."""
+    """A piece of the bar of all people in scope: its place and its width in per cent."""
 
     id: str
     name: str
@@ -55,12 +55,12 @@ class Piece:
 
 
 def group(word: str, compliant: frozenset[str]) -> str:
-    """What a standing comes to."""
+    """The group of the page that a standing belongs to."""
     return "not concerned" if word in OUT_OF_SCOPE else "have moved" if word in compliant else "must still move"
 
 
 def figures(by_standing: Mapping[str, int], days: Sequence[Day], today: date, compliant: frozenset[str]) -> list[Figure]:
-    """Who must still move, who has moved, who is not concerned: now, and on the last run day of a week ago or earlier."""
+    """How many people must still move, have moved, and are not concerned: now, and on the last run day of a week ago or earlier."""
     settled = compliant | OUT_OF_SCOPE
     parts: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
         ("open", "must still move", lambda word: word not in settled),
@@ -76,7 +76,7 @@ def figures(by_standing: Mapping[str, int], days: Sequence[Day], today: date, co
 
 
 def pieces(moved: int, left: int) -> list[Piece]:
-    """The bar of everybody in scope."""
+    """The pieces of the bar of all people in scope."""
     total = moved + left
     share = round(100 * moved / total, 2) if total else 0.0
     both = [Piece("done", "have moved", moved, 0, share), Piece("open", "must still move", left, share, 100 - share)]
@@ -84,7 +84,7 @@ def pieces(moved: int, left: int) -> list[Piece]:
 
 
 def most(departments: list[tuple[str, Part]], left: int) -> str:
-    """The department with most left to do, if that says something."""
+    """The department with the most people left to move, in a sentence; '' if that says nothing."""
     if len(departments) < 2 or not left:
         return ""
     name, part = departments[0]
@@ -92,7 +92,8 @@ def most(departments: list[tuple[str, Part]], left: int) -> str:
 
 
 def flows(chronicle: Chronicle, moves: Mapping[Move, int], week: Mapping[Move, int] | None, left: int) -> list[tuple[str, Flow]]:
-    """Why the number moved since the run before, and in seven days (None: there is no such run, or it is the one before)."""
+    """Why the number of people left changed since the run before, and in seven days (`week` is None if no run is that old, or it is the
+    run before)."""
     previous, terms = chronicle.previous, chronicle.terms
     if previous is None:
         return []
@@ -111,15 +112,15 @@ _NAMES: Final[dict[Where, Callable[[str], str]]] = {
 
 
 def ranked(found: Mapping[str, Part], where: Where) -> list[tuple[str, Part]]:
-    """Parts by the names people give them, those with most left to do first."""
+    """Parts under the names shown to people; those with the most people left come first."""
     names = pa.array([_NAMES[where](each) for each in found], pa.large_string())
-    named = zip(cells.safe(names).to_pylist(), found.values(), strict=True)  # as they stand in the files
+    named = zip(cells.safe(names).to_pylist(), found.values(), strict=True)  # as the files have them
     return sorted(named, key=lambda each: (-each[1].open, each[0]))
 
 
 def waves(found: Mapping[str, Part], terms: Terms, today: date) -> list[tuple[str, Part, date, int]]:
-    """The waves in the order of the configuration, everybody else last, each with its cutoff and how many days that is; none where there is
-    no wave."""
+    """The waves in the order of the configuration, then everybody else, each with its cutoff and the days until then; empty if there are
+    no waves."""
     made = []
     for name in (*terms.waves, "") if terms.waves else ():
         cutoff = terms.day(terms.cutoffs.get(name, terms.cutoff))
@@ -128,7 +129,8 @@ def waves(found: Mapping[str, Part], terms: Terms, today: date) -> list[tuple[st
 
 
 def letters(letters: Counter[tuple[str, str, str]], terms: Terms) -> list[tuple[str, str, dict[str, int]]]:
-    """Letters by stage: its name, its kind in words, and how many are in which state. Stages in their order, then what has none."""
+    """The letters of each stage: its name, the kind in words, and how many are in each state. Stages come in their order, then letters
+    of no stage."""
     order: dict[str, int] = {stage.name: n for n, stage in enumerate(terms.stages)}
     rows: dict[tuple[int, str, str], Counter[str]] = {}
     for (kind, occasion, state), count in letters.items():
@@ -140,7 +142,7 @@ def letters(letters: Counter[tuple[str, str, str]], terms: Terms) -> list[tuple[
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """An exemption or a pause; `until` is its last day, `days` how far off that is."""
+    """An exemption or a pause. `until` is its last day, `days` how many days are left."""
 
     account_id: str
     name: str
@@ -151,7 +153,7 @@ class Granted:
 
 
 def exceptions(granted: pd.DataFrame, names: Mapping[str, str], today: date) -> list[Granted]:
-    """Those that nobody took back: what ends next first, then what lasts, then what has ended."""
+    """The exceptions that nobody took back: those that end soon, then those that last, then those that have ended."""
     there = granted[granted["removed_at"].isna()]
     made = []
     for account_id, owner, reason, last in there[["account_id", "owner", "reason", "until"]].astype("str").to_numpy().tolist():
@@ -161,5 +163,5 @@ def exceptions(granted: pd.DataFrame, names: Mapping[str, str], today: date) -> 
 
 
 def percent(part: float) -> str:
-    """Per cent, none of them 100 that are not all."""
+    """A part in per cent; it is 100 only if it is the whole."""
     return "100 %" if part == 100 else f"{min(part, 99.9):.1f} %"

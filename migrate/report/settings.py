@@ -1,4 +1,4 @@
-"""Where evidence is written, and as what (`[reports]`, design §14)."""
+"""`[reports]`: where evidence is written, and in which formats (design §14)."""
 
 from __future__ import annotations
 

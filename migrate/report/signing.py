@@ -1,6 +1,7 @@
-"""A signature of the manifest (Ed25519, RFC 8032), for whoever must show that evidence came from one machine and no other.
+"""Signs the manifest (Ed25519, RFC 8032), for operators who must prove that evidence came from one machine and no other.
 
-The signature is the 64 bytes that `openssl pkeyutl -verify -rawin` checks as well. The library is an extra, loaded where a key is given.
+The signature is the 64 bytes that `openssl pkeyutl -verify -rawin` checks as well. The cryptographic library is an extra; it is imported
+only where a key is given.
 """
 
 from __future__ import annotations
@@ -19,19 +20,20 @@ _HOW: Final = "`openssl genpkey -algorithm ed25519 -out evidence-key.pem` makes 
 
 
 def ready(key: SecretStr | None) -> None:
-    """Raises ConfigError unless manifests can be signed with the key; before a run, so that none ends without its evidence."""
+    """Raises ConfigError if manifests cannot be signed with the key. It is called before a run, so that no run ends without its
+    evidence."""
     if key is not None:
         _private(key)
 
 
 def sign(key: SecretStr, content: bytes) -> bytes:
-    """The signature of some content: 64 bytes, the same whenever it is made. Raises ConfigError as `ready` does."""
+    """The signature of some content: 64 bytes, the same at each call. Raises ConfigError as `ready` does."""
     signature: bytes = _private(key).sign(content)
     return signature
 
 
 def signed_by(public_key: str, content: bytes, signature: bytes) -> bool:
-    """Whether the holder of a public key (PEM) signed the content. Raises ConfigError for what is no such key."""
+    """Whether the holder of a public key (PEM) signed the content. Raises ConfigError if the key cannot be read."""
     ed25519, serialization = _library(_PUBLIC)
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 

@@ -1,7 +1,7 @@
-"""The spool: rows put in order of a few keys without holding them, or sorting them all.
+"""Sorts the rows of the action list without holding them in memory.
 
-Rows arrive a chunk at a time, each chunk sorted, and already in order of their last key (the account id) from chunk to chunk. So rows
-with the same keys only need to be laid behind each other: they are set aside in one scratch file, and copied out key by key.
+Rows arrive part by part, each part sorted by all keys, and from part to part in order of the last key (the account id). So rows with the
+same first keys only need to be appended to each other: all are written to one scratch file, and copied out key by key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class Spool:
-    """The rows of the action list on their way into order: no destination, privileged, nearest cutoff, department (missing last), id."""
+    """The rows of the action list while they are sorted: no destination first, privileged, nearest cutoff, department (missing last),
+    id."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch.open("x+b")
@@ -35,7 +36,7 @@ class Spool:
         self._scratch.close()
 
     def add(self, rows: pa.Table) -> None:
-        """Takes some rows of `accounts.action_rows`, whose ids are greater than all before."""
+        """Takes some rows of `accounts.action_rows`, whose ids are greater than those of all earlier parts."""
         if not rows.num_rows:
             return
         columns = tables.ACTION_LIST.columns

@@ -1,7 +1,7 @@
-"""Tables: what each report holds, and how it comes out of what the ledger remembers. Pure: frames, terms and an instant in, frames out.
+"""Tables: the columns of each report, and how its rows are made of what the ledger has. Pure: frames, terms and an instant in, frames out.
 
-A table's columns are declared once, in order, with their types; columns are only ever appended (`reports/README.md` says what each
-one means). The rows of those in which one row is an account are made in `migrate.report.accounts`.
+A table's columns are declared once, in order, with their types; columns are only ever appended (`reports/README.md` says what each one
+means). Tables in which one row is an account are made in `migrate.report.accounts`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION: Final = 4
-"""Of the tables and the manifest together; grows when a column is appended."""
+"""The version of the tables and the manifest together; it grows when a column is appended."""
 
 NO_DEPARTMENT: Final = "(none)"
 TOTAL: Final = "(total)"
@@ -28,7 +28,7 @@ TOTAL: Final = "(total)"
 
 @dataclass(frozen=True)
 class Table:
-    """One report table: the stem of its file's name, its title for people, and its columns in order."""
+    """One report table: the name of its file without suffix, its title for people, and its columns in order."""
 
     name: str
     title: str
@@ -53,11 +53,11 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
     "changed_at": INSTANT,
     "subject": "str",
 }
-"""A letter as the ledger knew it at an instant; `changed_at` is when it got into the state it had then."""
+"""A letter as of an instant; `changed_at` is when it reached the state that it had then."""
 
 _OF_ACCOUNTS: Final = ("account_id", "tenure", "kind", "occasion", "role", "reference", "state", "queued_at", "changed_at")
 TOLD_COLUMNS: Final = {name: LETTER_COLUMNS[name] for name in _OF_ACCOUNTS}
-"""What of it tells what its account was told."""
+"""The columns of a letter that say what its account was told."""
 
 CHANGE_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",
@@ -71,7 +71,7 @@ CHANGE_COLUMNS: Final[dict[str, str]] = {
     "has": "int32",
     "closed_at": INSTANT,
 }
-"""A change of a run; `had` and `has` are method bit sets."""
+"""A change that a run saw; `had` and `has` are bit sets of methods."""
 
 EXEMPTION_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",
@@ -84,7 +84,7 @@ EXEMPTION_COLUMNS: Final[dict[str, str]] = {
     "removed_by": "str",
     "removed_reason": "str",
 }
-"""An exemption; `until` is its last day, inclusive. `removed_…` are missing while nobody has taken it back."""
+"""An exemption; `until` is its last day, inclusive. The columns `removed_…` are missing if nobody took it back."""
 
 ACCOUNTS: Final = Table(
     "accounts",
@@ -216,14 +216,12 @@ COLUMNS: Final = Table(
 
 TABLES: Final = (ACCOUNTS, ACTION_LIST, SUMMARY, MOVES, NOTICES, CHANGES, EXEMPTIONS, REJECTED, COLUMNS)
 
-WAITING: Final = ("queued", "claimed", "sending")
-
 
 def summary_table(counts: Counter[tuple[str, str]], not_certain: Counter[tuple[str, str]]) -> pd.DataFrame:
-    """`accounts.standing_counts` of all chunks, and of those in them who are not certain, as rows of `SUMMARY`: by department, those
-    without one last, then the total.
+    """Rows of `SUMMARY`: by department, accounts without one last, then the total. `counts` are `accounts.standing_counts` of all accounts,
+    `not_certain` those of the accounts that are not certain.
 
-    Shares are of all accounts, so that they add up to the total's 1.
+    Shares are parts of all accounts, so that they add up to the total's 1.
     """
     import pandas as pd
 
@@ -236,12 +234,13 @@ def summary_table(counts: Counter[tuple[str, str]], not_certain: Counter[tuple[s
 
 
 def notices_table(letters: pd.DataFrame) -> pd.DataFrame:
-    """Letters; `LETTER_COLUMNS` in, columns of `NOTICES` out."""
+    """The letters as columns of `NOTICES`; `letters` has `LETTER_COLUMNS`."""
     return letters.rename(columns={"address": "to"})[list(NOTICES.columns)]
 
 
 def changes_table(changes: pd.DataFrame, at: datetime) -> pd.DataFrame:
-    """The changes of a run as they stood at an instant: one closed later was still open. `CHANGE_COLUMNS` in, columns of `CHANGES` out."""
+    """The changes of a run as columns of `CHANGES`, as of an instant: one that was closed later was still open. `changes` has
+    `CHANGE_COLUMNS`."""
     later = changes["closed_at"] > at
     table = changes.assign(
         had=methods_text(changes["had"]),
@@ -253,9 +252,9 @@ def changes_table(changes: pd.DataFrame, at: datetime) -> pd.DataFrame:
 
 
 def exemptions_table(exemptions: pd.DataFrame, terms: Terms, as_of: datetime) -> pd.DataFrame:
-    """The exemptions: expired ones first, then by their last day, and last those taken back.
+    """The exemptions as columns of `EXEMPTIONS`: ended ones first, then by their last day; those taken back come last.
 
-    `EXEMPTION_COLUMNS` in, columns of `EXEMPTIONS` out.
+    `exemptions` has `EXEMPTION_COLUMNS`.
     """
     import pandas as pd
 
@@ -267,5 +266,5 @@ def exemptions_table(exemptions: pd.DataFrame, terms: Terms, as_of: datetime) ->
 
 
 def rejected_table(rejected: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are no accounts; `REJECTED_COLUMNS` of `migrate.directory.snapshot` in, columns of `REJECTED` out."""
+    """The rejected rows as columns of `REJECTED`; `rejected` has `REJECTED_COLUMNS` of `migrate.directory.snapshot`."""
     return rejected.rename(columns={"rejection": "reason"})[list(REJECTED.columns)]

@@ -1,4 +1,4 @@
-"""The tally: what the page counts while all accounts go by, beside what the tables count. Sums of parts are sums of the whole."""
+"""The tally: what the page counts besides the tables, in the same pass over the accounts. Counts of parts add up to those of the whole."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Where = Literal["department", "wave", "language", "account_type"]
 WHERE: Final[tuple[Where, ...]] = ("department", "wave", "language", "account_type")
 LATELY: Final = timedelta(days=7)
 NAMED: Final = 200
-"""So many people that mail does not reach are named."""
+"""At most so many people whom mail does not reach are named."""
 
 
 @dataclass(slots=True)
 class Part:
-    """Of some accounts: how many are in scope, how many of them must still move, and how many of those who have moved did so in the last
-    seven days."""
+    """Counts of some accounts: how many are in scope, how many of them must still move (`open`), and how many moved in the last seven
+    days."""
 
     in_scope: int = 0
     open: int = 0
@@ -40,13 +40,13 @@ class Part:
 
     @property
     def done(self) -> float:
-        """Who has moved, in per cent."""
+        """The people who have moved, in per cent of those in scope."""
         return 100 * (self.in_scope - self.open) / self.in_scope if self.in_scope else 100.0
 
 
 @dataclass(slots=True)
 class Harm:
-    """How many people the cutoff does something to; how many of them are administrators; whom no letter was sent to."""
+    """How many people the cutoff harms in one way, how many of them are administrators, and to how many of them no letter was sent."""
 
     people: int = 0
     administrators: int = 0
@@ -65,8 +65,8 @@ class Unreached:
 
 @dataclass(slots=True)
 class Counted:
-    """What was counted. `cut` is of everybody in scope: what the cutoff does or did to them, and whether they are compliant. `letters` are
-    by kind, occasion and state. `names` are of the accounts that were asked for."""
+    """All counts. `cut` is of everybody in scope: what the cutoff does or did to them, and whether they are compliant. `letters` are by
+    kind, occasion and state. `names` are those of the accounts that were asked for."""
 
     where: dict[Where, dict[str, Part]] = field(default_factory=lambda: {each: {} for each in WHERE})
     harms: dict[str, Harm] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Counted:
 
 
 class Tally:
-    """Counts accounts part by part; `names` are the accounts whose names will be needed."""
+    """Counts accounts part by part; `names` are the ids of accounts whose names will be needed."""
 
     def __init__(self, chronicle: Chronicle, names: Collection[str]) -> None:
         self.found = Counted()
@@ -90,7 +90,7 @@ class Tally:
         self._week = Moves(week) if week else None
 
     def add(self, records: pa.Table, accounts: pa.Table, letters: pd.DataFrame) -> None:
-        """Takes a part: the records (`WALKED`), the same as rows of `ACCOUNTS`, and their letters (`TOLD_COLUMNS`)."""
+        """Takes a part: the records (`WALKED`), the same accounts as rows of `ACCOUNTS`, and their letters (`TOLD_COLUMNS`)."""
         if self._week:
             self._week.add(records)
         for kind, occasion, state in letters[["kind", "occasion", "state"]].itertuples(index=False, name=None):
@@ -104,7 +104,7 @@ class Tally:
         self._open({name: each.filter(pa.array(in_scope)) for name, each in column.items()})
 
     def end(self) -> Counted:
-        """What was counted, once all accounts have gone by."""
+        """The counts, once all parts were added."""
         if self._week:
             self._week.end()
             self.found.week = self._week.counts
@@ -132,7 +132,7 @@ class Tally:
                 self.found.names[account_id] = name or ""
 
     def _open(self, column: dict[str, pa.Array]) -> None:
-        """The people in scope: what the cutoff does to them, and of those who must still move how they are reached."""
+        """Counts the people in scope by what the cutoff does to them, and those who must still move by how they are reached."""
         for (word, done), count in _counted(column, ("at_cutoff", "compliant")):
             self.found.cut[word, bool(done)] += count
         still = pc.invert(repeats.plain(column["compliant"]))
@@ -165,13 +165,13 @@ class Tally:
 
 
 def _counted(column: dict[str, pa.Array], names: Iterable[str]) -> Iterable[tuple[tuple[Any, ...], int]]:
-    """The combinations of values in some columns, and how many rows have each."""
+    """The combinations of values in some columns, each with how many rows have it."""
     columns = [column[name] for name in names]
     found = repeats.combinations(columns)
     return zip(zip(*(found.values(each) for each in columns), strict=True), found.counts, strict=True)
 
 
 def _language(locales: pa.Array) -> pa.Array:
-    """Locales as languages: `de` for `de-AT`."""
+    """The languages of locales: `de` for `de-AT`."""
     short = repeats.dictionary(locales)
     return repeats.with_values(short, pa.array([words.tag(locale) for locale in short.dictionary.to_pylist()], pa.large_string()))

@@ -1,4 +1,4 @@
-"""The campaign's terms as they stood at a run: its words, days and rules, kept so that a past day is reported as it was."""
+"""The campaign's terms at a run: its words, days and rules. They are kept with the run, so that a past day is reported as it was."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from migrate.core.waves import Waves
 class Terms:
     """What a report needs to know of the configuration.
 
-    `cutoff` is a UTC instant, `opens` a day in `timezone`; `remind` and `compliant` are standings; `stages` are in the order of their days,
-    `waves` has those of each wave, and `cutoffs` its cutoff.
-    `remind_without_destination` is false of runs from before there was such a setting.
+    `cutoff` is a UTC instant, `opens` a day in `timezone`; `remind` and `compliant` are standings; `stages` are in the order of their days;
+    `waves` has the stages of each wave, and `cutoffs` its cutoff. `remind_without_destination` is false for runs from before there was such
+    a setting.
     """
 
     campaign: str
@@ -37,7 +37,7 @@ class Terms:
 
     @classmethod
     def of(cls, waves: Waves, schedule: ScheduleSettings, policy: PolicySettings) -> Terms:
-        """The terms that the configuration sets now, of a campaign and its waves."""
+        """The terms of the present configuration."""
         campaign = waves.campaign
         return cls(
             campaign=campaign.name,

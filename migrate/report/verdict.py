@@ -1,4 +1,4 @@
-"""The verdict: whether everybody will have moved in time, in words. Pure: what was counted and forecast in, sentences out."""
+"""The verdict: whether everybody will have moved in time, in words. Pure: counts and the forecast in, sentences out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = Literal["yes", "no", "open", "past"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer, the sentence that gives it, the numbers behind it, and what to do (empty where there is nothing to say)."""
+    """The answer, the sentence that gives it, the numbers behind it, and what to do (empty if there is nothing to do)."""
 
     answer: Answer
     said: str
@@ -29,9 +29,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the verdict depends on. `open` must still move; `seen` are the run days so far; `stuck` can register nothing that stays,
-    `unreached` are not reached by mail; `hit` are those whom the cutoff took something from, `not_back` those of them who have no accepted
-    method since. `past` is true from the cutoff instant on. `weak`: the directory says that its answer is a lower bound or the like."""
+    """What the verdict depends on.
+
+    `open` people must still move; `stuck` of them can register no accepted method, and mail does not reach `unreached`. `hit` people lost
+    something at the cutoff, `not_back` of them have no accepted method since. `past` is true from the cutoff instant on. `weak` is true if
+    the directory itself says that its answer is incomplete, such as a lower bound.
+    """
 
     today: date
     opens: date
@@ -55,7 +58,7 @@ class Situation:
 
 
 def verdict(of: Situation) -> Verdict:
-    """The verdict on a campaign at a run."""
+    """The verdict on a campaign."""
     if of.past:
         return _past(of)
     least = "at least " if of.weak else ""
@@ -142,8 +145,8 @@ def _do(of: Situation) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Why the number of people who must still move is another one: `rows` of by how many and why, that lead from `then` to `now`; how many
-    accounts moved without an effect on it."""
+    """Why the number of people who must still move changed: `rows` have by how many it changed and why, and lead from `then` to `now`.
+    `aside` accounts moved without an effect on it."""
 
     then: int
     now: int
@@ -157,7 +160,7 @@ class Flow:
 
 
 def flow(moves: Mapping[Move, int], now: int, compliant: Iterable[str]) -> Flow:
-    """The moves since another run as they changed the number of those who must still move; `now` is that number. Each row has its word of
+    """Adds moves up to changes of the number of people who must still move; `now` is that number after them. Each row has its word of
     moves.csv last."""
     settled = OUT_OF_SCOPE | set(compliant) | {""}
     by: Counter[str] = Counter()

@@ -1,8 +1,8 @@
-"""Checking evidence: are these still the files that were written, and does each still follow the one before it (design §14)?
+"""Checks evidence: whether its files are those that were written, and whether it follows the evidence before (design §14).
 
 A folder of evidence is checked by itself: its files against its manifest, the manifest against SHA256SUMS and, with a public key, against
-its signature. Folders of reports are checked besides for their chain: every manifest holds the digest of the one before.
-Whether the ledger tells the same is asked in `migrate.report.retold`.
+its signature. In a folder of reports the chain is checked too: every manifest has the digest of the one before. `migrate.report.retold`
+checks evidence against the ledger.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMED: Final = re.compile(r"\d{4}-\d{2}-\d{2}-(r\d{5,})(-\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a folder of evidence, in a sentence that names the file if it is about one."""
+    """A fault of a folder of evidence, in a sentence that names the file if it is about one."""
 
     folder: Path
     what: str
@@ -36,7 +36,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A folder of evidence by its manifest: what it says, and its SHA-256. `chained`: it stands in a folder of reports."""
+    """A folder of evidence: what its manifest says, and the manifest's SHA-256. `chained` is true if it is inside a folder of reports."""
 
     folder: Path
     of: dict[str, Any]
@@ -67,17 +67,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was looked at, oldest run first, and everything that is wrong with it."""
+    """What was checked, the oldest run first, and every fault that was found."""
 
     evidence: tuple[Known, ...]
     problems: tuple[Problem, ...]
 
 
 def verify(places: Sequence[Path], public_key: str | None = None) -> Verified:
-    """Checks folders of evidence, and folders of reports with all evidence in them and its chain. Folders that are not evidence, such as
-    those of dry runs, are passed over.
+    """Checks folders of evidence, and folders of reports with all evidence in them and its chain. Other folders, such as those of dry runs,
+    are skipped.
 
-    With a `public_key` (PEM) every folder must be signed by it. Raises ConfigError for a place in which there is no evidence.
+    With a `public_key` (PEM) every folder must be signed with it. Raises ConfigError for a place without evidence.
     """
     found: list[Known] = []
     problems: list[Problem] = []
@@ -96,7 +96,7 @@ def verify(places: Sequence[Path], public_key: str | None = None) -> Verified:
 
 
 def _folders(place: Path) -> list[tuple[Path, bool]]:
-    """The folders of evidence in a place, and whether their chain is to be looked at."""
+    """The folders of evidence in a place, each with whether its chain is checked."""
     if not place.is_dir():
         raise ConfigError(f"{place} is no folder.", where="DIR", hint="Name a folder of evidence, or the folder of reports.")
     if any((place / name).is_file() for name in (manifest.NAME, sums.NAME)) or _NAMED.fullmatch(place.resolve().name):
@@ -122,7 +122,7 @@ def _read(at: Path, *, chained: bool) -> Known | Problem:
 
 
 def _shaped(known: dict[str, Any]) -> None:
-    """Raises KeyError or TypeError for a manifest that says too little."""
+    """Raises KeyError or TypeError for an incomplete manifest."""
     previous, _ = known["previous"], (known["campaign"], known["rebuilt"], known["rows"].items())
     if type(known["schema_version"]) is not int or not all(Path(name).name == name for name in known["files"]):
         raise TypeError("no manifest of ours")
@@ -131,7 +131,7 @@ def _shaped(known: dict[str, Any]) -> None:
 
 
 def _wrong(known: Known, public_key: str | None) -> Iterator[str]:
-    """What is wrong with a folder by itself."""
+    """The faults of a folder by itself."""
     at, files = known.folder, known.of["files"]
     for name, facts in sorted(files.items()):
         path = at / name
@@ -168,7 +168,7 @@ def _sums(at: Path, expected: bytes, schema_version: int) -> Iterator[str]:
 
 
 def _chain(found: Sequence[Known]) -> Iterator[Problem]:
-    """Evidence that does not follow the one it says it followed."""
+    """The evidence that does not follow the evidence its manifest names."""
     by_name = {known.folder.name: known for known in found}
     by_digest = {known.digest: known for known in found}
     for known in found:
@@ -189,14 +189,14 @@ def _chain(found: Sequence[Known]) -> Iterator[Problem]:
 
 
 def _earlier(known: Known, found: Iterable[Known]) -> Known | None:
-    """Evidence of an earlier run of the same ledger and campaign."""
+    """An earlier evidence of the same ledger and campaign, if there is one."""
     ledger = known.of.get("ledger", {}).get("id")
     same = (each for each in found if each.campaign == known.campaign and each.of.get("ledger", {}).get("id") == ledger is not None)
     return next((each for each in same if number(each.run_id) < number(known.run_id)), None)
 
 
 def _newest(place: Path) -> Iterator[Problem]:
-    """The link to the newest evidence tells of evidence that was removed after all other."""
+    """Finds a link `latest` whose folder was removed. No later evidence names that folder, so the chain cannot tell."""
     newest = report_folder.newest(place) if not (place / manifest.NAME).is_file() else None
     if newest is not None and not newest.is_dir():
         yield Problem(newest, f"the folder is not here, and {report_folder.LATEST} points to it: it was removed.")

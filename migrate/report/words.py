@@ -1,5 +1,5 @@
-"""What the pages call things: every word of the tables in plain English. A page shows the word itself beside it, to be searched for in
-the files."""
+"""The words of the tables in plain English, as the pages show them. A page shows the table's own word beside each, so that it can be
+found in the files."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ HARMS: Final[dict[str, tuple[str, str]]] = {
         "nothing happened, and they still have no second step",
     ),
 }
-"""What the cutoff does to people who must still move, worst first: before the cutoff, and from it on."""
+"""What the cutoff does to people who must still move, worst first: as said before the cutoff, and from it on."""
 HURT: Final = ("locked_out", "must_re_enrol", "loses_second_step")
-"""What of it ends the use of an account or of its second step."""
+"""Those effects of the cutoff that end the use of an account or of its second step."""
 
 ON_THE_DAY: Final[dict[str, tuple[str, str]]] = {
     "locked_out": ("locked out", "locked out"),
@@ -51,7 +51,7 @@ ON_THE_DAY: Final[dict[str, tuple[str, str]]] = {
     "unknown": ("cannot be told", "cannot be told"),
     "unaffected": ("nothing", "nothing"),
 }
-"""The same of one account, in a cell."""
+"""The same for one account, in a cell."""
 
 BECAUSE: Final = {
     "no_address": "no address in the directory",
@@ -64,7 +64,7 @@ BECAUSE: Final = {
 """Why mail does not reach somebody."""
 
 STATES: Final = {"sent": "sent", "queued": "waiting", "failed": "failed", "uncertain": "in doubt", "withdrawn": "withdrawn"}
-"""What became of letters, in the order of columns; claimed and sending ones wait."""
+"""The states of letters, in the order of columns; claimed and sending letters count as waiting."""
 
 KINDS: Final = {
     "announcement": "announcement",
@@ -99,7 +99,8 @@ WHYS: Final[dict[str, tuple[str, str]]] = {
     "to SSO": ("sign in through SSO now", "signs in through SSO now"),
     "from SSO": ("do not sign in through SSO any more", "does not sign in through SSO any more"),
 }
-"""Why the number moved, a word of moves.csv, said of several people and of one; what changes a word's meaning stands first."""
+"""Why the number moved: a word of moves.csv → the sentence for several people and for one. Causes that change what a word means come
+first."""
 
 
 def day(on: date | None) -> str:
@@ -122,7 +123,7 @@ NO_LANGUAGE: Final = "?"
 
 @lru_cache(maxsize=4096)
 def tag(locale: str) -> str:
-    """The language of a locale, `de` for `de-AT`; `NO_LANGUAGE` for what is none, '' for ''."""
+    """The language of a locale, `de` for `de-AT`; `NO_LANGUAGE` for text that is no locale, '' for ''."""
     from babel import Locale, UnknownLocaleError
 
     code = locale.replace("_", "-").partition("-")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""report.xlsx: the tables as sheets, with frozen headers, filters, real dates and numbers, and nothing a spreadsheet would run."""
+"""report.xlsx: the tables as sheets, with frozen headers, filters, real dates and numbers, and no cell that a spreadsheet would run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHEETS: Final = ("summary", "moves", "action-list", "accounts", "notices", "chan
 """The tables in the order of their sheets."""
 
 ROWS: Final = 100_000
-"""How many rows a sheet has at most: a longer table is left to its file, for spreadsheets open it slowly and nobody scrolls so far."""
+"""A sheet has at most so many rows. Spreadsheets open longer tables slowly and nobody scrolls so far: the sheet then names the file."""
 
 _TEXT_LENGTH: Final = 32_767
 _GUESSES: Final = ("strings_to_formulas", "strings_to_urls", "strings_to_numbers")
@@ -33,7 +33,7 @@ _WIDTHS: Final[dict[str, int]] = {"text": 24, "word": 18, "boolean": 11, "intege
 
 
 def available() -> None:
-    """Raises ReportError if workbooks cannot be written here."""
+    """Raises ReportError if workbooks cannot be written on this machine."""
     if importlib.util.find_spec("xlsxwriter") is None:
         raise ReportError(
             "report.xlsx needs the library xlsxwriter, which is not installed.",
@@ -45,9 +45,9 @@ def available() -> None:
 def write(
     out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Path]], scratch: Path, formats: Collection[str] = ("csv",)
 ) -> None:
-    """Writes the workbook from the tables' CSV files, a row at a time; `scratch` is a folder for what is not ready yet.
+    """Writes the workbook from the tables' CSV files, one row at a time; `scratch` is a folder for temporary files.
 
-    `formats` are those of the evidence: the sheet of a table that is too long says in which file it stands.
+    `formats` are those of the evidence: the sheet of a table that is too long names the file with all its rows.
     """
     import xlsxwriter
     from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
@@ -71,7 +71,7 @@ def write(
 
 
 def _elsewhere(table: Table, written: Collection[str]) -> str:
-    """Where a table stands that is too long for a sheet."""
+    """The text that says which file has a table that is too long for a sheet."""
     files = [f"{table.name}.csv"] if "csv" in written else []
     files += ["accounts.parquet"] if "parquet" in written and table is ACCOUNTS else []
     return f"all of them are in {' and '.join(files)}" if files else "`migrate report --format csv` writes them"
@@ -101,8 +101,8 @@ def _sheet(book: Workbook, table: Table, path: Path, among: Collection[str]) -> 
 
 
 def _of_plain_text() -> type[Any]:
-    """A worksheet whose text is text: xlsxwriter takes what stands between <r> and </r> for markup of its own, and of two escapes that
-    share their underscore (`_x0041_x0042_`) it writes the second as it is, which a spreadsheet reads as a character."""
+    """A worksheet class that writes text unchanged. xlsxwriter would take a text between <r> and </r> for its own markup. Of two escapes
+    that share an underscore (`_x0041_x0042_`) it would leave the second as it is, and a spreadsheet reads that as a character."""
     from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
     class Plain(Worksheet):  # type: ignore[misc]
@@ -121,7 +121,7 @@ def _cell(sheet: Any, row: int, at: int, text: str, of: CellType, shown: Any) ->
         sheet.write_boolean(row, at, text == "true")
     elif of in ("integer", "number"):
         sheet.write_number(row, at, float(text), shown)
-    elif of in ("instant", "date") and text >= "1900":  # a spreadsheet's time begins there
+    elif of in ("instant", "date") and text >= "1900":  # the dates of a spreadsheet begin in 1900
         moment = datetime.fromisoformat(text).replace(tzinfo=None) if of == "instant" else date.fromisoformat(text)
         sheet.write_datetime(row, at, moment, shown)
     else:

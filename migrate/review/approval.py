@@ -1,8 +1,8 @@
-"""A reviewed plan, taken at its word or refused: what `migrate run --plan` does with the folder of a dry run (design §13).
+"""Accepts or refuses a reviewed plan: what `migrate run --plan` does with the folder of a dry run (design §13).
 
-`read` compares plan.csv, as a spreadsheet may have saved it, with what the dry run wrote: rows may be missing, and nothing else may
-differ, neither in the file nor in the configuration or the templates. The approval then says of each reminder that is due whether the
-plan has it, and hands over those that the reviewer struck out.
+`read` compares plan.csv, as a spreadsheet may have saved it, with what the dry run wrote. Rows may be missing; nothing else may differ,
+neither in the file nor in the configuration or the templates. The `Approval` then says for each reminder that is due whether the plan has
+it, and gives the reminders that the reviewer deleted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _ANEW: Final = "Type `migrate dry-run --out ANOTHER` (a plan that was reviewed i
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A plan that governed a run: its digest, who approved it, how many reminders it let out, and what was deleted from it."""
+    """What a run reports of the plan it applied: the digest, who approved it, how many reminders it let out, and what was deleted from
+    it."""
 
     digest: str
     approved_by: str
@@ -56,12 +57,12 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A plan as it was reviewed. `as_of` is the instant it was made for; `digest` (hex) names the plan, the rows left in it, and who
+    """A plan as it was reviewed. `as_of` is the instant it was made for; `digest` (hex) covers the plan, the rows left in it, and who
     approved it.
 
-    `reminders` has a row for each reminder of the plan, by account id, for a dry run plans one an account: `_JUDGED` and `struck`, which is
-    1 where the reviewer deleted one that is due now. `undeletable` counts confirmations whose row was deleted; they go out all the same.
-    `twin` is the SHA-256 of plan.parquet.
+    `reminders` has a row for each reminder of the plan, by account id (a dry run plans one for an account): `_JUDGED`, and `struck`, which
+    is 1 where the reviewer deleted a reminder that is due now. `undeletable` counts the confirmations whose row was deleted; they are sent
+    all the same. `twin` is the SHA-256 of plan.parquet.
     """
 
     folder: Path
@@ -81,11 +82,12 @@ class Approval:
         return len(self.reminders) - self.struck
 
     def told(self) -> Applied:
-        """What a run says of the plan it applies."""
+        """What a run reports of the plan it applied."""
         return Applied(self.digest, self.by, self.approved, self.struck, self.undeletable)
 
     def left_out(self, letters: pd.DataFrame) -> pd.Series:
-        """Letters that are due now (`COMPOSED_COLUMNS`) → why each may not go out by this plan; '' where it may, as a confirmation may."""
+        """The reason why each letter that is due now (`COMPOSED_COLUMNS`) may not be sent by this plan; '' where it may, as for every
+        confirmation."""
         planned = self.reminders.reindex(letters["account_id"]).set_index(letters.index)
         someone_else = (planned["tenure"] != letters["tenure"]) | (planned["told_cutoff"] != letters["told_cutoff"])
         rows = [
@@ -102,7 +104,7 @@ class Approval:
         return pd.Series(chosen, index=letters.index, dtype="str")
 
     def struck_out(self) -> Iterator[pd.DataFrame]:
-        """`QUEUE_COLUMNS` of the reminders that the reviewer deleted, as they were reviewed."""
+        """`QUEUE_COLUMNS` of the reminders that the reviewer deleted, as they were planned."""
         if not self.struck:
             return
         struck = self.reminders[self.reminders["struck"] == 1]
@@ -110,7 +112,7 @@ class Approval:
         due = pa.array(struck["occasion"].unique(), type=pa.large_string())
         try:
             with (self.folder / TWIN).open("rb") as file, pq.ParquetFile(file) as twin:
-                # It was read before the directory was, and somebody may have put another one there meanwhile.
+                # The file was read before the directory, and somebody may have replaced it meanwhile.
                 file.seek(0)
                 if hashlib.file_digest(file, "sha256").hexdigest() != self.twin:
                     raise _another(self.folder)
@@ -125,8 +127,10 @@ class Approval:
 
 
 def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: str, secret: str | None) -> Approval:
-    """The plan in a folder, as reviewed. Raises GuardError with the difference if it is not one that may be applied at this moment, or not
-    one for which the `secret` of the campaign vouches (None: there is none). Of the rows that were deleted those count which are due now.
+    """Reads the reviewed plan in a folder. Only those deleted rows count whose reminder is due now.
+
+    Raises GuardError with the difference if the plan may not be applied at this moment, or if the `secret` of the campaign (None: there is
+    none) does not vouch for it.
     """
     facts = _facts(folder)
     _still_holds(facts, folder, config, composer, moment.now, secret)
@@ -166,8 +170,8 @@ def _facts(folder: Path) -> PlanFacts:
 
 
 def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Composer, now: datetime, secret: str | None) -> None:
-    """Refuses a plan that was made for another campaign, ledger or directory, was edited, or was made before the configuration or a
-    template changed, or too long ago."""
+    """Refuses a plan that was made for another campaign, ledger or directory, that was edited, that is too old, or that was made before
+    the configuration or a template changed."""
     where = str(folder)
     if facts.campaign != config.campaign.name:
         raise GuardError(
@@ -217,7 +221,7 @@ def _unreadable(folder: Path, error: OSError) -> GuardError:
 
 
 def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which rows of the plan still stand in plan.csv. Raises GuardError if that has any other row."""
+    """Which rows of the plan are still in plan.csv. Raises GuardError if plan.csv has any other row."""
     marks = pd.Index(facts.rows)
     kept = np.zeros(len(marks), dtype=bool)
     strangers: list[dict[Hashable, Any]] = []
@@ -244,7 +248,7 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def _differences(folder: Path, strangers: list[dict[Hashable, Any]], kept: np.ndarray[Any, np.dtype[np.bool_]]) -> list[str]:
-    """A line for each row that the dry run did not write: what it was before somebody edited it, or that it was added."""
+    """A line for each row that the dry run did not write: the row it was before somebody edited it, or that it was added."""
     columns = list(PLAN_COLUMNS)
     twin = pq.read_table(folder / TWIN, columns=[name if name != "to" else "address" for name in columns]).filter(pa.array(~kept))
     near = _near(twin, {str(row["notice"]).strip() for row in strangers}, {str(row["account_id"]).strip() for row in strangers})
@@ -265,7 +269,7 @@ def _differences(folder: Path, strangers: list[dict[Hashable, Any]], kept: np.nd
 
 
 def _near(twin: pa.Table, notices: set[str], ids: set[str]) -> pd.DataFrame:
-    """The rows of the plan, as text, that have one of these notices or ids."""
+    """The rows of the plan, as text, that have one of these notices or account ids."""
     wanted = pc.or_(
         pc.is_in(twin["notice"], pa.array(sorted(notices), pa.large_string())),
         pc.is_in(twin["account_id"], pa.array(sorted(ids), pa.large_string())),

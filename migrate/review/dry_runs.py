@@ -1,7 +1,7 @@
-"""A dry run written down for review: the plan, every outcome, and how the mails would look (design §13).
+"""Writes a dry run down for review: the plan, every outcome, and how the mails would look (design §13).
 
-Nothing here sends or records. The folder is personal data like any report: it is private, and appears whole or not at all. What
-`migrate run --plan` later compares the reviewed plan.csv with is in plan.json, and the letters themselves, untouched, in plan.parquet.
+Nothing is sent or recorded. The folder is personal data like any report: it is private, and appears whole or not at all. plan.json has what
+`migrate run --plan` later compares the reviewed plan.csv with; plan.parquet has the letters themselves, where no spreadsheet edits them.
 """
 
 from __future__ import annotations
@@ -40,22 +40,24 @@ PLAN: Final = "plan.csv"
 FACTS: Final = "plan.json"
 TWIN: Final = "plan.parquet"
 DRY_RUN: Final = "dry run"
-"""What the mark of the folder says it is."""
+"""The mark in a folder that says a dry run wrote it."""
 
 PLAN_COLUMNS: Final[dict[str, CellType]] = {
     "notice": "word", "account_id": "text", "to": "text", "kind": "word", "occasion": "word", "language": "word", "subject": "text",
     "standing": "word", "days_left": "integer", "held": "boolean",
 }  # fmt: skip
-"""A row a letter. `held` is true for what the blast-radius guard would hold back without an approved plan."""
+"""The columns of plan.csv; one row is a letter. `held` is true if the blast-radius guard would hold the letter back without an approved
+plan."""
 ELSEWHERE: Final = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".txt")
-"""Suffixes of a plan that was saved as something else than plan.csv."""
+"""Suffixes of a plan that was saved in another format than plan.csv."""
 OUTCOME_COLUMNS: Final[dict[str, CellType]] = {
     "account_id": "text", "position": "integer", "username": "text", "email": "text", "display_name": "text", "standing": "word",
     "outcome": "word", "outcome_reason": "text",
 }  # fmt: skip
-"""A row a row read. `position` is where a rejected row stood in the source; a rejected row has no standing."""
+"""The columns of outcomes.csv; one row is a row read. `position` is where a rejected row stood in the source; a rejected row has no
+standing."""
 TWIN_COLUMNS: Final[dict[str, str]] = {"notice": "str", **COMPOSED_COLUMNS, "held": "bool"}
-"""A letter of plan.csv as it was drafted, in the same order."""
+"""The columns of plan.parquet: the letters of plan.csv as they were drafted, in the same order."""
 
 _TOLD: Final = ("account_id", "standing", "outcome", "outcome_reason")
 _LETTER: Final = ("to", "kind", "occasion", "language", "subject", "held")
@@ -65,10 +67,10 @@ _ARROW: Final = {"str": pa.large_string(), "int32": pa.int32(), "int64": pa.int6
 class PlanFacts(BaseModel):
     """plan.json: what the plan depends on, and what its rows say.
 
-    `config` and `mail` are the digests of the configuration and of the templates, `settings` and `templates` what they are made of; `twin`
+    `config` and `mail` are the digests of the configuration and of the templates, `settings` and `templates` what each is made of; `twin`
     is the SHA-256 of plan.parquet, and `rows` has the mark of each of its rows, in order. `source` names the directory, and `mac` vouches
-    for all the rest (`migrate.review.vouching`); they are empty where no secret could be had. Days left, the fingerprint of the directory
-    and the counts are there to be read: they are not compared.
+    for everything else (`migrate.review.vouching`); both are empty where there is no secret. Days left, the fingerprint of the directory
+    and the counts are for readers: nothing compares them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -92,11 +94,11 @@ class PlanFacts(BaseModel):
     mac: str = ""
 
     def vouched(self, secret: str) -> PlanFacts:
-        """The same with its MAC."""
+        """The same facts with their MAC."""
         return self.model_copy(update={"mac": vouching.mac(secret, self._told())})
 
     def holds(self, secret: str) -> bool:
-        """Whether the MAC was made with a secret, of these facts."""
+        """Whether the MAC was made of these facts with a secret."""
         return vouching.holds(self.mac, secret, self._told())
 
     def _told(self) -> dict[str, Any]:
@@ -104,12 +106,13 @@ class PlanFacts(BaseModel):
 
 
 def place(config: Config, now: datetime) -> Path:
-    """The folder of a dry run that was told no other."""
+    """The default folder of a dry run."""
     return config.reports.dir / f"dry-run-{config.campaign.today(now)}"
 
 
 def name_of_stop(config: Config, now: datetime) -> str:
-    """The folder, in that of the reports, of what a run would have done that a guard stopped; numbered if there is one already."""
+    """The name of the folder, inside the reports folder, for a run that a guard stopped: what it would have done. Numbered if the name
+    is taken."""
     return f"stopped-{config.campaign.today(now)}"
 
 
@@ -119,7 +122,7 @@ def template_digests(sources: Mapping[str, str]) -> dict[str, str]:
 
 
 def plan_rows(made: Draft) -> Iterator[pd.DataFrame]:
-    """`PLAN_COLUMNS`, a letter a row: what would be queued, and what would be held."""
+    """`PLAN_COLUMNS` of every letter that would be queued or held back."""
     return (listed(letters) for letters in _twin_rows(made))
 
 
@@ -129,7 +132,7 @@ def listed(twin: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
-    """`OUTCOME_COLUMNS`, a row read a row."""
+    """`OUTCOME_COLUMNS` of every row read."""
     for records in whole.records.frames():
         read = records[records["gone_at"].isna() & (records["outcome"] != "rejected")]
         yield read.assign(position=pd.Series(pd.NA, index=read.index, dtype="Int64"))[list(OUTCOME_COLUMNS)]
@@ -140,10 +143,11 @@ def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
 
 
 def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime, stopped: Sequence[str] = ()) -> PlanFacts:
-    """Writes the plan, outcomes.csv, rejected.csv, previews/ and review.html into `out`, which replaces an earlier dry run of that name and
-    nothing else. `stopped` are the words of the guards that would stop the run.
+    """Writes the plan, outcomes.csv, rejected.csv, previews/ and review.html into `out`. `stopped` are the words of the guards that would
+    stop the run.
 
-    Raises ReportError if the folder cannot be written, or if anything is there that a dry run did not write, such as a reviewed plan.
+    An earlier dry run of that name is replaced. Raises ReportError if the folder cannot be written, or has anything in it that a dry run
+    did not write, such as a reviewed plan.
     """
     spare(out, config)
     with _explained(out, config), files.making(out, DRY_RUN) as side:
@@ -153,7 +157,7 @@ def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: date
 
 
 def write_stop(made: Draft, whole: Whole, config: Config, now: datetime, created_at: datetime, stopped: Sequence[str]) -> Path:
-    """Writes the same for a run that a guard stopped, in a folder of its own beside the reports. Raises ReportError as `write` does."""
+    """Writes the plan of a run that a guard stopped, in a folder of its own beside the reports. Raises ReportError as `write` does."""
     base, name = config.reports.dir, name_of_stop(config, now)
     with _explained(base / name, config), files.making(base / name, DRY_RUN) as side:
         _write_all(made, whole, config, side, created_at, base / name, stopped)
@@ -167,9 +171,9 @@ def write_stop(made: Draft, whole: Whole, config: Config, now: datetime, created
 
 
 def spare(out: Path, config: Config) -> None:
-    """Raises ReportError if a dry run may not be written to a folder: it holds something that no dry run wrote, or a reviewer's work.
+    """Raises ReportError if a dry run must not replace a folder: it has something that no dry run wrote, or a reviewer's work in it.
 
-    A reviewer's work is a plan.csv with one byte changed, or anything that lies beside it.
+    A reviewer's work is a plan.csv with one byte changed, or any file beside it.
     """
     why = files.strange(out, DRY_RUN)
     if why is not None:
@@ -226,7 +230,8 @@ def _write_all(made: Draft, whole: Whole, config: Config, side: Side, created_at
 
 
 def _reviewed(out: Path) -> str | None:
-    """How the rows of plan.csv differ from what the dry run wrote, None if they do not: as in `migrate run --plan` by their values."""
+    """How the rows of plan.csv differ from what the dry run wrote, compared by value as in `migrate run --plan`; None if they do not
+    differ."""
     try:
         written = Counter(json.loads((out / FACTS).read_bytes())["rows"])
     except (OSError, ValueError, LookupError, TypeError):
@@ -246,10 +251,10 @@ def _reviewed(out: Path) -> str | None:
 
 
 def accounts_of(made: Draft, whole: Whole, asked: str) -> list[dict[str, Any]]:
-    """What would become of the accounts that are meant by an id, a username or any address: an object each of `migrate dry-run --json`.
+    """What would become of the accounts of an id, a username or any address: objects of `migrate dry-run --json`.
 
-    Case matters in an id alone. A rejected row is found by its id, and by what its account was last known by. Raises ConfigError if
-    nobody is meant.
+    Case matters for ids alone. A rejected row is found by its id, and by the names and addresses recorded earlier. Raises ConfigError if
+    nobody matches.
     """
     exact = asked.strip()
     found: list[dict[str, Any]] = []
@@ -271,7 +276,7 @@ def accounts_of(made: Draft, whole: Whole, asked: str) -> list[dict[str, Any]]:
     for rows in plan_rows(made):
         for letter in _dicts(rows.loc[rows["account_id"].isin({each["account_id"] for each in found}), ["account_id", *_LETTER]]):
             letters.setdefault(letter.pop("account_id"), []).append(letter)
-    # A rejected row may share its id with an account, whose letters are not its own.
+    # A rejected row may share its id with an account: the letters belong to the account.
     return [each | {"letters": letters.get(each["account_id"], []) if each["outcome"] != "rejected" else []} for each in found]
 
 
@@ -341,6 +346,7 @@ def _twin_rows(made: Draft) -> Iterator[pd.DataFrame]:
 
 
 def _notices(letters: pd.DataFrame) -> list[str]:
-    """A short name of each notice, the same in every dry run: letters of one notice share it. No spreadsheet takes it for a number."""
+    """A short name for the notice of each letter, the same in every dry run; letters of one notice share it. It never looks like a
+    number to a spreadsheet."""
     keys = zip(letters["account_id"], letters["tenure"], letters["occasion"], letters["told_cutoff"], strict=True)
     return ["n" + hashlib.sha256("\x1f".join(map(str, key)).encode()).hexdigest()[:16] for key in keys]

@@ -1,5 +1,5 @@
-"""review.html: a dry run on one page, for whoever approves it: a guard's word, who hears what, who does not and why, what is new (design
-§13). No script runs on it, and a letter stands in a frame of its own that may do nothing."""
+"""review.html: a dry run on one page, for the person who approves it: what a guard says, who would be mailed, who would not and why, and
+what changed (design §13). No script runs on it; each sample letter is in a frame that may load and run nothing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CHANGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One letter as people see it, and how many like it there are."""
+    """One letter as people see it, and how many letters are like it."""
 
     kind: str
     word: str
@@ -73,8 +73,8 @@ class Sample:
 
 
 def write(out: BinaryIO, made: Draft, config: Config, folder: Path, rows: Sequence[Mapping[Any, Any]], stopped: Sequence[str]) -> None:
-    """Writes the page. `folder` is where the dry run will stand, `rows` the first of plan.csv (`PLAN_COLUMNS`), `stopped` the words of the
-    guards that would stop the run."""
+    """Writes the page. `folder` is where the dry run will be, `rows` the first rows of plan.csv (`PLAN_COLUMNS`), `stopped` the words of
+    the guards that would stop the run."""
     (style,) = sources("report.css")
     now = made.rules.moment.now
     counts = _counts(made)
@@ -117,7 +117,7 @@ def _counts(made: Draft) -> Counter[tuple[str, str]]:
 
 
 def _samples(made: Draft, counts: Counter[tuple[str, str]]) -> list[Sample]:
-    """One letter a kind and language, the commonest first."""
+    """One letter of each kind and language, the commonest first."""
     return [
         Sample(KINDS.get(kind, kind), kind, language, counts[kind, language], letter.subject, letter.text, letter.html)
         for (kind, language), letter in sorted(made.samples.items(), key=lambda each: (-counts[each[0]], each[0]))

@@ -1,9 +1,9 @@
-"""What vouches for a plan: its plan.json carries a MAC, made with a secret of the campaign that the ledger keeps (design §13).
+"""What proves that a plan is ours: plan.json carries a MAC (HMAC), keyed with a secret of the campaign that the ledger keeps (design §13).
 
-Nobody who has the folder of a plan alone, such as a reviewer, can make or change one that a run applies. Before the first run there is
-no campaign in the ledger, and a dry run writes nothing there. It sets the secret aside in a private file in the reports folder, and the
-first run takes it into the ledger and the file away. So the plan that was reviewed before the first run can be applied by it, and by a
-later one.
+Somebody who has the folder of a plan alone, such as a reviewer, cannot make or change a plan that a run applies. Before the first run the
+ledger has no campaign, and a dry run writes nothing there: it keeps the secret in a private file in the reports folder. The first run moves
+the secret into the ledger and removes the file. So a plan that was reviewed before the first run can be applied by that run, or by a later
+one.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _SQLITE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]+)")
 
 
 def secret_of(connection: sa.Connection, config: Config) -> str | None:
-    """The secret of the campaign; before its first run that which a dry run set aside, None if none did."""
+    """The secret of the campaign. Before its first run that is the one a dry run set aside; None if none did."""
     return campaigns.secret(connection, config.campaign.name) or set_aside(config)
 
 
 def set_aside(config: Config, *, make: bool = False) -> str | None:
-    """The secret that a dry run before the first run set aside; with `make` it is set aside if it is not there.
+    """The secret that a dry run set aside before the first run; with `make` one is made if there is none.
 
-    None if there is none, or where none can be kept. A file that another user could have written or read is not believed.
+    None if there is none, or it cannot be kept. A file that another user could have written or read is not trusted.
     """
     path = place(config)
     found = _read(path)
@@ -52,7 +52,7 @@ def set_aside(config: Config, *, make: bool = False) -> str | None:
         with files.work_folder(path.parent, "secret", path.name) as work:
             with work.create(path.name) as file:
                 file.write(secrets.token_hex(32).encode())
-            with contextlib.suppress(NotOursError):  # of two dry runs at once one makes the secret of both
+            with contextlib.suppress(NotOursError):  # another dry run made it at the same moment: both use that one
                 work.hand_over(path.name, path.parent, path.name)
     except OSError:
         return None
@@ -60,13 +60,13 @@ def set_aside(config: Config, *, make: bool = False) -> str | None:
 
 
 def clear(config: Config) -> None:
-    """Takes the file away, once the secret is in the ledger."""
+    """Removes the file, once the secret is in the ledger."""
     with contextlib.suppress(OSError):
         files.take_away(place(config), _SECRET)
 
 
 def place(config: Config) -> Path:
-    """Where the secret is set aside; each campaign has its own."""
+    """The file of the secret that was set aside; each campaign has its own."""
     return config.reports.dir / f".dry-run-{hashlib.sha256(config.campaign.name.encode()).hexdigest()[:12]}.key"
 
 
@@ -82,7 +82,7 @@ def _read(path: Path) -> str | None:
 
 
 def mac(secret: str, facts: Mapping[str, Any]) -> str:
-    """Of what plan.json says (JSON values, without the MAC itself)."""
+    """The MAC of what plan.json says (JSON values, without the MAC itself)."""
     return _keyed(secret, "plan", json.dumps(facts, sort_keys=True, ensure_ascii=False))
 
 
@@ -92,7 +92,7 @@ def holds(said: str, secret: str, facts: Mapping[str, Any]) -> bool:
 
 
 def directory_mark(secret: str, settings: DirectorySettings) -> str:
-    """Names the directory a plan was made of: all its settings, its address too, and no other secret in them."""
+    """A digest that identifies the directory of a plan: of all its settings, the address included, but of no other secret."""
     return _keyed(secret, "directory", json.dumps(_told("", settings.model_dump(by_alias=True)), sort_keys=True, ensure_ascii=False))
 
 
@@ -104,7 +104,7 @@ def _told(name: str, value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(map(str, value))
     if isinstance(value, SecretStr):
-        # An address may hold the name of a database, which is not another one because it is called by another way.
+        # The same database file may be named by different paths.
         return _SQLITE.sub(lambda found: found[1] + os.path.realpath(found[2]), value.get_secret_value()) if name == "url" else "secret"
     if isinstance(value, Path) or name == "path":
         return os.path.realpath(str(value))

@@ -11,7 +11,7 @@ from cast import person, recorded
 from ledger.scenes import MINUTE, NOW, Scene, confirmation, queue_row
 
 from migrate import outbox
-from migrate.ledger import account_rows, exemptions, schema
+from migrate.ledger import account_lookup, account_rows, exemptions, schema
 from migrate.ledger.exemptions import Grant, Kind
 from migrate.ledger.prior import Prior
 
@@ -42,8 +42,8 @@ def test_what_is_granted_is_there_until_it_is_removed_and_its_row_stays(scene: S
 def test_an_account_is_known_by_its_very_id(scene: Scene) -> None:
     with scene.ledger.begin() as connection:
         account_rows.accounts(connection, scene.campaign_id, scene.run_seq, recorded(person("a1"), person("a2")))
-        assert exemptions.known(connection, scene.campaign_id, {"a1", "A2", "a1 ", "zoe"}) == {"a1"}
-        assert exemptions.known(connection, scene.campaign_id, set()) == set()
+        assert account_lookup.known(connection, scene.campaign_id, {"a1", "A2", "a1 ", "zoe"}) == {"a1"}
+        assert account_lookup.known(connection, scene.campaign_id, set()) == set()
 
 
 def test_reminders_that_wait_are_withdrawn_and_confirmations_are_not(scene: Scene) -> None:

@@ -19,11 +19,12 @@ from migrate.core.standing import OUT_OF_SCOPE, PolicySettings
 from migrate.core.waves import Waves
 from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.ledger.runs import Run
+from migrate.ledger.states import UNSENT
 from migrate.report.chronicle import Day
 from migrate.report.helpdesk import SENT_COLUMNS
 from migrate.report.moves import STOOD_COLUMNS, WALKED
 from migrate.report.settings import ReportsSettings
-from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, WAITING
+from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS
 from migrate.report.terms import Terms
 
 AS_OF = datetime(2024, 1, 2, 14, 0, tzinfo=UTC)
@@ -274,7 +275,7 @@ class FrameChronicle:
 
     def letters(self) -> Iterator[pd.DataFrame]:
         since = self.previous.evidence_at if self.previous else None
-        moved = [each for each in self.mail if since is None or each["changed_at"] > since or each["state"] in WAITING]
+        moved = [each for each in self.mail if since is None or each["changed_at"] > since or each["state"] in UNSENT]
         for start in range(0, len(moved), self.chunk):
             yield frame(moved[start : start + self.chunk], LETTER_COLUMNS)
 

@@ -1,4 +1,4 @@
-"""Work that is done a step behind."""
+"""Tasks that run in the background while more are made."""
 
 import hashlib
 import threading
@@ -9,7 +9,7 @@ import pytest
 
 from migrate import files
 from migrate.report import folder
-from migrate.report.behind import Behind, Later
+from migrate.report.background import BackgroundFile, BackgroundWriter
 
 
 def refuse() -> None:
@@ -18,18 +18,18 @@ def refuse() -> None:
 
 def test_work_is_done_in_the_order_in_which_it_was_told_and_all_of_it_at_the_end() -> None:
     done: list[int] = []
-    with Behind() as behind:
+    with BackgroundWriter() as writer:
         for number in range(20):
-            behind.do(lambda number=number: done.append(number))  # type: ignore[misc]
+            writer.do(lambda number=number: done.append(number))  # type: ignore[misc]
     assert done == list(range(20))
 
 
 def test_no_more_than_two_pieces_of_work_are_held() -> None:
     gate, third = threading.Event(), threading.Event()
-    with Behind() as behind:
-        behind.do(gate.wait)
-        behind.do(int)
-        teller = threading.Thread(target=lambda: (behind.do(int), third.set()))
+    with BackgroundWriter() as writer:
+        writer.do(gate.wait)
+        writer.do(int)
+        teller = threading.Thread(target=lambda: (writer.do(int), third.set()))
         teller.start()
         assert not third.wait(0.05)
         gate.set()
@@ -39,17 +39,17 @@ def test_no_more_than_two_pieces_of_work_are_held() -> None:
 
 def test_what_goes_wrong_is_raised_when_more_is_told() -> None:
     told = 0
-    with pytest.raises(OSError, match="No space left"), Behind() as behind:
-        behind.do(refuse)
+    with pytest.raises(OSError, match="No space left"), BackgroundWriter() as writer:
+        writer.do(refuse)
         for _ in range(3):
-            behind.do(int)
+            writer.do(int)
             told += 1
     assert told < 3
 
 
 def test_what_goes_wrong_last_is_raised_at_the_end() -> None:
-    with pytest.raises(OSError, match="No space left"), Behind() as behind:
-        behind.do(refuse)
+    with pytest.raises(OSError, match="No space left"), BackgroundWriter() as writer:
+        writer.do(refuse)
 
 
 def test_what_went_wrong_elsewhere_is_not_hidden_and_nothing_more_is_done() -> None:
@@ -57,21 +57,21 @@ def test_what_went_wrong_elsewhere_is_not_hidden_and_nothing_more_is_done() -> N
 
     def until_the_next_is_called_off() -> None:
         deadline = time.monotonic() + 10
-        while not behind._told[-1].cancelled() and time.monotonic() < deadline:
+        while not writer._tasks[-1].cancelled() and time.monotonic() < deadline:
             time.sleep(0.001)
 
-    with pytest.raises(KeyError), Behind() as behind:
-        behind.do(until_the_next_is_called_off)
-        behind.do(lambda: done.append(1))
+    with pytest.raises(KeyError), BackgroundWriter() as writer:
+        writer.do(until_the_next_is_called_off)
+        writer.do(lambda: done.append(1))
         raise KeyError
     assert done == []
 
 
 def test_a_sealed_file_holds_what_was_written_and_knows_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    with folder.Sealed(files.create(path)) as sealed, Behind() as behind:
+    with folder.Sealed(files.create(path)) as sealed, BackgroundWriter() as writer:
         sealed.write(b"head\n")
-        later = Later(sealed, behind)
+        later = BackgroundFile(sealed, writer)
         for number in range(5):
             later.write(memoryview(f"{number}\n".encode()))
     assert path.read_bytes() == b"head\n0\n1\n2\n3\n4\n"

@@ -1,4 +1,4 @@
-"""accounts.parquet: the exact, typed twin of accounts.csv."""
+"""accounts.parquet: the same values as accounts.csv, exact and typed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from migrate.report.folder import Sealed
 from migrate.report.tables import ACCOUNTS
 
 _ONE_EACH: Final = ("account_id", "username", "email")
-"""Columns in which hardly a value stands twice: a dictionary of them would be a second copy."""
+"""Columns in which hardly any value repeats: a dictionary of them would be a second copy."""
 
 
-class Twin:
-    """The file while it is written, a row group for each table of accounts."""
+class ParquetFile:
+    """The file while it is written; each table of accounts becomes a row group."""
 
     def __init__(self, out: Sealed) -> None:
         self._schema = cells.schema(ACCOUNTS.columns)
         few = [name for name in ACCOUNTS.columns if name not in _ONE_EACH]
-        # Of text, only what the rows are in order of is worth its least and greatest value.
+        # Minimum and maximum of a text column help a reader only where the rows are sorted by it.
         bounded = [name for name, of in ACCOUNTS.columns.items() if of != "text" or name == "account_id"]
         self._out = pq.ParquetWriter(out, self._schema, compression="zstd", use_dictionary=few, write_statistics=bounded)
 
@@ -33,5 +33,5 @@ class Twin:
         self._out.close()
 
     def write(self, accounts: Cells) -> None:
-        """Adds some rows of `ACCOUNTS`, repeats among them."""
+        """Adds some rows of `ACCOUNTS`; their columns may be dictionaries."""
         self._out.write_table(accounts.table.cast(self._schema))

@@ -1,0 +1,79 @@
+"""How many accounts of a campaign are in which situation, as the last run recorded them. Accounts that are gone do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from migrate.core.standing import OUT_OF_SCOPE
+from migrate.ledger.schema import account
+
+
+class CutoffCount(NamedTuple):
+    """The accounts to which the cutoff does the same (`at_cutoff`), in scope or not. Of these `accounts`, `stuck` must move and cannot,
+    `moved` migrated within the time asked for, and `hurt` are not compliant and lose something at the cutoff."""
+
+    at_cutoff: str
+    in_scope: bool
+    accounts: int
+    stuck: int
+    moved: int
+    hurt: int
+
+
+class WaveCount(NamedTuple):
+    """How many accounts a wave has ('' is no wave), and how many of them are reminded."""
+
+    wave: str
+    accounts: int
+    reminded: int
+
+
+def by_cutoff(
+    connection: sa.Connection, campaign_id: int | None, hurtful: Collection[str], since: datetime, until: datetime
+) -> list[CutoffCount]:
+    """The accounts by what the cutoff does to them; `hurtful` are the words for what hurts. `moved` are those that a read after `since` and
+    not after `until` (UTC) first saw migrated."""
+    a = account.c
+    in_scope = a.standing.not_in(sorted(OUT_OF_SCOPE))
+    stuck = sa.and_(in_scope, a.compliant.is_(False), a.destination == "no")
+    moved = sa.and_(a.migrated_at > since, a.migrated_at <= until)
+    hurt = sa.and_(in_scope, a.compliant.is_(False), a.at_cutoff.in_(hurtful))
+    counts = (sa.func.count(), _how_many(stuck), _how_many(moved), _how_many(hurt))
+    there = (a.campaign_id == campaign_id, a.gone_at.is_(None))
+    rows = connection.execute(sa.select(a.at_cutoff, in_scope.label("scope"), *counts).where(*there).group_by(a.at_cutoff, in_scope))
+    return [CutoffCount(word, bool(scope), *map(int, counted)) for word, scope, *counted in rows]
+
+
+def by_wave(connection: sa.Connection, campaign_id: int | None, remind: Collection[str], *, without_destination: bool) -> list[WaveCount]:
+    """The accounts by wave. `remind` are the standings that are reminded; `without_destination` says whether accounts that can register no
+    accepted method are reminded as well."""
+    a = account.c
+    wanted = reminded(remind)
+    if not without_destination:
+        wanted = sa.and_(wanted, a.destination != "no")
+    counted = sa.select(a.wave, sa.func.count(), _how_many(wanted))
+    rows = connection.execute(counted.where(a.campaign_id == campaign_id, a.gone_at.is_(None)).group_by(a.wave))
+    return [WaveCount(wave, int(accounts), int(some or 0)) for wave, accounts, some in rows]
+
+
+def rejected(connection: sa.Connection, campaign_id: int | None) -> int:
+    """How many accounts keep an earlier record since the last run rejected their row."""
+    a = account.c
+    there = (a.campaign_id == campaign_id, a.outcome == "rejected", a.gone_at.is_(None))
+    return int(connection.execute(sa.select(sa.func.count()).select_from(account).where(*there)).scalar_one())
+
+
+def reminded(remind: Collection[str]) -> sa.ColumnElement[bool]:
+    """The condition that an account is reminded, whether or not a stage is due: its standing is in `remind`, or it was reminded before the
+    cutoff and is still not compliant."""
+    a = account.c
+    carried_over = sa.and_(a.reminded, sa.not_(a.compliant), a.standing.not_in(sorted(OUT_OF_SCOPE)))
+    return sa.or_(a.standing.in_(sorted(remind)), carried_over)
+
+
+def _how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.sum(sa.case((condition, 1), else_=0))
