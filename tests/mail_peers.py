@@ -2,9 +2,9 @@
 
 A pytest plugin: the fixtures `postfix` and `exim` start a server with settings of its own as often as a test wants one, and `submission`
 a Postfix that takes letters over TLS alone, from whoever signs in with a token (XOAUTH2) that Debian's Dovecot has looked at. Nothing of
-the machine is touched: Postfix keeps everything in a folder below /tmp and runs as users that every Debian has; Exim runs as `nobody`, or as
-whoever runs the tests, and is told of its own user by nss_wrapper. Both take mail for example.com and example.org, for every address that
-does not begin with `gone`, and keep what they took.
+the machine is touched: Postfix keeps everything in a folder below /tmp and runs as users that every Debian has; Exim runs as `nobody`, or
+as whoever runs the tests, and is told of its own user by nss_wrapper. Both take mail for example.com and example.org, for every address
+that does not begin with `gone`, and keep what they took.
 """
 
 from __future__ import annotations

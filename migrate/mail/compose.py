@@ -19,7 +19,7 @@ from migrate.core.campaign import CampaignSettings
 from migrate.core.kinds import KINDS
 from migrate.errors import MigrateError, TemplateError
 from migrate.mail import budget
-from migrate.mail.addresses import wire
+from migrate.mail.addresses import invited_as, wire
 from migrate.mail.blanks import OF_ACCOUNT, OF_LETTER, only_prints
 from migrate.mail.facts import BY_PHONE, Facts, label, one
 from migrate.mail.languages import Catalogues, Wording, nearest, wording
@@ -192,6 +192,7 @@ class Composer:
             facts.seen_at,
             facts.locale,
             facts.earlier_cutoff,
+            invited_as(facts.username) is not None,
         )
         are_steady = steady(person)
         key = (kind, missing(person), are_steady, said, self._campaign.today(now), cutoff, now >= cutoff)
@@ -285,6 +286,7 @@ class Composer:
                 "standing": facts.standing,
                 "methods": [label(method, say) for method in facts.methods],
                 "default_method": one(facts.default_method, say) if facts.default_method in facts.methods else None,
+                "is_guest": invited_as(facts.username) is not None,
                 "has_second_step": any(method != "backup_code" for method in facts.methods),
                 "by_phone": list(by_phone) or [say.gettext("text message")],
                 "otherwise": otherwise or [one("other", say)],
@@ -344,7 +346,7 @@ class Composer:
 def _person(facts: Facts, to: str, reference: str) -> Person:
     return {
         "name": facts.greeting_name,
-        "username": outside.letter(facts.username, _LONGEST_USERNAME),
+        "username": outside.letter(invited_as(facts.username) or facts.username, _LONGEST_USERNAME),
         "phone": outside.shared_letter(facts.phone) if facts.phone else None,
         "reference": LetterText(reference),
         "to": outside.letter(to, _LONGEST_USERNAME),
