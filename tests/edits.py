@@ -14,7 +14,7 @@ def blocks(guide: str) -> list[str]:
 
 
 def edited(config: str, told: str) -> str:
-    """A configuration with the settings of `told` in it, each in the place of the line that sets it, which may stand behind a `# `, or below
+    """A configuration with the settings of `told`, each in the place of the line that sets it, which may stand behind a `# `, or else below
     the name of its table. Raises KeyError for a table that is not there."""
     wanted = _settings(told)
     made, table, left = list[str](), "", dict(wanted)
