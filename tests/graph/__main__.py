@@ -47,7 +47,7 @@ def main() -> None:
         if chosen.certificate:
             fake.certificate = x509.load_pem_x509_certificate(chosen.certificate.read_bytes()).public_key()
             proof = {"certificate": {"file": "entra.pem"}}
-        tables = {"directory": fake.settings(**proof)}
+        tables = {"directory": fake.settings(roles=["Global Administrator"], **proof)}
         with Exchange(fake, chosen.mailbox, chosen.letters) if chosen.mailbox else nullcontext() as server:
             if server is not None:
                 tables |= server.settings(**proof)

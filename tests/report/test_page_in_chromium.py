@@ -93,7 +93,7 @@ def test_on_a_telephone_the_verdict_and_the_figures_stand_on_the_first_screen(br
 def test_on_a_telephone_no_word_of_a_heading_is_broken(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.sized(360, 740)
-    lines = """JSON.stringify([...document.querySelectorAll('thead th:not(:has(button))')].filter((each) => each.offsetHeight).map((each) => {
+    lines = """JSON.stringify([...document.querySelectorAll('thead th:not(:has(button))')].filter((th) => th.offsetHeight).map((each) => {
       const range = document.createRange(); range.selectNodeContents(each);
       return [each.textContent, new Set([...range.getClientRects()].map((line) => Math.round(line.bottom))).size];
     }))"""
