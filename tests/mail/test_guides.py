@@ -59,6 +59,15 @@ def test_a_guest_is_told_of_the_address_that_was_invited_and_to_switch_to_the_or
     assert not any("guest" in line for line in steps(by=by))
 
 
+def test_no_guest_is_told_to_have_seen_a_page_that_microsoft_does_not_show_guests() -> None:
+    guest = replace(MARIA, username="maria_santos_fabrikam.com#EXT#@contoso.onmicrosoft.com")
+    by = Composer(mail(), entra())
+    seen = "You may already have seen a page that asks you to create a passkey"
+    assert [seen in compose(facts, by=by).text for facts in (MARIA, guest)] == [True, False]
+    passed = [compose(facts, "cutoff_passed", by=by, now=datetime(2027, 2, 3, 9, tzinfo=UTC)).text for facts in (MARIA, guest)]
+    assert all("comes from Microsoft and is genuine" in text for text in passed)
+
+
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_guide_makes_every_letter(guide: str) -> None:
     by = Composer(mail(), entra(guide=guide))
