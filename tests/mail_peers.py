@@ -1,9 +1,10 @@
 """Real mail servers for the tests: Debian's Postfix and Exim, unpacked by `.ci/peers` or installed, each on a loopback port of its own.
 
-A pytest plugin: the fixtures `postfix` and `exim` start a server with settings of its own as often as a test wants one. Nothing of the
-machine is touched: Postfix keeps everything in a folder below /tmp and runs as users that every Debian has; Exim runs as `nobody`, or as
-whoever runs the tests, and is told of its own user by nss_wrapper. Both take mail for example.com and example.org, for every address that
-does not begin with `gone`, and keep what they took.
+A pytest plugin: the fixtures `postfix` and `exim` start a server with settings of its own as often as a test wants one, and `submission`
+a Postfix that takes letters over TLS alone, from whoever signs in with a token (XOAUTH2) that Debian's Dovecot has looked at. Nothing of
+the machine is touched: Postfix keeps everything in a folder below /tmp and runs as users that every Debian has; Exim runs as `nobody`, or
+as whoever runs the tests, and is told of its own user by nss_wrapper. Both take mail for example.com and example.org, for every address
+that does not begin with `gone`, and keep what they took.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ retry unix - - n - - error
 smtp unix - - n - - discard
 virtual unix - n n - - virtual
 postlog unix-dgram n - n - 1 postlogd
+tlsmgr unix - - n 1000? 1 tlsmgr
 """
 _QUEUES = (
     "active",
@@ -167,6 +169,98 @@ def postfix() -> Serving:
     def serving(**settings: str) -> Iterator[MailServer]:
         with run_postfix(installed, **settings) as server:
             yield server
+
+    return serving
+
+
+_DOVECOT = """\
+base_dir = {root}/run
+state_dir = {root}/state
+libexec_dir = {installed}/usr/lib/dovecot
+log_path = {root}/log
+protocols =
+ssl = no
+default_internal_user = news
+default_internal_group = news
+default_login_user = uucp
+import_environment = TZ LD_LIBRARY_PATH
+auth_mechanisms = xoauth2
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {root}/oauth2
+}}
+userdb {{
+  driver = static
+  args = uid=news gid=news home=/nonexistent
+}}
+service auth {{
+  inet_listener {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+"""
+_INTROSPECTION = (
+    "introspection_mode = get\nintrospection_url = {url}\nusername_attribute = email\nactive_attribute = active\nactive_value = true\n"
+)
+
+
+@contextlib.contextmanager
+def run_dovecot(installed: Path, introspection: str) -> Iterator[int]:
+    """The port at which Dovecot tells a Postfix who may sign in: it asks the address `introspection` about each token (RFC 7662)."""
+    root = Path(tempfile.mkdtemp(prefix="dovecot", dir="/tmp"))
+    root.chmod(0o755)
+    for name in ("run", "state"):
+        (root / name).mkdir()
+    port = free_port()
+    (root / "oauth2").write_text(_INTROSPECTION.format(url=introspection))
+    (root / "conf").write_text(_DOVECOT.format(root=root, installed=installed, port=port))
+    below = installed / "usr/lib/dovecot"
+    places = [below, below / "modules/old-stats", *installed.glob("usr/lib/*-linux-gnu")]
+    # `dovecot` itself looks for its `doveconf` in /usr/bin; this is how it calls it.
+    read = [installed / "usr/bin/doveconf", "-f", "service=master", "-c", root / "conf", "-m", "master", "-p"]
+    with (root / "said").open("wb") as out:
+        running = subprocess.Popen(
+            [*read, "-e", installed / "usr/sbin/dovecot", "-F", "-c", root / "conf"],
+            cwd="/", env={"PATH": "/usr/bin:/bin", "TZ": "UTC", "LD_LIBRARY_PATH": ":".join(map(str, places))},
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+    try:
+        listens(port, running, "Dovecot", lambda: (root / "said").read_text(errors="replace"))
+        yield port
+    finally:
+        _end(running)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+Submission = Callable[..., AbstractContextManager[MailServer]]
+"""Starts a server for whoever signs in: the address of the introspection, the mailbox it is for, and settings of its own."""
+
+
+@pytest.fixture(scope="session")
+def submission(postfix: Serving) -> Submission:
+    """`with submission(fake.introspection, "noreply@contoso.com", setting="value") as server:` Postfix and Dovecot; its certificate is of
+    the tests' own authority."""
+    from mail.authority import authority  # trustme takes its time, and few tests need it
+
+    installed = unpacked("usr/lib/dovecot/auth")
+    if installed is None:
+        missing("no Dovecot; `.ci/peers` unpacks Debian's")
+
+    @contextlib.contextmanager
+    def serving(introspection: str, mailbox: str, **settings: str) -> Iterator[MailServer]:
+        with run_dovecot(installed, introspection) as port, tempfile.TemporaryDirectory() as folder:
+            chain = Path(folder) / "chain.pem"
+            authority().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(chain))
+            signing_in = {
+                "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": f"inet:127.0.0.1:{port}",
+                "smtpd_tls_security_level": "encrypt", "smtpd_tls_auth_only": "yes", "smtpd_tls_chain_files": str(chain),
+                "smtpd_sender_login_maps": f"inline:{{{mailbox}={mailbox}}}", "smtpd_sender_restrictions": "reject_sender_login_mismatch",
+                "smtpd_relay_restrictions": "permit_sasl_authenticated, reject",
+            }  # fmt: skip
+            with postfix(**signing_in | settings) as server:
+                yield server
 
     return serving
 

@@ -130,8 +130,12 @@ def _configuration(config: Config) -> Iterator[Finding]:
 
 
 def _schedule(config: Config) -> Iterator[Finding]:
+    from migrate.config.waves import unread_roles
     from migrate.core.schedule import given_way, stages, swallowed
 
+    for name, role in unread_roles(config.waves, config.directory):
+        said = f"wave {name} matches the role {role}, which [directory] roles does not name: whoever holds it has the campaign's days."
+        yield Finding("schedule", "warning", f'{said} Write roles = ["{role}"] there, beside those that it has.')
     for name, campaign in config.waves.campaigns.items():
         planned, whose = stages(campaign, config.schedule), f"wave {name}: " if name else ""
         yield Finding("schedule", "ok", whose + ", ".join(f"{stage.name} on {stage.on}" for stage in planned))

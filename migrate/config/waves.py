@@ -9,11 +9,14 @@ from typing import Final
 
 from migrate.config.complaints import Complaint, misfit
 from migrate.core.campaign import CampaignSettings
-from migrate.core.waves import WavesSettings
+from migrate.core.waves import Waves, WavesSettings
+from migrate.directory.interface import DirectorySettings
 from migrate.errors import ConfigError
 from migrate.files import texts
 
 _COLUMN: Final = "account_id"
+_ROLE: Final = "role:"
+"""What stands before a directory role among an account's groups."""
 
 
 def days_of(waves: WavesSettings, campaign: CampaignSettings) -> Iterator[Complaint]:
@@ -23,6 +26,18 @@ def days_of(waves: WavesSettings, campaign: CampaignSettings) -> Iterator[Compla
         if own.opens >= own.cutoff_date:
             key = "cutoff" if wave.cutoff is not None else "opens"
             yield misfit(("waves", number, key), f"the wave {wave.name} opens on {own.opens}, not before its cutoff, {own.cutoff_date}")
+
+
+def unread_roles(waves: Waves, directory: DirectorySettings) -> Iterator[tuple[str, str]]:
+    """Waves, and the directory roles that they match and that a directory with a list of `roles` does not read: nobody is known to hold
+    them."""
+    lists = [roles for each in (directory, *directory.join) if (roles := getattr(each, "roles", None)) is not None]
+    known = {role.casefold() for roles in lists for role in roles}
+    for wave in waves.waves if lists else ():
+        for group in wave.match.groups or ():
+            role = group.strip().casefold().removeprefix(_ROLE)
+            if group.strip().casefold().startswith(_ROLE) and role not in known:
+                yield wave.name, group.strip()[len(_ROLE) :]
 
 
 def listed(waves: WavesSettings) -> dict[Path, frozenset[str]]:

@@ -28,6 +28,16 @@ LONGEST: Final = 254
 """Octets of an address, RFC 5321 §4.5.3.1.3 (a path of 256 with its angle brackets)."""
 
 
+_INVITED: Final = re.compile(r"(.+)_([^_@]+)#ext#@[^@]+", re.IGNORECASE)
+
+
+def invited_as(username: str) -> str | None:
+    """The address at which somebody was invited from elsewhere, read from Entra ID's sign-in name for them, which they never see or type;
+    None for any other name."""
+    found = _INVITED.fullmatch(username)
+    return f"{found[1]}@{found[2]}" if found else None
+
+
 def problem(address: str) -> str | None:
     """Why an address cannot be mailed, in words; None if it can be. The caller reports a missing address itself."""
     if len(address) <= LONGEST and _ORDINARY_RE.fullmatch(address) and not _LONG_RE.search(address):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from migrate import outside
+from migrate.mail.addresses import invited_as
 from migrate.mail.facts import Facts
 from migrate.outside import LetterText
 
@@ -22,7 +23,7 @@ def person_of(facts: Facts, to: str, reference: str) -> Person:
     """The personal values of a letter to the address `to`, cleaned for letters."""
     return {
         "name": facts.greeting_name,
-        "username": outside.letter(facts.username, _LONGEST),
+        "username": outside.letter(invited_as(facts.username) or facts.username, _LONGEST),
         "phone": outside.shared_letter(facts.phone) if facts.phone else None,
         "reference": LetterText(reference),
         "to": outside.letter(to, _LONGEST),

@@ -26,6 +26,7 @@ _STANDINGS: Final = (
     replace(_PERSON, standing="sms_fallback", methods=("voice", "totp"), default_method="totp", given_name=None, display_name=None),
     replace(_PERSON, standing="unknown", methods=("unknown",), default_method=None, phone=None),
     replace(_PERSON, standing="no_second_step", methods=(), default_method=None, phone=None),
+    replace(_PERSON, username="maria.santos_example.org#EXT#@example.onmicrosoft.com"),
 )
 _CHANGES: Final[tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]] = (
     ("authenticator_enabled", "migrated", ("sms",), ("totp",)),

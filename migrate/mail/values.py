@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from migrate.core.campaign import CampaignSettings
+from migrate.mail.addresses import invited_as
 from migrate.mail.facts import BY_PHONE, Facts, label, one
 from migrate.mail.languages import Wording
 from migrate.mail.moments import is_last_day, last_moment, moment_text
@@ -29,7 +30,8 @@ class TemplateValues:
     def of(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> dict[str, Any]:
         """The values for one letter; `now` and `cutoff` are UTC instants.
 
-        Only the values in `person` may differ between two letters whose other arguments are equal: `prefilled` relies on that.
+        Only the values in `person` may differ between two letters whose other arguments are equal: `prefilled` relies on that, and knows
+        that whether somebody is a guest is told by the username.
         """
         formats = self._wording(facts.locale)
         say = formats.catalogue
@@ -48,6 +50,7 @@ class TemplateValues:
                 "standing": facts.standing,
                 "methods": [label(method, say) for method in facts.methods],
                 "default_method": one(facts.default_method, say) if facts.default_method in facts.methods else None,
+                "is_guest": invited_as(facts.username) is not None,
                 "has_second_step": any(method != "backup_code" for method in facts.methods),
                 "by_phone": list(by_phone) or [say.gettext("text message")],
                 "otherwise": otherwise or [one("other", say)],

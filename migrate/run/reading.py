@@ -126,7 +126,7 @@ def take(directory: Directory, language: str, folder: Path, image: Cache | None,
 
 
 def _reading(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
-    """Reads the directory the fast way, as Arrow columns; if those may differ from what the long way gives (`ShortcutRefused`), the long way."""
+    """Reads the directory the fast way, as Arrow columns; if it refuses (`ShortcutRefused`), without the shortcut."""
     try:
         return _take(directory, language, folder, image, watch, time)
     except ShortcutRefused:

@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from edits import blocks, edited
+
 from migrate.config import load
+from migrate.config.playbooks import playbook
 from migrate.directory.entra import people, permissions
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "entra.md").read_text(encoding="utf-8")
 
 
-def test_its_configuration_loads(tmp_path: Path) -> None:
-    [block] = re.findall(r"^```toml\n(.*?)^```", GUIDE, flags=re.DOTALL | re.MULTILINE)
-    (tmp_path / "config.toml").write_text(block, encoding="utf-8")
+def test_what_it_puts_into_the_playbook_loads_and_is_all_that_is_to_edit(tmp_path: Path) -> None:
     (tmp_path / "entra.pem").write_text("-----BEGIN PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n")
-    config = load(tmp_path / "config.toml")
-    assert config.directory.kind == "entra"
-    assert config.schedule.days_before == (60, 45, 30, 15, 7, 1)
+    text = playbook("entra-2027").config
+    own, sender = blocks(GUIDE)
+    for block, transport in ((own, "maildir"), (sender, "smtp")):
+        text = edited(text, block)
+        (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+        config = load(tmp_path / "config.toml")
+        assert (config.directory.kind, config.mail.transport, config.campaign.organization) == ("entra", transport, "Contoso")
+        assert "# EDIT" not in text
+    assert config.mail.smtp is not None and config.mail.smtp.user == config.mail.sender_address
+    assert config.mail.smtp.rates.per_day == 10_000
 
 
 def test_its_table_has_every_permission_that_is_asked_for_and_no_other() -> None:

@@ -5,7 +5,8 @@
     assert fake.violations == []
 
 It refuses what Graph refuses: unknown `$select` and `$top`, a call without its permission or licence, too many calls, an expired page
-token, a token that has ended. `fake.fail(…)` lets calls go wrong.
+token, a token that has ended or is for Exchange Online. `fake.fail(…)` lets calls go wrong. A mail server may ask `takes`, or the address
+`introspection` (RFC 7662), which tokens are good for `mailbox`.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class Fake:
         self.secret = "hunter2~" + secrets.token_hex(4)
         self.certificate: Any = None
         self.federated = ""
+        self.mailbox: str | None = None
+        """The address as which the application may send letters."""
         self.token_seconds = 3600
         self.wrong_tid: str | None = None
         self.inner_counts = False
@@ -70,7 +73,7 @@ class Fake:
         self.numbers_shown = 0
         self._page_token_life = page_token_life
         self._clock, self._faults = clock, list[Fault]()
-        self._tokens: dict[str, tuple[str, float]] = {}
+        self._tokens: dict[str, tuple[str, float, bool]] = {}
         self._listings: dict[str, tuple[str, list[Any], int, int, float, Any]] = {}
         self._turn = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _handler(self))
@@ -146,21 +149,31 @@ class Fake:
             return denied(401, "invalid_client", 7000215, f"Invalid client secret provided: {form['client_secret']}.")
         if "client_assertion" in form and not self._proven(form["client_assertion"]):
             return denied(401, "invalid_client", 700027, "The certificate is not registered.")
-        return 200, self.issue(tenant)
+        return 200, self.issue(tenant, for_mail=form.get("scope", "").startswith("https://outlook."))
 
-    def issue(self, tenant: Tenant) -> dict[str, Any]:
+    def issue(self, tenant: Tenant, *, for_mail: bool = False) -> dict[str, Any]:
         claims = {
             "tid": self.wrong_tid or tenant.id,
             "appid": self.client_id,
-            "roles": sorted(self.consented[tenant.id]),
+            "roles": ["SMTP.SendAsApp"] if for_mail else sorted(self.consented[tenant.id]),
             "n": secrets.token_hex(8),
         }
         parts = [base64.urlsafe_b64encode(json.dumps(each).encode()).decode().rstrip("=") for each in ({"alg": "none"}, claims)]
         token = ".".join([*parts, "signature"])
         with self._turn:
             self.tokens_given += 1
-            self._tokens[token] = (tenant.id, self._clock() + self.token_seconds)
+            self._tokens[token] = (tenant.id, self._clock() + self.token_seconds, for_mail)
         return {"token_type": "Bearer", "expires_in": self.token_seconds, "ext_expires_in": self.token_seconds, "access_token": token}
+
+    @property
+    def introspection(self) -> str:
+        """The address that tells of the token behind it whether it is active, and for which mailbox."""
+        return f"{self.url}/fake/introspect?token="
+
+    def takes(self, token: str, mailbox: str) -> bool:
+        """Whether Exchange Online lets the bearer of a token send as a mailbox."""
+        held = self._tokens.get(token)
+        return held is not None and held[1] > self._clock() and held[2] and mailbox == self.mailbox
 
     def _proven(self, assertion: str) -> bool:
         if self.federated:
@@ -213,6 +226,8 @@ class Fake:
             raise RefusalError(
                 401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.", {"WWW-Authenticate": "Bearer"}
             )
+        if held[2]:
+            raise RefusalError(401, "InvalidAuthenticationToken", "Access token validation failure. Invalid audience.")
         return next(each for each in self.tenants if each.id == held[0])
 
     def _batch(self, tenant: Tenant, operation: Any, body: Any, beta: bool) -> dict[str, Any]:
@@ -431,8 +446,11 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
             return {**fake.issue(fake.tenant), "expires_on": str(int(time.time()) + 3600), "resource": "https://graph.microsoft.com"}
 
         def _control(self, path: str) -> dict[str, Any]:
-            granted = fake.consented[fake.tenant.id]
-            return changed(fake.tenant, granted, path.rpartition("/")[2], dict(parse_qsl(urlsplit(self.path).query)))
+            asked = dict(parse_qsl(urlsplit(self.path).query))
+            if path == "/fake/introspect":
+                active = fake.mailbox is not None and fake.takes(asked["token"], fake.mailbox)
+                return {"active": active, "email": fake.mailbox}
+            return changed(fake.tenant, fake.consented[fake.tenant.id], path.rpartition("/")[2], asked)
 
         def _wrong(self, fault: Fault, status: int, more: dict[str, str], told: Any) -> None:
             whole = json.dumps(told).encode()

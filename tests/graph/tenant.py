@@ -178,7 +178,7 @@ class Tenant:
 
     def report_row(self, person: Person) -> dict[str, Any]:
         at = self.now - LAG
-        _, methods, default = max((each for each in person.past if each[0] <= at), key=lambda each: each[0])
+        _, methods, default = next(each for each in reversed(person.past) if each[0] <= at)
         strong = any(word not in ("email", "securityQuestion", "appPassword", "qrCode") for word in methods)
         admin = any(person.id in held for held in self.holders.values())
         return {

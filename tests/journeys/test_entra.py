@@ -100,6 +100,26 @@ def test_somebody_on_sms_is_reminded_registers_a_passkey_and_is_told_so_once(fak
     assert here.letters() == [("user1@contoso.com", "change_confirmation"), ("user1@contoso.com", "reminder")]
 
 
+def test_check_names_the_role_of_a_wave_that_is_not_read(fake: Fake, tmp_path: Path) -> None:
+    """Whoever holds it would have the campaign's days without a word."""
+    waves = """
+[[waves]]
+name = "admins"
+match = { groups = ["staff", "role:global administrator", "role:User Administrator"] }
+cutoff = 2027-07-01
+"""
+    for roles, unread in (([], ["global administrator", "User Administrator"]), (["Global Administrator", "User Administrator"], [])):
+        here = Place(tmp_path, fake, **({"roles": roles} if roles else {}))
+        path = tmp_path / "config.toml"
+        path.write_text(path.read_text() + waves)
+        said = [each["said"] for each in here.migrate("check")["checks"] if "[directory] roles" in each["said"]]
+        assert said == [
+            f"wave admins matches the role {role}, which [directory] roles does not name: whoever holds it has the campaign's days. "
+            f'Write roles = ["{role}"] there, beside those that it has.'
+            for role in unread
+        ]
+
+
 def test_somebody_who_is_disabled_has_lost_no_authenticator(fake: Fake, tmp_path: Path) -> None:
     here = Place(tmp_path, fake)
     here.migrate("run", "--as-of", "2026-11-28T06:00")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrate.mail.addresses import problem, problems, wire
+from migrate.mail.addresses import invited_as, problem, problems, wire
 
 GOOD = [
     "maria@example.com", "o'brien+2fa@mail.example.co.uk", "x@y-z.test", '"john doe"@example.com', '"a@b"@example.com',
@@ -73,6 +73,20 @@ def test_an_empty_column_has_no_problems() -> None:
 def test_the_fast_way_and_the_slow_way_agree(addresses: list[str]) -> None:
     found = problems(pd.Series(addresses, dtype="str"))
     assert [None if pd.isna(reason) else reason for reason in found] == [problem(address) for address in addresses]
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("ann_fabrikam.com#EXT#@contoso.onmicrosoft.com", "ann@fabrikam.com"),
+        ("ann_lee_fabrikam.co.uk#ext#@contoso.com", "ann_lee@fabrikam.co.uk"),
+        ("ann_lee@contoso.com", None),
+        ("#EXT#@contoso.com", None),
+        ("ann#EXT#@contoso.com", None),
+    ],
+)
+def test_a_guest_s_sign_in_name_says_which_address_was_invited(name: str, address: str | None) -> None:
+    assert invited_as(name) == address
 
 
 def test_on_the_wire_a_domain_is_ascii_and_the_local_part_as_it_was() -> None:

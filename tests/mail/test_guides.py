@@ -47,6 +47,27 @@ def steps(facts: Facts = MARIA, kind: str = "reminder", *, by: Composer | None =
     return text
 
 
+def test_a_guest_is_told_of_the_address_that_was_invited_and_to_switch_to_the_organization_that_writes() -> None:
+    """Entra ID's name for a guest is one that they never see, and Security info opens at the organization they come from."""
+    guest = replace(MARIA, username="maria_santos_fabrikam.com#EXT#@contoso.onmicrosoft.com")
+    by = Composer(mail(), entra(organization="Contoso"))
+    said = compose(guest, by=by).text
+    assert "your account maria_santos@fabrikam.com still gets" in said and "#EXT#" not in said
+    switch = 'You are a guest here: choose your picture at the top right, then "Switch organization", and Contoso.'
+    for facts in (guest, replace(HABIT, username=guest.username)):
+        assert [line[:1] for line in steps(facts, by=by) if switch in line] == ["2"]
+    assert not any("guest" in line for line in steps(by=by))
+
+
+def test_no_guest_is_told_to_have_seen_a_page_that_microsoft_does_not_show_guests() -> None:
+    guest = replace(MARIA, username="maria_santos_fabrikam.com#EXT#@contoso.onmicrosoft.com")
+    by = Composer(mail(), entra())
+    seen = "You may already have seen a page that asks you to create a passkey"
+    assert [seen in compose(facts, by=by).text for facts in (MARIA, guest)] == [True, False]
+    passed = [compose(facts, "cutoff_passed", by=by, now=datetime(2027, 2, 3, 9, tzinfo=UTC)).text for facts in (MARIA, guest)]
+    assert all("comes from Microsoft and is genuine" in text for text in passed)
+
+
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_guide_makes_every_letter(guide: str) -> None:
     by = Composer(mail(), entra(guide=guide))

@@ -90,6 +90,18 @@ def test_on_a_telephone_the_verdict_and_the_figures_stand_on_the_first_screen(br
     assert browser.evaluate(seen) == ["on-narrow"]
 
 
+def test_on_a_telephone_no_word_of_a_heading_is_broken(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.sized(360, 740)
+    lines = """JSON.stringify([...document.querySelectorAll('thead th:not(:has(button))')].filter((th) => th.offsetHeight).map((each) => {
+      const range = document.createRange(); range.selectNodeContents(each);
+      return [each.textContent, new Set([...range.getClientRects()].map((line) => Math.round(line.bottom))).size];
+    }))"""
+    found = json.loads(browser.evaluate(lines))
+    assert len(found) > 10
+    assert [(words, count) for words, count in found if count > len(words.split())] == []
+
+
 def test_on_paper_there_are_no_controls_and_the_list_is_there(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.sized(700, 1000, dark=True, medium="print")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final
 
+from migrate.mail.addresses import invited_as
 from migrate.mail.facts import Facts
 from migrate.mail.plain import PlainLetters, UnrenderableError, Wanted, Written
 from migrate.mail.prefilled.blanks import only_prints
@@ -39,7 +40,8 @@ class PrefilledLetters:
             return None
         is_steady = steady(person)
         now, cutoff = wanted.now, wanted.cutoff
-        key = (wanted.kind, missing(person), is_steady, _shared_facts(wanted.facts), self._today(now), cutoff, now >= cutoff)
+        shared = (_shared_facts(wanted.facts), invited_as(wanted.facts.username) is not None)
+        key = (wanted.kind, missing(person), is_steady, shared, self._today(now), cutoff, now >= cutoff)
         try:
             skeleton = self._skeletons[key]
         except KeyError:
