@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from migrate.config import Config
     from migrate.directory import DirectorySettings
-    from migrate.directory.interface import ColumnSettings
+    from migrate.directory.column_settings import ColumnSettings
     from migrate.incremental.records import Whole
 
 _MANY: Final = 20

@@ -33,7 +33,7 @@ def report(
     """Write the reports of the last run, or of the last completed one of a day, from the ledger."""
     memory.frugal()
     from migrate.report import evidence
-    from migrate.report.chronicle import of_run
+    from migrate.report.recall import of_run
     from migrate.run.job import finish
     from migrate.run.provenance import looked_at
     from migrate.run.summary import Summary

@@ -5,8 +5,9 @@ what the author of a directory implements; `registry` finds the implementation o
 `testing` is the test harness that every directory must pass.
 """
 
-from migrate.directory.interface import Directory, DirectorySettings, Outlook, Tally, read
+from migrate.directory.interface import Directory, DirectorySettings, Outlook, Tally
 from migrate.directory.registry import kinds, mapping_digest, open_directory, settings_model, table_model
+from migrate.directory.translated import read
 
 __all__ = [
     "Directory",

@@ -1,4 +1,4 @@
-"""The interface of every directory (`Directory`), the settings that all kinds share, and `read`.
+"""The interface of every directory (`Directory`), and the settings that all kinds share.
 
 To add a directory, write one file with a `Directory` subclass and its settings, and one line in `registry`; or, outside this package, an
 entry point in the group `migrate.directories`. `migrate.directory.testing` checks that it keeps the contract.
@@ -13,11 +13,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, InstanceOf, field_validator, model_validator
+from pydantic import Field, InstanceOf, field_validator, model_validator
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS
+from migrate.directory.column_settings import Column, ColumnSettings
 from migrate.directory.meanings import Meanings
 from migrate.directory.method_words import COMMON, MethodWords, spelling
 from migrate.directory.profiles import PROFILES
@@ -47,42 +48,6 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def _near(word: str, known: Iterable[str]) -> str:
     return near(word, known).removesuffix(".")  # the configuration ends the sentences of its keys
-
-
-class ColumnSettings(Settings):
-    """Where one of our columns is read from: `column` is their column, or `not` is their column with the opposite meaning.
-
-    `yes`, `no`: their words in a yes/no column, added to the common ones. `words`: their word → ours, for `account_type`.
-    """
-
-    column: str | None = Field(None, min_length=1)
-    opposite: str | None = Field(None, min_length=1, alias="not")
-    yes: tuple[str, ...] = ()
-    no: tuple[str, ...] = ()
-    words: dict[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _one_column(self) -> Self:
-        if (self.column is None) == (self.opposite is None):
-            raise ValueError('names either column = "theirs", or not = "theirs" for a column that says the opposite')
-        if both := {spelling(word) for word in self.yes} & {spelling(word) for word in self.no}:
-            raise ValueError(f"gives {min(both)!r} as yes and as no")
-        return self
-
-    @property
-    def theirs(self) -> str:
-        """The name of their column."""
-        return self.column or self.opposite or ""
-
-
-def _column(value: object) -> object:
-    if not isinstance(value, (str, dict, ColumnSettings)):
-        raise ValueError('should be the name of their column, or a table such as { column = "theirs" }')
-    return {"column": value} if isinstance(value, str) else value
-
-
-Column = Annotated[ColumnSettings, BeforeValidator(_column)]
-"""`"theirs"` alone is short for `{ column = "theirs" }`."""
 
 
 class DirectorySettings(Settings):
@@ -258,13 +223,3 @@ class Tally:
             f"{count:,} {'row has' if count == 1 else 'rows have'} more in {name} than is kept: what is too long was cut (…)"
             for name, count in self.cut.items()
         )
-
-
-def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.DataFrame]:
-    """The rows of a directory as frames of `ROW_COLUMNS`, in the source's order; `language` replaces a missing or unreadable locale."""
-    from migrate.directory.bounds import Time, counted
-    from migrate.directory.translate import Translator
-
-    translator = Translator(directory, language=language, tally=tally)
-    for raw in counted(directory.without_shortcut(), Time(directory.settings.timeout)):
-        yield translator.translate(raw)

@@ -10,7 +10,7 @@ from migrate.directory.method_words import MethodWords, spelling
 from migrate.directory.values import account_type, flag, plain, yes_or_no
 
 if TYPE_CHECKING:
-    from migrate.directory.interface import ColumnSettings
+    from migrate.directory.column_settings import ColumnSettings
 
 ACCOUNT_CONTROL: Final = "useraccountcontrol"
 """The column with Active Directory's flags of an account; the bit 2 means disabled ([MS-ADTS] §2.2.16, `ADS_UF_ACCOUNT_DISABLE`)."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from migrate.directory.column_settings import ColumnSettings
 from migrate.directory.columns import RESORT
-from migrate.directory.interface import ColumnSettings, Directory, DirectorySettings, Outlook
+from migrate.directory.interface import Directory, DirectorySettings, Outlook
 from migrate.directory.meanings import Meanings
 from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.profiles import BESIDE, Profile, profile

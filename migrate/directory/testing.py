@@ -18,8 +18,9 @@ import pandas as pd
 from pandas.testing import assert_frame_equal
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, ACCOUNT_TYPES, METHODS, ROW_COLUMNS, conform, empty, methods_of
-from migrate.directory.interface import Directory, Tally, read
+from migrate.directory.interface import Directory, Tally
 from migrate.directory.text import holds_control
+from migrate.directory.translated import read
 from migrate.errors import DirectoryError
 
 SAMPLE_COLUMNS: Final = tuple(ACCOUNT_COLUMNS)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from migrate.mail.addresses import wire
 from migrate.mail.headers import checked_address, checked_mailbox, encode_mailbox, mailbox
 from migrate.mail.helo import helo_name
-from migrate.mail.oauth.settings import OAuthSettings
+from migrate.mail.oauth_settings import OAuthSettings
 from migrate.mail.providers import PROVIDERS
 from migrate.mail.rates import USUAL, Rates, checked
 from migrate.mail.timeouts import Timeouts

@@ -15,7 +15,6 @@ from migrate.report.terms import Terms
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    import sqlalchemy as sa
 
     from migrate.ledger.runs import Run
 
@@ -85,14 +84,3 @@ class Chronicle(Protocol):
 
     def days(self) -> list[Day]:
         """The campaign's run days up to this run, oldest first."""
-
-
-def of_run(connection: sa.Connection, run: Run, at: datetime | None = None) -> Chronicle:
-    """The chronicle of a recorded run as of `at`; by default as of its reports.
-
-    The terms are those that the run recorded in `counts["terms"]` (`Terms.to_json`).
-    """
-    from migrate.report.recall import LAST_EVENT, Recall
-
-    known = None if at else run.counts.get(LAST_EVENT)
-    return Recall(connection, run, Terms.from_json(run.counts["terms"]), at or run.evidence_at or run.started_at, known)

@@ -54,7 +54,7 @@ def write(out: BinaryIO, chronicle: Chronicle) -> None:
     """Writes the page of all letters that were sent by the chronicle's instant."""
     import jinja2
 
-    from migrate.report.page import source_hash
+    from migrate.report.policy_hash import source_hash
 
     salt = _salt(chronicle)
     with ThreadPoolExecutor(_THREADS) as pool:  # PBKDF2 releases Python's lock (GIL)

@@ -7,8 +7,6 @@ list (`actions`), the words (`words`). This one puts them together.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from migrate.files.resources import resource
 from migrate.report import actions, burndown, forecast, sections, words
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
+from migrate.report.policy_hash import source_hash
 from migrate.report.tally import WHERE, Counted, Where
 from migrate.report.verdict import Situation, verdict
 from migrate.report.words import MEANINGS
@@ -218,8 +217,3 @@ def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
         "rejections": list(rejections.lines(run.counts.get("rejections", ()))),
         "noticed": [(said, run.counts[name]) for name, said in _RULES.items() if run.counts.get(name)],
     }  # fmt: skip
-
-
-def source_hash(source: str) -> str:
-    """The name of a script or style in a content security policy: its hash."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

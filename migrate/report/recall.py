@@ -21,7 +21,7 @@ from migrate.incremental import Records
 from migrate.ledger import history, runs
 from migrate.ledger.runs import Run
 from migrate.outbox.letters_as_of import LettersAsOf, PointInTime
-from migrate.report.chronicle import Day
+from migrate.report.chronicle import Chronicle, Day
 from migrate.report.helpdesk import SENT_COLUMNS
 from migrate.report.moves import STOOD_COLUMNS, WALKED
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS
@@ -154,3 +154,12 @@ class Recall:
     @property
     def _letters(self) -> LettersAsOf:
         return LettersAsOf(self.connection, self.run.campaign_id, PointInTime(self.evidence_at, self.last_event))
+
+
+def of_run(connection: sa.Connection, run: Run, at: datetime | None = None) -> Chronicle:
+    """The chronicle of a recorded run as of `at`; by default as of its reports.
+
+    The terms are those that the run recorded in `counts["terms"]` (`Terms.to_json`).
+    """
+    known = None if at else run.counts.get(LAST_EVENT)
+    return Recall(connection, run, Terms.from_json(run.counts["terms"]), at or run.evidence_at or run.started_at, known)

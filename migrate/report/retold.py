@@ -16,7 +16,7 @@ from migrate.files.spill import scratch_folder
 from migrate.ledger import identity, runs
 from migrate.ledger.runs import Run
 from migrate.report import evidence, tables
-from migrate.report.chronicle import of_run
+from migrate.report.recall import of_run
 from migrate.report.settings import Format, ReportsSettings
 from migrate.report.verify import Known, Problem
 

@@ -16,7 +16,8 @@ from graph.people import believable
 from graph.server import Fake
 from graph.tenant import guid
 
-from migrate.directory.interface import Tally, read
+from migrate.directory.interface import Tally
+from migrate.directory.translated import read
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,7 +67,8 @@ from pathlib import Path
 from graph.clock import VirtualClock
 from migrate.directory import open_directory, settings_model
 from migrate.directory.entra.source import EntraDirectory
-from migrate.directory.interface import Tally, read
+from migrate.directory.interface import Tally
+from migrate.directory.translated import read
 EntraDirectory.clock = VirtualClock()
 told = tomllib.loads(sys.argv[1])["directory"]
 tally = Tally()

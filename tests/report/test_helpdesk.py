@@ -171,8 +171,8 @@ def test_the_letters_of_a_ledger_come_as_of_the_instant(tmp_path: Path) -> None:
     from report.test_recall import DAY_ONE, SECOND, first_run, later_life
 
     from migrate.ledger.engine import Ledger, LedgerSettings
-    from migrate.report.chronicle import of_run
     from migrate.report.helpdesk import SENT_COLUMNS
+    from migrate.report.recall import of_run
 
     with Ledger.open(LedgerSettings(url=f"sqlite:///{tmp_path / 'm.db'}"), create=True) as ledger:
         run = first_run(ledger)

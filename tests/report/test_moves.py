@@ -19,8 +19,8 @@ from migrate.core.accounts import RECORD_COLUMNS, methods_of
 from migrate.ledger import account_rows, runs
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.report import evidence, recall
-from migrate.report.chronicle import of_run
 from migrate.report.moves import WHYS, Moves, why
+from migrate.report.recall import of_run
 from migrate.report.settings import ReportsSettings
 
 SMS, TOTP, BOTH, NONE = (methods_of(words) for words in (("sms",), ("totp",), ("sms", "totp"), ()))

@@ -25,8 +25,7 @@ from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.outbox import QUEUE_COLUMNS, enqueue
 from migrate.outbox.claims import Claims, Settlement
 from migrate.report import evidence, folder, recall, tables
-from migrate.report.chronicle import of_run
-from migrate.report.recall import Recall
+from migrate.report.recall import Recall, of_run
 from migrate.report.settings import ReportsSettings
 
 DAY_ONE = datetime(2024, 1, 2, 14, 0, tzinfo=UTC)

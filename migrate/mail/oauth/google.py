@@ -13,7 +13,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2 import service_account
 
 from migrate.errors import ConfigError
-from migrate.mail.oauth.settings import OAuthSettings
+from migrate.mail.oauth_settings import OAuthSettings
 from migrate.mail.settings import SmtpSettings
 from migrate.oauth.tokens import Fetch, Token, TokenDeniedError
 from migrate.oauth.web import Answer, post

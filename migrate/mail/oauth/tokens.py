@@ -10,7 +10,7 @@ from typing import Final
 
 from migrate.errors import ConfigError
 from migrate.mail.causes import CHECK, NotOpenedError
-from migrate.mail.oauth.settings import OAuthSettings
+from migrate.mail.oauth_settings import OAuthSettings
 from migrate.mail.settings import SmtpSettings
 from migrate.oauth.tokens import Fetch, KeptToken, TokenDeniedError
 from migrate.oauth.web import NoAnswerError
