@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,24 +22,29 @@ _TOLD: Final = ("sent", "uncertain")
 class Tallies:
     """Accounts that are there, counted: `at_cutoff` (word → how many in scope), `without_destination` those that must move and can not,
     `notified` those that a letter other than a confirmation went to (sent or uncertain), `moved_lately` those that a read of the last seven
-    days first saw migrated, `not_back` those whom the cutoff takes or took something from and that are not compliant."""
+    days first saw migrated, `hit` those whom the campaign's cutoff takes or took something from, `not_back` those of them that are not
+    compliant, and `later` the ones that are not compliant in waves with a later cutoff."""
 
     at_cutoff: dict[str, int] = field(default_factory=dict)
     without_destination: int = 0
     notified: int = 0
     moved_lately: int = 0
+    hit: int = 0
     not_back: int = 0
+    later: int = 0
 
 
-def tallies(connection: sa.Connection, campaign_id: int | None, now: datetime) -> Tallies:
-    """Of a campaign's accounts as the last run recorded them. `now` is a UTC instant."""
+def tallies(connection: sa.Connection, campaign_id: int | None, now: datetime, later: Collection[str] = ()) -> Tallies:
+    """Of a campaign's accounts as the last run recorded them. `now` is a UTC instant; `later` are the waves with a later cutoff."""
     a = account.c
     there = sa.and_(a.campaign_id == campaign_id, a.gone_at.is_(None))
     in_scope = a.standing.not_in(sorted(OUT_OF_SCOPE))
     stuck = sa.and_(in_scope, a.compliant.is_(False), a.destination == "no")
     moved = sa.and_(a.migrated_at > now - LATELY, a.migrated_at <= now)
-    hurt = sa.and_(in_scope, a.compliant.is_(False), a.at_cutoff.in_(HURT))
-    counted = sa.select(a.at_cutoff, in_scope.label("scope"), sa.func.count(), _how_many(stuck), _how_many(moved), _how_many(hurt))
+    of_later, left = a.wave.in_(sorted(later)), sa.and_(in_scope, a.compliant.is_(False))
+    hit = sa.and_(in_scope, a.at_cutoff.in_(HURT), sa.not_(of_later))
+    asked = (stuck, moved, hit, sa.and_(hit, left), sa.and_(left, of_later))
+    counted = sa.select(a.at_cutoff, in_scope.label("scope"), sa.func.count(), *map(_how_many, asked))
     rows = connection.execute(counted.where(there).group_by(a.at_cutoff, in_scope)).all()
     at_cutoff = {str(word): int(count) for word, scope, count, *_ in rows if scope}
     return Tallies(
@@ -46,7 +52,9 @@ def tallies(connection: sa.Connection, campaign_id: int | None, now: datetime) -
         without_destination=sum(int(row[3]) for row in rows),
         notified=_notified(connection, campaign_id),
         moved_lately=sum(int(row[4]) for row in rows),
-        not_back=sum(int(row[5]) for row in rows),
+        hit=sum(int(row[5]) for row in rows),
+        not_back=sum(int(row[6]) for row in rows),
+        later=sum(int(row[7]) for row in rows),
     )
 
 
