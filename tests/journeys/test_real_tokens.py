@@ -55,7 +55,9 @@ token_url = "{fake.url}/{fake.tenant.domain}/oauth2/v2.0/token"
 
 
 @pytest.mark.parametrize("server", [postfix, by_hand])
-def test_a_token_that_is_good_for_the_mailbox_is_taken_and_no_other(server: type, office: Office, request: pytest.FixtureRequest) -> None:
+def test_a_token_that_is_good_for_the_mailbox_is_taken_and_no_other(
+    server: Callable[..., AbstractContextManager[MailServer | Maildir]], office: Office, request: pytest.FixtureRequest
+) -> None:
     hired(office, 5)
     with Fake(Tenant()) as fake, server(fake, office, request) as letters:
         fake.mailbox = "another@example.com"
