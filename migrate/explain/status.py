@@ -31,7 +31,6 @@ from migrate.report.forecast import Forecast, Pace, Point, forecast, pace
 from migrate.report.recall import Recall
 from migrate.report.terms import Terms
 from migrate.report.verdict import Situation, Verdict, verdict
-from migrate.report.words import HURT
 
 EXPIRING: Final = timedelta(days=14)
 """Exemptions are listed from so long before their last day on."""
@@ -182,7 +181,7 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
     parts = Parts.of(run.counts["standing"], run.counts.get("not_certain", {}), frozenset(_terms(run).compliant)) if run else None
     expected = forecast(line, [each.on for each in planned], campaign.cutoff_date) if ahead else None
     speed = pace(line, campaign.cutoff_date) if ahead else None
-    counted, stranded = tallies(connection, campaign_id, now), _unreachable(connection, campaign_id, config, now)
+    counted, stranded = tallies(connection, campaign_id, now, _later(config, now)), _unreachable(connection, campaign_id, config, now)
     return Status(
         campaign=campaign.name,
         organization=campaign.organization,
@@ -213,8 +212,9 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
                 pace=speed,
                 stuck=counted.without_destination,
                 unreached=sum(stranded.counts.values()),
-                hit=sum(counted.at_cutoff.get(word, 0) for word in HURT),
+                hit=counted.hit,
                 not_back=counted.not_back,
+                later=counted.later,
                 weak=bool(run and run.counts.get("caveats")),
             )
         )
@@ -232,6 +232,12 @@ def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
         tallies=counted,
         stale=run is None or now - run.directory_read_at >= timedelta(hours=config.safety.stale_hours),
     )
+
+
+def _later(config: Config, now: datetime) -> list[str]:
+    """The waves whose cutoff is still to come once the campaign's has come, or now if that is later."""
+    known = max(now, config.campaign.cutoff_at)
+    return [name for name, campaign in config.waves.campaigns.items() if campaign.cutoff_at > known]
 
 
 def _terms(run: Run) -> Terms:

@@ -14,14 +14,17 @@ from migrate.ledger.schema import account
 
 class CutoffCount(NamedTuple):
     """The accounts to which the cutoff does the same (`at_cutoff`), in scope or not. Of these `accounts`, `stuck` must move and cannot,
-    `moved` migrated within the time asked for, and `hurt` are not compliant and lose something at the cutoff."""
+    `moved` migrated within the time asked for. `hit` lose something at the campaign's cutoff, and `not_back` of these are not compliant;
+    `later` are not compliant, and in waves with a later cutoff."""
 
     at_cutoff: str
     in_scope: bool
     accounts: int
     stuck: int
     moved: int
-    hurt: int
+    hit: int
+    not_back: int
+    later: int
 
 
 class WaveCount(NamedTuple):
@@ -33,16 +36,18 @@ class WaveCount(NamedTuple):
 
 
 def by_cutoff(
-    connection: sa.Connection, campaign_id: int | None, hurtful: Collection[str], since: datetime, until: datetime
+    connection: sa.Connection, campaign_id: int | None, hurtful: Collection[str], since: datetime, until: datetime, later: Collection[str]
 ) -> list[CutoffCount]:
     """The accounts by what the cutoff does to them; `hurtful` are the words for what hurts. `moved` are those that a read after `since` and
-    not after `until` (UTC) first saw migrated."""
+    not after `until` (UTC) first saw migrated; `later` are the waves with a later cutoff than the campaign's."""
     a = account.c
     in_scope = a.standing.not_in(sorted(OUT_OF_SCOPE))
     stuck = sa.and_(in_scope, a.compliant.is_(False), a.destination == "no")
     moved = sa.and_(a.migrated_at > since, a.migrated_at <= until)
-    hurt = sa.and_(in_scope, a.compliant.is_(False), a.at_cutoff.in_(hurtful))
-    counts = (sa.func.count(), _how_many(stuck), _how_many(moved), _how_many(hurt))
+    in_later, left = a.wave.in_(sorted(later)), sa.and_(in_scope, a.compliant.is_(False))
+    hit = sa.and_(in_scope, a.at_cutoff.in_(hurtful), sa.not_(in_later))
+    asked = (stuck, moved, hit, sa.and_(hit, left), sa.and_(left, in_later))
+    counts = (sa.func.count(), *map(_how_many, asked))
     there = (a.campaign_id == campaign_id, a.gone_at.is_(None))
     rows = connection.execute(sa.select(a.at_cutoff, in_scope.label("scope"), *counts).where(*there).group_by(a.at_cutoff, in_scope))
     return [CutoffCount(word, bool(scope), *map(int, counted)) for word, scope, *counted in rows]

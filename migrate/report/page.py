@@ -143,6 +143,7 @@ def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
     expected = None if past else forecast.forecast(line, letters_on, cutoff)
     caveats = list(run.counts.get("caveats", ()))
     departments = sections.ranked(tally.where["department"], "department")
+    later = terms.later(run.as_of)
     harms = [(word, said[past], tally.harms[word]) for word, said in words.HARMS.items() if word in tally.harms]
     situation = Situation(
         today=today,
@@ -156,8 +157,9 @@ def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
         pace=None if past else forecast.pace(line, cutoff),
         stuck=tally.harms[words.NO_DESTINATION].people if words.NO_DESTINATION in tally.harms else 0,
         unreached=tally.unreached.total(),
-        hit=sum(count for (word, _), count in tally.cut.items() if word in words.HURT),
-        not_back=sum(count for (word, done), count in tally.cut.items() if word in words.HURT and not done),
+        hit=sum(count for (wave, word, _), count in tally.cut.items() if word in words.HURT and wave not in later),
+        not_back=sum(count for (wave, word, done), count in tally.cut.items() if word in words.HURT and not done and wave not in later),
+        later=sum(part.open for wave, part in tally.where["wave"].items() if wave in later),
         weak=bool(caveats),
         most=sections.most(departments, left),
     )

@@ -65,12 +65,12 @@ class Unreached:
 
 @dataclass(slots=True)
 class Counted:
-    """All counts. `cut` is of everybody in scope: what the cutoff does or did to them, and whether they are compliant. `letters` are by
-    kind, occasion and state. `names` are those of the accounts that were asked for."""
+    """All counts. `cut` is of everybody in scope: their wave, what the cutoff does or did to them, and whether they are compliant.
+    `letters` are by kind, occasion and state. `names` are those of the accounts that were asked for."""
 
     where: dict[Where, dict[str, Part]] = field(default_factory=lambda: {each: {} for each in WHERE})
     harms: dict[str, Harm] = field(default_factory=dict)
-    cut: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    cut: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
     letters: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unreached: Counter[str] = field(default_factory=Counter)
     unreached_people: list[Unreached] = field(default_factory=list)
@@ -133,8 +133,8 @@ class Tally:
 
     def _open(self, column: dict[str, pa.Array]) -> None:
         """Counts the people in scope by what the cutoff does to them, and those who must still move by how they are reached."""
-        for (word, done), count in _counted(column, ("at_cutoff", "compliant")):
-            self.found.cut[word, bool(done)] += count
+        for (wave, word, done), count in _counted(column, ("wave", "at_cutoff", "compliant")):
+            self.found.cut[wave or "", word, bool(done)] += count
         still = pc.invert(repeats.plain(column["compliant"]))
         column = {name: each.filter(still) for name, each in column.items()}
         column["told"] = pc.greater(repeats.plain(column["notices_sent"]), 0)

@@ -77,6 +77,10 @@ class Terms:
             cutoffs={name: datetime.fromisoformat(cutoff) for name, cutoff in plain.get("cutoffs", {}).items()},
         )
 
+    def later(self, now: datetime) -> frozenset[str]:
+        """The waves whose cutoff is still to come once the campaign's has come, or at `now` if that is later."""
+        return frozenset(name for name, cutoff in self.cutoffs.items() if cutoff > max(now, self.cutoff))
+
     def stages_of(self, wave: str) -> tuple[Stage, ...]:
         """The stages of a wave, by its name ('' is everybody else)."""
         return self.waves.get(wave, self.stages)

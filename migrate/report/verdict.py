@@ -32,7 +32,8 @@ class Situation:
     """What the verdict depends on.
 
     `open` people must still move; `stuck` of them can register no accepted method, and mail does not reach `unreached`. `hit` people lost
-    something at the cutoff, `not_back` of them have no accepted method since. `past` is true from the cutoff instant on. `weak` is true if
+    something at the cutoff, `not_back` of them have no accepted method since. `later` of those who must still move are in waves with a later cutoff:
+    nothing was taken from them yet. `past` is true from the cutoff instant on. `weak` is true if
     the directory itself says that its answer is incomplete, such as a lower bound.
     """
 
@@ -49,6 +50,7 @@ class Situation:
     unreached: int = 0
     hit: int = 0
     not_back: int = 0
+    later: int = 0
     weak: bool = False
     most: str = ""
 
@@ -62,7 +64,7 @@ def verdict(of: Situation) -> Verdict:
     if of.past:
         return _past(of)
     least = "at least " if of.weak else ""
-    weak = " These numbers are weaker than they look: see the caveats." if of.weak else ""
+    weak = _later(of) + (" These numbers are weaker than they look: see the caveats." if of.weak else "")
     if of.open == 0:
         return Verdict("yes", f"Yes: all {people(of.in_scope)} have moved, {_ahead(of)}.", "Nobody must still move." + weak, _do(of))
     if of.today < of.opens:
@@ -87,8 +89,12 @@ def verdict(of: Situation) -> Verdict:
     return Verdict("no", said, _pace(of) + weak, _do(of))
 
 
+def _later(of: Situation) -> str:
+    return f" {of.later:,} of those who must still move {_have(of.later)} a later cutoff: see the waves." if of.later else ""
+
+
 def _past(of: Situation) -> Verdict:
-    weak = " These numbers are weaker than they look: see the caveats." if of.weak else ""
+    weak = _later(of) + (" These numbers are weaker than they look: see the caveats." if of.weak else "")
     when = f"{many(of.today.toordinal() - of.cutoff.toordinal(), 'day')} ago" if of.today > of.cutoff else "today"
     if not of.hit and not of.open:
         return Verdict("past", f"Yes: when the cutoff came on {day(of.cutoff)}, {when}, everybody had moved.", weak.strip(), _do(of))

@@ -203,7 +203,7 @@ class Lives:
             self._wait_for(on)
             self._days.pop(on)()
         self._wait_for(day)
-        for people, share in ((self._members, 18), (self._guests, 25)):
+        for people, share in ((self._members, 18), (self._guests, 9)):
             for person in self._draw.sample(people, len(people) // share):
                 people.remove(person)
                 self._registers(person)

@@ -46,6 +46,13 @@ def test_no_is_said_when_it_is_no() -> None:
     assert found.because == "It takes 13.8 people a day from now on; the last two weeks brought 2.1."
 
 
+def test_whoever_has_a_later_cutoff_is_named_beside_the_number() -> None:
+    said = " 58 of those who must still move have a later cutoff: see the waves."
+    for at in (situation(later=58), situation(later=58, expected=None), situation(later=58, past=True, today=CUTOFF, hit=3)):
+        assert said in f" {verdict(at).because}"
+        assert "later cutoff" not in verdict(replace(at, later=0)).because
+
+
 def test_yes_names_the_day_and_what_it_lies_between() -> None:
     soon = expected(0, 0, 0, date(2027, 1, 19), date(2027, 1, 12), date(2027, 1, 30))
     assert verdict(situation(expected=soon)).said == (
