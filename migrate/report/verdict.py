@@ -32,9 +32,9 @@ class Situation:
     """What the verdict depends on.
 
     `open` people must still move; `stuck` of them can register no accepted method, and mail does not reach `unreached`. `hit` people lost
-    something at the cutoff, `not_back` of them have no accepted method since. `later` of those who must still move are in waves with a later cutoff:
-    nothing was taken from them yet. `past` is true from the cutoff instant on. `weak` is true if
-    the directory itself says that its answer is incomplete, such as a lower bound.
+    something at the cutoff, `not_back` of them have no accepted method since. `later` of those who must still move are in waves with a
+    later cutoff: nothing was taken from them yet. `past` is true from the cutoff instant on. `weak` is true if the directory itself says
+    that its answer is incomplete, such as a lower bound.
     """
 
     today: date
