@@ -85,10 +85,12 @@ def test_several_workers_share_an_outbox_and_one_of_them_may_be_killed(office: O
         done = office.migrate("send", "--json", "--as-of", "2024-01-02T09:00")
     got = taken(server)
     assert max(got.values()) == 1
-    uncertain = done.facts["letters"]["uncertain"]
-    assert uncertain <= 4
-    assert done.facts["letters"]["queued"] == 0
-    assert 150 - uncertain <= len(got) <= 150
+    letters = office.migrate("status", "--json").facts["outbox"]
+    # The lease of the killed worker's letters may not have ended yet, by the real clock: these are not uncertain so far.
+    in_doubt = letters["uncertain"] + letters["sending"]
+    assert in_doubt <= 4
+    assert done.facts["letters"]["queued"] == letters["queued"] == 0
+    assert 150 - in_doubt - letters["claimed"] <= len(got) <= 150
 
 
 def test_more_workers_than_connections_are_refused(office: Office) -> None:
