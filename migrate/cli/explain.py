@@ -157,7 +157,7 @@ def _history(console: Console, explained: Explained, campaign: CampaignSettings)
     """What happened to the account, in order: its changes, its letters, what people decided."""
     tenure = explained.account["tenure"]
     told = [(each.seen_at, _change(each, tenure)) for each in explained.changes]
-    told += [(each.changed_at, _letter_line(each, tenure)) for each in explained.notices]
+    told += [(each.changed_at, _letter_line(each, tenure, campaign)) for each in explained.notices]
     told += [(each.at, _decision(each)) for each in explained.decisions]
     console.say()
     if not explained.changes:
@@ -173,9 +173,9 @@ def _change(each: Change, tenure: int) -> str:
     return f"Change {each.change}{_predecessor(each.tenure, tenure)}: {methods}; {each.state}."
 
 
-def _letter_line(each: Notice, tenure: int) -> str:
+def _letter_line(each: Notice, tenure: int, campaign: CampaignSettings) -> str:
     words = [f"Letter {each.reference}: {each.kind}{_predecessor(each.tenure, tenure)}, {each.occasion}, to {_line(each.to)}: {each.state}"]
-    words += [f"told the cutoff {each.told_cutoff}"] if each.told_cutoff else []
+    words += [f"names the cutoff {_at(datetime.fromisoformat(each.told_cutoff), campaign)}"] if each.told_cutoff else []
     words += [_line(each.reply or each.reason or "")] if each.reply or each.reason else []
     return "; ".join(words) + "."
 
