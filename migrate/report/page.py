@@ -186,6 +186,7 @@ def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
         "not_certain": counts.in_doubt(compliant),
         "harms": harms,
         "harmed": left,
+        "later": situation.later,
         "flows": sections.flows(chronicle, counts.moves.counts, tally.week, left),
         "line": line,
         "expected": expected,

@@ -237,16 +237,20 @@ def test_the_cutoff_is_not_said_to_have_taken_anything_from_whoever_has_a_later_
     office.hire("bob")
     office.hire("root", groups="admins")
     later = "1 of those who must still move has a later cutoff: see the waves."
-    for day, says in (
-        ("2024-01-18", "3 people must still move by 1 Feb 2024"),
-        ("2024-02-03", "the cutoff took text messages from 2 people who had nothing else"),
+    for day, says, theirs in (
+        ("2024-01-18", "3 people must still move by 1 Feb 2024", "1 of them has a later cutoff: it happens to them on that day."),
+        (
+            "2024-02-03",
+            "the cutoff took text messages from 2 people who had nothing else",
+            "1 of them has a later cutoff, which has done nothing to them yet.",
+        ),
     ):
         office.run(f"{day}T14:00")
         told = office.migrate("status", "--json", "--as-of", f"{day}T15:00").facts["verdict"]
         assert says in told["said"] and later in told["because"]
         assert office.migrate("report", "--format", "html", "--out", str(office.folder / day)).code == 0
         page = (office.folder / day / "report.html").read_text(encoding="utf-8")
-        assert says in page and later in page
+        assert says in page and later in page and theirs in page
 
 
 def test_a_correction_that_a_reviewer_struck_out_is_not_sent_and_the_next_stage_names_the_new_date(tmp_path: Path) -> None:
