@@ -207,7 +207,8 @@ class SqlDirectory(Directory):
     def _fetched(self, result: sa.CursorResult[Any]) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows, `STEP` at a time. Those of SQLite come from the driver's own cursor, since SQLAlchemy has nothing to convert there."""
         if result.context.dialect.name != "sqlite":
-            yield from result.partitions()
+            with result:  # a server's cursor is closed, also if the read breaks off
+                yield from result.partitions()
             return
         while rows := result.cursor.fetchmany(min(STEP, self.chunk_rows)):
             yield rows

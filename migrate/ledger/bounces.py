@@ -96,8 +96,8 @@ def holders(connection: sa.Connection, campaign_id: int, addresses: Collection[s
     a = account.c
     folded = {address.lower() for address in addresses}
     there = (a.campaign_id == campaign_id, a.gone_at.is_(None), _maybe(a.email, addresses))
-    found = connection.execute(sa.select(a.account_id, a.email).where(*there), execution_options={"yield_per": _CHUNK})
-    return [(row.account_id, row.email) for row in found if row.email.lower() in folded]
+    with connection.execute(sa.select(a.account_id, a.email).where(*there), execution_options={"yield_per": _CHUNK}) as found:
+        return [(row.account_id, row.email) for row in found if row.email.lower() in folded]
 
 
 def reminded(
@@ -114,8 +114,9 @@ def reminded(
     if addresses is not None:
         wanted = wanted.where(_maybe(a.email, addresses))
     folded = None if addresses is None else {address.lower() for address in addresses}
-    for some in connection.execute(wanted, execution_options={"yield_per": _CHUNK}).partitions():
-        yield [(id_, email) for id_, email in some if folded is None or email.lower() in folded]
+    with connection.execute(wanted, execution_options={"yield_per": _CHUNK}) as found:
+        for some in found.partitions():
+            yield [(id_, email) for id_, email in some if folded is None or email.lower() in folded]
 
 
 class _Row(NamedTuple):

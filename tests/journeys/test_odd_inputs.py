@@ -136,7 +136,7 @@ def test_a_fault_in_the_cache_is_a_warning_and_the_run_is_whole(office: Office, 
         raise IndexError("of nobody's making")
 
     with monkeypatch.context() as patch:
-        at = {"reading": (rows._Before, "same"), "deciding": (incremental.Beside, "parts"), "keeping": (incremental, "keep")}[place]
+        at = {"reading": (rows._Before, "same"), "deciding": (incremental.Reuse, "parts"), "keeping": (incremental, "keep")}[place]
         patch.setattr(*at, faulty)
         with pytest.warns(CacheWarning, match="IndexError in test_odd_inputs.py"):
             facts = office.run("2023-06-02T12:00:00Z")
