@@ -185,6 +185,12 @@ default_internal_group = news
 default_login_user = uucp
 import_environment = TZ LD_LIBRARY_PATH
 auth_mechanisms = xoauth2
+auth_failure_delay = 0
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 passdb {{
   driver = oauth2
   mechanisms = xoauth2
