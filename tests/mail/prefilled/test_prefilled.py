@@ -75,7 +75,7 @@ def test_every_template_of_ours_may_be_filled_in() -> None:
     assert all(FILLS._prefilled.fills(kind) for kind in KINDS)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=300)
 @given(
     facts=_FACTS,
     kind=st.sampled_from(list(KINDS)),
