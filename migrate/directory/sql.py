@@ -137,8 +137,10 @@ class SqlDirectory(Directory):
         source = sa.table(sa.quoted_name(table, True), schema=sa.quoted_name(schema, True) if schema else None)
         columns: list[sa.ColumnClause[Any]] = [sa.column(sa.quoted_name(theirs, True)) for theirs in theirs_of.values()]
         if self.settings.key is None:
-            result = connection.execution_options(**self._streamed(connection)).execute(sa.select(*columns).select_from(source))
-            yield from self._frames_of(list(theirs_of), self._fetched(result))
+            options = self._streamed(connection)
+            # A server's cursor is closed here even if nothing is fetched from it, or the read breaks off.
+            with connection.execution_options(**options).execute(sa.select(*columns).select_from(source)) as result:
+                yield from self._frames_of(list(theirs_of), self._fetched(result))
         else:
             yield from self._frames_of(list(theirs_of), self._pages(connection, source, columns, list(declared)))
 
@@ -195,20 +197,19 @@ class SqlDirectory(Directory):
         options: dict[str, Any] = self._streamed(connection) | {"no_parameters": True}
         if connection.dialect.name == "sqlite":
             options["sqlite_raw_colnames"] = True
-        result = connection.exec_driver_sql(query, execution_options=options)
-        if not result.returns_rows:
-            raise DirectoryError("is a statement that returns no rows.", where="[directory] query", hint="Write a SELECT.")
-        present = list(result.keys())
-        place_of = locate(self.settings, present, source="the query")
-        places = list(place_of.values())
-        rows = ([[row[i] for i in places] for row in part] for part in self._fetched(result))
-        yield from self._frames_of(list(place_of), rows)
+        with connection.exec_driver_sql(query, execution_options=options) as result:  # closed as in `_table`
+            if not result.returns_rows:
+                raise DirectoryError("is a statement that returns no rows.", where="[directory] query", hint="Write a SELECT.")
+            present = list(result.keys())
+            place_of = locate(self.settings, present, source="the query")
+            places = list(place_of.values())
+            rows = ([[row[i] for i in places] for row in part] for part in self._fetched(result))
+            yield from self._frames_of(list(place_of), rows)
 
     def _fetched(self, result: sa.CursorResult[Any]) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows, `STEP` at a time. Those of SQLite come from the driver's own cursor, since SQLAlchemy has nothing to convert there."""
         if result.context.dialect.name != "sqlite":
-            with result:  # a server's cursor is closed, also if the read breaks off
-                yield from result.partitions()
+            yield from result.partitions()
             return
         while rows := result.cursor.fetchmany(min(STEP, self.chunk_rows)):
             yield rows

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -240,6 +241,25 @@ def test_postgresql_keeps_its_types(postgres_url: str) -> None:
     assert rows["notification_emails"].tolist() == ["x@b.test\ny@b.test", ""]
     assert str(rows["methods_changed_at"][0]) == "2023-12-31 22:00:00+00:00"
     assert str(rows["last_sign_in_at"][0]) == "2024-01-01 00:00:00+00:00"
+
+
+def test_a_read_that_is_refused_or_broken_off_leaves_no_cursor_open(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SqlDirectory, "chunk_rows", 2)
+    fill_postgres(postgres_url)
+    opened: list[psycopg.ServerCursor[Any]] = []
+    made = psycopg.ServerCursor.__init__
+    monkeypatch.setattr(psycopg.ServerCursor, "__init__", lambda self, *a, **k: (opened.append(self), made(self, *a, **k))[1])
+    for settings in (
+        {"table": None, "query": "SELECT 1 AS nothing_we_know"},
+        {"table": None, "query": "SELECT 1 / (n - 3) AS id FROM users"},
+    ):
+        assert_unreadable(lambda settings=settings: directory(url=postgres_url, **settings))
+    for settings in ({}, {"table": None, "query": "SELECT * FROM users"}):
+        frames = directory(url=postgres_url, **settings).frames()
+        next(frames)
+        frames.close()
+    assert len(opened) >= 4
+    assert all(cursor.closed for cursor in opened)
 
 
 def test_postgresql_is_read_only_and_one_consistent_state(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
