@@ -35,6 +35,7 @@ class Killer:
     kills: int = 0
     _order: tuple[tuple[str, str], int] | None = None
     _turn: threading.Condition = field(default_factory=threading.Condition)
+    _line: threading.local = field(default_factory=threading.local)
 
     def order(self, moment: tuple[str, str] | None, nth: int = 1) -> None:
         with self._turn:
@@ -48,9 +49,15 @@ class Killer:
             return victim
 
     def comes(self, moment: tuple[str, str]) -> None:
-        """A moment has come; who is shot at it is dead before the server goes on."""
+        """A moment has come; who is shot at it is dead before the server goes on.
+
+        Called in the thread of the connection. What a dead client still had in its line, which the server may read while the next client
+        starts, is no moment of the next one.
+        """
         with self._turn:
-            if self._order is None or self._order[0] != moment:
+            if moment == ("connect", "before"):
+                self._line.victims = self.victims
+            if self._line.victims is not self.victims or self._order is None or self._order[0] != moment:
                 return
             nth = self._order[1] - 1
             self._order = (moment, nth) if nth else None
