@@ -20,13 +20,18 @@ from migrate.core.accounts import METHODS, methods_of
 from migrate.directory import lists
 from migrate.directory.vocabulary import ALIASES, NO, NO_STEP, ONLY_THERE, VENDORS, YES
 
-RULES: Final = 2
+RULES: Final = 3
 """To be raised whenever `MethodWords.read` reads the same text differently: changes of methods are then `reclassified` and not mailed."""
 
 _JOINTS: Final = re.compile(r"[\s_\-‐‑–.:/()\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 """Characters that join words, and invisible ones."""
 _CUT_OFF: Final = re.compile(r"\.\.|…")
 """How a word ends that was cut because a printed table was too narrow (PowerShell and psql write `...` or `…`)."""
+_KINDS: Final = frozenset({"app", "authenticator", "onetimepasscode", "oath", "oathtoken"})
+"""Words for a method that, after the name of another one, say of which kind that one is: `Email one-time passcode`, `Password authenticator`.
+They are in the form of `spelling`."""
+_OF_ANOTHER_KIND: Final = frozenset({"sms", "voice", "phone", "email_otp", "backup_code", NO_STEP})
+"""The methods that such a word would turn into an authenticator."""
 _DASHES: Final = frozenset("-‐‑–—−")
 
 
@@ -103,7 +108,8 @@ class MethodWords:
         """The methods that a text names: a list in any form that `lists.items` reads; words may also be separated by spaces.
 
         An item that is no known word, such as `sms security key`, is split at its spaces if all parts are then known words, and none of
-        them says that there is no method; longer words are tried first. Otherwise the whole item is one unknown word.
+        them says that there is no method, or may speak of the method before it (`email app`); longer words are tried first. Otherwise the
+        whole item is one unknown word.
         """
         if len(text) > self._LONG:
             return self._parse(text)
@@ -136,15 +142,20 @@ class MethodWords:
     def _parts(self, piece: str) -> list[str]:
         if self.method(piece) is not None:
             return [piece]
-        tokens, parts = piece.split(), []
+        tokens, parts, before = piece.split(), list[str](), ""
         if tokens and _joint(tokens[-1]):
             return [piece]
         while tokens:
             for length in range(min(self._longest, len(tokens)), 0, -1):
+                if length > 1 and any(map(_joint, tokens[:length])):
+                    continue
                 if (ours := self.method(phrase := " ".join(tokens[:length]))) is not None:
                     if ours == NO_STEP and not _joint(phrase) and spelling(phrase) not in _FIRST_FACTORS:
                         return [piece]
+                    if before in _OF_ANOTHER_KIND and spelling(phrase) in _KINDS:
+                        return [piece]
                     parts.append(phrase)
+                    before = before if _joint(phrase) else ours
                     del tokens[:length]
                     break
             else:

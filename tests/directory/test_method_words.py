@@ -47,6 +47,14 @@ def meaning(text: str, words: MethodWords = PLAIN) -> tuple[str, ...]:
         ("none", []),
         ("mfa", ["unknown"]),
         ("sms;sms;SMS", ["sms"]),
+        ("Email one-time passcode", ["email_otp"]),
+        ("SMS one-time passcode", ["sms"]),
+        ("Password Authenticator", []),
+        ("Phone Authenticator", ["phone"]),
+        ("Phone - Authenticator app", ["phone", "totp"]),
+        ("sms mobile app", ["sms", "totp"]),
+        ("totp, not verified", ["other"]),
+        ("Authenticator app; unconfirmed", ["other"]),
     ],
 )
 def test_a_text_of_words_is_taken_apart(text: str, methods: list[str]) -> None:
@@ -58,6 +66,17 @@ def test_a_piece_with_an_unknown_word_is_one_unknown_word_spelt_as_it_was() -> N
     reading = PLAIN.read("sms; Retina  Scan ;sms pigeon")
     assert words_of(reading.methods) == ("sms", "other")
     assert reading.unknown == ("Retina  Scan", "sms pigeon")
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["Email app", "backup code authenticator", "Voice one-time passcode", "Call - one time passcode", "Recovery codes app", "Password app",
+     "Telephone authenticator", "Security questions - authenticator", "Text message OATH token"],
+)  # fmt: skip
+def test_a_word_that_says_of_which_kind_the_method_before_it_is_is_no_method_of_its_own(word: str) -> None:
+    reading = PLAIN.read(word)
+    assert (words_of(reading.methods), reading.unknown) == (("other",), (word,))
+    assert words_of(PLAIN.read(f"sms, {word}").methods) == ("sms", "other")
 
 
 @pytest.mark.parametrize("text", ['["sms"', "[", '["sms", 1]', '[["sms"]]', "[" * 100_000, '{"sms": true}', "{sms", "{{sms}}"])
