@@ -158,13 +158,21 @@ def _read(each: Callable[[str], str], text: str) -> str | None:
         return None
 
 
+def _holds_text(kind: pa.DataType) -> bool:
+    return any(of(kind) for of in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_null))
+
+
 def list_text(series: pd.Series) -> pd.Series:
     """A column of lists as text that `lists.items` can read; lists of a type of their own have no hash, and could not be factorized."""
     if series.dtype != object:
         return as_text(series)
     try:
-        listed = pa.array(series, pa.list_(pa.string()), from_pandas=True)
-    except (pa.ArrowException, UnicodeEncodeError, TypeError, ValueError):
+        # The type is left to Arrow: told to make lists of text, it would take a text for a list of letters.
+        listed = pa.array(series, from_pandas=True)
+        if not pa.types.is_list(listed.type) or not _holds_text(listed.type.value_type):
+            return as_text(series)
+        listed = listed.cast(pa.list_(pa.string()))
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
         return as_text(series)
     if pc.any(pc.is_null(pc.list_flatten(listed))).as_py():
         return mapped(series, values.plain)

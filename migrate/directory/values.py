@@ -77,13 +77,18 @@ def plain(value: object) -> str:
         case datetime() | date():
             return value.isoformat()
         case list() | tuple() | dict():
-            return plain(json.dumps(value, default=str, ensure_ascii=False))
+            return plain(json.dumps(value, default=_inside, ensure_ascii=False))
         case set() | frozenset():
             return plain(sorted(value, key=str))
         case _ if hasattr(value, "tolist"):  # Arrow and NumPy hand over arrays and scalars of their own
             return plain(value.tolist())
         case _:
             return plain(str(value))
+
+
+def _inside(value: object) -> object:
+    """A value inside a list that JSON has no type for: an array within an array as a list, everything else as text."""
+    return value.tolist() if hasattr(value, "tolist") else plain(value)
 
 
 def yes_or_no(value: object) -> bool | None:

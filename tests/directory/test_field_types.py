@@ -101,6 +101,39 @@ def test_arrays_of_postgresqls_own_types_are_lists(postgres_url: str) -> None:
     assert found["b"]["notification_emails"] == ""
 
 
+def test_a_json_column_may_hold_a_word_in_one_row_and_a_list_in_another(postgres_url: str) -> None:
+    execute(
+        postgres_url,
+        "CREATE TABLE users (account_id text, email text, methods jsonb, groups jsonb)",
+        """INSERT INTO users VALUES ('a', null, '"sms"', '"staff"'), ('b', null, '["totp", "sms"]', '["x", "y"]'), ('c', null, '[null]', '[]')""",
+    )
+    for more in ({}, {"table": None, "query": "SELECT * FROM users"}):
+        found = accounts(sql_directory(postgres_url, **more))
+        assert [words_of(int(row["methods"])) for row in found.values()] == [("sms",), ("sms", "totp"), ()]
+        assert [row["groups"] for row in found.values()] == ["staff", "x\ny", ""]
+
+
+def test_a_list_of_lists_is_refused_whatever_holds_it(tmp_path: Path, postgres_url: str) -> None:
+    nested = [["sms"], ["totp"]]
+    pq.write_table(pa.table({"account_id": ["a"], "email": [""], "methods": [nested]}), tmp_path / "users.parquet")
+    execute(
+        postgres_url,
+        "CREATE TABLE users (account_id text, email text, methods text[][])",
+        "INSERT INTO users VALUES ('a', '', ARRAY[ARRAY['sms'], ARRAY['totp']])",
+    )
+    write_csv(tmp_path / "users.csv", [{"account_id": "a", "email": "", "methods": json.dumps(nested)}])
+    for directory in (csv_directory(tmp_path / "users.parquet"), sql_directory(postgres_url), csv_directory(tmp_path / "users.csv")):
+        rows, tally = read_all(directory)
+        assert rows["rejection"].tolist() == ["methods: '[[\"sms\"], [\"totp\"]]' is a list of something else than words"]
+        assert not tally.unknown_words
+
+
+def test_octets_in_a_list_are_the_words_that_they_spell(tmp_path: Path) -> None:
+    table = pa.table({"account_id": ["a", "b"], "email": ["", ""], "methods": [[b"sms", b"totp"], [None]]})
+    pq.write_table(table, tmp_path / "users.parquet")
+    assert methods(csv_directory(tmp_path / "users.parquet")) == {"a": ("sms", "totp"), "b": ()}
+
+
 def _as_python(words: list[str]) -> str:
     return repr(words)
 

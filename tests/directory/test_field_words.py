@@ -59,17 +59,17 @@ WORDS = {
     "sms": ["sms", "mobileSMS", "smsSignIn", "OneWaySMS", "OneWaySms", "SMS Authentication"],
     "push": ["microsoftAuthenticatorPush", "appNotification", "microsoftAuthenticatorPasswordless", "push", "PhoneAppNotification",
              "Microsoft Authenticator app", "Microsoft Passwordless phone sign-in", "Okta Verify Push"],
-    "totp": ["softwareOneTimePasscode", "appCode", "oneTimePasscode", "oath", "PhoneAppOTP", "Software OATH token", "token:software:totp"],
-    "hardware_otp": ["hardwareOneTimePasscode", "Hardware OATH token", "token:hardware"],
+    "totp": ["SoftwareOath", "google_otp", "softwareOneTimePasscode", "appCode", "oneTimePasscode", "oath", "PhoneAppOTP", "Software OATH token", "token:software:totp"],
+    "hardware_otp": ["HardwareOath", "yubikey_token", "hardwareOneTimePasscode", "Hardware OATH token", "token:hardware"],
     "passkey": ["fido2SecurityKey", "fido2", "Fido2", "fido", "passKeyDeviceBound", "passKeyDeviceBoundAuthenticator",
                 "passKeyDeviceBoundWindowsHello", "passKeySynced", "windowsHelloForBusiness", "macOsSecureEnclaveKey",
                 "FIDO2 security key", "Windows Hello for Business", "FIDO2 (WebAuthn)", "webauthn", "u2f"],
     "certificate": ["certificateBasedAuthentication", "x509CertificateSingleFactor", "x509CertificateMultiFactor",
                     "Certificate-based authentication"],
     "external": ["externalAuthMethod"],
-    "email_otp": ["email", "Email", "Email Authentication"],
+    "email_otp": ["email", "Email one-time passcode", "okta_email", "Email", "Email Authentication"],
     "": ["temporaryAccessPass", "Temporary Access Pass", "securityQuestion", "Security questions", "appPassword", "password", "Password",
-         "qrCode", "none"],
+         "qrCode", "none", "Password Authenticator", "okta_password"],
 }  # fmt: skip
 
 
@@ -80,7 +80,8 @@ def test_the_words_of_microsoft_and_okta_are_known_without_a_profile(read: Read)
     assert not tally.unknown_words
 
 
-NEGATED = ["TOTP disabled", "No authenticator app", "SMS - TOTP disabled", "passkey...", "TOTP (off)"]
+NEGATED = ["TOTP disabled", "No authenticator app", "SMS - TOTP disabled", "passkey...", "TOTP (off)", "TOTP, unverified", "Password app",
+           "authenticatorAppNotConfigured"]
 
 
 def test_a_word_with_a_no_beside_it_is_one_unknown_word_and_counted(read: Read) -> None:
