@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from migrate.directory.columns import names_of
 from migrate.directory.csv import CsvDirectory, CsvSettings
+from migrate.directory.meanings import registered
 from migrate.directory.method_words import MethodWords
 from migrate.directory.profiles import PROFILES, Profile, form, recognised
 from migrate.directory.sheets import Workbook
@@ -269,7 +270,7 @@ def _method_columns(header: Sequence[str], records: Sequence[Sequence[Any]], kno
         word = words.method(_SAYS.sub(" ", re.sub("(?<=[a-z])(?=[A-Z])", " ", name)).strip())
         if word is not None and word in (_PHONES if known else _TOLD) and word not in found and form(name) not in read:
             with suppress(ValueError):
-                if {yes_or_no(value) for value in _values(header, records, name)} - {None}:
+                if {registered(value) for value in _values(header, records, name)} - {None}:
                     found[word] = name
     return found
 

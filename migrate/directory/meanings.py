@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from migrate.directory.method_words import MethodWords, spelling
+from migrate.directory.method_words import MethodWords, says_registered, spelling
 from migrate.directory.values import account_type, flag, plain, yes_or_no
 
 if TYPE_CHECKING:
@@ -51,6 +51,16 @@ class YesNo:
         if word in self.no:
             return False
         return flag(value, self.bit) if self.bit else yes_or_no(value)
+
+
+def registered(value: object) -> bool | None:
+    """Whether a column a method says that the method is registered; None for no value. Raises ValueError if it says neither."""
+    try:
+        return yes_or_no(value)
+    except ValueError:
+        if (said := says_registered(plain(value))) is None:
+            raise
+        return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ _JOINTS: Final = re.compile(r"[\s_\-‐‑–.:/()\u00ad\u200b-\u200f\u202a-\u20
 _CUT_OFF: Final = re.compile(r"\.\.|…")
 """How a word ends that was cut because a printed table was too narrow (PowerShell and psql write `...` or `…`)."""
 _KINDS: Final = frozenset({"app", "authenticator", "onetimepasscode", "oath", "oathtoken"})
-"""Words for a method that, after the name of another one, say of which kind that one is: `Email one-time passcode`, `Password authenticator`.
-They are in the form of `spelling`."""
+"""Words for a method that, after the name of another one, say of which kind that one is: `Voice one-time passcode`, `Email app`. They are
+in the form of `spelling`."""
 _OF_ANOTHER_KIND: Final = frozenset({"sms", "voice", "phone", "email_otp", "backup_code", NO_STEP})
 """The methods that such a word would turn into an authenticator."""
 _DASHES: Final = frozenset("-‐‑–—−")
@@ -77,6 +77,12 @@ class Reading:
     unknown: tuple[str, ...] = ()
     unreadable: str | None = None
     lost: bool = False
+
+
+def says_registered(text: str) -> bool | None:
+    """Whether a word says of a method that it is registered: `enrolled`, `Not set up`; None for a word that says neither."""
+    word = spelling(text)
+    return True if word in _YES else False if word in _NO else None
 
 
 class MethodWords:

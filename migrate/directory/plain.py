@@ -17,7 +17,7 @@ import pandas as pd
 from migrate.core.accounts import ADDRESS_SEPARATOR, words_of
 from migrate.directory import lists, values
 from migrate.directory.interface import METHOD_PREFIX, YES_NO
-from migrate.directory.meanings import Meanings
+from migrate.directory.meanings import Meanings, registered
 from migrate.directory.method_words import MethodWords, Reading
 from migrate.directory.text import as_text, factorized, identifiers, list_text, mapped, taken, trimmed
 
@@ -41,7 +41,7 @@ def in_our_words(raw: pd.DataFrame, meanings: Meanings) -> pd.DataFrame:
             continue
         if name.startswith(METHOD_PREFIX):
             word = name.removeprefix(METHOD_PREFIX)
-            said, reasons = _read(raw[name], word, values.yes_or_no, reasons)
+            said, reasons = _read(raw[name], word, registered, reasons)
             words.append(pd.Series(listed([word_text(meanings.methods, word)]), index=raw.index, dtype="str").where(said == "yes"))
         elif name in METHOD_COLUMNS:
             text, reasons = _method_words(list_text(raw[name]), name, meanings.methods, reasons)

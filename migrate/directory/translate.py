@@ -19,6 +19,7 @@ from migrate.directory import values
 from migrate.directory.instants import instants
 from migrate.directory.interface import METHOD_PREFIX, Directory, Tally
 from migrate.directory.lists import missing
+from migrate.directory.meanings import registered
 from migrate.directory.method_words import Reading
 from migrate.directory.text import (
     as_text,
@@ -232,9 +233,9 @@ class Translator:
                 unknown.append(_Unknown(codes, readings))
             elif name.startswith(METHOD_PREFIX):
                 word = name.removeprefix(METHOD_PREFIX)
-                registered = self._read(raw[name], word, values.yes_or_no, rejections)
+                said = self._read(raw[name], word, registered, rejections)
                 bit = methods_of((self._words.method(word) or "other",))
-                bits |= np.where(pd.isna(registered), False, registered).astype("int32") * np.int32(bit)
+                bits |= np.where(pd.isna(said), False, said).astype("int32") * np.int32(bit)
         return pd.Series(bits, index=raw.index), unknown
 
     def _may_enrol(self, raw: pd.DataFrame, unknown: list[_Unknown]) -> pd.Series:

@@ -16,6 +16,7 @@ from typing import Final
 from migrate import outside
 from migrate.core.accounts import ACCOUNT_TYPES, ADDRESS_SEPARATOR
 from migrate.directory import lists
+from migrate.directory.method_words import spelling
 
 CONTROL: Final = re.compile(outside.pattern(outside.IN_NO_NAME))
 """Characters that end a line, control a terminal or change the direction of writing: C0 and C1 controls, line and paragraph separators,
@@ -38,13 +39,14 @@ _NO: Final = frozenset({
     "disabled",
 })  # fmt: skip
 
-_ACCOUNT_TYPES: Final[dict[str, str]] = {
-    "person": "person", "member": "person", "user": "person", "human": "person", "employee": "person", "personal": "person",
-    "guest": "guest", "external": "guest",
-    "service": "service", "service_account": "service", "bot": "service", "robot": "service", "application": "service",
-    "shared": "shared", "shared_mailbox": "shared", "shared_account": "shared", "room": "shared", "resource": "shared",
-    "break_glass": "break_glass", "breakglass": "break_glass", "emergency": "break_glass", "emergency_access": "break_glass",
-}  # fmt: skip
+_SPELT: Final[dict[str, tuple[str, ...]]] = {
+    "person": ("person", "member", "member user", "user", "human", "employee", "personal", "user mailbox"),
+    "guest": ("guest", "guest user", "external", "external user"),
+    "service": ("service", "service account", "service principal", "bot", "robot", "application"),
+    "shared": ("shared", "shared mailbox", "shared account", "room", "room mailbox", "resource", "equipment mailbox"),
+    "break_glass": ("break glass", "emergency", "emergency access"),
+}
+_ACCOUNT_TYPES: Final = {spelling(theirs): ours for ours, each in _SPELT.items() for theirs in each}
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:-([A-Za-z]{4}))?(?:-([A-Za-z]{2}|[0-9]{3}))?((?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*)")
 _TAG_LENGTH: Final = 35  # RFC 5646 §4.4.1: no registered tag needs more
@@ -124,10 +126,9 @@ def account_type(text: str) -> str | None:
     """One of `ACCOUNT_TYPES`; None for no value."""
     if not text.strip() or _null(text.strip()):
         return None
-    word = re.sub(r"[\s-]+", "_", text.strip().casefold())
-    if word not in _ACCOUNT_TYPES:
+    if (ours := _ACCOUNT_TYPES.get(spelling(text))) is None:
         raise ValueError(f"is no type of account ({', '.join(ACCOUNT_TYPES)})")
-    return _ACCOUNT_TYPES[word]
+    return ours
 
 
 def language_tag(text: str) -> str | None:

@@ -105,7 +105,8 @@ def test_a_json_column_may_hold_a_word_in_one_row_and_a_list_in_another(postgres
     execute(
         postgres_url,
         "CREATE TABLE users (account_id text, email text, methods jsonb, groups jsonb)",
-        """INSERT INTO users VALUES ('a', null, '"sms"', '"staff"'), ('b', null, '["totp", "sms"]', '["x", "y"]'), ('c', null, '[null]', '[]')""",
+        """INSERT INTO users VALUES ('a', null, '"sms"', '"staff"'), ('b', null, '["totp", "sms"]', '["x", "y"]')""",
+        "INSERT INTO users VALUES ('c', null, '[null]', '[]')",
     )
     for more in ({}, {"table": None, "query": "SELECT * FROM users"}):
         found = accounts(sql_directory(postgres_url, **more))
@@ -124,7 +125,7 @@ def test_a_list_of_lists_is_refused_whatever_holds_it(tmp_path: Path, postgres_u
     write_csv(tmp_path / "users.csv", [{"account_id": "a", "email": "", "methods": json.dumps(nested)}])
     for directory in (csv_directory(tmp_path / "users.parquet"), sql_directory(postgres_url), csv_directory(tmp_path / "users.csv")):
         rows, tally = read_all(directory)
-        assert rows["rejection"].tolist() == ["methods: '[[\"sms\"], [\"totp\"]]' is a list of something else than words"]
+        assert rows["rejection"].tolist() == ['methods: \'[["sms"], ["totp"]]\' is a list of something else than words']
         assert not tally.unknown_words
 
 
@@ -311,6 +312,44 @@ def test_method_columns_take_a_dash_and_any_yes(tmp_path: Path, source: str) -> 
     columns = {"method_columns": {"sms": "phone", "totp": "app"}}
     make = sqlite_directory if source == "sqlite" else csv_directory
     assert methods(make(tmp_path / f"users.{suffix}", **columns)) == {"a": ("totp",), "b": ("sms",)}
+
+
+REGISTERED = {
+    "Registered": True, "Not registered": False, "ENROLLED": True, "notEnrolled": False, "Enabled": True, "Disabled": False, "active": True,
+    "inactive": False, "Enforced": True, "Not set up": False, "pending": False, "not configured": False, "deaktiviert": False, "n/a": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_method_columns_say_registered_in_any_words_that_say_it_of_a_method(tmp_path: Path, source: str) -> None:
+    SOURCES[source](tmp_path, [{"account_id": word, "email": "", "phone": word} for word in REGISTERED])
+    make, suffix = (sqlite_directory, "db") if source == "sqlite" else (csv_directory, source)
+    found = methods(make(tmp_path / f"users.{suffix}", method_columns={"sms": "phone"}))
+    assert found == {word: ("sms",) if yes else () for word, yes in REGISTERED.items()}
+
+
+def test_rows_of_method_columns_say_registered_in_the_same_words(file: Callable[..., Directory]) -> None:
+    text = "account_id,email,phone,app\na,,Registered,-\na,,,enrolled\nb,,Not registered,Pending activation\n"
+    assert methods(file(text, method_columns={"sms": "phone", "totp": "app"}, rows="methods")) == {"a": ("sms", "totp"), "b": ()}
+    read, _ = read_all(file("account_id,email,phone\na,,perhaps\n", method_columns={"sms": "phone"}))
+    assert read["rejection"].tolist() == ["sms: 'perhaps' is neither yes nor no"]
+
+
+TYPES = {
+    "guest": ["Guest", "GUEST", "External", "guest user", "GuestUser"],
+    "shared": ["SharedMailbox", "shared mailbox", "Shared-Account", "room", "RoomMailbox", "EquipmentMailbox"],
+    "service": ["Service Account", "serviceAccount", "service.account", "Bot", "Service-Principal"],
+    "break_glass": ["BreakGlass", "Break Glass", "break-glass", "EmergencyAccess"],
+    "person": ["Member", "UserMailbox", "user", "Employee", "NULL", "-", ""],
+}
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_types_of_account_are_compared_without_case_joints_and_camel_case(tmp_path: Path, source: str) -> None:
+    spelt = [(ours, theirs) for ours, each in TYPES.items() for theirs in each]
+    rows = [{"account_id": f"a{n}", "email": "", "methods": "sms", "account_type": theirs} for n, (_, theirs) in enumerate(spelt)]
+    found = accounts(SOURCES[source](tmp_path, rows))
+    assert [(row["account_type"], theirs) for row, (_, theirs) in zip(found.values(), spelt, strict=True)] == spelt
 
 
 def test_typed_booleans_and_numbers_are_yes_and_no(tmp_path: Path) -> None:

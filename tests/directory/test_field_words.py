@@ -59,7 +59,8 @@ WORDS = {
     "sms": ["sms", "mobileSMS", "smsSignIn", "OneWaySMS", "OneWaySms", "SMS Authentication"],
     "push": ["microsoftAuthenticatorPush", "appNotification", "microsoftAuthenticatorPasswordless", "push", "PhoneAppNotification",
              "Microsoft Authenticator app", "Microsoft Passwordless phone sign-in", "Okta Verify Push"],
-    "totp": ["SoftwareOath", "google_otp", "softwareOneTimePasscode", "appCode", "oneTimePasscode", "oath", "PhoneAppOTP", "Software OATH token", "token:software:totp"],
+    "totp": ["SoftwareOath", "google_otp",
+             "softwareOneTimePasscode", "appCode", "oneTimePasscode", "oath", "PhoneAppOTP", "Software OATH token", "token:software:totp"],
     "hardware_otp": ["HardwareOath", "yubikey_token", "hardwareOneTimePasscode", "Hardware OATH token", "token:hardware"],
     "passkey": ["fido2SecurityKey", "fido2", "Fido2", "fido", "passKeyDeviceBound", "passKeyDeviceBoundAuthenticator",
                 "passKeyDeviceBoundWindowsHello", "passKeySynced", "windowsHelloForBusiness", "macOsSecureEnclaveKey",
@@ -80,8 +81,16 @@ def test_the_words_of_microsoft_and_okta_are_known_without_a_profile(read: Read)
     assert not tally.unknown_words
 
 
-NEGATED = ["TOTP disabled", "No authenticator app", "SMS - TOTP disabled", "passkey...", "TOTP (off)", "TOTP, unverified", "Password app",
-           "authenticatorAppNotConfigured"]
+NEGATED = [
+    "TOTP disabled",
+    "No authenticator app",
+    "SMS - TOTP disabled",
+    "passkey...",
+    "TOTP (off)",
+    "TOTP, unverified",
+    "Password app",
+    "authenticatorAppNotConfigured",
+]
 
 
 def test_a_word_with_a_no_beside_it_is_one_unknown_word_and_counted(read: Read) -> None:
