@@ -5,7 +5,7 @@ formulas without a value. Each is a reason to reject the row; none is read as an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time, timedelta
 from typing import Any, Final
 
@@ -154,6 +154,20 @@ def no_account(record: Sequence[Any], position: int) -> str | None:
         if counted.isdecimal() and int(counted) in (position - 1, position - 2):
             return f"'{harmless(filled[0])}' is a line of totals, no account"
     return None
+
+
+def bare(frame: pd.DataFrame, records: Sequence[Sequence[Any]], reasons: Mapping[int, str]) -> Iterator[int]:
+    """The indexes of the rows that hold an id and nothing else, in no column, and are not rejected: an account of which nothing is known, or
+    a line that somebody wrote under the accounts."""
+    blank = np.ones(len(frame), dtype=bool)
+    for name in frame.columns.drop("account_id"):
+        if not blank.any():
+            return
+        held = frame[name]
+        blank &= (held.isna() | (held == "") if held.dtype == "str" else held.isna()).to_numpy(bool)
+    for at in np.flatnonzero(blank).tolist():
+        if at not in reasons and sum(value is not None and bool(str(value).strip()) for value in records[at]) == 1:
+            yield at
 
 
 def _suspects(ids: pd.Series, name: str) -> Sequence[int]:

@@ -21,6 +21,7 @@ from migrate.directory.bounds import PART, PATH, RECORDS
 from migrate.directory.columns import locate, misplaced, names_of
 from migrate.directory.interface import Directory, DirectorySettings
 from migrate.directory.textfile import TextFile
+from migrate.directory.values import harmless
 from migrate.errors import DirectoryError
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class CsvDirectory(Directory):
         names, place_of = self._header(source, records)
         id_at, width = place_of["account_id"], len(names)
         trailing = False
-        position = 0
+        position = bare = 0
+        first = ""
         while chunk := self._chunk(source, records):
             if position == 0 and (trailing := artefacts.surplus(chunk, width)):
                 name = Path(self.settings.path).name
@@ -121,10 +123,19 @@ class CsvDirectory(Directory):
             columns = list(zip(*chunk, strict=True))
             frame = pd.DataFrame({name: column(columns[i]) for name, i in place_of.items()})
             artefacts.judge(frame, reasons, chunk, names, id_at, position + 1, spreadsheet=spreadsheet)
+            for at in artefacts.bare(frame, chunk, reasons):
+                first = first or f"row {position + at + 1} ({harmless(str(chunk[at][id_at]))})"
+                bare += 1
             frame["rejection"] = pd.Series(reasons, index=range(len(frame)), dtype="str")
             frame["position"] = range(position + 1, position + len(frame) + 1)
             position += len(frame)
             yield frame
+        if 0 < bare <= position / 2:
+            what = (
+                f"{bare:,} rows of {Path(self.settings.path).name} hold" if bare > 1 else f"1 row of {Path(self.settings.path).name} holds"
+            )
+            which = "they were read as accounts" if bare > 1 else "it was read as an account"
+            self._caveats += (f"{what} an id and nothing else, such as {first}: {which}",)
 
     def _chunk(self, source: TextFile | Workbook, records: Iterator[list[Any]]) -> list[list[Any]]:
         """The records of the next chunk; fewer than usual if they are long."""

@@ -32,7 +32,9 @@ _WORDS: Final = 20
 """How many words of a yes/no column are named."""
 
 _QUOTED: Final = r"'.*?'( is |; |, |$)"
-_NUMBERS: Final = r"\b[0-9][0-9.,]*\b(?:, [0-9]+\b)*"
+_NUMBERS: Final = r"\b[0-9][0-9.,]*(?:[Ee]\+[0-9]+)?\b(?:, [0-9]+\b)*"
+_NEXT: Final = re.compile("; (?!export ids|keep ids|open the file)")
+"""Separates the reasons of one row; before a request it goes on with the same reason."""
 _SEVERAL: Final = re.compile(r"rows [0-9, …]*(?P<joined>of .* )?have this (?:account_id|username|email) and differ in (?P<columns>.*)")
 _LOST: Final = re.compile(r"(?P<column>\w+): '.*?' is what an export writes in place of a list that it lost")
 _TWICE: Final = "the same as row "
@@ -168,7 +170,7 @@ def _patterns(texts: list[str]) -> list[list[str]]:
     """The reasons in each text of a rejection, with `…` in place of values and numbers."""
     plain = pc.replace_substring_regex(pa.array(texts, pa.string()), _QUOTED, r"'…'\1")
     plain = pc.replace_substring_regex(plain, _NUMBERS, "…")
-    return [text.split("; ") for text in plain.to_pylist()]
+    return [_NEXT.split(text) for text in plain.to_pylist()]
 
 
 def _methods_alone(text: str) -> str:

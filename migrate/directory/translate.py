@@ -64,6 +64,10 @@ class _Rejections:
         self.reasons[new & ~both] = reasons[new & ~both]
         self.reasons[both] = self.reasons[both] + "; " + reasons[both]
 
+    def no_account(self) -> np.ndarray:
+        """True for the rows that are said to be no account at all: that they have no id is nothing more that is wrong with them."""
+        return np.array([isinstance(each, str) and each.endswith(", no account") for each in self.reasons], dtype=bool)
+
     def add_where(self, rows: np.ndarray, reason: str) -> None:
         if rows.any():
             self.add(taken([reason], np.where(rows, 0, -1), None))
@@ -182,7 +186,8 @@ class Translator:
         missing = trimmed(text).isna().to_numpy()
         control = holds_control(text) & ~missing
         long = longer(text, ID_LENGTH) & ~missing
-        rejections.add_where(missing, "no account_id")
+        if missing.any():
+            rejections.add_where(missing & ~rejections.no_account(), "no account_id")
         rejections.add_where(control, "account_id holds a control character")
         rejections.add_where(long, f"account_id is longer than {ID_LENGTH} characters")
         return text.mask(missing | control | long)

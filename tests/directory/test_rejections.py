@@ -30,6 +30,9 @@ def counted(found: Verdict) -> dict[str, int]:
         [f"account_id is longer than {n} characters" for n in (255, 300)],
         ["rows 1, 2 have this account_id and differ in email", "rows 3, 40, 500 have this account_id and differ in email"],
         ["the same as row 1", "the same as row 1234"],
+        [f"account_id: {n} is a number that a spreadsheet rounded; export ids as text" for n in ("1.00517E+11", "2,5e+12", "1E+16")],
+        [f"account_id: {n} is a number of more than 15 digits, which a spreadsheet rounds; keep ids as text" for n in (10**16, 10**17)],
+        [f"{n}: a formula without a stored value; open the file in a spreadsheet program and save it" for n in ("email 1", "email 2")],
         ["13 fields where the header has 12", "9 fields where the header has 12"],
     ],
 )

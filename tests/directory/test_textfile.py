@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from directory.conftest import csv_directory, write_csv, write_xlsx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -250,6 +251,32 @@ def test_an_account_of_which_only_the_id_is_known_is_one(file: File, account: st
 @pytest.mark.parametrize("account", [*TOTALS, "----"])
 def test_an_account_with_more_than_an_odd_id_is_one(file: File, account: str) -> None:
     assert ids(file(HEADER + f'"{account}",x@b.test,X,sms\n')) == [account]
+
+
+FOOTERS = ["Report generated 2024-01-01 by admin", "Total", "***** END *****", "CONFIDENTIAL"]
+
+
+@pytest.mark.parametrize("name", ["users.csv", "users.xlsx"])
+def test_rows_that_hold_an_id_and_nothing_else_are_counted_as_unlike_the_others(tmp_path: Path, name: str) -> None:
+    people = [{"account_id": f"a{n}", "email": f"a{n}@b.test", "methods": "sms", "team": "red"} for n in range(6)]
+    rows = [*people, *({"account_id": footer, "email": "", "methods": "", "team": ""} for footer in FOOTERS)]
+    write = {"users.csv": write_csv, "users.xlsx": write_xlsx}[name]
+    write(tmp_path / name, rows)
+    directory = csv_directory(tmp_path / name)
+    assert ids(directory) == [row["account_id"] for row in rows]
+    said = "hold an id and nothing else, such as row 7 (Report generated 2024-01-01 by admin): they were read as accounts"
+    assert directory.caveats() == (f"4 rows of {name} {said}",)
+    write(tmp_path / name, [*people[:3], *rows[6:]])  # most are like that: they are what this file is
+    assert ids(directory)
+    assert directory.caveats() == ()
+    write(tmp_path / name, [*people, {"account_id": "u7", "email": "", "methods": "", "team": "blue"}])  # it says more than we read
+    assert ids(directory)
+    assert directory.caveats() == ()
+
+
+def test_a_line_that_is_no_account_does_not_lack_an_id_besides(file: File) -> None:
+    text = " | account_id | email | methods\n+---+---+---\n | ada | ada@b.test | sms\n1 row in set (0.00 sec)\n"
+    assert reasons(file(text)) == ["a line of dashes, no account", "", "'1 row in set (0.00 sec)' is a line of totals, no account"]
 
 
 def test_the_header_once_more_is_no_account(file: File) -> None:
