@@ -133,6 +133,11 @@ def _said(exports: Sequence[Export], key: Key | None) -> Iterator[str]:
             if left := [name for name in export.unread if key is None or name not in (key.first, key.second)]:
                 ask = "" if export.has("enabled") or export is not exports[0] else _WHO_SIGNS_IN
                 yield f"  Not read: {told_names(left, is_table=bool(export.columns))}.{ask}"
+            if export.in_use:
+                yield (
+                    f"  {export.in_use} seems to say which methods are in use, and is not read: leave the rows of the others out of the "
+                    "export, or people count as having what they never finished to set up."
+                )
             continue
         yield f"{export.path} is: {export.known.what}."
         yield from (f"  It tells: {sentence}" for sentence in export.known.tells)

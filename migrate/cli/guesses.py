@@ -10,10 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from migrate.core.accounts import ACCOUNT_COLUMNS
 from migrate.directory.columns import names_of
 from migrate.directory.csv import CsvDirectory, CsvSettings
 from migrate.directory.meanings import registered
-from migrate.directory.method_words import MethodWords
+from migrate.directory.method_words import MethodWords, says_registered
 from migrate.directory.profiles import PROFILES, Profile, form, recognised
 from migrate.directory.sheets import Workbook
 from migrate.directory.textfile import TextFile
@@ -115,7 +116,16 @@ class Export:
     @property
     def unread(self) -> tuple[str, ...]:
         """The names of columns that are not read."""
-        return tuple(name for name in self.header if name and name not in {*self.columns.values(), *self.method_columns.values()})
+        read = {*self.columns.values(), *self.method_columns.values()}
+        by_themselves = {form(ours) for ours in ACCOUNT_COLUMNS if ours not in self.columns}
+        return tuple(name for name in self.header if name and name not in read and form(name) not in by_themselves)
+
+    @property
+    def in_use(self) -> str | None:
+        """The unread column that seems to say, in a row a method, whether the method is in use; None if there is none."""
+        if self.settings.get("rows") != "methods":
+            return None
+        return next((name for name in self.unread if _in_use(self.values(name))), None)
 
     def has(self, ours: str) -> bool:
         """Whether the export has one of our columns."""
@@ -135,6 +145,12 @@ class Export:
     def valued(self, ours: str) -> frozenset[str]:
         """The values of one of our columns, in lower case."""
         return self.values(self.theirs(ours))
+
+
+def _in_use(values: frozenset[str]) -> bool:
+    """True for the words of a status: all of them say yes or no, and one says no."""
+    said = {says_registered(value) for value in values}
+    return False in said and None not in said
 
 
 def shared_values(first: Export, second: Export) -> Key | None:

@@ -157,8 +157,8 @@ def no_account(record: Sequence[Any], position: int) -> str | None:
 
 
 def bare(frame: pd.DataFrame, records: Sequence[Sequence[Any]], reasons: Mapping[int, str]) -> Iterator[int]:
-    """The indexes of the rows that hold an id and nothing else, in no column, and are not rejected: an account of which nothing is known, or
-    a line that somebody wrote under the accounts."""
+    """The indexes of the rows that hold an id and nothing else in any column, and are not rejected: accounts of which nothing is known, or
+    lines that somebody wrote under the accounts."""
     blank = np.ones(len(frame), dtype=bool)
     for name in frame.columns.drop("account_id"):
         if not blank.any():

@@ -6,6 +6,7 @@ A table of SQLite is read in whole columns by a shortcut (`migrate.directory.arr
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,7 +151,10 @@ class SqlDirectory(Directory):
 
         inspector = sa.inspect(connection)
         schema, table = self._find_table(inspector, name)
-        declared = {str(column["name"]): column["type"] for column in inspector.get_columns(table, schema)}
+        with warnings.catch_warnings():
+            # SQLAlchemy warns of each column whose type it does not know; its values are read all the same.
+            warnings.simplefilter("ignore", sa.exc.SAWarning)
+            declared = {str(column["name"]): column["type"] for column in inspector.get_columns(table, schema)}
         present = list(declared)
         place_of = locate(self.settings, present, source=f"the table {name}")
         return schema, table, declared, {ours: present[i] for ours, i in place_of.items()}

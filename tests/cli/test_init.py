@@ -191,6 +191,25 @@ def test_what_is_not_read_is_named_where_nothing_says_who_can_sign_in(here: Path
     assert "Not read: left on. If one of them says who cannot sign in any more" in capsys.readouterr().out
 
 
+def test_a_column_with_our_name_is_read_and_not_called_unread(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = "id,mail,methods,last_sign_in_at,Last Used At,groups,in_policy,may_enrol,enabled,team\n"
+    (here / "staff.csv").write_text(header + "1,a@x.example,sms,2024-01-01,2024-01-01,a;b,yes,passkey,yes,red\n")
+    directory_from("staff.csv")
+    assert "  Not read: team.\n" in capsys.readouterr().out
+
+
+def test_a_column_that_says_which_methods_are_in_use_is_asked_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{n},a{n}@x.example,{m},{s}\n" for n in range(3) for m, s in (("sms", "ACTIVE"), ("totp", "PENDING_ACTIVATION")))
+    (here / "factors.csv").write_text("id,mail,factor,factor_status\n" + rows)
+    assert directory_from("factors.csv").rows == "methods"
+    said = capsys.readouterr().out
+    assert "factor_status seems to say which methods are in use, and is not read: leave the rows of the others out of the export" in said
+    (here / "config.toml").unlink()
+    (here / "factors.csv").write_text("id,mail,factor,team\n" + rows.replace("ACTIVE", "red").replace("PENDING_red", "red"))
+    directory_from("factors.csv")
+    assert "seems to say" not in capsys.readouterr().out
+
+
 def test_words_of_a_status_that_leave_no_doubt_are_written_and_others_are_left_to_a_person(here: Path) -> None:
     (here / "staff.csv").write_text("id,mail,methods,Status\n1,a@x.example,sms,Active\n2,b@x.example,sms,Terminated\n3,,,On leave\n")
     enabled = directory_from("staff.csv").columns["enabled"]

@@ -392,6 +392,15 @@ def test_types_of_account_have_the_operators_words(file: Callable[..., Directory
     assert [row["account_type"] for row in found.values()] == ["guest", "person", "person", "shared"]
 
 
+def test_a_column_of_a_type_that_nobody_here_knows_disturbs_no_read(postgres_url: str) -> None:
+    execute(
+        postgres_url,
+        "CREATE TABLE users (account_id xid8, email text, methods text, place point, document xml)",
+        "INSERT INTO users VALUES ('17', null, 'sms', '(1,2)', null), ('18', null, null, null, null)",
+    )
+    assert methods(sql_directory(postgres_url)) == {"17": ("sms",), "18": ()}
+
+
 # Ids and numbers
 
 
