@@ -22,6 +22,10 @@ EXACT: Final = 10**15
 """A number of at least this size may have been rounded by a spreadsheet, which keeps 15 digits."""
 
 
+NULLS: Final = ("NULL", "\\N", "<null>", "<NULL>", "(null)", "(NULL)")
+"""What SQL tools write into a file for a value that is missing."""
+
+
 class Hollow:
     """The value of a cell whose formula has no stored value; as text it is empty."""
 
@@ -154,6 +158,12 @@ def no_account(record: Sequence[Any], position: int) -> str | None:
         if counted.isdecimal() and int(counted) in (position - 1, position - 2):
             return f"'{harmless(filled[0])}' is a line of totals, no account"
     return None
+
+
+def cleared(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame without what stands for null; ids stay as they are."""
+    nulls = {name: frame[name].isin(NULLS) for name in frame.columns.drop("account_id")}
+    return frame.assign(**{name: frame[name].mask(here) for name, here in nulls.items() if here.any()})
 
 
 def bare(frame: pd.DataFrame, records: Sequence[Sequence[Any]], reasons: Mapping[int, str]) -> Iterator[int]:

@@ -121,7 +121,7 @@ class CsvDirectory(Directory):
                         record.pop()
             reasons = dict(artefacts.squared(chunk, width, id_at, position + 1))
             columns = list(zip(*chunk, strict=True))
-            frame = pd.DataFrame({name: column(columns[i]) for name, i in place_of.items()})
+            frame = artefacts.cleared(pd.DataFrame({name: column(columns[i]) for name, i in place_of.items()}))
             artefacts.judge(frame, reasons, chunk, names, id_at, position + 1, spreadsheet=spreadsheet)
             for at in artefacts.bare(frame, chunk, reasons):
                 first = first or f"row {position + at + 1} ({harmless(str(chunk[at][id_at]))})"

@@ -136,10 +136,14 @@ def masked(numbers: pd.Series) -> pd.Series:
     return _back(pc.binary_join_element_wise(pa.scalar("••••", last.type), last, pa.scalar("", last.type)), numbers)
 
 
+LISTED: Final = r"[,;|\s\[\](){}<\"'\x1f\p{Z}，；｜、،؛]|^.{0,4}$|(?i)system|microsoft|array|undefined|" + CONTROL
+"""Texts (RE2) that may be more than one item, or none: they hold a mark that `lists.items` looks at, or are as short as a word for null."""
+
+
 def lists(text: pd.Series, each: Callable[[str], str]) -> tuple[pd.Series, np.ndarray]:
     """Lists with one item a line, '' for an empty list; and which rows hold a list that the export lost. `each` reads one list
     (`values.addresses`, `values.names`). A single item, the usual case, needs no reading."""
-    several = pc.match_substring_regex(pa.array(text), r"[,;|\s\[\](){}\"'\x1f\p{Z}]|^.{0,4}$|(?i)system|microsoft|array|" + CONTROL)
+    several = pc.match_substring_regex(pa.array(text), LISTED)
     listed = pc.fill_null(several, False).to_numpy(zero_copy_only=False)
     found, lost = text.fillna(""), np.zeros(len(text), dtype=bool)
     if not listed.any():

@@ -161,6 +161,9 @@ SHAPES: dict[str, Callable[[list[str]], str]] = {
     "lines": lambda words: "".join(f"{word}\n" for word in words),
     "windows lines": "\r\n".join,
     "quoted": lambda words: f'"{";".join(words)}"',
+    "html lines": "<br>".join,
+    "fullwidth commas": "\uff0c".join,
+    "arabic semicolons": "\u061b".join,
     "empty items": lambda words: ",,".join(["", *words, "nan", "null", ""]),
 }
 KNOWN = [
@@ -225,6 +228,21 @@ def test_any_shape_of_a_list_in_any_source_gives_the_same_methods_and_addresses(
     assert expected[1] == [addresses[: len(words) % 4] for words in people]
     if any("pigeon" in words for words in people):
         assert expected[2] == {"pigeon": sum("pigeon" in words for words in people)}
+
+
+NOTHING = [
+    "NULL", "null", "None", "nan", "NaN", "<null>", "<none>", "(null)", "\\N", "N/A", "-", "\u2014", "[]", "{}", "[null]", "{NULL}",
+    "[None]", "undefined", "nil", "<NA>", "NaT", "set()", "()", "''", '""', "[nan]", "{None}", ",", "||", "{NULL,NULL}", '["", null]',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_nothing_is_nothing_in_every_list_however_it_is_spelt(tmp_path: Path, source: str) -> None:
+    rows = [
+        {"account_id": f"a{n}", "email": "", "methods": each, "groups": each, "notification_emails": each} for n, each in enumerate(NOTHING)
+    ]
+    for spelt, row in zip(NOTHING, accounts(SOURCES[source](tmp_path, rows)).values(), strict=True):
+        assert (row["methods"], row["groups"], row["notification_emails"]) == (0, "", ""), spelt
 
 
 def test_lists_of_the_source_itself_give_the_same_methods(tmp_path: Path) -> None:

@@ -279,6 +279,20 @@ def test_a_line_that_is_no_account_does_not_lack_an_id_besides(file: File) -> No
     assert reasons(file(text)) == ["a line of dashes, no account", "", "'1 row in set (0.00 sec)' is a line of totals, no account"]
 
 
+@pytest.mark.parametrize("null", ["NULL", "\\N", "<null>", "(null)"])
+@pytest.mark.parametrize("name", ["users.csv", "users.xlsx"])
+def test_what_a_sql_tool_writes_for_null_is_no_address_and_nobodys_name(tmp_path: Path, name: str, null: str) -> None:
+    texts = ["email", "given_name", "display_name", "department", "manager_email", "phone", "methods", "last_sign_in_at", "enabled"]
+    rows = [{"account_id": "a"} | dict.fromkeys(texts, null), {"account_id": "b"} | dict.fromkeys(texts[:6], "Null") | {"methods": "sms"}]
+    rows[1] |= {"last_sign_in_at": "2024-01-02", "enabled": "no"}
+    {"users.csv": write_csv, "users.xlsx": write_xlsx}[name](tmp_path / name, rows)
+    read, tally = read_all(csv_directory(tmp_path / name))
+    assert read["rejection"].isna().all()
+    assert read[["email", "given_name", "display_name", "department", "manager_email"]].isna().all(axis=1).tolist() == [True, False]
+    assert read["given_name"][1] == "Null"  # a surname
+    assert not tally.unreadable_instants
+
+
 def test_the_header_once_more_is_no_account(file: File) -> None:
     assert reasons(file(HEADER + ADA + HEADER + BOB)) == ["", "the header once more, no account", ""]
 
