@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate.directory.columns import names_of
-from migrate.directory.interface import METHOD_PREFIX
+from migrate.directory.interface import METHOD_PREFIX, YES_NO
 from migrate.directory.values import harmless
 
 EXACT: Final = 10**15
@@ -24,6 +24,12 @@ EXACT: Final = 10**15
 
 NULLS: Final = ("NULL", "\\N", "<null>", "<NULL>", "(null)", "(NULL)")
 """What SQL tools write into a file for a value that is missing."""
+
+
+_LONGEST_NULL: Final = max(map(len, NULLS))
+_WITH_WORDS: Final = frozenset({
+    "account_id", "account_type", "methods", "default_method", "last_used_method", "may_enrol", "notification_emails", "groups", *YES_NO,
+})  # fmt: skip
 
 
 class Hollow:
@@ -161,9 +167,25 @@ def no_account(record: Sequence[Any], position: int) -> str | None:
 
 
 def cleared(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame without what stands for null; ids stay as they are."""
-    nulls = {name: frame[name].isin(NULLS) for name in frame.columns.drop("account_id")}
-    return frame.assign(**{name: frame[name].mask(here) for name, here in nulls.items() if here.any()})
+    """The frame without what stands for null. Ids stay as they are, and so do columns whose words for null are read where all their words
+    are."""
+    return frame.assign(
+        **{
+            name: frame[name].mask(nulls)
+            for name in frame.columns
+            if name not in _WITH_WORDS and not name.startswith(METHOD_PREFIX) and (nulls := _nulls(frame[name])) is not None
+        }
+    )
+
+
+def _nulls(held: pd.Series) -> np.ndarray | None:
+    """Which values stand for null; None if there are none."""
+    if held.dtype == "str":  # lengths are compared first, for that is quick
+        arrow = pa.array(held)
+        if not pc.any(pc.less_equal(pc.binary_length(arrow), _LONGEST_NULL)).as_py():
+            return None
+    nulls = held.isin(NULLS).to_numpy(bool)
+    return nulls if nulls.any() else None
 
 
 def bare(frame: pd.DataFrame, records: Sequence[Sequence[Any]], reasons: Mapping[int, str]) -> Iterator[int]:
