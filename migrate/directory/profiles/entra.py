@@ -56,7 +56,7 @@ REGISTRATION = Profile(
     what="Microsoft Entra ID, user registration details (portal, Graph or PowerShell)",
     signs=(_UPN, ("methodsRegistered", "Methods registered", "Registered methods")),
     tells=(
-        "Which methods everybody has registered, and which one is asked for first.",
+        "Which methods everybody has registered; where the export has a column for it, which one is asked for first.",
         "Who is a guest, and who holds an administrator role.",
     ),
     cannot=(
