@@ -185,6 +185,12 @@ def test_a_column_that_says_who_is_suspended_is_not_passed_over(here: Path, caps
     assert json.loads(capsys.readouterr().out)["standing"] == {"inactive": 1, "sms_only": 1}
 
 
+@pytest.mark.parametrize("name", ["Konto gesperrt", "deaktiviert", "Inaktiv", "compte_bloqué", "Bloqueado", "Geblokkeerd", "offboarded"])
+def test_a_column_that_says_the_opposite_in_another_language_is_not_passed_over(here: Path, name: str) -> None:
+    (here / "staff.csv").write_text(f"id,mail,methods,{name}\n1,a@x.example,sms,nein\n2,b@x.example,sms,ja\n", encoding="utf-8")
+    assert directory_from("staff.csv").columns["enabled"].opposite == name
+
+
 def test_what_is_not_read_is_named_where_nothing_says_who_can_sign_in(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "staff.csv").write_text("id,mail,methods,left on\n1,a@x.example,sms,2024-01-01\n2,b@x.example,sms,\n")
     assert "enabled" not in directory_from("staff.csv").columns
