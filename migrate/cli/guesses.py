@@ -54,7 +54,8 @@ _NO: Final = frozenset({
 """The words of a status that certainly mean no. All others are left to a person, and until then their rows are rejected."""
 
 OPPOSITES: Final = re.compile(
-    "(?<!un)(?<!not)(?<!non)(?<!nicht)(?<!pas)(?<!niet)(?:suspended|disabled|lockedout|locked|blocked|blockcredential|deprovisioned|inactive|archived|deactivated|"
+    "(?<!un)(?<!not)(?<!non)(?<!nicht)(?<!pas)(?<!niet)(?:"
+    "suspended|disabled|lockedout|locked|blocked|blockcredential|deprovisioned|inactive|archived|deactivated|"
     "terminated|revoked|deleted|expired|barred|banned|frozen|offboarded|departed|gesperrt|deaktiviert|inaktiv|ausgetreten|ausgeschieden|"
     "suspendu|bloqu|inactif|bloccato|disattivato|bloqueado|desactivado|geblokkeerd|uitgeschakeld|zablokowan)"
 )

@@ -118,7 +118,8 @@ def _method_words(text: pd.Series, name: str, known: MethodWords, reasons: pd.Se
         f"{name}: '{values.harmless(each)}' {reading.unreadable}" if reading.unreadable else None
         for each, reading in zip(distinct, readings, strict=True)
     ]
-    results = [listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
+    # The reason is given here; the text itself would be refused once more when it is read.
+    results = [None if reading.unreadable else listed(_words(reading, each)) for reading, each in zip(readings, distinct, strict=True)]
     return _spread(results, codes, text), _with(refused, codes, text, reasons)
 
 

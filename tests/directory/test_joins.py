@@ -88,6 +88,14 @@ def test_a_row_that_cannot_be_read_takes_its_account_with_it() -> None:
     assert found["rejection"].tolist() == ["no account_id", "row 2 of the same account cannot be read", "4 fields where the header has 3"]
 
 
+def test_a_list_that_the_export_lost_in_a_row_is_said_once(file: Callable[..., Directory]) -> None:
+    text = "account_id,email,methods\na,a@b.test,sms\na,a@b.test,System.Object[]\n"
+    lost, other = sorted(read_all(file(text, rows="methods"))[0]["rejection"])
+    assert lost.startswith("methods: 'System.Object[]' is what an export writes in place of a list that it lost: ")
+    assert lost.count("System.Object[]") == 1
+    assert other == "row 2 of the same account cannot be read"
+
+
 def test_a_method_may_be_null_or_a_list_and_the_latest_times_count() -> None:
     text = (
         "id,email,MFA Factor,Last Used,Last Enrolled,Login\n"
