@@ -153,7 +153,7 @@ class MethodWords:
             return [piece]
         while tokens:
             for length in range(min(self._longest, len(tokens)), 0, -1):
-                if length > 1 and any(map(_joint, tokens[:length])):
+                if any(map(_joint, tokens[: length - 1])):
                     continue
                 if (ours := self.method(phrase := " ".join(tokens[:length]))) is not None:
                     if ours == NO_STEP and not _joint(phrase) and spelling(phrase) not in _FIRST_FACTORS:

@@ -56,6 +56,8 @@ NO: Final = (
     "not capable", "never", "never enrolled", "never registered", "deactivated",
     "unregistered", "unenrolled", "pending", "pending activation",
     "expired", "revoked", "removed", "deleted", "suspended", "blocked", "locked",
+    "not set", "unset", "none registered", "no methods", "no methods registered", "keine", "aucun", "aucune", "ninguno", "ninguna",
+    "nessuno", "nessuna", "nenhum", "nenhuma", "geen", "brak",
     "nein", "aus", "deaktiviert", "inaktiv", "gesperrt", "nicht registriert", "non", "désactivé", "inactif", "désactivée", "no activo",
     "desactivado", "inactivo", "disattivato", "disabilitato", "inattivo", "não", "desativado", "inativo", "nee", "uitgeschakeld",
     "inactief", "nie", "wyłączone", "nieaktywne",
