@@ -45,7 +45,8 @@ def directory_of(paths: Sequence[Path], base: Path) -> Found:
     lines = ["[directory]                              # where accounts are read from; it is never written to"]
     lines += _source(first, base)
     key = _on(first, others[0]) if others else None
-    lines += _columns(first, "directory.columns", first.columns | ({key.ours: key.first} if key and key.first else {}))
+    more = {key.ours: key.first} if key and key.first else {} if others else _addresses(first)
+    lines += _columns(first, "directory.columns", first.columns | more)
     lines += _method_columns(first, "directory.method_columns")
     if key:
         lines += _join(first, others[0], key, base)
@@ -67,6 +68,15 @@ def _source(export: Export, base: Path) -> Iterator[str]:
         yield _setting("profile", export.known.name, export.known.what)
     for key, value in export.settings.items():
         yield _setting(key, value, _WHY[key])
+
+
+def _addresses(export: Export) -> dict[str, str]:
+    """The usernames as the addresses of an export that has no others, if all of them look like addresses."""
+    names = export.columns.get("username")
+    if export.known is not None or "email" in export.columns or names is None:
+        return {}
+    values = export.values(names)
+    return {"email": names} if values and all("@" in value for value in values) else {}
 
 
 def _columns(export: Export, table: str, columns: dict[str, str]) -> Iterator[str]:
@@ -133,6 +143,8 @@ def _said(exports: Sequence[Export], key: Key | None) -> Iterator[str]:
             if left := [name for name in export.unread if key is None or name not in (key.first, key.second)]:
                 ask = "" if export.has("enabled") or export is not exports[0] else _WHO_SIGNS_IN
                 yield f"  Not read: {told_names(left, is_table=bool(export.columns))}.{ask}"
+            if len(exports) == 1 and (names := _addresses(export)):
+                yield f"  No addresses but {names['email']}, to which letters go then: it need not be a mailbox."
             if export.in_use:
                 yield (
                     f"  {export.in_use} seems to say which methods are in use, and is not read: leave the rows of the others out of the "

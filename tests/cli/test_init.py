@@ -197,6 +197,16 @@ def test_what_is_not_read_is_named_where_nothing_says_who_can_sign_in(here: Path
     assert "Not read: left on. If one of them says who cannot sign in any more" in capsys.readouterr().out
 
 
+def test_names_that_look_like_addresses_stand_in_for_them_and_that_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = "ObjectId,UserPrincipalName,BlockCredential,MFAMethods,DefaultMFAMethod\n"
+    (here / "msol.csv").write_text(header + '1,a@x.example,False,"OneWaySMS, PhoneAppOTP",OneWaySMS\n2,b@x.example,True,PhoneAppOTP,\n')
+    columns = directory_from("msol.csv").columns
+    assert (columns["email"].theirs, columns["enabled"].opposite) == ("UserPrincipalName", "BlockCredential")
+    assert "No addresses but UserPrincipalName, to which letters go then: it need not be a mailbox." in capsys.readouterr().out
+    assert main(["dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["standing"] == {"inactive": 1, "sms_default": 1}
+
+
 def test_a_column_with_our_name_is_read_and_not_called_unread(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     header = "id,mail,methods,last_sign_in_at,Last Used At,groups,in_policy,may_enrol,enabled,team\n"
     (here / "staff.csv").write_text(header + "1,a@x.example,sms,2024-01-01,2024-01-01,a;b,yes,passkey,yes,red\n")
