@@ -48,6 +48,7 @@ class CircuitBreaker:
         self._words = ""
         self._last: Receipt | None = None
         self._taken = False
+        self._broke = False
         self._standing = 1
         self._limited: set[int] = set()
         self._put_off: Counter[str] = Counter()
@@ -76,6 +77,7 @@ class CircuitBreaker:
             if receipt.about_server or not self._ours:
                 self._last = receipt
             self._refused.add(address)
+            self._broke = self._broke or receipt.bad_connection
             if receipt.about_server:
                 self._ours.add(address)
                 return self._open(self.probing or len(self._ours) >= STREAK)
@@ -92,10 +94,10 @@ class CircuitBreaker:
             return self._open(known or len(self._alike) >= STREAK or len(self._refused) >= REFUSALS)
 
     def at_last(self) -> MailServerError | None:
-        """To be called at the end of a delivery. Returns the error if the server took no letter and refused one because of itself or us, or
-        several (`ALIKE_AT_LAST`) with the same words."""
+        """To be called at the end of a delivery. Returns the error if the server took no letter, and broke a connection, or refused a letter
+        because of itself or us, or several (`ALIKE_AT_LAST`) with the same words."""
         with self._turn:
-            return self._open(not self._taken and (bool(self._ours) or len(self._alike) >= ALIKE_AT_LAST))
+            return self._open(not self._taken and (self._broke or bool(self._ours) or len(self._alike) >= ALIKE_AT_LAST))
 
     def stand(self, connections: int) -> None:
         """From now on so many connections are open."""

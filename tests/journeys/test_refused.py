@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import pytest
 from crash.killer import taken
 from journeys.test_delivery import T30, by_smtp, hired
-from mail.scripted_smtp import ScriptedSmtp
+from mail.scripted_smtp import DROP, Answer, ScriptedSmtp
 from office import Office
 
 SENDER = "550 5.1.0 <security@example.com>: Sender address rejected: User unknown in virtual mailbox table"
@@ -218,6 +218,32 @@ def test_a_sender_refused_for_three_days_and_then_mended_by_the_documented_cron_
     assert (len(got), set(got.values())) == (60, {1})
     assert {row["last_notice"] for row in office.report("accounts")} == {f"{kind} {stage}"}
     assert {row["last_notice_state"] for row in office.report("accounts")} == {"sent"}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"mail": ("250 2.1.0 ok", DROP)},
+        {"rcpt": DROP},
+        {"rcpt": "what?"},
+        {"data": "250 2.0.0 not what was asked"},
+    ],
+    ids=["drops after MAIL", "drops at RCPT", "no number", "out of step"],
+)
+def test_a_server_that_breaks_every_connection_is_exit_6_however_few_letters_there_are(answers: dict[str, Answer], office: Office) -> None:
+    hired(office, 2)
+    with ScriptedSmtp(**answers) as server:
+        by_smtp(office, server.port, connections=2)
+        office.write()
+        done = office.migrate("run", "--json", "--as-of", T30)
+    assert (done.code, done.facts["letters"]["failed"], done.facts["letters"]["queued"]) == (6, 0, 2)
+    assert "the mail server took none of the last 2 letters" in done.err
+    with ScriptedSmtp() as server:
+        by_smtp(office, server.port)
+        office.write()
+        assert office.migrate("send", "--as-of", "2024-01-02T20:00").code == 0
+        assert sorted(taken(server).values()) == [1, 1]
+    assert marked(office) == 0
 
 
 def test_connections_that_are_one_too_many_close_and_no_letter_loses_a_try(office: Office) -> None:
