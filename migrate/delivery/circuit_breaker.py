@@ -94,8 +94,8 @@ class CircuitBreaker:
             return self._open(known or len(self._alike) >= STREAK or len(self._refused) >= REFUSALS)
 
     def at_last(self) -> MailServerError | None:
-        """To be called at the end of a delivery. Returns the error if the server took no letter, and broke a connection, or refused a letter
-        because of itself or us, or several (`ALIKE_AT_LAST`) with the same words."""
+        """To be called at the end of a delivery. Returns the error if the server took no letter, and broke a connection, or refused one
+        letter because of itself or us, or several (`ALIKE_AT_LAST`) with the same words."""
         with self._turn:
             return self._open(not self._taken and (self._broke or bool(self._ours) or len(self._alike) >= ALIKE_AT_LAST))
 
