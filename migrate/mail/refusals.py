@@ -68,6 +68,7 @@ _ITS_ADDRESS: Final = re.compile(
     r"\b(?:no such|unknown|invalid|non-?existent) (?:local )?(?:user|recipient|mailbox|address|account|person)|\bunrouteable address|"
     r"(?<!your )\b(?:user|recipient|mailbox|address|account|domain)(?: <?…>?)?:? (?:is |was |has been |may )?"
     r"(?:unknown|not (?:found|known|exist)|disabled|inactive|deactivated|does(?: not|n't) exist)|…>?:? unknown\b|"
+    r"\b(?:user|recipient|mailbox|address) \S+ (?:is |was )?(?:unknown|not found|does(?: not|n't) exist)|\A(?:#\S+ )?address rejected\b|"
     r"\bno (?:mailbox|account|user) (?:here )?by that name|\bdoes(?: not|n't) have an? \S+ account|"
     r"\b(?:not|isn't) an? (?:valid|known|existing) (?:user|recipient|mailbox|address|account)|"
     r"\brecipient address rejected: access denied|\bmailbox (?:is )?(?:full|over)|\bover (?:its )?quota",

@@ -83,6 +83,37 @@ def test_a_quota_that_is_said_for_good_after_the_data_loses_nobody(said: str, of
     assert marked(office) == 0
 
 
+@pytest.mark.parametrize(
+    ("answers", "usual", "connections"),
+    [
+        ({"mail": "452 4.5.3 Daily sending quota exceeded"}, "250 ok", 2),
+        ({"rcpt": "550 Domain example.com has exceeded the max emails per hour (21/20 (105%)) allowed."}, "250 ok", 4),
+        ({"rcpt": "450 4.7.1 <ada>: Recipient address rejected: Rate limit reached. Retry later"}, "250 ok", 2),
+        ({"data": "554 5.7.1 Daily limit"}, "354 go ahead", 2),
+        ({"dot": "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients"}, "250 ok", 4),
+        ({"dot": "550-5.4.5 Daily user\r\n550-5.4.5 sending limit\r\n550 5.4.5 exceeded"}, "250 ok", 1),
+    ],
+    ids=["MAIL", "RCPT", "RCPT for now", "DATA", "a code of its own", "three lines"],
+)
+def test_a_quota_loses_nobody_wherever_and_however_it_is_said(
+    answers: dict[str, str], usual: str, connections: int, office: Office
+) -> None:
+    hired(office, 60)
+    ((verb, said),) = answers.items()
+    got: Counter[str] = Counter()
+    for day, code in ((2, 6), (3, 6), (4, 0)):
+        with ScriptedSmtp(**{verb: [usual] * 20 + [said] * 200}) as server:
+            by_smtp(office, server.port, connections=connections)
+            office.write()
+            done = office.migrate("run", "--json", "--as-of", f"2024-01-{day:02}T06:00")
+            assert (done.code, done.facts["letters"]["sent"], done.facts["letters"]["failed"]) == (code, 20, 0)
+            del server.messages[20:]
+            got += taken(server)
+    assert (len(got), set(got.values())) == (60, {1})
+    assert attempts(office) == {("sent", 1): 60}
+    assert marked(office) == 0
+
+
 def test_a_block_of_dead_accounts_keeps_no_living_one_from_a_letter(office: Office) -> None:
     hired(office, 280)
     with ScriptedSmtp(rcpt=["550 5.1.1 no such user"] * 250) as server:
@@ -244,6 +275,20 @@ def test_a_server_that_breaks_every_connection_is_exit_6_however_few_letters_the
         assert office.migrate("send", "--as-of", "2024-01-02T20:00").code == 0
         assert sorted(taken(server).values()) == [1, 1]
     assert marked(office) == 0
+
+
+def test_what_the_server_refused_until_the_cutoff_was_never_told_to_anybody_and_is_exit_5(office: Office) -> None:
+    hired(office, 3)
+    office.more = "[schedule]\ndays_before = [1]\ndays_after = []"
+    with ScriptedSmtp(rcpt=SENDER) as server:
+        by_smtp(office, server.port)
+        office.write()
+        assert office.migrate("run", "--as-of", "2024-01-31T09:00").code == 6
+        done = office.migrate("send", "--as-of", "2024-02-01T01:00")
+        assert (done.code, attempts(office)) == (5, {("withdrawn", 0): 3})
+        assert "3 letters were withdrawn: the cutoff came before any try." in done.out
+        office.migrate("run", "--as-of", "2024-02-01T06:00")
+    assert [(row["state"], row["reason"]) for row in office.report("notices")] == [("withdrawn", "past_cutoff")] * 3
 
 
 def test_connections_that_are_one_too_many_close_and_no_letter_loses_a_try(office: Office) -> None:

@@ -69,6 +69,8 @@ def test_words_in_the_recipients_own_address_say_nothing(to: str) -> None:
     "words",
     [
         "User <ada@example.org> unknown",
+        "User ada unknown",
+        "#5.1.0 Address rejected.",
         "Recipient <ada@example.org> not found",
         "ada@example.org: user does not exist",
         "<ada@example.org> is not a valid mailbox",
