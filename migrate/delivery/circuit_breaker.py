@@ -37,7 +37,7 @@ class CircuitBreaker:
 
     `lately` are the replies to letters that the server refused because of itself or us, in earlier deliveries, since it last took a letter.
     While `probing`, one more such refusal opens the breaker. `error` is set once it is open. `failed` are the letters that were refused
-    permanently since the server last took one; if the breaker opened, they were not to blame.
+    since the server last took one, and may have failed; if the breaker opened, they were not to blame.
     """
 
     def __init__(self, lately: Sequence[str] = ()) -> None:
@@ -83,6 +83,7 @@ class CircuitBreaker:
                 return self._open(self.probing or len(self._ours) >= STREAK)
             if receipt.verdict == "temporary":
                 self._put_off[_domain(address)] += 1
+                self.failed[letter_id] = aside  # if this was its last try
             known = False
             if receipt.verdict == "permanent":
                 self.failed[letter_id] = aside
