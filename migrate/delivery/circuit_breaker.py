@@ -24,8 +24,9 @@ STREAK: Final = 10
 LATELY: Final = STREAK // 2
 """After so many refusals in an earlier delivery, this one probes with one letter first. It is less than `STREAK`: some refusals came while
 the server took its last letter over another connection, and those do not count as refused since."""
-ALIKE_AT_LAST: Final = 5
-"""At the end of a delivery that got no letter taken, so many refusals with the same words are enough."""
+AT_LAST: Final = 5
+"""At the end of a delivery, so many refusals since a letter was taken are enough if they are about the server or us; if they only have the
+same words, no letter may have been taken at all."""
 DEFERRALS: Final = 5
 """If so many letters to a domain are put off in a row while another domain takes one, the domain pauses."""
 MOMENT: Final = timedelta(minutes=5)
@@ -96,9 +97,11 @@ class CircuitBreaker:
 
     def at_last(self) -> MailServerError | None:
         """To be called at the end of a delivery. Returns the error if the server took no letter, and broke a connection, or refused one
-        letter because of itself or us, or several (`ALIKE_AT_LAST`) with the same words."""
+        letter because of itself or us, or several (`AT_LAST`) with the same words. Also if it refused several because of itself or us
+        since it took the last one, as when a day's quota is used up shortly before the end."""
         with self._turn:
-            return self._open(not self._taken and (self._broke or bool(self._ours) or len(self._alike) >= ALIKE_AT_LAST))
+            nothing = not self._taken and (self._broke or bool(self._ours) or len(self._alike) >= AT_LAST)
+            return self._open(nothing or len(self._ours) >= AT_LAST)
 
     def stand(self, connections: int) -> None:
         """From now on so many connections are open."""

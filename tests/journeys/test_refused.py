@@ -114,6 +114,16 @@ def test_a_quota_loses_nobody_wherever_and_however_it_is_said(
     assert marked(office) == 0
 
 
+@pytest.mark.parametrize(("over", "code"), [(9, 6), (5, 6), (4, 0)])
+def test_a_quota_that_is_reached_shortly_before_the_end_is_exit_6_too(over: int, code: int, office: Office) -> None:
+    hired(office, 20 + over)
+    with ScriptedSmtp(dot=["250 2.0.0 queued"] * 20 + [QUOTA[0]] * 100) as server:
+        by_smtp(office, server.port, connections=1)
+        facts = office.run(T30, code=code)
+    assert (facts["letters"]["sent"], facts["letters"]["failed"], facts["letters"]["queued"]) == (20, 0, over)
+    assert attempts(office) == {("sent", 1): 20, ("queued", 0): over}
+
+
 def test_a_block_of_dead_accounts_keeps_no_living_one_from_a_letter(office: Office) -> None:
     hired(office, 280)
     with ScriptedSmtp(rcpt=["550 5.1.1 no such user"] * 250) as server:
