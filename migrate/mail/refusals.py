@@ -37,7 +37,6 @@ _OF_THEIRS: Final = re.compile(
 _TOO_MUCH: Final = re.compile(
     r"Submission\S*QuotaExceeded|throttl|"
     r"\b(?:sending|submission|relay|outbound|outmail|sender|hourly|daily|weekly|monthly)(?:\W+\w+){0,4}?\W+(?:limits?|quota|rate|allowance)\b|"
-    r"\b(?:message|mail|e-?mail)s? (?:count |rate )?(?:limits?|quota)\b|"
     r"\brate[ -]?limit|\brate (?:is )?(?:exceeded|overlimit|too high)|\bcredits exceeded|\bunusual (?:rate|sending)|"
     r"\b(?:e-?mails?|messages?|mails?|recipients|failures)\W+(?:\w+\W+)?(?:per|an?|this|today)\W+(?:second|minute|hour|day|month)\b|"
     r"\btoo much mail from|\btoo many (?:messages|e-?mails|mails|recipients today|[\w ]+ from)\b|"
@@ -45,6 +44,9 @@ _TOO_MUCH: Final = re.compile(
     re.IGNORECASE,
 )
 """Words about a limit on what *we* send, for servers that use a code for something else or none."""
+_MAIL_QUOTA: Final = re.compile(r"\b(?:message|mail|e-?mail)s? (?:count |rate )?(?:limits?|quota)\b", re.IGNORECASE)
+"""A quota on what we send or, with a code for storage, of a mailbox."""
+_STORAGE: Final = (452, 552)
 _TOO_QUICKLY: Final = re.compile(r"\breceiving mail\b", re.IGNORECASE)
 """Gmail says 5.2.1 of a mailbox that gets too much at the moment, and that is not dead."""
 _QUOTA: Final = "2.0"
@@ -124,7 +126,9 @@ def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refu
         return Refusal("server", sender=refused)
     of_its_address = phase == "rcpt" and _ITS_ADDRESS.search(said) is not None
     if what not in _NO_MATTER_WHAT and not of_its_address:
-        too_much = _TOO_MUCH.search(said) or (what == _QUOTA and "quota" in said.lower())
+        of_a_mailbox = what == _FULL or (phase == "rcpt" and code in _STORAGE)
+        quota = _MAIL_QUOTA.search(said) is not None or (what == _QUOTA and "quota" in said.lower())
+        too_much = _TOO_MUCH.search(said) is not None or (quota and not of_a_mailbox)
         if (too_much and (refused or not _OF_THEIRS.search(said))) or _CLIENT_WORDS.search(said):
             return Refusal("server", sender=refused)
     if what in _NO_SUCH_ADDRESS and not _TOO_QUICKLY.search(said):

@@ -108,6 +108,8 @@ def test_a_limit_on_what_we_send_is_ours_whatever_code_and_place_it_has(words: s
     "said",
     [
         "552 5.2.3 Your message exceeded the size limit of this hour",
+        "552 5.2.2 Mail quota exceeded",
+        "452 4.2.2 e-mail quota exceeded",
         "550 5.2.0 This mailbox can receive 100 messages per hour",
         "550 5.4.6 Too many hops",
         "550 message from security@example.com looks like spam",
@@ -116,6 +118,7 @@ def test_a_limit_on_what_we_send_is_ours_whatever_code_and_place_it_has(words: s
 )
 def test_a_limit_that_is_not_on_what_we_send_is_the_letters(said: str) -> None:
     assert about("end", said).about == "letter"
+    assert about("rcpt", "552 Mail quota exceeded for this user").about == "letter"
 
 
 @pytest.mark.parametrize(
