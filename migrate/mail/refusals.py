@@ -28,6 +28,8 @@ _POLICY_BUSY: Final = re.compile(r"7\.(?:0|[5-9]\d\d)")
 letter."""
 _LIMIT: Final = frozenset({"3.2", "4.5"})
 _CLOSING: Final = 421
+_WORDS: Final = 2_000
+"""Characters of an answer whose words are looked at. An answer may have a megabyte, and the patterns take longer for each of them."""
 _NO_MATTER_WHAT: Final = _NO_SUCH_ADDRESS - {"2.1"}
 """Statuses that words about limits and hosts do not change. Gmail says 4.2.1 of its relay's limit too."""
 _OF_THEIRS: Final = re.compile(
@@ -110,7 +112,7 @@ def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refu
     """What a refusal is about: the answer `code` with its lines `text` (without the code), to a letter from `sender` to `to`."""
     status = enhanced_status(code, text)
     what = status.partition(".")[2] if status else ""
-    permanent = 500 <= code < 600
+    permanent, text = 500 <= code < 600, text[:_WORDS]
     said = re.sub(re.escape(to), "…", text, flags=re.IGNORECASE)  # whose own words, such as daily.limit@example.org, say nothing
     limited = code == _CLOSING or (
         not permanent and (what in _LIMIT or bool(_POLICY_BUSY.fullmatch(what)) or bool(_TOO_MANY_CONNECTIONS.search(said)))

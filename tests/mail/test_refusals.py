@@ -140,6 +140,11 @@ def test_a_status_stands_directly_behind_the_reply_code(code: int, text: str, st
     assert enhanced_status(code, text) == status
 
 
+def test_of_a_very_long_answer_the_beginning_counts() -> None:
+    assert about("rcpt", "550 relay not permitted" + " client host" * 80_000).about == "server"
+    assert about("rcpt", "550 too many" + " client host" * 80_000 + " blocked").about == "letter"
+
+
 def test_words_are_the_same_whatever_address_and_number_stand_in_them() -> None:
     first = wording("550 <ada@example.org>: refused by rule 17 (4Tx9)", "ada@example.org")
     assert first == wording("550 <Bob@example.net>: refused by rule 18 (7Qr2)", "bob@example.net")
