@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -35,6 +36,7 @@ _FIELD: Final = re.compile(rf"{_VALUE}(?:,{_VALUE})*", re.IGNORECASE)
 _SETTING: Final = re.compile(r"\w+\s*=")
 _CRON_TZ: Final = re.compile(r"CRON_TZ\s*=\s*(\S*)\s*")
 _COMMANDS: Final = ("run", "send")
+_SHELL: Final = re.compile(r"-[a-z]*c")
 _FIELDS: Final = 5
 _WRITE: Final = "write five fields as in '30 6 * * mon-fri'"
 _USUAL: Final = 6 * 60 + 30
@@ -141,7 +143,9 @@ def _started(command: str) -> set[str]:
         words = command.split()
     if words[0] in _COMMANDS:
         return {words[0]}
-    started, ours = set(), False
+    # What a shell is given to do: sh -c 'cd /srv/migrate && migrate run'
+    inner = [word for before, word in pairwise(words) if _SHELL.fullmatch(before) and " " in word]
+    started, ours = set[str]().union(*map(_started, inner)), False
     for word in words:
         if PurePath(word).name == "migrate":
             ours = True

@@ -24,8 +24,9 @@ STREAK: Final = 10
 LATELY: Final = STREAK // 2
 """After so many refusals in an earlier delivery, this one probes with one letter first. It is less than `STREAK`: some refusals came while
 the server took its last letter over another connection, and those do not count as refused since."""
-ALIKE_AT_LAST: Final = 5
-"""At the end of a delivery that got no letter taken, so many refusals with the same words are enough."""
+AT_LAST: Final = 5
+"""At the end of a delivery, so many refusals since a letter was taken are enough if they are about the server or us; if they only have the
+same words, no letter may have been taken at all."""
 DEFERRALS: Final = 5
 """If so many letters to a domain are put off in a row while another domain takes one, the domain pauses."""
 MOMENT: Final = timedelta(minutes=5)
@@ -37,7 +38,7 @@ class CircuitBreaker:
 
     `lately` are the replies to letters that the server refused because of itself or us, in earlier deliveries, since it last took a letter.
     While `probing`, one more such refusal opens the breaker. `error` is set once it is open. `failed` are the letters that were refused
-    permanently since the server last took one; if the breaker opened, they were not to blame.
+    since the server last took one, and may have failed; if the breaker opened, they were not to blame.
     """
 
     def __init__(self, lately: Sequence[str] = ()) -> None:
@@ -48,6 +49,7 @@ class CircuitBreaker:
         self._words = ""
         self._last: Receipt | None = None
         self._taken = False
+        self._broke = False
         self._standing = 1
         self._limited: set[int] = set()
         self._put_off: Counter[str] = Counter()
@@ -76,11 +78,13 @@ class CircuitBreaker:
             if receipt.about_server or not self._ours:
                 self._last = receipt
             self._refused.add(address)
+            self._broke = self._broke or receipt.bad_connection
             if receipt.about_server:
                 self._ours.add(address)
                 return self._open(self.probing or len(self._ours) >= STREAK)
             if receipt.verdict == "temporary":
                 self._put_off[_domain(address)] += 1
+                self.failed[letter_id] = aside  # if this was its last try
             known = False
             if receipt.verdict == "permanent":
                 self.failed[letter_id] = aside
@@ -92,10 +96,12 @@ class CircuitBreaker:
             return self._open(known or len(self._alike) >= STREAK or len(self._refused) >= REFUSALS)
 
     def at_last(self) -> MailServerError | None:
-        """To be called at the end of a delivery. Returns the error if the server took no letter and refused one because of itself or us, or
-        several (`ALIKE_AT_LAST`) with the same words."""
+        """To be called at the end of a delivery. Returns the error if the server took no letter, and broke a connection, or refused one
+        letter because of itself or us, or several (`AT_LAST`) with the same words. Also if it refused several because of itself or us
+        since it took the last one, as when a day's quota is used up shortly before the end."""
         with self._turn:
-            return self._open(not self._taken and (bool(self._ours) or len(self._alike) >= ALIKE_AT_LAST))
+            nothing = not self._taken and (self._broke or bool(self._ours) or len(self._alike) >= AT_LAST)
+            return self._open(nothing or len(self._ours) >= AT_LAST)
 
     def stand(self, connections: int) -> None:
         """From now on so many connections are open."""

@@ -126,8 +126,9 @@ def not_encrypted(error: OSError, settings: SmtpSettings, handshake: Handshake) 
             f"no encrypted connection could be made: the server on port {settings.port} begins in the clear; it says: {said}.",
             f"Set security = 'starttls' in [mail.smtp], or port = 465 with security = 'tls', {CHECK}.",
         )
+    why = f"no answer to the TLS handshake within {settings.timeout:g} seconds" if isinstance(error, TimeoutError) else reason or str(error)
     return NotOpenedError(
-        f"no encrypted connection could be made: {log(reason or str(error))}.",
+        f"no encrypted connection could be made: {log(why)}.",
         f"security = 'tls' goes with port 465 and security = 'starttls' with port 587. Look at host and port, {CHECK}.",
         again=not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError),
     )

@@ -48,24 +48,24 @@ def mailbox(text: str) -> Mailbox:
     found = _BRACKETS.fullmatch(quoted["rest"].lstrip() if quoted else given)
     if found is None or (quoted and found["name"]):
         raise _unclear(text)
+    address = found["address"].strip()
     if quoted:
         name = re.sub(r"\\(.)", r"\1", quoted["name"])
     else:
         name = found["name"]
-        _unambiguous(name, text)
-    address = found["address"].strip()
+        _unambiguous(name, address, text)
     if reason := problem(address):
         raise ValueError(f"{text!r} is no sender: {address!r} is no mail address: {reason}")
     return Mailbox(re.sub(" +", " ", name.strip(" ")), address)
 
 
-def _unambiguous(name: str, text: str) -> None:
-    """Raises ValueError for a name without quotation marks that may be more than a name."""
+def _unambiguous(name: str, address: str, text: str) -> None:
+    """Raises ValueError for a name without quotation marks that may be more than a name. It may be the address once more."""
     if '"' in name:
         raise _unclear(text)
     if _ENCODED.search(name):
         raise ValueError(f"{text!r} has a name that is encoded already (=?…?=); write the name as people read it")
-    if _ADDRESS.search(name):
+    if any(found.lower() != address.lower() for found in _ADDRESS.findall(name)):
         raise _several(text)
 
 

@@ -28,27 +28,66 @@ _POLICY_BUSY: Final = re.compile(r"7\.(?:0|[5-9]\d\d)")
 letter."""
 _LIMIT: Final = frozenset({"3.2", "4.5"})
 _CLOSING: Final = 421
+_WORDS: Final = 2_000
+"""Characters of an answer whose words are looked at. An answer may have a megabyte, and the patterns take longer for each of them."""
+_NO_MATTER_WHAT: Final = _NO_SUCH_ADDRESS - {"2.1"}
+"""Statuses that words about limits and hosts do not change. Gmail says 4.2.1 of its relay's limit too."""
+_OF_THEIRS: Final = re.compile(
+    r"\breceiv(?:e|ing)\b|(?<!your )\bmailbox\b|\btrying to contact\b|\brecipient has exceeded\b|\bsize\b", re.IGNORECASE
+)
+"""A limit of the recipient's, or of one letter's size, and not of what we send."""
 _TOO_MUCH: Final = re.compile(
-    r"SubmissionQuotaExceeded|sending (?:limit|quota|rate)|submission (?:limit|quota|rate)|relay limit|daily message quota|"
-    r"throttling failure|sender rate|too much mail from|too many (?:messages|recipients|connections) from",
+    r"Submission\S*QuotaExceeded|throttl|"
+    r"\b(?:sending|submission|relay|outbound|outmail|sender|hourly|daily|weekly|monthly)(?:\W+\w+){0,4}?\W+(?:limits?|quota|rate|allowance)\b|"
+    r"\brate[ -]?limit|\brate (?:is )?(?:exceeded|overlimit|too high)|\bcredits exceeded|\bunusual (?:rate|sending)|"
+    r"\b(?:e-?mails?|messages?|mails?|recipients|failures)\W+(?:\w+\W+)?(?:per|an?|this|today)\W+(?:second|minute|hour|day|month)\b|"
+    r"\btoo much mail from|\btoo many (?:messages|e-?mails|mails|recipients today|[\w ]+ from)\b|"
+    r"\byou(?:'ve| have)? (?:exceeded|reached)\b",
     re.IGNORECASE,
 )
 """Words about a limit on what *we* send, for servers that use a code for something else or none."""
+_MAIL_QUOTA: Final = re.compile(r"\b(?:message|mail|e-?mail)s? (?:count |rate )?(?:limits?|quota)\b", re.IGNORECASE)
+"""A quota on what we send or, with a code for storage, of a mailbox."""
+_STORAGE: Final = (452, 552)
+_TOO_QUICKLY: Final = re.compile(r"\breceiving mail\b", re.IGNORECASE)
+"""Gmail says 5.2.1 of a mailbox that gets too much at the moment, and that is not dead."""
+_QUOTA: Final = "2.0"
+"""Exchange Online's status for a quota on what we send, and for other things."""
+_TOO_MANY_CONNECTIONS: Final = re.compile(
+    r"\b(?:concurrent|simultaneous|too many|maximum|inbound) (?:\w+ )?connections?\b|\b(?:connection|thread)s? limit", re.IGNORECASE
+)
 _CLIENT_WORDS: Final = re.compile(
-    r"\b(?:client host|helo command) (?:rejected|blocked)|\brelay(?:ing)? (?:access )?(?:is )?(?:denied|not (?:permitted|allowed))|"
-    r"\b(?:black|block)[ -]?list",
+    r"\b(?:client host|helo command)\b[^;:]* (?:rejected|blocked)|\b(?:invalid|bad) helo\b|\bhost network\b|"
+    r"\brelay(?:ing)? (?:access )?(?:is )?(?:denied|not (?:permitted|allowed))|\brcpthosts\b|\bfor relay\b|"
+    r"(?<!rejected: address )\b(?:black|block)[ -]?list|\b(?:dnsbl|rbl|spamhaus|spamcop)\b|\breputation\b|"
+    r"\b(?:SPF|DKIM|DMARC)\b|\banti-?spoofing\b|"
+    r"\b(?:sending|outbounds?) (?:is |has been )?(?:paused|suspended|disabled)|\bnot authori[sz]ed to perform\b|"
+    r"\byour (?:account|domain|ip(?: address)?|host)\b[^.;]* (?:suspended|disabled|blocked|locked|banned)|"
+    r"\bauthentication (?:is )?required|\bfailed to authenticate",
     re.IGNORECASE,
 )
-"""Words about our host, with any code: its address or name is on a blocklist or unknown, or it may not relay."""
-_UNKNOWN: Final = re.compile(
-    r"(?:no such|unknown|invalid) (?:user|recipient|mailbox|address)|unrouteable address|"
-    r"(?:user|recipient|mailbox|address) (?:is )?(?:unknown|not found|does not exist)|recipient address rejected: access denied",
+"""Words about us, with any code: our host's address or name is on a blocklist or unknown, it may not relay, our account may not send, or
+our domain's records are wrong. Amazon SES says "Message rejected: Address blacklisted" of a recipient."""
+_ITS_ADDRESS: Final = re.compile(
+    r"\b(?:no such|unknown|invalid|non-?existent) (?:local )?(?:user|recipient|mailbox|address|account|person)|\bunrouteable address|"
+    r"(?<!your )\b(?:user|recipient|mailbox|address|account|domain)(?: <?…>?)?:? (?:is |was |has been |may )?"
+    r"(?:unknown|not (?:found|known|exist)|disabled|inactive|deactivated|does(?: not|n't) exist)|…>?:? unknown\b|"
+    r"\b(?:user|recipient|mailbox|address) \S+ (?:is |was )?(?:unknown|not found|does(?: not|n't) exist)|\A(?:#\S+ )?address rejected\b|"
+    r"\bno (?:mailbox|account|user) (?:here )?by that name|\bdoes(?: not|n't) have an? \S+ account|"
+    r"\b(?:not|isn't) an? (?:valid|known|existing) (?:user|recipient|mailbox|address|account)|"
+    r"\brecipient address rejected: access denied|\bmailbox (?:is )?(?:full|over)|\bover (?:its )?quota",
     re.IGNORECASE,
 )
-"""Answers to RCPT for an address that does not exist, from servers whose status does not say so: Exim gives none, Exchange Online 5.4.1."""
+"""Answers to RCPT for an address that does not exist or is full, from servers whose status does not say so: Exim gives none, Exchange
+Online 5.4.1. The recipient's address is put as `…`."""
 _SENDER: Final = re.compile(
-    r"\bsender (?:address )?(?:rejected|blocked|verify|verification|denied|refused)|\bbad (?:outbound )?sender\b", re.IGNORECASE
+    r"\bsender (?:address |domain )?(?:is )?(?:rejected|blocked|verify|verification|denied|refused|invalid|unknown|"
+    r"not (?:allowed|permitted|authori[sz]ed|verified|accepted))|"
+    r"\b(?:bad|invalid|unknown|unverified|unauthori[sz]ed) (?:outbound |envelope )?(?:sender|return[- ]path)\b|"
+    r"SendAsDenied|\bnot (?:allowed|permitted|authori[sz]ed) to send (?:\w+ )?(?:as|from|on behalf)\b|\bfrom address does not match\b",
+    re.IGNORECASE,
 )
+_UNVERIFIED: Final = re.compile(r"\bnot (?:been )?verified\b|\bunverified\b|\bnot (?:allowed|permitted|authori[sz]ed)\b", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):
@@ -73,21 +112,30 @@ def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refu
     """What a refusal is about: the answer `code` with its lines `text` (without the code), to a letter from `sender` to `to`."""
     status = enhanced_status(code, text)
     what = status.partition(".")[2] if status else ""
-    permanent = 500 <= code < 600
-    limited = code == _CLOSING or (not permanent and (what in _LIMIT or bool(_POLICY_BUSY.fullmatch(what))))
-    refused = sender if _names_sender(text, what, sender, to) else ""
-    if phase == "mail":
+    permanent, text = 500 <= code < 600, text[:_WORDS]
+    said = re.sub(re.escape(to), "…", text, flags=re.IGNORECASE)  # whose own words, such as daily.limit@example.org, say nothing
+    limited = code == _CLOSING or (
+        not permanent and (what in _LIMIT or bool(_POLICY_BUSY.fullmatch(what)) or bool(_TOO_MANY_CONNECTIONS.search(said)))
+    )
+    blamed = what in _OUR_SENDER or (_SENDER.search(said) is not None and said == text)
+    refused = sender if blamed or _named(sender, text, to) else ""
+    if phase == "mail" or limited:
         return Refusal("server", limited=limited, sender=refused)
-    if limited or (refused and phase != "end"):
-        return Refusal("server", limited=limited, sender=refused)
+    # After the data, whoever refuses a letter for its words may quote our address.
+    if refused and (phase != "end" or blamed or _UNVERIFIED.search(said)):
+        return Refusal("server", sender=refused)
     if what in _OURS or _CLIENT.fullmatch(what) or (permanent and _POLICY.fullmatch(what)):
         return Refusal("server", sender=refused)
-    if _TOO_MUCH.search(text) or (what not in _NO_SUCH_ADDRESS and _CLIENT_WORDS.search(text)):
-        return Refusal("server", sender=refused)
-    if what in _NO_SUCH_ADDRESS:
+    of_its_address = phase == "rcpt" and _ITS_ADDRESS.search(said) is not None
+    if what not in _NO_MATTER_WHAT and not of_its_address:
+        of_a_mailbox = what == _FULL or (phase == "rcpt" and code in _STORAGE)
+        quota = _MAIL_QUOTA.search(said) is not None or (what == _QUOTA and "quota" in said.lower())
+        too_much = _TOO_MUCH.search(said) is not None or (quota and not of_a_mailbox)
+        if (too_much and (refused or not _OF_THEIRS.search(said))) or _CLIENT_WORDS.search(said):
+            return Refusal("server", sender=refused)
+    if what in _NO_SUCH_ADDRESS and not _TOO_QUICKLY.search(said):
         return Refusal("recipient" if permanent and phase == "rcpt" else "letter", alone=True)
-    unknown = phase == "rcpt" and _UNKNOWN.search(text) is not None
-    return Refusal("letter", alone=what == _FULL or unknown)
+    return Refusal("letter", alone=what == _FULL or what in _NO_SUCH_ADDRESS or of_its_address)
 
 
 def enhanced_status(code: int, text: str) -> str | None:
@@ -108,8 +156,7 @@ def wording(reply: str, address: str) -> str:
     return " ".join("…" if any(c.isdigit() for c in word) else word for word in words.split())
 
 
-def _names_sender(text: str, what: str, sender: str, to: str) -> bool:
-    if what in _OUR_SENDER or (_SENDER.search(text) and to.lower() not in text.lower()):
-        return True
+def _named(sender: str, text: str, to: str) -> bool:
+    """Whether our address stands in the text, and does not stand there as the recipient's."""
     same = sender.lower() == to.lower()
     return not same and re.search(rf"(?<![\w.+-]){re.escape(sender.lower())}(?![\w.-]*\w)", text.lower()) is not None

@@ -21,7 +21,7 @@ _UNKNOWN_MECHANISM: Final = 504
 _MECHANISMS: Final = ("PLAIN", "LOGIN", "CRAM-MD5")
 """Mechanisms for a password, the best first. All of them go over TLS. CRAM-MD5 is last: its servers must store passwords in the clear."""
 _TOKENS: Final = ("XOAUTH2", "OAUTHBEARER")
-_NO_BASIC: Final = re.compile(r"basic auth|less secure app|modern auth|oauth", re.IGNORECASE)
+_NO_BASIC: Final = re.compile(r"basic auth|less secure app|modern auth|oauth|security defaults|did not meet the criteria", re.IGNORECASE)
 _SWITCHED_OFF: Final = re.compile(
     r"smtpclientauthentication is disabled|smtp_auth_disabled|client authentication is disabled", re.IGNORECASE
 )

@@ -68,6 +68,9 @@ def test_a_line_is_read_with_its_zone_and_the_command_that_it_starts() -> None:
         ("0 12 * * * migrate status --max-age 26h > /dev/null", []),
         ("0 4 * * * /usr/bin/backup run", []),
         ("0 4 * * * echo \"it's migrate run", ["run"]),
+        ("0 4 * * * sh -c 'cd /srv/migrate && .venv/bin/migrate run --quiet'", ["run"]),
+        ("0 4 * * * bash -lc \"flock -n /tmp/lock -c 'migrate send'\"", ["send"]),
+        ("0 4 * * * sh -c 'echo nothing of ours'", []),
     ],
 )
 def test_of_a_crontab_the_lines_count_that_start_a_job_of_ours(written: str, jobs: list[str]) -> None:

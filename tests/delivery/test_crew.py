@@ -72,6 +72,20 @@ def test_a_letter_that_was_put_off_too_often_has_failed(scene: Scene, composer: 
     assert (row.state, row.reason, row.attempts) == ("failed", "tries_used_up", TRIES)
 
 
+@pytest.mark.parametrize(("answer", "people"), [(LATER, 25), (BROKEN, 2)])
+def test_a_server_that_puts_everybody_off_for_days_uses_up_nobodys_tries(
+    answer: Receipt, people: int, scene: Scene, composer: Composer
+) -> None:
+    queue(scene, people)
+    for day in range(TRIES + 2):
+        done = delivered(scene, composer, PostOffice(lambda _: answer), clock=lambda day=day: NOW + day * timedelta(hours=30))
+        assert isinstance(done.stopped, MailServerError)
+        assert done.failed == 0
+    assert states(scene) == {"queued": people}
+    done = delivered(scene, composer, PostOffice(lambda _: TAKEN), clock=lambda: NOW + (TRIES + 4) * timedelta(hours=30))
+    assert (done.sent, states(scene)) == (people, {"sent": people})
+
+
 @pytest.mark.parametrize("answer", [NOT_OURS, NEVER])
 def test_a_server_that_refuses_everybody_ends_the_delivery_and_every_letter_stays_queued(
     answer: Receipt, scene: Scene, composer: Composer

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from crash.books import leases_end
 from crash.killer import migrate, taken, wait_until
-from mail.scripted_smtp import Answer, ScriptedSmtp
+from mail.scripted_smtp import DROP, Answer, ScriptedSmtp
 from office import Office
 
 T30 = "2024-01-02T06:00"
@@ -92,6 +93,49 @@ def test_several_workers_share_an_outbox_and_one_of_them_may_be_killed(office: O
     assert done.facts["letters"]["queued"] == 0
     assert letters["sent"] + letters["uncertain"] == 150
     assert letters["sent"] <= len(got) <= 150
+
+
+def test_three_processes_share_a_ledger_that_is_a_file(office: Office) -> None:
+    hired(office, 120)
+    with ScriptedSmtp(dot=slowly(0.02)) as server:
+        by_smtp(office, server.port, connections=2)
+        office.run(T30, "--no-send")
+        sending = [migrate(office.folder, "send", "--as-of", T30) for _ in range(3)]
+        for process in sending:
+            _, err = process.communicate(timeout=60)
+            assert (process.returncode, err) == (0, "")
+        got = taken(server)
+    assert (len(got), set(got.values())) == (120, {1})
+
+
+def test_connections_to_the_ledger_that_are_ended_twice_while_letters_go_out_cost_no_letter(office: Office, postgres_url: str) -> None:
+    office.ledger = postgres_url
+    hired(office, 150)
+    engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
+    ours = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with ScriptedSmtp(dot=slowly(0.05)) as server:
+        by_smtp(office, server.port, connections=2)
+        office.run(T30, "--no-send")
+        process = migrate(office.folder, "send", "--json", "--as-of", T30)
+        for few in (20, 60):
+            wait_until(lambda few=few: len(server.messages) > few)
+            with engine.connect() as connection:
+                assert connection.execute(sa.text(f"SELECT count(pg_terminate_backend(pid)) {ours}")).scalar_one() > 0
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, ""), out
+        got = taken(server)
+    assert (len(got), set(got.values())) == (150, {1})
+    assert office.migrate("ledger", "check").code == 0
+
+
+def test_a_server_that_hangs_up_after_ten_letters_gets_each_once(office: Office) -> None:
+    hired(office, 45)
+    with ScriptedSmtp(dot=[*["250 2.0.0 queued"] * 9, ("250 2.0.0 queued", DROP)] * 5) as server:
+        by_smtp(office, server.port, connections=1)
+        facts = office.run(T30)
+        got = taken(server)
+    assert (facts["letters"]["sent"], server.connections) == (45, 5)
+    assert (len(got), set(got.values())) == (45, {1})
 
 
 def test_more_workers_than_connections_are_refused(office: Office) -> None:

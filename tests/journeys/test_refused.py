@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import pytest
 from crash.killer import taken
 from journeys.test_delivery import T30, by_smtp, hired
-from mail.scripted_smtp import ScriptedSmtp
+from mail.scripted_smtp import DROP, Answer, ScriptedSmtp
 from office import Office
 
 SENDER = "550 5.1.0 <security@example.com>: Sender address rejected: User unknown in virtual mailbox table"
@@ -81,6 +81,47 @@ def test_a_quota_that_is_said_for_good_after_the_data_loses_nobody(said: str, of
     assert (len(got), set(got.values())) == (60, {1})
     assert attempts(office) == {("sent", 1): 60}
     assert marked(office) == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "usual", "connections"),
+    [
+        ({"mail": "452 4.5.3 Daily sending quota exceeded"}, "250 ok", 2),
+        ({"rcpt": "550 Domain example.com has exceeded the max emails per hour (21/20 (105%)) allowed."}, "250 ok", 4),
+        ({"rcpt": "450 4.7.1 <ada>: Recipient address rejected: Rate limit reached. Retry later"}, "250 ok", 2),
+        ({"data": "554 5.7.1 Daily limit"}, "354 go ahead", 2),
+        ({"dot": "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients"}, "250 ok", 4),
+        ({"dot": "550-5.4.5 Daily user\r\n550-5.4.5 sending limit\r\n550 5.4.5 exceeded"}, "250 ok", 1),
+    ],
+    ids=["MAIL", "RCPT", "RCPT for now", "DATA", "a code of its own", "three lines"],
+)
+def test_a_quota_loses_nobody_wherever_and_however_it_is_said(
+    answers: dict[str, str], usual: str, connections: int, office: Office
+) -> None:
+    hired(office, 60)
+    ((verb, said),) = answers.items()
+    got: Counter[str] = Counter()
+    for day, code in ((2, 6), (3, 6), (4, 0)):
+        with ScriptedSmtp(**{verb: [usual] * 20 + [said] * 200}) as server:
+            by_smtp(office, server.port, connections=connections)
+            office.write()
+            done = office.migrate("run", "--json", "--as-of", f"2024-01-{day:02}T06:00")
+            assert (done.code, done.facts["letters"]["sent"], done.facts["letters"]["failed"]) == (code, 20, 0)
+            del server.messages[20:]
+            got += taken(server)
+    assert (len(got), set(got.values())) == (60, {1})
+    assert attempts(office) == {("sent", 1): 60}
+    assert marked(office) == 0
+
+
+@pytest.mark.parametrize(("over", "code"), [(9, 6), (5, 6), (4, 0)])
+def test_a_quota_that_is_reached_shortly_before_the_end_is_exit_6_too(over: int, code: int, office: Office) -> None:
+    hired(office, 20 + over)
+    with ScriptedSmtp(dot=["250 2.0.0 queued"] * 20 + [QUOTA[0]] * 100) as server:
+        by_smtp(office, server.port, connections=1)
+        facts = office.run(T30, code=code)
+    assert (facts["letters"]["sent"], facts["letters"]["failed"], facts["letters"]["queued"]) == (20, 0, over)
+    assert attempts(office) == {("sent", 1): 20, ("queued", 0): over}
 
 
 def test_a_block_of_dead_accounts_keeps_no_living_one_from_a_letter(office: Office) -> None:
@@ -218,6 +259,46 @@ def test_a_sender_refused_for_three_days_and_then_mended_by_the_documented_cron_
     assert (len(got), set(got.values())) == (60, {1})
     assert {row["last_notice"] for row in office.report("accounts")} == {f"{kind} {stage}"}
     assert {row["last_notice_state"] for row in office.report("accounts")} == {"sent"}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"mail": ("250 2.1.0 ok", DROP)},
+        {"rcpt": DROP},
+        {"rcpt": "what?"},
+        {"data": "250 2.0.0 not what was asked"},
+    ],
+    ids=["drops after MAIL", "drops at RCPT", "no number", "out of step"],
+)
+def test_a_server_that_breaks_every_connection_is_exit_6_however_few_letters_there_are(answers: dict[str, Answer], office: Office) -> None:
+    hired(office, 2)
+    with ScriptedSmtp(**answers) as server:
+        by_smtp(office, server.port, connections=2)
+        office.write()
+        done = office.migrate("run", "--json", "--as-of", T30)
+    assert (done.code, done.facts["letters"]["failed"], done.facts["letters"]["queued"]) == (6, 0, 2)
+    assert "the mail server took none of the last 2 letters" in done.err
+    with ScriptedSmtp() as server:
+        by_smtp(office, server.port)
+        office.write()
+        assert office.migrate("send", "--as-of", "2024-01-02T20:00").code == 0
+        assert sorted(taken(server).values()) == [1, 1]
+    assert marked(office) == 0
+
+
+def test_what_the_server_refused_until_the_cutoff_was_never_told_to_anybody_and_is_exit_5(office: Office) -> None:
+    hired(office, 3)
+    office.more = "[schedule]\ndays_before = [1]\ndays_after = []"
+    with ScriptedSmtp(rcpt=SENDER) as server:
+        by_smtp(office, server.port)
+        office.write()
+        assert office.migrate("run", "--as-of", "2024-01-31T09:00").code == 6
+        done = office.migrate("send", "--as-of", "2024-02-01T01:00")
+        assert (done.code, attempts(office)) == (5, {("withdrawn", 0): 3})
+        assert "3 letters were withdrawn: the cutoff came before any try." in done.out
+        office.migrate("run", "--as-of", "2024-02-01T06:00")
+    assert [(row["state"], row["reason"]) for row in office.report("notices")] == [("withdrawn", "past_cutoff")] * 3
 
 
 def test_connections_that_are_one_too_many_close_and_no_letter_loses_a_try(office: Office) -> None:

@@ -118,6 +118,40 @@ def test_what_lines_without_a_zone_make_late_or_lose_is_what_check_foretells(off
     assert (codes[5] > 0) == (host == "Asia/Kolkata")
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("zoned", [True, False])
+@pytest.mark.parametrize(
+    ("zone", "host", "opens", "cutoff", "hours"),
+    [
+        ("Pacific/Chatham", "America/Los_Angeles", "2024-04-03", "2024-04-08", "09:30-16:45"),
+        ("Pacific/Auckland", "UTC", "2024-09-25", "2024-09-30", "08:00-18:00"),
+        ("Asia/Kolkata", "Pacific/Auckland", "2024-04-03", "2024-04-08", "10:00-12:00"),
+        ("Australia/Lord_Howe", "UTC", "2024-10-02", "2024-10-07", "08:00-18:00"),
+        # Neither of these cutoff days has a midnight.
+        ("Africa/Cairo", "America/Los_Angeles", "2024-04-21", "2024-04-26", "08:00-18:00"),
+        ("America/Santiago", "UTC", "2024-09-03", "2024-09-08", "08:00-18:00"),
+    ],
+)
+def test_wherever_campaign_and_host_are_the_guides_lines_lose_nothing_and_check_foretells_what_others_do(
+    office: Office, zone: str, host: str, opens: str, cutoff: str, hours: str, zoned: bool
+) -> None:
+    campaign(office, opens, cutoff, HOURS.replace("08:00-18:00", hours))
+    config = office.folder / "config.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace("America/Los_Angeles", zone), encoding="utf-8")
+    lines = DOCUMENTED.replace("America/Los_Angeles", zone) if zoned else WITHOUT_ZONE
+    told = foretold(office, lines, host, day_before(opens))
+    lived(office, lines, host, day_before(opens), 8)
+    found = sent(office)
+    assert set(found) == {each["stage"] for each in told if each["sent_at"]}
+    for each in told:
+        if each["sent_at"]:
+            assert timedelta() <= found[each["stage"]] - datetime.fromisoformat(each["sent_at"]) < timedelta(minutes=1), each
+    if zoned:
+        assert [(each["stage"], each["days_late"], each["lost"], each["outside_hours"]) for each in told] == [
+            (stage, 0, None, False) for stage in STAGES
+        ]
+
+
 def test_check_says_in_words_what_wrong_lines_do_and_what_to_write(office: Office) -> None:
     campaign(office, *SPRING)
     with time_machine.travel("2024-03-06T12:00Z", tick=True):

@@ -86,6 +86,7 @@ def keeps_its_lengths(header: str, name: str) -> None:
         ('"A < B, c@d.example" <a@b.example>', "A < B, c@d.example", '"A < B, c@d.example" <a@b.example>'),
         ("  Example   Corp  <  a@b.example > ", "Example Corp", "Example Corp <a@b.example>"),
         ('"" <a@b.example>', "", "a@b.example"),
+        ("A@b.example <a@b.example>", "A@b.example", '"A@b.example" <a@b.example>'),
         ("<a@b.example>", "", "a@b.example"),
         ("a@b.example", "", "a@b.example"),
     ],

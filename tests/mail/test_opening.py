@@ -142,6 +142,14 @@ def test_a_server_in_the_clear_on_a_port_for_tls_is_quoted(tmp_path: Path) -> No
     assert "begins in the clear; it says: 220 mx.example.com ESMTP" in str(error) and "Set security = 'starttls'" in str(error)
 
 
+def test_a_port_that_says_nothing_at_all_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encryption, "LOOK", 0.5)
+    with ScriptedSmtp(server_context(), connect=HANG) as server:
+        error = untrusted(server, tmp_path, security="tls", timeout=0.4)
+    assert "no encrypted connection could be made: no answer to the TLS handshake within 0.4 seconds." in str(error)
+    assert "_ssl" not in str(error) and "port 465" in str(error)
+
+
 def test_a_server_that_is_only_slow_to_greet_is_waited_for() -> None:
     """Longer than it takes to look whether the port speaks TLS, which costs a connection and no more."""
     with (

@@ -59,6 +59,68 @@ def test_a_recipient_whose_address_holds_the_senders_is_still_the_recipient(to: 
     assert about("rcpt", f"550 5.1.1 <{to}>: Recipient address rejected: User unknown", to=to).about == "recipient"
 
 
+@pytest.mark.parametrize("to", ["daily.limit@example.org", "spamhaus@example.org", "sender-rejected@example.org", "rate.limit@example.org"])
+def test_words_in_the_recipients_own_address_say_nothing(to: str) -> None:
+    assert about("rcpt", f"450 4.2.0 <{to}>: Recipient address rejected: Greylisted", to=to) == Refusal("letter")
+    assert about("rcpt", f"550 <{to.title()}>: unknown user", to=to) == Refusal("letter", alone=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "User <ada@example.org> unknown",
+        "User ada unknown",
+        "#5.1.0 Address rejected.",
+        "Recipient <ada@example.org> not found",
+        "ada@example.org: user does not exist",
+        "<ada@example.org> is not a valid mailbox",
+        "account has been disabled",
+        "no such account",
+        "<ada@example.org> over quota",
+    ],
+)
+def test_an_address_that_words_call_dead_keeps_no_other_letter(words: str) -> None:
+    assert about("rcpt", f"550 {words}") == Refusal("letter", alone=True)
+    assert about("end", f"550 {words}") == Refusal("letter")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Daily quota exceeded",
+        "Hourly limit exceeded",
+        "You have reached your daily email limit at host.example.net",
+        "Too many messages. Try again in 92 seconds",
+        "Maximum credits exceeded",
+        "maximum of 500 emails per hour for this account",
+        "Mailbox security@example.com has exceeded the max emails per hour",
+        "Your mailbox has reached its sending limit",
+        "Your account has been suspended",
+    ],
+)
+def test_a_limit_on_what_we_send_is_ours_whatever_code_and_place_it_has(words: str) -> None:
+    for phase in ("rcpt", "data", "end"):
+        for code in ("550", "550 5.0.0", "554 5.2.0", "450 4.2.0", "451"):
+            assert about(phase, f"{code} {words}").about == "server", (phase, code)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "552 5.2.3 Your message exceeded the size limit of this hour",
+        "552 5.2.2 Mail quota exceeded",
+        "452 4.2.2 e-mail quota exceeded",
+        "550 5.2.0 This mailbox can receive 100 messages per hour",
+        "550 5.4.6 Too many hops",
+        "550 message from security@example.com looks like spam",
+        "452 4.5.3 Too many recipients",
+    ],
+)
+def test_a_limit_that_is_not_on_what_we_send_is_the_letters(said: str) -> None:
+    assert about("end", said).about == "letter"
+    assert about("rcpt", "552 Mail quota exceeded for this user").about == "letter"
+
+
 @pytest.mark.parametrize(
     ("code", "text", "status"),
     [
@@ -76,6 +138,11 @@ def test_a_recipient_whose_address_holds_the_senders_is_still_the_recipient(to: 
 )
 def test_a_status_stands_directly_behind_the_reply_code(code: int, text: str, status: str | None) -> None:
     assert enhanced_status(code, text) == status
+
+
+def test_of_a_very_long_answer_the_beginning_counts() -> None:
+    assert about("rcpt", "550 relay not permitted" + " client host" * 80_000).about == "server"
+    assert about("rcpt", "550 too many" + " client host" * 80_000 + " blocked").about == "letter"
 
 
 def test_words_are_the_same_whatever_address_and_number_stand_in_them() -> None:

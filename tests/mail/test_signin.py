@@ -109,6 +109,15 @@ def test_a_mechanism_that_is_offered_and_not_known_is_followed_by_the_next(ca: P
             "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
             'no longer takes passwords: set sign_in = "xoauth2"',
         ),
+        (
+            "535 5.7.139 Authentication unsuccessful, user is locked by your organization's security defaults policy.",
+            'no longer takes passwords: set sign_in = "xoauth2"',
+        ),
+        (
+            "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully.",
+            'no longer takes passwords: set sign_in = "xoauth2"',
+        ),
+        ("535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.", "Look at username and password"),
         ("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.", "Set-CASMailbox"),
     ],
 )
