@@ -1,5 +1,8 @@
-"""The suite with the cache of the last read switched off: `MIGRATE_WITHOUT_CACHE=1`, which only tests read. Then every run of every test
-decides about every row, and the same assertions hold. Tests that are about the cache itself have the marker `cache` and are skipped."""
+"""The suite with the cache of the last read switched off, by `make test-without-cache`: `MIGRATE_WITHOUT_CACHE`, which only tests read.
+
+Every run of every test then decides about every row, and the same assertions hold. Tests of the cache itself have the marker `cache` and
+are skipped.
+"""
 
 from __future__ import annotations
 
