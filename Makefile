@@ -2,6 +2,7 @@
 #
 #   make demo     live through a sample campaign and look at its mails and reports
 #   make test     the tests, on as many processors as there are, up to four (JOBS=0: in one process, to debug)
+#   make test-without-cache    the same without the cache of the last read: nothing but the time is different
 #   make soak     the tests that take minutes: thousands of letters, killed again and again; and new examples for every property
 #   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (20 minutes; ARGS=--quick takes less)
 #   make check    style, types, and the direction of imports
@@ -19,7 +20,7 @@ JOBS ?= auto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench check wheel lock clean
+.PHONY: help demo test test-without-cache soak bench check wheel lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,6 +33,9 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m compileall -q migrate tests
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile $(TESTS)
+
+test-without-cache: export MIGRATE_WITHOUT_CACHE = 1
+test-without-cache: test
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest -m soak --timeout 3600 $(TESTS)

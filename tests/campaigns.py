@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from cast import at
+from without_cache import SETTING
 
 from migrate.config import Config, load
 from migrate.explain.account import Explained, explain
@@ -20,7 +21,7 @@ from migrate.ledger.engine import Ledger
 from migrate.run import job
 from migrate.run.start import Options
 
-CONFIG = """\
+CONFIG = f"""\
 [campaign]
 name = "sms-retirement"
 organization = "Example Corp"
@@ -39,7 +40,7 @@ from = "Example Corp Security <security@example.com>"
 
 [ledger]
 url = "sqlite:///migrate.db"
-
+{SETTING}
 [reports]
 formats = []
 """

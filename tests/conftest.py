@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 from hypothesis import is_hypothesis_test
 
-pytest_plugins = ["peers", "mail_peers", "privacyidea_server", "spreadsheet", "disks"]
+pytest_plugins = ["peers", "mail_peers", "privacyidea_server", "spreadsheet", "disks", "without_cache"]
 
 # The same examples every time, so that a test that failed fails again and one that passed passes; and few of them, since more of the same
 # ones find nothing tomorrow that they did not find today. `make soak` draws many new ones.

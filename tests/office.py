@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from without_cache import SETTING
 
 from migrate.cli import main
 from migrate.config import load
@@ -69,7 +70,7 @@ max_messages = 100000
 
 [ledger]
 url = "{ledger}"
-
+{cache}
 [reports]
 dir = "{reports}"
 formats = ["csv"]
@@ -146,6 +147,7 @@ class Office:
             safety=self.safety,
             more=self.more,
             ledger=self.ledger,
+            cache="" if "\nimage = " in self.ledger else SETTING,
             reports=self.reports,
         )
         (self.folder / "config.toml").write_text(text, encoding="utf-8")

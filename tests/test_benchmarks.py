@@ -63,6 +63,7 @@ def test_a_day_changes_the_share_that_was_asked_for_and_no_method(tmp_path: Path
     assert [account for account in stayed if before[account][5:] != after[account][5:]] == []
 
 
+@pytest.mark.cache
 def test_a_company_lives_its_days_unheard_until_a_stage_begins(here: Company) -> None:
     runs, dumps = days(here, rounds=1, share=0.1)
     assert (len(runs), len(dumps)) == (1, 1)

@@ -124,6 +124,7 @@ USERS = 'table = "users"'
             "[mail.smtp]\nhost = 'x'\nport = 99999\n[mail]",
             "[mail.smtp] port: is 99999: it should be less than or equal to 65535.",
         ),
+        ("[mail]", "[ledger]\nimage = true\n[mail]", "[ledger] image: is true, which is no folder; write its path, or false for none."),
         ("[mail]", "[mail.smtp]\nport = 25\n[mail]", "[mail.smtp] host: is missing."),
         ("[mail]", "[safety]\nallowed_domains = ['a b']\n[mail]", "[safety] allowed_domains, item 1: 'a b' is no mail domain"),
         ("[mail]", "[safety]\nredirect_to = 'me'\n[mail]", "[safety] redirect_to: 'me' is no mail address"),

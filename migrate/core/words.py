@@ -5,6 +5,7 @@ This module imports nothing heavy: the ledger needs the words when it is opened 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 MAILED: Final = (
@@ -35,3 +36,9 @@ WAITING: Final = ("queued", "claimed")
 """The states of a letter of which nothing has gone to the mail server yet, so that it can still be withdrawn."""
 STANDS: Final = (*WAITING, "sending", "sent", "uncertain")
 """The states in which a letter stands in the way of another one like it; `migrate.core.already_told.in_the_way` has the whole rule."""
+
+
+def in_order(counts: Mapping[str, int], words: Sequence[str]) -> dict[str, int]:
+    """Counts of words, in the order of `words`; other words, of another version, come last."""
+    place = {word: number for number, word in enumerate(words)}
+    return {word: counts[word] for word in sorted(counts, key=lambda word: (place.get(word, len(place)), word))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 from pydantic import Field, field_validator
@@ -12,16 +13,23 @@ from migrate.settings import Settings, unambiguous
 
 
 class LedgerSettings(Settings):
-    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory. `image` is a
-    folder for what the next run need not look at again; without one (default: beside a SQLite file) every run looks at everything."""
+    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory. `image` is the
+    folder of the cache of the last read (default: beside a SQLite file). Without a folder, or with `false`, every run decides every row."""
 
     url: str = Field("sqlite:///migrate.db", min_length=1, repr=False)
-    image: Path | None = None
+    image: Path | Literal[False] | None = None
 
     @field_validator("url")
     @classmethod
     def _unambiguous(cls, url: str) -> str:
         return unambiguous(url)
+
+    @field_validator("image", mode="before")
+    @classmethod
+    def _folder_or_false(cls, value: object) -> object:
+        if value is None or value is False or isinstance(value, str | Path):
+            return value
+        raise ValueError("is no folder; write its path, or false for none")
 
     def image_of(self, campaign: str) -> Path | None:
         """Where the image of a campaign is kept: each one of a ledger has its own."""
@@ -40,4 +48,4 @@ class LedgerSettings(Settings):
         """Where the image of the last read is kept (`migrate.incremental`): beside a SQLite file if nothing else is said, else nowhere."""
         if self.image is None and self.file is not None:
             return self.file.with_name(self.file.name + ".image")
-        return self.image
+        return self.image or None

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Literal, Self
 
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +26,7 @@ from migrate.config import Config
 from migrate.config.commands import command, typed
 from migrate.core.accounts import ADDRESS_SEPARATOR
 from migrate.core.kinds import MANDATORY
+from migrate.core.words import OUTCOMES, in_order
 from migrate.decide.composing import COMPOSED_COLUMNS
 from migrate.decide.draft import Draft
 from migrate.directory.snapshot import REJECTED_COLUMNS
@@ -56,8 +58,9 @@ OUTCOME_COLUMNS: Final[dict[str, CellType]] = {
 }  # fmt: skip
 """The columns of outcomes.csv; one row is a row read. `position` is where a rejected row stood in the source; a rejected row has no
 standing."""
-TWIN_COLUMNS: Final[dict[str, str]] = {"notice": "str", **COMPOSED_COLUMNS, "held": "bool"}
+TWIN_COLUMNS: Final[dict[str, str]] = {"notice": "str"} | {n: of for n, of in COMPOSED_COLUMNS.items() if n != "row"} | {"held": "bool"}
 """The columns of plan.parquet: the letters of plan.csv as they were drafted, in the same order."""
+_ROW_GROUP: Final = 10_000
 
 _TOLD: Final = ("account_id", "standing", "outcome", "outcome_reason")
 _LETTER: Final = ("to", "kind", "occasion", "language", "subject", "held")
@@ -296,16 +299,39 @@ def _dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
+class _Twin:
+    """plan.parquet while it is written. Its row groups have `_ROW_GROUP` letters, however many are added at a time, so that its bytes
+    depend on the letters alone."""
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
+        self._out = pq.ParquetWriter(file, schema, compression="zstd")
+        self._held = schema.empty_table()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None and self._held.num_rows:
+            self._out.write_table(self._held)
+        self._out.close()
+
+    def add(self, letters: pa.Table) -> None:
+        self._held = pa.concat_tables([self._held, letters]).combine_chunks()
+        while self._held.num_rows >= _ROW_GROUP:
+            self._out.write_table(self._held.slice(0, _ROW_GROUP))
+            self._held = self._held.slice(_ROW_GROUP)
+
+
 def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, created_at: datetime) -> PlanFacts:
     marks: list[str] = []
     reminders = 0
     schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in TWIN_COLUMNS.items()])
-    with side.create(side.path / TWIN) as twin, pq.ParquetWriter(twin, schema, compression="zstd") as writer:
+    with side.create(side.path / TWIN) as beside, _Twin(beside, schema) as twin:
 
         def tables() -> Iterator[Cells]:
             nonlocal reminders
             for letters in _twin_rows(made):
-                writer.write_table(pa.Table.from_pandas(letters, schema=schema, preserve_index=False))
+                twin.add(pa.Table.from_pandas(letters, schema=schema, preserve_index=False))
                 table = cells.typed(listed(letters), PLAN_COLUMNS)
                 marks.extend(resaved.marks(resaved.as_text(table, PLAN_COLUMNS), PLAN_COLUMNS))
                 reminders += int((~letters["kind"].isin(MANDATORY)).sum())
@@ -328,7 +354,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
         mail=rules.composer.digest,
         templates=template_digests(rules.composer.sources),
         counts={"read": made.read, "rows": len(marks), "reminders": reminders, "confirmations": len(marks) - reminders},
-        outcomes=dict(made.outcomes),
+        outcomes=in_order(made.outcomes, OUTCOMES),
         twin=file_digest(side.path / TWIN),
         rows=marks,
         source=vouching.directory_mark(secret, config.directory) if secret else "",

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from migrate import outbox
 from migrate.core.campaign import CampaignSettings
+from migrate.core.standing import STANDINGS
+from migrate.core.words import CHANGES, OUTCOMES, in_order
 from migrate.delivery import Forecast, Waiting
 from migrate.errors import MigrateError, first_of
 from migrate.explain.queue import Bounced
@@ -26,6 +28,8 @@ if TYPE_CHECKING:  # `migrate send` must not import pandas
     from migrate.run.stops import Difference
 
 _SOME_LETTERS_FAILED: Final = 5
+_COUNTED: Final = {"standing": STANDINGS, "not_certain": STANDINGS, "changes": CHANGES, "outcomes": OUTCOMES}
+"""What is counted by words, and the words in the order in which they are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +92,13 @@ class Decision:
             read=made.read,
             rejected=made.outcomes["rejected"],
             directory_as_of=speaks_of,
-            standing=dict(made.standings),
-            not_certain=dict(made.not_certain),
+            standing=in_order(made.standings, _COUNTED["standing"]),
+            not_certain=in_order(made.not_certain, _COUNTED["not_certain"]),
             defaults_not_registered=made.defaults_not_registered,
             too_many_addresses=made.too_many_addresses,
             confirmed_later=made.confirmed_later,
-            changes=dict(made.changes_seen),
-            outcomes=dict(made.outcomes),
+            changes=in_order(made.changes_seen, _COUNTED["changes"]),
+            outcomes=in_order(made.outcomes, _COUNTED["outcomes"]),
             noticed=noticed,
             plan=plan,
         )
@@ -106,7 +110,7 @@ class Decision:
         from migrate.review.approval import Applied
 
         counts = run.counts
-        known = {name: counts.get(name, {}) for name in ("standing", "not_certain", "changes", "outcomes")}
+        known: dict[str, Any] = {name: in_order(counts.get(name, {}), words) for name, words in _COUNTED.items()}
         known |= {name: counts.get(name, 0) for name in ("defaults_not_registered", "too_many_addresses", "confirmed_later")}
         noticed = {name: counts.get(name, {}) for name in ("unknown_words", "unreadable_instants", "lost_lists")}
         noticed |= {name: counts.get(name, []) for name in ("rejections", "advice", "caveats")}

@@ -165,6 +165,7 @@ def test_killed_while_reports_are_written_the_next_command_completes_them(
     counted(killing)
 
 
+@pytest.mark.cache
 @pytest.mark.parametrize("kills", KILLS)
 def test_killed_while_the_image_is_kept_the_next_run_decides_the_same(
     kills: int, tmp_path: Path, counted: Callable[[Killing], None]

@@ -18,6 +18,8 @@ from migrate.files import MARK, strange
 from migrate.incremental import MADE, find
 from migrate.run.provenance import beside
 
+pytestmark = pytest.mark.cache
+
 DESCRIPTIONS = ("image.json", "origin.json", MARK)
 T30, NEXT, AFTER = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00"
 

@@ -27,6 +27,8 @@ from migrate.directory import snapshot
 from migrate.files import MARK, spill
 from migrate.incremental import find, records, reuse, rows
 
+pytestmark = pytest.mark.cache
+
 TABLES = {
     "account": "*",
     "account_history": "*",

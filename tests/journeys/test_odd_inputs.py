@@ -125,6 +125,7 @@ def test_a_directory_in_which_every_row_is_odd_is_read_day_by_day_as_without_a_c
     assert ends[True][0][0]["read"] == 4
 
 
+@pytest.mark.cache
 @pytest.mark.parametrize("place", ["reading", "deciding", "keeping"])
 def test_a_fault_in_the_cache_is_a_warning_and_the_run_is_whole(office: Office, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     for name in ("ada", "bob"):

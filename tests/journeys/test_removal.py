@@ -170,8 +170,8 @@ def a_folder_without_write_permission(company: Office, place: Path) -> Path:
 
 
 PLACES = [
-    a_home, the_campaign, the_reports, evidence, a_reviewed_plan, a_plan_with_notes, a_dry_run_of_0_1_0, an_image, a_file,
-    a_link_to_a_folder, a_link_to_an_empty_folder, a_link_to_nothing, a_folder_without_write_permission,
+    a_home, the_campaign, the_reports, evidence, a_reviewed_plan, a_plan_with_notes, a_dry_run_of_0_1_0, a_file, a_link_to_a_folder,
+    a_link_to_an_empty_folder, a_link_to_nothing, a_folder_without_write_permission, pytest.param(an_image, marks=pytest.mark.cache),
 ]  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def test_out_is_refused_where_anything_is_that_the_command_did_not_write(
 
 
 @pytest.mark.parametrize("at", [a_home, the_campaign, evidence, a_file, a_link_to_a_folder, a_link_to_an_empty_folder, a_link_to_nothing])
-@pytest.mark.parametrize("setting", ["reports", "outbox", "image"])
+@pytest.mark.parametrize("setting", ["reports", "outbox", pytest.param("image", marks=pytest.mark.cache)])
 def test_a_setting_that_points_anywhere_loses_nothing(
     company: Office, tmp_path: Path, setting: str, at: Callable[[Office, Path], Path]
 ) -> None:

@@ -49,6 +49,14 @@ def test_the_ledger_tells_of_a_run_what_the_run_told_of_itself(lived: tuple[Camp
     assert last(campaign).facts() == result.facts
 
 
+def test_counts_are_told_in_one_order_whatever_was_counted_first(lived: tuple[Campaign, Result]) -> None:
+    """The cache counts what carries over last, and the ledger keeps words by the alphabet."""
+    campaign, result = lived
+    for facts in (result.facts, last(campaign).facts()):
+        assert list(facts["outcomes"]) == ["rejected", "queued", "not_reminded"]
+        assert list(facts["standing"]) == ["migrated", "unknown"]
+
+
 def test_what_an_older_version_did_not_count_is_empty_and_letters_are_counted_from_their_history(lived: tuple[Campaign, Result]) -> None:
     campaign, result = lived
     found = last(campaign, letters=None, not_certain=None, lost_lists=None, unreachable=None, delivery=None)
