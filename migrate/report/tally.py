@@ -17,6 +17,7 @@ from migrate.mail.addresses import problems
 from migrate.report import repeats, words
 from migrate.report.chronicle import Chronicle
 from migrate.report.moves import Move, Moves
+from migrate.report.told import Letters
 from migrate.report.words import NO_DESTINATION
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Counted:
     where: dict[Where, dict[str, Part]] = field(default_factory=lambda: {each: {} for each in WHERE})
     harms: dict[str, Harm] = field(default_factory=dict)
     cut: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
-    letters: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    letters: Letters = field(default_factory=Counter)
     unreached: Counter[str] = field(default_factory=Counter)
     unreached_people: list[Unreached] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -89,12 +90,10 @@ class Tally:
         week = chronicle.week()
         self._week = Moves(week) if week else None
 
-    def add(self, records: pa.Table, accounts: pa.Table, letters: pd.DataFrame) -> None:
-        """Takes a part: the records (`WALKED`), the same accounts as rows of `ACCOUNTS`, and their letters (`TOLD_COLUMNS`)."""
+    def add(self, records: pa.Table, accounts: pa.Table) -> None:
+        """Takes a part: the records (`WALKED`), and the same accounts as rows of `ACCOUNTS`."""
         if self._week:
             self._week.add(records)
-        for kind, occasion, state in letters[["kind", "occasion", "state"]].itertuples(index=False, name=None):
-            self.found.letters[kind, occasion, state] += 1
         column = {name: repeats.whole(accounts[name]) for name in accounts.column_names}
         there = pc.is_null(records["gone_at"])
         column["language"] = _language(repeats.whole(records["locale"].filter(there)))
@@ -103,8 +102,9 @@ class Tally:
         self._name(column)
         self._open({name: each.filter(pa.array(in_scope)) for name, each in column.items()})
 
-    def end(self) -> Counted:
-        """The counts, once all parts were added."""
+    def end(self, letters: Letters) -> Counted:
+        """The counts, once all parts were added; `letters` are those of all accounts."""
+        self.found.letters = letters
         if self._week:
             self._week.end()
             self.found.week = self._week.counts
