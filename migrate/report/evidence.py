@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from migrate.errors import ReportError
 from migrate.files import NotOursError, Side, obstacle
-from migrate.files.digests import digest_of, file_digest
+from migrate.files.digests import Sealed, digest_of, file_digest
 from migrate.process import memory
 from migrate.report import accounts, cells, dictionary, folder, lines, manifest, signing, sums, tables
 from migrate.report.background import BackgroundFile, BackgroundWriter
 from migrate.report.cells import Cells
 from migrate.report.chronicle import Chronicle
-from migrate.report.folder import Sealed
 from migrate.report.moves import Moves
 from migrate.report.parquet import ParquetFile
 from migrate.report.settings import ReportsSettings
