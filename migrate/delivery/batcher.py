@@ -24,6 +24,7 @@ from migrate.delivery.delivered import Clock
 from migrate.delivery.rate_limiter import Counted, RateLimiter
 from migrate.delivery.send_times import SendTimes
 from migrate.delivery.shutdown import Shutdown, patiently
+from migrate.errors import LedgerError
 from migrate.ledger.schema import EPOCH
 from migrate.outbox.claims import ClaimedLetter, Claims, Settlement
 from migrate.outbox.transitions import Claim
@@ -275,4 +276,7 @@ class Batcher:
                 self._shortest = min(self._took) if len(self._took) >= _FIRST else 0.0
             return done.begun
 
-        return list(self._retrying(once))
+        try:
+            return once()
+        except LedgerError:  # from here on patiently; nearly always the first try succeeds, and a retrier costs as much as the rest
+            return list(self._retrying(once))

@@ -109,9 +109,18 @@ class SqlDirectory(Directory):
         if not self._shortcut:
             yield
             return
-        names, batches = self._columns()
-        with begun(batches, _AHEAD) as made:
-            self._begun = arrow.frames(made, names)
+
+        def opened() -> Generator[Any, None, None]:  # all in the thread: opening takes time, too, and an error is one of the read
+            names, batches = self._columns()
+            yield names
+            yield from batches
+
+        def frames(made: Iterator[Any]) -> Iterator[pd.DataFrame]:
+            names = next(made)
+            yield from arrow.frames(made, names)
+
+        with begun(opened(), _AHEAD) as made:
+            self._begun = frames(made)
             try:
                 yield
             finally:

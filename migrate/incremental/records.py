@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
-from migrate.files.digests import file_digest
+from migrate.files.digests import Sealed, file_digest
 from migrate.files.spill import Sorted, within
 from migrate.process.prefetch import ahead
 
@@ -110,12 +110,12 @@ def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], 
     `shaped` turns what was decided, a range of ids at a time, into what is to be recorded (`RECORD_COLUMNS`, `plain`).
     """
     path, fingerprint, firsts = folder / "records.arrow", hashlib.sha256(), []
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA, options=_OPTIONS) as out:
+    with Sealed(path.open("wb")) as file, pa.ipc.new_file(pa.PythonFile(file, "w"), SCHEMA, options=_OPTIONS) as out:
         for batch in ahead(_merging(before, decided, shaped)):
             firsts.append(batch.column("account_id")[0].as_py())
             out.write_batch(batch)
             fingerprint.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
-    return Whole(Records(path, tuple(firsts), file_digest(path)), fingerprint.hexdigest())
+    return Whole(Records(path, tuple(firsts), file.hexdigest()), fingerprint.hexdigest())
 
 
 def _merging(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table]) -> Generator[pa.RecordBatch, None, None]:

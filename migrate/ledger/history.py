@@ -109,6 +109,14 @@ def last_event(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(letter_event.c.id), 0))).scalar_one())
 
 
+def events_until(connection: sa.Connection, number: int) -> int | None:
+    """How many events of letters there are up to a number. None for SQLite: it commits them in the order of their numbers, so that none can
+    appear among those that were read."""
+    if connection.dialect.name == "sqlite":
+        return None
+    return int(connection.execute(sa.select(sa.func.count()).select_from(letter_event).where(letter_event.c.id <= number)).scalar_one())
+
+
 def _within(table: sa.Table, campaign_id: int | None, low: str | None, high: str | None) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.campaign_id == campaign_id, *_bounds(table.c, low, high))
 

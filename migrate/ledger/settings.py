@@ -35,6 +35,11 @@ class LedgerSettings(Settings):
         """Where the image of a campaign is kept: each one of a ledger has its own."""
         return self.image_folder and self.image_folder / hashlib.sha256(campaign.encode()).hexdigest()[:12]
 
+    def told_of(self, campaign: str) -> Path | None:
+        """Where is kept what the last evidence of a campaign said that each account was told (`migrate.report.told`)."""
+        image = self.image_of(campaign)
+        return image and image.with_name(f"{image.name}-told")
+
     @property
     def file(self) -> Path | None:
         """The file of a SQLite ledger."""

@@ -71,6 +71,10 @@ def _claiming(these: sa.ColumnElement[bool]) -> sa.Update:
     return sa.update(letter).where(these).values(state="claimed", **_set(*_OF_CLAIM))
 
 
+def _starting(these: sa.ColumnElement[bool]) -> sa.Update:
+    return sa.update(letter).where(these).values(state="sending", reason=None, **_set(*_OF_CLAIM, "claimed_at"))
+
+
 _MINE: Final = letter.c.owner == sa.bindparam("old_owner", type_=letter.c.owner.type)
 
 
@@ -111,6 +115,8 @@ def _by_id(statement: Callable[[sa.ColumnElement[bool]], _S]) -> dict[str, _S]:
 
 _THESE_WHOLE: Final = _by_id(sa.select(*WHOLE).select_from(WITH_NOTICE).where)
 CLAIM: Final = _by_id(_claiming)
+START: Final = _by_id(_starting)
+"""Claims letters and makes them `sending`."""
 BEGIN: Final = _by_id(_beginning)
 BEGUN: Final = _by_id(_begun)
 _IN_ORDER: Final = sa.text("SET LOCAL enable_sort = off")

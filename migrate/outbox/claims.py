@@ -24,7 +24,7 @@ from migrate.ledger.schema import UtcInstant, bounce, letter
 from migrate.ledger.states import LEASE_EXPIRED, RESENT, SERVER_REFUSED, LetterState
 from migrate.outbox import claim_statements as statements
 from migrate.outbox.claimed import Bounce, ClaimedLetter, Exchange, Settlement, Swept, Verdict
-from migrate.outbox.transitions import IDLE, Step, move, move_each, record
+from migrate.outbox.transitions import IDLE, Step, move, move_each, record, record_begun
 
 __all__ = ["Bounce", "ClaimedLetter", "Claims", "Exchange", "Settlement", "Swept", "Verdict", "looked_up"]
 
@@ -191,7 +191,9 @@ class Claims:
             some = wanted - len(begun)
             begun += self._begin(connection, held[:some], now)
             held = held[some:]
-        while (left := wanted - len(begun)) > 0 and (held := self._claim(connection, now, left + (ahead or 0), only)):
+        if not ahead and not held:
+            begun += self._claim(connection, now, wanted - len(begun), only, begin=True)
+        while ahead and (left := wanted - len(begun)) > 0 and (held := self._claim(connection, now, left + ahead, only)):
             # More than one turn: a claim withdraws one batch of letters past their end, and may still return others.
             begun += self._begin(connection, held[:left], now)
             held = held[left:]
@@ -200,7 +202,13 @@ class Claims:
             held = []
         return Exchange(begun, held, lost)
 
-    def _claim(self, connection: sa.Connection, now: datetime, limit: int, only: datetime | None) -> list[ClaimedLetter]:
+    def _claim(
+        self, connection: sa.Connection, now: datetime, limit: int, only: datetime | None, *, begin: bool = False
+    ) -> list[ClaimedLetter]:
+        """Claims the next letters in the queue. With `begin` they become `sending` in the same step, and those past their end are
+        withdrawn."""
+        if not limit:
+            return []
         self._withdraw_late(connection, now)
         here = {"campaign": self.campaign_id, "now": now}
         today = now.astimezone(self.zone).date().isoformat()
@@ -211,15 +219,23 @@ class Claims:
             picked = statements.picked(connection, asked, only_confirmations=only is not None)
             if spared := [(row[0], row[-1]) for row in picked if row[-1] is not None]:
                 self._spare(connection, spared, now)
-            if going := [row for row in picked if row[-1] is None]:
-                these = [row[0] for row in going]
+            claim = (self.owner, lease_until, now + self.lease)
+            going = [ClaimedLetter._make((row[0], *claim, *row[1:-1])) for row in picked if row[-1] is None]
+            late = [each.letter_id for each in going if begin and each.ends is not None and each.ends <= now]
+            if late:
+                self._withdraw(connection, late, "queued", PAST_CUTOFF, now)
+                going = [each for each in going if each.letter_id not in late]
+            if these := [each.letter_id for each in going]:
                 backend = connection.dialect.name
-                connection.execute(
-                    statements.CLAIM[backend], ids(backend, these) | {"new_owner": self.owner, "new_lease_until": lease_until}
-                )
-                record(connection, these, "queued", "claimed", at=now, actor=self.owner)
-                mine += (ClaimedLetter._make((row[0], self.owner, lease_until, now + self.lease, *row[1:-1])) for row in going)
-            if not spared:
+                values = ids(backend, these) | {"new_owner": self.owner, "new_lease_until": lease_until}
+                if begin:
+                    connection.execute(statements.START[backend], values | {"new_claimed_at": now})
+                    record_begun(connection, these, at=now, actor=self.owner)
+                else:
+                    connection.execute(statements.CLAIM[backend], values)
+                    record(connection, these, "queued", "claimed", at=now, actor=self.owner)
+                mine += going
+            if not spared and not late:
                 break
         return mine
 

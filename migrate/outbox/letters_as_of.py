@@ -41,7 +41,8 @@ class LettersAsOf:
     """The letters of a campaign at a moment.
 
     Columns are asked for by name → dtype: those of the letter, and `letter_id`, `tenure`, `changed_at` (when it got into the state it had).
-    `state`, `reason`, `reply`, `attempts`, `queued_at`, `settled_at` and `subject` are as of the moment.
+    `state`, `reason`, `reply`, `attempts`, `queued_at`, `settled_at` and `subject` are as of the moment, `was` is the state at an earlier
+    one.
     """
 
     connection: sa.Connection
@@ -61,7 +62,7 @@ class LettersAsOf:
 
         moved = sa.select(letter_event.c.letter_id).where(later(letter_event))
         # A letter that waited then either still does, or has moved since.
-        wanted = self._letters(columns, last).where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(UNSENT)))
+        wanted = self._letters(columns, last, since).where(sa.or_(letter.c.id.in_(moved), letter.c.state.in_(UNSENT)))
         wanted = wanted.where(sa.or_(later(last), last.c.to_state.in_(UNSENT)))
         return pages(self.connection, wanted, columns, {"letter_id": letter.c.id}, chunk)
 
@@ -71,10 +72,10 @@ class LettersAsOf:
         wanted = self._letters(columns, last).where(last.c.to_state.in_(("sent", "uncertain")))
         return pages(self.connection, wanted, columns, {"letter_id": letter.c.id}, chunk)
 
-    def _letters(self, names: Iterable[str], last: sa.FromClause | None = None) -> sa.Select[Any]:
+    def _letters(self, names: Iterable[str], last: sa.FromClause | None = None, since: PointInTime | None = None) -> sa.Select[Any]:
         """The letters that were queued by then. The events of each are looked up by themselves: the ranges asked for are small.
 
-        `last` stands for the event by which a letter came into the state it had.
+        `last` stands for the event by which a letter came into the state it had, `since` is the earlier moment of `was`.
         """
         event, last = letter_event.alias(), letter_event.alias() if last is None else last
         until = (event.c.letter_id == letter.c.id, self.until.before(event))
@@ -83,6 +84,7 @@ class LettersAsOf:
             "letter_id": letter.c.id,
             "tenure": notice.c.tenure,
             "state": last.c.to_state,
+            "was": self._state_at(since),
             "reason": last.c.reason,
             "reply": last.c.reply,
             "attempts": sa.select(sa.func.count()).where(*until, event.c.to_state == "sending").scalar_subquery(),
@@ -99,3 +101,12 @@ class LettersAsOf:
             .select_from(letter.join(notice, letter.c.notice_id == notice.c.id).join(last, this))
             .where(letter.c.campaign_id == self.campaign_id)
         )
+
+    @staticmethod
+    def _state_at(moment: PointInTime | None) -> sa.ColumnElement[Any]:
+        """A letter's state at a moment; null if it was not queued yet, or without a moment."""
+        if moment is None:
+            return sa.null()
+        event = letter_event.alias()
+        then = sa.select(event.c.to_state).where(event.c.letter_id == letter.c.id, moment.before(event))
+        return then.order_by(event.c.id.desc()).limit(1).scalar_subquery()

@@ -86,6 +86,10 @@ class _Listed:
 
     def __init__(self, backend: str) -> None:
         (given,) = columns_of(backend, letter.c.id)
+        begun = columns_of(backend, letter.c.id, letter_event.c.from_state, letter_event.c.to_state)
+        same = [_given(name) for name in ("at", "run_seq", "actor")]
+        nothing = [sa.cast(sa.null(), letter_event.c[name].type) for name in ("reason", "reply")]
+        self.begun = sa.insert(letter_event).from_select(_EVENT, sa.select(begun[0], *same, *begun[1:], *nothing))
         self.moved = sa.insert(letter_event).from_select(_EVENT, sa.select(given, *(_given(name) for name in _EVENT[1:])))
         id_, owner, lease_until, *settled = columns_of(backend, *_OF_STEP)
         still = (letter.c.id == id_, letter.c.state == "sending", letter.c.owner == owner, letter.c.lease_until == lease_until)
@@ -247,3 +251,16 @@ def record(
             connection.execute(_MOVED, same | {"ids": some})
         else:
             connection.execute(listed.moved, same | {LISTED: listing((letter_id,) for letter_id in some)})
+
+
+def record_begun(connection: sa.Connection, letters: Sequence[int], *, at: datetime, actor: str) -> None:
+    """Records that queued letters (ids) were claimed and became `sending` in one step: two events of each, as of two steps."""
+    steps: tuple[tuple[LetterState, LetterState], ...] = (("queued", "claimed"), ("claimed", "sending"))
+    listed = _LISTED.get(connection.dialect.name)
+    if listed is None:
+        for before, after in steps:
+            record(connection, letters, before, after, at=at, actor=actor)
+        return
+    for some in batches(letters):
+        events = listing((letter_id, *step) for letter_id in some for step in steps)
+        connection.execute(listed.begun, {"new_at": at, "new_run_seq": None, "new_actor": actor, LISTED: events})

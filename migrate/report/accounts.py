@@ -22,7 +22,6 @@ from migrate.report.tables import ACCOUNTS, ACTION_LIST, NO_DEPARTMENT, TO_FILL_
 from migrate.report.terms import Terms
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.columns or name in ("tenure", "reminded", "gone_at", "locale"))
@@ -30,36 +29,14 @@ RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.colu
 
 _NOWHERE: Final = ("no",)
 """The destination of accounts that can register no accepted method."""
-_TOLD: Final = ("sent", "uncertain")
 _SAID: Final = ("notices_sent", "last_notice", "last_notice_at", "last_notice_state")
 
 
-def told(letters: pd.DataFrame) -> pd.DataFrame:
-    """What each account was told, indexed by `account_id`: the columns notices_sent, last_notice, last_notice_at and last_notice_state.
-    `letters` has `TOLD_COLUMNS`.
-
-    The last notice is the letter queued last. Of letters queued together it is the one to the primary address, then the one whose reference
-    comes first, so that the answer never depends on the order of rows.
-    """
-    counts = letters["state"].isin(_TOLD).groupby(letters["account_id"]).sum().astype("int64")
-    ranked = letters.assign(_aside=letters["role"].ne("primary")).sort_values(
-        ["account_id", "queued_at", "_aside", "reference"], ascending=[True, False, True, True]
-    )
-    latest = ranked.drop_duplicates("account_id").set_index("account_id")
-    said = {
-        "notices_sent": counts,
-        "last_notice": latest["kind"] + " " + latest["occasion"],
-        "last_notice_at": latest["changed_at"],
-        "last_notice_state": latest["state"],
-    }
-    return latest.assign(**said)[list(_SAID)]
-
-
-def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of: datetime) -> pa.Table:
+def accounts_table(records: pa.Table, told: pa.Table, terms: Terms, as_of: datetime) -> pa.Table:
     """Rows of `ACCOUNTS` for some accounts, in the order of `records`.
 
-    `records` has `RECORDED`, `letters` `TOLD_COLUMNS` (of these accounts, or of more). Accounts that are gone have no row here: that they
-    went is a row of `CHANGES`. Letters to an earlier person with the same id do not count.
+    `records` has `RECORDED`; `told` is what these accounts, and maybe others, were told (`migrate.report.told.SCHEMA`). Accounts that are
+    gone have no row here: that they went is a row of `CHANGES`. Letters to an earlier person with the same id do not count.
     """
     there = pa.table({name: repeats.shortened(records[name]) for name in RECORDED})
     if there["gone_at"].null_count < there.num_rows:
@@ -73,7 +50,7 @@ def accounts_table(records: pa.Table, letters: pd.DataFrame, terms: Terms, as_of
         "methods": _named(found["methods"]),
         "groups": _listed(found["groups"]),
         "days_left": _days_left(found["cutoff"], terms, as_of),
-        **_told(found["account_id"], found["tenure"], letters),
+        **_told(found["account_id"], found["tenure"], told),
         **_next_stage(found["wave"], reminded, terms, as_of),
     }
     return pa.table({name: found[name] for name in ACCOUNTS.columns})
@@ -140,20 +117,19 @@ def standing_counts(accounts: pa.Table) -> Counter[tuple[str, str]]:
     return counts
 
 
-def _told(ids: pa.Array, tenures: pa.Array, letters: pd.DataFrame) -> dict[str, pa.Array]:
-    """The columns of `told` for each account; an account without letters has zero notices."""
+def _told(ids: pa.Array, tenures: pa.Array, told: pa.Table) -> dict[str, pa.Array]:
+    """What each account was told; an account without letters has zero notices."""
     types = {name: cells.arrow(ACCOUNTS.columns[name]) for name in _SAID}
-    if letters.empty:
+    if not told.num_rows:
         nobody = np.zeros(len(ids), dtype=bool)
         return {name: repeats.where(nobody, pa.scalar(None, of)) for name, of in types.items()} | {
             "notices_sent": repeats.where(~nobody, pa.scalar(0, types["notices_sent"]))
         }
-    # Few accounts may have had a letter, and a merge with all accounts would cost more than everything else here.
-    had = pc.is_in(ids, pa.array(letters["account_id"], type=ids.type))
-    theirs = pa.table({"account_id": ids, "tenure": repeats.plain(tenures)}).filter(had).to_pandas()
-    said = told(letters.merge(theirs.astype({"account_id": "str", "tenure": "int64"}), on=["account_id", "tenure"]))
-    place = pc.index_in(ids, pa.array(said.index, type=ids.type))
-    found = {name: pa.array(said[name], type=of, from_pandas=True).take(place) for name, of in types.items()}
+    there = {name: repeats.whole(told[name]) for name in ("account_id", "tenure", *_SAID)}
+    place = pc.index_in(ids, there["account_id"].cast(ids.type))
+    same = pc.equal(there["tenure"].take(place), repeats.plain(tenures).cast(pa.int64()))
+    place = pc.if_else(same, place, pa.scalar(None, place.type))
+    found = {name: there[name].take(place) for name in _SAID}
     found["notices_sent"] = pc.fill_null(found["notices_sent"], 0)
     return {name: repeats.shortened(column) for name, column in found.items()}
 

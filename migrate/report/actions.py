@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -54,25 +55,31 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The rows of the list, at most `LISTED`; `raw` are the same rows of action-list.csv, with its `columns`."""
+    """The list, at most `LISTED` rows, column by column: what is `shown` (the fields of `Row`), and the same rows of action-list.csv
+    (`raw`), by the names of their columns."""
 
-    rows: list[Row]
-    columns: list[str]
-    raw: list[list[str]]
+    shown: dict[str, list[str]]
+    raw: dict[str, list[str]]
+
+    def __len__(self) -> int:
+        return len(self.shown["who"])
+
+    def rows(self, numbers: Iterable[int]) -> list[Row]:
+        """Some rows, by their numbers."""
+        return [Row(*(column[number] for column in self.shown.values())) for number in numbers]
+
+    @property
+    def named(self) -> list[int]:
+        """The numbers of the rows of administrators, and of accounts that belong to no person."""
+        return [number for number, marks in enumerate(self.shown["marks"]) if marks]
 
     def data(self) -> str:
         """The list as JSON that is safe inside a page."""
-        shown = [[getattr(row, name) for row in self.rows] for name in Row.__slots__]
-        columns = dict(zip(Row.__slots__, map(_short, shown), strict=True))
-        files = [_short([row[n] for row in self.raw]) for n in range(len(self.columns))]
-        plain = {"rows": len(self.rows), "shown": columns, "file": {"names": self.columns, "columns": files}}
+        shown = {name: _short(column) for name, column in self.shown.items()}
+        files = [_short(column) for column in self.raw.values()]
+        plain = {"rows": len(self), "shown": shown, "file": {"names": list(self.raw), "columns": files}}
         # `<` could end the script element, or begin a comment in it.
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-
-    @property
-    def named(self) -> list[Row]:
-        """The administrators, and the accounts that belong to no person."""
-        return [row for row in self.rows if row.marks]
 
 
 def read(listed: Path, terms: Terms, *, past: bool) -> Actions:
@@ -80,49 +87,68 @@ def read(listed: Path, terms: Terms, *, past: bool) -> Actions:
     texts.fields_of_any_length()
     with listed.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
-        columns = next(lines)
-        raw = [[str(outside.page(cell)) for cell in line] for line in islice(lines, LISTED)]
-    made = _Maker(columns, terms, past=past)
-    return Actions([made.row(line) for line in raw], columns, raw)
+        names = next(lines)
+        columns = list(zip(*islice(lines, LISTED), strict=True)) or [()] * len(names)
+    raw = {name: _fit(column) for name, column in zip(names, columns, strict=True)}
+    return Actions(_Shown(terms, past=past).of(raw), raw)
 
 
-class _Maker:
-    def __init__(self, columns: list[str], terms: Terms, *, past: bool) -> None:
-        self._at = {name: n for n, name in enumerate(columns)}
+def _fit(column: Sequence[str]) -> list[str]:
+    """A column without the characters that a page must not hold; nearly always it has none."""
+    return list(column) if "".join(column).isprintable() else [str(outside.page(cell)) for cell in column]
+
+
+def _each(made: Callable[..., str], *columns: list[str]) -> list[str]:
+    """What is made of the values of each row; once for rows with the same values."""
+    known: dict[tuple[str, ...], str] = {}
+    for values in zip(*columns, strict=True):
+        if values not in known:
+            known[values] = made(*values)
+    return [known[values] for values in zip(*columns, strict=True)]
+
+
+class _Shown:
+    """Makes the columns that are shown of those of action-list.csv."""
+
+    def __init__(self, terms: Terms, *, past: bool) -> None:
         self._terms = terms
         self._past = past
-        self._days: dict[str, str] = {}
 
-    def row(self, line: list[str]) -> Row:
-        of = {name: line[n] for name, n in self._at.items()}
-        marks = ["administrator"] if of["privileged"] == "true" else []
-        marks += [ONE_TYPE[of["account_type"]]] if of["account_type"] in ONE_TYPE else []
-        wrong = MEANINGS.get(of["standing"], of["standing"])
-        told = ""
-        if of["last_notice"]:
-            kind, state = of["last_notice"].partition(" ")[0], STATES.get(of["last_notice_state"], "waiting")
-            told = f"{self._day(of['last_notice_at'])}, {KINDS.get(kind, kind)}{'' if state == 'sent' else f': {state}'}"
-        return Row(
-            who=of["display_name"] or of["username"],
-            username=of["username"],
-            marks=", ".join(marks),
-            department=of["department"],
-            wrong=f"{wrong}; may register nothing that stays" if of["destination"] == "no" else wrong,
-            day=ON_THE_DAY[of["at_cutoff"]][self._past] if of["at_cutoff"] in ON_THE_DAY else of["at_cutoff"],
-            told=told or "never",
-            told_at=of["last_notice_at"],
-            next=self._day(of["next_stage_on"]) or "none",
-            next_on=of["next_stage_on"],
-        )
+    def of(self, raw: dict[str, list[str]]) -> dict[str, list[str]]:
+        """The fields of `Row`, in their order."""
+        return {
+            "who": [name or username for name, username in zip(raw["display_name"], raw["username"], strict=True)],
+            "username": raw["username"],
+            "marks": _each(self._marks, raw["privileged"], raw["account_type"]),
+            "department": raw["department"],
+            "wrong": _each(self._wrong, raw["standing"], raw["destination"]),
+            "day": _each(lambda word: ON_THE_DAY[word][self._past] if word in ON_THE_DAY else word, raw["at_cutoff"]),
+            "told": _each(self._told, raw["last_notice"], raw["last_notice_at"], raw["last_notice_state"]),
+            "told_at": raw["last_notice_at"],
+            "next": _each(lambda text: self._day(text) or "none", raw["next_stage_on"]),
+            "next_on": raw["next_stage_on"],
+        }
+
+    @staticmethod
+    def _marks(privileged: str, account_type: str) -> str:
+        marks = ["administrator"] if privileged == "true" else []
+        return ", ".join([*marks, ONE_TYPE[account_type]] if account_type in ONE_TYPE else marks)
+
+    @staticmethod
+    def _wrong(standing: str, destination: str) -> str:
+        wrong = MEANINGS.get(standing, standing)
+        return f"{wrong}; may register nothing that stays" if destination == "no" else wrong
+
+    def _told(self, notice: str, at: str, state: str) -> str:
+        if not notice:
+            return "never"
+        kind, became = notice.partition(" ")[0], STATES.get(state, "waiting")
+        return f"{self._day(at)}, {KINDS.get(kind, kind)}{'' if became == 'sent' else f': {became}'}"
 
     def _day(self, text: str) -> str:
-        if text not in self._days:
-            self._days[text] = ""
-            if len(text) == 10:
-                self._days[text] = day(date.fromisoformat(text))
-            elif text:
-                self._days[text] = day(self._terms.day(datetime.fromisoformat(text)))
-        return self._days[text]
+        if len(text) == 10:
+            return day(date.fromisoformat(text))
+        return day(self._terms.day(datetime.fromisoformat(text))) if text else ""
 
 
 def _short(values: list[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from migrate.ledger.runs import Run
+    from migrate.report.told import Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,17 @@ class Chronicle(Protocol):
     @property
     def previous(self) -> Run | None: ...
 
-    def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-        """Accounts (`WALKED` of `migrate.report.moves`) in order of their ids, each part with the letters (`TOLD_COLUMNS`) of its
-        accounts."""
+    def accounts(self) -> Iterator[pa.Table]:
+        """Accounts (`WALKED` of `migrate.report.moves`) in order of their ids; no part is empty."""
+
+    def carried(self) -> Carried | None:
+        """What accounts had been told at the evidence before, if that was kept: then only the letters that moved since are asked for."""
+
+    def events(self) -> int | None:
+        """How many events of letters count (`Carried.events`)."""
+
+    def letters_of(self, first: str, last: str) -> pd.DataFrame:
+        """All letters (`TOLD_COLUMNS`) of the accounts whose ids lie between two ids, those included."""
 
     def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
         """The earlier records (`STOOD_COLUMNS` of `migrate.report.moves`) of accounts that were recorded anew since the evidence before,

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from migrate.errors import ReportError
 from migrate.files import NotOursError, Side, obstacle
-from migrate.files.digests import digest_of, file_digest
+from migrate.files.digests import Sealed, digest_of, file_digest
 from migrate.process import memory
 from migrate.report import accounts, cells, dictionary, folder, lines, manifest, signing, sums, tables
 from migrate.report.background import BackgroundFile, BackgroundWriter
 from migrate.report.cells import Cells
 from migrate.report.chronicle import Chronicle
-from migrate.report.folder import Sealed
 from migrate.report.moves import Moves
 from migrate.report.parquet import ParquetFile
 from migrate.report.settings import ReportsSettings
 from migrate.report.spool import Spool
 from migrate.report.tables import Table
+from migrate.report.told import Told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,21 +38,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Written evidence: its folder, the SHA-256 of its manifest, and how many rows each table has."""
+    """Written evidence: its folder, the SHA-256 of its manifest, how many rows each table has, and the digest of what it left for the next
+    evidence (`told.Carried`), None if it left nothing."""
 
     folder: Path
     manifest_digest: str
     rows: dict[str, int]
+    told: str | None
 
 
-def write(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any]) -> Evidence | None:
+def write(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str, Any], told_folder: Path | None = None) -> Evidence | None:
     """Writes the evidence of the run that has just happened and points `latest` at it; None if no formats are configured.
 
-    `summary` is what `migrate run --json` prints; its `evidence` is filled in here. Raises ReportError, and leaves nothing behind then.
+    `summary` is what `migrate run --json` prints; its `evidence` is filled in here. What accounts were told is left in `told_folder`, if
+    there is one, for the next evidence. Raises ReportError, and leaves nothing behind then.
     """
     if not reports.formats:
         return None
-    evidence = _write(chronicle, reports, None, summary, rebuilt=False)
+    evidence = _write(chronicle, reports, None, summary, told_folder, rebuilt=False)
     folder.point(reports.dir, evidence.folder.name)
     return evidence
 
@@ -67,7 +70,7 @@ def rebuild(chronicle: Chronicle, reports: ReportsSettings, summary: Mapping[str
         return None
     if out is not None and (why := obstacle(out)):
         raise _in_the_way(out, why)
-    return _write(chronicle, reports, out, summary, rebuilt=True)
+    return _write(chronicle, reports, out, summary, None, rebuilt=True)
 
 
 def name(chronicle: Chronicle) -> str:
@@ -75,7 +78,9 @@ def name(chronicle: Chronicle) -> str:
     return f"{chronicle.terms.day(chronicle.run.as_of)}-{chronicle.run.run_id}"
 
 
-def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, summary: Mapping[str, Any], *, rebuilt: bool) -> Evidence:
+def _write(
+    chronicle: Chronicle, reports: ReportsSettings, out: Path | None, summary: Mapping[str, Any], told_folder: Path | None, *, rebuilt: bool
+) -> Evidence:
     """Writes into `out`; without `out`, into the reports folder under the first free name."""
     formats = frozenset(reports.formats)
     if "xlsx" in formats:
@@ -84,6 +89,7 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
         workbook.available()
     with folder.making(out or reports.dir / name(chronicle)) as side:
         draft = _Draft(chronicle, side, formats)
+        draft.letters()
         draft.accounts()
         draft.summary()
         draft.tables()
@@ -91,7 +97,7 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
             from migrate.report import page
 
             assert draft.tally is not None  # the page was asked for
-            counts = page.Counts(draft.counts, draft.not_certain, draft.rows, draft.tally.end(), draft.moves)
+            counts = page.Counts(draft.counts, draft.not_certain, draft.rows, draft.tally.end(draft.told.letters), draft.moves)
             draft.file("report.html", lambda out: page.write(out, chronicle, counts, draft.csv("action-list")))
         if "helpdesk" in formats:
             from migrate.report import helpdesk
@@ -123,7 +129,7 @@ def _write(chronicle: Chronicle, reports: ReportsSettings, out: Path | None, sum
                 for made in (manifest.NAME, sums.NAME, *([signing.NAME] if reports.signing_key else [])):
                     side.drop(made)
             else:
-                return Evidence(final, digest, draft.rows)
+                return Evidence(final, digest, draft.rows, draft.left(told_folder))
 
 
 def _fill(value: Mapping[str, Any], out: BinaryIO) -> None:
@@ -157,6 +163,7 @@ class _Draft:
         self.not_certain: Counter[tuple[str, str]] = Counter()
         self.tally = _tally(chronicle) if "html" in formats else None
         self.moves = Moves(chronicle)
+        self.told = Told(chronicle.carried(), chronicle.letters_of, side.scratch)
         self.rows: dict[str, int] = {}
         self._seals: dict[str, Sealed] = {}
 
@@ -169,16 +176,17 @@ class _Draft:
         """Where a table's CSV file is: among the evidence if CSV is a format of it, else in the scratch folder."""
         return (self._side.path if "csv" in self._formats else self.scratch) / f"{table}.csv"
 
-    def csvs(self) -> list[tuple[Table, Path]]:
-        """Every table with its CSV file."""
-        return [(table, self.csv(table.name)) for table in tables.TABLES]
+    def csvs(self) -> list[tuple[Table, Path, int]]:
+        """Every table with its CSV file and how many rows it has."""
+        return [(table, self.csv(table.name), self.rows[table.name]) for table in tables.TABLES]
 
     def file(self, name: str, fill: Callable[[BinaryIO], object]) -> None:
         with self._side.create(self._side.path / name) as out:
             fill(out)
 
     def accounts(self) -> None:
-        """Writes accounts.csv, accounts.parquet and action-list.csv, and counts what the summary needs, in one pass over the accounts."""
+        """Writes accounts.csv, accounts.parquet and action-list.csv, and counts what the summary needs, in one pass over the accounts.
+        The letters come before."""
         memory.trimmed()  # gives the run's memory back before the reports need theirs
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(self.scratch / "spool"))
@@ -191,12 +199,14 @@ class _Draft:
             self.rows["action-list"] = spool.write(self._sealed(stack, self.csv("action-list")))
 
     def _walk(self, spool: Spool, parquet: ParquetFile | None, writer: BackgroundWriter) -> Iterator[Cells]:
-        for records, letters in self._chronicle.accounts():
+        for records in self._chronicle.accounts():
             self.moves.add(records)
-            raw = accounts.accounts_table(records, letters, self._chronicle.terms, self._chronicle.run.as_of)
+            ids = records["account_id"]
+            told = self.told.of(ids[0].as_py(), ids[-1].as_py())
+            raw = accounts.accounts_table(records, told, self._chronicle.terms, self._chronicle.run.as_of)
             self.counts += accounts.standing_counts(raw)
             if self.tally:
-                self.tally.add(records, raw, letters)
+                self.tally.add(records, raw)
             self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
             rows = cells.safely(raw, tables.ACCOUNTS.columns)
@@ -204,6 +214,21 @@ class _Draft:
                 writer.do(partial(parquet.write, rows))
             yield rows
         self.moves.end()
+
+    def letters(self) -> None:
+        """Writes the table of the letters that moved or wait, and notes what they say of their accounts."""
+
+        def moved() -> Iterator[pd.DataFrame]:
+            for letters in self._chronicle.letters():
+                self.told.add(letters)
+                yield tables.notices_table(letters)
+
+        self._table(tables.NOTICES, moved())
+        self.told.added()
+
+    def left(self, folder: Path | None) -> str | None:
+        """Leaves what accounts were told for the next evidence; its digest, or None if there is no folder for it."""
+        return self.told.end(self._chronicle.events()).keep(folder) if folder else None
 
     def summary(self) -> None:
         self._table(tables.SUMMARY, [tables.summary_table(self.counts, self.not_certain)])
@@ -213,7 +238,6 @@ class _Draft:
         chronicle = self._chronicle
         as_of, at = chronicle.run.as_of, chronicle.evidence_at
         self._table(tables.MOVES, [self.moves.table()])
-        self._table(tables.NOTICES, map(tables.notices_table, chronicle.letters()))
         self._table(tables.CHANGES, (tables.changes_table(frame, at) for frame in chronicle.changes()))
         self._table(tables.EXEMPTIONS, [tables.exemptions_table(chronicle.exemptions(), chronicle.terms, as_of)])
         self._table(tables.REJECTED, map(tables.rejected_table, chronicle.rejected()))

@@ -8,13 +8,11 @@ files; it is never replaced or removed.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import Final
 
 from migrate import files
 from migrate.errors import ReportError
@@ -48,35 +46,6 @@ def making(final: Path) -> Iterator[Side]:
     """A folder aside for new evidence. It is removed when the context ends, unless `place` gave it its name. Raises ReportError."""
     with _explained(final.parent), files.making(final, EVIDENCE) as side:
         yield side
-
-
-class Sealed:
-    """A file that can only be appended to; its SHA-256 is known as soon as the last part is written."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
-
-    def write(self, data: bytes | memoryview) -> int:
-        self._digest.update(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
-    def hexdigest(self) -> str:
-        """The SHA-256 of what was written, in hexadecimal."""
-        return self._digest.hexdigest()
 
 
 def free(base: Path, name: str) -> str:

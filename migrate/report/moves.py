@@ -56,6 +56,7 @@ STOOD_COLUMNS: Final[dict[str, str]] = {
 """The record of an account at the evidence before."""
 WALKED: Final = (*RECORDED, "federated", "first_seen_at")
 """The columns of a record that the pass over the accounts needs."""
+_COMPARED: Final = ("account_id", "standing", "tenure", "federated", "methods", "first_seen_at")
 
 _BY_DEFAULT: Final = ("sms_default", "sms_fallback")
 _ACCEPTED: Final = ("sms_default", "sms_fallback", "migrated")
@@ -104,7 +105,7 @@ class Moves:
 
     def add(self, records: pa.Table) -> None:
         """Takes some accounts (`WALKED`), whose ids are greater than those of all earlier parts."""
-        there = records.filter(pc.is_null(records["gone_at"]))
+        there = records.select(_COMPARED).filter(pc.is_null(records["gone_at"]))
         if self._first:
             self._count("joined", there["standing"])
         elif records.num_rows:
@@ -138,7 +139,7 @@ class Moves:
             place = np.full(len(stood), -1)
         else:
             known = pc.is_in(there["account_id"], before)
-            self._arrived(there.filter(pc.invert(known)))
+            self._arrived(there, known)
             there = there.filter(known)
             place = pc.fill_null(pc.index_in(before, there["account_id"].combine_chunks().cast(pa.string())), -1).to_numpy()
         if not len(stood):
@@ -160,10 +161,12 @@ class Moves:
         if there is not None and stays.any():
             self._explain(stood[stays], there.take(pa.array(place[stays])))
 
-    def _arrived(self, others: pa.Table) -> None:
-        """Counts the accounts that joined; `others` have no version that was superseded since the evidence before."""
-        if others.num_rows and len(new := self._chronicle.arrived(others)):
-            self._count("joined", others["standing"].filter(pc.is_in(others["account_id"], pa.array(new, others["account_id"].type))))
+    def _arrived(self, there: pa.Table, known: pa.ChunkedArray) -> None:
+        """Counts the accounts that joined. Those that are `known` have a version that was superseded since the evidence before."""
+        if new := self._chronicle.arrived(there):
+            ids = there["account_id"]
+            joined = pc.and_(pc.is_in(ids, pa.array(new, ids.type)), pc.invert(known))
+            self._count("joined", there["standing"].filter(joined))
 
     def _explain(self, was: pd.DataFrame, now: pa.Table) -> None:
         """Counts accounts that moved and were in the directory both times; `was` and `now` have the same accounts in the same order."""

@@ -106,6 +106,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
     terms, run = chronicle.terms, chronicle.run
     found = actions.read(listed, terms, past=run.as_of >= terms.cutoff)
     told = _told(chronicle, counts)
+    named = found.named
     text = (
         environment("report")
         .get_template("report.html.j2")
@@ -113,10 +114,10 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
             **told,
             headings=actions.HEADINGS,
             choices=actions.CHOICES,
-            unscripted=found.rows[: actions.UNSCRIPTED],
-            named=found.named[:NAMED],
-            more_named=max(0, len(found.named) - NAMED),
-            listed=len(found.rows),
+            unscripted=found.rows(range(min(len(found), actions.UNSCRIPTED))),
+            named=found.rows(named[:NAMED]),
+            more_named=max(0, len(named) - NAMED),
+            listed=len(found),
             all_actions=counts.rows["action-list"],
             rows=counts.rows,
             data=found.data(),

@@ -7,9 +7,9 @@ from typing import Final, Self
 
 import pyarrow.parquet as pq
 
+from migrate.files.digests import Sealed
 from migrate.report import cells
 from migrate.report.cells import Cells
-from migrate.report.folder import Sealed
 from migrate.report.tables import ACCOUNTS
 
 _ONE_EACH: Final = ("account_id", "username", "email")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -21,11 +22,13 @@ from migrate.incremental import Records
 from migrate.ledger import history, runs
 from migrate.ledger.runs import Run
 from migrate.outbox.letters_as_of import LettersAsOf, PointInTime
+from migrate.report import told
 from migrate.report.chronicle import Chronicle, Day
 from migrate.report.helpdesk import SENT_COLUMNS
 from migrate.report.moves import STOOD_COLUMNS, WALKED
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS
 from migrate.report.terms import Terms
+from migrate.report.told import Carried
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +60,8 @@ class Recall:
     """A `Chronicle` of a recorded run, read from the ledger in parts, so that memory does not grow with accounts, letters or changes.
 
     `last_event` is the number of the last letter event that counts; None if only `evidence_at` is known. `records` are the run's own
-    records of its accounts, if they are still there. `beside` is the run to compare with instead of the latest one before that left
-    evidence.
+    records of its accounts, if they are still there. `told_folder` is where the evidence before left what accounts had been told. `beside`
+    is the run to compare with instead of the latest one before that left evidence.
     """
 
     connection: sa.Connection
@@ -67,16 +70,29 @@ class Recall:
     evidence_at: datetime
     last_event: int | None = None
     records: Records | None = None
+    told_folder: Path | None = None
     beside: Run | None = None
 
     @cached_property
     def previous(self) -> Run | None:
         return self.beside or runs.last_with_evidence(self.connection, self.run.campaign_id, self.run.seq)
 
-    def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-        for records in evenly(self._recorded(), _TOGETHER):
-            ids = records["account_id"]
-            yield records, self._letters.of_accounts(ids[0].as_py(), ids[-1].as_py(), TOLD_COLUMNS)
+    def accounts(self) -> Iterator[pa.Table]:
+        yield from evenly(self._recorded(), _TOGETHER)
+
+    def carried(self) -> Carried | None:
+        known = self.previous.counts.get(told.DIGEST) if self.previous else None
+        found = told.find(self.told_folder, known) if known and self.told_folder else None
+        last_event = self.previous.counts.get(LAST_EVENT) if self.previous else None
+        if found is None or last_event is None or found.events != history.events_until(self.connection, last_event):
+            return None
+        return found
+
+    def events(self) -> int | None:
+        return history.events_until(self.connection, self.last_event or 0)
+
+    def letters_of(self, first: str, last: str) -> pd.DataFrame:
+        return self._letters.of_accounts(first, last, TOLD_COLUMNS)
 
     def _recorded(self) -> Iterator[pa.Table]:
         """`WALKED` of the accounts in order of id, part by part."""

@@ -52,10 +52,12 @@ LETTER_COLUMNS: Final[dict[str, str]] = {
     "settled_at": INSTANT,
     "changed_at": INSTANT,
     "subject": "str",
+    "was": "str",
 }
-"""A letter as of an instant; `changed_at` is when it reached the state that it had then."""
+"""A letter as of an instant; `changed_at` is when it reached the state that it had then, `was` its state at the evidence before (missing if
+it was not there yet, or if all letters are asked for)."""
 
-_OF_ACCOUNTS: Final = ("account_id", "tenure", "kind", "occasion", "role", "reference", "state", "queued_at", "changed_at")
+_OF_ACCOUNTS: Final = ("account_id", "tenure", "kind", "occasion", "role", "reference", "was", "state", "queued_at", "changed_at")
 TOLD_COLUMNS: Final = {name: LETTER_COLUMNS[name] for name in _OF_ACCOUNTS}
 """The columns of a letter that say what its account was told."""
 

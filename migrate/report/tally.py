@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -17,16 +17,20 @@ from migrate.mail.addresses import problems
 from migrate.report import repeats, words
 from migrate.report.chronicle import Chronicle
 from migrate.report.moves import Move, Moves
+from migrate.report.told import Letters
 from migrate.report.words import NO_DESTINATION
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Where = Literal["department", "wave", "language", "account_type"]
 WHERE: Final[tuple[Where, ...]] = ("department", "wave", "language", "account_type")
 LATELY: Final = timedelta(days=7)
 NAMED: Final = 200
 """At most so many people whom mail does not reach are named."""
+
+_SHOWN: Final = ("account_id", "username", "display_name", "department")
+_OF_OPEN: Final = ("at_cutoff", "destination", "privileged", "notices_sent", "email", "outcome", "last_notice_state", *_SHOWN)
+"""The columns of those who must still move."""
+_COUNTED: Final = (*_OF_OPEN, "wave", "account_type", "standing", "compliant", "migrated_at")
+"""The columns of `ACCOUNTS` that are looked at."""
 
 
 @dataclass(slots=True)
@@ -71,7 +75,7 @@ class Counted:
     where: dict[Where, dict[str, Part]] = field(default_factory=lambda: {each: {} for each in WHERE})
     harms: dict[str, Harm] = field(default_factory=dict)
     cut: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
-    letters: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    letters: Letters = field(default_factory=Counter)
     unreached: Counter[str] = field(default_factory=Counter)
     unreached_people: list[Unreached] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -89,31 +93,30 @@ class Tally:
         week = chronicle.week()
         self._week = Moves(week) if week else None
 
-    def add(self, records: pa.Table, accounts: pa.Table, letters: pd.DataFrame) -> None:
-        """Takes a part: the records (`WALKED`), the same accounts as rows of `ACCOUNTS`, and their letters (`TOLD_COLUMNS`)."""
+    def add(self, records: pa.Table, accounts: pa.Table) -> None:
+        """Takes a part: the records (`WALKED`), and the same accounts as rows of `ACCOUNTS`."""
         if self._week:
             self._week.add(records)
-        for kind, occasion, state in letters[["kind", "occasion", "state"]].itertuples(index=False, name=None):
-            self.found.letters[kind, occasion, state] += 1
-        column = {name: repeats.whole(accounts[name]) for name in accounts.column_names}
+        column = {name: repeats.whole(accounts[name]) for name in _COUNTED}
         there = pc.is_null(records["gone_at"])
         column["language"] = _language(repeats.whole(records["locale"].filter(there)))
         in_scope = ~repeats.among(column["standing"], OUT_OF_SCOPE)
-        self._where(column, in_scope)
+        column["in_scope"] = pa.array(in_scope)
+        self._where(column)
         self._name(column)
-        self._open({name: each.filter(pa.array(in_scope)) for name, each in column.items()})
+        self._open(column)
 
-    def end(self) -> Counted:
-        """The counts, once all parts were added."""
+    def end(self, letters: Letters) -> Counted:
+        """The counts, once all parts were added; `letters` are those of all accounts."""
+        self.found.letters = letters
         if self._week:
             self._week.end()
             self.found.week = self._week.counts
         return self.found
 
-    def _where(self, column: dict[str, pa.Array], in_scope: NDArray[Any]) -> None:
+    def _where(self, column: dict[str, pa.Array]) -> None:
         lately = pc.greater(repeats.plain(column["migrated_at"]), pa.scalar(self._as_of - LATELY, pa.timestamp("us", tz="UTC")))
         column["lately"] = pc.fill_null(lately, fill_value=False)
-        column["in_scope"] = pa.array(in_scope)
         for where in WHERE:
             parts = self.found.where[where]
             for (name, inside, done, moved), count in _counted(column, (where, "in_scope", "compliant", "lately")):
@@ -133,10 +136,11 @@ class Tally:
 
     def _open(self, column: dict[str, pa.Array]) -> None:
         """Counts the people in scope by what the cutoff does to them, and those who must still move by how they are reached."""
-        for (wave, word, done), count in _counted(column, ("wave", "at_cutoff", "compliant")):
-            self.found.cut[wave or "", word, bool(done)] += count
-        still = pc.invert(repeats.plain(column["compliant"]))
-        column = {name: each.filter(still) for name, each in column.items()}
+        for (wave, word, done, inside), count in _counted(column, ("wave", "at_cutoff", "compliant", "in_scope")):
+            if inside:
+                self.found.cut[wave or "", word, bool(done)] += count
+        still = pc.and_not(column["in_scope"], repeats.plain(column["compliant"]))
+        column = {name: column[name].filter(still) for name in _OF_OPEN}
         column["told"] = pc.greater(repeats.plain(column["notices_sent"]), 0)
         for (word, destination, privileged, told), count in _counted(column, ("at_cutoff", "destination", "privileged", "told")):
             harm = self.found.harms.setdefault(NO_DESTINATION if destination == "no" else word, Harm())
@@ -146,9 +150,7 @@ class Tally:
         self._reach(column)
 
     def _reach(self, column: dict[str, pa.Array]) -> None:
-        text = {name: repeats.plain(column[name]) for name in ("account_id", "username", "email", "display_name", "department")}
-        email = pd.Series(text["email"].to_pylist(), dtype="str")
-        outcome, last = (pd.Series(repeats.plain(column[name]).to_pylist(), dtype="str") for name in ("outcome", "last_notice_state"))
+        email, outcome, last = (repeats.plain(column[name]).to_pandas().astype("str") for name in ("email", "outcome", "last_notice_state"))
         why = pd.Series("", index=email.index, dtype="str")
         why = why.mask(outcome.isin(("domain_not_allowed", "unrenderable")), outcome)
         why = why.mask(last.eq("failed"), "failed")
@@ -159,7 +161,7 @@ class Tally:
         for at in why.index[why.ne("")]:
             self.found.unreached[str(why[at])] += 1
             if len(self.found.unreached_people) < NAMED:
-                one = {name: each[at].as_py() or "" for name, each in text.items()}
+                one = {name: column[name][at].as_py() or "" for name in _SHOWN}
                 named = one["display_name"] or one["username"]
                 self.found.unreached_people.append(Unreached(one["account_id"], named, one["department"], str(why[at])))
 

@@ -43,11 +43,16 @@ def available() -> None:
 
 
 def write(
-    out: BinaryIO, chronicle: Chronicle, tables: Sequence[tuple[Table, Path]], scratch: Path, formats: Collection[str] = ("csv",)
+    out: BinaryIO,
+    chronicle: Chronicle,
+    tables: Sequence[tuple[Table, Path, int]],
+    scratch: Path,
+    formats: Collection[str] = ("csv",),
 ) -> None:
     """Writes the workbook from the tables' CSV files, one row at a time; `scratch` is a folder for temporary files.
 
-    `formats` are those of the evidence: the sheet of a table that is too long names the file with all its rows.
+    `tables` are every table, its file and how many rows it has. `formats` are those of the evidence: the sheet of a table that is too long
+    names the file with all its rows.
     """
     import xlsxwriter
     from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
@@ -61,7 +66,7 @@ def write(
             "created": chronicle.evidence_at.astimezone(UTC).replace(tzinfo=None),
         }
     )
-    written = {table.name: (table, path) for table, path in tables}
+    written = {table.name: (table, path, count) for table, path, count in tables}
     for name in SHEETS:
         _sheet(book, *written[name], formats)
     try:
@@ -77,13 +82,12 @@ def _elsewhere(table: Table, written: Collection[str]) -> str:
     return f"all of them are in {' and '.join(files)}" if files else "`migrate report --format csv` writes them"
 
 
-def _sheet(book: Workbook, table: Table, path: Path, among: Collection[str]) -> None:
+def _sheet(book: Workbook, table: Table, path: Path, count: int, among: Collection[str]) -> None:
     sheet = book.add_worksheet(table.title, worksheet_class=_of_plain_text())
     formats = {of: book.add_format({"num_format": shown}) for of, shown in _FORMATS.items()}
     columns = list(table.columns.items())
     for at, (_, of) in enumerate(columns):
         sheet.set_column(at, at, _WIDTHS[of])
-    count = _count(path)
     room, row = count, 0
     if count > ROWS:
         note = f"{count:,} rows, and a sheet has {ROWS:,} at most: {_elsewhere(table, among)}."
@@ -132,7 +136,3 @@ def _records(path: Path) -> Iterator[list[str]]:
     texts.fields_of_any_length()
     with path.open(encoding="utf-8", newline="") as file:
         yield from islice(csv.reader(file), 1, None)
-
-
-def _count(path: Path) -> int:
-    return sum(1 for _ in _records(path))

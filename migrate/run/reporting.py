@@ -22,7 +22,7 @@ from migrate.ledger import history, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock
 from migrate.ledger.runs import Run
-from migrate.report import evidence
+from migrate.report import evidence, told
 from migrate.report.evidence import Evidence
 from migrate.report.recall import LAST_EVENT, Recall
 from migrate.report.terms import Terms
@@ -57,11 +57,14 @@ def write_reports(
             ledger.write(lambda connection: runs.identify(connection, recorded.seq, recorded.directory_fingerprint))
         with ledger.read() as connection:
             last_event = history.last_event(connection)
-            written = evidence.write(Recall(connection, recorded, terms, at, last_event, records), config.reports, summary.facts())
+            kept_in = config.ledger.told_of(config.campaign.name)
+            chronicle = Recall(connection, recorded, terms, at, last_event, records, kept_in)
+            written = evidence.write(chronicle, config.reports, summary.facts(), kept_in)
         summary = summary.reported(written.folder if written else None)
 
         def complete(connection: sa.Connection) -> None:
-            runs.count(connection, recorded.seq, {**recorded.counts, **summary.late_counts(), LAST_EVENT: last_event})
+            left = {told.DIGEST: written.told} if written and written.told else {}
+            runs.count(connection, recorded.seq, {**recorded.counts, **summary.late_counts(), LAST_EVENT: last_event, **left})
             runs.complete(
                 connection,
                 recorded.seq,

@@ -1,7 +1,8 @@
-"""The start of a run: makes all checks that need no read, takes the lock, and begins to read the directory.
+"""The start of a run: begins to read the directory, makes all checks that need no read, and takes the lock.
 
-Nothing here imports pandas or the modules that decide: that takes a good part of a second, during which the directory is being read
-already.
+The read begins first, in a thread: imports, templates and the ledger take a good part of a second, during which the directory is being
+read already. It changes nothing, and what it finds is looked at only once all checks have passed. Nothing here imports pandas or the
+modules that decide.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from migrate.run import clock, provenance
 if TYPE_CHECKING:
     from migrate.config import Config
     from migrate.delivery import Clock
+    from migrate.ledger.runs import Run
     from migrate.mail.compose import Composer
 
 
@@ -75,31 +77,39 @@ class Start(Given):
 def started(config: Config, options: Options, composer: Composer | None = None) -> Iterator[Start]:
     """Starts a run, up to its lock. Raises before anything has changed. At the end of the context the lock and the reading are given up, if
     they are still held."""
-    now = clock_from(options.as_of)
-    composer = composer or config.composer()
-    composer.refuse_overruns()
-    signing.ready(config.reports.signing_key)
-    folder.writable(config.reports.dir)
-    directory = open_directory(config.directory)
-    new = options.new_ledger
-    with provenance.opened(config, create=True, new=new) as ledger, ExitStack() as alone, ExitStack() as reading:
+    now, new = clock_from(options.as_of), options.new_ledger
+    directory, began = open_directory(config.directory), now()
+    with ExitStack() as reading, ExitStack() as opened, ExitStack() as alone:
+        if options.plan is None:  # a plan is checked first, before the directory is read
+            reading.enter_context(directory.begun())
+        composer = composer or config.composer()
+        composer.refuse_overruns()
+        signing.ready(config.reports.signing_key)
+        folder.writable(config.reports.dir)
+        ledger = opened.enter_context(provenance.opened(config, create=True, new=new))
         no_time_travel(config, ledger, options.as_of)
         if options.as_of is None and not options.accept_clock and (wrong := clock.doubt(config, ledger, now())):
             raise wrong
         lock = alone.enter_context(RunLock.acquire(ledger, config.campaign.name, "run", worker()))
+        last = _last(config, ledger)
         if options.unless_since is not None:
-            _nobody_else(config, ledger, options.unless_since)
-        accepted = provenance.accept(config, ledger, options.as_of or now()) if new else None
-        if options.plan is None:  # a plan is checked first, before the directory is read
+            _nobody_else(config, last, options.unless_since)
+        if options.plan is None and last is not None and max(last.started_at, last.directory_read_at) >= began:
+            # That run had the lock when our read began, and may have seen a later state of the directory: read again.
+            reading.close()
             reading.enter_context(directory.begun())
+        accepted = provenance.accept(config, ledger, options.as_of or now()) if new else None
         yield Start(config, options, now, composer, directory, ledger, lock, alone, reading, accepted)
 
 
-def _nobody_else(config: Config, ledger: Ledger, since: datetime) -> None:
+def _last(config: Config, ledger: Ledger) -> Run | None:
+    with ledger.read() as connection:
+        return runs.last(connection, campaigns.find(connection, config.campaign.name))
+
+
+def _nobody_else(config: Config, last: Run | None, since: datetime) -> None:
     """Raises DoneAlreadyError if a run is recorded that began at `since` or later. Called with the lock held, so that two runs cannot both
     pass."""
-    with ledger.read() as connection:
-        last = runs.last(connection, campaigns.find(connection, config.campaign.name))
     if last is not None and last.started_at >= since:
         raise DoneAlreadyError(
             f"run {last.run_id} of {config.campaign.name} began at {last.started_at:%Y-%m-%d %H:%M:%S} UTC, which is not before "

@@ -114,6 +114,7 @@ def letter(account_id: str, kind: str = "reminder", occasion: str = "T-30", stat
         "settled_at": instant(None if state == "queued" else "2024-01-02T14:00:02.5Z"),
         "changed_at": instant("2024-01-02T14:00:01Z" if state == "queued" else "2024-01-02T14:00:02.5Z"),
         "subject": "Text-message codes end on 31 January",
+        "was": None,
     }
     return {**plain, **other}
 
@@ -259,10 +260,18 @@ class FrameChronicle:
     new: tuple[str, ...] = ARRIVED
     chunk: int = 1000
 
-    def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+    def accounts(self) -> Iterator[pa.Table]:
         for start in range(0, len(self.records), self.chunk):
-            records = recorded(list(self.records[start : start + self.chunk]))
-            yield records, frame([each for each in self.mail if each["account_id"] in records["account_id"].to_pylist()], LETTER_COLUMNS)
+            yield recorded(list(self.records[start : start + self.chunk]))
+
+    def carried(self) -> None:
+        return None
+
+    def events(self) -> None:
+        return None
+
+    def letters_of(self, first: str, last: str) -> pd.DataFrame:
+        return frame([each for each in self.mail if first <= each["account_id"] <= last], LETTER_COLUMNS)
 
     def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
         found = [

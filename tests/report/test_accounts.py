@@ -16,10 +16,11 @@ from migrate.core.waves import Waves, WavesSettings
 from migrate.report import cells, repeats, tables
 from migrate.report.accounts import accounts_table, action_rows, standing_counts
 from migrate.report.terms import Terms
+from migrate.report.told import NOBODY, updated
 
 
 def accounts(*rows: dict[str, Any], letters: list[dict[str, Any]] | None = None, as_of: datetime = AS_OF) -> pd.DataFrame:
-    return shown(accounts_table(recorded(list(rows)), frame(letters or [], tables.LETTER_COLUMNS), TERMS, as_of))
+    return shown(accounts_table(recorded(list(rows)), updated(NOBODY, frame(letters or [], tables.LETTER_COLUMNS)), TERMS, as_of))
 
 
 def shown(table: pa.Table) -> pd.DataFrame:
@@ -71,7 +72,7 @@ def test_the_next_stage_is_told_only_for_accounts_that_would_be_reminded() -> No
     assert set(found.index[found["next_stage"].notna()]) == {"bob", "eve", "leo"}
     assert found.loc["ann", ["standing", "destination"]].tolist() == ["sms_only", "no"]
     anyway = replace(TERMS, remind_without_destination=True)
-    found = shown(accounts_table(recorded(CAST), frame([], tables.LETTER_COLUMNS), anyway, AS_OF))
+    found = shown(accounts_table(recorded(CAST), NOBODY, anyway, AS_OF))
     assert set(found.index[found["next_stage"].notna()]) == {"ann", "bob", "eve", "leo"}
     assert set(found["next_stage"].dropna()) == {"T-14"}
     assert set(found["next_stage_on"].dropna()) == {date(2024, 1, 18)}
@@ -107,7 +108,7 @@ def test_what_is_known_of_certainty_last_use_and_groups_is_told_as_it_is() -> No
 
 
 def test_the_action_list_holds_those_in_scope_who_are_not_compliant_without_a_destination_first_then_privileged() -> None:
-    table = accounts_table(recorded(CAST), frame([], tables.LETTER_COLUMNS), TERMS, AS_OF)
+    table = accounts_table(recorded(CAST), NOBODY, TERMS, AS_OF)
     assert table.column_names == list(tables.ACCOUNTS.columns)
     rows = shown(action_rows(table))
     assert list(rows.columns) == list(tables.ACTION_LIST.columns)
@@ -118,14 +119,14 @@ def test_the_action_list_holds_those_in_scope_who_are_not_compliant_without_a_de
 
 def test_an_account_without_a_department_is_counted_apart_from_one_whose_department_has_no_name() -> None:
     rows = [record("ann", department=None), record("bob", department=""), record("cat", department=None)]
-    found = standing_counts(accounts_table(recorded(rows), frame([], tables.LETTER_COLUMNS), TERMS, AS_OF))
+    found = standing_counts(accounts_table(recorded(rows), NOBODY, TERMS, AS_OF))
     assert found == {(tables.NO_DEPARTMENT, "sms_only"): 2, ("", "sms_only"): 1}
 
 
 def test_accounts_of_whom_much_repeats_and_of_whom_nothing_does_read_the_same() -> None:
     """Columns travel as dictionaries or plain, by what stands in their first rows."""
     many = [record(f"p{n:04d}", ["sms_only", "migrated"][n % 2], department=f"d{n % 3}", phone=f"••••{n:04d}") for n in range(200)]
-    letters = frame([letter(f"p{n:04d}", state="sent") for n in range(0, 200, 3)], tables.LETTER_COLUMNS)
+    letters = updated(NOBODY, frame([letter(f"p{n:04d}", state="sent") for n in range(0, 200, 3)], tables.LETTER_COLUMNS))
     whole = accounts_table(recorded(many), letters, TERMS, AS_OF)
     short = {name for name in whole.column_names if repeats.is_short(repeats.whole(whole[name]))}
     assert {"department", "standing", "cutoff"} <= short
@@ -143,7 +144,7 @@ def test_whoever_is_in_a_wave_has_its_cutoff_and_its_next_stage() -> None:
     assert Terms.from_json(json.loads(json.dumps(terms.to_json()))) == terms
     july = {"wave": "admins", "cutoff": instant("2024-07-01T07:00:00Z")}
     people = recorded([record("ann", "sms_only", **july), record("bob", "sms_only"), record("cem", "migrated", **july)])
-    table = accounts_table(people, frame([], tables.LETTER_COLUMNS), terms, AS_OF)
+    table = accounts_table(people, NOBODY, terms, AS_OF)
     found = shown(table)[["wave", "next_stage", "next_stage_on"]].astype(object)
     assert found.where(found.notna(), None).to_numpy().tolist() == [
         ["admins", "T-60", date(2024, 5, 2)],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from migrate import files
-from migrate.report import folder
+from migrate.files.digests import Sealed
 from migrate.report.background import BackgroundFile, BackgroundWriter
 
 
@@ -69,7 +69,7 @@ def test_what_went_wrong_elsewhere_is_not_hidden_and_nothing_more_is_done() -> N
 
 def test_a_sealed_file_holds_what_was_written_and_knows_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    with folder.Sealed(files.create(path)) as sealed, BackgroundWriter() as writer:
+    with Sealed(files.create(path)) as sealed, BackgroundWriter() as writer:
         sealed.write(b"head\n")
         later = BackgroundFile(sealed, writer)
         for number in range(5):

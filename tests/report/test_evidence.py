@@ -202,7 +202,7 @@ def test_a_failure_half_way_leaves_no_folder_and_latest_as_it_was(chronicle: Fra
 
 def test_a_failure_among_the_accounts_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     class Breaks(FrameChronicle):
-        def accounts(self) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+        def accounts(self) -> Iterator[pa.Table]:
             yield from islice(super().accounts(), 2)
             raise RuntimeError("the ledger went away")
 

@@ -67,7 +67,7 @@ def test_single_sign_on_comes_and_goes() -> None:
 
 def test_the_moves_of_the_cast(chronicle: FrameChronicle) -> None:
     moves = Moves(chronicle)
-    for records, _ in chronicle.accounts():
+    for records in chronicle.accounts():
         moves.add(records)
     moves.end()
     assert moves.counts == {

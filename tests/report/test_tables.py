@@ -6,10 +6,11 @@ from report.conftest import AS_OF, CAST, CHANGE_ROWS, EXEMPTION_ROWS, LETTERS, T
 
 from migrate.report import accounts, tables
 from migrate.report.terms import Terms
+from migrate.report.told import NOBODY
 
 
 def test_the_summary_counts_every_account_once_and_its_shares_add_up_to_the_total() -> None:
-    found = accounts.accounts_table(recorded(CAST), frame([], tables.LETTER_COLUMNS), TERMS, AS_OF)
+    found = accounts.accounts_table(recorded(CAST), NOBODY, TERMS, AS_OF)
     in_parts = accounts.standing_counts(found.slice(0, 4)) + accounts.standing_counts(found.slice(4))
     doubtful = accounts.standing_counts(accounts.not_certain(found))
     summary = tables.summary_table(in_parts, doubtful)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections import Counter
+
 from report.conftest import CAST, LETTERS, FrameChronicle, frame, instant, record, recorded
 
 from migrate.report import words
 from migrate.report.accounts import accounts_table
 from migrate.report.tables import LETTER_COLUMNS
 from migrate.report.tally import Counted, Part, Tally
+from migrate.report.told import NOBODY, updated
 
 
 def counted(chronicle: FrameChronicle, *, names: tuple[str, ...] = (), chunk: int = 1000) -> Counted:
@@ -15,8 +18,8 @@ def counted(chronicle: FrameChronicle, *, names: tuple[str, ...] = (), chunk: in
         ids = {each["account_id"] for each in some}
         letters = frame([each for each in chronicle.mail if each["account_id"] in ids], LETTER_COLUMNS)
         records = recorded(list(some))
-        tally.add(records, accounts_table(records, letters, chronicle.terms, chronicle.run.as_of), letters)
-    return tally.end()
+        tally.add(records, accounts_table(records, updated(NOBODY, letters), chronicle.terms, chronicle.run.as_of))
+    return tally.end(Counter((each["kind"], each["occasion"], each["state"]) for each in chronicle.mail))
 
 
 def test_every_breakdown_counts_the_same_people() -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from migrate.config import Config, load
+from migrate.directory.sql import SqlDirectory
 from migrate.errors import DirectoryError, LockedError
 from migrate.run.start import Options, started
 
@@ -69,7 +74,6 @@ def test_a_run_that_has_started_is_alone_until_it_says_so(config: Config) -> Non
 
 
 def test_a_run_that_could_not_start_leaves_no_lock(config: Config) -> None:
-    """The table is looked for as soon as the lock is held."""
     users = config.path.parent / "users.db"
     users.rename(users.with_suffix(".away"))
     with pytest.raises(DirectoryError), started(config, Options()) as start:
@@ -90,8 +94,6 @@ def test_what_is_read_ahead_is_given_up_with_the_run(config: Config) -> None:
 
 
 def test_a_run_that_another_host_has_done_since_reads_nothing_and_gives_its_lock_back(config: Config) -> None:
-    from datetime import UTC, datetime
-
     from migrate.errors import DoneAlreadyError
     from migrate.run.job import run
 
@@ -104,3 +106,33 @@ def test_a_run_that_another_host_has_done_since_reads_nothing_and_gives_its_lock
             run(config, Options(as_of=now, unless_since=since))
     with started(config, Options(as_of=now, unless_since=datetime(2024, 1, 2, 6, 1, tzinfo=UTC))):
         pass
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_a_read_that_began_while_another_run_was_reading_begins_again(
+    config: Config, monkeypatch: pytest.MonkeyPatch, overtaken: bool
+) -> None:
+    """Else the later run could record an earlier state of the directory, and confirm changes that were undone meanwhile."""
+    from migrate.run import start as module
+    from migrate.run.job import run
+
+    now, begun = datetime(2024, 1, 2, 6, tzinfo=UTC), SqlDirectory.begun
+    reads: list[SqlDirectory] = []
+    acquire = module.RunLock.acquire
+
+    def slowly(*arguments: Any) -> Any:
+        monkeypatch.setattr(module.RunLock, "acquire", acquire)
+        if overtaken:
+            with closing(sqlite3.connect(config.path.parent / "users.db")) as users, users:
+                users.execute("UPDATE users SET email = 'new@example.com'")
+            run(config, Options(as_of=now))
+            reads.clear()
+        return acquire(*arguments)
+
+    run(config, Options(as_of=now - timedelta(days=1)))
+    monkeypatch.setattr(SqlDirectory, "begun", lambda self: (reads.append(self), begun(self))[1])
+    monkeypatch.setattr(module.RunLock, "acquire", slowly)
+    with started(config, Options(as_of=now)) as start:
+        emails = pd.concat(start.directory.frames())["email"].unique().tolist()
+    assert len(reads) == 1
+    assert (emails == ["new@example.com"]) == overtaken
