@@ -12,8 +12,8 @@ from migrate.settings import Settings, unambiguous
 
 
 class LedgerSettings(Settings):
-    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory. `image` is a
-    folder for what the next run need not look at again; without one (default: beside a SQLite file) every run looks at everything."""
+    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory. `image` is the
+    folder of the cache of the last read (default: beside a SQLite file); without one every run processes every account."""
 
     url: str = Field("sqlite:///migrate.db", min_length=1, repr=False)
     image: Path | None = None
@@ -23,9 +23,9 @@ class LedgerSettings(Settings):
     def _unambiguous(cls, url: str) -> str:
         return unambiguous(url)
 
-    def image_of(self, campaign: str) -> Path | None:
-        """Where the image of a campaign is kept: each one of a ledger has its own."""
-        return self.image_folder and self.image_folder / hashlib.sha256(campaign.encode()).hexdigest()[:12]
+    def cache_of(self, campaign: str) -> Path | None:
+        """The folder of a campaign's cache: each campaign of a ledger has its own."""
+        return self.cache_folder and self.cache_folder / hashlib.sha256(campaign.encode()).hexdigest()[:12]
 
     @property
     def file(self) -> Path | None:
@@ -36,8 +36,8 @@ class LedgerSettings(Settings):
         return Path(unquote(rest.partition("?")[0]))
 
     @property
-    def image_folder(self) -> Path | None:
-        """Where the image of the last read is kept (`migrate.incremental`): beside a SQLite file if nothing else is said, else nowhere."""
+    def cache_folder(self) -> Path | None:
+        """The folder of the cache of the last read (`migrate.incremental`): the setting `image`, else beside a SQLite file, else None."""
         if self.image is None and self.file is not None:
             return self.file.with_name(self.file.name + ".image")
         return self.image

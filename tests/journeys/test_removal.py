@@ -136,7 +136,7 @@ def a_dry_run_of_0_1_0(company: Office, place: Path) -> Path:
     return place
 
 
-def an_image(company: Office, place: Path) -> Path:
+def a_cache(company: Office, place: Path) -> Path:
     (found,) = (company.folder / "migrate.db.image").iterdir()
     shutil.copytree(found, place)
     return place
@@ -170,7 +170,7 @@ def a_folder_without_write_permission(company: Office, place: Path) -> Path:
 
 
 PLACES = [
-    a_home, the_campaign, the_reports, evidence, a_reviewed_plan, a_plan_with_notes, a_dry_run_of_0_1_0, an_image, a_file,
+    a_home, the_campaign, the_reports, evidence, a_reviewed_plan, a_plan_with_notes, a_dry_run_of_0_1_0, a_cache, a_file,
     a_link_to_a_folder, a_link_to_an_empty_folder, a_link_to_nothing, a_folder_without_write_permission,
 ]  # fmt: skip
 

@@ -318,7 +318,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_full_disk_records_nothing_and_says_so(tmp_path: Path) -> None:
     with Ledger.open(_sqlite(tmp_path / "migrate.db"), create=True) as ledger:
-        with pytest.raises(LedgerError, match="is full, and what was to be written there was not"), ledger.begin() as connection:
+        with pytest.raises(LedgerError, match="is full, so the last change was not written"), ledger.begin() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
             connection.execute(
