@@ -200,8 +200,8 @@ def test_versions_that_do_not_follow_each_other_are_named(lived: Scene) -> None:
     supersede(lived, "a2", lived.run_seq, later)
     supersede(lived, "a3", lived.run_seq, lived.run_seq)
     assert wrong(lived.ledger)["versions"] == (
-        "account 'a3': its version of run 1 held until run 1, which was no later",
-        "account 'a2': no version follows the one of run 1, which held until run 2",
+        "account 'a3': its version of run 1 ends at run 1, which is not later",
+        "account 'a2': no version follows that of run 1, which ends at run 2",
     )
 
 
@@ -214,7 +214,7 @@ def test_what_a_row_names_and_is_not_there_is_named(lived: Scene, tmp_path: Path
     assert found["foreign-keys"] == (
         "account.since_run is 7, which no row of run has", "letter_event.letter_id is 99, which no row of letter has",
     )  # fmt: skip
-    assert found["versions"] == ("account 'a2' is said to hold since run 7, which its campaign never had",)
+    assert found["versions"] == ("account 'a2' is recorded as of run 7, which its campaign does not have",)
 
 
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)

@@ -165,7 +165,7 @@ def test_a_file_written_while_it_was_looked_at_is_not_believed(tmp_path: Path) -
 
 def test_nothing_is_written_through_a_ledger_that_is_only_looked_at(ledger_url: str, scene: Scene) -> None:
     with Ledger.open_readonly(LedgerSettings(url=ledger_url)) as ledger:
-        with pytest.raises(LedgerError, match="read only"), ledger.begin():
+        with pytest.raises(LedgerError, match="read-only"), ledger.begin():
             pass
         with pytest.raises((LedgerError, sa.exc.DBAPIError)), ledger.read() as connection:
             connection.execute(sa.insert(schema.campaign).values(name="x", secret="s", created_at=_EPOCH))

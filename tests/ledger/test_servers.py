@@ -68,7 +68,7 @@ def other(ledger_url: str) -> Iterator[str]:
 def test_an_account_that_may_make_no_table_is_told_what_to_grant(postgres_url: str, other: str) -> None:
     with pytest.raises(LedgerError, match="does not let this account do what a ledger needs: permission denied for schema public") as told:
         Ledger.open(LedgerSettings(url=of(postgres_url, other)), create=True)
-    assert "Grant it everything on the ledger's own tables" in str(told.value)
+    assert "Grant it all rights on the ledger's tables" in str(told.value)
 
 
 def test_an_account_that_may_only_read_is_told_what_to_grant(ledger_url: str, other: str) -> None:
@@ -167,7 +167,7 @@ def test_what_postgresql_does_not_take_is_explained(ledger_url: str, statement: 
         ("40P01", "is busy"),
         ("55P03", "is busy"),
         ("28P01", "does not accept the sign-in"),
-        ("3D000", "is not there"),
+        ("3D000", "does not exist"),
         ("42P05", "mixes up sessions"),
     ],
 )
