@@ -20,8 +20,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from migrate.errors import LedgerError, NoLedgerError
-from migrate.ledger import mysql, postgresql, refusals, revisions, sqlite
-from migrate.ledger.refusals import WHERE, driver_explained, is_broken_off, options_explained
+from migrate.ledger import database_errors, mysql, postgresql, revisions, sqlite
+from migrate.ledger.database_errors import WHERE, driver_explained, is_broken_off, options_explained
 from migrate.ledger.schema import metadata
 from migrate.ledger.settings import LedgerSettings
 from migrate.settings import DRIVER_EXTRAS, DRIVERS
@@ -162,14 +162,14 @@ class Ledger:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            told = refusals.explained_sqlite(error, self.described)
+            told = database_errors.explained_sqlite(error, self.described)
             if told is None:
                 raise
             raise told from error
         except DBAPIError as error:
             if isinstance(error, sa.exc.IntegrityError):
                 raise
-            told = refusals.explained(error, self.described, self.engine.url)
+            told = database_errors.explained(error, self.described, self.engine.url)
             if told is None:
                 raise
             raise told from error

@@ -21,8 +21,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from migrate.errors import LedgerError, LockedError
 from migrate.ledger.clock import Clock, real_now
+from migrate.ledger.database_errors import is_busy
 from migrate.ledger.engine import Ledger
-from migrate.ledger.refusals import is_busy
 from migrate.ledger.schema import run_lock
 
 Purpose = Literal["run", "report"]

@@ -24,7 +24,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from migrate import files
 from migrate.errors import LedgerError, NoLedgerError
-from migrate.ledger.refusals import WHERE, is_busy, read_only
+from migrate.ledger.database_errors import WHERE, is_busy, read_only
 
 _SHORT_WAIT: Final = timedelta(seconds=0.2)
 """How long SQLite itself waits for another writer at a time: Python handles no signal while SQLite waits."""

@@ -19,7 +19,7 @@ from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock, worker
 from migrate.report import folder, signing
-from migrate.run import clock, provenance
+from migrate.run import clock_guard, provenance
 
 if TYPE_CHECKING:
     from migrate.config import Config
@@ -84,7 +84,7 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
     new = options.new_ledger
     with provenance.opened(config, create=True, new=new) as ledger, ExitStack() as alone, ExitStack() as reading:
         no_time_travel(config, ledger, options.as_of)
-        if options.as_of is None and not options.accept_clock and (wrong := clock.doubt(config, ledger, now())):
+        if options.as_of is None and not options.accept_clock and (wrong := clock_guard.doubt(config, ledger, now())):
             raise wrong
         lock = alone.enter_context(RunLock.acquire(ledger, config.campaign.name, "run", worker()))
         if options.unless_since is not None:

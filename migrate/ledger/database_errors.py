@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from migrate.errors import LedgerError
-from migrate.ledger import mysql, servers
+from migrate.ledger import mysql, server_errors
 from migrate.settings import DRIVER_EXTRAS
 
 WHERE: Final = "[ledger] url"
@@ -71,14 +71,14 @@ def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | N
         return explained_sqlite(cause, described)
     if is_busy(error):
         return LedgerError(f"{described} is busy: another program is writing.", where=WHERE, hint="Try again in a minute.")
-    return servers.explained(error, described, url)
+    return server_errors.explained(error, described, url)
 
 
 def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerError | None:
     """As `explained`, for an error of SQLite's own driver."""
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_ERROR and servers.of_a_ledger(str(cause)):
-        return servers.missing(described, str(cause))
+    if code == sqlite3.SQLITE_ERROR and server_errors.of_a_ledger(str(cause)):
+        return server_errors.missing(described, str(cause))
     if code == sqlite3.SQLITE_IOERR and _is_full(Path(described)):
         code = sqlite3.SQLITE_FULL
     sentences: dict[int, tuple[str, str]] = {
