@@ -85,8 +85,8 @@ class Company:
         return self.folder / "directory.db"
 
     def configure(self, formats: Sequence[str] = (), source: str = "sql", port: int | None = None) -> None:
-        """Writes the configuration, with the `port` of a mail server if letters are to go anywhere. The image of another configuration is
-        not believed, so that the next run looks at everything."""
+        """Writes the configuration, with the `port` of a mail server if letters are to go anywhere. The cache of another configuration is
+        not used, so the next run processes everybody."""
         transport = "smtp" if port else "maildir"
         text = _CONFIG.format(opens=OPENS, source=_SOURCES[source], formats=json.dumps(list(formats)), transport=transport, port=port or 25)
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
@@ -122,8 +122,8 @@ class Company:
             raise RuntimeError(f"{facts['letters']['queued']:,} letters were queued on a day without any")
         return spent
 
-    def forget_image(self) -> None:
-        """As if the image had been deleted."""
+    def forget_cache(self) -> None:
+        """Deletes the cache of the last read."""
         shutil.rmtree(self.folder / "migrate.db.image")
 
     @contextmanager
@@ -138,9 +138,9 @@ class Company:
         self.day = day
 
     def disk(self) -> tuple[float, float, float]:
-        """MiB of the directory, the ledger and the image."""
-        image = sum(path.stat().st_size for path in (self.folder / "migrate.db.image").rglob("*") if path.is_file())
-        sizes = (self.directory.stat().st_size, (self.folder / "migrate.db").stat().st_size, image)
+        """MiB of the directory, the ledger and the cache."""
+        cache = sum(path.stat().st_size for path in (self.folder / "migrate.db.image").rglob("*") if path.is_file())
+        sizes = (self.directory.stat().st_size, (self.folder / "migrate.db").stat().st_size, cache)
         return sizes[0] / 2**20, sizes[1] / 2**20, sizes[2] / 2**20
 
 

@@ -34,7 +34,7 @@ WATCHED: Final = (*PYTHON, "-m", "benchmarks.steps")
 @dataclass(frozen=True, slots=True)
 class Point:
     """One measurement: `at` so many accounts, percent or letters, `what` took `seconds`, `cpu` seconds and `peak` MiB of memory.
-    `directory`, `ledger` and `image` are MiB on the disk afterwards; `load` is the machine's load average then."""
+    `directory`, `ledger` and `cache` are MiB on the disk afterwards; `load` is the machine's load average then."""
 
     series: str
     at: int
@@ -44,15 +44,15 @@ class Point:
     peak: float = 0
     directory: float = 0
     ledger: float = 0
-    image: float = 0
+    cache: float = 0
     load: float = 0
 
 
 def point(series: str, at: int, what: str, spent: Spent, here: Company) -> Point:
     """A measurement in a company."""
-    directory, ledger, image = (round(size, 1) for size in here.disk())
+    directory, ledger, cache = (round(size, 1) for size in here.disk())
     taken = (round(spent.seconds, 2), round(spent.cpu, 2), round(spent.peak, 1))
-    return Point(series, at, what, *taken, directory, ledger, image, float(load()))
+    return Point(series, at, what, *taken, directory, ledger, cache, float(load()))
 
 
 def middle(spent: Sequence[Spent]) -> Spent:

@@ -118,8 +118,8 @@ def _without_the_usual(here: Company) -> Iterator[Remark]:
     here.change()
     yield _told_remark("an ordinary day without the ADBC driver", here.quiet_run(WITHOUT_ADBC))
     here.change()
-    here.forget_image()
-    yield _told_remark("a day after the image was deleted", here.quiet_run())
+    here.forget_cache()
+    yield _told_remark("a day after the cache was deleted", here.quiet_run())
 
 
 def _other_days(here: Company) -> Iterator[Remark]:
@@ -166,7 +166,7 @@ def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[fl
         kinds["switched"] = list(_again(here, rounds, here.switch))
         yield _day(f"a day on which {CHANGED:.0%} changed their methods, a letter each", 8, kinds["switched"])
         kinds["anew"] = list(_again(here, rounds, lambda: _forgotten(here)))
-        yield _day("everybody decided anew, without an image", 15, kinds["anew"])
+        yield _day("everybody decided anew, without a cache", 15, kinds["anew"])
         yield from _reported(here, rounds, kinds["quiet"], "three", port)
         days = [run for name, each in kinds.items() if name != "quiet" for run, _ in each] + [run for run, _ in waiting] + first
         yield Row(f"peak memory of a quiet day, {accounts:,} accounts", peak([run for run, _ in kinds["quiet"]]), bounds[0], "", "MiB")
@@ -191,7 +191,7 @@ def _again(here: Company, rounds: int, happens: Callable[[], object]) -> Iterato
 
 def _forgotten(here: Company) -> None:
     here.change()
-    here.forget_image()
+    here.forget_cache()
 
 
 def _day(name: str, bound: float, pairs: Sequence[tuple[Spent, Spent]]) -> Row:

@@ -51,11 +51,11 @@ def accounts(points: Sequence[Point]) -> str:
     """Runs by size: the measured ones, then the computed ones."""
     first, ordinary = ([each for each in points if (each.series, each.what) == ("accounts", what)] for what in ("first", "ordinary"))
     measured = [each.at for each in first]
-    head = ("accounts", "the first run", "memory", "an ordinary day", "memory", "directory", "ledger", "image")
+    head = ("accounts", "the first run", "memory", "an ordinary day", "memory", "directory", "ledger", "cache")
     rows = []
     for at in [*measured, *(at for at in COMPUTED if at <= FARTHEST * measured[-1])]:
         runs = [told(further(runs, at, what)) for runs in (first, ordinary) for told, what in ((duration, "seconds"), (size, "peak"))]
-        disk = [size(further(first, at, kind)) for kind in ("directory", "ledger", "image")]
+        disk = [size(further(first, at, kind)) for kind in ("directory", "ledger", "cache")]
         rows.append([f"{at:,}" + ("" if at in measured else ", computed"), *runs, *disk])
     return _table(head, rows)
 

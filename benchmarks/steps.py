@@ -15,13 +15,13 @@ from typing import Any, Final
 
 WRITTEN: Final = "steps.json"
 REST: Final = "starting Python, the configuration, and the rest"
-IMAGE: Final = "finding the image of the last read"
-READING: Final = "reading all rows, and setting them beside the image"
+FINDING: Final = "finding the cache of the last read"
+READING: Final = "reading all rows, and comparing them with the cache"
 DECIDING: Final = "assessing, comparing, planning and composing"
 RECORDING: Final = "writing to the ledger what is new, and committing"
-KEEPING: Final = "waiting for the new image, and keeping it"
+KEEPING: Final = "waiting for the new cache, and keeping it"
 REPORTING: Final = "reports, and completing the run"
-STEPS: Final = (IMAGE, READING, DECIDING, RECORDING, KEEPING, REPORTING, REST)
+STEPS: Final = (FINDING, READING, DECIDING, RECORDING, KEEPING, REPORTING, REST)
 
 Taken = dict[str, list[float]]
 """Step → seconds on the wall, seconds that all processors worked for the run meanwhile."""
@@ -63,7 +63,7 @@ def main() -> int:
 
     watch = Watch()
     for owner, name, step in (
-        (path, "image_of_last", IMAGE),
+        (path, "cache_of_last", FINDING),
         (path, "take", READING),
         (path, "draft", DECIDING),
         (Ledger, "write", RECORDING),

@@ -20,7 +20,7 @@ SETTING = "image = false\n" if WITHOUT_CACHE else ""
 @pytest.fixture(autouse=WITHOUT_CACHE)
 def without_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """No configuration has a cache, whatever it sets: as with `[ledger] image = false`."""
-    monkeypatch.setattr(LedgerSettings, "image_folder", property(lambda _: None))
+    monkeypatch.setattr(LedgerSettings, "cache_folder", property(lambda _: None))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,17 +12,12 @@ from __future__ import annotations
 import gc
 import importlib
 import io
-import os
-import signal
 import sys
-import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -32,6 +27,7 @@ from typer.core import TyperCommand, TyperGroup
 from migrate import __version__, outside
 from migrate.cli.streams import Enduring, enduring
 from migrate.errors import MigrateError
+from migrate.process.signals import ending_cleanly
 
 if TYPE_CHECKING:
     from migrate.config import Config
@@ -59,12 +55,6 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "Live through a sample campaign; look at its mails and reports.",
 }
 """Command → its summary in `migrate --help`. `dry-run` is the function `dry_run` (or a Typer of that name) in `migrate.cli.dry_run`."""
-
-
-ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
-"""Signals, besides Ctrl-C, that end a command from outside."""
-_ONCE_MORE: Final = 0.05
-"""Seconds after which a signal is sent again whose exception Python discarded."""
 
 
 class LazyGroup(TyperGroup):
@@ -157,7 +147,7 @@ def _only_tells(arguments: Sequence[str]) -> bool:
 
 def _called(arguments: list[str], output: Enduring) -> int:
     try:
-        with _ending_cleanly():
+        with ending_cleanly():
             code = app(arguments, prog_name="migrate", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except ClickException as error:
@@ -183,39 +173,6 @@ def _told_as_json(error: MigrateError, arguments: Sequence[str], output: Endurin
         from migrate.cli.console import Console
 
         Console(json=True).result({"error": error.facts()})
-
-
-@contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """Makes SIGTERM, and SIGHUP when a terminal is closed, end a command as Ctrl-C does: locks are given back, and scratch folders with
-    personal data are removed. Under `nohup` SIGHUP stays ignored.
-
-    Python discards exceptions raised in `__del__` and the like, SystemExit too. The signal is then sent again.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    def once_more(dropped: sys.UnraisableHookArgs) -> None:
-        if not isinstance(dropped.exc_value, (SystemExit, KeyboardInterrupt)):
-            hook(dropped)
-            return
-        code = dropped.exc_value.code if isinstance(dropped.exc_value, SystemExit) else None
-        number = code - 128 if isinstance(code, int) and code > 128 else signal.SIGINT
-        threading.Timer(_ONCE_MORE, os.kill, (os.getpid(), number)).start()
-
-    before = {number: signal.signal(number, end) for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN}
-    hook = sys.unraisablehook
-    sys.unraisablehook = once_more
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _failed(lines: Sequence[str], code: int, arguments: Sequence[str]) -> int:

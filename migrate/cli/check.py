@@ -200,7 +200,7 @@ def _directory(config: Config, *, quick: bool) -> Iterator[Finding]:
 
 def _ledger(config: Config) -> Iterator[str]:
     from migrate.ledger.sqlite import exposed
-    from migrate.run.clock import doubt
+    from migrate.run.clock_guard import doubt
     from migrate.run.provenance import looked_at
 
     with looked_at(config) as ledger:

@@ -41,9 +41,9 @@ _REFRESHED: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was found in the directory. `facts` are about its rows; `stops` names the guards that would stop a run; `warnings` are
-    paragraphs."""
+class DirectoryCheck:
+    """The result of the check of the directory. `said` says what was read, `stops` names the guards that would stop a run, `warnings` are
+    paragraphs, and `facts` are about the rows."""
 
     said: str
     stops: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Found:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def look(config: Config, *, quick: bool) -> Found:
+def look(config: Config, *, quick: bool) -> DirectoryCheck:
     """Reads the directory, all of it unless `quick`. Raises DirectoryError if it cannot be read.
 
     If a run could not decide for another reason, such as a missing ledger, only the first rows are read; that part of the check says why.
@@ -66,7 +66,7 @@ def look(config: Config, *, quick: bool) -> Found:
         return found
 
 
-def _whole(config: Config) -> Found:
+def _whole(config: Config) -> DirectoryCheck:
     from datetime import UTC, datetime
 
     from migrate.cli.summary import still_recorded, too_many_addresses, too_old
@@ -91,7 +91,7 @@ def _whole(config: Config) -> Found:
         warnings.append(f"{too_many_addresses(count, config.policy.max_addresses)}.")
     if old := too_old(speaks_of, now, config):
         warnings.append(f"{old}: reminders wait until a fresh one is read.")
-    return Found(said, list(foretold.stopped), warnings + doubts, facts)
+    return DirectoryCheck(said, list(foretold.stopped), warnings + doubts, facts)
 
 
 def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
@@ -113,7 +113,7 @@ def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
         )
 
 
-def _first_rows(config: Config) -> Found:
+def _first_rows(config: Config) -> DirectoryCheck:
     from migrate.directory import Tally, open_directory, read
     from migrate.directory.rejections import Verdict
 
@@ -121,7 +121,7 @@ def _first_rows(config: Config) -> Found:
     with closing(read(directory, language=config.campaign.language, tally=tally)) as frames:  # type: ignore[type-var]
         frame = next(frames, None)
     if frame is None or not tally.rows:
-        return Found(f"{directory.describe()} has no rows", ["[directory]: a run refuses a directory without rows."])
+        return DirectoryCheck(f"{directory.describe()} has no rows", ["[directory]: a run refuses a directory without rows."])
     verdict.add(frame[frame["rejection"].notna()])
     facts = {
         "rejections": [reason.facts() for reason in verdict.reasons()],
@@ -132,7 +132,7 @@ def _first_rows(config: Config) -> Found:
     }
     said = f"{directory.describe()}: the first {tally.rows:,} rows were read, and {tally.rejected:,} of them are no accounts"
     stops = [str(GuardError("not one of these rows is an account.", where="[directory]"))] if tally.rejected == tally.rows else []
-    return Found(said, stops, list(_noticed(facts)), facts)
+    return DirectoryCheck(said, stops, list(_noticed(facts)), facts)
 
 
 def _noticed(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -77,7 +77,7 @@ def dry_run(
 
 def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> None:
     """Shows the first letters of the plan, or everything that would become of the accounts that were asked about."""
-    from migrate.review import dry_runs
+    from migrate.review import plan_files
 
     for each in asked or ():
         words = [each["standing"], each["outcome"]] if each["standing"] else [each["outcome"]]
@@ -86,7 +86,7 @@ def _show(console: Console, made: Draft, asked: list[dict[str, Any]] | None) -> 
     ids = None if asked is None else {each["account_id"] for each in asked}
     shown: list[tuple[Any, ...]] = []
     total = 0
-    for rows in dry_runs.plan_rows(made):
+    for rows in plan_files.plan_rows(made):
         mine = rows if ids is None else rows[rows["account_id"].isin(ids)]
         total += len(mine)
         shown += mine[["account_id", "to", "kind", "occasion", "standing"]].head(_SHOWN - len(shown)).itertuples(index=False, name=None)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from migrate.core.campaign import CampaignSettings
     from migrate.explain.account import Explained, Notice
+    from migrate.explain.letter_text import Text
     from migrate.explain.remembered import Change, Decision
-    from migrate.explain.text import Text
 
 _LISTED: Final = 10
 
@@ -55,7 +55,7 @@ def explain(
 
 def _words(connection: sa.Connection, explained: Explained) -> Text:
     from migrate.errors import ConfigError
-    from migrate.explain.text import text_of
+    from migrate.explain.letter_text import text_of
 
     if explained.letter is None:
         known = ", ".join(each.reference for each in explained.notices[-_LISTED:])
@@ -65,7 +65,7 @@ def _words(connection: sa.Connection, explained: Explained) -> Text:
 
 
 def _text(console: Console, words: Text) -> None:
-    from migrate.explain.text import NOT_KEPT, PROVEN
+    from migrate.explain.letter_text import NOT_KEPT, PROVEN
 
     console.result(asdict(words))
     _lines(console, [("to", words.to), ("subject", words.subject)])

@@ -25,14 +25,14 @@ _WHO_SIGNS_IN: Final = ' If one of them says who cannot sign in any more, name i
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The result for one or two exports: the `[directory]` as text, and what to say about it."""
+class DirectoryTable:
+    """The text of the `[directory]` that reads one or two exports, and what to say about it."""
 
     text: str
     said: tuple[str, ...]
 
 
-def directory_of(paths: Sequence[Path], base: Path) -> Found:
+def directory_of(paths: Sequence[Path], base: Path) -> DirectoryTable:
     """The `[directory]` for one or two exports. Paths below `base`, the folder of the configuration, are written relative to it."""
     exports = sorted(map(look_at, paths), key=_who_exists, reverse=True)
     first, *others = exports
@@ -50,7 +50,7 @@ def directory_of(paths: Sequence[Path], base: Path) -> Found:
     lines += _method_columns(first, "directory.method_columns")
     if key:
         lines += _join(first, others[0], key, base)
-    return Found("\n".join([*lines, "", ""]), tuple(_said(exports, key)))
+    return DirectoryTable("\n".join([*lines, "", ""]), tuple(_said(exports, key)))
 
 
 def _who_exists(export: Export) -> tuple[bool, bool, bool]:

@@ -31,7 +31,6 @@ from migrate.directory.snapshot import Snapshot
 from migrate.errors import MigrateError
 from migrate.files.spill import Sorted, Spill
 from migrate.incremental import Part, Reuse
-from migrate.ledger import schema
 from migrate.ledger.prior import Prior
 from migrate.mail.letter import Letter
 
@@ -119,7 +118,7 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: R
 def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: Reuse | None) -> Iterator[Decided]:
     """The decisions on each part of the read; then those on the accounts with a change to confirm; then the counts of what carries over."""
     today = rules.moment.campaign.today(rules.moment.now)
-    exempt, paused = prior.exceptions(schema.exemption, today), prior.exceptions(schema.pause, today)
+    exempt, paused = prior.exceptions("exemption", today), prior.exceptions("pause", today)
     for rows in snapshot.nameless():
         yield Decided(rejected=(rows,), tally=Tally(outcomes=Counter(rejected=len(rows))))
     parts = reuse.parts() if reuse else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())

@@ -143,8 +143,8 @@ def _cutoff_day(decider: Decider, account_id: str) -> date:
 
 def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:
     ids = {each.account_id for each in wanted}
-    standing = {each.said for each in exemptions.granted(decider.connection, kind, decider.campaign_id, ids)}
-    new = list({each.said: each for each in wanted if each.said not in standing}.values())
+    standing = {each.terms for each in exemptions.granted(decider.connection, kind, decider.campaign_id, ids)}
+    new = list({each.terms: each for each in wanted if each.terms not in standing}.values())
     exemptions.grant(decider.connection, kind, decider.campaign_id, new)
     # Waiting letters would be sent before the next run sees the exception.
     why = exemptions.OUTCOME[kind]

@@ -1,8 +1,8 @@
 """The cache of the last read: what the last run read and recorded, so that the next run processes only what has changed.
 
-Its folder is the setting `[ledger] image`. It holds the raw rows of the read, in the source's order (`Rows`), and the records of all
-accounts, in order of id (`Records`). The next run finds it (`find`), compares its own rows with it, and asks which records carry over
-(`Reuse`); at its end it makes the next cache (`merge`, `make`) and puts it in the folder (`keep`). See docs/decisions/0007.
+The setting for its folder is called `[ledger] image`. It holds the raw rows of the read, in the source's order (`Rows`), and the
+records of all accounts, in order of id (`Records`). The next run finds it (`find`), compares its own rows with it, and asks which records
+carry over (`Reuse`); at its end it makes the next cache (`merge`, `make`) and puts it in the folder (`keep`). See docs/decisions/0007.
 
 The ledger has the last word. A cache is used only if the ledger's last run names its digest, and only under the same rules. It may be
 deleted at any time: the next run then processes everybody, and makes a new one. With a cache or without, a run decides and records the

@@ -1,4 +1,4 @@
-"""How many accounts of a campaign are in which situation, as the last run recorded them. Accounts that are gone do not count."""
+"""Counts of a campaign's accounts, as the last run recorded them. Accounts that are gone do not count."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from migrate.ledger.schema import account
 
 
 class CutoffCount(NamedTuple):
-    """The accounts to which the cutoff does the same (`at_cutoff`), in scope or not. Of these `accounts`, `stuck` must move and cannot,
-    `moved` migrated within the time asked for. `hit` lose something at the campaign's cutoff, and `not_back` of these are not compliant;
-    `later` are not compliant, and in waves with a later cutoff."""
+    """Counts of the accounts that have the same `at_cutoff` and are all in scope, or all out of it.
+
+    `accounts` counts all of them. `stuck` are not compliant and may register no accepted method. `moved` migrated within the time asked
+    for. `hit` lose something at the campaign's cutoff; `not_back` are those of `hit` that are not compliant. `later` are not compliant
+    and in a wave with a later cutoff.
+    """
 
     at_cutoff: str
     in_scope: bool
@@ -28,7 +31,7 @@ class CutoffCount(NamedTuple):
 
 
 class WaveCount(NamedTuple):
-    """How many accounts a wave has ('' is no wave), and how many of them are reminded."""
+    """How many accounts a wave has, and how many of them are reminded. '' counts the accounts without a wave."""
 
     wave: str
     accounts: int
@@ -38,23 +41,24 @@ class WaveCount(NamedTuple):
 def by_cutoff(
     connection: sa.Connection, campaign_id: int | None, hurtful: Collection[str], since: datetime, until: datetime, later: Collection[str]
 ) -> list[CutoffCount]:
-    """The accounts by what the cutoff does to them; `hurtful` are the words for what hurts. `moved` are those that a read after `since` and
-    not after `until` (UTC) first saw migrated; `later` are the waves with a later cutoff than the campaign's."""
+    """Counts by `at_cutoff` and scope. `hurtful` are the values of `at_cutoff` that take something from an account. An account has `moved`
+    if a read after `since`, and not after `until` (UTC), was the first to see it migrated. `later` names the waves with a later cutoff
+    than the campaign's."""
     a = account.c
     in_scope = a.standing.not_in(sorted(OUT_OF_SCOPE))
     stuck = sa.and_(in_scope, a.compliant.is_(False), a.destination == "no")
     moved = sa.and_(a.migrated_at > since, a.migrated_at <= until)
     in_later, left = a.wave.in_(sorted(later)), sa.and_(in_scope, a.compliant.is_(False))
     hit = sa.and_(in_scope, a.at_cutoff.in_(hurtful), sa.not_(in_later))
-    asked = (stuck, moved, hit, sa.and_(hit, left), sa.and_(left, in_later))
-    counts = (sa.func.count(), *map(_how_many, asked))
+    conditions = (stuck, moved, hit, sa.and_(hit, left), sa.and_(left, in_later))
+    counts = (sa.func.count(), *map(_how_many, conditions))
     there = (a.campaign_id == campaign_id, a.gone_at.is_(None))
     rows = connection.execute(sa.select(a.at_cutoff, in_scope.label("scope"), *counts).where(*there).group_by(a.at_cutoff, in_scope))
     return [CutoffCount(word, bool(scope), *map(int, counted)) for word, scope, *counted in rows]
 
 
 def by_wave(connection: sa.Connection, campaign_id: int | None, remind: Collection[str], *, without_destination: bool) -> list[WaveCount]:
-    """The accounts by wave. `remind` are the standings that are reminded; `without_destination` says whether accounts that can register no
+    """Counts by wave. `remind` are the standings that are reminded; `without_destination` says whether accounts that can register no
     accepted method are reminded as well."""
     a = account.c
     wanted = reminded(remind)
@@ -66,7 +70,7 @@ def by_wave(connection: sa.Connection, campaign_id: int | None, remind: Collecti
 
 
 def rejected(connection: sa.Connection, campaign_id: int | None) -> int:
-    """How many accounts keep an earlier record since the last run rejected their row."""
+    """How many accounts keep an earlier record because the last run rejected their row."""
     a = account.c
     there = (a.campaign_id == campaign_id, a.outcome == "rejected", a.gone_at.is_(None))
     return int(connection.execute(sa.select(sa.func.count()).select_from(account).where(*there)).scalar_one())

@@ -1,4 +1,4 @@
-"""Writing down what a run decided: the recording half of the one transaction in which a run compares and plans."""
+"""Writes what a run decided, in the one transaction in which the run compares and plans."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from migrate.core.changes import CHANGE_COLUMNS
 from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import columns, rows
 
-_NEAR: Final = 1024
-"""Accounts in order of id are superseded so many at a time: their rows lie in the same pages, which are at hand then for every step."""
+_AT_ONCE: Final = 1024
+"""How many accounts, in order of id, are superseded at once: their rows share pages, which stay in the database's cache for every step."""
 
 
 def campaign_id(connection: sa.Connection, name: str, now: datetime, secret: str | None = None) -> int:
-    """The id of a campaign, which is created if this is its first run, with a `secret` that was set aside for it or a new one."""
+    """The id of a campaign. Its first run creates it, with `secret` if one was set aside for it, else with a new one."""
     found = campaigns.find(connection, name)
     if found is None:
         connection.execute(sa.insert(schema.campaign).values(name=name, secret=secret or secrets.token_hex(32), created_at=now))
@@ -31,15 +31,15 @@ def campaign_id(connection: sa.Connection, name: str, now: datetime, secret: str
 
 
 def any_account(connection: sa.Connection, campaign: int) -> bool:
-    """Whether anything is recorded of anybody."""
+    """Whether any account of the campaign is recorded."""
     c = schema.account.c
     return connection.execute(sa.select(c.account_id).where(c.campaign_id == campaign).limit(1)).first() is not None
 
 
 def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame, *, all_new: bool = False) -> None:
-    """Rows (`RECORD_COLUMNS`) that differ from what is recorded: the version before goes to the history, this one takes its place.
+    """Records rows (`RECORD_COLUMNS`) that differ from what is recorded: the current version moves to the history, the row replaces it.
 
-    With `all_new` nothing is recorded of any of them.
+    With `all_new` none of the accounts is recorded yet.
     """
     if records.empty:
         return
@@ -49,8 +49,8 @@ def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd
         insert(slice(None))
         return
     every = records["account_id"].tolist()
-    for start in range(0, len(every), _NEAR):
-        these = slice(start, start + _NEAR)
+    for start in range(0, len(every), _AT_ONCE):
+        these = slice(start, start + _AT_ONCE)
         mine = sa.and_(a.c.campaign_id == campaign, a.c.account_id.in_(every[these]))
         superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(mine)
         into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
@@ -60,12 +60,12 @@ def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd
 
 
 def outcomes(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame) -> None:
-    """The outcomes (`account_id`, `outcome`, `outcome_reason`) of accounts in which nothing else differs from what is recorded."""
+    """Records outcomes (`account_id`, `outcome`, `outcome_reason`) of accounts in which nothing else changed."""
     _insert(connection, schema.account_outcome, records, campaign_id=campaign, run_seq=run_seq)
 
 
 def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.DataFrame, *, mail: bool = True) -> None:
-    """Changes (`CHANGE_COLUMNS`). Those of a mailed kind are open until their confirmation exists; with `mail` false none is."""
+    """Records changes (`CHANGE_COLUMNS`). One of a mailed kind is open until its confirmation is queued; with `mail` false none is open."""
     state = pd.Series("recorded", index=seen.index, dtype="str")
     if mail:
         state = state.mask(seen["mailed"], "open")
@@ -73,8 +73,8 @@ def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.Dat
 
 
 def close(connection: sa.Connection, campaign: int, which: pd.DataFrame, state: str, now: datetime) -> int:
-    """Closes open changes (`account_id`, `seq`) as `confirmed` or `unsaid`, or as `recorded` if another change tells of them; how many were
-    open."""
+    """Sets open changes (`account_id`, `seq`) to `confirmed` or `unsaid`, or to `recorded` if the confirmation of a later change covers
+    them. Returns how many were open."""
     if which.empty:
         return 0
     c = schema.change.c
@@ -86,21 +86,21 @@ def close(connection: sa.Connection, campaign: int, which: pd.DataFrame, state: 
 
 
 def rejections(connection: sa.Connection, run_seq: int, rejected: pd.DataFrame) -> None:
-    """Rows that are no account: `account_id` (or missing), `position`, `rejection`."""
+    """Records rejected rows: `account_id` (may be missing), `position` in the source, `rejection` (the reason)."""
     _insert(connection, schema.rejection, rejected[["account_id", "position", "rejection"]], run_seq=run_seq)
 
 
 def _insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> None:
-    """Inserts a frame; the same values stand in every row. Instants go in as the integers they are kept as."""
+    """Inserts a frame; the values of `same` stand in every row. Instants are inserted as the integers that the ledger keeps."""
     if len(frame):
         _inserting(connection, table, frame, **same)(slice(None))
 
 
 def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> Callable[[slice], None]:
-    """`_insert` in parts: inserts the rows of a slice."""
+    """`_insert` in parts: returns a function that inserts the rows of a slice."""
     names = [*frame.columns, *same]
     if connection.dialect.name == "sqlite":
-        # Its driver takes the values as they are: between the two SQLAlchemy would only go through all of them again.
+        # SQLite's driver takes the values as they are; SQLAlchemy would loop over all of them once more for nothing.
         listed = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
         statement = f"INSERT INTO {table.name} ({listed}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our own names
         tuples = list(zip(*columns(frame), *(repeat(value) for value in same.values())))  # noqa: B905

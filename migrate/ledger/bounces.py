@@ -1,7 +1,7 @@
-"""Addresses that a mail server called unknown or disabled, and that are left alone for a while (design §11).
+"""Addresses that a mail server called unknown or disabled, and that get no letter for a while (design §11).
 
-Addresses compare without regard to case, as a run compares them. A mark is never changed but for the columns that say when, by whom and
-why it was cleared.
+Addresses compare without regard to case, as in a run. Of a mark, only the columns that say when, by whom and why it was cleared ever
+change.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from migrate.ledger.listed import BATCH, among, batches, ids
 from migrate.ledger.schema import account, bounce
 
 _CHUNK: Final = 50_000
-"""Rows of accounts that are looked at at a time."""
+"""How many rows of accounts are fetched at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An address that counts as dead: `since` when (the first mark in force), `until` when (the last), and the `code` and `reply` of the
-    server's last word on it; `reply` is None where it was not kept."""
+    """An address that counts as dead, from `since` (when the first mark in force was made) until `until` (when the last one ends). `code`
+    and `reply` are the server's latest; `reply` is None where the ledger did not keep it."""
 
     address: str
     since: datetime
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """An address that a person said takes mail after all. `by` and `reason` are None where that was before the ledger kept them."""
+    """A person's decision that an address takes mail after all. `by` and `reason` are None if it was made before the ledger kept them."""
 
     address: str
     at: datetime
@@ -46,9 +46,9 @@ class Cleared:
 def marked(
     connection: sa.Connection, campaign_id: int, now: datetime, *, since: datetime | None = None, addresses: Collection[str] | None = None
 ) -> list[Mark]:
-    """The addresses that count as dead, each once, in the order in which they were first marked.
+    """The addresses that count as dead, each once, in the order of their first marks.
 
-    With `since` only by the marks made at or after that instant; with `addresses` only those of them that are named.
+    `since` leaves out marks made before that instant; `addresses` leaves out all other addresses.
     """
     return _summed(_in_force(connection, campaign_id, now, since, addresses))
 
@@ -63,9 +63,9 @@ def clear(
     since: datetime | None = None,
     addresses: Collection[str] | None = None,
 ) -> list[Mark]:
-    """The addresses take mail after all, and are mailed again: what `marked` says of them until now.
+    """Clears the marks that `marked` would return, so that the addresses are mailed again, and returns them.
 
-    A mark that somebody else clears at the same moment is theirs.
+    A mark that somebody else clears at the same moment is left out.
     """
     rows = _in_force(connection, campaign_id, now, since, addresses)
     backend = connection.dialect.name
@@ -80,7 +80,7 @@ def clear(
 
 
 def cleared(connection: sa.Connection, campaign_id: int, addresses: Collection[str]) -> list[Cleared]:
-    """The decisions by which marks of some addresses were cleared, the oldest first."""
+    """The decisions that cleared marks of some addresses, the oldest first."""
     b = bounce.c
     folded = {address.lower() for address in addresses}
     wanted = sa.select(b.address, b.cleared_at, b.cleared_by, b.cleared_reason).where(
@@ -92,10 +92,10 @@ def cleared(connection: sa.Connection, campaign_id: int, addresses: Collection[s
 
 
 def holders(connection: sa.Connection, campaign_id: int, addresses: Collection[str]) -> list[tuple[str, str]]:
-    """`account_id` and primary address of everybody in the directory who has one of the addresses."""
+    """`account_id` and primary address of every account in the directory whose primary address is one of some."""
     a = account.c
     folded = {address.lower() for address in addresses}
-    there = (a.campaign_id == campaign_id, a.gone_at.is_(None), _maybe(a.email, addresses))
+    there = (a.campaign_id == campaign_id, a.gone_at.is_(None), _may_be_one_of(a.email, addresses))
     with connection.execute(sa.select(a.account_id, a.email).where(*there), execution_options={"yield_per": _CHUNK}) as found:
         return [(row.account_id, row.email) for row in found if row.email.lower() in folded]
 
@@ -103,16 +103,16 @@ def holders(connection: sa.Connection, campaign_id: int, addresses: Collection[s
 def reminded(
     connection: sa.Connection, campaign_id: int, remind: Collection[str], addresses: Collection[str] | None = None
 ) -> Iterator[Sequence[tuple[str, str | None]]]:
-    """`account_id` and primary address of the accounts that are reminded, whether or not a stage is due: those whose standing is in
-    `remind`, and from the cutoff on whoever was reminded before it and is not compliant. A part at a time, in order of id.
+    """`account_id` and primary address of the accounts that are reminded, whether or not a stage is due, in batches, in order of id.
 
-    With `addresses` only those who have one of them.
+    Reminded are the accounts whose standing is in `remind` and, from the cutoff on, those that were reminded before it and are still not
+    compliant. With `addresses`, accounts with another primary address are left out.
     """
     a = account.c
     theirs = (a.campaign_id == campaign_id, a.gone_at.is_(None), account_counts.reminded(remind))
     wanted = sa.select(a.account_id, a.email).where(*theirs).order_by(a.account_id)
     if addresses is not None:
-        wanted = wanted.where(_maybe(a.email, addresses))
+        wanted = wanted.where(_may_be_one_of(a.email, addresses))
     folded = None if addresses is None else {address.lower() for address in addresses}
     with connection.execute(wanted, execution_options={"yield_per": _CHUNK}) as found:
         for some in found.partitions():
@@ -131,7 +131,7 @@ class _Row(NamedTuple):
 def _in_force(
     connection: sa.Connection, campaign_id: int, now: datetime, since: datetime | None, addresses: Collection[str] | None
 ) -> list[_Row]:
-    """Marks in force, the first made first. All are read and compared here: a database may fold ASCII alone."""
+    """Marks in force, the oldest first. Python compares the addresses: a database may lower-case ASCII only."""
     b = bounce.c
     mine = [b.campaign_id == campaign_id, b.hard, b.until > now, b.cleared_at.is_(None)]
     mine += [] if since is None else [b.seen_at >= since]
@@ -152,8 +152,8 @@ def _summed(rows: Sequence[_Row]) -> list[Mark]:
     return list(found.values())
 
 
-def _maybe(column: sa.Column[Any], addresses: Collection[str]) -> sa.ColumnElement[bool]:
-    """True for every row with one of the addresses, however it is spelt, and for more rows where the database cannot tell."""
+def _may_be_one_of(column: sa.Column[Any], addresses: Collection[str]) -> sa.ColumnElement[bool]:
+    """True for every row with one of the addresses, whatever the case; true for other rows as well where the database cannot decide."""
     folded = sorted({address.lower() for address in addresses})
     if len(folded) > BATCH or not all(address.isascii() for address in folded):
         return column.is_not(None)

@@ -13,5 +13,5 @@ def find(connection: sa.Connection, name: str) -> int | None:
 
 
 def secret(connection: sa.Connection, name: str) -> str | None:
-    """The secret with which plans of a campaign are vouched for; None before its first run."""
+    """The secret that keys a campaign's references and the MAC of its plans; None before its first run."""
     return connection.execute(sa.select(campaign.c.secret).where(campaign.c.name == name)).scalar()

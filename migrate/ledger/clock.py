@@ -1,6 +1,6 @@
-"""The real clock, by which leases of letters and locks are judged, whatever a run takes for its `as_of` (design §12).
+"""The real clock: leases of letters and locks end by it, whatever the `as_of` of a run is (design §12).
 
-With a database server it is the server's, so that hosts whose clocks differ agree; with SQLite it is the host's.
+With a database server it is the server's clock, so that hosts with different clocks agree; with SQLite it is the host's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from migrate.ledger import mysql
 
 Clock = Callable[[sa.Connection], datetime]
 
-# Both are the time of the statement: that of the transaction may be long ago where a row was waited for.
+# The time of the statement. The transaction may have begun long before, if it waited for a row.
 _POSTGRESQL: Final = sa.text("SELECT clock_timestamp()")
 _MYSQL: Final = sa.text("SELECT UTC_TIMESTAMP(6)")
 
@@ -28,9 +28,9 @@ def real_now(connection: sa.Connection) -> datetime:
     """The time now (UTC), as the database knows it."""
     backend = connection.dialect.name
     if backend == "postgresql":
-        told: datetime = connection.execute(_POSTGRESQL).scalar_one()
-        return told.astimezone(UTC)
+        now: datetime = connection.execute(_POSTGRESQL).scalar_one()
+        return now.astimezone(UTC)
     if backend in mysql.BACKENDS:
-        told = connection.execute(_MYSQL).scalar_one()
-        return told.replace(tzinfo=UTC)
+        now = connection.execute(_MYSQL).scalar_one()
+        return now.replace(tzinfo=UTC)
     return _now()

@@ -1,7 +1,7 @@
-"""Opening the ledger: made, upgraded, locked down to its owner; or only looked at, without one byte changed (design §9, §12).
+"""Opens the ledger: creates it, upgrades it and keeps it private to its owner; or opens it read-only (design §9, §12).
 
 SQLite is used in WAL mode with `synchronous=FULL`: what was committed survives a power cut. A writer begins with `BEGIN IMMEDIATE`, so
-that two writers meet at the door and not half-way.
+that it waits for another writer before it has read anything, and does not fail half-way.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from migrate.errors import LedgerError, NoLedgerError
-from migrate.ledger import mysql, postgresql, refusals, revisions, sqlite
-from migrate.ledger.refusals import WHERE, driver_explained, is_broken_off, options_explained
+from migrate.ledger import database_errors, mysql, postgresql, revisions, sqlite
+from migrate.ledger.database_errors import WHERE, driver_explained, is_broken_off, options_explained
 from migrate.ledger.schema import metadata
 from migrate.ledger.settings import LedgerSettings
 from migrate.settings import DRIVER_EXTRAS, DRIVERS
@@ -35,10 +35,10 @@ BUSY: Final = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An open ledger. `begin` is one write transaction, `read` one consistent look; any thread may use either.
+    """An open ledger. `begin` is one write transaction, `read` one consistent read; any thread may use either.
 
-    `described` names the database without a password. A ledger that was opened read-only refuses `begin`. If opening it upgraded it,
-    `upgraded_from` is the revision it had, and `kept` the copy of the file as it was (SQLite).
+    `described` names the database without a password. A ledger that was opened read-only refuses `begin`. If `open` upgraded the ledger,
+    `upgraded_from` is the revision before, and `kept` the copy of the file before (SQLite).
     """
 
     engine: sa.Engine
@@ -51,7 +51,7 @@ class Ledger:
 
     @classmethod
     def open(cls, settings: LedgerSettings, *, create: bool) -> Ledger:
-        """The ledger, brought up to the tables of this version; with `create` a missing one is made.
+        """Opens the ledger and upgrades it to the tables of this version; with `create` a missing one is created.
 
         An older SQLite file is copied to `<file>.<revision>.bak` before it is upgraded.
         Raises LedgerError if it is missing, cannot be reached or written, or was written by a newer version.
@@ -71,17 +71,17 @@ class Ledger:
 
     @classmethod
     def open_readonly(cls, settings: LedgerSettings) -> Ledger:
-        """The ledger to look at, for a dry run, status and reports: nothing is written, not one byte, and no file appears beside it.
+        """Opens the ledger read-only, for a dry run, status and reports: no byte changes, and no file appears beside it.
 
-        A ledger that does not exist yet is an empty one. Raises LedgerError as `open` does, and for one that needs an upgrade.
+        A ledger that does not exist yet reads as an empty one. Raises LedgerError as `open` does, and for one that needs an upgrade.
         """
         url = _url(settings)
         path = _path(url)
         if path is None:
             ledger = cls._connected(url, readonly=True)
         elif sqlite.exists(path):
-            looked_at, seen, scratch = sqlite.looked_at(path, BUSY)
-            ledger = cls(looked_at, describe(url), readonly=True, _seen=seen, _scratch=scratch)
+            engine, seen, scratch = sqlite.open_readonly(path, BUSY)
+            ledger = cls(engine, describe(url), readonly=True, _seen=seen, _scratch=scratch)
         else:
             return _empty(describe(url))
         try:
@@ -102,23 +102,24 @@ class Ledger:
     def _connected(cls, url: sa.URL, *, readonly: bool = False) -> Ledger:
         if url.get_backend_name() not in mysql.BACKENDS:
             return cls(_engine(url, readonly=readonly), describe(url), readonly=readonly)
-        asking = cls(_engine(mysql.unasked(url), poolclass=NullPool), describe(url))
-        with asking.explained(), options_explained():
-            served = mysql.served(asking.engine, asking.described)
-        return cls(_engine(served), describe(url), readonly=readonly)
+        probe = cls(_engine(mysql.probe_url(url), poolclass=NullPool), describe(url))
+        with probe.explained(), options_explained():
+            known = mysql.server_url(probe.engine, probe.described)
+        return cls(_engine(known), describe(url), readonly=readonly)
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """One write transaction, committed at the end, rolled back by an exception."""
         if self.readonly:
-            raise LedgerError("was opened to be read only", where=WHERE)
+            raise LedgerError("was opened read-only.", where=WHERE)
         with self.explained(), self.engine.execution_options(migrate_writes=True).begin() as connection:
             yield connection
 
     def write(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """What `work` returns from one write transaction of its own, begun afresh if a database broke it off in favour of another one.
+        """Calls `work` in a write transaction of its own and returns what it returns.
 
-        So `work` does nothing that cannot be taken back.
+        If the database ends the transaction in favour of another one (a deadlock), `work` is called again in a new one. So `work` may
+        have no effect outside the database.
         """
         for attempt in Retrying(
             retry=retry_if_exception(is_broken_off), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True
@@ -129,18 +130,18 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """One consistent look at the ledger. Raises LedgerError if the file was written while it was looked at without a lock."""
+        """One consistent read of the ledger. Raises LedgerError if a file that is read without a lock was written meanwhile."""
         with self.explained(), self.engine.connect() as connection:
             yield connection
         if self._seen is not None:
             self._seen.check(self.described)
 
     def apart(self, patience: timedelta) -> sa.Engine:
-        """The same database through connections of its own, which wait no longer than `patience` for another writer."""
+        """An engine of its own for the same database; its connections wait at most `patience` for another writer."""
         return _engine(self.engine.url, busy=patience, poolclass=NullPool)
 
     def hurried(self, patience: timedelta) -> Ledger:
-        """The same ledger, for whoever waits no longer than `patience` for another writer at a time; to be closed by itself."""
+        """The same ledger through an engine that waits at most `patience` for another writer. The caller closes it."""
         return replace(self, engine=_engine(self.engine.url, busy=patience))
 
     def close(self) -> None:
@@ -157,18 +158,18 @@ class Ledger:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """A database's refusal becomes a LedgerError that says what to do; our own mistakes stay as they are."""
+        """Turns a database's error into a LedgerError that says what to do. Our own mistakes (bugs) stay as they are."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            told = refusals.explained_sqlite(error, self.described)
+            told = database_errors.explained_sqlite(error, self.described)
             if told is None:
                 raise
             raise told from error
         except DBAPIError as error:
             if isinstance(error, sa.exc.IntegrityError):
                 raise
-            told = refusals.explained(error, self.described, self.engine.url)
+            told = database_errors.explained(error, self.described, self.engine.url)
             if told is None:
                 raise
             raise told from error
@@ -186,7 +187,7 @@ def _url(settings: LedgerSettings) -> sa.URL:
     try:
         url = sa.make_url(settings.url)
     except (ArgumentError, ValueError):
-        # The text is not repeated, nor is the cause: it may hold a password.
+        # Neither the text nor the cause is shown: the URL may hold a password.
         raise LedgerError(
             "is not a database URL.", where=WHERE, hint='Write it as "sqlite:///migrate.db" or "postgresql://user@host/name".'
         ) from None
@@ -225,7 +226,7 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
 
 
 def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str | None, Path | None]:
-    """Brings the tables to this version; the older revision and the copy of the file, if there were any."""
+    """Upgrades the tables to this version. Returns the revision before and the copy of the file; None for what there was not."""
     if path is not None:
         sqlite.use_wal(path, BUSY)
     with engine.connect() as connection:
@@ -246,7 +247,7 @@ def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str
 
 
 def _empty(described: str) -> Ledger:
-    """The ledger before the first run: every table, no row, in memory only."""
+    """An empty ledger, as before the first run: every table, no row, in memory only."""
     engine = sa.create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     metadata.create_all(engine)
     with engine.connect() as connection:

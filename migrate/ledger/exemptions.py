@@ -1,6 +1,6 @@
 """Exemptions and pauses: exceptions for an account, each with an owner, a reason and a last day (design §12).
 
-A row is never changed but for the three columns that say when, by whom and why it was taken back; it can be taken back once.
+Of a row, only the three columns that say when, by whom and why it was taken back ever change, and only once.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ KINDS: Final[tuple[Kind, Kind]] = ("exemption", "pause")
 TABLES: Final[dict[Kind, sa.Table]] = {"exemption": schema.exemption, "pause": schema.pause}
 
 OUTCOME: Final[dict[Kind, str]] = {"exemption": "exempt", "pause": "paused"}
-"""Why a letter that waits is withdrawn: the outcome that the account's next run will have."""
+"""The reason for which a waiting letter is withdrawn: the outcome that the account has at the next run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An exemption or a pause as somebody granted it; `until` is its last day.
+    """An exemption or a pause as a person granted it; `until` is its last day.
 
-    `removed_at`, `removed_by` and `removed_reason` are of the decision that took it back, if one did.
+    `removed_at`, `removed_by` and `removed_reason` say when, by whom and why it was taken back, if it was.
     """
 
     account_id: str
@@ -42,15 +42,15 @@ class Grant:
     removed_reason: str | None = None
 
     @property
-    def said(self) -> tuple[str, date, str, str]:
-        """What was granted, whoever wrote it down and when."""
+    def terms(self) -> tuple[str, date, str, str]:
+        """What was granted; not by whom it was recorded, nor when."""
         return self.account_id, self.until, self.owner, self.reason
 
 
 def granted(
     connection: sa.Connection, kind: Kind, campaign_id: int | None, accounts: Collection[str] | None = None, *, removed: bool = False
 ) -> list[Grant]:
-    """What was granted, to some accounts or to all, and not removed: ended ones too, by their last day. With `removed`, what was."""
+    """The grants that stand, or with `removed` those taken back, of some accounts or of all, by last day; also those that ended."""
     t = TABLES[kind].c
     columns = (t[field.name] for field in fields(Grant))
     there = t.removed_at.is_not(None) if removed else t.removed_at.is_(None)
@@ -61,23 +61,23 @@ def granted(
 
 
 def grant(connection: sa.Connection, kind: Kind, campaign_id: int, grants: Sequence[Grant]) -> None:
-    """Write grants down; those an account has already stand beside them."""
+    """Records grants. Those that an account has already stay in force beside them."""
     rows = [asdict(each) | {"until": each.until.isoformat(), "campaign_id": campaign_id} for each in grants]
     if rows:
         connection.execute(sa.insert(TABLES[kind]), rows)
 
 
 def remove(connection: sa.Connection, kind: Kind, campaign_id: int, account_id: str, now: datetime, *, by: str, reason: str) -> int:
-    """Take back everything of a kind that was granted to an account; how many rows that were. They stay, with who did it and why."""
+    """Takes back all grants of a kind that an account has; returns how many. The rows stay, and say who took them back and why."""
     t = TABLES[kind]
     mine = (t.c.campaign_id == campaign_id, t.c.account_id == account_id, t.c.removed_at.is_(None))
     return connection.execute(sa.update(t).where(*mine).values(removed_at=now, removed_by=by, removed_reason=reason)).rowcount
 
 
 def spares(letter: sa.Table) -> sa.ColumnElement[Any]:
-    """Of a letter the `OUTCOME` of an exception that its account has in force on a day, the parameter `today` (ISO date); else null.
+    """SQL for the `OUTCOME` of the exception that is in force for a letter's account on a day, the parameter `today` (ISO date).
 
-    Of mandatory mail always null. An exemption goes before a pause.
+    Null if none is, and for mandatory mail. An exemption goes before a pause.
     """
 
     def in_force(kind: Kind) -> sa.ColumnElement[bool]:

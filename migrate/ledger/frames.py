@@ -1,4 +1,4 @@
-"""Between rows of the ledger and pandas frames, whole columns at a time."""
+"""Converts rows of the ledger to pandas frames and back, a whole column at a time."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from migrate.core.accounts import INSTANT, methods_bits, methods_text
 
 _METHOD_SETS = ("methods", "had", "has")
 _NEVER = int(np.iinfo("int64").min)
-"""What numpy takes for a missing instant."""
+"""The integer that is numpy's missing instant (NaT)."""
 
 
 def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
     """The statement's rows as a frame of the given columns and dtypes; the statement selects them in that order.
 
-    Instants come as integers and method sets as text: they are read raw and made whole columns at once, not value by value.
+    Instants are read as integers and method sets as text, and converted a column at a time, not value by value.
     """
     raw = statement.with_only_columns(
         *(sa.type_coerce(column, _raw(column.type)).label(column.name) for column in statement.selected_columns)
     )
     result = connection.execute(raw)
-    # SQLite's driver gives tuples of the very values that are asked for: SQLAlchemy would make a row of its own of each.
+    # SQLite's driver returns plain tuples of the values we need; SQLAlchemy would wrap each of them in a row object.
     rows = result.cursor.fetchall() if connection.dialect.name == "sqlite" else result.all()
     result.close()
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
@@ -35,9 +35,9 @@ def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[st
 def pages(
     connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str], key: Mapping[str, sa.Column[Any]], size: int
 ) -> Iterator[pd.DataFrame]:
-    """The statement's rows as frames (`fetch`) of at most `size` rows, in the order of `key`; there is always one, if only an empty one.
+    """The statement's rows as frames (`fetch`) of at most `size` rows, in the order of `key`; at least one, which may be empty.
 
-    `key` names the columns of the frame that no two rows share, each with the column of the database that it comes from.
+    `key` names the columns of the frame that identify a row, each with its column of the database.
     """
     page = statement
     while True:
@@ -50,7 +50,7 @@ def pages(
 
 
 def _beyond(key: Sequence[sa.Column[Any]], last: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """The condition that a row comes after the one whose key has the values `last`."""
+    """The condition that a row comes after the row whose key is `last`."""
     same = [column == value for column, value in zip(key, last, strict=True)]
     return sa.or_(*(sa.and_(*same[:at], column > value) for at, (column, value) in enumerate(zip(key, last, strict=True))))
 

@@ -1,4 +1,4 @@
-"""What was known at an earlier run or instant, from the ledger alone (design §9, §14). Letters have `migrate.outbox.letters_as_of`."""
+"""Reads the ledger as it was at an earlier run or instant (design §9, §14). For letters `migrate.outbox.letters_as_of` does."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def accounts_as_of(
     while True:
         beyond = connection.execute(_beyond(campaign_id, low, high, chunk)).scalar()
         until = high if beyond is None else beyond
-        said = outcomes.newest(campaign_id, partial(_bounds, low=low, high=until), run_seq)
-        frame = outcomes.fetched(connection, _accounts(campaign_id, run_seq, low, until), said)
+        newest = outcomes.newest(campaign_id, partial(_bounds, low=low, high=until), run_seq)
+        frame = outcomes.fetched(connection, _accounts(campaign_id, run_seq, low, until), newest)
         if not frame.empty:
             yield frame
         if beyond is None:
@@ -47,9 +47,9 @@ def superseded(
     high: str | None,
     columns: dict[str, str],
 ) -> pd.DataFrame:
-    """The versions that held at the run `held_at` and that one of the runs `until` superseded, in order of id.
+    """The versions that were current at the run `held_at` and that one of the runs `until` superseded, in order of id.
 
-    Only ids above `low` and up to `high` are asked for; None is no bound. `columns` of `RECORD_COLUMNS` are name → dtype.
+    Only accounts with an id above `low` and up to `high` count; None is no bound. `columns` of `RECORD_COLUMNS` are name → dtype.
     """
     c = account_history.c
     bounds = ([c.account_id > low] if low is not None else []) + ([c.account_id <= high] if high is not None else [])
@@ -59,7 +59,7 @@ def superseded(
 
 
 def known_at(connection: sa.Connection, campaign_id: int, run_seq: int, ids: Sequence[str]) -> frozenset[str]:
-    """Those of some account ids that were recorded when a run had ended."""
+    """The ids among `ids` that were recorded at the end of a run."""
     known: set[str] = set()
     for some in batches(ids):
         for table, still in ((account, []), (account_history, [account_history.c.until_run > run_seq])):
@@ -85,9 +85,9 @@ def rejections_of(connection: sa.Connection, run_seq: int, columns: dict[str, st
 
 
 def granted_by(connection: sa.Connection, kind: Kind, campaign_id: int, at: datetime, columns: dict[str, str]) -> pd.DataFrame:
-    """The exemptions or pauses that were granted by an instant, in the order in which they were; `columns` are name → dtype.
+    """The exemptions or pauses that were granted up to an instant, the oldest first; `columns` are name → dtype.
 
-    The columns `removed_…` are missing where one was taken back later: it stood there then.
+    The columns `removed_…` are missing for one that was taken back only after the instant.
     """
     e = exemptions.TABLES[kind].c
     removed = e.removed_at <= at
@@ -97,7 +97,7 @@ def granted_by(connection: sa.Connection, kind: Kind, campaign_id: int, at: date
 
 
 def dead_at(connection: sa.Connection, campaign_id: int, at: datetime) -> frozenset[str]:
-    """The addresses (lower case) that counted as dead at an instant: a mail server had called them so, and nobody had cleared them."""
+    """The addresses (lower case) that counted as dead at an instant: marked by a mail server, and not cleared by a person."""
     b = bounce.c
     in_force = (b.campaign_id == campaign_id, b.hard, b.seen_at <= at, b.until > at)
     wanted = sa.select(b.address).where(*in_force, sa.or_(b.cleared_at.is_(None), b.cleared_at > at))
@@ -105,7 +105,7 @@ def dead_at(connection: sa.Connection, campaign_id: int, at: datetime) -> frozen
 
 
 def last_event(connection: sa.Connection) -> int:
-    """The number of the last event of any letter, 0 before there is one. Unlike instants, numbers never go back."""
+    """The number of the latest event of any letter; 0 if there is none. Unlike instants, these numbers never go back."""
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(letter_event.c.id), 0))).scalar_one())
 
 
@@ -126,7 +126,7 @@ def _bounds(of: Any, low: str | None, high: str | None) -> list[sa.ColumnElement
 
 
 def _beyond(campaign_id: int | None, low: str | None, high: str | None, chunk: int) -> sa.Select[Any]:
-    """The first id after a chunk, if there are more than that: whoever has earlier versions has one that holds now."""
+    """Selects the first id after a chunk, if there is one. `account` has all ids: who has earlier versions has a current one as well."""
     within = _within(account, campaign_id, low, high)
     return sa.select(account.c.account_id).where(within).order_by(account.c.account_id).offset(chunk).limit(1)
 

@@ -1,7 +1,7 @@
-"""What a ledger is known by: its own identity, and the runs in it, as they stand in evidence (design §12).
+"""Recognises a ledger by the evidence of its runs (design §12).
 
-Evidence of a run says which ledger recorded it, and digests what was recorded. A ledger that was restored from long ago, or belongs to
-another campaign, does not have that run.
+The evidence of a run names the ledger that recorded it, and holds a digest of what was recorded. A ledger that was restored from an old
+backup, or that belongs to another campaign, does not have that run.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from migrate.ledger.schema import accepted_evidence, identity, run
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A run as its evidence names it: `of` is the part of a manifest that says so, `digest` the SHA-256 of its file, `found_in` where that
-    is."""
+    """A run as its evidence describes it: `of` is the part of the manifest about the run, `digest` the SHA-256 of the manifest, `found_in`
+    the place of the evidence."""
 
     found_in: str
     digest: str
@@ -42,12 +42,12 @@ def ledger_id(connection: sa.Connection) -> str | None:
 
 
 def sign(connection: sa.Connection) -> dict[str, str]:
-    """What a new run keeps (`counts["ledger"]`) so that its evidence can be told from that of any other run."""
+    """The value of `counts["ledger"]` of a new run, by which its evidence differs from that of any other run."""
     return {"id": ledger_id(connection) or "", "nonce": secrets.token_hex(8)}
 
 
 def trace_of(of: Run) -> dict[str, Any]:
-    """What evidence says of the run it is of, so that its ledger knows it again."""
+    """The part of a manifest about its run, by which the ledger recognises the run."""
     known = {"run_id": of.run_id, "as_of": _instant(of.as_of), "started_at": _instant(of.started_at)}
     signed = of.counts.get("ledger")
     if not signed:  # recorded before ledgers had an identity
@@ -58,7 +58,7 @@ def trace_of(of: Run) -> dict[str, Any]:
 
 
 def unknown(connection: sa.Connection, name: str, traces: Iterable[Trace]) -> list[Trace]:
-    """Those of a campaign's traces that are of no run in this ledger, and that nobody accepted beside it."""
+    """The traces whose run this ledger does not have, and that no person has accepted."""
     traces = list(traces)
     if not traces:
         return []
@@ -70,7 +70,7 @@ def unknown(connection: sa.Connection, name: str, traces: Iterable[Trace]) -> li
 
 
 def accepted_digests(connection: sa.Connection) -> frozenset[str]:
-    """The digests of all evidence of other ledgers that a person accepted, for whatever campaign."""
+    """The digests of all evidence of other ledgers that a person accepted, of every campaign."""
     return frozenset(connection.execute(sa.select(accepted_evidence.c.digest)).scalars())
 
 
@@ -83,7 +83,7 @@ def _knows(connection: sa.Connection, campaign_id: int | None, trace: Trace) -> 
 
 
 def accept(connection: sa.Connection, campaign_id: int, traces: Sequence[Trace], by: str, at: datetime) -> None:
-    """Write down who accepted evidence of other ledgers. Runs are numbered on from the highest of theirs, so that no number comes twice."""
+    """Records who accepted evidence of other ledgers. Later runs get numbers above the highest in it, so that no number comes twice."""
     rows = [{"digest": each.digest, "run_id": each.run_id, "found_in": each.found_in} for each in {e.digest: e for e in traces}.values()]
     same = {"campaign_id": campaign_id, "accepted_at": at, "accepted_by": by}
     connection.execute(sa.insert(accepted_evidence), [row | same for row in rows])

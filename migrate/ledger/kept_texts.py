@@ -1,4 +1,4 @@
-"""Texts that are kept once, by their digest: the templates and settings that letters were composed with."""
+"""The templates and settings that letters were composed with; each text is kept once, under its digest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def known(connection: sa.Connection, digest: str) -> bool:
 
 
 def content(connection: sa.Connection, digest: str) -> str | None:
-    """The text of a digest; None if it is not kept."""
+    """The text with a digest; None if it is not kept."""
     return connection.execute(sa.select(artefact.c.content).where(artefact.c.digest == digest)).scalar()
 
 

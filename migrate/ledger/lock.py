@@ -1,8 +1,8 @@
-"""One run at a time for a campaign: a row with an owner and a lease (design §12).
+"""The lock that keeps a campaign to one run at a time: a row with an owner and a lease (design §12).
 
-The lock is taken or refused at once. A heartbeat renews the lease; a holder that died stops renewing, and whoever comes after the lease
-takes the lock over by compare-and-set. The holder proves that the lock is still its own inside the transaction that records
-(`still_mine`), so a holder that slept through its lease cannot commit after somebody else took over.
+The lock is taken or refused at once. A heartbeat renews the lease. A holder that died stops renewing it; once the lease has ended, the
+next process takes the lock over by compare-and-set. The holder checks, inside the transaction that records, that the lock is still its own
+(`still_mine`), so a holder that slept through its lease cannot commit after another process took over.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from migrate.errors import LedgerError, LockedError
 from migrate.ledger.clock import Clock, real_now
+from migrate.ledger.database_errors import is_busy
 from migrate.ledger.engine import Ledger
-from migrate.ledger.refusals import is_busy
 from migrate.ledger.schema import run_lock
 
 Purpose = Literal["run", "report"]
 
 PATIENCE: Final = timedelta(seconds=2)
-"""How long the lock waits for other writers: long enough for a letter to be settled, far too short for a run to be recorded."""
+"""How long the lock waits for another writer: long enough for one that settles a letter, far too short for one that records a run."""
 
 
 def worker() -> str:
-    """A name for a worker that no other will ever have."""
+    """A unique name for a worker."""
     return f"send-{secrets.token_hex(8)}"
 
 
 class RunLock:
-    """A held lock; a context manager that releases it. Leases run on the real clock, whatever a run takes for its `as_of`."""
+    """A held lock; a context manager that releases it. Leases end by the real clock, whatever the `as_of` of the run is."""
 
     def __init__(self, ledger: Ledger, campaign: str, purpose: Purpose, owner: str, lease: timedelta, clock: Clock) -> None:
         self.owner = owner
@@ -60,7 +60,7 @@ class RunLock:
         clock: Clock = real_now,
         beat: bool = True,
     ) -> RunLock:
-        """The lock of a campaign, renewed by a heartbeat unless `beat` is false. `owner` names this process and no other, ever.
+        """The lock of a campaign, renewed by a heartbeat unless `beat` is false. `owner` is a name that no other process ever has.
 
         Raises LockedError at once if somebody holds a live lease, or is writing to the ledger right now.
         """
@@ -72,9 +72,9 @@ class RunLock:
         return lock
 
     def still_mine(self, connection: sa.Connection) -> None:
-        """Prove that the lock is still ours and renew it, in the transaction about to commit. Raises LockedError if it was taken over.
+        """Renews the lock in the transaction that is about to commit. Raises LockedError if another process took it over.
 
-        After this the row is ours until the commit: a take-over waits for it, and then finds a live lease.
+        Until the commit nobody can take the lock over: another process waits for the row, and then finds a live lease.
         """
         if not connection.execute(self._renewal(connection)).rowcount:
             raise LockedError(
@@ -83,12 +83,12 @@ class RunLock:
             )
 
     def renew(self) -> bool:
-        """Move the end of the lease; false if the lock is no longer ours. An error is the ledger's refusal to write just now."""
+        """Extends the lease; false if the lock is no longer ours. Raises DBAPIError if the ledger cannot be written now."""
         with self._writing() as connection:
             return bool(connection.execute(self._renewal(connection)).rowcount)
 
     def release(self) -> None:
-        """Give the lock back. If the ledger cannot be written just now the lease ends by itself."""
+        """Gives the lock back. If the ledger cannot be written now, the lease ends by itself."""
         self._released.set()
         if self._heart is not None:
             self._heart.join()
@@ -104,7 +104,7 @@ class RunLock:
     def _take(self) -> None:
         try:
             with self._ledger.explained():
-                # Looking first needs no lock: whoever holds the lease is named even while it is writing.
+                # Reading first needs no lock of the database: the error can name the holder even while the holder writes.
                 with self._engine.connect() as connection:
                     self._refuse_live(connection)
                 with self._writing() as connection:
@@ -144,7 +144,7 @@ class RunLock:
 
     def _beat(self) -> None:
         while not self._released.wait(self._lease.total_seconds() / 4):
-            # While this very run records, SQLite lets nobody else write; the lease is then renewed by `still_mine`.
+            # While this run records, SQLite lets no other connection write; `still_mine` renews the lease then.
             with suppress(DBAPIError):
                 if not self.renew():
                     return

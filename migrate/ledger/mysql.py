@@ -1,7 +1,8 @@
-"""What MariaDB and MySQL need to hold a ledger (design §9); the other databases never come here.
+"""What MariaDB and MySQL need to hold a ledger (design §9).
 
-A session is strict, speaks all of Unicode and never commits by itself, however the server is set up. A writer works in READ COMMITTED: the
-server's own REPEATABLE READ would also lock the gaps between letters, and workers would wait for each other. A reader gets one snapshot.
+Every session is strict, holds all of Unicode and never commits by itself, whatever the server's settings are. A writer works in READ
+COMMITTED: the server's default, REPEATABLE READ, also locks the gaps between letters, and workers would wait for each other. A reader gets
+one snapshot.
 """
 
 from __future__ import annotations
@@ -16,22 +17,23 @@ from migrate.errors import LedgerError
 
 BACKENDS: Final = ("mysql", "mariadb")
 CONNECT: Final[dict[str, Any]] = {"charset": "utf8mb4", "autocommit": False}
-"""What a URL may not change."""
+"""The options of a connection that a URL cannot change."""
 
 DEADLOCK: Final = 1213
-BUSY: Final = (DEADLOCK, 1205)  # 1205: a lock was waited for too long
+BUSY: Final = (DEADLOCK, 1205)  # 1205: the wait for a lock took too long
 _CHECK_REFUSED: Final = (4025, 3819)  # MariaDB's number and MySQL's
 
-_OLDEST: Final = {"mariadb": (10, 6), "mysql": (8, 0, 17)}  # the first with SKIP LOCKED; with a collation that compares bytes
+# The first MariaDB with SKIP LOCKED, and the first MySQL with a collation that compares bytes.
+_OLDEST: Final = {"mariadb": (10, 6), "mysql": (8, 0, 17)}
 
 
-def unasked(url: sa.URL) -> sa.URL:
-    """The URL for a first connection, whichever of the two servers a person called it."""
+def probe_url(url: sa.URL) -> sa.URL:
+    """The URL for a first connection, before we know which of the two servers answers."""
     return url.set(drivername=url.drivername.replace("mariadb", "mysql", 1))
 
 
-def served(engine: sa.Engine, described: str) -> sa.URL:
-    """The URL by which to use the server that answers: people write `mysql://` for a MariaDB, whose collations have other names.
+def server_url(engine: sa.Engine, described: str) -> sa.URL:
+    """The URL that suits the server that answers: people also write `mysql://` for a MariaDB, whose collations have other names.
 
     Raises LedgerError if the server is too old.
     """
@@ -49,7 +51,7 @@ def served(engine: sa.Engine, described: str) -> sa.URL:
 
 
 def configure(engine: sa.Engine, patience: timedelta) -> None:
-    """Set up every session of an engine. A transaction that was not marked as `migrate_writes` can only read."""
+    """Sets up every session of an engine. Only a transaction that is marked `migrate_writes` can write."""
 
     variables = {
         "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
@@ -57,7 +59,7 @@ def configure(engine: sa.Engine, patience: timedelta) -> None:
         "innodb_lock_wait_timeout": max(1, round(patience.total_seconds())),
     }
     if engine.dialect.name == "mariadb":
-        # A long IN list would become a join, which may read, and lock, every letter there is.
+        # MariaDB turns a long IN list into a join, which may read, and lock, every letter.
         variables["in_predicate_conversion_threshold"] = 0
     session = "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items())
 
@@ -71,7 +73,7 @@ def configure(engine: sa.Engine, patience: timedelta) -> None:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def refused(context: sa.engine.ExceptionContext) -> sa.exc.IntegrityError | None:
-        # The drivers call a CHECK's refusal operational, as if the server were out of order.
+        # The drivers report a violated CHECK as an operational error, as if the server were out of order.
         if code(context.original_exception) not in _CHECK_REFUSED:
             return None
         return sa.exc.IntegrityError(context.statement, context.parameters, context.original_exception)
@@ -82,10 +84,10 @@ def configure(engine: sa.Engine, patience: timedelta) -> None:
 
 
 def through(statement: sa.Select[Any], table: sa.Table, index: str) -> sa.Select[Any]:
-    """The statement, made to find its rows by one index.
+    """The statement with a hint that makes it find its rows by one index.
 
-    These servers lock every row that a statement looks at, not those alone that it returns: by another index a worker would hold, or wait
-    for, letters that are not its own. Other databases do not see this.
+    These servers lock every row that a statement reads, not only those that it returns: with another index a worker would lock, or wait
+    for, letters that are not its own. Other databases do not get the hint.
     """
     for backend in BACKENDS:
         statement = statement.with_hint(table, f"FORCE INDEX ({index})", dialect_name=backend)
@@ -93,6 +95,6 @@ def through(statement: sa.Select[Any], table: sa.Table, index: str) -> sa.Select
 
 
 def code(error: BaseException | None) -> int | None:
-    """The server's or the driver's number of an error, where it has one."""
+    """The number that the server or the driver gave an error; None if it has none."""
     first = error.args[0] if error is not None and error.args else None
     return first if isinstance(first, int) else None

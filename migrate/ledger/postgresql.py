@@ -1,8 +1,8 @@
 """What PostgreSQL needs to hold a ledger, and what is different behind a pooler such as PgBouncer (design §9, docs/ledger.md).
 
-Every write and every look is one transaction, and nothing is left in a session for the next one: no lock, no setting, no cursor. So it does
-not matter if each transaction gets another session, as a pooler does in transaction mode, but for one thing: statements that the driver
-prepares in one session, to run them faster, are not in the next.
+Every write and every read is one transaction, and leaves nothing in its session for the next one: no lock, no setting, no cursor. So each
+transaction may get another session, as from a pooler in transaction mode. The one exception is a statement that the driver prepares in a
+session to run it faster: the next session does not have it.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
 CONNECT: Final[dict[str, Any]] = {"client_encoding": "utf8"}
-"""What a URL may not change: a database of another encoding says itself what it cannot hold."""
+"""The options of a connection that a URL cannot change. A database of another encoding reports by itself what it cannot hold."""
 
 
 def configure(engine: sa.Engine, patience: timedelta) -> None:
-    """Set up every session of an engine: a writer waits so long for another one."""
+    """Sets up every session of an engine. A writer waits at most `patience` for another one."""
     sa.event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
     sa.event.listen(engine, "begin", _patient(patience))
 
 
 def _prepare_nothing_behind_a_pooler(connection: Any, _: ConnectionPoolEntry) -> None:
-    """A pooler tells a client of a process number of its own, and not of the server's that works for it.
+    """Switches prepared statements off behind a pooler: it reports a process number of its own, which is not that of the server's process.
 
-    Prepared statements are worth keeping elsewhere: without them a letter costs PostgreSQL 40 % more, and us 20 % more.
+    Elsewhere they are worth their while: without them a letter costs PostgreSQL 40 % more time, and us 20 % more.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_catalog.pg_backend_pid()")
@@ -38,7 +38,7 @@ def _prepare_nothing_behind_a_pooler(connection: Any, _: ConnectionPoolEntry) ->
 
 
 def _patient(patience: timedelta) -> Callable[[sa.Connection], None]:
-    """Of itself PostgreSQL waits for a lock as long as somebody holds it, be it a process that was stopped."""
+    """By default PostgreSQL waits for a lock without end, even if a stopped process holds it."""
 
     def begin(connection: sa.Connection) -> None:
         if connection.get_execution_options().get("migrate_writes"):

@@ -1,6 +1,6 @@
-"""What the ledger remembers, an id range at a time: the side of a run that only reads.
+"""Reads what earlier runs recorded, one range of account ids at a time.
 
-A range is `[low, high)` of account ids, byte by byte; None is no bound. A dry run reads exactly as a run does, through the same methods.
+A range is `[low, high)`, compared byte by byte; None is no bound. A run and a dry run read through the same methods.
 """
 
 from __future__ import annotations
@@ -19,35 +19,36 @@ from migrate.core.kinds import GAP, MANDATORY
 from migrate.core.letters import COUNTING_COLUMNS, LAST_TOLD_COLUMNS, TOLD_COLUMNS, WAITING_COLUMNS, Mailed
 from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, MOVED, WAITING
 from migrate.ledger import campaigns, outcomes, schema
+from migrate.ledger.exemptions import TABLES, Kind
 from migrate.ledger.frames import fetch
 from migrate.ledger.listed import batches
 
 Bound = str | None
 
-_SAID_ANYWAY: Final = tuple(sorted(MANDATORY - GAP))
-"""The kinds that neither hold another letter back nor are ever withdrawn: a plan does not ask after them."""
+_IGNORED_KINDS: Final = tuple(sorted(MANDATORY - GAP))
+"""The kinds that a plan need not know: they hold no other letter back, and are never withdrawn."""
 
-_ASKED: Final = 5000
-"""How many ids a question names; SQLite takes 32,766 values in one, and older ones fewer."""
+_IDS_AT_ONCE: Final = 5000
+"""How many ids one statement names; SQLite takes 32,766 parameters, older versions fewer."""
 
 
 _MAILED_COLUMNS: Final = {**WAITING_COLUMNS, **TOLD_COLUMNS, "spoken_at": INSTANT}
 
 
 class Prior:
-    """The memory of one campaign, as one connection sees it. `campaign_id` is None before its first run: everything is empty then."""
+    """What is recorded of one campaign, read through one connection. Before its first run `campaign_id` is None and all is empty."""
 
     def __init__(self, connection: sa.Connection, campaign: str) -> None:
         self._connection = connection
         self.campaign_id = campaigns.find(connection, campaign)
 
     def accounts(self, low: Bound, high: Bound) -> pd.DataFrame:
-        """`RECORD_COLUMNS` of the range, in order of id, the accounts that are gone included."""
+        """`RECORD_COLUMNS` of the range, in order of id, including accounts that are gone."""
         return self._records(lambda of: self._within(of, low, high))
 
     def these(self, ids: Sequence[str]) -> pd.DataFrame:
-        """`RECORD_COLUMNS` of some accounts, whatever became of them."""
-        found = [self._records(partial(self._these, some)) for some in batches(ids, _ASKED)]
+        """`RECORD_COLUMNS` of the accounts with some ids, including accounts that are gone."""
+        found = [self._records(partial(self._these, some)) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
 
     def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> pd.DataFrame:
@@ -62,16 +63,16 @@ class Prior:
         return int(self._connection.execute(there).scalar_one())
 
     def mailed(self, low: Bound, high: Bound, occasions: Sequence[str], only: Sequence[str] | None = None) -> Mailed:
-        """What was mailed in the range: the letters of some stages (`occasions`) and all corrections of the cutoff, the last letter, and
-        what still waits.
+        """The letters of the range that a plan must know: those of some stages (`occasions`) and all corrections of the cutoff, the last
+        letter of each account, and those that still wait.
 
-        `only` names the few accounts of the range that are asked for.
+        `only` limits the result to a few accounts of the range.
         """
         if not self._mailed_anybody:
             return Mailed(*(empty(of) for of in (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)))
         if only is None:
             return self._mailed(lambda of: list(self._within(of, low, high)), occasions)
-        found = [self._mailed(partial(self._these, ids), occasions) for ids in batches(only, _ASKED)]
+        found = [self._mailed(partial(self._these, ids), occasions) for ids in batches(only, _IDS_AT_ONCE)]
         parts = {name: [getattr(each, name) for each in found] for name in ("told", "last_told", "waiting")}
         columns = (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)
         return Mailed(*(pd.concat([empty(of), *each], ignore_index=True) for of, each in zip(columns, parts.values(), strict=True)))
@@ -96,7 +97,7 @@ class Prior:
         wanted = sa.or_(
             letter.occasion.in_(occasions),
             schema.written_out(letter.kind, (CUTOFF_MOVED,)),
-            sa.and_(~schema.written_out(letter.kind, _SAID_ANYWAY), counts),
+            sa.and_(~schema.written_out(letter.kind, _IGNORED_KINDS), counts),
         )
         columns = [letter.id.label("letter_id"), letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff]
         columns += [letter.ends, letter.kind, letter.address, letter.state, letter.reason, letter.settled_at]
@@ -113,7 +114,7 @@ class Prior:
         )
 
     def _of_others(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> pd.DataFrame:
-        """`_MAILED_COLUMNS` of letters that another ledger sent (`told_before`). They are of whoever has the id now."""
+        """`_MAILED_COLUMNS` of letters that another ledger sent (`told_before`). They count for the present holder of the id."""
         t, a = schema.told_before.c, schema.account.c
         theirs = sa.and_(a.campaign_id == t.campaign_id, a.account_id == t.account_id)
         joined = schema.told_before.outerjoin(schema.account, theirs)
@@ -124,16 +125,17 @@ class Prior:
         return self._fetch(sa.select(*columns).select_from(joined).where(*within(t), wanted), _MAILED_COLUMNS)
 
     def changing(self) -> list[str]:
-        """Accounts with a change that is to be confirmed."""
+        """The ids of accounts with a change that is still to be confirmed."""
         c = schema.change.c
         return list(self._connection.execute(sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open")).scalars())
 
     def awaiting(self, occasions: Sequence[str], *, others: bool = False) -> list[str]:
-        """Accounts for which a letter of one of some stages waits, or with `others` one of any other stage; never a mandatory one."""
+        """The ids of accounts with a waiting letter of one of the stages `occasions`, or with `others` of any other stage. Mandatory
+        letters do not count."""
         letter = schema.letter.c
         named = schema.written_out(letter.occasion, occasions)
         mine = (letter.campaign_id == self.campaign_id, ~schema.mandatory(schema.letter), ~named if others else named)
-        # By one index each, as `outbox.counts`.
+        # One select for each index, as in `outbox.counts`.
         waits = sa.union_all(*(sa.select(letter.account_id).where(*mine, *which) for which in schema.WAITS))
         return list(self._connection.execute(waits).scalars())
 
@@ -145,7 +147,7 @@ class Prior:
         moved = sa.and_(letter.occasion >= MOVED, letter.occasion < MOVED + "\uffff")
         columns = [letter.account_id, notice.tenure, letter.occasion, notice.told_cutoff, letter.state, letter.ends]
         wanted = sa.select(*columns).select_from(schema.letter.join(schema.notice, letter.notice_id == notice.id))
-        # The occasion stands in the index that finds the accounts: no other letter is looked at.
+        # The index that finds the accounts holds the occasion as well, so no other letter is read.
         wanted = wanted.where(*self._within(letter, low, high), sa.or_(letter.occasion.in_(occasions), moved))
         return self._fetch(wanted, COUNTING_COLUMNS)
 
@@ -157,16 +159,16 @@ class Prior:
         )
 
     def confirmations(self, ids: Sequence[str], since: datetime) -> pd.DataFrame:
-        """`account_id`, `created_at` of the confirmations of some accounts that were queued at or after an instant, one a change."""
+        """`account_id`, `created_at` of the confirmations queued for some accounts at or after `since`, a row for each change."""
         n = schema.notice.c
         columns = {"account_id": "str", "created_at": INSTANT}
         wanted = sa.select(n.account_id, n.created_at)
         wanted = wanted.where(n.campaign_id == self.campaign_id, n.kind == CONFIRMATION, n.created_at >= since)
-        found = [self._fetch(wanted.where(n.account_id.in_(some)), columns) for some in batches(ids, _ASKED)]
+        found = [self._fetch(wanted.where(n.account_id.in_(some)), columns) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(columns), *found], ignore_index=True)
 
     def earlier_addresses(self, ids: Sequence[str], since: datetime) -> pd.DataFrame:
-        """`account_id`, `tenure`, `email`, `notification_emails` of versions of some accounts, superseded at or after an instant."""
+        """`account_id`, `tenure`, `email`, `notification_emails` of versions of some accounts, superseded at or after `since`."""
         h, run = schema.account_history.c, schema.run.c
         first = sa.select(sa.func.min(run.seq)).where(run.campaign_id == self.campaign_id, run.as_of >= since).scalar_subquery()
         since_then = sa.select(run.seq).where(run.campaign_id == self.campaign_id, run.seq >= first)
@@ -174,12 +176,12 @@ class Prior:
         versions = (
             sa.select(*(h[name] for name in columns)).where(h.campaign_id == self.campaign_id, h.until_run.in_(since_then)).distinct()
         )
-        found = [self._fetch(versions.where(h.account_id.in_(some)), columns) for some in batches(ids, _ASKED)]
+        found = [self._fetch(versions.where(h.account_id.in_(some)), columns) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(columns), *found], ignore_index=True)
 
     def confirmed_elsewhere(self, low: Bound, high: Bound, seen: pd.DataFrame, accounts: pd.DataFrame) -> pd.Series:
-        """Which of the changes seen in the range another ledger confirmed already: the account has what it had then, and no
-        method of it is known to have changed since. `accounts` are those read."""
+        """Which of the changes `seen` in the range another ledger has confirmed already: the account has the methods that it had then,
+        and no later change of them is known. `accounts` are the accounts that were read."""
         c = schema.confirmed_before.c
         if seen.empty or not self._confirmed_before:
             return pd.Series(False, index=seen.index)
@@ -196,9 +198,9 @@ class Prior:
         c = schema.confirmed_before.c
         return self._connection.execute(sa.select(c.account_id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
 
-    def exceptions(self, table: sa.Table, today: date) -> pd.Series:
-        """Account id → the last day (ISO) of the longest exemption or pause (`table`) that is in force on a day."""
-        t = table.c
+    def exceptions(self, kind: Kind, today: date) -> pd.Series:
+        """Account id → the last day (ISO) of the longest exemption or pause that is in force on a day."""
+        t = TABLES[kind].c
         found = self._connection.execute(
             sa.select(t.account_id, sa.func.max(t.until))
             .where(t.campaign_id == self.campaign_id, t.removed_at.is_(None), t.until >= today.isoformat())
@@ -207,7 +209,7 @@ class Prior:
         return pd.Series(dict(tuple(row) for row in found), dtype="str")
 
     def bounced(self, now: datetime) -> frozenset[str]:
-        """Addresses (lower case) that mail servers declared dead, and that nobody cleared since."""
+        """Addresses (lower case) that mail servers called unknown or disabled, and that nobody has cleared."""
         b = schema.bounce.c
         dead = sa.select(b.address).where(b.campaign_id == self.campaign_id, b.hard, b.until > now, b.cleared_at.is_(None))
         return frozenset(address.lower() for (address,) in self._connection.execute(dead))
@@ -229,8 +231,8 @@ class Prior:
 
 
 def _last_told(told: pd.DataFrame) -> pd.DataFrame:
-    """`LAST_TOLD_COLUMNS` of letters that were sent or are uncertain. Which of them was handed over last, a person who settles one of them
-    later does not change."""
+    """`LAST_TOLD_COLUMNS` of letters that were sent or are uncertain. `told_cutoff` is that of the letter handed over last: a person may
+    settle an older one later."""
     person = ["account_id", "tenure"]
     last = told.sort_values("settled_at").drop_duplicates(person, keep="last").rename(columns={"settled_at": "last_told_at"})
     said = told.sort_values(["spoken_at", "letter_id"]).drop_duplicates(person, keep="last")[[*person, "told_cutoff"]]

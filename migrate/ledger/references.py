@@ -1,7 +1,7 @@
-"""The eight characters under every letter, by which anybody can ask whether it is real (design §10).
+"""The reference of a letter: eight characters at its foot, by which anybody can ask whether the letter is real (design §10).
 
-They are a keyed hash of the notice and the address, so nobody without the campaign's secret can make up one that exists, and a database
-restored from a backup gives the same letter the same reference.
+A reference is a keyed hash of the notice and the address. So nobody without the campaign's secret can make up one that exists, and a
+database that was restored from a backup gives the same letter the same reference.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 ALPHABET: Final = "23456789BCDFGHJKMNPQRSTVWXYZ"
-"""No character that is read as another (0 O, 1 I L), and no vowel, so that no reference spells a word."""
+"""No characters that are taken for each other (0 O, 1 I L), and no vowels, so that no reference spells a word."""
 
 LENGTH: Final = 8
 

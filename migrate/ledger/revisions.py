@@ -1,4 +1,4 @@
-"""Which tables a ledger has, and how it gets the ones of this version. Alembic is imported only where there is something to upgrade."""
+"""The revision of a ledger's tables, and the upgrade to that of this version. Alembic is imported only for an upgrade."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD: Final = "0014"
-"""The revision this version of the tool works with; the newest file in `migrations/versions`."""
+"""The revision that this version of the tool needs: the newest file in `migrations/versions`."""
 
 _WHERE: Final = "[ledger] url"
 _ADVISORY_LOCK: Final = 0x6D696772617465  # "migrate"
@@ -27,7 +27,7 @@ _MARK: Final = "unfinished_upgrade"
 
 
 def current(connection: sa.Connection) -> str | None:
-    """The revision of a ledger, or None where there is none."""
+    """The revision of a ledger; None if the database holds no ledger."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
@@ -44,7 +44,7 @@ def config() -> Config:
 
 
 def require_older(found: str, described: str) -> None:
-    """Raises LedgerError unless `found` is a revision this version knows how to upgrade."""
+    """Raises LedgerError unless this version knows the revision `found`, and so can upgrade it."""
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
@@ -53,7 +53,7 @@ def require_older(found: str, described: str) -> None:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Bring a ledger to `HEAD` in the caller's transaction. Two programs that upgrade one server at once wait for each other."""
+    """Upgrades a ledger to `HEAD` in the caller's transaction. A second program that upgrades the same ledger waits for the first."""
     from alembic import command
 
     if connection.dialect.name == "postgresql":
@@ -66,11 +66,14 @@ def upgrade(connection: sa.Connection) -> None:
 
 @contextmanager
 def _marked(connection: sa.Connection) -> Iterator[None]:
-    """MySQL and MariaDB commit each table by itself. A table of one row says that an upgrade is under way, and goes when it is done; so one
-    that was broken off is known, and is not taken for a ledger that can be upgraded once more. Two programs wait for each other.
+    """Marks an upgrade in progress, because MySQL and MariaDB commit each table by itself.
+
+    The mark is a table of one row, which is dropped at the end. If it is still there, an earlier upgrade was broken off half-way, and the
+    ledger must not be upgraded once more. A second program waits for the first.
     """
     database = str(connection.execute(sa.select(sa.func.database())).scalar_one())
-    lock = "migrate-" + hashlib.sha256(database.encode()).hexdigest()[:32]  # the server's locks know no databases, and 64 characters
+    # The name of a lock holds for the whole server, and has at most 64 characters.
+    lock = "migrate-" + hashlib.sha256(database.encode()).hexdigest()[:32]
     if not connection.execute(sa.select(sa.func.get_lock(lock, _PATIENCE))).scalar():
         raise LedgerError(f"another program is upgrading {database}.", where=_WHERE, hint="Try again in a minute.")
     try:

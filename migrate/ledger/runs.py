@@ -1,4 +1,4 @@
-"""The runs of a campaign: one row each, made in the transaction that records what the run decided (design §9)."""
+"""The runs of a campaign: one row each, inserted in the transaction that records what the run decided (design §9)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Run(RunFacts):
 
 
 def begin(connection: sa.Connection, campaign_id: int, facts: RunFacts) -> Run:
-    """Number the run, in the transaction that will record it: if that fails there never was a run, at most a number is left out."""
+    """Inserts a run with the next number, in the transaction that records it. If that fails, there is no run; a number may be skipped."""
     token = uuid.uuid4().hex
     values = asdict(facts) | {"campaign_id": campaign_id, "state": "recorded", "counts": "{}", "directory_fingerprint": "", "run_id": token}
     values |= _numbered(connection)
@@ -62,13 +62,13 @@ def begin(connection: sa.Connection, campaign_id: int, facts: RunFacts) -> Run:
 
 
 def number(run_id: str) -> int:
-    """The number of a run by its id, such as 12 of `r00012`; 0 if it is no id of ours."""
+    """The number in the id of a run, such as 12 in `r00012`; 0 if the text is no id of a run."""
     digits = run_id.removeprefix("r")
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else 0
 
 
 def _numbered(connection: sa.Connection) -> dict[str, int]:
-    """The number of the next run, where the database would give it one that evidence of another ledger has."""
+    """`seq` of the next run, if the database would give it a number that accepted evidence of another ledger has; else nothing."""
     after = connection.execute(sa.select(schema.identity.c.runs_after)).scalar() or 0
     if not after or (connection.execute(sa.select(sa.func.max(schema.run.c.seq))).scalar() or 0) >= after:
         return {}
@@ -82,13 +82,16 @@ def count(connection: sa.Connection, seq: int, counts: Mapping[str, Any]) -> Non
     connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(counts=json.dumps(counts, sort_keys=True)))
 
 
-def identify(connection: sa.Connection, seq: int, fingerprint: str, image: str | None = None) -> None:
-    """Record the fingerprint of what the run read, and maybe the digest of its image: both take longer to find than a run to record."""
+def identify(connection: sa.Connection, seq: int, fingerprint: str, cache: str | None = None) -> None:
+    """Records the fingerprint of what the run read, and the digest of the cache of that read (in `counts["image"]`) if there is one.
+
+    Both are known only some time after the run is recorded.
+    """
     r = schema.run.c
     found = {"directory_fingerprint": fingerprint}
-    if image:
+    if cache:
         counts = connection.execute(sa.select(r.counts).where(r.seq == seq)).scalar_one()
-        found["counts"] = json.dumps({**json.loads(counts), "image": image}, sort_keys=True)
+        found["counts"] = json.dumps({**json.loads(counts), "image": cache}, sort_keys=True)
     connection.execute(sa.update(schema.run).where(r.seq == seq).values(found))
 
 
@@ -101,13 +104,13 @@ def complete(
     evidence_at: datetime | None = None,
     manifest_digest: str | None = None,
 ) -> None:
-    """The run came to its end; `evidence` is the folder of its reports, where there is one."""
+    """Marks a run as completed; `evidence` is the folder of its reports, if there is one."""
     done = {"finished_at": finished_at, "evidence": evidence, "evidence_at": evidence_at, "manifest_digest": manifest_digest}
     connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(state="completed", **done))
 
 
 def find(connection: sa.Connection, seq: int) -> Run:
-    """The run of a number, which exists."""
+    """The run with a number; there must be one."""
     return _run(connection.execute(sa.select(schema.run).where(schema.run.c.seq == seq)).one())
 
 
@@ -118,7 +121,7 @@ def last(connection: sa.Connection, campaign_id: int | None, *, completed: bool 
 
 
 def completed_at(connection: sa.Connection, campaign_id: int | None, now: datetime) -> datetime | None:
-    """When a run last came to its end, of those that were made for `now` or an earlier instant: a clock far ahead completes nothing."""
+    """When a run last completed. A run whose `as_of` is after `now` does not count: its clock was ahead."""
     r = schema.run.c
     latest = sa.select(sa.func.max(r.finished_at)).where(r.campaign_id == campaign_id, r.state == "completed", r.as_of <= now)
     found: datetime | None = connection.execute(latest).scalar_one()
@@ -158,7 +161,7 @@ def counts_by_instant(connection: sa.Connection, campaign_id: int, until: int) -
 
 
 def cutoffs_since(connection: sa.Connection, campaign_id: int, notice_id: int) -> list[datetime]:
-    """The cutoffs (UTC) that the campaign had at the run that made a notice and at those after it, each once, the earliest run's first."""
+    """The cutoffs (UTC) that the campaign had at the run that made a notice and at the runs after it, each once, the first run's first."""
     r = schema.run.c
     first = sa.select(schema.notice.c.run_seq).where(schema.notice.c.id == notice_id).scalar_subquery()
     wanted = sa.select(r.cutoff).where(r.campaign_id == campaign_id, r.seq >= first).order_by(r.seq)

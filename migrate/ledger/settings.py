@@ -13,8 +13,11 @@ from migrate.settings import Settings, unambiguous
 
 
 class LedgerSettings(Settings):
-    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory. `image` is the
-    folder of the cache of the last read (default: beside a SQLite file). Without a folder, or with `false`, every run decides every row."""
+    """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory.
+
+    `image` is the folder of the cache of the last read (default: beside a SQLite file). Without one, or with `false`, every run processes
+    every account.
+    """
 
     url: str = Field("sqlite:///migrate.db", min_length=1, repr=False)
     image: Path | Literal[False] | None = None
@@ -31,14 +34,14 @@ class LedgerSettings(Settings):
             return value
         raise ValueError("is no folder; write its path, or false for none")
 
-    def image_of(self, campaign: str) -> Path | None:
-        """Where the image of a campaign is kept: each one of a ledger has its own."""
-        return self.image_folder and self.image_folder / hashlib.sha256(campaign.encode()).hexdigest()[:12]
+    def cache_of(self, campaign: str) -> Path | None:
+        """The folder of a campaign's cache: each campaign of a ledger has its own."""
+        return self.cache_folder and self.cache_folder / hashlib.sha256(campaign.encode()).hexdigest()[:12]
 
     def told_of(self, campaign: str) -> Path | None:
-        """Where is kept what the last evidence of a campaign said that each account was told (`migrate.report.told`)."""
-        image = self.image_of(campaign)
-        return image and image.with_name(f"{image.name}-told")
+        """The folder in which the last evidence of a campaign left what each account was told (`migrate.report.told`)."""
+        cache = self.cache_of(campaign)
+        return cache and cache.with_name(f"{cache.name}-told")
 
     @property
     def file(self) -> Path | None:
@@ -49,8 +52,8 @@ class LedgerSettings(Settings):
         return Path(unquote(rest.partition("?")[0]))
 
     @property
-    def image_folder(self) -> Path | None:
-        """Where the image of the last read is kept (`migrate.incremental`): beside a SQLite file if nothing else is said, else nowhere."""
+    def cache_folder(self) -> Path | None:
+        """The folder of the cache of the last read (`migrate.incremental`): the setting `image`, else beside a SQLite file, else None."""
         if self.image is None and self.file is not None:
             return self.file.with_name(self.file.name + ".image")
         return self.image or None

@@ -1,4 +1,4 @@
-"""The ledger in a SQLite file: made, configured, copied; or only looked at, without one byte changed (design §9, §12)."""
+"""The ledger in a SQLite file: creates it, sets up its connections and copies it; or opens it read-only (design §9, §12)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from migrate import files
 from migrate.errors import LedgerError, NoLedgerError
-from migrate.ledger.refusals import WHERE, is_busy, read_only
+from migrate.ledger.database_errors import WHERE, is_busy, read_only
 
-_LOOK_UP: Final = timedelta(seconds=0.2)
-"""How long a wait for SQLite's one writer goes on before Python may heed a signal: none gets through while SQLite itself waits."""
+_SHORT_WAIT: Final = timedelta(seconds=0.2)
+"""How long SQLite itself waits for another writer at a time: Python handles no signal while SQLite waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a file looked like when it was opened without locks; if it looks different afterwards, what was read cannot be trusted."""
+    """Size and time of a file that was opened without locks. If they differ afterwards, what was read cannot be trusted."""
 
     path: Path
     size: int
@@ -49,7 +49,7 @@ class Seen:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a ledger's file; one without a byte in it is none: SQLite would take it for a database without tables."""
+    """Whether there is a file of a ledger. An empty file is none: SQLite would take it for a database without tables."""
     try:
         return path.stat().st_size > 0
     except OSError:
@@ -63,9 +63,9 @@ def beside(path: Path) -> tuple[Path, Path]:
 
 
 def exposed(path: Path) -> str | None:
-    """A sentence about a ledger that others than its owner may read or write, the files beside it too; None if nobody may.
+    """A sentence about the files of a ledger that other users than the owner may read or write; None if there are none.
 
-    It is said and not mended: who else may is its owner's to decide, and access lists show in these bits as well.
+    We report the rights and do not change them: the owner decides who else has access, and access lists show in these bits as well.
     """
     path, found = Path(os.path.realpath(path)), []
     for each in (path, *beside(path)) if os.name == "posix" else ():
@@ -81,13 +81,13 @@ def exposed(path: Path) -> str | None:
 
 
 def prepare(path: Path, *, create: bool) -> None:
-    """Make the file, readable by its owner alone, before SQLite would make it with the umask's rights.
+    """Creates the file, readable by its owner alone, before SQLite would create it with the rights of the umask.
 
-    It is never seen empty: it is given its name once SQLite's header stands in it. So an empty file is none of ours, and is refused. One
-    that may not be written is refused before SQLite sees it: it would make its files beside it as read-only as that one, and leave them
-    there, to be in the way of whoever may write again.
+    The file gets its name only once SQLite's header is in it, so an empty file is not ours, and is refused. A file that cannot be written
+    is refused before SQLite opens it: SQLite would create the files beside it just as read-only and leave them there, where they hinder
+    the next process that may write.
     """
-    path = Path(os.path.realpath(path))  # a link that leads nowhere yet is followed as well
+    path = Path(os.path.realpath(path))  # also follows a link to a file that does not exist yet
     if path.exists():
         if path.is_dir():
             raise LedgerError(f"{path} is a folder, not a file.", where=WHERE, hint="Name a file in it.")
@@ -117,7 +117,7 @@ def prepare(path: Path, *, create: bool) -> None:
 
 
 def _make(path: Path) -> None:
-    """A new file with SQLite's header and nothing else in it; FileExistsError if there is one by now."""
+    """Creates a file with SQLite's header and nothing else in it. Raises FileExistsError if there is one by now."""
     with files.work_folder(path.parent, "ledger", path.name) as work:
         work.create(path.name).close()
         with contextlib.closing(sqlite3.connect(work.path / path.name)) as connection:
@@ -126,7 +126,7 @@ def _make(path: Path) -> None:
 
 
 def _is_read_only(path: Path) -> bool:
-    """Whether a file is there and may not be written; not one that is just being removed or made by who closes or opens the ledger."""
+    """Whether a file exists and cannot be written. A file that another process removes or creates at this moment does not count."""
     try:
         before = path.stat()
         return not os.access(path, os.W_OK) and os.path.samestat(before, path.stat())
@@ -135,25 +135,25 @@ def _is_read_only(path: Path) -> bool:
 
 
 def configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    """What every connection is told when it is made."""
+    """Sets up a new connection."""
     # The driver's own BEGIN comes too late (at the first write); with None it leaves transactions to `begin`.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
-    # A run's inserts land all over the unique indexes; in SQLite's own 2 MB they would be read again and again.
+    # A run inserts all over the unique indexes; in SQLite's default cache of 2 MB their pages would be read again and again.
     connection.execute("PRAGMA cache_size = -49152")
-    # What a statement would undo if it failed half-way goes to a file otherwise: page by page, and never read again.
+    # By default SQLite writes to a file, page by page, what it would need to undo a statement, and hardly ever reads it.
     connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def begin(connection: sa.Connection) -> None:
-    """Begins a look."""
+    """Begins a read transaction."""
     connection.exec_driver_sql("BEGIN")
 
 
 def patient(busy: timedelta) -> Callable[[sa.Connection], None]:
-    """A writer waits at the door, in short waits one after the other, so that whoever asks it to end is heard."""
-    short = min(_LOOK_UP, busy)
+    """Begins a transaction. A writer waits for another one in many short waits, so that Python can handle a signal in between."""
+    short = min(_SHORT_WAIT, busy)
 
     def begin_patiently(connection: sa.Connection) -> None:
         if not connection.get_execution_options().get("migrate_writes"):
@@ -169,13 +169,13 @@ def patient(busy: timedelta) -> Callable[[sa.Connection], None]:
                 if not is_busy(error) or time.monotonic() >= until:
                     raise
             else:
-                break  # whoever writes waits for nobody any more
+                break  # once it has the lock, a writer waits for nobody
 
     return begin_patiently
 
 
 def _wait(connection: sa.Connection, busy: timedelta) -> None:
-    """How long the connection waits for another writer from now on; asked once, for a delivery writes hundreds of times a second."""
+    """Sets how long the connection waits for another writer; only if it changed, because a delivery writes hundreds of times a second."""
     if connection.info.get("busy") != busy:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds(busy)}")
         connection.info["busy"] = busy
@@ -187,7 +187,7 @@ def milliseconds(duration: timedelta) -> int:
 
 
 def use_wal(path: Path, busy: timedelta) -> None:
-    """SQLite turns one of two away at once who both change a file's journal, so it is asked again here."""
+    """Sets WAL mode. Of two processes that change the journal mode at once, SQLite refuses one without a wait, so we try again."""
     connection = sqlite3.connect(path, timeout=busy.total_seconds())
     patiently = Retrying(retry=retry_if_exception(is_busy), stop=stop_after_delay(busy), wait=wait_random(0, 0.1), reraise=True)
     try:
@@ -197,7 +197,7 @@ def use_wal(path: Path, busy: timedelta) -> None:
 
 
 def keep_copy(path: Path, revision: str) -> Path:
-    """A copy of the file as it was, through SQLite's own backup so that what still stands in the WAL is in it."""
+    """Copies the file by SQLite's own backup, so that the copy also has what is still in the WAL. Returns the copy's path."""
     wanted = f"{path.name}.{revision}.bak"
     try:
         with files.work_folder(path.parent, "copy of a ledger", wanted) as work:
@@ -215,19 +215,20 @@ def keep_copy(path: Path, revision: str) -> Path:
                     os.fsync(work.base)
                     return path.with_name(name)
     except OSError as error:
-        said = f"{path} is to be upgraded, and could not be copied first: {error.strerror or error}."
+        said = f"{path} could not be copied before its upgrade: {error.strerror or error}."
         raise LedgerError(said, where=WHERE, hint="Make room and make the folder writable for this user; nothing was changed.") from error
     raise AssertionError("there is always another number")
 
 
-def looked_at(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, ExitStack]:
-    """A file opened so that no byte of it or beside it changes; how it looked, and the folder of its copy, where that matters.
+def open_readonly(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, ExitStack]:
+    """Opens a file so that no byte of it, or of a file beside it, changes. Returns the engine; its `Seen`, where the file is read without
+    locks; and what removes the copy, where a copy is read.
 
-    Even a reader writes in WAL mode: it makes the -shm file, or writes its mark there. Without a WAL everything stands in the file
-    itself, read as if it could not change (and `Seen` notices if it did). With a WAL and its -shm, the -shm is read only. A WAL whose -shm
-    is gone can be read only by somebody who may write, so a copy of both is.
+    In WAL mode even a reader writes: it creates the -shm file, or sets its mark in it. Without a WAL everything is in the file itself,
+    which is read as immutable (`Seen` notices if it changed all the same). With a WAL and its -shm file, the -shm file is opened read-only.
+    A WAL without its -shm file can be read only by a process that may write, so a copy of both files is read.
     """
-    path = Path(os.path.realpath(path))  # beside which SQLite keeps its files
+    path = Path(os.path.realpath(path))  # SQLite keeps its files beside the target of a link
     wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
     seen, kept = None, ExitStack()
     if wal.exists() and shm.exists():

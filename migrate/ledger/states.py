@@ -21,39 +21,39 @@ STATES: Final[dict[LetterState, str]] = {
 TRANSITIONS: Final[dict[tuple[LetterState, LetterState], str]] = {
     ("queued", "claimed"): "a worker took it",
     ("queued", "withdrawn"): "pointless before it was claimed",
-    ("claimed", "sending"): "begun with, committed before a word about it is spoken",
-    ("claimed", "queued"): "the worker stopped, or its lease expired: nothing was said of it",
-    ("claimed", "withdrawn"): "pointless before it was begun with",
+    ("claimed", "sending"): "the worker begins with it; committed before the mail server hears of it",
+    ("claimed", "queued"): "the worker stopped, or its lease expired; the mail server never heard of it",
+    ("claimed", "withdrawn"): "pointless before the worker began with it",
     ("sending", "sent"): "the server accepted it",
-    ("sending", "queued"): "temporary failure, a refusal that is about the server or us, or a break before the final dot",
+    ("sending", "queued"): "temporary failure, a refusal that is about the server or us, or a connection that broke before the final dot",
     ("sending", "failed"): "refused for good, or tries used up",
     ("sending", "uncertain"): (
-        "a break after the final dot may have been sent, or the lease expired; or a confirmation that was uncertain before "
-        "was refused when it was said again"
+        "the connection broke after the final dot may have been sent, or the lease expired; or a confirmation that was uncertain before "
+        "was refused when it was sent again"
     ),
-    ("sending", "withdrawn"): "past its end, before a word of it was said",
+    ("sending", "withdrawn"): "past its end, before the mail server heard of it",
     ("failed", "queued"): "a person's resend; or the server refused everybody alike",
     ("uncertain", "sent"): "a person found that it arrived",
     ("uncertain", "queued"): "a person's resend; a change_confirmation by itself, once",
     ("withdrawn", "queued"): "due again; never if a reviewer withdrew it",
 }
-"""Every move a letter can make after it was queued, and when."""
+"""Every transition of a letter after it was queued, and when it happens."""
 
 AS_BEFORE: Final[tuple[tuple[LetterState, LetterState], ...]] = (("queued", "sending"),)
-"""Moves that stand in the history of older ledgers and are made no more: a claim was once no state of its own."""
+"""Transitions that only the history of older ledgers has, in which `claimed` was not yet a state."""
 
 UNSENT: Final[tuple[LetterState, ...]] = ("queued", "claimed", "sending")
-"""The states of a letter of which it is still open whether it will be sent."""
+"""The states in which it is still open whether a letter will be sent."""
 
 LEASE_EXPIRED: Final = "lease_expired"
 SERVER_REFUSED: Final = "server_refused"
-"""The reason with which a letter is back in the queue that was refused for the server's sake or ours, not for its own."""
+"""The reason of a letter that is back in the queue because a refusal was about the server or us, not about the letter."""
 RESENT: Final = "resent"
-"""The reason with which an uncertain confirmation goes back into the queue by itself."""
+"""The reason of an uncertain confirmation that went back into the queue by itself."""
 
 
 def refuse(before: LetterState, after: LetterState, reason: str | None = None) -> str | None:
-    """Why a letter in state `before` (withdrawn for `reason`) may not become `after`, or None if it may."""
+    """Why a letter in the state `before` (with its `reason` if that is withdrawn) may not become `after`; None if it may."""
     if (before, after) not in TRANSITIONS:
         return f"a letter that is {before} cannot become {after}"
     if before == "withdrawn" and reason == REVIEWER:

@@ -15,7 +15,7 @@ from migrate.mail.causes import NotOpenedError, no_starttls, turned_away, unreac
 from migrate.mail.dialogue import Dialogue, HungUpError, Reply, SilentError
 from migrate.mail.encryption import LOOK, begins_with_tls, not_encrypted, reached, speaks_tls, tls_context
 from migrate.mail.helo import default_helo
-from migrate.mail.oauth.tokens import Tokens
+from migrate.mail.oauth.mail_server_token import Tokens
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.signin import TokenRefusedError, sign_in
 from migrate.mail.timeouts import Timeouts

@@ -18,7 +18,7 @@ from migrate import outside
 from migrate.core.campaign import CampaignSettings
 from migrate.core.kinds import KINDS
 from migrate.errors import MigrateError
-from migrate.mail import budget
+from migrate.mail import template_limits
 from migrate.mail.facts import Facts
 from migrate.mail.languages import Catalogues, Wording
 from migrate.mail.letter import assemble
@@ -152,9 +152,9 @@ class PlainLetters:
 
 def _render(template: jinja2.Template, values: dict[str, Any]) -> str:
     try:
-        with budget.one_text():
+        with template_limits.one_text():
             return template.render(values)
-    except budget.TooMuchError as error:
+    except template_limits.TooMuchError as error:
         raise UnrenderableError(f"{error.message}.", where=_place(error, template), overrun=True) from error
     except (RecursionError, OverflowError, MemoryError) as error:
         said = f"{type(error).__name__}: {error}"

@@ -11,9 +11,9 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from migrate.mail import budget
-from migrate.mail.budget import OUTPUT, TooMuchError, charge, step, weigh
+from migrate.mail import template_limits
 from migrate.mail.sizes import BITS, check_call, check_format, counted_result, product
+from migrate.mail.template_limits import OUTPUT, TooMuchError, charge, step, weigh
 
 _JOINED: Final = 64
 """Parts that `~` joins at once."""
@@ -136,10 +136,10 @@ class _Generator(CodeGenerator):
 
 
 def _count_turns(tree: nodes.Template) -> None:
-    """Adds a call of `budget.step` to every loop, macro, block and template, so that each turn and each use counts as a step."""
+    """Adds a call of `template_limits.step` to every loop, macro, block and template, so that each turn and each use counts as a step."""
 
     def counted(line: int) -> nodes.Call:
-        return nodes.Call(nodes.ImportedName(f"{budget.__name__}.step", lineno=line), [], [], None, None, lineno=line)
+        return nodes.Call(nodes.ImportedName(f"{template_limits.__name__}.step", lineno=line), [], [], None, None, lineno=line)
 
     each: list[Any] = [tree, *tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block))]
     for found in each:

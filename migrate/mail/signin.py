@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from migrate.mail.causes import CHECK, NotOpenedError, status_of, words
 from migrate.mail.dialogue import Dialogue, Reply
-from migrate.mail.oauth.tokens import Tokens
+from migrate.mail.oauth.mail_server_token import Tokens
 from migrate.mail.settings import SmtpSettings
 from migrate.outside import log
 

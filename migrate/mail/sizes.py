@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from migrate.mail.budget import VALUE, TooMuchError, charge, in_time, step, weigh
+from migrate.mail.template_limits import VALUE, TooMuchError, charge, in_time, step, weigh
 
 BITS: Final = 10_000
 """Bits of a number."""

@@ -35,7 +35,7 @@ from migrate.mail.causes import NotOpenedError, wants_sign_in
 from migrate.mail.dialling import dialled
 from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
 from migrate.mail.letter import Letter
-from migrate.mail.oauth.tokens import Tokens, open_tokens
+from migrate.mail.oauth.mail_server_token import Tokens, open_tokens
 from migrate.mail.opening import opened
 from migrate.mail.refusals import BEFORE_RCPT, OURS_ALONE, Phase, enhanced_status, refusal
 from migrate.mail.settings import MailSettings, SmtpSettings

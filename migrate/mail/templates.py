@@ -215,7 +215,7 @@ _TEXT, _PAGE = _Compiled(), _Compiled()
 
 def environment(sources: Sources, catalogues: Callable[[], Catalogues], *, html: bool) -> jinja2.Environment:
     """A sandbox to compile templates in. An unknown name is an error, templates cannot change the values that they are given, and the cost
-    of a text is limited (`migrate.mail.budget`).
+    of a text is limited (`migrate.mail.template_limits`).
 
     HTML and text need an environment each, because both use the macros of `_frame/words.j2`. An HTML page takes a macro's output as escaped
     already, so that in HTML the macro itself must escape its values, and in text it must not.

@@ -32,8 +32,8 @@ from migrate.files.digests import file_digest
 from migrate.mail.compose import Composer
 from migrate.outbox import QUEUE_COLUMNS
 from migrate.report import cells, resaved
-from migrate.review import dry_runs, vouching
-from migrate.review.dry_runs import FACTS, PLAN, PLAN_COLUMNS, TWIN, PlanFacts
+from migrate.review import plan_files, vouching
+from migrate.review.plan_files import FACTS, PLAN, PLAN_COLUMNS, TWIN, PlanFacts
 
 NOT_LISTED: Final = "not in the plan"
 _SHOWN: Final = 10
@@ -134,7 +134,7 @@ def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: s
     """
     facts = _facts(folder)
     _still_holds(facts, folder, config, composer, moment.now, secret)
-    if others := [path.name for path in sorted(folder.glob("plan.*")) if path.suffix.lower() in dry_runs.ELSEWHERE]:
+    if others := [path.name for path in sorted(folder.glob("plan.*")) if path.suffix.lower() in plan_files.ELSEWHERE]:
         raise GuardError(
             f"{others[0]} lies beside {PLAN}, and only {PLAN} is read. {_NOTHING}",
             where=str(folder),
@@ -191,7 +191,7 @@ def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Compo
     if facts.source != vouching.directory_mark(secret, config.directory):
         raise GuardError(f"this is a plan of another directory than [directory] names now. {_NOTHING}", where=where, hint=_ANEW)
     if facts.mail != composer.digest:
-        now_used = dry_runs.template_digests(composer.sources)
+        now_used = plan_files.template_digests(composer.sources)
         names = sorted(name for name in facts.templates.keys() | now_used.keys() if facts.templates.get(name) != now_used.get(name))
         raise GuardError(f"templates changed since the plan: {', '.join(_first(names, len(names)))}. {_NOTHING}", where=where, hint=_ANEW)
     if now >= facts.expires_at:
@@ -274,7 +274,7 @@ def _near(twin: pa.Table, notices: set[str], ids: set[str]) -> pd.DataFrame:
         pc.is_in(twin["notice"], pa.array(sorted(notices), pa.large_string())),
         pc.is_in(twin["account_id"], pa.array(sorted(ids), pa.large_string())),
     )
-    return resaved.as_text(cells.typed(dry_runs.listed(twin.filter(wanted).to_pandas()), PLAN_COLUMNS), PLAN_COLUMNS)
+    return resaved.as_text(cells.typed(plan_files.listed(twin.filter(wanted).to_pandas()), PLAN_COLUMNS), PLAN_COLUMNS)
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:

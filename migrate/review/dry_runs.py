@@ -6,20 +6,18 @@ Nothing is sent or recorded. The folder is personal data like any report: it is 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import Any, BinaryIO, Final, Self
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
 
 from migrate import __version__, files, outside
 from migrate.config import Config
@@ -27,85 +25,38 @@ from migrate.config.commands import command, typed
 from migrate.core.accounts import ADDRESS_SEPARATOR
 from migrate.core.kinds import MANDATORY
 from migrate.core.words import OUTCOMES, in_order
-from migrate.decide.composing import COMPOSED_COLUMNS
 from migrate.decide.draft import Draft
-from migrate.directory.snapshot import REJECTED_COLUMNS
 from migrate.errors import ConfigError, GuardError, ReportError
 from migrate.files import NotOursError, Side
 from migrate.files.digests import file_digest
 from migrate.incremental import Whole
 from migrate.report import cells, folder, lines, resaved, tables
-from migrate.report.cells import Cells, CellType
+from migrate.report.cells import Cells
 from migrate.review import page, vouching
+from migrate.review.plan_files import (
+    ELSEWHERE,
+    FACTS,
+    OUTCOME_COLUMNS,
+    PLAN,
+    PLAN_COLUMNS,
+    TWIN,
+    TWIN_COLUMNS,
+    PlanFacts,
+    letter_rows,
+    listed,
+    outcome_rows,
+    plan_rows,
+    template_digests,
+)
 
-PLAN: Final = "plan.csv"
-FACTS: Final = "plan.json"
-TWIN: Final = "plan.parquet"
 DRY_RUN: Final = "dry run"
 """The mark in a folder that says a dry run wrote it."""
 
-PLAN_COLUMNS: Final[dict[str, CellType]] = {
-    "notice": "word", "account_id": "text", "to": "text", "kind": "word", "occasion": "word", "language": "word", "subject": "text",
-    "standing": "word", "days_left": "integer", "held": "boolean",
-}  # fmt: skip
-"""The columns of plan.csv; one row is a letter. `held` is true if the blast-radius guard would hold the letter back without an approved
-plan."""
-ELSEWHERE: Final = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".tsv", ".txt")
-"""Suffixes of a plan that was saved in another format than plan.csv."""
-OUTCOME_COLUMNS: Final[dict[str, CellType]] = {
-    "account_id": "text", "position": "integer", "username": "text", "email": "text", "display_name": "text", "standing": "word",
-    "outcome": "word", "outcome_reason": "text",
-}  # fmt: skip
-"""The columns of outcomes.csv; one row is a row read. `position` is where a rejected row stood in the source; a rejected row has no
-standing."""
-TWIN_COLUMNS: Final[dict[str, str]] = {"notice": "str"} | {n: of for n, of in COMPOSED_COLUMNS.items() if n != "row"} | {"held": "bool"}
-"""The columns of plan.parquet: the letters of plan.csv as they were drafted, in the same order."""
 _ROW_GROUP: Final = 10_000
 
 _TOLD: Final = ("account_id", "standing", "outcome", "outcome_reason")
 _LETTER: Final = ("to", "kind", "occasion", "language", "subject", "held")
 _ARROW: Final = {"str": pa.large_string(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_()}
-
-
-class PlanFacts(BaseModel):
-    """plan.json: what the plan depends on, and what its rows say.
-
-    `config` and `mail` are the digests of the configuration and of the templates, `settings` and `templates` what each is made of; `twin`
-    is the SHA-256 of plan.parquet, and `rows` has the mark of each of its rows, in order. `source` names the directory, and `mac` vouches
-    for everything else (`migrate.review.vouching`); both are empty where there is no secret. Days left, the fingerprint of the directory
-    and the counts are for readers: nothing compares them.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: Literal[1]
-    tool_version: str
-    campaign: str
-    as_of: datetime
-    created_at: datetime
-    expires_at: datetime
-    directory: str
-    config: str
-    settings: dict[str, str]
-    mail: str
-    templates: dict[str, str]
-    counts: dict[str, int]
-    outcomes: dict[str, int]
-    twin: str
-    rows: list[str]
-    source: str = ""
-    mac: str = ""
-
-    def vouched(self, secret: str) -> PlanFacts:
-        """The same facts with their MAC."""
-        return self.model_copy(update={"mac": vouching.mac(secret, self._told())})
-
-    def holds(self, secret: str) -> bool:
-        """Whether the MAC was made of these facts with a secret."""
-        return vouching.holds(self.mac, secret, self._told())
-
-    def _told(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude={"mac"})
 
 
 def place(config: Config, now: datetime) -> Path:
@@ -117,32 +68,6 @@ def name_of_stop(config: Config, now: datetime) -> str:
     """The name of the folder, inside the reports folder, for a run that a guard stopped: what it would have done. Numbered if the name
     is taken."""
     return f"stopped-{config.campaign.today(now)}"
-
-
-def template_digests(sources: Mapping[str, str]) -> dict[str, str]:
-    """Name → SHA-256 of each text that letters are composed from."""
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sources.items()}
-
-
-def plan_rows(made: Draft) -> Iterator[pd.DataFrame]:
-    """`PLAN_COLUMNS` of every letter that would be queued or held back."""
-    return (listed(letters) for letters in _twin_rows(made))
-
-
-def listed(twin: pd.DataFrame) -> pd.DataFrame:
-    """Letters (`TWIN_COLUMNS`) as plan.csv lists them."""
-    return twin.rename(columns={"address": "to"})[list(PLAN_COLUMNS)]
-
-
-def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
-    """`OUTCOME_COLUMNS` of every row read."""
-    for records in whole.records.frames():
-        read = records[records["gone_at"].isna() & (records["outcome"] != "rejected")]
-        yield read.assign(position=pd.Series(pd.NA, index=read.index, dtype="Int64"))[list(OUTCOME_COLUMNS)]
-    for rejected in made.rejected.frames():
-        blank = pd.Series(pd.NA, index=rejected.index, dtype="str")
-        rows = rejected[list(REJECTED_COLUMNS)].rename(columns={"rejection": "outcome_reason"})
-        yield rows.assign(outcome="rejected", username=blank, email=blank, display_name=blank, standing=blank)[list(OUTCOME_COLUMNS)]
 
 
 def write(made: Draft, whole: Whole, config: Config, out: Path, created_at: datetime, stopped: Sequence[str] = ()) -> PlanFacts:
@@ -330,7 +255,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
 
         def tables() -> Iterator[Cells]:
             nonlocal reminders
-            for letters in _twin_rows(made):
+            for letters in letter_rows(made):
                 twin.add(pa.Table.from_pandas(letters, schema=schema, preserve_index=False))
                 table = cells.typed(listed(letters), PLAN_COLUMNS)
                 marks.extend(resaved.marks(resaved.as_text(table, PLAN_COLUMNS), PLAN_COLUMNS))
@@ -363,16 +288,3 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
     with side.create(side.path / FACTS) as file:
         file.write(outside.escaped_json(facts.model_dump_json(indent=1)).encode() + b"\n")
     return facts
-
-
-def _twin_rows(made: Draft) -> Iterator[pd.DataFrame]:
-    for letters in made.letters.frames():
-        held = made.held & ~letters["kind"].isin(MANDATORY)
-        yield letters.assign(notice=_notices(letters), held=held)[list(TWIN_COLUMNS)]
-
-
-def _notices(letters: pd.DataFrame) -> list[str]:
-    """A short name for the notice of each letter, the same in every dry run; letters of one notice share it. It never looks like a
-    number to a spreadsheet."""
-    keys = zip(letters["account_id"], letters["tenure"], letters["occasion"], letters["told_cutoff"], strict=True)
-    return ["n" + hashlib.sha256("\x1f".join(map(str, key)).encode()).hexdigest()[:16] for key in keys]

@@ -36,7 +36,7 @@ from migrate.process.prefetch import meanwhile
 from migrate.report.evidence import Evidence
 from migrate.review import approval, dry_runs, vouching
 from migrate.run import provenance
-from migrate.run.clock import doubt
+from migrate.run.clock_guard import doubt
 from migrate.run.delivering import HURRY, Watch, deliver_waiting, sent_in, unwatched
 from migrate.run.keeping import keep
 from migrate.run.path import Drafted, room_in, walk

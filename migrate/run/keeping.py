@@ -22,13 +22,13 @@ _DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety"
 """The beginnings of the configuration's tables that affect decisions about accounts."""
 
 
-def image_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
+def cache_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
     """The cache of the last run, if it was made under the same rules. None if an account's wave may change with the day alone."""
     if config.waves.forgetful:
         return None
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
-    found = incremental.find(config.ledger.image_of(config.campaign.name), last.counts.get("image") if last else None)
+    found = incremental.find(config.ledger.cache_of(config.campaign.name), last.counts.get("image") if last else None)
     return found if found and found.rules == rules_digest(config, now) else None
 
 
@@ -46,10 +46,10 @@ def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> t
     """
     try:
         found = kept.result()
-        incremental.keep(found.image, config.ledger.image_of(config.campaign.name), provenance.origin_of(config, recorded))
-        ledger.write(lambda connection: runs.identify(connection, recorded.seq, found.fingerprint, found.image.digest))
+        incremental.keep(found.cache, config.ledger.cache_of(config.campaign.name), provenance.origin_of(config, recorded))
+        ledger.write(lambda connection: runs.identify(connection, recorded.seq, found.fingerprint, found.cache.digest))
         with ledger.read() as connection:
-            return runs.find(connection, recorded.seq), found.image.records
+            return runs.find(connection, recorded.seq), found.cache.records
     except (OSError, LedgerError):
         return recorded, None
     except Exception as error:  # noqa: BLE001 - everything is recorded; without a cache the next run only takes longer

@@ -33,7 +33,7 @@ from migrate.review import dry_runs, vouching
 from migrate.review.approval import Approval
 from migrate.run import guards, stops
 from migrate.run.delivering import Watch
-from migrate.run.keeping import image_of_last, rules_digest
+from migrate.run.keeping import cache_of_last, rules_digest
 from migrate.run.reading import Kept, Read, take
 from migrate.run.start import Given
 from migrate.run.stops import Difference
@@ -105,8 +105,8 @@ def walk(
     `doubt` is a reason to refuse that is known already.
     """
 
-    def take_in(folder: Path, image: Cache | None) -> Read:
-        return take(given.directory, given.config.campaign.language, folder, image, lambda more: watch("read", more))
+    def take_in(folder: Path, cache: Cache | None) -> Read:
+        return take(given.directory, given.config.campaign.language, folder, cache, lambda more: watch("read", more))
 
     def decide_on(read: Read) -> _T:
         def decide(connection: sa.Connection) -> _T:
@@ -117,7 +117,7 @@ def walk(
 
     with room_in(scratch):
         with reading:
-            read = take_in(scratch, image_of_last(given.config, given.ledger, now))
+            read = take_in(scratch, cache_of_last(given.config, given.ledger, now))
         try:
             return decide_on(read)
         except _DoubtedError:
@@ -159,7 +159,7 @@ def _draft(read: Read, prior: Prior, rules: Rules, folder: Path) -> Draft:
     try:
         return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules))
     except Exception as error:
-        if read.image is None or not incremental.unexpected(error):
+        if read.cache is None or not incremental.unexpected(error):
             raise
         incremental.doubted(error)
         raise _DoubtedError from error

@@ -110,8 +110,8 @@ def beside(config: Config) -> list[Trace]:
         if len(found) >= 2 * _NEWEST:
             break
         found += _trace(path / _MANIFEST, config)
-    image = config.ledger.image_of(config.campaign.name)
-    return found + (_origin(image, config) if image else [])
+    cache = config.ledger.cache_of(config.campaign.name)
+    return found + (_origin(cache, config) if cache else [])
 
 
 def accept(config: Config, ledger: Ledger, now: datetime) -> str:
@@ -124,8 +124,8 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
     from migrate.outbox import recovered
 
     everything = [trace for name in _folders(config.reports.dir) for trace in _trace(config.reports.dir / name / _MANIFEST, config)]
-    image = config.ledger.image_of(config.campaign.name)
-    everything += _origin(image, config) if image else []
+    cache = config.ledger.cache_of(config.campaign.name)
+    everything += _origin(cache, config) if cache else []
     with ledger.read() as connection:
         strange = identity.unknown(connection, config.campaign.name, everything)
         knows_nobody = campaigns.find(connection, config.campaign.name) is None
@@ -170,9 +170,9 @@ def _seal(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _origin(image: Path, config: Config) -> list[Trace]:
+def _origin(cache: Path, config: Config) -> list[Trace]:
     """The run of a cache, if it is of this campaign and its file is unchanged; else nothing."""
-    found = _trace(image / _ORIGIN, config)
+    found = _trace(cache / _ORIGIN, config)
     return [each for each in found if each.of.get(_SEAL) == _seal({name: said for name, said in each.of.items() if name != _SEAL})]
 
 

@@ -23,7 +23,7 @@ from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.files.spill import Sorted
 from migrate.incremental import Cache, Ids, Reuse, Rows, Whole, as_table, doubted, make, merge, unexpected
-from migrate.ledger import schema
+from migrate.ledger import exemptions
 from migrate.ledger.prior import Prior
 from migrate.process import memory
 from migrate.process.prefetch import ahead, meanwhile
@@ -34,7 +34,7 @@ _GATHERED: Final = 16384
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A complete read: a snapshot of the rows that changed, and what was counted. `image` is the cache of the last read, or None: then the
+    """A complete read: a snapshot of the rows that changed, and what was counted. `cache` is that of the last read, or None: then the
     snapshot has every row. `unfit` are the positions of rows that were rejected or counted for a fault. `as_of` is the instant at which the
     source says that its data was right, if it does, and `caveats` are reasons to trust its answer less (`Directory`)."""
 
@@ -42,7 +42,7 @@ class Read:
     rows: Rows
     tally: Tally
     translator: Translator
-    image: Cache | None
+    cache: Cache | None
     unfit: np.ndarray
     as_of: datetime | None
     caveats: tuple[str, ...]
@@ -53,14 +53,14 @@ class Read:
 
     def beside(self, prior: Prior, rules: Rules) -> Reuse | None:
         """The read compared with the cache, with what the ledger knows of unchanged rows; None without a cache."""
-        if self.image is None:
+        if self.cache is None:
             return None
         today = rules.moment.campaign.today(rules.moment.now)
-        excepted = {id_ for table in (schema.exemption, schema.pause) for id_ in prior.exceptions(table, today).index}
+        excepted = {id_ for kind in exemptions.KINDS for id_ in prior.exceptions(kind, today).index}
         occasions = rules.moment.occasions
-        since = sorted(used_since(at, rules.policy) for at in (self.image.as_of, rules.moment.now))
+        since = sorted(used_since(at, rules.policy) for at in (self.cache.as_of, rules.moment.now))
         return Reuse(
-            self.image.records,
+            self.cache.records,
             self.snapshot,
             self.rows,
             self.translator,
@@ -68,7 +68,7 @@ class Read:
             awaiting=Ids(prior.awaiting(occasions)),
             letters=lambda low, high: prior.counting(low, high, occasions),
             moment=rules.moment,
-            staying=frozenset(name for name, stage in rules.moment.stage_of.items() if self.image.stages.get(name) == stage),
+            staying=frozenset(name for name, stage in rules.moment.stage_of.items() if self.cache.stages.get(name) == stage),
             crossed=(since[0], since[1]),
             max_addresses=rules.policy.max_addresses,
         )
@@ -76,7 +76,7 @@ class Read:
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it will be recorded, including those that did not change."""
         memory.trimmed()
-        return merge(self.image.records if self.image else None, made.records, made.as_held, folder)
+        return merge(self.cache.records if self.cache else None, made.records, made.as_held, folder)
 
     def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
         """The fingerprint of the read, and its cache."""
@@ -91,7 +91,7 @@ class Kept:
     """What a run keeps for the next one: the fingerprint of its read, and its cache."""
 
     fingerprint: str
-    image: Cache
+    cache: Cache
 
 
 def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
@@ -103,7 +103,7 @@ def fingerprint(records: Iterable[pd.DataFrame], folder: Path) -> str:
     return merge(None, everybody, lambda each: each, folder).fingerprint
 
 
-def take(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None]) -> Read:
+def take(directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None]) -> Read:
     """Reads the whole directory into a private folder. Raises DirectoryError (exit 3).
 
     `language` stands in for a missing locale. `watch` is called with how many more rows were read. A cache that turns out to be unusable
@@ -111,11 +111,11 @@ def take(directory: Directory, language: str, folder: Path, image: Cache | None,
     """
     memory.frugal()
     time = Time(directory.settings.timeout)
-    whole = meanwhile(image.records.whole) if image else None
+    whole = meanwhile(cache.records.whole) if cache else None
     try:
-        read = _reading(directory, language, folder, image, watch, time)
+        read = _reading(directory, language, folder, cache, watch, time)
     except Exception as error:
-        if image is None or not unexpected(error):
+        if cache is None or not unexpected(error):
             raise
         doubted(error)
         return take(directory, language, folder, None, watch)
@@ -125,18 +125,18 @@ def take(directory: Directory, language: str, folder: Path, image: Cache | None,
     return read
 
 
-def _reading(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
+def _reading(directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
     """Reads the directory the fast way, as Arrow columns; if it refuses (`ShortcutRefused`), without the shortcut."""
     try:
-        return _take(directory, language, folder, image, watch, time)
+        return _take(directory, language, folder, cache, watch, time)
     except ShortcutRefused:
-        return _take(directory.without_shortcut(), language, folder, image, watch, time)
+        return _take(directory.without_shortcut(), language, folder, cache, watch, time)
 
 
-def _take(directory: Directory, language: str, folder: Path, image: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
+def _take(directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
     tally = Tally()
     translator = Translator(directory, language=language, tally=tally)
-    rows = Rows(folder / "rows.arrow", image.rows if image else None, np.load(image.unfit) if image else None)
+    rows = Rows(folder / "rows.arrow", cache.rows if cache else None, np.load(cache.unfit) if cache else None)
     unfit: list[np.ndarray] = []
 
     def changed() -> Iterator[pd.DataFrame]:
@@ -150,7 +150,7 @@ def _take(directory: Directory, language: str, folder: Path, image: Cache | None
 
     snapshot = Snapshot.take(changed(), folder)
     odd = np.concatenate([np.zeros(0, "int64"), *unfit])
-    return Read(snapshot, rows, tally, translator, image, odd, directory.as_of(), (*directory.caveats(), *tally.caveats()))
+    return Read(snapshot, rows, tally, translator, cache, odd, directory.as_of(), (*directory.caveats(), *tally.caveats()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from migrate.ledger.runs import Run, RunFacts
 from migrate.outbox import plans, recovered
 from migrate.report.terms import Terms
 from migrate.review.approval import Approval
-from migrate.run.clock import TYPED
+from migrate.run.clock_guard import TYPED
 from migrate.run.summary import Decision
 
 

@@ -20,7 +20,7 @@ from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import RunLock, worker
 from migrate.report import folder, signing
-from migrate.run import clock, provenance
+from migrate.run import clock_guard, provenance
 
 if TYPE_CHECKING:
     from migrate.config import Config
@@ -88,7 +88,7 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
         folder.writable(config.reports.dir)
         ledger = opened.enter_context(provenance.opened(config, create=True, new=new))
         no_time_travel(config, ledger, options.as_of)
-        if options.as_of is None and not options.accept_clock and (wrong := clock.doubt(config, ledger, now())):
+        if options.as_of is None and not options.accept_clock and (wrong := clock_guard.doubt(config, ledger, now())):
             raise wrong
         lock = alone.enter_context(RunLock.acquire(ledger, config.campaign.name, "run", worker()))
         last = _last(config, ledger)

@@ -1,4 +1,4 @@
-"""Killed at random moments of writing reports, keeping the image, upgrading a ledger and applying a reviewed plan: what was there is there,
+"""Killed at random moments of writing reports, keeping the cache, upgrading a ledger and applying a reviewed plan: what was there is there,
 the next command completes the rest, and nothing is told twice."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["lived"]
 
 START = datetime(2024, 1, 2, 6)
 REPORTS = ("migrate.run.job:write_reports", "migrate.run.job:write_reports")
-IMAGE = ("migrate.run.job:keep", "migrate.run.job:keep")
+KEEP = ("migrate.run.job:keep", "migrate.run.job:keep")
 PLAN = ("migrate.run.job:_approval", "migrate.run.job:keep")
 UPGRADE = ("migrate.ledger.engine:_upgrade", "migrate.ledger.engine:_upgrade")
 
@@ -167,12 +167,12 @@ def test_killed_while_reports_are_written_the_next_command_completes_them(
 
 @pytest.mark.cache
 @pytest.mark.parametrize("kills", KILLS)
-def test_killed_while_the_image_is_kept_the_next_run_decides_the_same(
+def test_killed_while_the_cache_is_kept_the_next_run_decides_the_same(
     kills: int, tmp_path: Path, counted: Callable[[Killing], None]
 ) -> None:
     campaign = Campaign(tmp_path / "office")
     office = campaign.office
-    killing = Killing(IMAGE, office.folder)
+    killing = Killing(KEEP, office.folder)
     while killing.kills < kills:
         campaign.moves()
         before = tree(office.folder / "reports")

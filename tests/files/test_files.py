@@ -114,7 +114,7 @@ def mark_of_another_name(folder: Path) -> None:
     (folder / MARK).write_text(json.dumps(mark))
 
 
-def mark_of_an_image(folder: Path) -> None:
+def mark_of_a_cache(folder: Path) -> None:
     mark = json.loads((folder / MARK).read_text()) | {"made": "image"}
     (folder / MARK).write_text(json.dumps(mark))
 
@@ -123,7 +123,7 @@ def mark_of_an_image(folder: Path) -> None:
     "touched",
     [
         other_file, other_file_deeper, empty_folder, link, link_for_a_file, edited, same_size, missing, no_mark, broken_mark, linked_mark,
-        mark_that_never_ends, mark_of_another_name, mark_of_an_image,
+        mark_that_never_ends, mark_of_another_name, mark_of_a_cache,
     ],
 )  # fmt: skip
 def test_a_folder_of_ours_that_somebody_touched_is_never_replaced(tmp_path: Path, touched: Callable[[Path], None]) -> None:
@@ -346,14 +346,14 @@ def test_a_folder_exchanged_for_a_link_while_it_is_written_leads_nowhere(tmp_pat
     assert tree(victim) == {"plan.csv": ((victim / "plan.csv").lstat().st_mode, b"mine")}
 
 
-def test_an_image_of_an_earlier_version_is_marked_only_if_it_holds_just_its_files(tmp_path: Path) -> None:
-    image = tmp_path / "image"
-    image.mkdir()
-    (image / "rows.arrow").write_bytes(b"rows")
-    (image / "thesis.txt").write_bytes(b"mine")
+def test_a_cache_of_an_earlier_version_is_marked_only_if_it_holds_just_its_files(tmp_path: Path) -> None:
+    cache = tmp_path / "image"
+    cache.mkdir()
+    (cache / "rows.arrow").write_bytes(b"rows")
+    (cache / "thesis.txt").write_bytes(b"mine")
     before = tree(tmp_path)
-    assert not files.adopt(image, "image", frozenset({"rows.arrow"}))
+    assert not files.adopt(cache, "image", frozenset({"rows.arrow"}))
     assert tree(tmp_path) == before
-    (image / "thesis.txt").unlink()
-    assert files.adopt(image, "image", frozenset({"rows.arrow"}))
-    assert files.strange(image, "image") is None
+    (cache / "thesis.txt").unlink()
+    assert files.adopt(cache, "image", frozenset({"rows.arrow"}))
+    assert files.strange(cache, "image") is None

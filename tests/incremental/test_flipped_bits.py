@@ -37,7 +37,7 @@ class Campaign:
         return Office(to, people=dict(self.office.people))
 
 
-def image_of(office: Office) -> Path:
+def cache_of(office: Office) -> Path:
     (found,) = (office.folder / "migrate.db.image").iterdir()
     return found
 
@@ -66,7 +66,7 @@ def flip(path: Path, byte: int, bit: int) -> None:
 
 def goes_on(campaign: Campaign, folder: Path, name: str, byte: int, bit: int) -> None:
     office = campaign.copied(folder / f"{byte}-{bit}")
-    flip(image_of(office) / name, byte, bit)
+    flip(cache_of(office) / name, byte, bit)
     office.run(NEXT)
     assert (remembered(office), reports(office)) == (campaign.then, campaign.said), (name, byte, bit)
     office.run(AFTER)
@@ -74,8 +74,8 @@ def goes_on(campaign: Campaign, folder: Path, name: str, byte: int, bit: int) ->
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_a_flipped_bit_in_what_describes_the_image_changes_nothing(campaign: Campaign, name: str, tmp_path: Path) -> None:
-    chance, size = random.Random(name), (image_of(campaign.office) / name).stat().st_size
+def test_a_flipped_bit_in_what_describes_the_cache_changes_nothing(campaign: Campaign, name: str, tmp_path: Path) -> None:
+    chance, size = random.Random(name), (cache_of(campaign.office) / name).stat().st_size
     for _ in range(3):
         goes_on(campaign, tmp_path, name, chance.randrange(size), chance.randrange(8))
     # No UTF-8 any more.
@@ -84,17 +84,17 @@ def test_a_flipped_bit_in_what_describes_the_image_changes_nothing(campaign: Cam
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_a_flipped_bit_in_any_byte_of_what_describes_the_image_changes_nothing(campaign: Campaign, name: str, tmp_path: Path) -> None:
+def test_a_flipped_bit_in_any_byte_of_what_describes_the_cache_changes_nothing(campaign: Campaign, name: str, tmp_path: Path) -> None:
     chance = random.Random(name)
-    for byte in range((image_of(campaign.office) / name).stat().st_size):
+    for byte in range((cache_of(campaign.office) / name).stat().st_size):
         goes_on(campaign, tmp_path, name, byte, chance.randrange(8))
 
 
-def test_no_bit_of_what_describes_the_image_makes_another_image_of_it_or_another_run(campaign: Campaign, tmp_path: Path) -> None:
+def test_no_bit_of_what_describes_the_cache_makes_another_cache_of_it_or_another_run(campaign: Campaign, tmp_path: Path) -> None:
     office = campaign.copied(tmp_path / "office")
     shutil.rmtree(office.folder / "reports")  # the cache alone speaks
     office.write()
-    folder, config = image_of(office), load(office.folder / "config.toml")
+    folder, config = cache_of(office), load(office.folder / "config.toml")
     digest = hashlib.sha256((folder / "image.json").read_bytes()).hexdigest()
     (known,) = [trace.of for trace in beside(config)]
     assert find(folder, digest) is not None and strange(folder, MADE) is None

@@ -237,7 +237,7 @@ _READ = st.lists(st.tuples(st.sampled_from("pqrs"), _PERSON), max_size=5)
         ],
     ]
 ).via("who has another row besides the one that stayed holds the addresses of both")
-def test_the_same_addresses_hear_of_a_change_with_the_image_and_without(
+def test_the_same_addresses_hear_of_a_change_with_the_cache_and_without(
     tmp_path_factory: pytest.TempPathFactory, reads: list[list[tuple[str, dict[str, Any]]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("history")
@@ -289,7 +289,7 @@ WENT: dict[str, str] = {
 }
 
 
-def test_whatever_became_of_a_letter_the_outcome_is_the_same_with_the_image_and_without(
+def test_whatever_became_of_a_letter_the_outcome_is_the_same_with_the_cache_and_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One letter of each kind of end; those whose letter says which outcome they have are not decided again, for days."""
@@ -362,32 +362,32 @@ def test_defaults_that_are_not_registered_are_counted_alike_in_arrow_and_in_pand
     assert reuse._not_registered(table["default_method"], table["methods"]) == int(default_not_registered(frame).sum())
 
 
-def test_an_image_of_an_earlier_format_is_not_believed(tmp_path: Path) -> None:
+def test_a_cache_of_an_earlier_format_is_not_believed(tmp_path: Path) -> None:
     facts = json.dumps({"records": ["0", []], "rules": "r", "stage": "", "hashes": ["0", "0"]})
     (tmp_path / "image.json").write_text(facts)
     assert find(tmp_path, hashlib.sha256(facts.encode()).hexdigest()) is None
 
 
 @pytest.mark.parametrize("harm", ["deleted", "records cut", "records", "rows", "unfit", "of another run"])
-def test_an_image_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     office = Office(tmp_path / "office")
     lived(office)
-    image = only_folder(office.folder / "migrate.db.image")
+    cache = only_folder(office.folder / "migrate.db.image")
     match harm:
         case "deleted":
-            shutil.rmtree(image)
+            shutil.rmtree(cache)
         case "records cut":
-            (image / "records.arrow").write_bytes((image / "records.arrow").read_bytes()[:-100])
+            (cache / "records.arrow").write_bytes((cache / "records.arrow").read_bytes()[:-100])
         case "records" | "rows" | "unfit":
-            (path,) = image.glob(f"{harm}.*")
+            (path,) = cache.glob(f"{harm}.*")
             whole = bytearray(path.read_bytes())
             whole[len(whole) // 2] ^= 1
             path.write_bytes(bytes(whole))
         case "of another run":
-            kept = shutil.copytree(image, tmp_path / "kept")
+            kept = shutil.copytree(cache, tmp_path / "kept")
             office.run("2024-01-02T15:00")
-            shutil.rmtree(image)
-            shutil.copytree(kept, image)
+            shutil.rmtree(cache)
+            shutil.copytree(kept, cache)
     seen = decided(monkeypatch)
     facts = office.run("2024-01-02T16:00")
     assert len(seen) == facts["read"] == 12
@@ -411,18 +411,18 @@ def test_other_rules_make_everybody_be_decided_again(rule: str, tmp_path: Path, 
     assert seen == []  # nothing that decides about an account
 
 
-def test_no_telephone_number_stands_in_an_image(tmp_path: Path) -> None:
+def test_no_telephone_number_stands_in_a_cache(tmp_path: Path) -> None:
     office = Office(tmp_path / "office")
     for i in range(400):
         office.hire(f"u{i:03}", "totp", mobile=f"+1 415 555 {i:04}")
     office.run("2024-01-02T14:00")
-    image = only_folder(office.folder / "migrate.db.image")
+    cache = only_folder(office.folder / "migrate.db.image")
     for name in ("rows.arrow", "records.arrow"):
-        reader = pa.ipc.open_file(pa.OSFile(str(image / name)))
+        reader = pa.ipc.open_file(pa.OSFile(str(cache / name)))
         assert set(reader.read_all()["phone"].to_pylist()) == {f"••••{i:02}" for i in range(100)}
 
 
-def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_path: Path) -> None:
+def test_a_cache_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_path: Path) -> None:
     office = Office(tmp_path / "office")
     (tmp_path / "file").write_text("no folder")
     office.ledger = 'sqlite:///migrate.db"\nimage = "../file/image'
@@ -430,14 +430,14 @@ def test_an_image_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_
     office.run("2024-01-02T15:00")
     office.ledger = 'sqlite:///migrate.db"\nimage = "elsewhere'
     office.run("2024-01-02T16:00")
-    image = only_folder(office.folder / "elsewhere")
-    assert image.stat().st_mode & 0o777 == 0o700
-    assert {path.name: path.stat().st_mode & 0o777 for path in image.iterdir()} == dict.fromkeys(
+    cache = only_folder(office.folder / "elsewhere")
+    assert cache.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in cache.iterdir()} == dict.fromkeys(
         [MARK, "image.json", "origin.json", "records.arrow", "rows.arrow", "unfit.npy"], 0o600
     )
 
 
-def test_a_run_reports_what_it_recorded_though_another_made_its_image_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_reports_what_it_recorded_though_another_made_its_cache_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run gives its lock back before it delivers."""
     from migrate.run import job
 

@@ -169,7 +169,7 @@ def lived_in(folder: Path, *, cached: bool, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(maildir, "_deliveries", itertools.count())  # it stands in the names of letters
     with monkeypatch.context() as patched:
         if not cached:
-            patched.setattr(LedgerSettings, "image_folder", property(lambda _: None))
+            patched.setattr(LedgerSettings, "cache_folder", property(lambda _: None))
         yield
     assert (folder / "migrate.db.image").exists() is cached
     folder.rename(folder.with_name(f"cached {cached}"))

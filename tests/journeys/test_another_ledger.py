@@ -259,7 +259,7 @@ def test_a_name_that_a_report_kept_from_being_a_formula_is_known_again(office: O
 
 
 @pytest.mark.cache
-def test_an_image_alone_says_that_there_was_a_ledger(office: Office) -> None:
+def test_a_cache_alone_says_that_there_was_a_ledger(office: Office) -> None:
     office.hire("ada")
     office.run(T30)
     shutil.rmtree(office.folder / "reports")

@@ -18,7 +18,7 @@ from migrate.delivery import rate_limiter
 from migrate.ledger import clock as real
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.outbox.claims import Claims, Settlement
-from migrate.run import clock as trusted
+from migrate.run import clock_guard as trusted
 from migrate.run import job, path, sending, start
 
 HOUR = timedelta(hours=1)

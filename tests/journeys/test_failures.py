@@ -60,7 +60,7 @@ def test_a_query_that_fails_half_way_changes_nothing(seasoned: Office) -> None:
     assert_nothing_happened(seasoned, seasoned.migrate("run", "--as-of", T29), before, 30)
 
 
-@pytest.mark.filterwarnings("ignore::migrate.incremental.CacheWarning")  # the mistake is looked for in the image first
+@pytest.mark.filterwarnings("ignore::migrate.incremental.CacheWarning")  # the mistake is looked for in the cache first
 @pytest.mark.parametrize(
     ("frame", "damage", "says"),
     [

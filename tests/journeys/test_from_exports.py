@@ -326,8 +326,8 @@ def test_a_postgresql_query_with_an_array(form: str, postgres_url: str) -> None:
     assert Counter(row["standing"] for row in accounts())["no_second_step"] == 151
 
 
-@pytest.mark.parametrize("image", [True, False])
-def test_a_change_in_the_joined_file_alone_is_seen_and_confirmed(image: bool) -> None:
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_change_in_the_joined_file_alone_is_seen_and_confirmed(cached: bool) -> None:
     export("people.csv", "account_id,email", ((f"p{n}", f"p{n}@example.com") for n in range(50)))
     export("factors.csv", "email,methods", ((f"P{n}@example.com", "sms;totp") for n in range(50)))
     done("init", "--kind", "csv")
@@ -338,7 +338,7 @@ def test_a_change_in_the_joined_file_alone_is_seen_and_confirmed(image: bool) ->
     edited()
     assert done("run", "--json", "--as-of", T30).facts["standing"]["sms_fallback"] == 50
     export("factors.csv", "email,methods", ((f"P{n}@example.com", "totp" if n == 7 else "sms;totp") for n in range(50)))
-    if not image:
+    if not cached:
         for path in Path().glob("*.image*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     ran = done("run", "--json", "--as-of", "2024-01-03T06:00").facts

@@ -132,7 +132,7 @@ def test_a_value_that_is_too_long_is_cut_and_stops_no_run(office: Office) -> Non
     assert told == {"username", "email", "notification_emails", "display_name", "given_name", "department", "manager_email", "groups"}
     again = office.migrate("run", "--json", "--as-of", NEXT)
     assert again.code == 0, again.err
-    assert again.facts["caveats"] == first.facts["caveats"]  # also what was read from the image
+    assert again.facts["caveats"] == first.facts["caveats"]  # also what was read from the cache
     assert again.facts["changes"] == {}
 
 

@@ -136,8 +136,14 @@ def a_dry_run_of_0_1_0(company: Office, place: Path) -> Path:
     return place
 
 
-def an_image(company: Office, place: Path) -> Path:
-    (found,) = (company.folder / "migrate.db.image").iterdir()
+def a_cache(company: Office, place: Path) -> Path:
+    (found,) = (each for each in (company.folder / "migrate.db.image").iterdir() if not each.name.endswith("-told"))
+    shutil.copytree(found, place)
+    return place
+
+
+def what_was_told(company: Office, place: Path) -> Path:
+    (found,) = (company.folder / "migrate.db.image").glob("*-told")
     shutil.copytree(found, place)
     return place
 
@@ -171,7 +177,8 @@ def a_folder_without_write_permission(company: Office, place: Path) -> Path:
 
 PLACES = [
     a_home, the_campaign, the_reports, evidence, a_reviewed_plan, a_plan_with_notes, a_dry_run_of_0_1_0, a_file, a_link_to_a_folder,
-    a_link_to_an_empty_folder, a_link_to_nothing, a_folder_without_write_permission, pytest.param(an_image, marks=pytest.mark.cache),
+    a_link_to_an_empty_folder, a_link_to_nothing, a_folder_without_write_permission, pytest.param(a_cache, marks=pytest.mark.cache),
+    pytest.param(what_was_told, marks=pytest.mark.cache),
 ]  # fmt: skip
 
 

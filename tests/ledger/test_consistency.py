@@ -82,7 +82,8 @@ CORRUPTIONS: dict[str, list[tuple[str, str]]] = {
          r"event \d+ moves letter \w{8} from nothing to failed; it was nothing"),
     ],
     "letter-notice": [
-        ("UPDATE letter SET occasion = 'T-7' WHERE id = 1", r"letter \w{8} names notice 1, which is not there or about something else"),
+        ("UPDATE letter SET occasion = 'T-7' WHERE id = 1",
+         r"letter \w{8} names notice 1, which does not exist or is about something else"),
     ],
     "references": [
         ("UPDATE letter SET address = 'eve@example.com' WHERE id = 1",
@@ -94,10 +95,10 @@ CORRUPTIONS: dict[str, list[tuple[str, str]]] = {
          r"notice 6 \(change-1\) confirms a change, and names the cutoff 2024-02-01"),
     ],
     "people": [
-        ("UPDATE account SET tenure = 0 WHERE account_id = 'a5'", r"notice 5 is for holder 1 of 'a5', whom nobody knows"),
+        ("UPDATE account SET tenure = 0 WHERE account_id = 'a5'", r"notice 5 is for holder 1 of 'a5', who is not recorded"),
     ],
     "people last-counts": [
-        ("DELETE FROM account WHERE account_id = 'a5'", r"notice 5 is for holder 1 of 'a5', whom nobody knows"),
+        ("DELETE FROM account WHERE account_id = 'a5'", r"notice 5 is for holder 1 of 'a5', who is not recorded"),
     ],
     "attempts": [
         ("UPDATE letter SET attempts = 0 WHERE state = 'sent'", r"letter \w{8} is sent after 0 tries and 1 claims"),
@@ -108,13 +109,13 @@ CORRUPTIONS: dict[str, list[tuple[str, str]]] = {
     ],
     "settled": [
         ("UPDATE letter SET settled_at = NULL WHERE state = 'sent'", r"letter \w{8} is sent, and its settled_at says otherwise"),
-        ("UPDATE letter SET settled_at = 1 WHERE state = 'sent'", r"letter \w{8} got to be sent at another instant than its settled_at"),
+        ("UPDATE letter SET settled_at = 1 WHERE state = 'sent'", r"letter \w{8} became sent at another instant than its settled_at"),
         ("UPDATE letter SET settled_at = 1 WHERE state = 'queued'", r"letter \w{8} is queued, and its settled_at says otherwise"),
     ],
     "changes": [
         ("UPDATE change_ SET state = 'open' WHERE seq = 1", r"change 1 of account 'a1' is open, and has a confirmation"),
         ("UPDATE change_ SET closed_at = 1 WHERE seq = 2", r"change 2 of account 'a1' is open, and its closed_at says otherwise"),
-        ("UPDATE change_ SET mailed = FALSE WHERE seq = 2", r"change 2 of account 'a1' is open, and nobody is mailed about such a change"),
+        ("UPDATE change_ SET mailed = FALSE WHERE seq = 2", r"change 2 of account 'a1' is open, and such a change is never mailed"),
         ("UPDATE notice SET change_seq = 7 WHERE id = 6", r"notice 6 confirms change 7 of account 'a1', which was never seen"),
         ("UPDATE change_ SET state = 'confirmed' WHERE seq = 2", r"change 2 of account 'a1' is confirmed, and has none"),
     ],
@@ -131,17 +132,17 @@ CORRUPTIONS: dict[str, list[tuple[str, str]]] = {
         ("UPDATE account SET standing = 'migrated' WHERE account_id = 'a3'",
          r"run r00001, the last one, counted the standing sms_only 5; its accounts have migrated 1, sms_only 4"),
         ("INSERT INTO rejection (run_seq, position, rejection) VALUES (1, 7, 'no id')",
-         r"run r00001 rejected 0 rows, of which 1 are there"),
+         r"run r00001 rejected 0 rows, of which 1 are recorded"),
     ],
     "runs": [
         ("UPDATE run SET state = 'completed'", r"run r00001 is completed, and its finished_at says otherwise"),
         ("UPDATE run SET evidence = 'reports/x'", r"run r00001 is recorded, and has evidence without a manifest"),
-        ("UPDATE run SET evidence = 'reports/x', manifest_digest = '5'", r"run r00001 is recorded, and has evidence that is not dated"),
+        ("UPDATE run SET evidence = 'reports/x', manifest_digest = '5'", r"run r00001 is recorded, and its evidence has no date"),
     ],
     "exceptions": [
         ("UPDATE exemption SET until = '2024-1-2'", r"exemption 1 ends on '2024-1-2', which is no day"),
-        ("UPDATE exemption SET removed_by = 'jo'", r"exemption 1 of 'a2' was taken back, nobody knows when"),
-        ("UPDATE exemption SET account_id = 'zoe'", r"exemption 1 is for 'zoe', whom nobody knows"),
+        ("UPDATE exemption SET removed_by = 'jo'", r"exemption 1 of 'a2' was taken back, but has no removed_at"),
+        ("UPDATE exemption SET account_id = 'zoe'", r"exemption 1 is for 'zoe', which is no known account"),
     ],
 }  # fmt: skip
 """The checks that find it, the one whose sentence is looked at first → what breaks the ledger, and the sentence."""
@@ -161,7 +162,7 @@ def test_what_does_not_agree_is_named(lived: Scene) -> None:
 
 def test_a_reminder_that_stands_in_two_letters_is_named(lived: Scene) -> None:
     lived.queue(queue_row("a2", address="a2@new.example"))
-    assert wrong(lived.ledger) == {"once": ("notice 2 (T-30 for 'a2') stands in 2 letters",)}
+    assert wrong(lived.ledger) == {"once": ("notice 2 (T-30 for 'a2') has 2 letters that are waiting, sent or uncertain",)}
 
 
 def test_a_lease_that_would_hold_a_letter_for_ever_is_named(lived: Scene) -> None:
@@ -199,8 +200,8 @@ def test_versions_that_do_not_follow_each_other_are_named(lived: Scene) -> None:
     supersede(lived, "a2", lived.run_seq, later)
     supersede(lived, "a3", lived.run_seq, lived.run_seq)
     assert wrong(lived.ledger)["versions"] == (
-        "account 'a3': its version of run 1 held until run 1, which was no later",
-        "account 'a2': no version follows the one of run 1, which held until run 2",
+        "account 'a3': its version of run 1 ends at run 1, which is not later",
+        "account 'a2': no version follows that of run 1, which ends at run 2",
     )
 
 
@@ -213,7 +214,7 @@ def test_what_a_row_names_and_is_not_there_is_named(lived: Scene, tmp_path: Path
     assert found["foreign-keys"] == (
         "account.since_run is 7, which no row of run has", "letter_event.letter_id is 99, which no row of letter has",
     )  # fmt: skip
-    assert found["versions"] == ("account 'a2' is said to hold since run 7, which its campaign never had",)
+    assert found["versions"] == ("account 'a2' is recorded as of run 7, which its campaign does not have",)
 
 
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)

@@ -165,7 +165,7 @@ def test_a_file_written_while_it_was_looked_at_is_not_believed(tmp_path: Path) -
 
 def test_nothing_is_written_through_a_ledger_that_is_only_looked_at(ledger_url: str, scene: Scene) -> None:
     with Ledger.open_readonly(LedgerSettings(url=ledger_url)) as ledger:
-        with pytest.raises(LedgerError, match="read only"), ledger.begin():
+        with pytest.raises(LedgerError, match="read-only"), ledger.begin():
             pass
         with pytest.raises((LedgerError, sa.exc.DBAPIError)), ledger.read() as connection:
             connection.execute(sa.insert(schema.campaign).values(name="x", secret="s", created_at=_EPOCH))
@@ -318,7 +318,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_full_disk_records_nothing_and_says_so(tmp_path: Path) -> None:
     with Ledger.open(_sqlite(tmp_path / "migrate.db"), create=True) as ledger:
-        with pytest.raises(LedgerError, match="is full, and what was to be written there was not"), ledger.begin() as connection:
+        with pytest.raises(LedgerError, match="is full, so the last change was not written"), ledger.begin() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
             connection.execute(

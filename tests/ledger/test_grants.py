@@ -36,7 +36,7 @@ def test_what_is_granted_is_there_until_it_is_removed_and_its_row_stays(scene: S
             replace(each, **removal) for each in (GRANT, longer)
         ]
         assert connection.execute(sa.select(table.c.removed_at).order_by(table.c.id)).scalars().all() == [NOW + MINUTE, NOW + MINUTE, None]
-        assert dict(Prior(connection, "sms").exceptions(table, NOW.date())) == {"A1": "2024-02-10"}
+        assert dict(Prior(connection, "sms").exceptions(kind, NOW.date())) == {"A1": "2024-02-10"}
 
 
 def test_an_account_is_known_by_its_very_id(scene: Scene) -> None:

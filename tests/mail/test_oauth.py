@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from migrate.errors import ConfigError
 from migrate.mail.causes import NotOpenedError
-from migrate.mail.oauth.tokens import Tokens, open_tokens
+from migrate.mail.oauth.mail_server_token import Tokens, open_tokens
 from migrate.mail.oauth_settings import OAuthSettings
 from migrate.mail.settings import SmtpSettings
 from migrate.oauth.tokens import Token, TokenDeniedError

@@ -52,7 +52,7 @@ def test_a_run_decides_what_the_dry_run_before_it_foretold(campaign: Campaign) -
 
 @pytest.mark.cache
 @pytest.mark.parametrize("of", [foretold, done])
-def test_what_fails_beside_the_last_runs_image_is_decided_once_more_without_it(
+def test_what_fails_beside_the_last_runs_cache_is_decided_once_more_without_it(
     campaign: Campaign, monkeypatch: pytest.MonkeyPatch, of: Any
 ) -> None:
     tried: list[bool] = []

@@ -1,4 +1,4 @@
-"""Whether the ledger agrees with itself: what the schema alone cannot hold, a named check each (design §9)."""
+"""Whether the ledger agrees with itself: a named check for each rule that the schema alone cannot hold (design §9)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from migrate.ledger.consistency import accounts, books, database, letters
 
 SHOWN: Final = 20
-"""How many of the rows that one check finds are named."""
+"""How many of the faults that a check finds are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one check found: how many things are `wrong`, and the first `SHOWN` of them, a sentence each."""
+    """What one check found: the number of faults (`wrong`), and a sentence for each of the first `SHOWN`. `means` is the rule."""
 
     check: str
     means: str
@@ -29,7 +29,7 @@ class Checked:
 
 
 def check(connection: sa.Connection) -> Iterator[Checked]:
-    """Every check of `CHECKS` in turn, over all campaigns of a ledger; a damaged file is not looked at further."""
+    """Runs every check of `CHECKS` over all campaigns of a ledger; stops after the first if the file is damaged."""
     for name, (means, looks) in CHECKS.items():
         wrong, examples = 0, []
         for said in looks(connection):
@@ -42,4 +42,4 @@ def check(connection: sa.Connection) -> Iterator[Checked]:
 
 
 CHECKS: Final = database.CHECKS | letters.CHECKS | accounts.CHECKS | books.CHECKS
-"""Check → what holds where nothing is wrong, and how to find where it does not."""
+"""The name of a check → the rule, and the function that finds where it is broken."""

@@ -26,7 +26,7 @@ def _changes(connection: sa.Connection) -> Iterator[str]:
     closed = change.c.state.in_(("confirmed", "unsaid"))
     for wrong, sentence in (
         (closed != change.c.closed_at.is_not(None), "its closed_at says otherwise"),
-        (sa.and_(~change.c.mailed, change.c.state != "recorded"), "nobody is mailed about such a change"),
+        (sa.and_(~change.c.mailed, change.c.state != "recorded"), "such a change is never mailed"),
     ):
         found = sa.select(*columns).where(wrong).order_by(*order)
         yield from rows(connection, found, f"change {{seq}} of account {{account_id!r}} is {{state}}, and {sentence}")
@@ -50,12 +50,12 @@ def _versions(connection: sa.Connection) -> Iterator[str]:
         foreign = sa.select(table.c.account_id, table.c.since_run).select_from(
             table.outerjoin(run, sa.and_(run.c.seq == table.c.since_run, run.c.campaign_id == table.c.campaign_id))
         )
-        sentence = f"{table.name} {{account_id!r}} is said to hold since run {{since_run}}, which its campaign never had"
+        sentence = f"{table.name} {{account_id!r}} is recorded as of run {{since_run}}, which its campaign does not have"
         yield from rows(connection, foreign.where(run.c.seq.is_(None)), sentence)
     h = account_history.c
     backward = sa.select(h.account_id, h.since_run, h.until_run).where(h.until_run <= h.since_run)
     yield from rows(
-        connection, backward, "account {account_id!r}: its version of run {since_run} held until run {until_run}, which was no later"
+        connection, backward, "account {account_id!r}: its version of run {since_run} ends at run {until_run}, which is not later"
     )
 
     def key(table: sa.Table, of_run: str) -> sa.Select[Any]:
@@ -65,13 +65,11 @@ def _versions(connection: sa.Connection) -> Iterator[str]:
     ended = key(account_history, "until_run").except_(sa.select(begun)).subquery()
     torn = sa.and_(h.campaign_id == ended.c.campaign_id, h.until_run == ended.c.run_seq, h.account_id == ended.c.account_id)
     last = sa.select(h.account_id, h.since_run, h.until_run).select_from(account_history.join(ended, torn))
-    yield from rows(
-        connection, last, "account {account_id!r}: no version follows the one of run {since_run}, which held until run {until_run}"
-    )
+    yield from rows(connection, last, "account {account_id!r}: no version follows that of run {since_run}, which ends at run {until_run}")
 
 
 CHECKS: Final[dict[str, tuple[str, Check]]] = {
     "changes": ("a change is confirmed if, and only if, there is a confirmation of it", _changes),
-    "change-numbers": ("an account counts all of its changes", _numbers),
-    "versions": ("the versions of an account follow each other, each since a run of its campaign", _versions),
+    "change-numbers": ("an account's count of changes includes every change of it", _numbers),
+    "versions": ("the versions of an account follow each other without a gap, and each begins with a run of its campaign", _versions),
 }

@@ -1,4 +1,4 @@
-"""Whether runs counted what is there, and exceptions are for somebody."""
+"""Whether the counts of runs are right, and exemptions and pauses are for known accounts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _last_counts(connection: sa.Connection) -> Iterator[str]:
     for this in connection.execute(sa.select(run).where(run.c.seq.in_(newest)).order_by(run.c.seq)):
         said = json.loads(this.counts)
         there = sa.and_(account.c.campaign_id == this.campaign_id, account.c.gone_at.is_(None))
-        # A known account whose row was rejected still stands somewhere; its outcome is among those of the rejected rows.
+        # A known account whose row was rejected keeps its standing; its outcome is counted with the rejected rows.
         accepted = sa.and_(there, account.c.outcome != "rejected")
         for subject, column, counting in (("outcomes", account.c.outcome, accepted), ("standing", account.c.standing, there)):
             counted = Counter(
@@ -41,15 +41,15 @@ def _last_counts(connection: sa.Connection) -> Iterator[str]:
                 yield f"run {this.run_id}, the last one, counted the {subject} {_listed(wanted)}; its accounts have {_listed(found)}"
         rejected = connection.execute(sa.select(sa.func.count()).where(rejection.c.run_seq == this.seq)).scalar_one()
         if rejected != this.rejected:
-            yield f"run {this.run_id} rejected {this.rejected} rows, of which {rejected} are there"
+            yield f"run {this.run_id} rejected {this.rejected} rows, of which {rejected} are recorded"
 
 
 def _since(connection: sa.Connection, campaign_id: int, accepted: sa.ColumnElement[bool]) -> Counter[str]:
-    """What to add to the outcomes that versions of accounts have, for those that changed alone since."""
-    said = outcomes.newest(campaign_id, lambda _: [])
-    theirs = sa.and_(account.c.campaign_id == campaign_id, account.c.account_id == said.c.account_id)
-    moved = sa.select(account.c.outcome, said.c.outcome, sa.func.count()).select_from(said.join(account, theirs))
-    moved = moved.where(accepted, said.c.run_seq > account.c.since_run).group_by(account.c.outcome, said.c.outcome)
+    """What to add to the counts of the versions' outcomes, for outcomes that changed without a new version."""
+    newest = outcomes.newest(campaign_id, lambda _: [])
+    theirs = sa.and_(account.c.campaign_id == campaign_id, account.c.account_id == newest.c.account_id)
+    moved = sa.select(account.c.outcome, newest.c.outcome, sa.func.count()).select_from(newest.join(account, theirs))
+    moved = moved.where(accepted, newest.c.run_seq > account.c.since_run).group_by(account.c.outcome, newest.c.outcome)
     found: Counter[str] = Counter()
     for before, now, number in connection.execute(moved):
         found[before] -= number
@@ -62,7 +62,7 @@ def _ended(connection: sa.Connection) -> Iterator[str]:
     for wrong, sentence in (
         (completed != run.c.finished_at.is_not(None), "its finished_at says otherwise"),
         (reported != run.c.evidence.is_not(None), "has evidence without a manifest, or a manifest without evidence"),
-        (sa.and_(reported, sa.or_(~completed, run.c.evidence_at.is_(None))), "has evidence that is not dated"),
+        (sa.and_(reported, sa.or_(~completed, run.c.evidence_at.is_(None))), "its evidence has no date"),
     ):
         found = sa.select(run.c.run_id, run.c.state).where(wrong).order_by(run.c.seq)
         yield from rows(connection, found, f"run {{run_id}} is {{state}}, and {sentence}")
@@ -77,11 +77,13 @@ def _exceptions(connection: sa.Connection) -> Iterator[str]:
         t = table.c
         there = sa.exists().where(account.c.campaign_id == t.campaign_id, account.c.account_id == t.account_id)
         yield from rows(
-            connection, sa.select(t.id, t.account_id).where(~there), f"{table.name} {{id}} is for {{account_id!r}}, whom nobody knows"
+            connection,
+            sa.select(t.id, t.account_id).where(~there),
+            f"{table.name} {{id}} is for {{account_id!r}}, which is no known account",
         )
         taken_back = sa.or_(t.removed_by.is_not(None), t.removed_reason.is_not(None))
         undated = sa.select(t.id, t.account_id).where(t.removed_at.is_(None), taken_back)
-        yield from rows(connection, undated, f"{table.name} {{id}} of {{account_id!r}} was taken back, nobody knows when")
+        yield from rows(connection, undated, f"{table.name} {{id}} of {{account_id!r}} was taken back, but has no removed_at")
         for row in connection.execute(sa.select(t.id, t.until)):
             if not _is_day(row.until):
                 yield f"{table.name} {row.id} ends on {row.until!r}, which is no day"
@@ -96,7 +98,7 @@ def _is_day(text: str) -> bool:
 
 CHECKS: Final[dict[str, tuple[str, Check]]] = {
     "counts": ("the outcomes of a run add up to the rows it read", _counts),
-    "last-counts": ("what the last run counted is what its accounts have", _last_counts),
-    "runs": ("a run is completed if, and only if, it ended, and has a manifest of its evidence", _ended),
+    "last-counts": ("the counts of the last run agree with its accounts", _last_counts),
+    "runs": ("a run is completed if, and only if, it has an end; its evidence has a manifest and a date", _ended),
     "exceptions": ("exemptions and pauses are for known accounts, and end on a day", _exceptions),
 }

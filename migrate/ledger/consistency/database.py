@@ -1,4 +1,4 @@
-"""Whether the database itself is whole; and what every check is made of."""
+"""Whether the database itself is undamaged; and what all checks share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from migrate.ledger import schema
 
 Check = Callable[[sa.Connection], Iterable[str]]
-"""Finds what is wrong: a sentence each."""
+"""Finds faults, and returns a sentence for each."""
 
 
 def rows(connection: sa.Connection, statement: sa.Select[Any], sentence: str) -> Iterator[str]:
-    """The sentence for each row of a statement, whose columns it names."""
+    """The sentence for each row of a statement; it names the columns in braces."""
     return (sentence.format(**row) for row in connection.execute(statement).mappings())
 
 
@@ -24,7 +24,7 @@ def _integrity(connection: sa.Connection) -> Iterator[str]:
             said = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
             yield from (line for line in said if line != "ok")
         except sa.exc.DatabaseError as error:
-            # A file may be too damaged to be looked at to the end.
+            # A file may be too damaged to be checked to the end.
             yield str(error.orig)
 
 
@@ -38,6 +38,6 @@ def _foreign_keys(connection: sa.Connection) -> Iterator[str]:
 
 
 CHECKS: Final[dict[str, tuple[str, Check]]] = {
-    "integrity": ("the database file is whole", _integrity),
-    "foreign-keys": ("whatever a row names is there", _foreign_keys),
+    "integrity": ("the database file is not damaged", _integrity),
+    "foreign-keys": ("every row to which another row refers exists", _foreign_keys),
 }

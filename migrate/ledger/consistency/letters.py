@@ -20,9 +20,9 @@ _SETTLED: Final = ("sent", "failed", "uncertain", "withdrawn")
 _TRIED: Final = ("sent", "failed", "uncertain")
 _HELD: Final = ("claimed", "sending")
 _OF_NOBODY: Final = ("manager_digest", "run_summary")
-"""Notices to people who are no account (design §8)."""
+"""The kinds of notice that go to people without an account (design §8)."""
 _SALTS: Final = 10
-"""A reference that was taken was made with the next salt; nobody has met one that was taken so often."""
+"""If a reference is taken, the next salt gives another one. This many attempts are more than any letter needs."""
 _LONGEST_LEASE: Final = timedelta(days=1)
 
 
@@ -57,7 +57,7 @@ def _of_notice(connection: sa.Connection) -> Iterator[str]:
     joined = letter.outerjoin(notice, notice.c.id == letter.c.notice_id)
     lost = sa.select(letter.c.reference, letter.c.notice_id).select_from(joined)
     lost = lost.where(sa.or_(notice.c.id.is_(None), ~sa.and_(*same))).order_by(letter.c.id)
-    return rows(connection, lost, "letter {reference} names notice {notice_id}, which is not there or about something else")
+    return rows(connection, lost, "letter {reference} names notice {notice_id}, which does not exist or is about something else")
 
 
 def _silent(connection: sa.Connection) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _settled(connection: sa.Connection) -> Iterator[str]:
     last, joined = _with_last_event()
     differs = sa.and_(done, last.c.to_state == letter.c.state, last.c.at != letter.c.settled_at)
     later = sa.select(letter.c.reference, letter.c.state).select_from(joined).where(differs).order_by(letter.c.id)
-    yield from rows(connection, later, "letter {reference} got to be {state} at another instant than its settled_at")
+    yield from rows(connection, later, "letter {reference} became {state} at another instant than its settled_at")
 
 
 def _attempts(connection: sa.Connection) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _once(connection: sa.Connection) -> Iterator[str]:
     of, number = (notice.c.id, notice.c.occasion, notice.c.account_id), sa.func.count(letter.c.id).label("number")
     several = sa.select(*of, number).select_from(notice.join(letter, stands)).group_by(*of)
     several = several.having(sa.func.count(letter.c.id) > 1).order_by(notice.c.id)
-    return rows(connection, several, "notice {id} ({occasion} for {account_id!r}) stands in {number} letters")
+    return rows(connection, several, "notice {id} ({occasion} for {account_id!r}) has {number} letters that are waiting, sent or uncertain")
 
 
 def _cutoffs(connection: sa.Connection) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _people(connection: sa.Connection) -> Iterator[str]:
     wanted = sa.select(notice.c.id, notice.c.account_id, notice.c.tenure).select_from(notice.outerjoin(account, mine))
     lost = sa.or_(account.c.tenure.is_(None), ~notice.c.tenure.between(1, account.c.tenure))
     found = wanted.where(notice.c.kind.not_in(_OF_NOBODY), lost).order_by(notice.c.id)
-    return rows(connection, found, "notice {id} is for holder {tenure} of {account_id!r}, whom nobody knows")
+    return rows(connection, found, "notice {id} is for holder {tenure} of {account_id!r}, who is not recorded")
 
 
 def _is_instant(text: str) -> bool:
@@ -145,14 +145,14 @@ def _is_instant(text: str) -> bool:
 
 CHECKS: Final[dict[str, tuple[str, Check]]] = {
     "last-event": ("a letter is in the state that its last event gave it", _last_event),
-    "event-chain": ("each event begins where the one before ended, and is a move a letter can make", _chain),
-    "letter-notice": ("a letter says what its notice says", _of_notice),
+    "event-chain": ("each event begins with the state in which the event before ended, and is a transition that a letter can make", _chain),
+    "letter-notice": ("a letter has the campaign, account, kind and occasion of its notice", _of_notice),
     "notice-letters": ("a notice has a letter", _silent),
-    "references": ("a letter has the reference of its notice and address, which nobody can make up", _references),
-    "once": ("a notice that is no confirmation stands in one letter at most", _once),
-    "cutoffs": ("whoever is reminded is told a cutoff", _cutoffs),
-    "people": ("a notice is for somebody who has, or had, the account", _people),
-    "attempts": ("what was tried was claimed, and what was settled by trying was tried", _attempts),
-    "leases": ("what is claimed or being sent, and nothing else, is held by a worker", _leases),
-    "settled": ("what is settled, and nothing else, has the instant", _settled),
+    "references": ("a letter has the reference that its notice and address give", _references),
+    "once": ("a notice that is no confirmation has at most one letter that is waiting, sent or uncertain", _once),
+    "cutoffs": ("a notice names a cutoff, unless it is a confirmation", _cutoffs),
+    "people": ("a notice is for a present or former holder of a known account", _people),
+    "attempts": ("a letter has no more tries than claims, and one that is sent, failed or uncertain has a try", _attempts),
+    "leases": ("a letter has an owner and a lease if, and only if, it is claimed or sending", _leases),
+    "settled": ("a letter has settled_at if, and only if, it is settled", _settled),
 }

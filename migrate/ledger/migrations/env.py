@@ -1,4 +1,4 @@
-"""Alembic's entry: the connection and its transaction are the caller's (`migrate.ledger.revisions.upgrade`)."""
+"""The script that Alembic runs; `migrate.ledger.revisions.upgrade` provides the connection and its transaction."""
 
 from alembic import context
 

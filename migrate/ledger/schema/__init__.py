@@ -1,12 +1,12 @@
-"""The ledger's tables (design §9). The database keeps the rules: keys, CHECKs on every word, each constraint named.
+"""The ledger's tables (design §9). The database enforces the rules: keys, and a CHECK on every column of words; each constraint has a name.
 
 * An instant is a BIGINT of microseconds since 1970-01-01T00:00Z on every database: exact, sortable, without a zone to lose, and
   read into numpy a million at a time. `UtcInstant` makes it an aware UTC datetime on the Python side.
 * Identifiers and addresses compare byte for byte, so that a range of ids is the same range on every database.
-* Text that comes from the directory and is never a key is unbounded: no long name may break a run half-way.
+* Text from the directory that is never a key has no length limit, so that no long name stops a run half-way.
 * `column_types` has the types and the columns that tables share; the other modules have the tables, by subject. Import them from here.
-* `account` is the present, `account_history` the versions it had; version *v* of an account held from `since_run` until `until_run`.
-  `account_outcome` has the outcomes that an account had while nothing else in it changed.
+* `account` has the current version of each account, `account_history` the superseded ones, which held from `since_run` until `until_run`.
+  `account_outcome` has the outcomes that changed while nothing else in the account did.
 """
 
 from __future__ import annotations

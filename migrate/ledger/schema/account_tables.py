@@ -1,4 +1,4 @@
-"""Accounts: the present, the versions they had, their outcomes, and the changes of their methods."""
+"""Accounts: their current and earlier versions, their outcomes, and the changes of their methods."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from migrate.core.words import CHANGES, OUTCOMES
 from migrate.ledger.schema.column_types import LongText, UtcInstant, exact, metadata, of_campaign, of_run, one_of
 
 CHANGE_STATES: Final = ("recorded", "open", "confirmed", "unsaid")
-"""`recorded`: nobody is to be told; `open`: its confirmation does not exist yet; `confirmed`: it does; `unsaid`: given up."""
+"""`recorded`: needs no confirmation; `open`: its confirmation is not queued yet; `confirmed`: it is; `unsaid`: it will never be."""
 
 
 def _record() -> list[sa.Column[Any] | sa.CheckConstraint]:
-    """The columns of `migrate.core.accounts.RECORD_COLUMNS`, with methods as words so that an auditor can read them."""
+    """The columns of `migrate.core.accounts.RECORD_COLUMNS`, with methods as words, so that an auditor can read them."""
     return [
         sa.Column("account_id", exact(255), nullable=False),
         sa.Column("tenure", sa.Integer, nullable=False),
@@ -82,13 +82,13 @@ account = sa.Table(
 account_history = sa.Table(
     "account_history",
     metadata,
-    # The key's columns first: SQLite 3.40 takes those of its WITHOUT ROWID tables for missing otherwise, in an integrity_check.
+    # The key's columns come first: else the integrity_check of SQLite 3.40 calls them missing in a WITHOUT ROWID table.
     of_campaign(),
     of_run("until_run"),
     *_record(),
     of_run("since_run"),
-    # Clustered by the run that superseded them: a run's lie together, in order of id, at the end. By account each would lie in a page of
-    # its own, and a run would write as much again as for the accounts themselves. Whoever looks for an account asks for it run by run.
+    # Clustered by the superseding run: the versions that a run supersedes lie together at the end, in order of id. Clustered by account,
+    # each would lie on a page of its own, and a run would write as much again as for the accounts. A search goes run by run.
     sa.PrimaryKeyConstraint("campaign_id", "until_run", "account_id"),
     sqlite_with_rowid=False,
 )
@@ -103,14 +103,13 @@ account_outcome = sa.Table(
     sa.Column("outcome", sa.String(32), nullable=False),
     sa.Column("outcome_reason", LongText),
     one_of("outcome", OUTCOMES),
-    # Clustered by run, as the history is, and for the same reason.
+    # Clustered by run, as the history is, for the same reason.
     sa.PrimaryKeyConstraint("campaign_id", "run_seq", "account_id"),
     sqlite_with_rowid=False,
 )
-"""The outcome of an account from `run_seq` on, where nothing else in it changed: a letter that was sent makes no other account of anybody.
+"""The outcome of an account from `run_seq` on, if nothing else in the account changed: a sent letter does not change what an account is.
 
-It holds until the account has a newer version, or a newer row here. Whoever reads an account's outcome reads it through
-`migrate.ledger.outcomes`.
+It holds until the account has a newer version, or a newer row here. `migrate.ledger.outcomes` reads the current one.
 """
 
 change = sa.Table(
@@ -129,7 +128,7 @@ change = sa.Table(
     sa.Column("has", sa.String(200), nullable=False),
     sa.Column("closed_at", UtcInstant),
     sa.PrimaryKeyConstraint("campaign_id", "account_id", "seq"),
-    # `change` is a reserved word in MySQL, where a CHECK is text that nobody quotes for us.
+    # `change` is a reserved word in MySQL, and nothing quotes it in a CHECK that is text.
     sa.CheckConstraint(sa.column("change").in_([sa.literal_column(f"'{word}'") for word in CHANGES]), name="change"),
     one_of("state", CHANGE_STATES),
     sa.Index(

@@ -1,4 +1,4 @@
-"""What the tables are made of: the type of an instant, of an identifier and of long text, and the columns and rules they share."""
+"""The types of the tables' columns (instant, identifier, long text), and the columns and rules that tables share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class UtcInstant(TypeDecorator[datetime]):
     """An aware UTC datetime, kept as BIGINT microseconds since the epoch.
 
-    A naive datetime is refused: its instant is a guess. An int is taken for microseconds, as whole columns arrive.
+    A naive datetime is refused: its instant would be a guess. An int counts as microseconds: whole columns arrive as such.
     """
 
     impl = sa.BigInteger
@@ -50,12 +50,12 @@ metadata = sa.MetaData(
 # SQLite numbers rows by itself only in a column of type INTEGER.
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-# What MySQL calls TEXT ends after 64 KB.
+# MySQL's TEXT holds 64 KB at most.
 LongText = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def exact(length: int) -> TypeEngine[str]:
-    """Text that compares byte for byte. SQLite does by default; MySQL's and MariaDB's plain `_bin` would ignore trailing spaces."""
+    """Text that compares byte for byte. SQLite's does by default. MySQL's and MariaDB's plain `_bin` ignores trailing spaces."""
     return (
         sa.String(length)
         .with_variant(sa.String(length, collation="C"), "postgresql")
@@ -65,7 +65,7 @@ def exact(length: int) -> TypeEngine[str]:
 
 
 def one_of(column: str, words: Iterable[str]) -> sa.CheckConstraint:
-    """The rule that a column holds one of some words. It compares with each of them: a list (`IN`) costs more, see migration 0014."""
+    """The rule that a column holds one of some words. It joins comparisons by OR: a list (`IN`) costs more, see migration 0014."""
     return sa.CheckConstraint(" OR ".join(f"{column} = '{word}'" for word in words), name=column)
 
 

@@ -1,4 +1,4 @@
-"""What people decided: exemptions, pauses, approved plans; and the addresses that mail servers called dead, which a person may clear."""
+"""What people decided: exemptions, pauses, approved plans; and the addresses that mail servers called unknown or disabled."""
 
 from __future__ import annotations
 
@@ -51,9 +51,10 @@ bounce = sa.Table(
     sa.Column("cleared_reason", LongText),
     sa.Index("ix_bounce_address", "campaign_id", "address"),
 )
-"""A mail server called an address dead: its status code, and its words (null where they were not kept).
+"""One refusal of an address by a mail server: the status code, and the reply (null if the ledger did not keep it). If it is `hard`, the
+server called the address unknown or disabled, and the address counts as dead.
 
-A row is never changed but for the three columns that say when, by whom and why a person cleared it.
+Only the three columns that say when, by whom and why a person cleared the row ever change.
 """
 
 plan = sa.Table(

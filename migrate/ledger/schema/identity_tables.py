@@ -1,4 +1,4 @@
-"""Which ledger this is, and what a person accepted from another ledger's evidence."""
+"""The identity of this ledger, and what a person accepted from the evidence of other ledgers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ identity = sa.Table(
     sa.Column("since", UtcInstant, nullable=False),
     sa.Column("runs_after", sa.BigInteger, nullable=False),
 )
-"""One row: 32 random hex digits that this ledger is known by in its evidence. Runs are numbered from above `runs_after`."""
+"""One row: 32 random hex digits that identify this ledger in its evidence. Runs get numbers above `runs_after`."""
 
 accepted_evidence = sa.Table(
     "accepted_evidence",
@@ -26,8 +26,8 @@ accepted_evidence = sa.Table(
     sa.Column("accepted_by", LongText, nullable=False),
     sa.PrimaryKeyConstraint("campaign_id", "digest"),
 )
-"""Evidence of runs that this ledger does not know, which a person accepted beside it: the SHA-256 of its description (a manifest, or that
-of an image), and where it was found."""
+"""Accepted evidence of runs that this ledger does not have: the SHA-256 of the manifest (or of the file that names the run of a cache), and
+the place where it was found."""
 
 told_before = sa.Table(
     "told_before",
@@ -45,9 +45,9 @@ told_before = sa.Table(
     sa.Column("found_in", LongText, nullable=False),
     sa.PrimaryKeyConstraint("campaign_id", "account_id", "reference"),
 )
-"""Letters that another ledger sent, by the evidence that was accepted: each counts as told, and is never sent again.
+"""Letters that another ledger sent, according to accepted evidence: what they say counts as told, and they are never sent again.
 
-`state` is sent; uncertain, if that ledger may have sent it after the evidence was written; or withdrawn, by a reviewer.
+`state` is `sent`; `uncertain` if that ledger may have sent it after the evidence was written; or `withdrawn`, by a reviewer.
 """
 
 confirmed_before = sa.Table(
@@ -59,5 +59,5 @@ confirmed_before = sa.Table(
     sa.Column("seen_at", UtcInstant, nullable=False),
     sa.PrimaryKeyConstraint("campaign_id", "account_id"),
 )
-"""Accounts whose every change up to `seen_at`, when they had the methods `has`, another ledger confirmed, by the evidence accepted.
-It is for the next run that records, which sees those changes as one, and takes the rows away."""
+"""Accounts of which another ledger confirmed every change up to `seen_at`, according to accepted evidence; they had the methods `has` then.
+The next run that records sees those changes as one, and deletes the rows."""

@@ -1,4 +1,4 @@
-"""Notices, letters and every state a letter ever had; how many went to each mail server; and the texts they are composed with."""
+"""Notices, letters, the history of their states, the letters counted by mail server, and the texts that letters are composed with."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ notice = sa.Table(
     one_of("standing", STANDINGS),
     sa.UniqueConstraint("campaign_id", "account_id", "tenure", "occasion", "told_cutoff", name="uq_notice_key"),
 )
-"""A decision to tell one account one thing once. `facts` is JSON: what the letter says, as it was known when it was decided."""
+"""A decision to tell one account one thing once. `facts` is JSON: the values that the letter prints, as of the decision."""
 
 UNSETTLED: Final = ("claimed", "sending", "uncertain")
 ENDED: Final = ("sent", "failed", "withdrawn")
 
 
 def _partly(states: Sequence[str]) -> dict[str, Any]:
-    """Makes an index hold the letters in some states alone, where a database can: SQLite and PostgreSQL."""
+    """The options by which an index holds only letters in some states. SQLite and PostgreSQL support that."""
     listed = ", ".join(f"'{state}'" for state in states)
     where = sa.text(f"state IN ({listed})")
     return {"sqlite_where": where, "postgresql_where": where}
@@ -120,36 +120,36 @@ letter = sa.Table(
 )
 """A notice's letter to one address.
 
-* `last_told_at` is the epoch for an account that was never told: those told least recently go first, on every database alike.
-* `language`, `standing`, `days_left` and `facts` are null while the notice's own hold; a letter that was queued by a later decision
-  than its notice (put back, or at a new address) carries those of that decision.
-* `owner` and `lease_until` are of a letter that is claimed or sending; `claimed_at` is when a worker last began with it.
-* `subject`, `mail_digest` and `message_digest` are of the last try: its subject, the templates it was composed with, and the SHA-256 of the
-  message that was handed over (null where none was kept).
+* `last_told_at` is the epoch for an account that was never told: on every database, accounts told least recently go first.
+* `language`, `standing`, `days_left` and `facts` are null while those of the notice hold. A letter that a later decision queued (put back,
+  or at a new address) has the values of that decision.
+* Only a letter that is claimed or sending has `owner` and `lease_until`; `claimed_at` is when a worker last began with it.
+* `subject`, `mail_digest` and `message_digest` are of the last try: its subject, the digest of its templates, and the SHA-256 of the
+  message as the mail server got it (null if the ledger did not keep it).
 * `resent` is true once an uncertain confirmation went back into the queue by itself.
 """
 
 
 def indexed(states: Sequence[str]) -> sa.ColumnElement[bool]:
-    """That a letter is in one of the states of an index (`UNSETTLED`, `ENDED`), in the index's own words.
+    """The condition that a letter is in one of the states of an index (`UNSETTLED`, `ENDED`), written exactly as in the index.
 
-    SQLite compares them: with a parameter in their place it would look at every letter.
+    SQLite compares the texts; with a parameter instead, it would not use the index and read every letter.
     """
     return written_out(letter.c.state, states)
 
 
 def written_out(column: sa.ColumnElement[str], words: Iterable[str]) -> sa.ColumnElement[bool]:
-    """That a column holds one of some words of ours. They stand in the statement itself, which is then the same text at every call."""
+    """The condition that a column is one of some words of ours, without parameters, so that the statement is the same at every call."""
     return column.in_([sa.literal_column(f"'{word}'") for word in words])
 
 
 def mandatory(of: sa.Table) -> sa.ColumnElement[bool]:
-    """That a letter or notice is of a kind that nothing holds back."""
+    """The condition that a letter or notice is of a kind that nothing holds back."""
     return written_out(of.c.kind, sorted(MANDATORY))
 
 
 WAITS: Final = ((letter.c.state == "queued",), (indexed(UNSETTLED), letter.c.state == "claimed"))
-"""That no word of a letter was spoken yet, a condition for each index that knows it."""
+"""The conditions that no worker has begun with a letter: one for each index that finds such letters."""
 
 letter_event = sa.Table(
     "letter_event",
@@ -168,7 +168,7 @@ letter_event = sa.Table(
     sa.Index("ix_letter_event_letter", "letter_id", "id"),
     sa.Index("ix_letter_event_at", "at"),
 )
-"""Every state a letter ever had; append-only, written in the transaction that changed the state."""
+"""The transitions of each letter; append-only, inserted in the transaction that changes the state."""
 
 rate_slot = sa.Table(
     "rate_slot",
@@ -176,7 +176,7 @@ rate_slot = sa.Table(
     sa.Column("server", exact(300), primary_key=True),
     sa.Column("next_at", UtcInstant, nullable=False),
 )
-"""When the next letter may go to a mail server (`host:port`), of all campaigns and workers of this ledger; on the real clock."""
+"""When the next letter of any campaign or worker of this ledger may go to a mail server (`host:port`); by the real clock."""
 
 rate_count = sa.Table(
     "rate_count",
@@ -186,7 +186,7 @@ rate_count = sa.Table(
     sa.Column("letters", sa.Integer, nullable=False),
     sa.PrimaryKeyConstraint("server", "minute"),
 )
-"""How many letters went to a mail server in the minute that begins at `minute`, kept for a day, where a day has a limit."""
+"""How many letters went to a mail server in the minute that begins at `minute`. Counted if a day has a limit, and kept for a day."""
 
 artefact = sa.Table(
     "artefact",
@@ -196,4 +196,4 @@ artefact = sa.Table(
     sa.Column("content", LongText, nullable=False),
     sa.Column("first_used_at", UtcInstant, nullable=False),
 )
-"""Each template, catalogue and mail setting that was ever used, once, so that a sent text can be composed again."""
+"""Each template, catalogue and mail setting that was ever used, kept once, so that a sent text can be composed again."""

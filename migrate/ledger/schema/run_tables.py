@@ -1,4 +1,4 @@
-"""Campaigns, their runs, the lock that keeps one run at a time, and the rows of the directory that a run rejected."""
+"""Campaigns, their runs, the lock that keeps a campaign to one run at a time, and the rows of the directory that a run rejected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ campaign = sa.Table(
     sa.Column("created_at", UtcInstant, nullable=False),
     sa.UniqueConstraint("name"),
 )
-"""`secret` is 32 random hex digits; it keys the references, so that nobody outside can make one up."""
+"""`secret` is 64 random hex digits, the key of the references and of the MAC of plans, so that nobody outside can forge one."""
 
 run = sa.Table(
     "run",
@@ -65,7 +65,7 @@ rejection = sa.Table(
     sa.Column("rejection", LongText, nullable=False),
     sa.PrimaryKeyConstraint("run_seq", "position"),
 )
-"""A row of the directory that could not be an account, where it stood in the source, and why."""
+"""A rejected row of the directory: its position in the source, its account id if it has one, and the reason."""
 
 run_lock = sa.Table(
     "run_lock",

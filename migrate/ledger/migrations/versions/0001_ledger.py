@@ -62,12 +62,12 @@ def _one_of(name: str, column: str, words: tuple[str, ...]) -> sa.CheckConstrain
 
 
 def _table(name: str, *parts: SchemaItem, **options: Any) -> None:
-    """A table whose every text MySQL and MariaDB compare byte for byte, whatever the database's own default is."""
+    """A table in which MySQL and MariaDB compare all text byte for byte, whatever the database's default is."""
     op.create_table(name, *parts, **options, **_BYTE_BY_BYTE)
 
 
 def upgrade() -> None:
-    """Make every table of the first ledger."""
+    """Creates every table of the first ledger."""
     _table(
         "artefact",
         sa.Column("digest", sa.String(length=128), nullable=False),
@@ -293,7 +293,7 @@ def upgrade() -> None:
         sa.Column("had", sa.String(length=200), nullable=False),
         sa.Column("has", sa.String(length=200), nullable=False),
         sa.Column("closed_at", sa.BigInteger()),
-        # A reserved word in MySQL, where a CHECK that is text would not have it quoted.
+        # A reserved word in MySQL, and nothing quotes it in a CHECK that is text.
         sa.CheckConstraint(sa.column("change").in_([sa.literal_column(f"'{word}'") for word in _CHANGES]), name=op.f("ck_change_change")),
         _one_of("ck_change_state", "state", ("recorded", "open", "confirmed", "unsaid")),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name="fk_change_campaign_id"),

@@ -1,4 +1,4 @@
-"""One pace for all workers that send to a mail server."""
+"""One rate for all workers that send to a mail server."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +19,7 @@ def _exact(length: int) -> TypeEngine[str]:
 
 
 def upgrade() -> None:
-    """Make the table; nothing that was there is touched."""
+    """Creates the table; the others stay as they are."""
     op.create_table(
         "pace",
         sa.Column("server", _exact(300), nullable=False),

@@ -11,7 +11,7 @@ _TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
-    """Add the columns; of what was taken back before, nobody knows."""
+    """Adds the columns; they are null for what was taken back before."""
     for table in ("exemption", "pause"):
         for name in ("removed_by", "removed_reason"):
             op.add_column(table, sa.Column(name, _TEXT, nullable=True))

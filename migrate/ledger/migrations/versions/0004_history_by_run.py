@@ -1,4 +1,4 @@
-"""Superseded versions of accounts lie in the order in which they were superseded."""
+"""Superseded versions of accounts are stored in the order in which they were superseded."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ _KEY = "PRIMARY KEY (campaign_id, until_run, account_id)"
 
 
 def upgrade() -> None:
-    """Give the table its other primary key."""
+    """Gives the table its new primary key."""
     backend = op.get_bind().dialect.name
     if backend == "sqlite":
         _make_anew()
@@ -22,8 +22,8 @@ def upgrade() -> None:
 
 
 def _make_anew() -> None:
-    """SQLite keeps a table in the order of its primary key and changes neither. The new one is the old one but for the key, whose columns
-    come first."""
+    """Replaces the table, because SQLite can change neither the primary key nor the order of the rows, which is that of the key. The new
+    table differs from the old one by the key only, whose columns come first."""
     connection = op.get_bind()
     kept = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
     made: str = connection.execute(kept, {"name": _TABLE}).scalar_one()

@@ -1,4 +1,4 @@
-"""What an account used last and may register, whether it is certain, whether it can move, and the outcome of those who cannot."""
+"""The method an account used last, those it may register, whether it is certain, whether it can move, and the outcome if it cannot."""
 
 import re
 from typing import Any
@@ -23,11 +23,11 @@ _NULLABLE: dict[str, TypeEngine[Any]] = {
 }  # fmt: skip
 _FILLED: dict[str, TypeEngine[Any]] = {"groups": _TEXT, "certain": sa.Boolean(), "destination": sa.String(16)}
 _CERTAIN = "methods NOT LIKE '%unknown%' AND methods NOT LIKE '%other%'"
-"""No other method has one of these words within its own."""
+"""No other method's word contains one of these."""
 
 
 def upgrade() -> None:
-    """Add the columns. Of an account recorded before, its methods tell whether it is certain; of the rest nobody knows."""
+    """Adds the columns. For accounts recorded before, `certain` follows from their methods; the other columns are unknown."""
     for table in _TABLES:
         if op.get_bind().dialect.name == "sqlite":
             _make_anew(table)
@@ -55,7 +55,7 @@ def _alter(table: str) -> None:
 
 
 def _make_anew(table: str) -> None:
-    """SQLite changes no CHECK. The new table is the old one with the columns before its first constraint and the CHECKs of now."""
+    """Replaces the table, because SQLite cannot change a CHECK. The new columns come before the first constraint."""
     connection = op.get_bind()
     kept = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
     made: str = connection.execute(kept, {"name": table}).scalar_one()

@@ -1,4 +1,4 @@
-"""What the server said of an address that counts as dead; who said that it takes mail after all, and why."""
+"""The server's reply about an address that counts as dead; who cleared the address, and why."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,6 @@ _TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
-    """Add the columns; of marks made or cleared before, nobody knows."""
+    """Adds the columns; they are null for marks that were made or cleared before."""
     for name in ("reply", "cleared_by", "cleared_reason"):
         op.add_column("bounce", sa.Column(name, _TEXT, nullable=True))

@@ -1,4 +1,4 @@
-"""How many letters went to a mail server in each minute of the last day, beside when the next may go."""
+"""How many letters went to a mail server in each minute of the last day, and when the next one may go."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def _exact(length: int) -> TypeEngine[str]:
 
 
 def upgrade() -> None:
-    """Make the tables; `rate_slot` takes over the rows of `pace`. Of letters sent before it is not known to which server they went."""
+    """Creates the tables; `rate_slot` takes over the rows of `pace`. Letters sent before are not counted: their server is not known."""
     op.create_table(
         "rate_slot",
         sa.Column("server", _exact(300), nullable=False),

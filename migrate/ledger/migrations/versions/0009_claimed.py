@@ -1,4 +1,4 @@
-"""Letters that a worker holds and has not begun with are `claimed`; what was `sending` before stays so."""
+"""The state `claimed`: a worker holds the letter and has not begun with it. Letters that are `sending` stay so."""
 
 import re
 
@@ -17,7 +17,7 @@ _UNSETTLED = sa.text("state IN ('claimed', 'sending', 'uncertain')")
 
 
 def upgrade() -> None:
-    """Let the CHECKs know the state, and the index of the letters that a worker holds."""
+    """Adds the state to the CHECKs, and to the index of the letters that a worker holds."""
     if op.get_bind().dialect.name == "sqlite":
         _make_anew()
         return
@@ -35,7 +35,7 @@ def _check(column: str) -> str:
 
 
 def _make_anew() -> None:
-    """SQLite changes no CHECK. Both tables are made anew, for a table that is renamed takes those with it that refer to it."""
+    """Replaces both tables, because SQLite cannot change a CHECK, and a renamed table takes the references to it along."""
     connection = op.get_bind()
     kept = sa.text("SELECT sql FROM sqlite_master WHERE tbl_name = :name AND type = :type AND sql IS NOT NULL ORDER BY rowid")
     made = {table: connection.execute(kept, {"name": table, "type": "table"}).scalar_one() for table in _TABLES}

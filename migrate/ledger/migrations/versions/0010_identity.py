@@ -1,4 +1,4 @@
-"""What a ledger is known by, the evidence of others that was accepted beside it, and who was told by that evidence."""
+"""The identity of a ledger, the evidence of other ledgers that was accepted, and the letters that were sent according to it."""
 
 import secrets
 import time
@@ -30,7 +30,7 @@ def _exact(length: int) -> TypeEngine[str]:
 
 
 def upgrade() -> None:
-    """Make the tables, and give the ledger its identity; runs of before have none in their evidence."""
+    """Creates the tables and gives the ledger its identity; the evidence of earlier runs does not have it."""
     op.create_table(
         "identity",
         sa.Column("ledger_id", sa.String(32), nullable=False),

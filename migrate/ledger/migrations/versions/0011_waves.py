@@ -1,4 +1,4 @@
-"""Which wave an account was assigned to, and under which `[[waves]]`. Until now there were none."""
+"""The wave to which an account was assigned, and under which `[[waves]]`."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _TABLES = ("account", "account_history")
 
 
 def upgrade() -> None:
-    """Add the columns; they are empty where no wave is configured."""
+    """Adds the columns; they are null while no wave is configured."""
     for table in _TABLES:
         op.add_column(table, sa.Column("fixed_wave", sa.String(100), nullable=True))
         op.add_column(table, sa.Column("wave_basis", sa.String(16), nullable=True))

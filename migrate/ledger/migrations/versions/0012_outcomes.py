@@ -1,4 +1,4 @@
-"""An outcome that changes alone makes no new version of its account: it stands in a table of its own."""
+"""A table for outcomes that change while nothing else in the account does; such a change makes no new version of the account."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ _OUTCOMES = (
 
 
 def upgrade() -> None:
-    """A table for the outcomes; what was recorded before stands in the versions of the accounts, and holds there."""
+    """Creates the table; outcomes recorded before stay in the versions of the accounts, and hold there."""
     listed = ", ".join(f"'{word}'" for word in _OUTCOMES)
     op.create_table(
         "account_outcome",

@@ -1,4 +1,4 @@
-"""The SHA-256 of each letter as it was handed to the mail server, so that its words can be proven; of earlier ones none was kept."""
+"""The SHA-256 of each letter as the mail server got it, so that its text can be proven; null for earlier letters."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0012"
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Adds the column."""
     op.add_column("letter", sa.Column("message_digest", sa.String(64), nullable=True))

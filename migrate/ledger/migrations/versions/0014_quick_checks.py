@@ -1,6 +1,6 @@
-"""SQLite compares the words of a CHECK one by one: of a list (`IN`) it makes a table of its own, at every row that is written.
+"""The CHECKs of SQLite join comparisons by OR: from a list (`IN`) SQLite builds a table of its own for every row that is written.
 
-A list costs 3 microseconds a row, the same words joined by OR a tenth of it; a run writes a million rows with five of them.
+A list costs 3 microseconds a row, the same words joined by OR a tenth of that; a run writes a million rows with five CHECKs each.
 """
 
 import re
@@ -15,8 +15,8 @@ _LISTED = re.compile(r"CHECK \((\w+) IN \(([^)]*)\)\)")
 
 
 def upgrade() -> None:
-    """Writes the CHECKs of SQLite anew, as https://sqlite.org/lang_altertable.html says; they hold for the same words. An SQLite that was
-    built to refuse that keeps its lists."""
+    """Rewrites the CHECKs of SQLite as https://sqlite.org/lang_altertable.html describes; the allowed words stay the same. An SQLite that
+    was built without writable_schema keeps its lists."""
     connection = op.get_bind()
     if connection.dialect.name != "sqlite":
         return

@@ -1,4 +1,4 @@
-"""What a database refuses, as a sentence that says what to do."""
+"""Turns an error of a database into a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from migrate.errors import LedgerError
-from migrate.ledger import mysql, servers
+from migrate.ledger import mysql, server_errors
 from migrate.settings import DRIVER_EXTRAS
 
 WHERE: Final = "[ledger] url"
 _NEEDED: Final = 64 << 10
-"""Bytes that SQLite takes beside the database before it writes anything: its -shm file grows by 32 KiB."""
+"""Free bytes that SQLite needs beside the database before it writes anything: its -shm file grows by 32 KiB."""
 
 
 def is_busy(error: BaseException) -> bool:
-    """True if a database refused only because somebody else is writing."""
+    """Whether a database refused only because another connection is writing."""
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -30,14 +30,14 @@ def is_busy(error: BaseException) -> bool:
 
 
 def is_broken_off(error: BaseException) -> bool:
-    """True if a server ended a transaction because it and another one waited for each other. SQLite has one writer, and never does."""
+    """Whether a server ended a transaction because of a deadlock with another one. SQLite has one writer, and never does."""
     cause = getattr(error.__cause__, "orig", None)
     return getattr(cause, "sqlstate", None) in ("40001", "40P01") or mysql.code(cause) == mysql.DEADLOCK
 
 
 @contextmanager
 def driver_explained(url: sa.URL) -> Iterator[None]:
-    """Says what to install if the driver is missing."""
+    """Raises LedgerError with what to install if the driver is missing."""
     try:
         yield
     except (ModuleNotFoundError, NoSuchModuleError) as error:
@@ -49,7 +49,7 @@ def driver_explained(url: sa.URL) -> Iterator[None]:
 
 @contextmanager
 def options_explained() -> Iterator[None]:
-    """PyMySQL looks at the options of a URL when it connects, the others when the engine is made."""
+    """Raises LedgerError for a wrong option in a URL. PyMySQL reads them when it connects, the other drivers when the engine is made."""
     try:
         yield
     except (ArgumentError, TypeError, ValueError):
@@ -65,25 +65,25 @@ def options_explained() -> Iterator[None]:
 
 
 def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | None:
-    """A database's refusal as a sentence, or None for one that is our own mistake (and should be seen as a bug)."""
+    """A database's error as a LedgerError; None if it is our own mistake, which must show as a bug."""
     cause = error.orig
     if isinstance(cause, sqlite3.DatabaseError):
         return explained_sqlite(cause, described)
     if is_busy(error):
         return LedgerError(f"{described} is busy: another program is writing.", where=WHERE, hint="Try again in a minute.")
-    return servers.explained(error, described, url)
+    return server_errors.explained(error, described, url)
 
 
 def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerError | None:
-    """The same for what SQLite itself says."""
+    """As `explained`, for an error of SQLite's own driver."""
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_ERROR and servers.of_a_ledger(str(cause)):
-        return servers.missing(described, str(cause))
+    if code == sqlite3.SQLITE_ERROR and server_errors.of_a_ledger(str(cause)):
+        return server_errors.missing(described, str(cause))
     if code == sqlite3.SQLITE_IOERR and _is_full(Path(described)):
         code = sqlite3.SQLITE_FULL
     sentences: dict[int, tuple[str, str]] = {
         sqlite3.SQLITE_FULL: (
-            f"the disk that holds {described} is full, and what was to be written there was not.",
+            f"the disk that holds {described} is full, so the last change was not written.",
             "Make room and type the same command again; nothing is sent twice.",
         ),
         sqlite3.SQLITE_NOTADB: (f"{described} is not a SQLite database.", "Name another file, or move that one away."),
@@ -94,7 +94,7 @@ def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerErro
         sqlite3.SQLITE_READONLY: read_only(described),
         sqlite3.SQLITE_PERM: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
         sqlite3.SQLITE_CANTOPEN: (f"{described} cannot be opened.", "Give this account access to the file and to its folder."),
-        sqlite3.SQLITE_IOERR: (f"the disk that holds {described} fails.", "Look at the disk, then run again."),
+        sqlite3.SQLITE_IOERR: (f"the disk that holds {described} reports an error.", "Look at the disk, then run again."),
         sqlite3.SQLITE_BUSY: (f"{described} is busy: another program is writing.", "Try again in a minute."),
         sqlite3.SQLITE_PROTOCOL: (f"{described} is busy: another program is writing.", "Try again in a minute."),
         sqlite3.SQLITE_NOMEM: (f"there is not enough memory to use {described}.", "End other programs, then run again."),
@@ -105,12 +105,12 @@ def explained_sqlite(cause: sqlite3.DatabaseError, described: str) -> LedgerErro
 
 
 def read_only(described: str) -> tuple[str, str]:
-    """What is said of a file that may not be written, and what to do."""
+    """The sentence and the hint for a file that cannot be written."""
     return f"{described} cannot be written.", "Give this account write access to the file and to its folder."
 
 
 def _is_full(path: Path) -> bool:
-    """SQLite calls a disk full only where it writes the database; where it makes the files beside it, the disk just fails."""
+    """Whether the disk is full. SQLite says so only of the database; for the files beside it, it reports an input/output error."""
     try:
         return shutil.disk_usage(path.parent).free < _NEEDED
     except OSError:

@@ -68,7 +68,7 @@ def other(ledger_url: str) -> Iterator[str]:
 def test_an_account_that_may_make_no_table_is_told_what_to_grant(postgres_url: str, other: str) -> None:
     with pytest.raises(LedgerError, match="does not let this account do what a ledger needs: permission denied for schema public") as told:
         Ledger.open(LedgerSettings(url=of(postgres_url, other)), create=True)
-    assert "Grant it everything on the ledger's own tables" in str(told.value)
+    assert "Grant it all rights on the ledger's tables" in str(told.value)
 
 
 def test_an_account_that_may_only_read_is_told_what_to_grant(ledger_url: str, other: str) -> None:
@@ -91,7 +91,7 @@ def test_a_server_without_room_for_a_connection_says_so(ledger_url: str, other: 
     ("setting", "says", "does"),
     [
         ("default_transaction_read_only = on", "cannot be written: cannot execute INSERT in a read-only transaction", "takes writes"),
-        ("search_path = elsewhere", 'has not all of a ledger\'s tables: relation "campaign" does not exist', "search_path"),
+        ("search_path = elsewhere", 'lacks a table or a column of a ledger: relation "campaign" does not exist', "search_path"),
         ("statement_timeout = 200", "took too long: canceling statement due to statement timeout", "statement_timeout"),
         (
             "idle_in_transaction_session_timeout = 200",
@@ -128,7 +128,7 @@ def test_a_database_of_another_encoding_is_told_to_be_made_anew(postgres_server:
     try:
         with (
             Ledger.open(LedgerSettings(url=url), create=True) as ledger,
-            refused(ledger, "does not take a text as it is: character with byte sequence .* has no equivalent", "UTF8") as connection,
+            refused(ledger, "cannot store or compare a text: character with byte sequence .* has no equivalent", "UTF8") as connection,
         ):
             connection.execute(sa.insert(schema.campaign).values(name="日本", secret="s", created_at=NOW))
     finally:
@@ -138,11 +138,14 @@ def test_a_database_of_another_encoding_is_told_to_be_made_anew(postgres_server:
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("INSERT INTO campaign (name, secret, created_at) SELECT repeat('x', 70000), 's', 0", "has no room for a value: value too long"),
-        ("SELECT 2147483647::int + 1", "has no room for a value: integer out of range"),
+        (
+            "INSERT INTO campaign (name, secret, created_at) SELECT repeat('x', 70000), 's', 0",
+            "a value does not fit into a column of .*: value too long",
+        ),
+        ("SELECT 2147483647::int + 1", "a value does not fit into a column of .*: integer out of range"),
         ("SELECT count(*) FROM campaign FOR UPDATE", "cannot do what a ledger needs: FOR UPDATE is not allowed"),
-        ("SELECT pg_advisory_xact_lock(n) FROM generate_series(1, 1000000) n", "has not enough memory: out of shared memory"),
-        ("SELECT ('a' COLLATE \"C\") < ('b' COLLATE \"POSIX\")", "does not take a text as it is: collation mismatch"),
+        ("SELECT pg_advisory_xact_lock(n) FROM generate_series(1, 1000000) n", "does not have enough memory: out of shared memory"),
+        ("SELECT ('a' COLLATE \"C\") < ('b' COLLATE \"POSIX\")", "cannot store or compare a text: collation mismatch"),
         ("EXECUTE _pg3_0", "mixes up sessions: prepared statement"),
     ],
 )
@@ -155,7 +158,7 @@ def test_what_postgresql_does_not_take_is_explained(ledger_url: str, statement: 
     ("state", "says"),
     [
         ("53100", "the disk of the postgresql database .* is full"),
-        ("53300", "has no room for another connection"),
+        ("53300", "takes no further connection"),
         ("57P02", "ended the connection"),
         ("58030", "ended the connection"),
         ("XX001", "is damaged"),
@@ -164,7 +167,7 @@ def test_what_postgresql_does_not_take_is_explained(ledger_url: str, statement: 
         ("40P01", "is busy"),
         ("55P03", "is busy"),
         ("28P01", "does not accept the sign-in"),
-        ("3D000", "is not there"),
+        ("3D000", "does not exist"),
         ("42P05", "mixes up sessions"),
     ],
 )
@@ -181,7 +184,7 @@ def test_a_table_or_a_column_that_somebody_removed_is_named(ledger_url: str, gon
     by_hand(ledger_url, gone)
     with (
         Ledger.open(LedgerSettings(url=ledger_url), create=False) as ledger,
-        refused(ledger, "has not all of a ledger's tables: .*(campaign|secret)", "Somebody removed it") as connection,
+        refused(ledger, "lacks a table or a column of a ledger: .*(campaign|secret)", "Somebody removed it") as connection,
     ):
         connection.execute(sa.select(schema.campaign))
 
@@ -204,15 +207,15 @@ def test_a_mistake_of_ours_is_still_one(mistake: str, ledger_url: str, maria: Le
     [
         (1021, "the disk of the mariadb database .* is full"),
         (1114, "the disk of the mariadb database .* is full"),
-        (1040, "has no room for another connection"),
-        (1041, "has not enough memory"),
+        (1040, "takes no further connection"),
+        (1041, "does not have enough memory"),
         (1142, "does not let this account do"),
         (1290, "cannot be written"),
         (1969, "took too long"),
         (1927, "ended the connection"),
-        (1366, "does not take a text as it is"),
-        (1264, "has no room for a value"),
-        (1153, "does not take so much at once"),
+        (1366, "cannot store or compare a text"),
+        (1264, "a value does not fit into a column of .*"),
+        (1153, "refuses a statement of this size"),
         (1194, "is damaged"),
         (1235, "cannot do what a ledger needs"),
         (1205, "is busy"),
@@ -227,17 +230,17 @@ def test_every_number_of_mariadb_that_is_not_our_doing_is_explained(maria: Ledge
 def test_mariadb_says_what_it_is_set_against(maria: Ledger, mariadb_url: str) -> None:
     with refused(maria, "took too long: Query execution was interrupted", "max_statement_time") as connection:
         connection.exec_driver_sql("SET STATEMENT max_statement_time = 0.1 FOR SELECT SLEEP(5) FROM seq_1_to_10")
-    with refused(maria, "does not take so much at once|ended the connection", "") as connection:
+    with refused(maria, "refuses a statement of this size|ended the connection", "") as connection:
         connection.execute(sa.insert(schema.campaign).values(name="s", secret="x" * (20 << 20), created_at=NOW))
     by_hand(mariadb_url, "SET foreign_key_checks = 0", "DROP TABLE campaign")
-    with refused(maria, "has not all of a ledger's tables: Table 't.*campaign' doesn't exist", "Somebody") as connection:
+    with refused(maria, "lacks a table or a column of a ledger: Table 't.*campaign' doesn't exist", "Somebody") as connection:
         connection.execute(sa.select(schema.campaign))
 
 
 def test_a_sqlite_table_that_somebody_removed_is_named(tmp_path: Path) -> None:
     with Ledger.open(LedgerSettings(url=f"sqlite:///{tmp_path}/migrate.db"), create=True) as ledger:
         by_hand(f"sqlite:///{tmp_path}/migrate.db", "DROP TABLE bounce")
-        with refused(ledger, "has not all of a ledger's tables: no such table: bounce", "Somebody removed it") as connection:
+        with refused(ledger, "lacks a table or a column of a ledger: no such table: bounce", "Somebody removed it") as connection:
             connection.execute(sa.select(schema.bounce))
 
 

@@ -15,7 +15,7 @@ from cast import at
 
 from migrate import cli
 from migrate.errors import ConfigError, LedgerError
-from migrate.explain.text import Text, text_of
+from migrate.explain.letter_text import Text, text_of
 from migrate.ledger import schema
 from migrate.ledger.engine import Ledger
 from migrate.mail.recompose import recomposer

@@ -1,8 +1,8 @@
-"""What PostgreSQL, MariaDB or a pooler before them refuses, as a sentence that says what to do.
+"""Turns an error of PostgreSQL, MariaDB or a pooler in front of them into a sentence that says what to do.
 
-A refusal is told by its code: PostgreSQL's SQLSTATE, or its first two characters for a whole class; MariaDB's number. What has no code here
-and is not called operational by the driver (a syntax error, an unknown function) is our own mistake, and stays one: it should be
-seen as a bug. So does a table or a column that no ledger has.
+The code decides: PostgreSQL's SQLSTATE, or its first two characters for a whole class; MariaDB's number. An error is our own mistake, and
+must show as a bug, if its code is not listed here and the driver does not call it operational (a syntax error, an unknown function), or
+if it names a table or a column that no ledger has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from migrate.ledger.schema import metadata
 
 
 class Kind(NamedTuple):
-    """A kind of refusal: what is said of the database (`said` are its own words), what to do, and by which codes it is known."""
+    """A kind of error: the sentence about the database (`it`) with the server's own words (`said`), what to do, and the codes."""
 
     what: str
     hint: str
@@ -30,20 +30,20 @@ class Kind(NamedTuple):
 _AGAIN: Final = "Type the same command again; nothing is sent twice."
 _KINDS: Final = (
     Kind(
-        "the disk of {it} is full, and what was to be written there was not: {said}",
+        "the disk of {it} is full, so the last change was not written: {said}",
         f"Make room. {_AGAIN}",
         frozenset({"53100"}),
         frozenset({3, 1021, 1114}),
     ),
     Kind(
-        "{it} has no room for another connection: {said}",
-        "Let it take more connections, or set mail.smtp.connections lower; then type the same again.",
+        "{it} takes no further connection: {said}",
+        "Let it take more connections, or set mail.smtp.connections lower; then type the same command again.",
         frozenset({"53300"}),
         frozenset({1040, 1203, 1226}),
     ),
     Kind(
-        "{it} has not enough memory: {said}",
-        f"Give it more of what it names. {_AGAIN}",
+        "{it} does not have enough memory: {said}",
+        f"Raise the limit that it names. {_AGAIN}",
         frozenset({"53", "54"}),
         frozenset({1037, 1038, 1041}),
     ),
@@ -55,7 +55,7 @@ _KINDS: Final = (
     ),
     Kind(
         "{it} does not let this account do what a ledger needs: {said}",
-        "Grant it everything on the ledger's own tables, and the right to make them; then type `migrate check`.",
+        "Grant it all rights on the ledger's tables, and the right to create them; then type `migrate check`.",
         frozenset({"42501"}),
         frozenset({1044, 1142, 1143, 1227, 1370}),
     ),
@@ -66,42 +66,42 @@ _KINDS: Final = (
         frozenset({1290, 1836}),
     ),
     Kind(
-        "{it} is not there: {said}",
-        "Make it, or name another one; `migrate run` makes the tables.",
+        "{it} does not exist: {said}",
+        "Create it, or name another one; `migrate run` makes the tables.",
         frozenset({"3D000", "3F000"}),
         frozenset({1049}),
     ),
     Kind(
         "{it} broke off a statement that took too long: {said}",
-        "Let this account's statements take longer (statement_timeout, max_statement_time), then type the same again.",
+        "Let this account's statements take longer (statement_timeout, max_statement_time), then type the same command again.",
         frozenset({"57014"}),
         frozenset({1969, 3024, 1317}),
     ),
     Kind(
-        "the pooler before {it} refuses what a ledger does: {said}",
+        "the pooler in front of {it} refuses a command that a ledger needs: {said}",
         "Look at its settings: a ledger needs pool_mode = transaction or session, and a connection for each worker.",
         frozenset({"08P01"}),
     ),
     Kind(
         "{it} ended the connection: {said}",
-        f"See that it runs. {_AGAIN}",
+        f"Make sure that it runs. {_AGAIN}",
         frozenset({"08", "57", "58", "25P02", "25P03", "25P04"}),
         frozenset({1053, 1927, 2006, 2013, 4031}),
     ),
     Kind(
-        "{it} does not take a text as it is: {said}",
-        "It has to hold all of Unicode: make the database with the encoding UTF8 (PostgreSQL) or utf8mb4 (MariaDB).",
+        "{it} cannot store or compare a text: {said}",
+        "It must hold all of Unicode: make the database with the encoding UTF8 (PostgreSQL) or utf8mb4 (MariaDB).",
         frozenset({"22021", "22P05", "42P21", "42P22"}),
         frozenset({1267, 1300, 1366, 3988}),
     ),
     Kind(
-        "{it} has no room for a value: {said}",
-        "`migrate ledger check` says whether its columns are still those of a ledger; the directory may hold a value that none can take.",
+        "a value does not fit into a column of {it}: {said}",
+        "`migrate ledger check` says whether its columns are still those of a ledger; else the directory holds a value that is too large.",
         frozenset({"22001", "22003", "22008", "22P02", "42804"}),
         frozenset({1264, 1265, 1406}),
     ),
     Kind(
-        "{it} does not take so much at once: {said}",
+        "{it} refuses a statement of this size: {said}",
         "Set the server's max_allowed_packet to 64M or more.",
         frozenset(),
         frozenset({1153, 1301, 2020}),
@@ -119,13 +119,13 @@ _KINDS: Final = (
     ),
     Kind(
         "{it} cannot do what a ledger needs: {said}",
-        "A ledger needs PostgreSQL, or MariaDB 10.6 or newer, with what is usual in them; `migrate check` tries it again.",
+        "A ledger needs PostgreSQL, or MariaDB 10.6 or newer, with their usual features; `migrate check` tries it again.",
         frozenset({"0A", "F0", "HV", "XX", "P0", "38", "39", "55", "72"}),
         frozenset({1235, 1286, 1644, 1665, 1785}),
     ),
 )
 _OURS: Final = frozenset({1305})
-"""What PyMySQL calls operational though it is said of a statement: a function that is not there."""
+"""Errors of a statement that PyMySQL calls operational all the same: 1305 is an unknown function."""
 _MISSING_TABLE: Final = (frozenset({"42P01"}), frozenset({1146, 1051}))
 _MISSING_COLUMN: Final = (frozenset({"42703"}), frozenset({1054}))
 _NAMES: Final = re.compile(r"""["'`]([^"'`]+)["'`]""")
@@ -133,7 +133,7 @@ _BARE: Final = re.compile(r"column ([\w.]+) does not exist|no such \w+: ([\w.]+)
 
 
 def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | None:
-    """A server's refusal as a sentence, or None for one that is our own mistake."""
+    """A server's error as a LedgerError; None if it is our own mistake."""
     cause = error.orig
     number, state = mysql.code(cause), getattr(cause, "sqlstate", None) or ""
     said = _said(cause, number, url)
@@ -148,7 +148,7 @@ def explained(error: DBAPIError, described: str, url: sa.URL) -> LedgerError | N
 
 
 def _said(cause: BaseException | None, number: int | None, url: sa.URL) -> str:
-    """The server's own words in a line, without the password and without the statement."""
+    """The server's own words in one line, without the password and without the statement."""
     words = str(cause if not number or cause is None else cause.args[-1]) or type(cause).__name__
     words = " ".join(words.partition("\nCONTEXT:")[0].partition("\nLINE ")[0].split())
     for secret in (url.password, *(value for name, value in url.query.items() if "pass" in name.casefold())):
@@ -161,7 +161,7 @@ def _has(codes: tuple[frozenset[str], frozenset[int]], state: str, number: int |
 
 
 def of_a_ledger(said: str) -> bool:
-    """Whether a name in a database's words is one of a ledger's tables or columns: it is missing there, and not made up here."""
+    """Whether an error names a table or column of a ledger. Then it is missing in the database; else we made the name up."""
     known = set(metadata.tables) | {column.name for table in metadata.tables.values() for column in table.columns} | {"alembic_version"}
     return any(
         name.rpartition(".")[2] in known for name in (*_NAMES.findall(said), *(word for found in _BARE.findall(said) for word in found))
@@ -169,9 +169,9 @@ def of_a_ledger(said: str) -> bool:
 
 
 def missing(described: str, said: str) -> LedgerError:
-    """What is said of a ledger that lacks a table or a column."""
+    """The error for a ledger that lacks a table or a column."""
     return LedgerError(
-        f"{described} has not all of a ledger's tables: {said}",
+        f"{described} lacks a table or a column of a ledger: {said}",
         where="[ledger] url",
-        hint="Somebody removed it, or this account looks into another schema (search_path): mend that, or put a backup in its place.",
+        hint="Somebody removed it, or this account uses another schema (search_path): correct that, or put a backup in its place.",
     )

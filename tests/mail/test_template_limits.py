@@ -11,8 +11,8 @@ from mail.post import campaign, compose, mail
 from office import Office
 
 from migrate.errors import TemplateError
-from migrate.mail.budget import OUTPUT
 from migrate.mail.compose import Composer, UnrenderableError
+from migrate.mail.template_limits import OUTPUT
 
 ENDLESS = [
     "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
