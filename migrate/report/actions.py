@@ -5,22 +5,28 @@ A column whose values repeat is a list of values and a number for each row, so t
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
 from migrate import outside
-from migrate.files import texts
+from migrate.report import repeats
+from migrate.report.tables import ACTION_LIST
 from migrate.report.terms import Terms
 from migrate.report.words import KINDS, MEANINGS, ON_THE_DAY, ONE_TYPE, STATES, day
 
 LISTED: Final = 100_000
 """At most so many rows of the action list are in the page; action-list.csv has all."""
+_BLOCK: Final = 16 << 20
+"""Bytes that are read at a time; no row is longer."""
 UNSCRIPTED: Final = 200
 """So many rows are shown where no script runs."""
 
@@ -56,22 +62,23 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Actions:
     """The list, at most `LISTED` rows, column by column: what is `shown` (the fields of `Row`), and the same rows of action-list.csv
-    (`raw`), by the names of their columns."""
+    (`raw`). A column is text without missing values; if it has few different values, it is a dictionary."""
 
-    shown: dict[str, list[str]]
-    raw: dict[str, list[str]]
+    shown: dict[str, pa.Array]
+    raw: dict[str, pa.Array]
 
     def __len__(self) -> int:
         return len(self.shown["who"])
 
     def rows(self, numbers: Iterable[int]) -> list[Row]:
         """Some rows, by their numbers."""
-        return [Row(*(column[number] for column in self.shown.values())) for number in numbers]
+        return [Row(*(column[number].as_py() for column in self.shown.values())) for number in numbers]
 
     @property
     def named(self) -> list[int]:
         """The numbers of the rows of administrators, and of accounts that belong to no person."""
-        return [number for number, marks in enumerate(self.shown["marks"]) if marks]
+        found: list[int] = np.flatnonzero(pc.not_equal(repeats.plain(self.shown["marks"]), "")).tolist()
+        return found
 
     def data(self) -> str:
         """The list as JSON that is safe inside a page."""
@@ -84,27 +91,28 @@ class Actions:
 
 def read(listed: Path, terms: Terms, *, past: bool) -> Actions:
     """Reads the list from action-list.csv; `past` is true from the cutoff on."""
-    texts.fields_of_any_length()
-    with listed.open(encoding="utf-8", newline="") as file:
-        lines = csv.reader(file)
-        names = next(lines)
-        columns = list(zip(*islice(lines, LISTED), strict=True)) or [()] * len(names)
-    raw = {name: _fit(column) for name, column in zip(names, columns, strict=True)}
+    as_text = csv.ConvertOptions(column_types=dict.fromkeys(ACTION_LIST.columns, pa.large_string()), strings_can_be_null=False)
+    parts: list[pa.RecordBatch] = []
+    with csv.open_csv(listed, csv.ReadOptions(block_size=_BLOCK), convert_options=as_text) as lines:
+        while sum(part.num_rows for part in parts) < LISTED and (part := next(lines, None)) is not None:
+            parts.append(part)
+        table = pa.Table.from_batches(parts, lines.schema).slice(0, LISTED)
+    raw = {name: repeats.shortened(_fit(table[name].combine_chunks())) for name in ACTION_LIST.columns}
     return Actions(_Shown(terms, past=past).of(raw), raw)
 
 
-def _fit(column: Sequence[str]) -> list[str]:
+def _fit(column: pa.Array) -> pa.Array:
     """A column without the characters that a page must not hold; nearly always it has none."""
-    return list(column) if "".join(column).isprintable() else [str(outside.page(cell)) for cell in column]
+    if pc.all(pc.utf8_is_printable(column)).as_py():
+        return column
+    return pa.array([str(outside.page(cell)) for cell in column.to_pylist()], pa.large_string())
 
 
-def _each(made: Callable[..., str], *columns: list[str]) -> list[str]:
+def _each(made: Callable[..., str], *columns: pa.Array) -> pa.DictionaryArray:
     """What is made of the values of each row; once for rows with the same values."""
-    known: dict[tuple[str, ...], str] = {}
-    for values in zip(*columns, strict=True):
-        if values not in known:
-            known[values] = made(*values)
-    return [known[values] for values in zip(*columns, strict=True)]
+    alike = repeats.combinations(columns)
+    texts = [made(*values) for values in zip(*(alike.values(column) for column in columns), strict=True)]
+    return pa.DictionaryArray.from_arrays(pa.array(alike.number), pa.array(texts, pa.large_string()))
 
 
 class _Shown:
@@ -114,10 +122,11 @@ class _Shown:
         self._terms = terms
         self._past = past
 
-    def of(self, raw: dict[str, list[str]]) -> dict[str, list[str]]:
+    def of(self, raw: dict[str, pa.Array]) -> dict[str, pa.Array]:
         """The fields of `Row`, in their order."""
+        name, username = repeats.plain(raw["display_name"]), repeats.plain(raw["username"])
         return {
-            "who": [name or username for name, username in zip(raw["display_name"], raw["username"], strict=True)],
+            "who": pc.if_else(pc.equal(name, ""), username, name),
             "username": raw["username"],
             "marks": _each(self._marks, raw["privileged"], raw["account_type"]),
             "department": raw["department"],
@@ -151,8 +160,10 @@ class _Shown:
         return day(self._terms.day(datetime.fromisoformat(text))) if text else ""
 
 
-def _short(values: list[str]) -> dict[str, Any]:
+def _short(column: pa.Array) -> dict[str, Any]:
     """A column for the page: all its values, or each different value once and, for each row, the number of its value."""
-    number: dict[str, int] = {}
-    at = [number.setdefault(value, len(number)) for value in values]
-    return {"values": values} if 2 * len(number) > len(values) else {"values": list(number), "at": at}
+    # In the order in which the values come, whatever order they have now.
+    short = pc.dictionary_encode(repeats.plain(column))
+    if 2 * len(short.dictionary) > len(short):
+        return {"values": short.dictionary_decode().to_pylist()}
+    return {"values": short.dictionary.to_pylist(), "at": short.indices.to_numpy().tolist()}

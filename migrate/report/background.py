@@ -9,8 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
 
-from migrate.report.lines import Out
-
 _UNFINISHED: Final = 2
 """At most so many tasks are unfinished at once: each keeps its data in memory."""
 
@@ -39,15 +37,3 @@ class BackgroundWriter:
     def _settle(self, left: int) -> None:
         while len(self._tasks) > left:
             self._tasks.popleft().result()
-
-
-class BackgroundFile:
-    """A file that is written by the thread."""
-
-    def __init__(self, file: Out, writer: BackgroundWriter) -> None:
-        self._file = file
-        self._writer = writer
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Queues data to be written; nobody may change `data` afterwards."""
-        self._writer.do(lambda: self._file.write(data))

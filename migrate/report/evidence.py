@@ -20,7 +20,7 @@ from migrate.files import NotOursError, Side, obstacle
 from migrate.files.digests import Sealed, digest_of, file_digest
 from migrate.process import memory
 from migrate.report import accounts, cells, dictionary, folder, lines, manifest, signing, sums, tables
-from migrate.report.background import BackgroundFile, BackgroundWriter
+from migrate.report.background import BackgroundWriter
 from migrate.report.cells import Cells
 from migrate.report.chronicle import Chronicle
 from migrate.report.moves import Moves
@@ -195,10 +195,17 @@ class _Draft:
             if "parquet" in self._formats:
                 parquet = stack.enter_context(ParquetFile(self._sealed(stack, self._side.path / "accounts.parquet")))
             writer = stack.enter_context(BackgroundWriter())
-            self.rows["accounts"] = lines.write(BackgroundFile(out, writer), self._walk(spool, parquet, writer), tables.ACCOUNTS.columns)
+            columns = tables.ACCOUNTS.columns
+            out.write(lines.header(columns))
+            self.rows["accounts"] = 0
+            for rows in self._walk(spool):
+                self.rows["accounts"] += rows.count
+                writer.do(partial(lines.append, out, rows, columns))
+                if parquet and rows.count:
+                    writer.do(partial(parquet.write, rows))
             self.rows["action-list"] = spool.write(self._sealed(stack, self.csv("action-list")))
 
-    def _walk(self, spool: Spool, parquet: ParquetFile | None, writer: BackgroundWriter) -> Iterator[Cells]:
+    def _walk(self, spool: Spool) -> Iterator[Cells]:
         for records in self._chronicle.accounts():
             self.moves.add(records)
             ids = records["account_id"]
@@ -209,10 +216,7 @@ class _Draft:
                 self.tally.add(records, raw)
             self.not_certain += accounts.standing_counts(accounts.not_certain(raw))
             spool.add(accounts.action_rows(raw))
-            rows = cells.safely(raw, tables.ACCOUNTS.columns)
-            if parquet and rows.count:
-                writer.do(partial(parquet.write, rows))
-            yield rows
+            yield cells.safely(raw, tables.ACCOUNTS.columns)
         self.moves.end()
 
     def letters(self) -> None:

@@ -58,10 +58,15 @@ def write(out: Out, tables: Iterable[Cells], columns: Mapping[str, CellType]) ->
     out.write(header(columns))
     count = 0
     for table in tables:
-        if table.count:
-            out.write(body(records(table, columns)))
-            count += table.count
+        append(out, table, columns)
+        count += table.count
     return count
+
+
+def append(out: Out, table: Cells, columns: Mapping[str, CellType]) -> None:
+    """Writes the records of a table."""
+    if table.count:
+        out.write(body(records(table, columns)))
 
 
 def _field(column: pa.ChunkedArray, of: CellType) -> pa.Array:

@@ -3,13 +3,14 @@
 import hashlib
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from migrate import files
 from migrate.files.digests import Sealed
-from migrate.report.background import BackgroundFile, BackgroundWriter
+from migrate.report.background import BackgroundWriter
 
 
 def refuse() -> None:
@@ -71,9 +72,8 @@ def test_a_sealed_file_holds_what_was_written_and_knows_its_digest(tmp_path: Pat
     path = tmp_path / "file"
     with Sealed(files.create(path)) as sealed, BackgroundWriter() as writer:
         sealed.write(b"head\n")
-        later = BackgroundFile(sealed, writer)
         for number in range(5):
-            later.write(memoryview(f"{number}\n".encode()))
+            writer.do(partial(sealed.write, memoryview(f"{number}\n".encode())))
     assert path.read_bytes() == b"head\n0\n1\n2\n3\n4\n"
     assert sealed.hexdigest() == hashlib.sha256(path.read_bytes()).hexdigest()
     assert sealed.closed
