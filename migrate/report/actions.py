@@ -82,18 +82,17 @@ class Actions:
 
     def data(self) -> str:
         """The list as JSON that is safe inside a page."""
-        shown = {name: _short(column) for name, column in self.shown.items()}
-        files = [_short(column) for column in self.raw.values()]
-        plain = {"rows": len(self), "shown": shown, "file": {"names": list(self.raw), "columns": files}}
-        # `<` could end the script element, or begin a comment in it.
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+        shown = ",".join(f"{_json(name)}:{_json(_short(column))}" for name, column in self.shown.items())
+        files = ",".join(_json(_short(column)) for column in self.raw.values())
+        # Column by column: all values at once, as objects of Python, would take more memory than everything else.
+        return f'{{"rows":{len(self)},"shown":{{{shown}}},"file":{{"names":{_json(list(self.raw))},"columns":[{files}]}}}}'
 
 
 def read(listed: Path, terms: Terms, *, past: bool) -> Actions:
     """Reads the list from action-list.csv; `past` is true from the cutoff on."""
     as_text = csv.ConvertOptions(column_types=dict.fromkeys(ACTION_LIST.columns, pa.large_string()), strings_can_be_null=False)
     parts: list[pa.RecordBatch] = []
-    with csv.open_csv(listed, csv.ReadOptions(block_size=_BLOCK), convert_options=as_text) as lines:
+    with csv.open_csv(listed, csv.ReadOptions(use_threads=False, block_size=_BLOCK), convert_options=as_text) as lines:
         while sum(part.num_rows for part in parts) < LISTED and (part := next(lines, None)) is not None:
             parts.append(part)
         table = pa.Table.from_batches(parts, lines.schema).slice(0, LISTED)
@@ -158,6 +157,11 @@ class _Shown:
         if len(text) == 10:
             return day(date.fromisoformat(text))
         return day(self._terms.day(datetime.fromisoformat(text))) if text else ""
+
+
+def _json(value: object) -> str:
+    """JSON in which no `<` is left, which could end the script element or begin a comment in it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _short(column: pa.Array) -> dict[str, Any]:

@@ -107,10 +107,10 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
     found = actions.read(listed, terms, past=run.as_of >= terms.cutoff)
     told = _told(chronicle, counts)
     named = found.named
-    text = (
+    pieces = (
         environment("report")
         .get_template("report.html.j2")
-        .render(
+        .generate(
             **told,
             headings=actions.HEADINGS,
             choices=actions.CHOICES,
@@ -127,7 +127,8 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
             style_hash=source_hash(style),
         )
     )
-    out.write(text.encode())
+    for piece in pieces:  # the list is one of them, and large: it is not copied into a whole page first
+        out.write(piece.encode())
 
 
 def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
