@@ -127,8 +127,8 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
             style_hash=source_hash(style),
         )
     )
-    for piece in pieces:  # the list is one of them, and large: it is not copied into a whole page first
-        out.write(piece.encode())
+    # The list is one of the pieces, and large: it is not copied into a whole page first.
+    out.writelines(piece.encode() for piece in pieces)
 
 
 def _told(chronicle: Chronicle, counts: Counts) -> dict[str, Any]:
