@@ -25,8 +25,8 @@ from migrate.report.words import KINDS, MEANINGS, ON_THE_DAY, ONE_TYPE, STATES, 
 
 LISTED: Final = 100_000
 """At most so many rows of the action list are in the page; action-list.csv has all."""
-_BLOCK: Final = 16 << 20
-"""Bytes that are read at a time; no row is longer."""
+_BLOCK: Final = 1 << 20
+"""Bytes that are read at a time. A row has at most some ten thousand, since the lengths of all texts are bounded."""
 UNSCRIPTED: Final = 200
 """So many rows are shown where no script runs."""
 

@@ -20,6 +20,7 @@ from migrate.core.schedule import upcoming
 from migrate.core.standing import OUT_OF_SCOPE, STANDINGS
 from migrate.directory import rejections
 from migrate.files.resources import resource
+from migrate.process import memory
 from migrate.report import actions, burndown, forecast, sections, words
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
@@ -106,7 +107,8 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
     terms, run = chronicle.terms, chronicle.run
     found = actions.read(listed, terms, past=run.as_of >= terms.cutoff)
     told = _told(chronicle, counts)
-    named = found.named
+    named, data = found.named, found.data()
+    memory.trimmed()  # the list was read as columns of text, which take far more than what is made of them
     pieces = (
         environment("report")
         .get_template("report.html.j2")
@@ -120,7 +122,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
             listed=len(found),
             all_actions=counts.rows["action-list"],
             rows=counts.rows,
-            data=found.data(),
+            data=data,
             script=script,
             style=style,
             script_hash=source_hash(script),
