@@ -6,7 +6,7 @@ A column whose values repeat is a list of values and a number for each row, so t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -80,12 +80,15 @@ class Actions:
         found: list[int] = np.flatnonzero(pc.not_equal(repeats.plain(self.shown["marks"]), "")).tolist()
         return found
 
-    def data(self) -> str:
-        """The list as JSON that is safe inside a page."""
-        shown = ",".join(f"{_json(name)}:{_json(_short(column))}" for name, column in self.shown.items())
-        files = ",".join(_json(_short(column)) for column in self.raw.values())
-        # Column by column: all values at once, as objects of Python, would take more memory than everything else.
-        return f'{{"rows":{len(self)},"shown":{{{shown}}},"file":{{"names":{_json(list(self.raw))},"columns":[{files}]}}}}'
+    def data(self) -> Iterator[str]:
+        """The list as JSON that is safe inside a page, in pieces: the whole would take more memory than everything else in a run."""
+        yield f'{{"rows":{len(self)},"shown":{{'
+        for number, (name, column) in enumerate(self.shown.items()):
+            yield f"{',' if number else ''}{_json(name)}:{_json(_short(column))}"
+        yield f'}},"file":{{"names":{_json(list(self.raw))},"columns":['
+        for number, column in enumerate(self.raw.values()):
+            yield f"{',' if number else ''}{_json(_short(column))}"
+        yield "]}}"
 
 
 def read(listed: Path, terms: Terms, *, past: bool) -> Actions:

@@ -107,7 +107,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
     terms, run = chronicle.terms, chronicle.run
     found = actions.read(listed, terms, past=run.as_of >= terms.cutoff)
     told = _told(chronicle, counts)
-    named, data = found.named, found.data()
+    named = found.named
     memory.trimmed()  # the list was read as columns of text, which take far more than what is made of them
     pieces = (
         environment("report")
@@ -122,7 +122,7 @@ def write(out: BinaryIO, chronicle: Chronicle, counts: Counts, listed: Path) -> 
             listed=len(found),
             all_actions=counts.rows["action-list"],
             rows=counts.rows,
-            data=data,
+            data=found.data(),
             script=script,
             style=style,
             script_hash=source_hash(script),
