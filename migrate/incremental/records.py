@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
 from migrate.files.digests import Sealed, file_digest
 from migrate.files.spill import Sorted, within
+from migrate.incremental.rows import equal_rows
 from migrate.process.prefetch import ahead
 
 BATCH: Final = 16384
@@ -122,7 +123,8 @@ def _merging(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table
     """The batches of the new file, in order of id."""
     for records, new in _pairs(before, decided):
         if new is not None:
-            records = _merged(records, _digested(shaped(new).select(_DECIDED.names).cast(_DECIDED)))
+            these = shaped(new).select(_DECIDED.names).cast(_DECIDED)
+            records = _merged(records, these.take(pc.sort_indices(these["account_id"])))
         yield from records.combine_chunks().to_batches(max_chunksize=None if records.num_rows <= _MOST else BATCH)
 
 
@@ -139,29 +141,29 @@ def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, 
 
 
 def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
-    """Both tables as one, in order of id; of two records with the same id, the one decided now."""
-    decided = decided.take(pc.sort_indices(decided["account_id"]))
+    """Both tables as one, in order of id; of two records with the same id, the one decided now. `decided` has no digests yet."""
     if not before.num_rows:
-        return decided
+        return decided.append_column(_DIGEST, _digests(decided, _read(decided)))
     ids, theirs = before["account_id"].combine_chunks(), decided["account_id"].combine_chunks()
     place = pc.index_in(theirs, ids)
+    was = before.take(place)
+    decided = decided.append_column(_DIGEST, _digests_beside(decided, was))
     known = pc.is_valid(place).to_numpy(zero_copy_only=False)
     rows = np.arange(len(ids))
     rows[pc.drop_null(place).to_numpy()] = len(ids) + np.flatnonzero(known)
     new = np.flatnonzero(~known)
     if not len(new):
-        return _replaced(before, decided, place, rows)
+        return _replaced(before, decided, was, rows)
     where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in theirs.take(new).to_pylist()]
     return pa.concat_tables([before, decided]).combine_chunks().take(np.insert(rows, where, len(ids) + new))
 
 
-def _replaced(before: pa.Table, decided: pa.Table, place: pa.Array, rows: np.ndarray) -> pa.Table:
+def _replaced(before: pa.Table, decided: pa.Table, was: pa.Table, rows: np.ndarray) -> pa.Table:
     """`before` with the `decided` records in place of those with the same ids.
 
-    `place`: for each decided record its index in `before`. `rows`: for each row of the result its index in the two tables put together. A
-    column in which no record differs is not copied: most columns are such, and a copy costs as much for a few changed rows as for all.
+    `was`: for each decided record the one before. `rows`: for each row of the result its index in the two tables put together. A column in
+    which no record differs is not copied: most columns are such, and a copy costs as much for a few changed rows as for all.
     """
-    was = before.take(place)
     columns = [
         column if new.equals(old) else pa.chunked_array([*column.chunks, *new.chunks]).combine_chunks().take(rows)
         for column, new, old in zip(before.columns, decided.columns, was.columns, strict=True)
@@ -175,11 +177,29 @@ def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
     return memoryview(digests.buffers()[1])[digests.offset * width : (digests.offset + len(digests)) * width]
 
 
-def _digested(decided: pa.Table) -> pa.Table:
-    """The records with a `digest` of the account as it was read; missing for accounts that are gone, or whose row was rejected."""
+def _read(decided: pa.Table) -> np.ndarray:
+    """True for the accounts that were read: not for those that are gone, or whose row was rejected."""
     read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
-    digests = [hashlib.sha256(text).digest() if kept else None for text, kept in zip(_texts(decided), read.to_pylist(), strict=True)]
-    return decided.append_column(_DIGEST, pa.array(digests, _DIGEST.type))
+    found: np.ndarray = read.to_numpy()
+    return found
+
+
+def _digests(decided: pa.Table, wanted: np.ndarray) -> pa.Array:
+    """The digests of the accounts as they were read, where one is `wanted`; the others are missing."""
+    digests = np.full(decided.num_rows, None, dtype=object)
+    digests[wanted] = [hashlib.sha256(text).digest() for text in _texts(decided.filter(pa.array(wanted)))]
+    return pa.array(digests, _DIGEST.type)
+
+
+def _digests_beside(decided: pa.Table, was: pa.Table) -> pa.ChunkedArray:
+    """The digests of the accounts as they were read. `was` has the record before of each, missing if there is none: its digest still holds
+    if the directory says the same, as it does of accounts in which only the outcome is new."""
+    read = _read(decided)
+    holds = read & pc.is_valid(was[_DIGEST.name]).to_numpy() & equal_rows(decided, was, list(_READ))
+    wanted = read & ~holds
+    if not wanted.any():
+        return pc.if_else(pa.array(read), was[_DIGEST.name], pa.scalar(None, _DIGEST.type))
+    return pc.if_else(pa.array(holds), was[_DIGEST.name], _digests(decided, wanted))
 
 
 def _texts(accounts: pa.Table) -> list[bytes]:

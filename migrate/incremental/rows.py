@@ -141,7 +141,7 @@ class _Before:
         places = self._places(table["account_id"].combine_chunks())
         rows = np.flatnonzero(places >= 0)
         if len(rows):
-            same[rows] = _equal_rows(_picked(table, rows), _picked(self._window, places[rows]), self._compared)
+            same[rows] = equal_rows(_picked(table, rows), _picked(self._window, places[rows]), self._compared)
             self._used[places[same]] = True
             # New rows after the last one with a place have most likely replaced as many old rows.
             self._start = min(int(places[rows[-1]]) + table.num_rows - int(rows[-1]), self._window.num_rows)
@@ -216,7 +216,7 @@ def _picked(table: pa.Table, rows: np.ndarray) -> pa.Table:
     return pa.concat_tables([table.slice(int(rows[begin]), int(end - begin)) for begin, end in zip(begins, ends, strict=True)])
 
 
-def _equal_rows(table: pa.Table, other: pa.Table, columns: list[str]) -> np.ndarray:
+def equal_rows(table: pa.Table, other: pa.Table, columns: list[str]) -> np.ndarray:
     """True where a row of one table has the same values as the row of the other with the same number; missing equals missing."""
     same = np.ones(table.num_rows, dtype=bool)
     for name in columns:

@@ -38,7 +38,7 @@ class Campaign:
 
 
 def cache_of(office: Office) -> Path:
-    (found,) = (office.folder / "migrate.db.image").iterdir()
+    (found,) = (each for each in (office.folder / "migrate.db.image").iterdir() if not each.name.endswith("-told"))
     return found
 
 

@@ -177,7 +177,8 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
 
 
 def only_folder(within: Path) -> Path:
-    (found,) = within.iterdir()
+    """The folder of the only cache; what accounts were told lies in another one beside it."""
+    (found,) = (each for each in within.iterdir() if not each.name.endswith("-told"))
     return found
 
 
@@ -302,6 +303,7 @@ def test_whatever_became_of_a_letter_the_outcome_is_the_same_with_the_cache_and_
             for who, went in WENT.items():
                 ledger.execute(f"UPDATE letter SET {went} WHERE account_id = ?", (who,))
             ledger.execute("UPDATE notice SET occasion = 'T-60' WHERE account_id LIKE 'older-stage-%'")
+        shutil.rmtree(next((office.folder / "migrate.db.image").glob("*-told")))  # of letters that were not changed behind its back
         office.change("switched", mfa="sms,totp")
         with time_machine.travel("2024-01-02T14:30Z"):
             paused = ("pause", "add", "paused", "--until", "2024-01-25", "--owner", "o", "--reason", "r")

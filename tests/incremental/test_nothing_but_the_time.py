@@ -89,7 +89,7 @@ class Life:
 
 
 def remembered(office: Office) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of the ledger, but for the digest of the cache, which is no result, and the numbers of events: letters are delivered in
+    """Every row of the ledger, but for the digests of what is kept for the next run, which are no results, and the numbers of events: letters are delivered in
     threads, and which of two events at one instant is written first is chance."""
     tables = office.remembered()
     tables["letter_event"] = sorted((row[1:] for row in tables["letter_event"]), key=repr)
@@ -98,7 +98,7 @@ def remembered(office: Office) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _no_digest(value: Any) -> Any:
-    return re.sub(r'"image": "[0-9a-f]{64}", ', "", value) if isinstance(value, str) else value
+    return re.sub(r'"(image|told)": "[0-9a-f]{64}", ', "", value) if isinstance(value, str) else value
 
 
 def lived(office: Office) -> Life:

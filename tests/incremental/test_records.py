@@ -73,6 +73,27 @@ def test_what_is_decided_now_takes_the_place_of_what_was_before(
     assert new.records.between(low, high)["account_id"].to_pylist() == within
 
 
+@settings(max_examples=40, deadline=None)
+@given(ids=IDS, now=st.data())
+def test_a_digest_that_is_carried_over_is_the_one_that_would_be_made_anew(
+    tmp_path_factory: pytest.TempPathFactory, ids: list[str], now: st.DataObject
+) -> None:
+    """Accounts go, come back, are rejected, change, or have another outcome alone."""
+    folder, old = tmp_path_factory.mktemp("whole"), None
+    each = st.sampled_from(["outcome", "email", "groups", "gone", "rejected", "missing", "same"])
+    for day in range(3):
+        what = {id_: now.draw(each) for id_ in ids}
+        known = recorded(*[person(id_) for id_ in ids], outcome="nothing_due")
+        says = known["account_id"].map(what)
+        known["outcome"] = known["outcome"].mask(says == "outcome", "queued").mask(says == "rejected", "rejected")
+        known["email"] = known["email"].mask(says == "email", f"{day}@example.com").mask(says == "missing", None)
+        known["groups"] = known["groups"].mask(says == "groups", f"g{day}")
+        known["gone_at"] = known["gone_at"].mask(says == "gone", at("2024-01-02T14:00"))
+        merged = whole(known, folder / f"merged {day}", old)
+        assert merged.fingerprint == whole(known, folder / f"anew {day}").fingerprint
+        old = merged.records
+
+
 @pytest.mark.parametrize(
     "change",
     [
