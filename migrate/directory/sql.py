@@ -33,7 +33,7 @@ STEP: Final = 1_000
 """How many rows are fetched from the database at a time."""
 _SAMPLE: Final = 8
 """One row in this many is measured, to estimate how many bytes the rows take."""
-_AHEAD: Final = 8
+_AHEAD: Final = 12
 """How many batches the shortcut reads in advance."""
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -24,6 +25,7 @@ from migrate.ledger import database_errors, mysql, postgresql, revisions, sqlite
 from migrate.ledger.database_errors import WHERE, driver_explained, is_broken_off, options_explained
 from migrate.ledger.schema import metadata
 from migrate.ledger.settings import LedgerSettings
+from migrate.process.prefetch import meanwhile
 from migrate.settings import DRIVER_EXTRAS, DRIVERS
 
 __all__ = ["Ledger", "LedgerSettings"]
@@ -48,6 +50,7 @@ class Ledger:
     kept: Path | None = None
     _seen: sqlite.Seen | None = None
     _scratch: ExitStack | None = None
+    _checkpoints: list[Future[None]] = field(default_factory=list)
 
     @classmethod
     def open(cls, settings: LedgerSettings, *, create: bool) -> Ledger:
@@ -128,6 +131,18 @@ class Ledger:
                 done = work(connection)
         return done
 
+    def write_much(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """Like `write`, for a transaction that changes many pages. A SQLite file gets them from the WAL in a thread, while the caller goes
+        on; in `write` the commit would take as long again for it. `close` waits for the thread."""
+        path = _path(self.engine.url)
+        if path is None:
+            return self.write(work)
+        engine = self.apart(BUSY)
+        sa.event.listen(engine, "connect", sqlite.without_checkpoints)
+        done = replace(self, engine=engine).write(work)
+        self._checkpoints.append(meanwhile(lambda: sqlite.checkpoint(path)))
+        return done
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """One consistent read of the ledger. Raises LedgerError if a file that is read without a lock was written meanwhile."""
@@ -145,7 +160,8 @@ class Ledger:
         return replace(self, engine=_engine(self.engine.url, busy=patience))
 
     def close(self) -> None:
-        """Close every connection."""
+        """Closes every connection."""
+        wait(self._checkpoints)
         self.engine.dispose()
         if self._scratch is not None:
             self._scratch.close()

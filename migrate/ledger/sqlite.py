@@ -146,6 +146,17 @@ def configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA temp_store = MEMORY")
 
 
+def without_checkpoints(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    """Sets up a connection whose commits leave all pages in the WAL. Another connection has to `checkpoint` them."""
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+def checkpoint(path: Path) -> None:
+    """Copies committed pages from the WAL into the file, as far as no reader needs the old ones. If it fails, a later one does it."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
 def begin(connection: sa.Connection) -> None:
     """Begins a read transaction."""
     connection.exec_driver_sql("BEGIN")

@@ -25,7 +25,7 @@ from migrate.mail.letter import assemble
 from migrate.mail.overrides import PARTS
 from migrate.mail.person import Person
 from migrate.mail.settings import MailSettings
-from migrate.mail.templates import Sources, compiled, environment, trees
+from migrate.mail.templates import Sources, compiled, environment, parsed, trees
 from migrate.mail.values import TemplateValues
 from migrate.outside import HeaderText
 
@@ -98,11 +98,20 @@ class PlainLetters:
         self._values = TemplateValues(campaign, mail, wording)
         text, html = (environment(files, catalogues, html=html) for html in (False, True))
         self._parts = {kind: [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS] for kind in KINDS}
-        self._templates: dict[str, tuple[jinja2.Template, ...]] = {
-            kind: tuple(compiled(env, files, name) for env, name in parts) for kind, parts in self._parts.items()
-        }
+        self._templates: dict[str, tuple[jinja2.Template, ...]] = {}
+        for kind, parts in self._parts.items():
+            if files.only_ours:  # compiled once a letter needs them: most days need few kinds, or none
+                for env, name in parts:
+                    parsed(env, files, name)
+            else:
+                self._compile(kind)
         self._from = mail.sender_header
         self._reply_to = {"Reply-To": mail.reply_to_header} if mail.reply_to_header else {}
+
+    def _compile(self, kind: str) -> tuple[jinja2.Template, ...]:
+        """Compiles a kind's templates. Two threads may do so at once: they make the same."""
+        self._templates[kind] = tuple(compiled(env, self._files, name) for env, name in self._parts[kind])
+        return self._templates[kind]
 
     def letter(self, wanted: Wanted) -> Written:
         """The letter. Raises UnrenderableError."""
@@ -117,7 +126,8 @@ class PlainLetters:
         if a template asks for something unknown, or makes a subject that is empty or of several lines."""
         values = self._values.of(wanted.kind, wanted.facts, in_text, wanted.now, wanted.cutoff)
         html_values = values if in_html is in_text else self._values.of(wanted.kind, wanted.facts, in_html, wanted.now, wanted.cutoff)
-        each = zip(self._templates[wanted.kind], (values, values, html_values), strict=True)
+        templates = self._templates.get(wanted.kind) or self._compile(wanted.kind)
+        each = zip(templates, (values, values, html_values), strict=True)
         subject, text, html = (_render(template, given) for template, given in each)
         return Rendered(self._one_line(subject.strip(), f"{wanted.kind}/{PARTS[0]}"), text, html)
 

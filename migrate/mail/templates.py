@@ -110,6 +110,11 @@ class Sources:
             self._trees[name] = _tree(env, name, str(self.path(name)), self.texts[name])
         return self._trees[name]
 
+    @property
+    def only_ours(self) -> bool:
+        """Whether the operator has no folder of templates: then all are ours, and known to compile."""
+        return self._override is None
+
     def own(self) -> tuple[str, ...]:
         """The names of the texts that were read from the operator's folder."""
         given = {name: self.path(name) for name in sorted(self.texts)}
@@ -270,6 +275,16 @@ def compiled(env: jinja2.Environment, sources: Sources, name: str) -> jinja2.Tem
         sources.read(str(error.name))
         raise
     return template
+
+
+def parsed(env: jinja2.Environment, sources: Sources, name: str) -> None:
+    """Reads a template and all templates that it uses, and compiles none."""
+    sources.read(name)
+    if name.endswith(".html.j2"):
+        sources.read(STYLE)
+    for used in _used_by(sources.tree(env, name)):
+        if used not in sources.texts:
+            parsed(env, sources, used)
 
 
 def trees(env: jinja2.Environment, sources: Sources, name: str) -> dict[str, nodes.Template]:

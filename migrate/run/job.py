@@ -119,7 +119,7 @@ def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = 
                 return drafted, kept, recorded
 
             try:
-                drafted, kept, recorded = walk(start, now, scratch, start.reading, ledger.write, record, watch, approved=approved)
+                drafted, kept, recorded = walk(start, now, scratch, start.reading, ledger.write_much, record, watch, approved=approved)
             except _Refused as refused:
                 raise _stopped(refused.drafted, start) from None
             vouching.clear(config)

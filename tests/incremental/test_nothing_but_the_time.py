@@ -89,8 +89,8 @@ class Life:
 
 
 def remembered(office: Office) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of the ledger, but for the digests of what is kept for the next run, which are no results, and the numbers of events: letters are delivered in
-    threads, and which of two events at one instant is written first is chance."""
+    """Every row of the ledger, but for the digests of what is kept for the next run, which are no results, and the numbers of events:
+    letters are delivered in threads, and which of two events at one instant is written first is chance."""
     tables = office.remembered()
     tables["letter_event"] = sorted((row[1:] for row in tables["letter_event"]), key=repr)
     tables["run"] = [tuple(_no_digest(value) for value in row) for row in tables["run"]]

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from powerless import powerless
 
 from migrate.errors import LedgerError
 from migrate.ledger import revisions, schema
+from migrate.ledger import sqlite as sqlite_ledger
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.ledger.sqlite import prepare
 
@@ -82,6 +84,27 @@ def test_an_exception_takes_the_whole_transaction_back(scene: Scene) -> None:
         raise RuntimeError
     with scene.ledger.read() as connection:
         assert connection.execute(sa.select(schema.run)).first() is not None
+
+
+def test_much_that_is_written_is_committed_at_once_and_in_the_file_when_the_ledger_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, may = tmp_path / "migrate.db", threading.Event()
+    checkpoint = sqlite_ledger.checkpoint
+    monkeypatch.setattr(sqlite_ledger, "checkpoint", lambda path: (may.wait(20), checkpoint(path))[1])
+    _made(path)
+    with Ledger.open(_sqlite(path), create=False) as ledger:
+        before = path.read_bytes()
+        rows = [{"name": f"n{number:06}", "secret": "5" * 400, "created_at": _EPOCH} for number in range(20_000)]
+        ledger.write_much(lambda connection: connection.execute(sa.insert(schema.campaign), rows))
+        with ledger.read() as connection:
+            assert connection.execute(sa.select(sa.func.count()).select_from(schema.campaign)).scalar_one() == 20_001
+        assert path.read_bytes() == before  # more than a thousand pages, at which any other commit would copy them
+        may.set()
+    assert not path.with_name("migrate.db-wal").exists()
+    with sqlite3.connect(path) as alone:
+        assert alone.execute("SELECT count(*) FROM campaign").fetchone() == (20_001,)
+    alone.close()
 
 
 def test_a_missing_ledger_is_not_made_unless_asked(tmp_path: Path) -> None:
