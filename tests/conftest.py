@@ -17,8 +17,8 @@ pytest_plugins = ["peers", "mail_peers", "privacyidea_server", "spreadsheet", "d
 
 # The same examples every time, so that a test that failed fails again and one that passed passes; and few of them, since more of the same
 # ones find nothing tomorrow that they did not find today. `make soak` draws many new ones.
-hypothesis.settings.register_profile("same", derandomize=True, max_examples=40, database=None)
-hypothesis.settings.register_profile("new", derandomize=False, max_examples=500, print_blob=True)
+hypothesis.settings.register_profile("same", derandomize=True, max_examples=40, database=None, deadline=None)
+hypothesis.settings.register_profile("new", derandomize=False, max_examples=500, print_blob=True, deadline=None)
 hypothesis.settings.load_profile("new" if os.environ.get("MIGRATE_NEW_EXAMPLES") else "same")
 
 
