@@ -6,7 +6,7 @@ What SQLAlchemy or a driver raises becomes one paragraph with what to do next. I
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -73,6 +73,14 @@ def database_url(text: str) -> sa.URL:
     return url
 
 
+def _close_cursor(context: sa.engine.ExceptionContext) -> None:
+    """Closes the cursor of a statement that failed because the connection was lost: SQLAlchemy leaves it open."""
+    cursor = getattr(context.execution_context, "cursor", None)
+    if context.is_disconnect and cursor is not None:
+        with suppress(Exception):
+            cursor.close()
+
+
 @contextmanager
 def _bad_options_reworded() -> Iterator[None]:
     """Turns the Python errors that PyMySQL raises for a wrong option in the URL, when it connects or before, into a DirectoryError."""
@@ -113,6 +121,7 @@ class Database:
             extra = DRIVER_EXTRAS.get(backend)
             hint = f"Install it: pip install 'sms-migrate[{extra}]'" if extra else "Install the database's Python driver beside migrate."
             raise DirectoryError(f"the driver for {backend} is missing ({error}).", where=URL, hint=hint) from error
+        sa.event.listen(engine, "handle_error", _close_cursor)
         if backend in ("mysql", "mariadb"):
 
             @sa.event.listens_for(engine, "connect")

@@ -132,5 +132,5 @@ def test_a_ledger_that_stays_closed_ends_the_waiting_with_its_reason(scene: Scen
     batcher = Batcher(Scene(closed, scene.campaign_id, scene.run_seq).worker(), lambda: NOW, retrying=twice)
     mine = batcher.place()
     mine.room = 1
-    with pytest.raises(LedgerError, match="read only"):
+    with pytest.raises(LedgerError, match="read-only"):
         batcher.fill(mine)

@@ -131,8 +131,8 @@ def test_what_was_begun_is_given_once_and_whole(tmp_path: Path, monkeypatch: pyt
     assert sum(len(frame) for frame in directory.frames()) == 100
 
 
-def test_a_table_that_is_not_there_is_told_where_reading_begins(tmp_path: Path) -> None:
+def test_a_table_that_is_not_there_is_told_where_it_is_read(tmp_path: Path) -> None:
     directory = made(tmp_path / "users.db", [])
     missing = SqlDirectory(directory.settings.model_copy(update={"table": "people"}))
-    with pytest.raises(DirectoryError, match="no table 'people'"), missing.begun():
-        pass
+    with missing.begun(), pytest.raises(DirectoryError, match="no table 'people'"):
+        next(missing.frames())

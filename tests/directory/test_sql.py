@@ -251,7 +251,8 @@ def test_a_read_that_is_refused_or_broken_off_leaves_no_cursor_open(postgres_url
     monkeypatch.setattr(psycopg.ServerCursor, "__init__", lambda self, *a, **k: (opened.append(self), made(self, *a, **k))[1])
     for settings in (
         {"table": None, "query": "SELECT 1 AS nothing_we_know"},
-        {"table": None, "query": "SELECT 1 / (n - 3) AS id FROM users"},
+        {"table": None, "query": "SELECT 1 / (n - 3) AS account_id FROM users"},
+        {"table": None, "query": "SELECT pg_terminate_backend(pg_backend_pid())::text AS account_id FROM users"},
     ):
         assert_unreadable(lambda settings=settings: directory(url=postgres_url, **settings))
     for settings in ({}, {"table": None, "query": "SELECT * FROM users"}):

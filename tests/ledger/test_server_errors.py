@@ -250,7 +250,7 @@ def test_a_sqlite_table_that_somebody_removed_is_named(tmp_path: Path) -> None:
         ({"max_client_conn": "1"}, {}, r"no more connections allowed \(max_client_conn\)"),
         ({}, {"options": "-c search_path=elsewhere"}, "unsupported startup parameter"),
         ({"query_wait_timeout": "1"}, {}, "query_wait_timeout"),
-        ({"pool_mode": "statement"}, {}, "refuses what a ledger does: transaction blocks not allowed in statement pooling mode"),
+        ({"pool_mode": "statement"}, {}, "refuses a command that a ledger needs: transaction blocks not allowed in statement pooling mode"),
     ],
 )
 def test_what_pgbouncer_refuses_is_explained(
