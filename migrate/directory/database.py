@@ -73,14 +73,6 @@ def database_url(text: str) -> sa.URL:
     return url
 
 
-def _close_cursor(context: sa.engine.ExceptionContext) -> None:
-    """Closes the cursor of a statement that failed because the connection was lost: SQLAlchemy leaves it open."""
-    cursor = getattr(context.execution_context, "cursor", None)
-    if context.is_disconnect and cursor is not None:
-        with suppress(Exception):
-            cursor.close()
-
-
 @contextmanager
 def _bad_options_reworded() -> Iterator[None]:
     """Turns the Python errors that PyMySQL raises for a wrong option in the URL, when it connects or before, into a DirectoryError."""
@@ -121,7 +113,6 @@ class Database:
             extra = DRIVER_EXTRAS.get(backend)
             hint = f"Install it: pip install 'sms-migrate[{extra}]'" if extra else "Install the database's Python driver beside migrate."
             raise DirectoryError(f"the driver for {backend} is missing ({error}).", where=URL, hint=hint) from error
-        sa.event.listen(engine, "handle_error", _close_cursor)
         if backend in ("mysql", "mariadb"):
 
             @sa.event.listens_for(engine, "connect")
@@ -174,12 +165,25 @@ class Database:
             options["postgresql_readonly"] = True
         with _bad_options_reworded(), self.errors_reworded(lambda error: UnreachableError if worth_trying_again(error) else DirectoryError):
             opened = retrying(engine.connect)
-        with opened as connection:
-            connection = connection.execution_options(**options)
-            if backend == "sqlite":
-                connection.exec_driver_sql("BEGIN")  # Python's driver opens no transaction for reading
-            self._limit_time(connection)
-            yield connection
+        streamed: list[Any] = []
+
+        @sa.event.listens_for(engine, "before_cursor_execute")
+        def note(_: object, cursor: Any, _statement: str, _parameters: object, context: Any, _many: bool) -> None:
+            if context is not None and context.execution_options.get("stream_results"):
+                streamed.append(cursor)
+
+        try:
+            with opened as connection:
+                connection = connection.execution_options(**options)
+                if backend == "sqlite":
+                    connection.exec_driver_sql("BEGIN")  # Python's driver opens no transaction for reading
+                self._limit_time(connection)
+                yield connection
+        finally:
+            # A server's cursor cannot be closed while its connection breaks, only when it is closed.
+            for cursor in streamed:
+                with suppress(Exception):
+                    cursor.close()
 
     def _limit_time(self, connection: sa.Connection) -> None:
         """Makes the server end a statement that runs longer than the time limit; a shorter limit of the server's own stays."""

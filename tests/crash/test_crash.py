@@ -25,7 +25,7 @@ CONNECTIONS = 3
 DEEP = [moment for moment in MOMENTS if moment[0] in ("mail", "rcpt", "data", "body", "dot")]
 """The moments that come once for every letter."""
 ENOUGH: Final = 600
-"""People for a few kills: on a busy machine some dozens of letters are in hand at each, and none may be the last before all moments came."""
+"""People for a few kills: on a busy machine dozens of letters are in hand at each, and some must be left for every moment."""
 ALL_DATABASES = ("sqlite", "postgres", "mariadb")
 
 
