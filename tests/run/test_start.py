@@ -93,7 +93,7 @@ def test_what_is_read_ahead_is_given_up_with_the_run(config: Config) -> None:
         next(start.directory.frames())
 
 
-def test_a_run_that_another_host_has_done_since_reads_nothing_and_gives_its_lock_back(config: Config) -> None:
+def test_a_run_that_another_host_has_done_since_records_nothing_and_gives_its_lock_back(config: Config) -> None:
     from migrate.errors import DoneAlreadyError
     from migrate.run.job import run
 
