@@ -50,7 +50,6 @@ def run(
     """The scheduled job: read, assess, compare, plan, deliver, report."""
     memory.frugal()
     from migrate.cli.progress import watching
-    from migrate.ledger.sqlite import exposed
     from migrate.monitoring import reported
     from migrate.run.start import Options, started
 
@@ -78,7 +77,8 @@ def run(
     )
     with reported(config.monitoring, "run", warn) as ended:
         with watching(console, config, options.as_of) as watch, started(config, options) as start:
-            # Importing this imports pandas, which takes time: the directory is read meanwhile.
+            # Importing these imports pandas, which takes time: the directory is read meanwhile.
+            from migrate.ledger.sqlite import exposed
             from migrate.run.job import Stopped, go_on
 
             if config.ledger.file is not None and (others := exposed(config.ledger.file)):

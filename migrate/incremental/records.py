@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
 from migrate.files.digests import Sealed, file_digest
 from migrate.files.spill import Sorted, within
-from migrate.incremental.rows import equal_rows
+from migrate.incremental.rows import equal_rows, picked
 from migrate.process.prefetch import ahead
 
 BATCH: Final = 16384
@@ -148,22 +148,20 @@ def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
     place = pc.index_in(theirs, ids)
     was = before.take(place)
     decided = decided.append_column(_DIGEST, _digests_beside(decided, was))
-    known = pc.is_valid(place).to_numpy(zero_copy_only=False)
-    rows = np.arange(len(ids))
-    rows[pc.drop_null(place).to_numpy()] = len(ids) + np.flatnonzero(known)
-    new = np.flatnonzero(~known)
-    if not len(new):
-        return _replaced(before, decided, was, rows)
-    where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in theirs.take(new).to_pylist()]
-    return pa.concat_tables([before, decided]).combine_chunks().take(np.insert(rows, where, len(ids) + new))
+    known = pc.is_valid(place)
+    replaced = _replaced(before, decided.filter(known), was.filter(known), pc.drop_null(place).to_numpy())
+    new = decided.filter(pc.invert(known))
+    where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in new["account_id"].to_pylist()]
+    return picked(pa.concat_tables([replaced, new]), np.insert(np.arange(len(ids)), where, len(ids) + np.arange(len(new))))
 
 
-def _replaced(before: pa.Table, decided: pa.Table, was: pa.Table, rows: np.ndarray) -> pa.Table:
-    """`before` with the `decided` records in place of those with the same ids.
+def _replaced(before: pa.Table, decided: pa.Table, was: pa.Table, places: np.ndarray) -> pa.Table:
+    """`before` with the `decided` records in place of those with the same ids, which are its rows at these `places`; `was` holds them.
 
-    `was`: for each decided record the one before. `rows`: for each row of the result its index in the two tables put together. A column in
-    which no record differs is not copied: most columns are such, and a copy costs as much for a few changed rows as for all.
+    A column in which no record differs is not copied: most columns are such, and a copy costs as much for a few changed rows as for all.
     """
+    rows = np.arange(before.num_rows)
+    rows[places] = before.num_rows + np.arange(len(places))
     columns = [
         column if new.equals(old) else pa.chunked_array([*column.chunks, *new.chunks]).combine_chunks().take(rows)
         for column, new, old in zip(before.columns, decided.columns, was.columns, strict=True)

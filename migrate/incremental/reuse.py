@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -34,6 +34,7 @@ from migrate.directory.snapshot import RANGE, Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
 from migrate.incremental.records import Records
 from migrate.incremental.rows import Rows
+from migrate.process.prefetch import ahead
 
 _BY_STANDING: Final = ("inactive", "exempt_sso", "not_reminded")
 """Outcomes that follow from the standing alone."""
@@ -109,20 +110,25 @@ class Reuse:
 
     def parts(self) -> Iterator[Part]:
         """The accounts that must be decided, lowest ids first; the counts are complete once the last part was taken."""
-        cuts = sorted({*self.records.firsts[1:], *self.snapshot.cuts()})
         start: str | None = None
         collected = _Collected()
-        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
-            self._sift(low, high, collected)
+        for low, high, base, fresh, missing in ahead(self._ranges()):
+            self._sift(low, high, base, fresh, missing, collected)
             if collected.size >= RANGE or collected.new_outcomes >= _NEW_OUTCOMES or high is None:
                 yield collected.part(start, high)
                 start, collected = high, _Collected()
 
-    def _sift(self, low: str | None, high: str | None, collected: _Collected) -> None:
+    def _ranges(self) -> Generator[tuple[str | None, str | None, pa.Table, pa.Table | None, pa.Table | None], None, None]:
+        """The bounds of each range of ids, lowest first; its records, its rows that have changed, and the ids whose row is missing."""
+        cuts = sorted({*self.records.firsts[1:], *self.snapshot.cuts()})
+        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+            base = self.records.between(low, high).combine_chunks()
+            yield low, high, base, self.snapshot.between(low, high), self.rows.missing.between(low, high)
+
+    def _sift(
+        self, low: str | None, high: str | None, base: pa.Table, fresh: pa.Table | None, missing: pa.Table | None, collected: _Collected
+    ) -> None:
         """Adds to `collected` what must be decided in a range of ids, and counts what carries over."""
-        base = self.records.between(low, high).combine_chunks()
-        fresh = self.snapshot.between(low, high)
-        missing = self.rows.missing.between(low, high)
         ids = base["account_id"]
         there = pc.is_null(base["gone_at"])
         in_fresh = _among(ids, None if fresh is None else fresh["account_id"])

@@ -141,7 +141,7 @@ class _Before:
         places = self._places(table["account_id"].combine_chunks())
         rows = np.flatnonzero(places >= 0)
         if len(rows):
-            same[rows] = equal_rows(_picked(table, rows), _picked(self._window, places[rows]), self._compared)
+            same[rows] = equal_rows(picked(table, rows), picked(self._window, places[rows]), self._compared)
             self._used[places[same]] = True
             # New rows after the last one with a place have most likely replaced as many old rows.
             self._start = min(int(places[rows[-1]]) + table.num_rows - int(rows[-1]), self._window.num_rows)
@@ -207,7 +207,7 @@ class _Before:
                 return
 
 
-def _picked(table: pa.Table, rows: np.ndarray) -> pa.Table:
+def picked(table: pa.Table, rows: np.ndarray) -> pa.Table:
     """The rows of a table with these indices, in that order; slices of the table, without a copy, if they form long runs."""
     begins = np.flatnonzero(np.diff(rows, prepend=rows[0] - 2) != 1)
     if len(begins) > len(rows) // _RUN:

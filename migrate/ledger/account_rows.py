@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, Final
 
 import pandas as pd
@@ -15,6 +15,7 @@ from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.changes import CHANGE_COLUMNS
 from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import columns, rows
+from migrate.ledger.listed import BATCH, batches
 
 _AT_ONCE: Final = 1024
 """How many accounts, in order of id, are superseded at once: their rows share pages, which stay in the database's cache for every step."""
@@ -100,13 +101,15 @@ def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, 
     """`_insert` in parts: returns a function that inserts the rows of a slice."""
     names = [*frame.columns, *same]
     if connection.dialect.name == "sqlite":
-        # SQLite's driver takes the values as they are; SQLAlchemy would loop over all of them once more for nothing.
+        # SQLite's driver takes the values as they are; SQLAlchemy would loop over all of them once more for nothing. And the driver lets
+        # other threads run at each execution, also at each of `executemany`, and then waits for its turn: many rows go into one statement.
         listed = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
-        statement = f"INSERT INTO {table.name} ({listed}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our own names
+        into, row = f"INSERT INTO {table.name} ({listed}) VALUES ", f"({', '.join('?' * len(names))})"
         tuples = list(zip(*columns(frame), *(repeat(value) for value in same.values())))  # noqa: B905
 
         def write(part: slice) -> None:
-            connection.exec_driver_sql(statement, tuples[part])
+            for some in batches(tuples[part], BATCH // len(names)):
+                connection.exec_driver_sql(into + ", ".join([row] * len(some)), tuple(chain.from_iterable(some)))
 
         return write
     values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in names}

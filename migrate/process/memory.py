@@ -12,12 +12,14 @@ _M_ARENA_MAX: Final = -8  # mallopt(3)
 
 
 def frugal() -> None:
-    """Makes freed memory available to every thread, or to the system, at once. Call this before Arrow is imported.
+    """Makes freed memory available to every thread, or to the system, at once. Call this before Arrow and NumPy are imported.
 
     By default Arrow's own pool keeps what it has allocated, and the GNU allocator keeps what a thread has freed for that thread. Arrow
-    writes and compresses files with the pool that it starts with, whatever pool is set later.
+    writes and compresses files with the pool that it starts with, whatever pool is set later. NumPy's library for linear algebra, which
+    nothing here uses, starts a thread for each processor; they would keep processors busy for a moment, and memory to the end.
     """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())

@@ -1,8 +1,8 @@
 """The start of a run: begins to read the directory, makes all checks that need no read, and takes the lock.
 
 The read begins first, in a thread: imports, templates and the ledger take a good part of a second, during which the directory is being
-read already. It changes nothing, and what it finds is looked at only once all checks have passed. Nothing here imports pandas or the
-modules that decide.
+read already. It changes nothing, and what it finds is looked at only once all checks have passed. So the ledger is imported only after the
+read has begun, and nothing here imports pandas or the modules that decide.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from typing import TYPE_CHECKING
 
 from migrate.directory import Directory, open_directory
 from migrate.errors import ConfigError, DoneAlreadyError
-from migrate.ledger import campaigns, runs
-from migrate.ledger.engine import Ledger
-from migrate.ledger.lock import RunLock, worker
-from migrate.report import folder, signing
-from migrate.run import clock_guard, provenance
 
 if TYPE_CHECKING:
     from migrate.config import Config
     from migrate.delivery import Clock
+    from migrate.ledger.engine import Ledger
+    from migrate.ledger.lock import RunLock
     from migrate.ledger.runs import Run
     from migrate.mail.compose import Composer
 
@@ -82,6 +79,10 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
     with ExitStack() as reading, ExitStack() as opened, ExitStack() as alone:
         if options.plan is None:  # a plan is checked first, before the directory is read
             reading.enter_context(directory.begun())
+        from migrate.ledger.lock import RunLock, worker
+        from migrate.report import folder, signing
+        from migrate.run import clock_guard, provenance
+
         composer = composer or config.composer()
         composer.refuse_overruns()
         signing.ready(config.reports.signing_key)
@@ -103,6 +104,8 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
 
 
 def _last(config: Config, ledger: Ledger) -> Run | None:
+    from migrate.ledger import campaigns, runs
+
     with ledger.read() as connection:
         return runs.last(connection, campaigns.find(connection, config.campaign.name))
 
