@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -104,6 +105,7 @@ class Company:
     def run(self, migrate: Sequence[str] = MIGRATE) -> tuple[Spent, dict[str, Any]]:
         """A whole run of today that delivers nothing: what it took, and the facts that it printed."""
         said = [*migrate, "--config", "config.toml", "run", "--no-send", "--json", "--as-of", f"{self.day}T09:00"]
+        os.sync()  # the disk is done with what was copied here; no run waits for it
         spent = measure(said, self.folder)
         facts: dict[str, Any] = json.loads(spent.printed)
         if facts["read"] != self.accounts:

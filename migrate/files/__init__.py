@@ -12,7 +12,7 @@ them. No link inside a folder is followed: a folder is opened once, and what is 
 from __future__ import annotations
 
 from migrate.files.marks import MARK, NotOursError, obstacle, other_owner, strange
-from migrate.files.placing import adopt, create, free, make_folder, no_link_of_ours, pointed_at, put, stray, take_away
+from migrate.files.placing import adopt, create, free, link, make_folder, no_link_of_ours, pointed_at, put, stray, take_away
 from migrate.files.sides import Side, making
 from migrate.files.work import Work, inner, scratch, work_folder
 
@@ -25,6 +25,7 @@ __all__ = [
     "create",
     "free",
     "inner",
+    "link",
     "make_folder",
     "making",
     "no_link_of_ours",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,20 @@ def make_folder(path: Path) -> None:
 def create(path: Path, mode: int = 0o600) -> BinaryIO:
     """A new file, by default readable by its owner only. Raises FileExistsError if anything is there, even a link."""
     return os.fdopen(os.open(path, NEW, mode), "w+b")
+
+
+def link(source: Path, target: Path) -> None:
+    """A new file with the content of another one: the same file if the disk allows a hard link, else a copy. Neither is written later.
+
+    Raises FileExistsError if anything is there.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # another disk, or one without links
+        with source.open("rb") as whole, create(target) as copy:
+            shutil.copyfileobj(whole, copy)
 
 
 def free(base: Path, name: str) -> Iterator[str]:

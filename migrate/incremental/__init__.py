@@ -27,7 +27,7 @@ import numpy as np
 from migrate import __version__, files
 from migrate.errors import MigrateError
 from migrate.files.digests import file_digest
-from migrate.incremental.records import Records, Whole, merge
+from migrate.incremental.records import RecordFile, Records, Whole, merge
 from migrate.incremental.reuse import Ids, Part, Reuse
 from migrate.incremental.rows import Rows, as_table
 
@@ -36,6 +36,7 @@ __all__ = [
     "CacheWarning",
     "Ids",
     "Part",
+    "RecordFile",
     "Records",
     "Reuse",
     "Rows",
@@ -50,11 +51,11 @@ __all__ = [
     "unexpected",
 ]
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Raised whenever a cache is made or read differently: older ones are then not used."""
 MADE: Final = "image"
 """What the mark of the folder says it is; the word of the setting."""
-_FACTS, _ROWS, _UNFIT, _RECORDS = "image.json", "rows.arrow", "unfit.npy", "records.arrow"
+_FACTS, _ROWS, _UNFIT, _RECORDS, _NEWER = "image.json", "rows.arrow", "unfit.npy", "records.arrow", "newer.arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Cache:
     def facts(self) -> str:
         """The text of image.json, which describes the cache; equal for equal caches."""
         known = {
-            "records": (self.records.digest, self.records.firsts),
+            "format": FORMAT,
+            "records": [(each.rows, each.firsts, each.digest) for each in self.records.files()],
             "rules": self.rules,
             "stages": dict(self.stages),
             "as_of": self.as_of.astimezone(UTC).isoformat(),
@@ -94,7 +96,8 @@ class Cache:
 
     def files(self) -> dict[str, Path]:
         """Name in the folder of the cache → where the file is now."""
-        return {_ROWS: self.rows, _UNFIT: self.unfit, _RECORDS: self.records.path}
+        records = zip((_RECORDS, _NEWER), self.records.files(), strict=False)
+        return {_ROWS: self.rows, _UNFIT: self.unfit} | {name: each.path for name, each in records}
 
 
 class CacheWarning(UserWarning):
@@ -138,10 +141,10 @@ def find(folder: Path | None, digest: str | None) -> Cache | None:
         if hashlib.sha256(text).hexdigest() != digest:  # checked before it is parsed: it may be damaged
             return None
         facts: dict[str, Any] = json.loads(text)
-        if not {"as_of", "stages"} <= facts.keys():  # of an earlier format
+        if facts.get("format") != FORMAT:
             return None
-        records, firsts = facts["records"]
-        kept = Records(folder / _RECORDS, tuple(firsts), records)
+        records = zip((_RECORDS, _NEWER), facts["records"], strict=False)
+        kept = Records(*(RecordFile(folder / name, rows, tuple(firsts), digest) for name, (rows, firsts, digest) in records))
         as_of = datetime.fromisoformat(facts["as_of"])
         cache = Cache(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stages"], as_of, tuple(facts["hashes"]))
         return cache if (file_digest(cache.rows), file_digest(cache.unfit)) == cache.hashes else None

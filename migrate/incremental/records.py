@@ -1,17 +1,18 @@
-"""A file with the records of all accounts, in order of id: what a run leaves for the next one, for its reports and for its fingerprint.
+"""The records of all accounts, in order of id: what a run leaves for the next one, for its reports and for its fingerprint.
 
 What goes in: the records that the run before left (`Records`, none in a first run), and the records that this run decided, in any order.
-What comes out (`merge`): a new file in which a decided record replaces the one of the same id, and all others stay as they were; and the
+What comes out (`merge`): records in which a decided one replaces the one of the same id, and all others stay as they were; and the
 fingerprint of the read, a SHA-256 over a digest of each account in order of id. A record that did not change keeps its digest, so that only
-changed accounts are digested. The file is read and written a batch at a time, so memory does not grow with the number of accounts.
+changed accounts are digested. Files are read and written a batch at a time, so memory does not grow with the number of accounts.
 """
 
 from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrate import files
 from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
 from migrate.files.digests import Sealed, file_digest
 from migrate.files.spill import Sorted, within
@@ -30,6 +32,10 @@ BATCH: Final = 16384
 """How many records a batch has."""
 _MOST: Final = 2 * BATCH
 """A batch that has grown beyond this many records is divided."""
+_NEWER: Final = 0.1
+"""Up to this share of all records is kept beside the others; if more are newer, all are written anew."""
+_SMALL: Final = 1024
+"""How many records a batch of newer ones has, of which small ranges are asked for."""
 _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 """The columns of a record that come from the directory: the digest is made of them."""
 _TYPES: Final = {
@@ -45,15 +51,14 @@ SCHEMA: Final = _DECIDED.append(_DIGEST)
 """`RECORD_COLUMNS`; `plain`, true if the record may be reused at the next read when the account's row is the same; and a `digest` of the
 account as it was read, missing for accounts that were not read."""
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
-_READ_OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
-"""A batch is decompressed by one thread: its columns are so small that a pool of threads costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """A file of records, the first id of each of its batches, and its SHA-256."""
+class RecordFile:
+    """A file of records, in order of id: how many there are, the first id of each of its batches, and its SHA-256."""
 
     path: Path
+    rows: int
     firsts: tuple[str, ...]
     digest: str
 
@@ -64,29 +69,71 @@ class Records:
         except OSError:
             return False
 
-    def between(self, low: str | None, high: str | None) -> pa.Table:
-        """The records whose id lies in [low, high), in order of id; None is no bound."""
-        if not self.firsts:
-            return SCHEMA.empty_table()
+    def between(self, low: str | None, high: str | None, columns: Collection[str] = SCHEMA.names) -> pa.Table:
+        """The records whose id lies in [low, high), in order of id; None is no bound. `columns` includes `account_id`."""
         here = []
-        with pa.OSFile(str(self.path)) as file:
-            reader = pa.ipc.open_file(file, options=_READ_OPTIONS)
-            for i, (first, end) in enumerate(zip(self.firsts, [*self.firsts[1:], None], strict=True)):
+        with self._reader(columns) as reader:
+            for i, (first, end) in enumerate(zip(self.firsts, [*self.firsts[1:], None], strict=False)):
                 if (high is None or first < high) and (low is None or end is None or low < end):
                     # Most bounds lie where a batch begins: then the batch need not be searched.
                     above = None if low is None or low <= first else low
                     below = None if end is not None and (high is None or end <= high) else high
                     here.append(within(reader.get_batch(i), above, below))
-        return pa.Table.from_batches(here, SCHEMA)
+            return pa.Table.from_batches(here, reader.schema)
 
-    def batches(self, columns: Sequence[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: Collection[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
         """All records, or only some columns of them, in order of id."""
-        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=[SCHEMA.get_field_index(name) for name in columns])
-        if self.firsts:
-            with pa.OSFile(str(self.path)) as file:
-                reader = pa.ipc.open_file(file, options=options)
-                for i in range(reader.num_record_batches):
-                    yield reader.get_batch(i)
+        with self._reader(columns) as reader:
+            for i in range(reader.num_record_batches):
+                yield reader.get_batch(i)
+
+    @contextmanager
+    def _reader(self, columns: Collection[str]) -> Iterator[pa.ipc.RecordBatchFileReader]:
+        fields = [i for i, name in enumerate(SCHEMA.names) if name in columns]
+        # A batch is decompressed by one thread: its columns are so small that a pool of threads costs more than it saves.
+        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=fields)
+        with pa.OSFile(str(self.path)) as file:
+            yield pa.ipc.open_file(file, options=options)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of all accounts, in two files.
+
+    `newer` has those that were decided since `base` was written: a record in it replaces the one of the same id in `base`, or is one more.
+    On most days one account in a hundred has changed, and writing that one costs little beside writing all of them.
+    """
+
+    base: RecordFile
+    newer: RecordFile | None = None
+
+    @property
+    def firsts(self) -> tuple[str, ...]:
+        """The first ids of the batches of `base`: good bounds for `between`."""
+        return self.base.firsts
+
+    def files(self) -> tuple[RecordFile, ...]:
+        return (self.base, self.newer) if self.newer else (self.base,)
+
+    def whole(self) -> bool:
+        """True if every byte is as it was written. Call this before anything else."""
+        return all(each.whole() for each in self.files())
+
+    def between(self, low: str | None, high: str | None) -> pa.Table:
+        """The records whose id lies in [low, high), in order of id; None is no bound."""
+        base = self.base.between(low, high)
+        return overlaid(base, self.newer.between(low, high)) if self.newer else base
+
+    def batches(self, columns: Collection[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
+        """All records, or only some columns of them, in order of id."""
+        if self.newer is None:
+            yield from self.base.batches(columns)
+            return
+        wanted = [name for name in SCHEMA.names if name in columns]
+        bounds = [None, *self.firsts[1:], None]
+        for batch, low, high in zip(self.base.batches({"account_id", *columns}), bounds, bounds[1:], strict=False):
+            both = overlaid(pa.Table.from_batches([batch]), self.newer.between(low, high, {"account_id", *columns}))
+            yield from both.select(wanted).combine_chunks().to_batches()
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """All records, `RECORD_COLUMNS` and `plain`, in order of id."""
@@ -106,26 +153,65 @@ class Whole:
 
 
 def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
-    """Writes the records `before`, with those that were `decided` now replacing or added to them, to a file in `folder`.
+    """The records `before`, with those that were `decided` now replacing or added to them; `folder` is for their files.
 
     `shaped` turns what was decided, a range of ids at a time, into what is to be recorded (`RECORD_COLUMNS`, `plain`).
     """
-    path, fingerprint, firsts = folder / "records.arrow", hashlib.sha256(), []
-    with Sealed(path.open("wb")) as file, pa.ipc.new_file(pa.PythonFile(file, "w"), SCHEMA, options=_OPTIONS) as out:
+    newer = decided.rows + (before.newer.rows if before and before.newer else 0)
+    if before and before.base.rows and newer <= before.base.rows * _NEWER:
+        return _beside(before, decided, shaped, folder)
+    fingerprint = hashlib.sha256()
+
+    def digested() -> Iterator[pa.RecordBatch]:
         for batch in ahead(_merging(before, decided, shaped)):
+            fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
+            yield batch
+
+    return Whole(Records(_written(folder / "records.arrow", digested())), fingerprint.hexdigest())
+
+
+def _beside(before: Records, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
+    """Writes only the newer records. The base is linked into the folder, since another run may replace the cache that has it now."""
+    base = replace(before.base, path=folder / "records.arrow")
+    files.link(before.base.path, base.path)
+    newer, new = before.newer.between(None, None) if before.newer else SCHEMA.empty_table(), decided.between(None, None)
+    if new is not None:
+        these = _in_order(shaped(new))
+        newer = overlaid(newer, these.append_column(_DIGEST, _digests(these, _read(these))))
+    if newer.num_rows:
+        batches = newer.combine_chunks().to_batches(max_chunksize=_SMALL)
+        records = Records(base, _written(folder / "newer.arrow", batches))
+    else:
+        records = Records(base)
+    fingerprint = hashlib.sha256()
+    for batch in records.batches([_DIGEST.name]):
+        fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
+    return Whole(records, fingerprint.hexdigest())
+
+
+def _written(path: Path, batches: Iterable[pa.RecordBatch]) -> RecordFile:
+    firsts, rows = [], 0
+    with Sealed(path.open("xb")) as file, pa.ipc.new_file(pa.PythonFile(file, "w"), SCHEMA, options=_OPTIONS) as out:
+        for batch in batches:
             firsts.append(batch.column("account_id")[0].as_py())
+            rows += batch.num_rows
             out.write_batch(batch)
-            fingerprint.update(_bytes_of(batch.column(_DIGEST.name).drop_null()))
-    return Whole(Records(path, tuple(firsts), file.hexdigest()), fingerprint.hexdigest())
+    return RecordFile(path, rows, tuple(firsts), file.hexdigest())
 
 
 def _merging(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table]) -> Generator[pa.RecordBatch, None, None]:
-    """The batches of the new file, in order of id."""
+    """The batches of a new file with all records, in order of id."""
     for records, new in _pairs(before, decided):
         if new is not None:
-            these = shaped(new).select(_DECIDED.names).cast(_DECIDED)
-            records = _merged(records, these.take(pc.sort_indices(these["account_id"])))
+            these = _in_order(shaped(new))
+            records = overlaid(records, these.append_column(_DIGEST, _digests_beside(these, records)))
         yield from records.combine_chunks().to_batches(max_chunksize=None if records.num_rows <= _MOST else BATCH)
+
+
+def _in_order(decided: pa.Table) -> pa.Table:
+    """What is to be recorded, in order of id."""
+    these = decided.select(_DECIDED.names).cast(_DECIDED)
+    return these.take(pc.sort_indices(these["account_id"]))
 
 
 def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
@@ -140,39 +226,38 @@ def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, 
         yield pa.Table.from_batches([batch]), decided.between(low, high)
 
 
-def _merged(before: pa.Table, decided: pa.Table) -> pa.Table:
-    """Both tables as one, in order of id; of two records with the same id, the one decided now. `decided` has no digests yet."""
-    if not before.num_rows:
-        return decided.append_column(_DIGEST, _digests(decided, _read(decided)))
-    ids, theirs = before["account_id"].combine_chunks(), decided["account_id"].combine_chunks()
+def overlaid(records: pa.Table, newer: pa.Table) -> pa.Table:
+    """Both tables as one, in order of id; of two records with the same id, the newer one. Both are in order, and have the same columns."""
+    if not records.num_rows or not newer.num_rows:
+        return newer if newer.num_rows else records
+    ids, theirs = records["account_id"].combine_chunks(), newer["account_id"].combine_chunks()
     place = pc.index_in(theirs, ids)
-    was = before.take(place)
-    decided = decided.append_column(_DIGEST, _digests_beside(decided, was))
     known = pc.is_valid(place)
-    replaced = _replaced(before, decided.filter(known), was.filter(known), pc.drop_null(place).to_numpy())
-    new = decided.filter(pc.invert(known))
+    both = _replaced(records, newer.filter(known), pc.drop_null(place))
+    new = newer.filter(pc.invert(known))
     where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in new["account_id"].to_pylist()]
-    return picked(pa.concat_tables([replaced, new]), np.insert(np.arange(len(ids)), where, len(ids) + np.arange(len(new))))
+    return picked(pa.concat_tables([both, new]), np.insert(np.arange(len(ids)), where, len(ids) + np.arange(len(new))))
 
 
-def _replaced(before: pa.Table, decided: pa.Table, was: pa.Table, places: np.ndarray) -> pa.Table:
-    """`before` with the `decided` records in place of those with the same ids, which are its rows at these `places`; `was` holds them.
+def _replaced(records: pa.Table, newer: pa.Table, places: pa.Array) -> pa.Table:
+    """`records` with the `newer` ones at these `places`.
 
     A column in which no record differs is not copied: most columns are such, and a copy costs as much for a few changed rows as for all.
     """
-    rows = np.arange(before.num_rows)
-    rows[places] = before.num_rows + np.arange(len(places))
+    rows = np.arange(records.num_rows)
+    rows[places.to_numpy()] = records.num_rows + np.arange(len(places))
     columns = [
-        column if new.equals(old) else pa.chunked_array([*column.chunks, *new.chunks]).combine_chunks().take(rows)
-        for column, new, old in zip(before.columns, decided.columns, was.columns, strict=True)
+        column if new.equals(column.take(places)) else pa.chunked_array([*column.chunks, *new.chunks]).combine_chunks().take(rows)
+        for column, new in zip(records.columns, newer.columns, strict=True)
     ]
-    return pa.table(columns, schema=before.schema)
+    return pa.table(columns, schema=records.schema)
 
 
 def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
-    """All digests end to end, without a copy."""
-    width = digests.type.byte_width
-    return memoryview(digests.buffers()[1])[digests.offset * width : (digests.offset + len(digests)) * width]
+    """All digests that are not missing, end to end, without a copy."""
+    there = digests.drop_null()
+    width = there.type.byte_width
+    return memoryview(there.buffers()[1])[there.offset * width : (there.offset + len(there)) * width]
 
 
 def _read(decided: pa.Table) -> np.ndarray:
@@ -189,10 +274,11 @@ def _digests(decided: pa.Table, wanted: np.ndarray) -> pa.Array:
     return pa.array(digests, _DIGEST.type)
 
 
-def _digests_beside(decided: pa.Table, was: pa.Table) -> pa.ChunkedArray:
-    """The digests of the accounts as they were read. `was` has the record before of each, missing if there is none: its digest still holds
-    if the directory says the same, as it does of accounts in which only the outcome is new."""
+def _digests_beside(decided: pa.Table, before: pa.Table) -> pa.ChunkedArray:
+    """The digests of the accounts as they were read. The digest of the record `before` still holds if the directory says the same, as it
+    does of accounts in which only the outcome is new."""
     read = _read(decided)
+    was = before.take(pc.index_in(decided["account_id"], before["account_id"].combine_chunks()))  # missing where there is none
     holds = read & pc.is_valid(was[_DIGEST.name]).to_numpy() & equal_rows(decided, was, list(_READ))
     wanted = read & ~holds
     if not wanted.any():

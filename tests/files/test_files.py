@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -344,6 +345,24 @@ def test_a_folder_exchanged_for_a_link_while_it_is_written_leads_nowhere(tmp_pat
         with side.create(side.path / "new.csv") as file:
             file.write(b"ours")
     assert tree(victim) == {"plan.csv": ((victim / "plan.csv").lstat().st_mode, b"mine")}
+
+
+def test_a_file_is_linked_where_the_disk_allows_it_and_copied_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"records")
+    files.link(source, tmp_path / "linked")
+    assert (tmp_path / "linked").samefile(source)
+
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuses)
+    files.link(source, tmp_path / "copied")
+    assert (tmp_path / "copied").read_bytes() == b"records"
+    assert not (tmp_path / "copied").samefile(source)
+    assert (tmp_path / "copied").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        files.link(source, tmp_path / "copied")
 
 
 def test_a_cache_of_an_earlier_version_is_marked_only_if_it_holds_just_its_files(tmp_path: Path) -> None:

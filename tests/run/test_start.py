@@ -113,15 +113,15 @@ def test_a_read_that_began_while_another_run_was_reading_begins_again(
     config: Config, monkeypatch: pytest.MonkeyPatch, overtaken: bool
 ) -> None:
     """Else the later run could record an earlier state of the directory, and confirm changes that were undone meanwhile."""
-    from migrate.run import start as module
+    from migrate.ledger.lock import RunLock
     from migrate.run.job import run
 
     now, begun = datetime(2024, 1, 2, 6, tzinfo=UTC), SqlDirectory.begun
     reads: list[SqlDirectory] = []
-    acquire = module.RunLock.acquire
+    acquire = RunLock.acquire
 
     def slowly(*arguments: Any) -> Any:
-        monkeypatch.setattr(module.RunLock, "acquire", acquire)
+        monkeypatch.setattr(RunLock, "acquire", acquire)
         if overtaken:
             with closing(sqlite3.connect(config.path.parent / "users.db")) as users, users:
                 users.execute("UPDATE users SET email = 'new@example.com'")
@@ -131,7 +131,7 @@ def test_a_read_that_began_while_another_run_was_reading_begins_again(
 
     run(config, Options(as_of=now - timedelta(days=1)))
     monkeypatch.setattr(SqlDirectory, "begun", lambda self: (reads.append(self), begun(self))[1])
-    monkeypatch.setattr(module.RunLock, "acquire", slowly)
+    monkeypatch.setattr(RunLock, "acquire", slowly)
     with started(config, Options(as_of=now)) as start:
         emails = pd.concat(start.directory.frames())["email"].unique().tolist()
     assert len(reads) == 1
