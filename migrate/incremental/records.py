@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -28,14 +28,17 @@ from migrate.files.spill import Sorted, within
 from migrate.incremental.rows import equal_rows, picked
 from migrate.process.prefetch import ahead
 
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
 BATCH: Final = 16384
 """How many records a batch has."""
-_MOST: Final = 2 * BATCH
-"""A batch that has grown beyond this many records is divided."""
-_NEWER: Final = 0.1
+_SMALL: Final = 2048
+"""How many a batch of newer records has."""
+_MOST: Final = 2
+"""A batch that has grown to more than this many batches is divided."""
+_NEWER: Final = 0.05
 """Up to this share of all records is kept beside the others; if more are newer, all are written anew."""
-_SMALL: Final = 1024
-"""How many records a batch of newer ones has, of which small ranges are asked for."""
 _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 """The columns of a record that come from the directory: the digest is made of them."""
 _TYPES: Final = {
@@ -69,31 +72,15 @@ class RecordFile:
         except OSError:
             return False
 
-    def between(self, low: str | None, high: str | None, columns: Collection[str] = SCHEMA.names) -> pa.Table:
-        """The records whose id lies in [low, high), in order of id; None is no bound. `columns` includes `account_id`."""
-        here = []
-        with self._reader(columns) as reader:
-            for i, (first, end) in enumerate(zip(self.firsts, [*self.firsts[1:], None], strict=False)):
-                if (high is None or first < high) and (low is None or end is None or low < end):
-                    # Most bounds lie where a batch begins: then the batch need not be searched.
-                    above = None if low is None or low <= first else low
-                    below = None if end is not None and (high is None or end <= high) else high
-                    here.append(within(reader.get_batch(i), above, below))
-            return pa.Table.from_batches(here, reader.schema)
-
     def batches(self, columns: Collection[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
         """All records, or only some columns of them, in order of id."""
-        with self._reader(columns) as reader:
-            for i in range(reader.num_record_batches):
-                yield reader.get_batch(i)
-
-    @contextmanager
-    def _reader(self, columns: Collection[str]) -> Iterator[pa.ipc.RecordBatchFileReader]:
         fields = [i for i, name in enumerate(SCHEMA.names) if name in columns]
         # A batch is decompressed by one thread: its columns are so small that a pool of threads costs more than it saves.
         options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=fields)
         with pa.OSFile(str(self.path)) as file:
-            yield pa.ipc.open_file(file, options=options)
+            reader = pa.ipc.open_file(file, options=options)
+            for i in range(reader.num_record_batches):
+                yield reader.get_batch(i)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +96,7 @@ class Records:
 
     @property
     def firsts(self) -> tuple[str, ...]:
-        """The first ids of the batches of `base`: good bounds for `between`."""
+        """The first ids of the batches of `base`: good bounds of ranges."""
         return self.base.firsts
 
     def files(self) -> tuple[RecordFile, ...]:
@@ -119,25 +106,46 @@ class Records:
         """True if every byte is as it was written. Call this before anything else."""
         return all(each.whole() for each in self.files())
 
-    def between(self, low: str | None, high: str | None) -> pa.Table:
-        """The records whose id lies in [low, high), in order of id; None is no bound."""
-        base = self.base.between(low, high)
-        return overlaid(base, self.newer.between(low, high)) if self.newer else base
+    def ranges(self, cuts: Iterable[str]) -> Iterator[pa.Table]:
+        """The records below the first of the ids `cuts`, from there to the second, and so on to the last record, each in no order."""
+        base, newer = (_Forward(each.batches() if each else iter(())) for each in (self.base, self.newer))
+        for high in [*cuts, None]:
+            replaced, added = _amended(base.until(high, SCHEMA), newer.until(high, SCHEMA))
+            yield pa.concat_tables([replaced, added])
 
     def batches(self, columns: Collection[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
         """All records, or only some columns of them, in order of id."""
         if self.newer is None:
             yield from self.base.batches(columns)
             return
-        wanted = [name for name in SCHEMA.names if name in columns]
-        bounds = [None, *self.firsts[1:], None]
-        for batch, low, high in zip(self.base.batches({"account_id", *columns}), bounds, bounds[1:], strict=False):
-            both = overlaid(pa.Table.from_batches([batch]), self.newer.between(low, high, {"account_id", *columns}))
+        read, wanted = {"account_id", *columns}, [name for name in SCHEMA.names if name in columns]
+        newer = _Forward(self.newer.batches(read))
+        for batch, high in zip(self.base.batches(read), [*self.firsts[1:], None], strict=True):
+            both = overlaid(pa.Table.from_batches([batch]), newer.until(high, batch.schema))
             yield from both.select(wanted).combine_chunks().to_batches()
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """All records, `RECORD_COLUMNS` and `plain`, in order of id."""
         return (batch.to_pandas() for batch in self.batches(_DECIDED.names))
+
+
+class _Forward:
+    """Batches that are in order of id, asked for range by range from the lowest id on; each is read once."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._rest: pa.RecordBatch | None = None
+
+    def until(self, high: str | None, schema: pa.Schema) -> pa.Table:
+        """The rows from where the last call ended to the id `high`, which is not among them; None is the end."""
+        found = []
+        while (batch := self._rest or next(self._batches, None)) is not None:
+            part = within(batch, None, high)
+            found.append(part)
+            self._rest = batch.slice(len(part)) if len(part) < len(batch) else None
+            if self._rest is not None:
+                break
+        return pa.Table.from_batches(found, schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,36 +165,31 @@ def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], 
 
     `shaped` turns what was decided, a range of ids at a time, into what is to be recorded (`RECORD_COLUMNS`, `plain`).
     """
+    fingerprint = hashlib.sha256()
     newer = decided.rows + (before.newer.rows if before and before.newer else 0)
     if before and before.base.rows and newer <= before.base.rows * _NEWER:
-        return _beside(before, decided, shaped, folder)
-    fingerprint = hashlib.sha256()
-
-    def digested() -> Iterator[pa.RecordBatch]:
-        for batch in ahead(_merging(before, decided, shaped)):
-            fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
-            yield batch
-
-    return Whole(Records(_written(folder / "records.arrow", digested())), fingerprint.hexdigest())
+        records = _beside(before, decided, shaped, folder)
+        for _ in _digested(records.batches([_DIGEST.name]), fingerprint):
+            pass
+    else:
+        batches = ahead(_merging(before, decided, shaped, BATCH))
+        records = Records(_written(folder / "records.arrow", _digested(batches, fingerprint)))
+    return Whole(records, fingerprint.hexdigest())
 
 
-def _beside(before: Records, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
+def _digested(batches: Iterable[pa.RecordBatch], fingerprint: Hash) -> Iterator[pa.RecordBatch]:
+    """The same batches; meanwhile the fingerprint gets to know the digests in them."""
+    for batch in batches:
+        fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
+        yield batch
+
+
+def _beside(before: Records, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Records:
     """Writes only the newer records. The base is linked into the folder, since another run may replace the cache that has it now."""
     base = replace(before.base, path=folder / "records.arrow")
     files.link(before.base.path, base.path)
-    newer, new = before.newer.between(None, None) if before.newer else SCHEMA.empty_table(), decided.between(None, None)
-    if new is not None:
-        these = _in_order(shaped(new))
-        newer = overlaid(newer, these.append_column(_DIGEST, _digests(these, _read(these))))
-    if newer.num_rows:
-        batches = newer.combine_chunks().to_batches(max_chunksize=_SMALL)
-        records = Records(base, _written(folder / "newer.arrow", batches))
-    else:
-        records = Records(base)
-    fingerprint = hashlib.sha256()
-    for batch in records.batches([_DIGEST.name]):
-        fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
-    return Whole(records, fingerprint.hexdigest())
+    newer = _written(folder / "newer.arrow", _merging(before.newer, decided, shaped, _SMALL))
+    return Records(base, newer if newer.rows else None)
 
 
 def _written(path: Path, batches: Iterable[pa.RecordBatch]) -> RecordFile:
@@ -199,13 +202,15 @@ def _written(path: Path, batches: Iterable[pa.RecordBatch]) -> RecordFile:
     return RecordFile(path, rows, tuple(firsts), file.hexdigest())
 
 
-def _merging(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table]) -> Generator[pa.RecordBatch, None, None]:
-    """The batches of a new file with all records, in order of id."""
+def _merging(
+    before: Records | RecordFile | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], rows: int
+) -> Generator[pa.RecordBatch, None, None]:
+    """The batches of a new file, in order of id, of about so many rows."""
     for records, new in _pairs(before, decided):
         if new is not None:
             these = _in_order(shaped(new))
             records = overlaid(records, these.append_column(_DIGEST, _digests_beside(these, records)))
-        yield from records.combine_chunks().to_batches(max_chunksize=None if records.num_rows <= _MOST else BATCH)
+        yield from records.combine_chunks().to_batches(max_chunksize=None if records.num_rows <= _MOST * rows else rows)
 
 
 def _in_order(decided: pa.Table) -> pa.Table:
@@ -214,7 +219,7 @@ def _in_order(decided: pa.Table) -> pa.Table:
     return these.take(pc.sort_indices(these["account_id"]))
 
 
-def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+def _pairs(before: Records | RecordFile | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
     """Range by range, lowest ids first: the records `before`, and those decided now, None if there are none."""
     if before is None or not before.firsts:
         cuts = decided.cuts(BATCH)
@@ -228,18 +233,24 @@ def _pairs(before: Records | None, decided: Sorted) -> Iterator[tuple[pa.Table, 
 
 def overlaid(records: pa.Table, newer: pa.Table) -> pa.Table:
     """Both tables as one, in order of id; of two records with the same id, the newer one. Both are in order, and have the same columns."""
+    replaced, added = _amended(records, newer)
+    if not replaced.num_rows or not added.num_rows:
+        return added if added.num_rows else replaced
+    ids, rows = replaced["account_id"].combine_chunks(), np.arange(len(replaced))
+    where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in added["account_id"].to_pylist()]
+    return picked(pa.concat_tables([replaced, added]), np.insert(rows, where, len(rows) + np.arange(len(added))))
+
+
+def _amended(records: pa.Table, newer: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """`records`, in which the `newer` ones replace those of the same ids; and the newer ones of other ids."""
     if not records.num_rows or not newer.num_rows:
-        return newer if newer.num_rows else records
-    ids, theirs = records["account_id"].combine_chunks(), newer["account_id"].combine_chunks()
-    place = pc.index_in(theirs, ids)
+        return records, newer
+    place = pc.index_in(newer["account_id"], records["account_id"].combine_chunks())
     known = pc.is_valid(place)
-    both = _replaced(records, newer.filter(known), pc.drop_null(place))
-    new = newer.filter(pc.invert(known))
-    where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in new["account_id"].to_pylist()]
-    return picked(pa.concat_tables([both, new]), np.insert(np.arange(len(ids)), where, len(ids) + np.arange(len(new))))
+    return _replaced(records, newer.filter(known), pc.drop_null(place)), newer.filter(pc.invert(known))
 
 
-def _replaced(records: pa.Table, newer: pa.Table, places: pa.Array) -> pa.Table:
+def _replaced(records: pa.Table, newer: pa.Table, places: pa.ChunkedArray) -> pa.Table:
     """`records` with the `newer` ones at these `places`.
 
     A column in which no record differs is not copied: most columns are such, and a copy costs as much for a few changed rows as for all.

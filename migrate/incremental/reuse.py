@@ -121,9 +121,8 @@ class Reuse:
     def _ranges(self) -> Generator[tuple[str | None, str | None, pa.Table, pa.Table | None, pa.Table | None], None, None]:
         """The bounds of each range of ids, lowest first; its records, its rows that have changed, and the ids whose row is missing."""
         cuts = sorted({*self.records.firsts[1:], *self.snapshot.cuts()})
-        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
-            base = self.records.between(low, high).combine_chunks()
-            yield low, high, base, self.snapshot.between(low, high), self.rows.missing.between(low, high)
+        for low, high, base in zip([None, *cuts], [*cuts, None], self.records.ranges(cuts), strict=True):
+            yield low, high, base.combine_chunks(), self.snapshot.between(low, high), self.rows.missing.between(low, high)
 
     def _sift(
         self, low: str | None, high: str | None, base: pa.Table, fresh: pa.Table | None, missing: pa.Table | None, collected: _Collected
@@ -217,6 +216,8 @@ class Reuse:
 
         They are looked up in the snapshot, which has the changed rows, and in the records of the accounts whose row is unchanged.
         """
+        if not wanted:
+            return holding(None, wanted)
         carried = pd.concat([holding(None, wanted), *(self._holding(batch, wanted) for batch in self.records.batches(_HOLDING))])
         if len(carried):
             carried = carried[~carried["account_id"].isin(self.rows.missing.having(pa.array(carried["account_id"], pa.large_string())))]
@@ -252,7 +253,8 @@ class _Collected:
     def part(self, low: str | None, high: str | None) -> Part:
         """All that was added, as one part."""
         read = settled(low, high, pa.concat_tables(self._fresh) if self._fresh else None)
-        recorded = conform(pa.concat_tables(self._recorded).to_pandas(), RECORD_COLUMNS)
+        recorded = pa.concat_tables(self._recorded)
+        recorded = conform(recorded.take(pc.sort_indices(recorded["account_id"])).to_pandas(), RECORD_COLUMNS)
         again = pa.concat_tables(self._again)
         if again.num_rows:
             # A record has no last sign-in. It only assigns waves, and a run that might assign accounts anew uses no cache

@@ -26,7 +26,7 @@ def small_batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(spill, "BATCH", 4)
     monkeypatch.setattr(spill, "_GATHERED", 12)
     monkeypatch.setattr(records, "BATCH", 8)
-    monkeypatch.setattr(records, "_MOST", 12)
+    monkeypatch.setattr(records, "_MOST", 1.5)
 
 
 def whole(frame: pd.DataFrame, folder: Path, before: Records | None = None, chunk: int = 100) -> Whole:
@@ -70,9 +70,14 @@ def test_what_is_decided_now_takes_the_place_of_what_was_before(
     new = whole(people(*now, outcome="queued"), folder / "new", old)
     outcomes = dict.fromkeys(before, "nothing_due") | dict.fromkeys(now, "queued")
     assert read(new, "account_id", "outcome") == sorted(outcomes.items(), key=lambda item: item[0].encode())
-    low, high = min(before, key=str.encode), max(now, key=str.encode)
-    within = [each for each in sorted(outcomes, key=str.encode) if low.encode() <= each.encode() < high.encode()]
-    assert new.records.between(low, high)["account_id"].to_pylist() == within
+    cuts = sorted({*before[::3], *now[::4]}, key=str.encode)
+    found = [sorted(each["account_id"].to_pylist(), key=str.encode) for each in new.records.ranges(cuts)]
+    ends = [None, *(each.encode() for each in cuts), None]
+    for low, high, ids in zip(ends[:-1], ends[1:], found, strict=True):
+        assert ids == [
+            each for each in sorted(outcomes, key=str.encode)
+            if (low is None or each.encode() >= low) and (high is None or each.encode() < high)
+        ]  # fmt: skip
 
 
 @settings(max_examples=40, deadline=None)
@@ -130,4 +135,4 @@ def test_those_who_are_gone_or_whose_row_was_rejected_are_no_part_of_the_read(tm
 def test_nobody_at_all_is_an_empty_whole(tmp_path: Path) -> None:
     found = whole(people().iloc[:0], tmp_path / "none")
     assert list(found.records.frames()) == []
-    assert found.records.between(None, None).num_rows == 0
+    assert [each.num_rows for each in found.records.ranges([])] == [0]
