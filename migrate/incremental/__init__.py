@@ -55,7 +55,7 @@ FORMAT: Final = 5
 """Raised whenever a cache is made or read differently: older ones are then not used."""
 MADE: Final = "image"
 """What the mark of the folder says it is; the word of the setting."""
-_FACTS, _ROWS, _UNFIT, _RECORDS, _NEWER = "image.json", "rows.arrow", "unfit.npy", "records.arrow", "newer.arrow"
+_FACTS, _ROWS, _UNFIT = "image.json", "rows.arrow", "unfit.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,9 @@ class Cache:
         """The text of image.json, which describes the cache; equal for equal caches."""
         known = {
             "format": FORMAT,
-            "records": [(each.rows, each.firsts, each.digest) for each in self.records.files()],
+            "base": [_described(each) for each in self.records.base],
+            "newer": _described(self.records.newer) if self.records.newer else None,
+            "turn": self.records.turn,
             "rules": self.rules,
             "stages": dict(self.stages),
             "as_of": self.as_of.astimezone(UTC).isoformat(),
@@ -96,8 +98,11 @@ class Cache:
 
     def files(self) -> dict[str, Path]:
         """Name in the folder of the cache → where the file is now."""
-        records = zip((_RECORDS, _NEWER), self.records.files(), strict=False)
-        return {_ROWS: self.rows, _UNFIT: self.unfit} | {name: each.path for name, each in records}
+        return {_ROWS: self.rows, _UNFIT: self.unfit} | {each.path.name: each.path for each in self.records.files()}
+
+
+def _described(file: RecordFile) -> tuple[str, int, Sequence[str], str]:
+    return file.path.name, file.rows, file.firsts, file.digest
 
 
 class CacheWarning(UserWarning):
@@ -143,13 +148,17 @@ def find(folder: Path | None, digest: str | None) -> Cache | None:
         facts: dict[str, Any] = json.loads(text)
         if facts.get("format") != FORMAT:
             return None
-        records = zip((_RECORDS, _NEWER), facts["records"], strict=False)
-        kept = Records(*(RecordFile(folder / name, rows, tuple(firsts), digest) for name, (rows, firsts, digest) in records))
+        newer = _found(folder, *facts["newer"]) if facts["newer"] else None
+        kept = Records(tuple(_found(folder, *each) for each in facts["base"]), newer, facts["turn"])
         as_of = datetime.fromisoformat(facts["as_of"])
         cache = Cache(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stages"], as_of, tuple(facts["hashes"]))
         return cache if (file_digest(cache.rows), file_digest(cache.unfit)) == cache.hashes else None
     except OSError:
         return None
+
+
+def _found(folder: Path, name: str, rows: int, firsts: Sequence[str], digest: str) -> RecordFile:
+    return RecordFile(folder / name, rows, tuple(firsts), digest)
 
 
 def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stages: Mapping[str, str], as_of: datetime) -> Cache:
@@ -168,7 +177,7 @@ def keep(cache: Cache, folder: Path | None, beside: Mapping[str, bytes]) -> None
     if folder is None:
         return
     if _of_0_1_0(folder):
-        files.adopt(folder, MADE, frozenset({_FACTS, *cache.files()}))
+        files.adopt(folder, MADE, frozenset({_FACTS, _ROWS, _UNFIT, "records.arrow"}))
     with contextlib.suppress(OSError), files.making(folder, MADE) as side:
         for name, path in cache.files().items():
             side.take(path, name)

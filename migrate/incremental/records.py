@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Self
 
 import numpy as np
 import pandas as pd
@@ -27,16 +28,15 @@ from migrate.files.spill import Sorted, within
 from migrate.incremental.rows import equal_rows, picked
 from migrate.process.prefetch import ahead
 
-if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
-
 BATCH: Final = 16384
 """How many records a batch has."""
 _SMALL: Final = 2048
 """How many a batch of newer records has."""
 _MOST: Final = 2
 """A batch that has grown to more than this many batches is divided."""
-_NEWER: Final = 0.05
+_FILES: Final = 6
+"""Into how many files all records are divided."""
+_NEWER: Final = 0.1
 """Up to this share of all records is kept beside the others; if more are newer, all are written anew."""
 _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 """The columns of a record that come from the directory: the digest is made of them."""
@@ -84,22 +84,29 @@ class RecordFile:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The records of all accounts, in two files.
+    """The records of all accounts, in several files.
 
-    `newer` has those that were decided since `base` was written: a record in it replaces the one of the same id in `base`, or is one more.
-    On most days one account in a hundred has changed, and writing that one costs little beside writing all of them.
+    The files of `base` have a range of ids each, lowest first. `newer` has those that were decided since: a record in it replaces the one
+    of the same id in `base`, or is one more. On most days one account in a hundred has changed, and writing that one costs little beside
+    writing all of them. Each run also writes one file of `base` anew, with what is newer in its range; the next one is number `turn`.
     """
 
-    base: RecordFile
+    base: tuple[RecordFile, ...]
     newer: RecordFile | None = None
+    turn: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many records `base` has."""
+        return sum(each.rows for each in self.base)
 
     @property
     def firsts(self) -> tuple[str, ...]:
         """The first ids of the batches of `base`: good bounds of ranges."""
-        return self.base.firsts
+        return tuple(first for each in self.base for first in each.firsts)
 
     def files(self) -> tuple[RecordFile, ...]:
-        return (self.base, self.newer) if self.newer else (self.base,)
+        return (*self.base, self.newer) if self.newer else self.base
 
     def whole(self) -> bool:
         """True if every byte is as it was written. Call this before anything else."""
@@ -107,21 +114,22 @@ class Records:
 
     def ranges(self, cuts: Iterable[str]) -> Iterator[pa.Table]:
         """The records below the first of the ids `cuts`, from there to the second, and so on to the last record, each in no order."""
-        base, newer = (_Forward(each.batches() if each else iter(())) for each in (self.base, self.newer))
+        base, newer = _Forward(self._of_base()), _Forward(self.newer.batches() if self.newer else iter(()))
         for high in [*cuts, None]:
-            replaced, added = _amended(base.until(high, SCHEMA), newer.until(high, SCHEMA))
+            replaced, added = _amended(base.until(high), newer.until(high))
             yield pa.concat_tables([replaced, added])
 
     def batches(self, columns: Collection[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
         """All records, or only some columns of them, in order of id."""
         if self.newer is None:
-            yield from self.base.batches(columns)
+            yield from self._of_base(columns)
             return
         read, wanted = {"account_id", *columns}, [name for name in SCHEMA.names if name in columns]
-        newer = _Forward(self.newer.batches(read))
-        for batch, high in zip(self.base.batches(read), [*self.firsts[1:], None], strict=True):
-            both = overlaid(pa.Table.from_batches([batch]), newer.until(high, batch.schema))
+        for both in _overlaid_batches(self._of_base(read), self.firsts, _Forward(self.newer.batches(read), read)):
             yield from both.select(wanted).combine_chunks().to_batches()
+
+    def _of_base(self, columns: Collection[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
+        return chain.from_iterable(each.batches(columns) for each in self.base)
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """All records, `RECORD_COLUMNS` and `plain`, in order of id."""
@@ -131,11 +139,12 @@ class Records:
 class _Forward:
     """Batches that are in order of id, asked for range by range from the lowest id on; each is read once."""
 
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+    def __init__(self, batches: Iterator[pa.RecordBatch], columns: Collection[str] = SCHEMA.names) -> None:
         self._batches = batches
+        self._schema = pa.schema([field for field in SCHEMA if field.name in columns])
         self._rest: pa.RecordBatch | None = None
 
-    def until(self, high: str | None, schema: pa.Schema) -> pa.Table:
+    def until(self, high: str | None) -> pa.Table:
         """The rows from where the last call ended to the id `high`, which is not among them; None is the end."""
         found = []
         while (batch := self._rest or next(self._batches, None)) is not None:
@@ -144,7 +153,13 @@ class _Forward:
             self._rest = batch.slice(len(part)) if len(part) < len(batch) else None
             if self._rest is not None:
                 break
-        return pa.Table.from_batches(found, schema)
+        return pa.Table.from_batches(found, self._schema)
+
+
+def _overlaid_batches(base: Iterator[pa.RecordBatch], firsts: Sequence[str], newer: _Forward) -> Iterator[pa.Table]:
+    """Each batch of `base`, whose first ids are `firsts`, with what is newer in its range; the last one with all that is left."""
+    for batch, high in zip(base, [*firsts[1:], None], strict=True):
+        yield overlaid(pa.Table.from_batches([batch]), newer.until(high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,41 +179,84 @@ def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], 
 
     `shaped` turns what was decided, a range of ids at a time, into what is to be recorded (`RECORD_COLUMNS`, `plain`).
     """
-    fingerprint = hashlib.sha256()
     newer = decided.rows + (before.newer.rows if before and before.newer else 0)
-    if before and before.base.rows and newer <= before.base.rows * _NEWER:
-        records = _beside(before, decided, shaped, folder)
-        for _ in _digested(records.batches([_DIGEST.name]), fingerprint):
-            pass
-    else:
-        batches = ahead(_merging(before, decided, shaped, BATCH))
-        records = Records(_written(folder / "records.arrow", _digested(batches, fingerprint)))
-    return Whole(records, fingerprint.hexdigest())
+    if before and before.rows and newer <= before.rows * _NEWER:
+        records = _amending(before, decided, shaped, folder)
+        fingerprint = hashlib.sha256()
+        for batch in records.batches([_DIGEST.name]):
+            fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
+        return Whole(records, fingerprint.hexdigest())
+    return _anew(before, decided, shaped, folder)
 
 
-def _digested(batches: Iterable[pa.RecordBatch], fingerprint: Hash) -> Iterator[pa.RecordBatch]:
-    """The same batches; meanwhile the fingerprint gets to know the digests in them."""
-    for batch in batches:
-        fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
-        yield batch
+def _anew(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
+    """Writes all records."""
+    base, fingerprint = list[RecordFile](), hashlib.sha256()
+    a_file = -(-((before.rows if before else 0) + decided.rows) // _FILES)
+    batches = ahead(_merging(before, decided, shaped, BATCH))
+    more = next(batches, None)
+    while more is not None:
+        with _Writing(folder / f"records-{len(base)}.arrow") as out:
+            while more is not None and (len(base) == _FILES - 1 or out.rows < a_file):
+                fingerprint.update(_bytes_of(more.column(_DIGEST.name)))
+                out.write(more)
+                more = next(batches, None)
+        base.append(out.written())
+    return Whole(Records(tuple(base)), fingerprint.hexdigest())
 
 
-def _beside(before: Records, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Records:
-    """Writes only the newer records. The base is linked into the folder, since another run may replace the cache that has it now."""
-    base = replace(before.base, path=folder / "records.arrow")
-    files.link(before.base.path, base.path)
-    newer = _written(folder / "newer.arrow", _merging(before.newer, decided, shaped, _SMALL))
-    return Records(base, newer if newer.rows else None)
+def _amending(before: Records, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Records:
+    """Writes what is newer, and one file of the base. The other files are linked into the folder, since another run may replace the cache
+    that has them now."""
+    newer, base = _Forward(_merging(before.newer, decided, shaped, _SMALL)), list[RecordFile]()
+    with _Writing(folder / "newer.arrow") as beside:
+        for number, file in enumerate(before.base):
+            high = before.base[number + 1].firsts[0] if number + 1 < len(before.base) else None
+            mine, path = newer.until(high), folder / f"records-{number}.arrow"
+            if number == before.turn:
+                with _Writing(path) as out:
+                    for both in _overlaid_batches(file.batches(), file.firsts, _Forward(iter(mine.to_batches()))):
+                        for batch in _divided(both, BATCH):
+                            out.write(batch)
+                base.append(out.written())
+            else:
+                files.link(file.path, path)
+                base.append(replace(file, path=path))
+                for batch in _divided(mine, _SMALL):
+                    beside.write(batch)
+    return Records(tuple(base), beside.written() if beside.rows else None, (before.turn + 1) % len(base))
 
 
-def _written(path: Path, batches: Iterable[pa.RecordBatch]) -> RecordFile:
-    firsts, rows = [], 0
-    with Sealed(path.open("xb")) as file, pa.ipc.new_file(pa.PythonFile(file, "w"), SCHEMA, options=_OPTIONS) as out:
-        for batch in batches:
-            firsts.append(batch.column("account_id")[0].as_py())
-            rows += batch.num_rows
-            out.write_batch(batch)
-    return RecordFile(path, rows, tuple(firsts), file.hexdigest())
+class _Writing:
+    """A new file of records. The file is complete at the end of the context."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows = 0
+        self._path, self._firsts = path, list[str]()
+
+    def __enter__(self) -> Self:
+        self._file = Sealed(self._path.open("xb"))
+        self._out = pa.ipc.new_file(pa.PythonFile(self._file, "w"), SCHEMA, options=_OPTIONS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._file:
+            self._out.close()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Adds a batch, which is not empty."""
+        self._firsts.append(batch.column("account_id")[0].as_py())
+        self.rows += batch.num_rows
+        self._out.write_batch(batch)
+
+    def written(self) -> RecordFile:
+        return RecordFile(self._path, self.rows, tuple(self._firsts), self._file.hexdigest())
+
+
+def _divided(records: pa.Table, rows: int) -> list[pa.RecordBatch]:
+    """The records in batches of about so many rows; none that is empty."""
+    batches: list[pa.RecordBatch] = records.combine_chunks().to_batches(max_chunksize=None if len(records) <= _MOST * rows else rows)
+    return [batch for batch in batches if batch.num_rows]
 
 
 def _merging(
@@ -209,7 +267,7 @@ def _merging(
         if new is not None:
             these = _in_order(shaped(new))
             records = overlaid(records, these.append_column(_DIGEST, _digests_beside(these, records)))
-        yield from records.combine_chunks().to_batches(max_chunksize=None if records.num_rows <= _MOST * rows else rows)
+        yield from _divided(records, rows)
 
 
 def _in_order(decided: pa.Table) -> pa.Table:

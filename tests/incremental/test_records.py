@@ -19,10 +19,11 @@ from migrate.incremental.records import Records, Whole, merge
 IDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4), min_size=1, max_size=40, unique=True)
 
 
-@pytest.fixture(autouse=True, params=[0.0, 0.3, 9.0], ids=["one file", "two files now and then", "always two files"])
+@pytest.fixture(autouse=True, params=[0.0, 0.3, 9.0], ids=["written anew", "now and then", "amended"])
 def small_batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "_NEWER", request.param)
     monkeypatch.setattr(records, "_SMALL", 3)
+    monkeypatch.setattr(records, "_FILES", 3)
     monkeypatch.setattr(spill, "BATCH", 4)
     monkeypatch.setattr(spill, "_GATHERED", 12)
     monkeypatch.setattr(records, "BATCH", 8)

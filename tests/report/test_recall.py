@@ -242,7 +242,7 @@ def kept(people: pd.DataFrame, path: Path, batch: int) -> Records:
     table = pa.Table.from_pandas(people.assign(digest=b"\0" * 32), preserve_index=False).select(SCHEMA.names).cast(SCHEMA)
     with pa.ipc.new_file(str(path), SCHEMA) as out:
         out.write_table(table, max_chunksize=batch)
-    return Records(RecordFile(path, len(people), tuple(people["account_id"][::batch]), ""))
+    return Records((RecordFile(path, len(people), tuple(people["account_id"][::batch]), ""),))
 
 
 @given(st.lists(st.integers(0, 7), max_size=12), st.integers(1, 6))
