@@ -34,6 +34,8 @@ _SMALL: Final = 2048
 """How many a batch of newer records has."""
 _MOST: Final = 2
 """A batch that has grown to more than this many batches is divided."""
+_FEW: Final = 0.02
+"""Up to this share of records is put in its places one by one; to sort all of them is faster for more."""
 _FILES: Final = 6
 """Into how many files all records are divided."""
 _NEWER: Final = 0.1
@@ -293,6 +295,9 @@ def overlaid(records: pa.Table, newer: pa.Table) -> pa.Table:
     replaced, added = _amended(records, newer)
     if not replaced.num_rows or not added.num_rows:
         return added if added.num_rows else replaced
+    if len(added) > len(replaced) * _FEW:
+        both = pa.concat_tables([replaced, added])
+        return both.take(pc.sort_indices(both["account_id"]))
     ids, rows = replaced["account_id"].combine_chunks(), np.arange(len(replaced))
     where = [bisect_left(ids, each, key=lambda held: held.as_py()) for each in added["account_id"].to_pylist()]
     return picked(pa.concat_tables([replaced, added]), np.insert(rows, where, len(rows) + np.arange(len(added))))
