@@ -162,8 +162,7 @@ def _prior(recorded: pd.DataFrame, place: np.ndarray) -> pd.DataFrame:
     """The record at each place; where there is none (place -1), any values of the right dtypes."""
     if recorded.empty:
         blanks = {"bool": False, "int32": 0, "datetime64[us, UTC]": pd.NaT}
-        columns = {name: pd.Series([blanks.get(dtype, np.nan)] * len(place), dtype=dtype) for name, dtype in RECORD_COLUMNS.items()}
-        return pd.DataFrame(columns)
+        recorded = pd.DataFrame({name: pd.Series([blanks.get(dtype, np.nan)], dtype=dtype) for name, dtype in RECORD_COLUMNS.items()})
     return recorded.take(np.maximum(place, 0)).reset_index(drop=True)
 
 

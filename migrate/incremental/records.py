@@ -36,6 +36,8 @@ _MOST: Final = 2
 """A batch that has grown to more than this many batches is divided."""
 _FEW: Final = 0.02
 """Up to this share of records is put in its places one by one; to sort all of them is faster for more."""
+_TOGETHER: Final = 2048
+"""The texts of so many accounts are in memory at once, to be digested."""
 _FILES: Final = 6
 """Into how many files all records are divided."""
 _NEWER: Final = 0.1
@@ -265,7 +267,7 @@ def _merging(
     before: Records | RecordFile | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], rows: int
 ) -> Generator[pa.RecordBatch, None, None]:
     """The batches of a new file, in order of id, of about so many rows."""
-    for records, new in _pairs(before, decided):
+    for records, new in _pairs(before, decided, rows):
         if new is not None:
             these = _in_order(shaped(new))
             records = overlaid(records, these.append_column(_DIGEST, _digests_beside(these, records)))
@@ -278,10 +280,11 @@ def _in_order(decided: pa.Table) -> pa.Table:
     return these.take(pc.sort_indices(these["account_id"]))
 
 
-def _pairs(before: Records | RecordFile | None, decided: Sorted) -> Iterator[tuple[pa.Table, pa.Table | None]]:
-    """Range by range, lowest ids first: the records `before`, and those decided now, None if there are none."""
+def _pairs(before: Records | RecordFile | None, decided: Sorted, rows: int) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+    """Range by range, lowest ids first: the records `before`, and those decided now, None if there are none. Without any before, a range
+    has about so many rows."""
     if before is None or not before.firsts:
-        cuts = decided.cuts(BATCH)
+        cuts = decided.cuts(rows)
         for low, high in zip([None, *cuts], [*cuts, None], strict=True):
             yield SCHEMA.empty_table(), decided.between(low, high)
         return
@@ -342,8 +345,9 @@ def _read(decided: pa.Table) -> np.ndarray:
 
 def _digests(decided: pa.Table, wanted: np.ndarray) -> pa.Array:
     """The digests of the accounts as they were read, where one is `wanted`; the others are missing."""
-    digests = np.full(decided.num_rows, None, dtype=object)
-    digests[wanted] = [hashlib.sha256(text).digest() for text in _texts(decided.filter(pa.array(wanted)))]
+    digests, these = np.full(decided.num_rows, None, dtype=object), decided.filter(pa.array(wanted))
+    parts = (these.slice(start, _TOGETHER) for start in range(0, len(these), _TOGETHER))
+    digests[wanted] = [hashlib.sha256(text).digest() for part in parts for text in _texts(part)]
     return pa.array(digests, _DIGEST.type)
 
 

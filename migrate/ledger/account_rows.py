@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from itertools import chain, repeat
+from functools import cache
+from itertools import count
 from typing import Any, Final
 
 import pandas as pd
@@ -15,7 +16,7 @@ from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.changes import CHANGE_COLUMNS
 from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import columns, rows
-from migrate.ledger.listed import BATCH, batches
+from migrate.ledger.listed import BATCH
 
 _AT_ONCE: Final = 1024
 """How many accounts, in order of id, are superseded at once: their rows share pages, which stay in the database's cache for every step."""
@@ -101,18 +102,7 @@ def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, 
     """`_insert` in parts: returns a function that inserts the rows of a slice."""
     names = [*frame.columns, *same]
     if connection.dialect.name == "sqlite":
-        # SQLite's driver takes the values as they are; SQLAlchemy would loop over all of them once more for nothing. And the driver lets
-        # other threads run at each execution, also at each of `executemany`, and then waits for its turn: many rows go into one statement.
-        listed = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
-        into = f"INSERT INTO {table.name} ({listed}) VALUES "  # noqa: S608 - our own names
-        row = f"({', '.join('?' * len(names))})"
-        tuples = list(zip(*columns(frame), *(repeat(value) for value in same.values())))  # noqa: B905
-
-        def write(part: slice) -> None:
-            for some in batches(tuples[part], BATCH // len(names)):
-                connection.exec_driver_sql(into + ", ".join([row] * len(some)), tuple(chain.from_iterable(some)))
-
-        return write
+        return _inserting_into_sqlite(connection, table, names, [*columns(frame), *([value] * len(frame) for value in same.values())])
     values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in names}
     dicts = [row | same for row in rows(frame)]
 
@@ -120,6 +110,39 @@ def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, 
         connection.execute(sa.insert(table).values(values), dicts[part])
 
     return insert
+
+
+def _inserting_into_sqlite(
+    connection: sa.Connection, table: sa.Table, names: list[str], values: list[list[Any]]
+) -> Callable[[slice], None]:
+    """SQLite's driver takes the values as they are; SQLAlchemy would loop over all of them once more for nothing.
+
+    At each execution, also at each of `executemany`, the driver lets other threads run, and then waits for its turn; and it copies each
+    parameter. So many rows go into one statement, and a column in which all are the same is one parameter.
+    """
+    uniform = [column.count(column[0]) == len(column) for column in values]
+    same = [column[0] for column, alike in zip(values, uniform, strict=True) if alike]
+    varying = [column for column, alike in zip(values, uniform, strict=True) if not alike]
+    listed = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
+    width, at_once = len(varying), BATCH // len(values)
+
+    @cache
+    def statement(rows: int) -> str:
+        numbers = count(1)
+        fixed = [next(numbers) if alike else None for alike in uniform]
+        row = (", ".join(f"?{place or next(numbers)}" for place in fixed) for _ in range(rows))
+        return f"INSERT INTO {table.name} ({listed}) VALUES ({'), ('.join(row)})"  # noqa: S608 - our own names
+
+    def write(part: slice) -> None:
+        begin, end, _ = part.indices(len(values[0]))
+        for start in range(begin, end, at_once):
+            stop = min(start + at_once, end)
+            flat: list[Any] = [None] * (width * (stop - start))
+            for place, column in enumerate(varying):
+                flat[place::width] = column[start:stop]
+            connection.exec_driver_sql(statement(stop - start), (*same, *flat))
+
+    return write
 
 
 def _raw(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
