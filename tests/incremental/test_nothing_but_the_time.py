@@ -52,7 +52,8 @@ def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every border between batches, ranges and windows is met."""
     for module, name, size in (
-        (spill, "BATCH", 4), (spill, "_GATHERED", 12), (spill, "_HELD", 6), (records, "BATCH", 8), (rows, "_SLACK", 3),
+        (spill, "BATCH", 4), (spill, "_GATHERED", 12), (spill, "_HELD", 6), (records, "BATCH", 8), (records, "_NEWER", 0.3),
+        (rows, "_SLACK", 3),
         (snapshot, "RANGE", 16), (reuse, "RANGE", 16), (reuse, "_NEW_OUTCOMES", 3),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, size)
