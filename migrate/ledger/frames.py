@@ -68,6 +68,8 @@ def series(name: str, dtype: str, values: tuple[Any, ...]) -> pd.Series:
     if dtype == INSTANT:
         micros = np.array([_NEVER if v is None else v for v in values], dtype="int64")
         return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+    if dtype == "str":
+        return pd.Series(pd.array(pa.array(values, pa.large_string()), dtype="str"))
     return pd.Series(values, dtype=dtype)
 
 
