@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrate import files
-from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
+from migrate.core.accounts import RECORD_COLUMNS
 from migrate.files.digests import Sealed, file_digest
 from migrate.files.spill import Sorted, within
-from migrate.incremental.rows import equal_rows, picked
+from migrate.incremental.account_digests import DIGEST, bytes_of, digests_beside
+from migrate.incremental.rows import picked
 from migrate.process.prefetch import ahead
 
 BATCH: Final = 16384
@@ -36,14 +37,10 @@ _MOST: Final = 2
 """A batch that has grown to more than this many batches is divided."""
 _FEW: Final = 0.02
 """Up to this share of records is put in its places one by one; to sort all of them is faster for more."""
-_TOGETHER: Final = 2048
-"""The texts of so many accounts are in memory at once, to be digested."""
 _FILES: Final = 6
 """Into how many files all records are divided."""
 _NEWER: Final = 0.1
 """Up to this share of all records is kept beside the others; if more are newer, all are written anew."""
-_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
-"""The columns of a record that come from the directory: the digest is made of them."""
 _TYPES: Final = {
     "str": pa.string(),
     "bool": pa.bool_(),
@@ -52,8 +49,7 @@ _TYPES: Final = {
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
 _DECIDED: Final = pa.schema([(name, _TYPES[dtype]) for name, dtype in RECORD_COLUMNS.items()] + [("plain", pa.bool_())])
-_DIGEST: Final = pa.field("digest", pa.binary(32))
-SCHEMA: Final = _DECIDED.append(_DIGEST)
+SCHEMA: Final = _DECIDED.append(DIGEST)
 """`RECORD_COLUMNS`; `plain`, true if the record may be reused at the next read when the account's row is the same; and a `digest` of the
 account as it was read, missing for accounts that were not read."""
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -187,8 +183,8 @@ def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], 
     if before and before.rows and newer <= before.rows * _NEWER:
         records = _amending(before, decided, shaped, folder)
         fingerprint = hashlib.sha256()
-        for batch in records.batches([_DIGEST.name]):
-            fingerprint.update(_bytes_of(batch.column(_DIGEST.name)))
+        for batch in records.batches([DIGEST.name]):
+            fingerprint.update(bytes_of(batch.column(DIGEST.name)))
         return Whole(records, fingerprint.hexdigest())
     return _anew(before, decided, shaped, folder)
 
@@ -202,7 +198,7 @@ def _anew(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], 
     while more is not None:
         with _Writing(folder / f"records-{len(base)}.arrow") as out:
             while more is not None and (len(base) == _FILES - 1 or out.rows < a_file):
-                fingerprint.update(_bytes_of(more.column(_DIGEST.name)))
+                fingerprint.update(bytes_of(more.column(DIGEST.name)))
                 out.write(more)
                 more = next(batches, None)
         base.append(out.written())
@@ -270,7 +266,7 @@ def _merging(
     for records, new in _pairs(before, decided, rows):
         if new is not None:
             these = _in_order(shaped(new))
-            records = overlaid(records, these.append_column(_DIGEST, _digests_beside(these, records)))
+            records = overlaid(records, these.append_column(DIGEST, digests_beside(these, records)))
         yield from _divided(records, rows)
 
 
@@ -327,52 +323,3 @@ def _replaced(records: pa.Table, newer: pa.Table, places: pa.ChunkedArray) -> pa
         for column, new in zip(records.columns, newer.columns, strict=True)
     ]
     return pa.table(columns, schema=records.schema)
-
-
-def _bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
-    """All digests that are not missing, end to end, without a copy."""
-    there = digests.drop_null()
-    width = there.type.byte_width
-    return memoryview(there.buffers()[1])[there.offset * width : (there.offset + len(there)) * width]
-
-
-def _read(decided: pa.Table) -> np.ndarray:
-    """True for the accounts that were read: not for those that are gone, or whose row was rejected."""
-    read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
-    found: np.ndarray = read.to_numpy()
-    return found
-
-
-def _digests(decided: pa.Table, wanted: np.ndarray) -> pa.Array:
-    """The digests of the accounts as they were read, where one is `wanted`; the others are missing."""
-    digests, these = np.full(decided.num_rows, None, dtype=object), decided.filter(pa.array(wanted))
-    parts = (these.slice(start, _TOGETHER) for start in range(0, len(these), _TOGETHER))
-    digests[wanted] = [hashlib.sha256(text).digest() for part in parts for text in _texts(part)]
-    return pa.array(digests, _DIGEST.type)
-
-
-def _digests_beside(decided: pa.Table, before: pa.Table) -> pa.ChunkedArray:
-    """The digests of the accounts as they were read. The digest of the record `before` still holds if the directory says the same, as it
-    does of accounts in which only the outcome is new."""
-    read = _read(decided)
-    was = before.take(pc.index_in(decided["account_id"], before["account_id"].combine_chunks()))  # missing where there is none
-    holds = read & pc.is_valid(was[_DIGEST.name]).to_numpy() & equal_rows(decided, was, list(_READ))
-    wanted = read & ~holds
-    if not wanted.any():
-        return pc.if_else(pa.array(read), was[_DIGEST.name], pa.scalar(None, _DIGEST.type))
-    return pc.if_else(pa.array(holds), was[_DIGEST.name], _digests(decided, wanted))
-
-
-def _texts(accounts: pa.Table) -> list[bytes]:
-    """One text for each account, to be digested: the lengths of its columns (-1 if missing), then their values, end to end.
-
-    With the lengths no two different accounts have the same text.
-    """
-    columns = [accounts[name] for name in _READ]
-    whole = [pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns]
-    texts = [pc.cast(column, pa.string()) for column in whole]
-    lengths = [pc.cast(pc.fill_null(pc.binary_length(column), -1), pa.string()) for column in texts]
-    values = [pc.fill_null(column, "") for column in texts]
-    joined = pc.binary_join_element_wise(pc.binary_join_element_wise(*lengths, ","), pc.binary_join_element_wise(*values, ""), ":")
-    encoded: list[bytes] = pc.cast(joined, pa.binary()).to_pylist()
-    return encoded

@@ -1,0 +1,68 @@
+"""A digest of each account as it was read, of which the fingerprint of a read is made (`migrate.incremental.records`)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
+from migrate.incremental.rows import equal_rows
+
+DIGEST: Final = pa.field("digest", pa.binary(32))
+_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
+"""The columns of a record that come from the directory: the digest is made of them."""
+_TOGETHER: Final = 2048
+"""The texts of so many accounts are in memory at once, to be digested."""
+
+
+def bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
+    """All digests that are not missing, end to end, without a copy."""
+    there = digests.drop_null()
+    width = there.type.byte_width
+    return memoryview(there.buffers()[1])[there.offset * width : (there.offset + len(there)) * width]
+
+
+def _read(decided: pa.Table) -> np.ndarray:
+    """True for the accounts that were read: not for those that are gone, or whose row was rejected."""
+    read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
+    found: np.ndarray = read.to_numpy()
+    return found
+
+
+def _digests(decided: pa.Table, wanted: np.ndarray) -> pa.Array:
+    """The digests of the accounts as they were read, where one is `wanted`; the others are missing."""
+    digests, these = np.full(decided.num_rows, None, dtype=object), decided.filter(pa.array(wanted))
+    parts = (these.slice(start, _TOGETHER) for start in range(0, len(these), _TOGETHER))
+    digests[wanted] = [hashlib.sha256(text).digest() for part in parts for text in _texts(part)]
+    return pa.array(digests, DIGEST.type)
+
+
+def digests_beside(decided: pa.Table, before: pa.Table) -> pa.ChunkedArray:
+    """The digests of the accounts as they were read. The digest of the record `before` still holds if the directory says the same, as it
+    does of accounts in which only the outcome is new."""
+    read = _read(decided)
+    was = before.take(pc.index_in(decided["account_id"], before["account_id"].combine_chunks()))  # missing where there is none
+    holds = read & pc.is_valid(was[DIGEST.name]).to_numpy() & equal_rows(decided, was, list(_READ))
+    wanted = read & ~holds
+    if not wanted.any():
+        return pc.if_else(pa.array(read), was[DIGEST.name], pa.scalar(None, DIGEST.type))
+    return pc.if_else(pa.array(holds), was[DIGEST.name], _digests(decided, wanted))
+
+
+def _texts(accounts: pa.Table) -> list[bytes]:
+    """One text for each account, to be digested: the lengths of its columns (-1 if missing), then their values, end to end.
+
+    With the lengths no two different accounts have the same text.
+    """
+    columns = [accounts[name] for name in _READ]
+    whole = [pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns]
+    texts = [pc.cast(column, pa.string()) for column in whole]
+    lengths = [pc.cast(pc.fill_null(pc.binary_length(column), -1), pa.string()) for column in texts]
+    values = [pc.fill_null(column, "") for column in texts]
+    joined = pc.binary_join_element_wise(pc.binary_join_element_wise(*lengths, ","), pc.binary_join_element_wise(*values, ""), ":")
+    encoded: list[bytes] = pc.cast(joined, pa.binary()).to_pylist()
+    return encoded
