@@ -41,9 +41,9 @@ def create(path: Path, mode: int = 0o600) -> BinaryIO:
 
 
 def link(source: Path, target: Path) -> None:
-    """A new file with the content of another one: the same file if the disk allows a hard link, else a copy. Neither is written later.
+    """A new file with the content of another one: the same file if the disk allows a hard link, else a copy.
 
-    Raises FileExistsError if anything is there.
+    Neither may be written afterwards. Raises FileExistsError if anything is there.
     """
     try:
         os.link(source, target, follow_symlinks=False)

@@ -34,7 +34,7 @@ BATCH: Final = 16384
 _SMALL: Final = 2048
 """How many a batch of newer records has."""
 _MOST: Final = 2
-"""A batch that has grown to more than this many batches is divided."""
+"""A batch that has grown to more than this many times the rows of one is divided."""
 _FEW: Final = 0.02
 """Up to this share of records is put in its places one by one; to sort all of them is faster for more."""
 _FILES: Final = 6
@@ -106,6 +106,7 @@ class Records:
         return tuple(first for each in self.base for first in each.firsts)
 
     def files(self) -> tuple[RecordFile, ...]:
+        """All files, those of `base` first."""
         return (*self.base, self.newer) if self.newer else self.base
 
     def whole(self) -> bool:
@@ -125,7 +126,7 @@ class Records:
             yield from self._of_base(columns)
             return
         read, wanted = {"account_id", *columns}, [name for name in SCHEMA.names if name in columns]
-        for both in _overlaid_batches(self._of_base(read), self.firsts, _Forward(self.newer.batches(read), read)):
+        for both in _batches_overlaid(self._of_base(read), self.firsts, _Forward(self.newer.batches(read), read)):
             yield from both.select(wanted).combine_chunks().to_batches()
 
     def _of_base(self, columns: Collection[str] = SCHEMA.names) -> Iterator[pa.RecordBatch]:
@@ -156,10 +157,10 @@ class _Forward:
         return pa.Table.from_batches(found, self._schema)
 
 
-def _overlaid_batches(base: Iterator[pa.RecordBatch], firsts: Sequence[str], newer: _Forward) -> Iterator[pa.Table]:
+def _batches_overlaid(base: Iterator[pa.RecordBatch], firsts: Sequence[str], newer: _Forward) -> Iterator[pa.Table]:
     """Each batch of `base`, whose first ids are `firsts`, with what is newer in its range; the last one with all that is left."""
     for batch, high in zip(base, [*firsts[1:], None], strict=True):
-        yield overlaid(pa.Table.from_batches([batch]), newer.until(high))
+        yield _overlaid(pa.Table.from_batches([batch]), newer.until(high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ def _amending(before: Records, decided: Sorted, shaped: Callable[[pa.Table], pa.
             mine, path = newer.until(high), folder / f"records-{number}.arrow"
             if number == before.turn:
                 with _Writing(path) as out:
-                    for both in _overlaid_batches(file.batches(), file.firsts, _Forward(iter(mine.to_batches()))):
+                    for both in _batches_overlaid(file.batches(), file.firsts, _Forward(iter(mine.to_batches()))):
                         for batch in _divided(both, BATCH):
                             out.write(batch)
                 base.append(out.written())
@@ -266,7 +267,7 @@ def _merging(
     for records, new in _pairs(before, decided, rows):
         if new is not None:
             these = _in_order(shaped(new))
-            records = overlaid(records, these.append_column(DIGEST, digests_beside(these, records)))
+            records = _overlaid(records, these.append_column(DIGEST, digests_beside(these, records)))
         yield from _divided(records, rows)
 
 
@@ -289,7 +290,7 @@ def _pairs(before: Records | RecordFile | None, decided: Sorted, rows: int) -> I
         yield pa.Table.from_batches([batch]), decided.between(low, high)
 
 
-def overlaid(records: pa.Table, newer: pa.Table) -> pa.Table:
+def _overlaid(records: pa.Table, newer: pa.Table) -> pa.Table:
     """Both tables as one, in order of id; of two records with the same id, the newer one. Both are in order, and have the same columns."""
     replaced, added = _amended(records, newer)
     if not replaced.num_rows or not added.num_rows:

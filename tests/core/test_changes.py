@@ -193,7 +193,7 @@ _retired_or_accepted = st.sets(st.sampled_from([*PolicySettings().retired, *Poli
 _unknown = st.sets(st.sampled_from(["unknown", "other"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_retired_or_accepted, _retired_or_accepted, _unknown, _unknown, st.booleans(), st.booleans())
 def test_words_that_nobody_knows_never_keep_a_change_of_known_methods_from_being_mailed(
     before: set[str], now: set[str], unknown_before: set[str], unknown_now: set[str], moved: bool, after: bool

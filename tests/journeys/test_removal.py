@@ -308,7 +308,7 @@ def test_what_killed_commands_left_is_swept_by_the_next(company: Office, tmp_pat
     took = time.monotonic()
     assert installed(company, "dry-run", "--as-of", LATER, "--out", str(out)).code == 0
     took = time.monotonic() - took
-    for _ in range(4):
+    for _ in range(6):
         for words in (("dry-run", "--as-of", LATER, "--out", str(out)), ("report",)):
             victim = begun(company, *words)
             time.sleep(chance.uniform(0.3, 1.1) * took)
