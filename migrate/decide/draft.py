@@ -26,13 +26,14 @@ from migrate.core.accounts import RECORD_COLUMNS, empty
 from migrate.core.kinds import MANDATORY
 from migrate.decide.confirming import SEQ_COLUMNS, Cases, addresses_had, confirm, held_by_nobody_else
 from migrate.decide.decided import Decided, Rules, Samples, Tally, added
-from migrate.decide.ranges import decide
+from migrate.decide.ranges import decide, given
 from migrate.directory.snapshot import Snapshot
 from migrate.errors import MigrateError
 from migrate.files.spill import Sorted, Spill
 from migrate.incremental import Part, Reuse
 from migrate.ledger.prior import Prior
 from migrate.mail.letter import Letter
+from migrate.process.prefetch import ahead
 
 _SPILLED: Final = ("changes", "letters", "withdrawn", "unsaid", "rejected")
 
@@ -123,12 +124,13 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse
         yield Decided(rejected=(rows,), tally=Tally(outcomes=Counter(rejected=len(rows))))
     parts = reuse.parts() if reuse else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
     cases = Cases(folder)
-    for part in parts:
-        decided = replace(decide(part, prior, rules, exempt, paused, few=reuse is not None), carried=_as_records(part.carried))
+    all_given = given(parts, prior, rules, few=reuse is not None)
+    for each in all_given if reuse else ahead(all_given):  # with a cache, the ranges are read ahead already
+        decided = replace(decide(each, prior, rules, exempt, paused), carried=_as_records(each.part.carried))
         if decided.case:
             cases.add(decided.case)
         yield decided
-        del decided  # keeps no more than one range in memory
+        del each, decided  # keeps no more than one range in memory
     cases.close()
     had = [addresses_had(case, prior, rules) for case in cases]
     holders = (reuse or snapshot).holders(frozenset().union(*(each["folded"] for each in had)))

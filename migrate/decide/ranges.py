@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from migrate.core import changes, plan, remember
 from migrate.core.accounts import conform
 from migrate.core.changes import OPEN_COLUMNS, Compared
-from migrate.core.letters import STRUCK_OUT
+from migrate.core.letters import STRUCK_OUT, Mailed
 from migrate.core.moves import own_days
 from migrate.core.standing import assess, at_cutoff, default_not_registered, destination
 from migrate.decide.composing import written
@@ -21,14 +22,33 @@ from migrate.incremental import Part
 from migrate.ledger.prior import Prior
 
 
-def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series, *, few: bool) -> Decided:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A part to decide, and what the ledger knows of its range: the changes that are to be confirmed (`OPEN_COLUMNS`), and the letters."""
+
+    part: Part
+    open_changes: pd.DataFrame
+    mailed: Mailed
+
+
+def given(parts: Iterable[Part], prior: Prior, rules: Rules, *, few: bool) -> Generator[Given, None, None]:
+    """Each part with what the ledger knows. `few`: a part has only some of the accounts of its range, so letters are looked up for those
+    alone."""
+    for part in parts:
+        low, high, ids = part.range.low, part.range.high, [part.range.accounts["account_id"], part.recorded["account_id"]]
+        only = pd.concat(ids).unique().tolist() if few else None
+        yield Given(part, prior.open_changes(low, high), prior.mailed(low, high, rules.moment.occasions, only))
+        del part  # it is not kept while the next one is made
+
+
+def decide(given: Given, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series) -> Decided:
     """Decides a part. Its accounts with a change to confirm are not finished yet: they become the `case` of the result.
 
-    `exempt`, `paused`: account id → the last day of the exemption or pause that is in force today. `few`: the part has only some of the
-    accounts of its range, so letters are looked up for those alone.
+    `exempt`, `paused`: account id → the last day of the exemption or pause that is in force today.
     """
     policy, moment = rules.policy, rules.moment
     campaign, now = moment.campaign, moment.now
+    of, mailed = given.part, given.mailed
     part, recorded = of.range, of.recorded
     compared = _compared(of, prior, rules)
     accounts, own = compared.accounts, own_days(compared.wave, moment.by_wave)
@@ -36,12 +56,10 @@ def decide(of: Part, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.S
     standing = assess(accounts, policy, exempt_until.notna(), now)
     effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= own["cutoff_day"], now)
     leads = destination(accounts, policy)
-    open_, unsaid = _open_changes(compared, prior.open_changes(part.low, part.high), rules)
+    open_, unsaid = _open_changes(compared, given.open_changes, rules)
     open_, merged, later = of_today(open_, prior, rules)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, own["after_cutoff"])
-    only = pd.concat([accounts["account_id"], recorded["account_id"]]).unique().tolist() if few else None
-    mailed = prior.mailed(part.low, part.high, moment.occasions, only)
     stuck = plan.without_destination(leads, policy)
     planned = plan.plan(compared, standing, reminded, confirming, exempt_until, paused_until, stuck, mailed, rules.judge, moment)
     mail = written(planned.reminders, accounts, standing, own["cutoff"], compared.changes, rules, planned.outcomes)

@@ -1,6 +1,7 @@
 """Reads what earlier runs recorded, one range of account ids at a time.
 
-A range is `[low, high)`, compared byte by byte; None is no bound. A run and a dry run read through the same methods.
+A range is `[low, high)`, compared byte by byte; None is no bound. A run and a dry run read through the same methods. Several threads may
+read through one `Prior`: they take turns, since a connection serves one statement at a time.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import cached_property, partial
+from threading import RLock
 from typing import Any, Final
 
 import pandas as pd
@@ -40,6 +42,7 @@ class Prior:
 
     def __init__(self, connection: sa.Connection, campaign: str) -> None:
         self._connection = connection
+        self._turn = RLock()
         self.campaign_id = campaigns.find(connection, campaign)
 
     def accounts(self, low: Bound, high: Bound) -> pd.DataFrame:
@@ -52,15 +55,16 @@ class Prior:
         return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
 
     def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> pd.DataFrame:
-        account = schema.account
-        wanted = sa.select(*outcomes.version(account)).where(*within(account.c)).order_by(account.c.account_id)
-        return outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
+        wanted = sa.select(*outcomes.version(schema.account)).where(*within(schema.account.c))
+        with self._turn:
+            found = outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
+        return found if found["account_id"].is_monotonic_increasing else found.sort_values("account_id", ignore_index=True)
 
     def known(self) -> int:
         """How many accounts the last accepted read had."""
         a = schema.account.c
         there = sa.select(sa.func.count()).select_from(schema.account).where(a.campaign_id == self.campaign_id, a.gone_at.is_(None))
-        return int(self._connection.execute(there).scalar_one())
+        return int(self._rows(there)[0][0])
 
     def mailed(self, low: Bound, high: Bound, occasions: Sequence[str], only: Sequence[str] | None = None) -> Mailed:
         """The letters of the range that a plan must know: those of some stages (`occasions`) and all corrections of the cutoff, the last
@@ -80,13 +84,12 @@ class Prior:
     @cached_property
     def _mailed_anybody(self) -> bool:
         c = schema.letter.c
-        there = self._connection.execute(sa.select(c.id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
-        return there or self._told_before
+        return bool(self._rows(sa.select(c.id).where(c.campaign_id == self.campaign_id).limit(1))) or self._told_before
 
     @cached_property
     def _told_before(self) -> bool:
         c = schema.told_before.c
-        return self._connection.execute(sa.select(c.reference).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
+        return bool(self._rows(sa.select(c.reference).where(c.campaign_id == self.campaign_id).limit(1)))
 
     def _these(self, ids: Sequence[str], of: Any) -> list[sa.ColumnElement[bool]]:
         return [of.campaign_id == self.campaign_id, of.account_id.in_(ids)]
@@ -127,7 +130,7 @@ class Prior:
     def changing(self) -> list[str]:
         """The ids of accounts with a change that is still to be confirmed."""
         c = schema.change.c
-        return list(self._connection.execute(sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open")).scalars())
+        return [id_ for (id_,) in self._rows(sa.select(c.account_id).where(c.campaign_id == self.campaign_id, c.state == "open"))]
 
     def awaiting(self, occasions: Sequence[str], *, others: bool = False) -> list[str]:
         """The ids of accounts with a waiting letter of one of the stages `occasions`, or with `others` of any other stage. Mandatory
@@ -137,7 +140,7 @@ class Prior:
         mine = (letter.campaign_id == self.campaign_id, ~schema.mandatory(schema.letter), ~named if others else named)
         # One select for each index, as in `outbox.counts`.
         waits = sa.union_all(*(sa.select(letter.account_id).where(*mine, *which) for which in schema.WAITS))
-        return list(self._connection.execute(waits).scalars())
+        return [id_ for (id_,) in self._rows(waits)]
 
     def counting(self, low: Bound, high: Bound, occasions: Sequence[str]) -> pd.DataFrame | None:
         """`COUNTING_COLUMNS` of the range; None where letters of another ledger count as well."""
@@ -196,30 +199,29 @@ class Prior:
     @cached_property
     def _confirmed_before(self) -> bool:
         c = schema.confirmed_before.c
-        return self._connection.execute(sa.select(c.account_id).where(c.campaign_id == self.campaign_id).limit(1)).first() is not None
+        return bool(self._rows(sa.select(c.account_id).where(c.campaign_id == self.campaign_id).limit(1)))
 
     def exceptions(self, kind: Kind, today: date) -> pd.Series:
         """Account id → the last day (ISO) of the longest exemption or pause that is in force on a day."""
         t = TABLES[kind].c
-        found = self._connection.execute(
+        found = self._rows(
             sa.select(t.account_id, sa.func.max(t.until))
             .where(t.campaign_id == self.campaign_id, t.removed_at.is_(None), t.until >= today.isoformat())
             .group_by(t.account_id)
-        ).all()
+        )
         return pd.Series(dict(tuple(row) for row in found), dtype="str")
 
     def bounced(self, now: datetime) -> frozenset[str]:
         """Addresses (lower case) that mail servers called unknown or disabled, and that nobody has cleared."""
         b = schema.bounce.c
         dead = sa.select(b.address).where(b.campaign_id == self.campaign_id, b.hard, b.until > now, b.cleared_at.is_(None))
-        return frozenset(address.lower() for (address,) in self._connection.execute(dead))
+        return frozenset(address.lower() for (address,) in self._rows(dead))
 
     def last_run(self) -> sa.Row[Any] | None:
         """The campaign's latest recorded run."""
         run = schema.run
-        return self._connection.execute(
-            sa.select(run).where(run.c.campaign_id == self.campaign_id).order_by(run.c.seq.desc()).limit(1)
-        ).first()
+        found = self._rows(sa.select(run).where(run.c.campaign_id == self.campaign_id).order_by(run.c.seq.desc()).limit(1))
+        return found[0] if found else None
 
     def _within(self, columns: Any, low: Bound, high: Bound) -> list[sa.ColumnElement[bool]]:
         bounds = [columns.account_id >= low] if low is not None else []
@@ -227,7 +229,12 @@ class Prior:
         return [columns.campaign_id == self.campaign_id, *bounds]
 
     def _fetch(self, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
-        return fetch(self._connection, statement, columns)
+        with self._turn:
+            return fetch(self._connection, statement, columns)
+
+    def _rows(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+        with self._turn:
+            return self._connection.execute(statement).all()
 
 
 def _last_told(told: pd.DataFrame) -> pd.DataFrame:
