@@ -86,8 +86,8 @@ class Company:
         return self.folder / "directory.db"
 
     def configure(self, formats: Sequence[str] = (), source: str = "sql", port: int | None = None) -> None:
-        """Writes the configuration, with the `port` of a mail server if letters are to go anywhere. The cache of another configuration is
-        not used, so the next run processes everybody."""
+        """Writes the configuration, with the `port` of a mail server if letters are to go anywhere. After another source, the next run reads
+        every row anew."""
         transport = "smtp" if port else "maildir"
         text = _CONFIG.format(opens=OPENS, source=_SOURCES[source], formats=json.dumps(list(formats)), transport=transport, port=port or 25)
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
@@ -123,6 +123,11 @@ class Company:
         if facts["letters"]["queued"]:
             raise RuntimeError(f"{facts['letters']['queued']:,} letters were queued on a day without any")
         return spent
+
+    def change_rules(self) -> None:
+        """Sets another rule, by which the decision about anybody might be another one."""
+        with (self.folder / "config.toml").open("a", encoding="utf-8") as config:
+            config.write('[policy]\nremind = ["sms_only", "sms_default", "unknown"]\nused_days = 60\n')
 
     def forget_cache(self) -> None:
         """Deletes the cache of the last read."""

@@ -165,6 +165,8 @@ def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[fl
         yield _day("a quiet day, 1 % changed in other columns", 4, kinds["quiet"])
         kinds["switched"] = list(_again(here, rounds, here.switch))
         yield _day(f"a day on which {CHANGED:.0%} changed their methods, a letter each", 8, kinds["switched"])
+        kinds["rules"] = list(_again(here, rounds, lambda: _other_rules(here)))
+        yield _day("everybody decided anew, rules having changed", 15, kinds["rules"])
         kinds["anew"] = list(_again(here, rounds, lambda: _forgotten(here)))
         yield _day("everybody decided anew, without a cache", 15, kinds["anew"])
         yield from _reported(here, rounds, kinds["quiet"], "three", port)
@@ -187,6 +189,11 @@ def _again(here: Company, rounds: int, happens: Callable[[], object]) -> Iterato
             happens()
             dumped = dump(here.directory)
             yield here.run()[0], dumped
+
+
+def _other_rules(here: Company) -> None:
+    here.change()
+    here.change_rules()
 
 
 def _forgotten(here: Company) -> None:

@@ -14,8 +14,8 @@ Some columns are stored in a form made for comparing whole columns at a time:
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,14 +156,25 @@ INSTANT: Final = "datetime64[us, UTC]"
 def conform(frame: pd.DataFrame, columns: dict[str, str] | None = None) -> pd.DataFrame:
     """The frame with exactly the given columns (default `ROW_COLUMNS`), in order and of their dtypes; a missing column is a KeyError."""
     import pandas as pd
-    from pandas.api.types import pandas_dtype
 
     columns = ROW_COLUMNS if columns is None else columns
-    typed = {
-        name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") if dtype == INSTANT else frame[name].astype(pandas_dtype(dtype))
-        for name, dtype in columns.items()
-    }
+    typed = {name: _typed(frame[name], dtype) for name, dtype in columns.items()}
     return pd.DataFrame(typed, index=frame.index, columns=list(columns))
+
+
+def _typed(column: pd.Series, dtype: str) -> pd.Series:
+    import pandas as pd
+
+    if column.dtype == _dtype(dtype):  # a conversion to the same dtype takes its time, and most columns need none
+        return column
+    return pd.to_datetime(column, utc=True).dt.as_unit("us") if dtype == INSTANT else column.astype(_dtype(dtype))
+
+
+@cache
+def _dtype(dtype: str) -> Any:
+    from pandas.api.types import pandas_dtype
+
+    return pandas_dtype(dtype)
 
 
 def empty(columns: dict[str, str]) -> pd.DataFrame:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
-from migrate.core.letters import TOLD_COLUMNS
 from migrate.core.moment import Moment
 from migrate.core.moves import own_days
 from migrate.core.words import CUTOFF_MOVED, REVIEWER, STANDS, WAITING
@@ -26,6 +26,13 @@ def in_the_way(state: pd.Series, reason: pd.Series, same_address: pd.Series | bo
     return state.isin(STANDS) | reviewed | ((state == "failed") & same_address)
 
 
+def row_of_each_letter(ids: pd.Series, tenure: pd.Series, letters: pd.DataFrame) -> np.ndarray:
+    """For each letter (`account_id`, `tenure`) the number of its account's row among `ids`, -1 if the account is not there or belongs to
+    another person."""
+    row = pd.Index(ids).get_indexer(pd.Index(letters["account_id"]))
+    return np.where(tenure.to_numpy()[row] == letters["tenure"].to_numpy(), row, -1) if len(ids) else row
+
+
 def standing_in_the_way(accounts: pd.DataFrame, tenure: pd.Series, told: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """The letters of `told` (`TOLD_COLUMNS`) that stand in the way of another one like them, to the account's address of now.
 
@@ -33,11 +40,11 @@ def standing_in_the_way(accounts: pd.DataFrame, tenure: pd.Series, told: pd.Data
     """
     if told.empty:
         return told
-    here = pd.DataFrame({"account_id": accounts["account_id"], "tenure": tenure, "email": accounts["email"].str.lower()})
-    both = told.merge(here, on=["account_id", "tenure"])
-    stands = in_the_way(both["state"], both["reason"], both["address"].str.lower() == both["email"])
-    stands &= ~((both["kind"] == CUTOFF_MOVED) & both["state"].isin(WAITING) & (both["ends"] <= pd.Timestamp(now)))
-    return both.loc[stands, list(TOLD_COLUMNS)]
+    row = row_of_each_letter(accounts["account_id"], tenure, told)
+    told, email = told[row >= 0], accounts["email"].take(row[row >= 0])
+    stands = in_the_way(told["state"], told["reason"], told["address"].str.lower() == email.str.lower().set_axis(told.index))
+    stands &= ~((told["kind"] == CUTOFF_MOVED) & told["state"].isin(WAITING) & (told["ends"] <= pd.Timestamp(now)))
+    return told[stands]
 
 
 def already_told(
@@ -50,23 +57,16 @@ def already_told(
     """
     if letters_in_the_way.empty:
         return pd.Series("", index=accounts.index, dtype="str")
-    here = pd.DataFrame(
-        {
-            "account_id": accounts["account_id"],
-            "tenure": tenure,
-            "wave": wave,
-            "told_cutoff": own["told_cutoff"],
-            "begins": own["begins"],
-        }
-    )
-    both = letters_in_the_way.merge(here, on=["account_id", "tenure", "told_cutoff"])
-    counting = [(name, occasion) for name, of_wave in moment.by_wave.items() for occasion in of_wave.counting]
-    tells_it = pd.Series(False, index=both.index)
-    if counting:
-        tells_it |= pd.MultiIndex.from_arrays([both["wave"], both["occasion"]]).isin(counting)
-    tells_it |= (both["kind"] == CUTOFF_MOVED) & (both["settled_at"].isna() | (both["settled_at"] >= both["begins"]))
-    state = both[tells_it].drop_duplicates("account_id").set_index("account_id")["state"]
-    return accounts["account_id"].map(state).astype("str").fillna("")
+    row = row_of_each_letter(accounts["account_id"], tenure, letters_in_the_way)
+    letters, row = letters_in_the_way[row >= 0], row[row >= 0]
+    of_wave, cutoff, begins = (each.take(row).set_axis(letters.index) for each in (wave, own["told_cutoff"], own["begins"]))
+    tells_it = (letters["kind"] == CUTOFF_MOVED) & (letters["settled_at"].isna() | (letters["settled_at"] >= begins))
+    for name, theirs in moment.by_wave.items():
+        tells_it |= (of_wave == name) & letters["occasion"].isin(theirs.counting)
+    tells_it &= letters["told_cutoff"] == cutoff
+    place = np.full(len(accounts), -1)
+    place[row[tells_it][::-1]] = np.flatnonzero(tells_it)[::-1]  # of several letters the first one counts, which is written last
+    return pd.Series(letters["state"].array.take(place, allow_fill=True), index=accounts.index).fillna("")
 
 
 def by_only_letter(accounts: pd.DataFrame, letters: pd.DataFrame, moment: Moment) -> pd.Series:

@@ -16,6 +16,7 @@ import pandas as pd
 from migrate.core.accounts import ADDRESS_SEPARATOR, RECORD_COLUMNS, conform, methods_of
 from migrate.core.standing import BACKUP_CODE, UNCERTAIN, PolicySettings, has_any
 from migrate.core.waves import Waves
+from migrate.core.word_columns import first_that_holds
 from migrate.core.words import MAILED
 
 CHANGE_COLUMNS: Final[dict[str, str]] = {
@@ -79,18 +80,17 @@ def classify(
     known_differ = has_any(gained | lost, ~UNCERTAIN)
     same_but_moved = ~known_differ & moved & has_any(has, accepted)
     rows = [
-        ("reclassified", (differs | same_but_moved) & reclassified),
-        ("reclassified", differs & ~known_differ & ~same_but_moved),
-        ("cutoff_removal", after_cutoff & differs & (gained == 0) & ~has_any(lost, ~retired)),
-        ("two_step_disabled", has_any(had, ~BACKUP_CODE) & ~has_any(has, ~BACKUP_CODE)),
-        ("authenticator_enabled", ~has_any(had, accepted) & has_any(has, accepted)),
-        ("authenticator_removed", has_any(had, accepted) & ~has_any(has, accepted)),
-        ("sms_enabled", ~has_any(had, retired) & has_any(has, retired)),
-        ("sms_removed", has_any(had, retired) & ~has_any(has, retired)),
-        ("authenticator_changed", ((had ^ has) & accepted != 0) | same_but_moved),
+        ((differs | same_but_moved) & reclassified, "reclassified"),
+        (differs & ~known_differ & ~same_but_moved, "reclassified"),
+        (after_cutoff & differs & (gained == 0) & ~has_any(lost, ~retired), "cutoff_removal"),
+        (has_any(had, ~BACKUP_CODE) & ~has_any(has, ~BACKUP_CODE), "two_step_disabled"),
+        (~has_any(had, accepted) & has_any(has, accepted), "authenticator_enabled"),
+        (has_any(had, accepted) & ~has_any(has, accepted), "authenticator_removed"),
+        (~has_any(had, retired) & has_any(has, retired), "sms_enabled"),
+        (has_any(had, retired) & ~has_any(has, retired), "sms_removed"),
+        (((had ^ has) & accepted != 0) | same_but_moved, "authenticator_changed"),
     ]
-    words = np.select([when for _, when in rows], [word for word, _ in rows], default="")
-    return pd.Series(words, index=has.index, dtype="str")
+    return first_that_holds(rows, "")
 
 
 def compare(

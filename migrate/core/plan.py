@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from migrate.core.accounts import conform
-from migrate.core.already_told import already_told, standing_in_the_way
+from migrate.core.already_told import already_told, row_of_each_letter, standing_in_the_way
 from migrate.core.changes import Compared
 from migrate.core.letters import LETTER_COLUMNS, Judge, Mailed
 from migrate.core.moment import Moment
@@ -92,7 +92,6 @@ def plan(
     soon = (_days_since(last_told, moment, today) < moment.min_gap_days) & ~moved["moving"]
 
     nothing = ((own["stage"] == "") | (told != "")) & ~moved["moving"]
-    reason_soon = "last letter on " + last_told.dt.tz_convert(moment.campaign.timezone).dt.strftime("%Y-%m-%d").astype("str")
     rules: list[tuple[pd.Series, pd.Series | str, pd.Series | str]] = [  # where it holds, the outcome, the reason
         (confirming, "", ""),
         (standing == "exempt", standing, "until " + exempt_until),
@@ -100,13 +99,14 @@ def plan(
         (~reminded, "not_reminded", standing),
         (stuck & ~nothing, "no_destination", _what_may_be_registered(accounts["may_enrol"])),
         (nothing, "nothing_due", told),
-        (soon, "too_soon", reason_soon),
+        (soon, "too_soon", _when_last(last_told, soon, moment)),
         (paused_until.notna(), "paused", "until " + paused_until),
     ]
     outcome, reason = _first_match(rules, accounts.index)
     left = outcome.isna()
-    judged = judge(accounts.loc[left, "email"])
-    outcome.loc[left], reason.loc[left] = judged["outcome"].replace("", "queued"), judged["reason"]
+    if left.any():
+        judged = judge(accounts.loc[left, "email"])
+        outcome.loc[left], reason.loc[left] = judged["outcome"].replace("", "queued"), judged["reason"]
     queued = outcome == "queued"
     occasion = own["stage"].mask(moved["moving"], moved["occasion"])
     return Planned(
@@ -133,9 +133,11 @@ def _column(value: pd.Series | str, index: pd.Index) -> pd.Series:
 
 
 def _row_of_each(ids: pd.Series, tenure: pd.Series, of: pd.DataFrame) -> pd.DataFrame:
-    """The row of `of` for each account and tenure, aligned with `ids`; missing values where there is none."""
-    keys = pd.DataFrame({"account_id": ids, "tenure": tenure})
-    return keys.merge(of, on=["account_id", "tenure"], how="left").set_axis(ids.index)
+    """The row of `of` for each account and tenure, aligned with `ids`; missing values where there is none. `of` has no person twice."""
+    row = row_of_each_letter(ids, tenure, of)
+    place = np.full(len(ids), -1)
+    place[row[row >= 0]] = np.flatnonzero(row >= 0)
+    return of.reset_index(drop=True).reindex(place).set_axis(ids.index)
 
 
 def _without_withdrawn(told: pd.DataFrame, stuck: pd.Series) -> pd.DataFrame:
@@ -149,6 +151,12 @@ def _what_may_be_registered(may_enrol: pd.Series) -> pd.Series:
     """The methods an account may register, as a reason to show; empty where the source does not say."""
     words = ("may register " + may_enrol.str.replace(",", ", ", regex=False)).mask(may_enrol == "", "nothing may be registered")
     return words.fillna("").astype("str")
+
+
+def _when_last(last_told: pd.Series, soon: pd.Series, moment: Moment) -> pd.Series:
+    """The day of each account's last letter, as a reason to show where a letter would be too `soon` after it, else missing."""
+    days = last_told[soon].dt.tz_convert(moment.campaign.timezone).dt.strftime("%Y-%m-%d").astype("str")
+    return pd.Series("last letter on " + days).reindex(soon.index)
 
 
 def _days_since(last_told: pd.Series, moment: Moment, today: date) -> pd.Series:

@@ -159,36 +159,36 @@ def certain(methods: pd.Series) -> pd.Series:
 def destination(accounts: pd.DataFrame, policy: PolicySettings) -> pd.Series:
     """Whether each account can move to an accepted method, a word of `DESTINATIONS`: `yes` if one is registered or may be registered, `no`
     if the source lets it register none, `unknown` if the source does not say, or names methods of an unknown kind."""
-    import numpy as np
-    import pandas as pd
+    from migrate.core.word_columns import first_that_holds
 
     there = has_any(accounts["methods"], policy.accepted_bits)
     told = accounts["may_enrol"].notna()
     if told.any():
         listed = methods_bits(accounts["may_enrol"].fillna(""))
         may, unnamed = has_any(listed, policy.accepted_bits), has_any(listed, UNCERTAIN)
-        words = np.select([there | may, told & ~unnamed], ["yes", "no"], default="unknown")
-    else:
-        words = np.where(there, "yes", "unknown")
-    return pd.Series(words, index=accounts.index, dtype="str")
+        return first_that_holds([(there | may, "yes"), (told & ~unnamed, "no")], "unknown")
+    return first_that_holds([(there, "yes")], "unknown")
 
 
 def _by_methods(accounts: pd.DataFrame, policy: PolicySettings, now: datetime) -> pd.Series:
     """The standing by methods alone: the rows below `exempt` in the table of design §5."""
-    import numpy as np
-    import pandas as pd
+    from migrate.core.word_columns import first_that_holds
 
     methods = accounts["methods"]
     retired, accepted = has_any(methods, policy.retired_bits), has_any(methods, policy.accepted_bits)
     by_default = has_any(habit(accounts, policy, now), policy.retired_bits)
     doubtful = accepted & ~certain(methods) & policy.strict_words
     other = has_any(methods, ~BACKUP_CODE)
-    words = np.select(
-        [doubtful, accepted & ~retired, accepted & retired & ~by_default, accepted & retired, retired, other],
-        ["unknown", "migrated", "sms_fallback", "sms_default", "sms_only", "unknown"],
-        default="no_second_step",
-    )
-    return pd.Series(words, index=accounts.index, dtype="str")
+    both = accepted & retired
+    cases = [
+        (doubtful, "unknown"),
+        (accepted & ~retired, "migrated"),
+        (both & ~by_default, "sms_fallback"),
+        (both, "sms_default"),
+        (retired, "sms_only"),
+        (other, "unknown"),
+    ]
+    return first_that_holds(cases, "no_second_step")
 
 
 def assess(accounts: pd.DataFrame, policy: PolicySettings, exempt: pd.Series, now: datetime) -> pd.Series:
@@ -210,8 +210,10 @@ def at_cutoff(accounts: pd.DataFrame, policy: PolicySettings, word: AtCutoff, ou
     methods like all others. Federated accounts that the policy exempts are unaffected: another system does their second step. So are
     accounts with an exemption that still holds on the cutoff day (`outlasting`).
     """
+    from migrate.core.word_columns import recoded
+
     effect = {"unknown": "unknown", "sms_only": word, "sms_default": "unaffected_but_surprised"}
-    effects = _by_methods(accounts, policy, now).map(effect).fillna("unaffected").astype("str")
+    effects = recoded(_by_methods(accounts, policy, now), effect, "unaffected")
     spared = outlasting.to_numpy(bool)
     if policy.exempt_federated:
         spared = spared | accounts["federated"].to_numpy(bool)

@@ -27,7 +27,7 @@ from migrate.core.kinds import MANDATORY
 from migrate.decide.confirming import SEQ_COLUMNS, Cases, addresses_had, confirm, held_by_nobody_else
 from migrate.decide.decided import Decided, Rules, Samples, Tally, added
 from migrate.decide.ranges import decide, given
-from migrate.directory.snapshot import Snapshot
+from migrate.directory.snapshot import RANGE, Snapshot
 from migrate.errors import MigrateError
 from migrate.files.spill import Sorted, Spill
 from migrate.incremental import Part, Reuse
@@ -124,8 +124,9 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse
         yield Decided(rejected=(rows,), tally=Tally(outcomes=Counter(rejected=len(rows))))
     parts = reuse.parts() if reuse else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
     cases = Cases(folder)
-    all_given = given(parts, prior, rules, few=reuse is not None)
-    for each in all_given if reuse else ahead(all_given):  # with a cache, the ranges are read ahead already
+    few = reuse is not None and not reuse.anew
+    all_given = given(parts, prior, rules, few=few)
+    for each in all_given if few else ahead(all_given):  # for a few there is little to read, and the cache itself is read ahead
         decided = replace(decide(each, prior, rules, exempt, paused), carried=_as_records(each.part.carried))
         if decided.case:
             cases.add(decided.case)
@@ -163,7 +164,7 @@ def _as_records(carried: pa.Table | None) -> pa.Table | None:
 
 def _summed(parts: Iterable[Decided], rules: Rules, folder: Path) -> Draft:
     """Adds parts up to a draft; its frames are in files in `folder`."""
-    records = Sorted(folder / "decided.arrow")
+    records = Sorted(folder / "decided.arrow", together=RANGE)
     spills = {name: Spill(folder / f"{name}.arrow") for name in _SPILLED}
     tally, samples = Tally(), dict[tuple[str, str], Letter]()
     merged, doubled = [empty(SEQ_COLUMNS)], list[int]()

@@ -14,6 +14,7 @@ from migrate.core.changes import OPEN_COLUMNS, Compared
 from migrate.core.letters import STRUCK_OUT, Mailed
 from migrate.core.moves import own_days
 from migrate.core.standing import assess, at_cutoff, default_not_registered, destination
+from migrate.core.word_columns import found_by_id
 from migrate.decide.composing import written
 from migrate.decide.confirming import of_today
 from migrate.decide.decided import Case, Decided, Rules, Tally, added, counted
@@ -52,7 +53,7 @@ def decide(given: Given, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     part, recorded = of.range, of.recorded
     compared = _compared(of, prior, rules)
     accounts, own = compared.accounts, own_days(compared.wave, moment.by_wave)
-    exempt_until, paused_until = (accounts["account_id"].map(until).astype("str") for until in (exempt, paused))
+    exempt_until, paused_until = (found_by_id(accounts["account_id"], until) for until in (exempt, paused))
     standing = assess(accounts, policy, exempt_until.notna(), now)
     effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= own["cutoff_day"], now)
     leads = destination(accounts, policy)
@@ -70,6 +71,7 @@ def decide(given: Given, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
 
     settled = ~confirming
     differs = remember.differs(record, compared.prior, compared.known)
+    kept = settled if of.was_plain is None else settled & (differs["differs"] | (part.plain != of.was_plain))
     away = _away(part, compared, recorded, now)
     words = counted(outcomes.loc[settled, "outcome"])
     words["rejected"] += len(part.rejected)
@@ -88,7 +90,7 @@ def decide(given: Given, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     )
     return Decided(
         records=(
-            record[settled].assign(plain=part.plain[settled], **{name: each[settled] for name, each in differs.items()}),
+            record[kept].assign(plain=part.plain[kept], **{name: each[kept] for name, each in differs.items()}),
             *away.records,
         ),
         changes=(compared.changes,),

@@ -1,9 +1,9 @@
 """Frames kept in private files instead of memory while a run works on them.
 
 A `Spill` gives its frames back in the order in which they came. A `Sorted` gives the rows of any range of account ids: what comes is
-gathered into pieces of at least `_GATHERED` rows; each piece is sorted by id and written in batches of `BATCH` rows; and the first id of
-each batch is remembered. To get a range, the batches that overlap it are read from each piece. So memory holds one piece at a time while
-rows come, and one range at a time when they are asked for.
+gathered into pieces of at least `_GATHERED` rows; each piece is sorted by id and written in batches of `BATCH` rows, by a thread, while
+the next one is gathered; and the first id of each batch is remembered. To get a range, the batches that overlap it are read from each
+piece. So memory holds two pieces at a time while rows come, and one range at a time when they are asked for.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ import pyarrow.compute as pc
 
 from migrate import files
 from migrate.errors import DirectoryError
+from migrate.process.prefetch import meanwhile
 
 BATCH: Final = 2048
 """How many rows a batch of a sorted piece has."""
@@ -79,13 +81,16 @@ class Sorted:
     `close` any thread may read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, together: int | None = None) -> None:
+        """`together`: how many rows are sorted together, at least. Few are enough if they come nearly in order."""
+        self._together = together or _GATHERED
         self._spill = Spill(path)
         self._gathered: list[pa.Table] = []
         self._pieces: list[tuple[int, list[str]]] = []  # the number of the piece's first batch, and the first id of each of its batches
         self._batches = 0
         self._held: list[pa.RecordBatch] = []
         self._readers = threading.local()
+        self._writing: Future[None] | None = None
         self.schema: pa.Schema | None = None
         self.rows = 0
 
@@ -100,25 +105,36 @@ class Sorted:
         self.schema = self.schema or table.schema.remove_metadata()
         self._gathered.append(table.cast(self.schema))
         self.rows += table.num_rows
-        if sum(each.num_rows for each in self._gathered) >= _GATHERED:
-            self._spill.write(self._piece(), batch=BATCH)
+        if sum(each.num_rows for each in self._gathered) >= self._together:
+            self._write()
 
-    def _piece(self) -> pa.Table:
-        """The rows gathered so far, sorted: the next piece."""
-        whole = pa.concat_tables(self._gathered).combine_chunks()
+    def _write(self) -> None:
+        """Begins to write what was gathered so far, once the piece before it is written."""
+        self._written()
+        gathered, self._gathered = self._gathered, []
+        self._writing = meanwhile(lambda: self._spill.write(self._piece(gathered), batch=BATCH))
+
+    def _written(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def _piece(self, gathered: list[pa.Table]) -> pa.Table:
+        """Some rows, sorted: the next piece."""
+        whole = pa.concat_tables(gathered).combine_chunks()
         whole = whole.take(pc.sort_indices(whole["account_id"]))
-        self._gathered = []
         self._pieces.append((self._batches, whole["account_id"].take(pa.array(range(0, whole.num_rows, BATCH))).to_pylist()))
         self._batches += -(-whole.num_rows // BATCH)
         return whole
 
     def close(self) -> None:
         """Ends adding; only now can rows be read."""
-        if self._gathered and not self._pieces and self.rows <= _HELD:
-            self._held = self._piece().to_batches(max_chunksize=BATCH)
+        if self._gathered and self._writing is None and self.rows <= _HELD:
+            self._held = self._piece(self._gathered).to_batches(max_chunksize=BATCH)
+            self._gathered = []
             return
         if self._gathered:
-            self._spill.write(self._piece(), batch=BATCH)
+            self._write()
+        self._written()
         self._spill.close()
 
     def _batch(self, number: int) -> pa.RecordBatch:

@@ -4,9 +4,10 @@ The setting for its folder is called `[ledger] image`. It holds the raw rows of 
 records of all accounts, in order of id (`Records`). The next run finds it (`find`), compares its own rows with it, and asks which records
 carry over (`Reuse`); at its end it makes the next cache (`merge`, `make`) and puts it in the folder (`keep`). See docs/decisions/0007.
 
-The ledger has the last word. A cache is used only if the ledger's last run names its digest, and only under the same rules. It may be
-deleted at any time: the next run then processes everybody, and makes a new one. With a cache or without, a run decides and records the
-same.
+The ledger has the last word: a cache is used only if the ledger's last run names its digest. If rules have changed since, everybody is
+decided again, from the records of the cache; if these are rules by which rows are read, all rows are read anew as well. A cache may be
+deleted at any time: the next run then reads the records from the ledger, and makes a new cache. With a cache or without, a run decides and
+records the same.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ __all__ = [
     "unexpected",
 ]
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """Raised whenever a cache is made or read differently: older ones are then not used."""
 MADE: Final = "image"
 """What the mark of the folder says it is; the word of the setting."""
@@ -64,18 +65,22 @@ class Cache:
 
     * `rows`: the file of raw rows. `unfit`: the file of the positions of rows that the next read must process in any case, because
       something in them is odd or they share an id. `hashes`: the SHA-256 of these two files.
+    * `comparable`: whether the rows may be compared with those of the next read; not under other rules of reading.
     * `records`: the records of all accounts.
-    * `rules`: the `rules_digest` of the run. `as_of`: the instant that the run took for now.
+    * `reading`, `rules`: the `rules_digest` of what the accounts of a row depend on, and of all that a decision depends on.
+    * `as_of`: the instant that the run took for now.
     * `stages`: the name of each wave ('' for everybody else) → the stage that counted ('' for none).
     """
 
     rows: Path
     unfit: Path
     records: Records
+    reading: str
     rules: str
     stages: Mapping[str, str]
     as_of: datetime
     hashes: tuple[str, str]
+    comparable: bool = True
 
     def facts(self) -> str:
         """The text of image.json, which describes the cache; equal for equal caches."""
@@ -84,6 +89,7 @@ class Cache:
             "base": [_described(each) for each in self.records.base],
             "newer": _described(self.records.newer) if self.records.newer else None,
             "turn": self.records.turn,
+            "reading": self.reading,
             "rules": self.rules,
             "stages": dict(self.stages),
             "as_of": self.as_of.astimezone(UTC).isoformat(),
@@ -129,11 +135,8 @@ def doubted(error: Exception) -> None:
     )
 
 
-def rules_digest(settings: str, passed: Sequence[str]) -> str:
-    """A digest of all else that an account's standing and outcome depend on, besides its row, its letters, its exemption and the stage.
-
-    `settings` is the text of the settings that decide; `passed` are the waves whose cutoff has passed.
-    """
+def rules_digest(settings: str, passed: Sequence[str] = ()) -> str:
+    """A digest of rules: the text of some settings, the waves whose cutoff has passed (`passed`), and this version of the program."""
     return hashlib.sha256(f"{FORMAT} {__version__} {settings} {json.dumps(passed)}".encode()).hexdigest()[:32]
 
 
@@ -151,7 +154,8 @@ def find(folder: Path | None, digest: str | None) -> Cache | None:
         newer = _found(folder, *facts["newer"]) if facts["newer"] else None
         kept = Records(tuple(_found(folder, *each) for each in facts["base"]), newer, facts["turn"])
         as_of = datetime.fromisoformat(facts["as_of"])
-        cache = Cache(folder / _ROWS, folder / _UNFIT, kept, facts["rules"], facts["stages"], as_of, tuple(facts["hashes"]))
+        under = (facts["reading"], facts["rules"])
+        cache = Cache(folder / _ROWS, folder / _UNFIT, kept, *under, facts["stages"], as_of, tuple(facts["hashes"]))
         return cache if (file_digest(cache.rows), file_digest(cache.unfit)) == cache.hashes else None
     except OSError:
         return None
@@ -161,11 +165,11 @@ def _found(folder: Path, name: str, rows: int, firsts: Sequence[str], digest: st
     return RecordFile(folder / name, rows, tuple(firsts), digest)
 
 
-def make(rows: Rows, unfit: np.ndarray, records: Records, rules: str, stages: Mapping[str, str], as_of: datetime) -> Cache:
-    """The cache of a run, still in the run's private folder."""
+def make(rows: Rows, unfit: np.ndarray, records: Records, under: tuple[str, str], stages: Mapping[str, str], as_of: datetime) -> Cache:
+    """The cache of a run, still in the run's private folder. `under` are its `reading` and `rules`."""
     path = rows.path.with_name(_UNFIT)
     np.save(path, unfit)
-    return Cache(rows.path, path, records, rules, stages, as_of, (rows.digest(), file_digest(path)))
+    return Cache(rows.path, path, records, *under, stages, as_of, (rows.digest(), file_digest(path)))
 
 
 def keep(cache: Cache, folder: Path | None, beside: Mapping[str, bytes]) -> None:

@@ -55,11 +55,14 @@ class Part:
     """The accounts of an id range that must be decided: their rows, and their records (`RECORD_COLUMNS`), also of accounts that are gone.
 
     `carried`: records (`RECORD_COLUMNS`, `plain`) of other accounts of the range, of which only the outcome is new: their letter moved on.
+    `was_plain`: aligned with the accounts, the `plain` of the record of each in the cache, false where there is none. A record in the cache
+    stays if it comes out the same. None without a cache.
     """
 
     range: Range
     recorded: pd.DataFrame
     carried: pa.Table | None = None
+    was_plain: pd.Series | None = None
 
 
 class Ids:
@@ -83,6 +86,8 @@ class Reuse:
     * `awaiting`: ids of accounts with a waiting letter of this stage. They are decided, unless the letter alone gives the outcome.
     * `letters`: a range of ids → its letters (`COUNTING_COLUMNS`), None if there are none.
     * `staying`: the waves ('' is everybody else) for which the same stage counts at this `moment` as when the cache was made.
+    * `anew`: the rules have changed, so everybody is decided; who is gone stays gone. `compared`: false if the rules of reading have
+      changed, so that no row counts as the same.
     * `crossed`: [from, before). An account whose `last_used_at` lies in it is decided: its last use counted at the one of the two runs and
       not at the other.
 
@@ -100,6 +105,8 @@ class Reuse:
     staying: frozenset[str]
     crossed: tuple[datetime, datetime]
     max_addresses: int
+    anew: bool = False
+    compared: bool = True
     standings: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     not_certain: Counter[str] = field(default_factory=Counter)
@@ -132,6 +139,7 @@ class Reuse:
         there = pc.is_null(base["gone_at"])
         in_fresh = _among(ids, None if fresh is None else fresh["account_id"])
         same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
+        same = same if self.compared else _among(ids, None)
         stays, letter_may_move = self._stays(base)
         same_but_letters = pc.and_(same, pc.invert(_among(ids, self.excepted.between(low, high))))
         carries = pc.and_(pc.and_(same_but_letters, stays), pc.invert(_among(ids, self.awaiting.between(low, high))))
@@ -185,6 +193,8 @@ class Reuse:
         unless the account's letter has moved on."""
         outcome, reason = base["outcome"], base["outcome_reason"]
         letter_may_move = _among(base["account_id"], None)
+        if self.anew:
+            return letter_may_move, letter_may_move
         stays = pc.is_in(outcome, pa.array(_BY_STANDING, outcome.type))
         if self.staying:
             while_stage_lasts = pc.is_in(reason, pa.array(_WHILE_STAGE_LASTS, reason.type))
@@ -216,8 +226,8 @@ class Reuse:
 
         They are looked up in the snapshot, which has the changed rows, and in the records of the accounts whose row is unchanged.
         """
-        if not wanted:
-            return holding(None, wanted)
+        if not wanted or not self.compared:
+            return self.snapshot.holders(wanted)
         carried = pd.concat([holding(None, wanted), *(self._holding(batch, wanted) for batch in self.records.batches(_HOLDING))])
         if len(carried):
             carried = carried[~carried["account_id"].isin(self.rows.missing.having(pa.array(carried["account_id"], pa.large_string())))]
@@ -253,8 +263,8 @@ class _Collected:
     def part(self, low: str | None, high: str | None) -> Part:
         """All that was added, as one part."""
         read = settled(low, high, pa.concat_tables(self._fresh) if self._fresh else None)
-        recorded = pa.concat_tables(self._recorded)
-        recorded = conform(recorded.take(pc.sort_indices(recorded["account_id"])).to_pandas(), RECORD_COLUMNS)
+        records = pa.concat_tables(self._recorded)
+        records = records.take(pc.sort_indices(records["account_id"])).to_pandas()
         again = pa.concat_tables(self._again)
         if again.num_rows:
             # A record has no last sign-in. It only assigns waves, and a run that might assign accounts anew uses no cache
@@ -263,7 +273,9 @@ class _Collected:
             rows = conform(rows.assign(last_sign_in_at=pd.NaT), ACCOUNT_COLUMNS).assign(plain=True)
             both = pd.concat([read.accounts.assign(plain=read.plain), rows]).sort_values("account_id", ignore_index=True)
             read = replace(read, accounts=both[list(ACCOUNT_COLUMNS)], plain=both["plain"])
-        return Part(read, recorded, pa.concat_tables(self._carried))
+        held = pd.Index(records["account_id"]).get_indexer(pd.Index(read.accounts["account_id"]))
+        was_plain = (held >= 0) & (records["plain"].to_numpy()[held] if len(records) else False)
+        return Part(read, conform(records, RECORD_COLUMNS), pa.concat_tables(self._carried), pd.Series(was_plain))
 
 
 def _among(ids: pa.ChunkedArray, values: pa.ChunkedArray | pa.Array | None) -> pa.ChunkedArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -18,25 +19,30 @@ from migrate.ledger.runs import Run
 from migrate.run import provenance
 from migrate.run.reading import Kept
 
-_DECIDING: Final = ("[campaign", "[directory", "[policy", "[schedule", "[safety", "[waves")
-"""The beginnings of the configuration's tables that affect decisions about accounts."""
+_READING: Final = ("[directory", "[waves")
+"""The beginnings of the configuration's tables that affect which account a row is, or which columns of a row are needed."""
+_DECIDING: Final = (*_READING, "[campaign", "[policy", "[schedule", "[safety")
+"""The beginnings of those that affect decisions about accounts."""
 
 
 def cache_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
-    """The cache of the last run, if it was made under the same rules. None if an account's wave may change with the day alone."""
-    if config.waves.forgetful:
-        return None
+    """The cache of the last run. Its rows are comparable if they were read under the same rules, unless an account's wave may change with
+    the day alone."""
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
     found = incremental.find(config.ledger.cache_of(config.campaign.name), last.counts.get("image") if last else None)
-    return found if found and found.rules == rules_digest(config, now) else None
+    return found and replace(found, comparable=found.reading == rules(config, now)[0] and not config.waves.forgetful)
 
 
-def rules_digest(config: Config, now: datetime) -> str:
-    """A digest of the rules at an instant. A cache that was made under other rules cannot be used."""
-    deciding = {key: value for key, value in config.settings.items() if key.startswith(_DECIDING)}
+def rules(config: Config, now: datetime) -> tuple[str, str]:
+    """Digests of the rules at an instant: of those of reading, and of all."""
+    reading, deciding = (
+        json.dumps({key: value for key, value in config.settings.items() if key.startswith(tables)}, sort_keys=True)
+        for tables in (_READING, _DECIDING)
+    )
     passed = [name for name, campaign in config.waves.campaigns.items() if now >= campaign.cutoff_at]
-    return incremental.rules_digest(json.dumps(deciding, sort_keys=True), passed)
+    language = config.campaign.language  # stands in for a missing locale
+    return incremental.rules_digest(f"{reading} {language}"), incremental.rules_digest(deciding, passed)
 
 
 def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> tuple[Run, Records | None]:

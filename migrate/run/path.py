@@ -31,9 +31,8 @@ from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
 from migrate.review import dry_runs, vouching
 from migrate.review.approval import Approval
-from migrate.run import guards, stops
+from migrate.run import guards, keeping, stops
 from migrate.run.delivering import Watch
-from migrate.run.keeping import cache_of_last, rules_digest
 from migrate.run.reading import Kept, Read, take
 from migrate.run.start import Given
 from migrate.run.stops import Difference
@@ -64,7 +63,7 @@ class Drafted:
 
     def kept(self, config: Config) -> Kept:
         """The fingerprint and the cache that the next run needs."""
-        return self.read.kept(self.draft, self.folder, rules_digest(config, self.decision.as_of))
+        return self.read.kept(self.draft, self.folder, keeping.rules(config, self.decision.as_of))
 
     def foretold(self, config: Config, ledger: Ledger) -> Foretold:
         """What the run would do. The forecast covers its letters and those that wait already."""
@@ -117,7 +116,7 @@ def walk(
 
     with room_in(scratch):
         with reading:
-            read = take_in(scratch, cache_of_last(given.config, given.ledger, now))
+            read = take_in(scratch, keeping.cache_of_last(given.config, given.ledger, now))
         try:
             return decide_on(read)
         except _DoubtedError:
@@ -144,7 +143,8 @@ def _drafted(
     """Decides about a read and asks the guards."""
     config, options = given.config, given.options
     prior = Prior(connection, config.campaign.name)
-    made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder)
+    anew = read.cache is not None and read.cache.rules != keeping.rules(config, now)[1]
+    made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder, anew=anew)
     noticed, speaks_of = Noticed.of(read, made, config.directory), read.speaks_of(given.clock())
     refused = (*([doubt] if doubt else []), *guards.refusals(made, config, accepted=options.accept_directory))
     difference = stops.difference(made, prior) if refused else None
@@ -154,10 +154,11 @@ def _drafted(
     return Drafted(read, made, decision, refused, difference, held, folder)
 
 
-def _draft(read: Read, prior: Prior, rules: Rules, folder: Path) -> Draft:
-    """The draft of a read. Raises _DoubtedError if that fails unexpectedly with the help of a cache."""
+def _draft(read: Read, prior: Prior, rules: Rules, folder: Path, *, anew: bool) -> Draft:
+    """The draft of a read; with `anew` no decision of before is kept. Raises _DoubtedError if that fails unexpectedly with the help of a
+    cache."""
     try:
-        return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules))
+        return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules, anew=anew))
     except Exception as error:
         if read.cache is None or not incremental.unexpected(error):
             raise

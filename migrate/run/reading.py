@@ -51,8 +51,9 @@ class Read:
         """The instant at which the data was right: the source's, but not later than `now`; `now` if the source gives none."""
         return min(self.as_of, now) if self.as_of else now
 
-    def beside(self, prior: Prior, rules: Rules) -> Reuse | None:
-        """The read compared with the cache, with what the ledger knows of unchanged rows; None without a cache."""
+    def beside(self, prior: Prior, rules: Rules, *, anew: bool) -> Reuse | None:
+        """The read compared with the cache, with what the ledger knows of unchanged rows; None without a cache. `anew`: everybody is to be
+        decided again."""
         if self.cache is None:
             return None
         today = rules.moment.campaign.today(rules.moment.now)
@@ -71,6 +72,8 @@ class Read:
             staying=frozenset(name for name, stage in rules.moment.stage_of.items() if self.cache.stages.get(name) == stage),
             crossed=(since[0], since[1]),
             max_addresses=rules.policy.max_addresses,
+            anew=anew or not self.cache.comparable,
+            compared=self.cache.comparable,
         )
 
     def whole(self, made: Draft, folder: Path) -> Whole:
@@ -78,12 +81,12 @@ class Read:
         memory.trimmed()
         return merge(self.cache.records if self.cache else None, made.records, made.as_held, folder)
 
-    def kept(self, made: Draft, folder: Path, rules: str) -> Kept:
-        """The fingerprint of the read, and its cache."""
+    def kept(self, made: Draft, folder: Path, under: tuple[str, str]) -> Kept:
+        """The fingerprint of the read, and its cache; `under` are digests of the rules (`migrate.run.keeping.rules`)."""
         whole = self.whole(made, folder)
         moment = made.rules.moment
         unfit = np.union1d(self.unfit, np.array(made.doubled, "int64"))
-        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, rules, moment.stage_of, moment.now))
+        return Kept(whole.fingerprint, make(self.rows, unfit, whole.records, under, moment.stage_of, moment.now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,8 @@ def _reading(directory: Directory, language: str, folder: Path, cache: Cache | N
 def _take(directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
     tally = Tally()
     translator = Translator(directory, language=language, tally=tally)
-    rows = Rows(folder / "rows.arrow", cache.rows if cache else None, np.load(cache.unfit) if cache else None)
+    before = (cache.rows, np.load(cache.unfit)) if cache and cache.comparable else ()
+    rows = Rows(folder / "rows.arrow", *before)
     unfit: list[np.ndarray] = []
 
     def changed() -> Iterator[pd.DataFrame]:

@@ -24,8 +24,10 @@ from office import Office
 from migrate.core.accounts import METHODS
 from migrate.core.standing import default_not_registered
 from migrate.directory import snapshot
+from migrate.directory.translate import Translator
 from migrate.files import MARK, spill
 from migrate.incremental import find, records, reuse, rows
+from migrate.ledger.prior import Prior
 
 pytestmark = pytest.mark.cache
 
@@ -152,6 +154,10 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
     for number in range(6):
         read = story.day()
         for office in (quick, thorough):
+            if number == 2:
+                office.more = office.more.replace("used_days = 8", 'used_days = 4\nremind = ["sms_only", "unknown"]')
+            if number == 4:
+                office.more += '\n[directory.methods]\n"odd word" = "push"'
             with rows_of(office, read):
                 office.write()
             if number == 3:
@@ -416,6 +422,23 @@ def test_other_rules_make_everybody_be_decided_again(rule: str, tmp_path: Path, 
     office.mail = "bounce_days = 30\n" + office.mail
     office.run("2024-01-02T17:00")
     assert seen == []  # nothing that decides about an account
+
+
+@pytest.mark.parametrize(("rule", "translated"), [("[policy]\nused_days = 30", 0), ('[directory.methods]\n"odd word" = "push"', 12)])
+def test_under_other_rules_what_was_recorded_comes_from_the_cache_and_rows_are_read_anew_only_if_their_meaning_may_have_changed(
+    rule: str, translated: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path / "office")
+    lived(office)
+    office.run("2024-01-02T15:00")
+    office.more = rule
+    rows, translate = list[int](), Translator.translate
+    monkeypatch.setattr(Translator, "translate", lambda self, raw: (rows.append(len(raw)), translate(self, raw))[1])
+    monkeypatch.setattr(Prior, "accounts", lambda *_: pytest.fail("the ledger was asked for accounts"))
+    seen = decided(monkeypatch)
+    office.run("2024-01-02T16:00")
+    assert len(seen) == 12
+    assert sum(rows) == translated
 
 
 def test_no_telephone_number_stands_in_a_cache(tmp_path: Path) -> None:

@@ -137,15 +137,18 @@ def lived(office: Office) -> Life:
     office.more = RULES + WAVES
     office.change("u15", groups="role:Global Administrator")
     life.day("01-29")  # a wave, and rules that are others: everybody is decided about
-    life.day("01-30")
+    office.more = (RULES + WAVES).replace("used_days = 8", 'used_days = 4\nremind = ["sms_only", "unknown"]')
+    life.day("01-30")  # rules of deciding
     life.cutoff = "2024-02-05"  # whoever was told another one is told that it moved
     life.day("01-31", full=True)
-    life.day("02-01")
+    office.more += '[directory.methods]\n"odd word" = "push"\n'
+    life.day("02-01")  # rules of reading: odd words are none any more
     held, office.people = office.people, {"u00": office.people["u00"]}
     life.day("02-02", code=4, full=True)  # a read that broke off
     office.people = held
     office.change("u11", mfa="totp")
-    life.day("02-03", "--accept-clock")
+    office.more = office.more.replace("used_days", 'accepted = ["totp"]\nused_days')
+    life.day("02-03", "--accept-clock")  # what counts as accepted
     life.day("02-04", full=True)  # T-1
     with time_machine.travel("2024-02-04T15:00Z", tick=False):
         for words in (("verify", str(office.folder / "reports"), "--json"), ("ledger", "check"), ("report", "--json")):
