@@ -13,7 +13,8 @@ A run records the draft, delivers and reports; a dry run shows it. Nothing here 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ from migrate.core.accounts import RECORD_COLUMNS, empty
 from migrate.core.kinds import MANDATORY
 from migrate.decide.confirming import SEQ_COLUMNS, Cases, addresses_had, confirm, held_by_nobody_else
 from migrate.decide.decided import Decided, Rules, Samples, Tally, added
-from migrate.decide.ranges import decide, given
+from migrate.decide.ranges import decide, prepared
 from migrate.directory.snapshot import RANGE, Snapshot
 from migrate.errors import MigrateError
 from migrate.files.spill import Sorted, Spill
@@ -106,7 +107,9 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: R
 
     Raises MigrateError if the outcomes do not add up to the rows read, or `queued` to the accounts with a letter.
     """
-    made = _summed(_decided(snapshot, prior, rules, folder, reuse), rules, folder)
+    # Closed at once if something fails: a thread reads the ledger ahead, and must have ended before the transaction is rolled back.
+    with closing(_decided(snapshot, prior, rules, folder, reuse)) as parts:
+        made = _summed(parts, rules, folder)
     if made.outcomes.total() != made.read:
         raise MigrateError(f"{made.read} rows were read but {made.outcomes.total()} have an outcome; nothing was recorded.")
     if made.outcomes["queued"] != made.written_to:
@@ -116,7 +119,7 @@ def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: R
     return made
 
 
-def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: Reuse | None) -> Iterator[Decided]:
+def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: Reuse | None) -> Generator[Decided, None, None]:
     """The decisions on each part of the read; then those on the accounts with a change to confirm; then the counts of what carries over."""
     today = rules.moment.campaign.today(rules.moment.now)
     exempt, paused = prior.exceptions("exemption", today), prior.exceptions("pause", today)
@@ -125,8 +128,8 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse
     parts = reuse.parts() if reuse else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
     cases = Cases(folder)
     few = reuse is not None and not reuse.anew
-    all_given = given(parts, prior, rules, few=few)
-    for each in all_given if few else ahead(all_given):  # for a few there is little to read, and the cache itself is read ahead
+    ready = prepared(parts, prior, rules, few=few)
+    for each in ready if few else ahead(ready):  # for a few there is little to read, and the cache itself is read ahead
         decided = replace(decide(each, prior, rules, exempt, paused), carried=_as_records(each.part.carried))
         if decided.case:
             cases.add(decided.case)

@@ -24,32 +24,33 @@ from migrate.ledger.prior import Prior
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A part to decide, and what the ledger knows of its range: the changes that are to be confirmed (`OPEN_COLUMNS`), and the letters."""
+class Prepared:
+    """A part that is ready to be decided, and what the ledger knows of its range: its letters, and the changes that are to be confirmed
+    (`OPEN_COLUMNS`)."""
 
     part: Part
     open_changes: pd.DataFrame
     mailed: Mailed
 
 
-def given(parts: Iterable[Part], prior: Prior, rules: Rules, *, few: bool) -> Generator[Given, None, None]:
+def prepared(parts: Iterable[Part], prior: Prior, rules: Rules, *, few: bool) -> Generator[Prepared, None, None]:
     """Each part with what the ledger knows. `few`: a part has only some of the accounts of its range, so letters are looked up for those
     alone."""
     for part in parts:
         low, high, ids = part.range.low, part.range.high, [part.range.accounts["account_id"], part.recorded["account_id"]]
         only = pd.concat(ids).unique().tolist() if few else None
-        yield Given(part, prior.open_changes(low, high), prior.mailed(low, high, rules.moment.occasions, only))
+        yield Prepared(part, prior.open_changes(low, high), prior.mailed(low, high, rules.moment.occasions, only))
         del part  # it is not kept while the next one is made
 
 
-def decide(given: Given, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series) -> Decided:
+def decide(ready: Prepared, prior: Prior, rules: Rules, exempt: pd.Series, paused: pd.Series) -> Decided:
     """Decides a part. Its accounts with a change to confirm are not finished yet: they become the `case` of the result.
 
     `exempt`, `paused`: account id → the last day of the exemption or pause that is in force today.
     """
     policy, moment = rules.policy, rules.moment
     campaign, now = moment.campaign, moment.now
-    of, mailed = given.part, given.mailed
+    of, mailed = ready.part, ready.mailed
     part, recorded = of.range, of.recorded
     compared = _compared(of, prior, rules)
     accounts, own = compared.accounts, own_days(compared.wave, moment.by_wave)
@@ -57,7 +58,7 @@ def decide(given: Given, prior: Prior, rules: Rules, exempt: pd.Series, paused: 
     standing = assess(accounts, policy, exempt_until.notna(), now)
     effect = at_cutoff(accounts, policy, campaign.at_cutoff, exempt_until >= own["cutoff_day"], now)
     leads = destination(accounts, policy)
-    open_, unsaid = _open_changes(compared, given.open_changes, rules)
+    open_, unsaid = _open_changes(compared, ready.open_changes, rules)
     open_, merged, later = of_today(open_, prior, rules)
     confirming = accounts["account_id"].isin(open_["account_id"]) & (standing != "inactive")
     reminded = plan.to_be_reminded(compared, standing, policy, own["after_cutoff"])

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import sqlalchemy as sa
 from campaigns import Campaign
 from cast import at
+from office import Office
 
+from migrate.core.letters import Mailed
+from migrate.decide import draft as drafting
 from migrate.decide.draft import Draft, draft
+from migrate.directory import snapshot
+from migrate.files import spill
 from migrate.incremental import CacheWarning
 from migrate.ledger.engine import Ledger
+from migrate.ledger.prior import Prior
 from migrate.ledger.schema import account
 from migrate.run import job, path
 from migrate.run.start import Options
@@ -106,3 +114,38 @@ def test_a_run_that_a_guard_stops_records_nothing_and_says_what_it_would_have_be
     assert told.out is not None and (told.out / "plan.csv").exists()
     with Ledger.open_readonly(campaign.config.ledger) as ledger, ledger.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).where(account.c.gone_at.is_not(None))).scalar_one() == 0
+
+
+def test_if_there_is_no_room_for_what_was_decided_nothing_reads_the_ledger_any_more_when_the_transaction_is_rolled_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path)
+    for n in range(40):
+        office.hire(f"u{n:02}")
+    monkeypatch.setattr(spill, "BATCH", 4)
+    monkeypatch.setattr(snapshot, "RANGE", 4)
+    reading, rolled_back, mailed = list[str](), list[list[str]](), Prior.mailed
+
+    def slowly(self: Prior, low: str | None, *rest: Any) -> Mailed:
+        reading.append(str(low))
+        time.sleep(0.3)
+        try:
+            return mailed(self, low, *rest)
+        finally:
+            reading.pop()
+
+    class Full(spill.Sorted):
+        def append(self, frame: object) -> NoReturn:
+            time.sleep(0.1)  # the next range is being read by now
+            raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(Prior, "mailed", slowly)
+    monkeypatch.setattr(drafting, "Sorted", Full)
+    sa.event.listen(sa.engine.Engine, "rollback", undone := lambda _: rolled_back.append([*reading]))
+    try:
+        office.write()
+        assert office.migrate("run", "--as-of", "2024-01-02T10:00").code == 3
+    finally:
+        sa.event.remove(sa.engine.Engine, "rollback", undone)
+    assert rolled_back
+    assert not any(rolled_back)
