@@ -59,11 +59,11 @@ def main() -> int:
     """The command, watched; its exit code."""
     from migrate.cli import main as migrate
     from migrate.ledger.engine import Ledger
-    from migrate.run import job, path
+    from migrate.run import job, keeping, path
 
     watch = Watch()
     for owner, name, step in (
-        (path, "cache_of_last", FINDING),
+        (keeping, "cache_of_last", FINDING),
         (path, "take", READING),
         (path, "draft", DECIDING),
         (Ledger, "write", RECORDING),
