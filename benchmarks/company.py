@@ -86,8 +86,8 @@ class Company:
         return self.folder / "directory.db"
 
     def configure(self, formats: Sequence[str] = (), source: str = "sql", port: int | None = None) -> None:
-        """Writes the configuration, with the `port` of a mail server if letters are to go anywhere. After another source, the next run reads
-        every row anew."""
+        """Writes the configuration, with the `port` of a mail server if letters are to go anywhere. After another source, the next run
+        reads every row anew."""
         transport = "smtp" if port else "maildir"
         text = _CONFIG.format(opens=OPENS, source=_SOURCES[source], formats=json.dumps(list(formats)), transport=transport, port=port or 25)
         (self.folder / "config.toml").write_text(text, encoding="utf-8")
