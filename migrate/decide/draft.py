@@ -28,7 +28,7 @@ from migrate.core.kinds import MANDATORY
 from migrate.decide.confirming import SEQ_COLUMNS, Cases, addresses_had, confirm, held_by_nobody_else
 from migrate.decide.decided import Decided, Rules, Samples, Tally, added
 from migrate.decide.ranges import decide, prepared
-from migrate.directory.snapshot import RANGE, Snapshot
+from migrate.directory.snapshot import Snapshot
 from migrate.errors import MigrateError
 from migrate.files.spill import Sorted, Spill
 from migrate.incremental import Part, Reuse
@@ -128,8 +128,9 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse
     parts = reuse.parts() if reuse else (Part(part, prior.accounts(part.low, part.high)) for part in snapshot.ranges())
     cases = Cases(folder)
     few = reuse is not None and not reuse.anew
+    # For a few there is little to read, and the cache itself is read ahead; before the first run there is nothing.
     ready = prepared(parts, prior, rules, few=few)
-    for each in ready if few else ahead(ready):  # for a few there is little to read, and the cache itself is read ahead
+    for each in ready if few or prior.campaign_id is None else ahead(ready):
         decided = replace(decide(each, prior, rules, exempt, paused), carried=_as_records(each.part.carried))
         if decided.case:
             cases.add(decided.case)
@@ -167,7 +168,7 @@ def _as_records(carried: pa.Table | None) -> pa.Table | None:
 
 def _summed(parts: Iterable[Decided], rules: Rules, folder: Path) -> Draft:
     """Adds parts up to a draft; its frames are in files in `folder`."""
-    records = Sorted(folder / "decided.arrow", together=RANGE)
+    records = Sorted(folder / "decided.arrow", in_order=True)
     spills = {name: Spill(folder / f"{name}.arrow") for name in _SPILLED}
     tally, samples = Tally(), dict[tuple[str, str], Letter]()
     merged, doubled = [empty(SEQ_COLUMNS)], list[int]()

@@ -1,9 +1,9 @@
 """Frames kept in private files instead of memory while a run works on them.
 
 A `Spill` gives its frames back in the order in which they came. A `Sorted` gives the rows of any range of account ids: what comes is
-gathered into pieces of at least `_GATHERED` rows; each piece is sorted by id and written in batches of `BATCH` rows, by a thread, while
-the next one is gathered; and the first id of each batch is remembered. To get a range, the batches that overlap it are read from each
-piece. So memory holds two pieces at a time while rows come, and one range at a time when they are asked for.
+gathered into pieces of at least `_GATHERED` rows; each piece is sorted by id and written in batches of `BATCH` rows; and the first id of
+each batch is remembered. To get a range, the batches that overlap it are read from each piece. So memory holds one piece at a time while
+rows come, and one range at a time when they are asked for.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ BATCH: Final = 2048
 """How many rows a batch of a sorted piece has."""
 _GATHERED: Final = 65536
 """How many rows are sorted together, at least."""
+_IN_ORDER: Final = 16384
+"""The same for rows that come nearly in order."""
 _HELD: Final = 16384
 """Up to this many rows stay in memory instead of going to a file."""
 _TOGETHER: Final = 4
@@ -81,9 +83,10 @@ class Sorted:
     `close` any thread may read.
     """
 
-    def __init__(self, path: Path, together: int | None = None) -> None:
-        """`together`: how many rows are sorted together, at least. Few are enough if they come nearly in order."""
-        self._together = together or _GATHERED
+    def __init__(self, path: Path, *, in_order: bool = False) -> None:
+        """`in_order`: the rows come nearly in order of id. Then small pieces overlap as little as large ones do, and each is written by a
+        thread while the next one is gathered."""
+        self._in_order = in_order
         self._spill = Spill(path)
         self._gathered: list[pa.Table] = []
         self._pieces: list[tuple[int, list[str]]] = []  # the number of the piece's first batch, and the first id of each of its batches
@@ -105,14 +108,16 @@ class Sorted:
         self.schema = self.schema or table.schema.remove_metadata()
         self._gathered.append(table.cast(self.schema))
         self.rows += table.num_rows
-        if sum(each.num_rows for each in self._gathered) >= self._together:
+        if sum(each.num_rows for each in self._gathered) >= (_IN_ORDER if self._in_order else _GATHERED):
             self._write()
 
     def _write(self) -> None:
-        """Begins to write what was gathered so far, once the piece before it is written."""
+        """Writes what was gathered so far, or begins to, once the piece before it is written."""
         self._written()
         gathered, self._gathered = self._gathered, []
         self._writing = meanwhile(lambda: self._spill.write(self._piece(gathered), batch=BATCH))
+        if not self._in_order:
+            self._written()  # two large pieces take too much memory
 
     def _written(self) -> None:
         if self._writing is not None:
