@@ -28,7 +28,7 @@ import numpy as np
 from migrate import __version__, files
 from migrate.errors import MigrateError
 from migrate.files.digests import file_digest
-from migrate.incremental.records import RecordFile, Records, Whole, merge
+from migrate.incremental.records import SCHEMA, RecordFile, Records, Whole, merge
 from migrate.incremental.reuse import Ids, Part, Reuse
 from migrate.incremental.rows import Rows, as_table
 
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 FORMAT: Final = 6
-"""Raised whenever a cache is made or read differently: older ones are then not used."""
+"""Raised whenever a cache is made or read differently: older ones are then not used, nor are those with other columns."""
 MADE: Final = "image"
 """What the mark of the folder says it is; the word of the setting."""
 _FACTS, _ROWS, _UNFIT = "image.json", "rows.arrow", "unfit.npy"
@@ -86,6 +86,7 @@ class Cache:
         """The text of image.json, which describes the cache; equal for equal caches."""
         known = {
             "format": FORMAT,
+            "columns": SCHEMA.names,
             "base": [_described(each) for each in self.records.base],
             "newer": _described(self.records.newer) if self.records.newer else None,
             "turn": self.records.turn,
@@ -149,7 +150,7 @@ def find(folder: Path | None, digest: str | None) -> Cache | None:
         if hashlib.sha256(text).hexdigest() != digest:  # checked before it is parsed: it may be damaged
             return None
         facts: dict[str, Any] = json.loads(text)
-        if facts.get("format") != FORMAT:
+        if facts.get("format") != FORMAT or facts["columns"] != SCHEMA.names:
             return None
         newer = _found(folder, *facts["newer"]) if facts["newer"] else None
         kept = Records(tuple(_found(folder, *each) for each in facts["base"]), newer, facts["turn"])

@@ -17,10 +17,10 @@ _M_MMAP_THRESHOLD: Final = -3
 def frugal() -> None:
     """Makes freed memory available to every thread, or to the system, at once. Call this before Arrow and NumPy are imported.
 
-    By default Arrow's own pool keeps what it has allocated, and the GNU allocator keeps what a thread has freed for that thread, and large
-    blocks too once it has seen some of them freed. Arrow
-    writes and compresses files with the pool that it starts with, whatever pool is set later. NumPy's library for linear algebra, which
-    nothing here uses, starts a thread for each processor; they would keep processors busy for a moment, and memory to the end.
+    By default Arrow's own pool keeps what it has allocated, and the GNU allocator keeps what a thread has freed for that thread, and
+    large blocks too once it has seen some of them freed. Arrow writes and compresses files with the pool that it starts with, whatever
+    pool is set later. NumPy's library for linear algebra, which nothing here uses, starts a thread for each processor; they would keep
+    processors busy for a moment, and memory to the end.
     """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

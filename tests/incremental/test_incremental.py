@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from office import Office
 
+from migrate import incremental
 from migrate.core.accounts import METHODS
 from migrate.core.standing import default_not_registered
 from migrate.directory import snapshot
@@ -375,6 +376,16 @@ def test_a_cache_of_an_earlier_format_is_not_believed(tmp_path: Path) -> None:
     facts = json.dumps({"records": ["0", []], "rules": "r", "stage": "", "hashes": ["0", "0"]})
     (tmp_path / "image.json").write_text(facts)
     assert find(tmp_path, hashlib.sha256(facts.encode()).hexdigest()) is None
+
+
+def test_a_cache_with_other_columns_of_accounts_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    lived(office)
+    office.run("2024-01-02T15:00")
+    seen = decided(monkeypatch)
+    monkeypatch.setattr(incremental, "SCHEMA", records.SCHEMA.append(pa.field("another", pa.string())))
+    office.run("2024-01-02T16:00")
+    assert len(seen) == 12
 
 
 @pytest.mark.parametrize("harm", ["deleted", "records cut", "records", "newer", "rows", "unfit", "of another run"])
