@@ -150,7 +150,7 @@ def find(folder: Path | None, digest: str | None) -> Cache | None:
         if hashlib.sha256(text).hexdigest() != digest:  # checked before it is parsed: it may be damaged
             return None
         facts: dict[str, Any] = json.loads(text)
-        if facts.get("format") != FORMAT or facts["columns"] != SCHEMA.names:
+        if facts.get("format") != FORMAT or facts.get("columns") != SCHEMA.names:
             return None
         newer = _found(folder, *facts["newer"]) if facts["newer"] else None
         kept = Records(tuple(_found(folder, *each) for each in facts["base"]), newer, facts["turn"])

@@ -32,6 +32,7 @@ from migrate.core.moment import Moment
 from migrate.core.standing import found_in
 from migrate.directory.snapshot import RANGE, Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
+from migrate.incremental.account_digests import DIGEST
 from migrate.incremental.records import Records
 from migrate.incremental.rows import Rows
 from migrate.process.prefetch import ahead
@@ -263,13 +264,13 @@ class _Collected:
     def part(self, low: str | None, high: str | None) -> Part:
         """All that was added, as one part."""
         read = settled(low, high, pa.concat_tables(self._fresh) if self._fresh else None)
-        records = pa.concat_tables(self._recorded)
+        records = pa.concat_tables(self._recorded).drop_columns([DIGEST.name])
         records = records.take(pc.sort_indices(records["account_id"])).to_pandas()
         again = pa.concat_tables(self._again)
         if again.num_rows:
             # A record has no last sign-in. It only assigns waves, and a run that might assign accounts anew uses no cache
             # (`Waves.forgetful`, `migrate.run.keeping`).
-            rows: Any = again.to_pandas()
+            rows: Any = again.select([name for name in ACCOUNT_COLUMNS if name in RECORD_COLUMNS]).to_pandas()
             rows = conform(rows.assign(last_sign_in_at=pd.NaT), ACCOUNT_COLUMNS).assign(plain=True)
             both = pd.concat([read.accounts.assign(plain=read.plain), rows]).sort_values("account_id", ignore_index=True)
             read = replace(read, accounts=both[list(ACCOUNT_COLUMNS)], plain=both["plain"])
