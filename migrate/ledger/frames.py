@@ -49,7 +49,10 @@ def _from_rows(connection: sa.Connection, statement: sa.Select[Any], columns: di
 
 
 def _from_sqlite(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> list[pa.ChunkedArray]:
-    """`_from_rows` by way of CSV. A text stands in quotes ('' is a quote in it), and NULL and nothing stand for what is missing."""
+    """`_from_rows` by way of CSV. A text stands in quotes ('' is a quote in it), and NULL and nothing stand for what is missing.
+
+    `printf` ends a text at a NUL. No text of the ledger has one: control characters are taken out where a text comes in (design §4).
+    """
     texts = [_is_text(name, dtype) for name, dtype in columns.items()]
     line = sa.func.printf(",".join("%Q" if text else "%s" for text in texts) + "\n", *statement.subquery().c)
     try:
