@@ -134,6 +134,8 @@ def assert_contract(make: Callable[[], Directory], *, language: str = "en") -> p
     assert good["phone"].dropna().str.fullmatch(r"••••(\d\d)?").all(), "a telephone number is not masked"
     for name in ("account_id", "username", "email", "display_name", "given_name", "department", "manager_email", "rejection"):
         assert not holds_control(rows[name]).any(), f"{name} holds a control character"
+    for name in ("notification_emails", "groups"):
+        assert not holds_control(good[name].str.replace("\n", "")).any(), f"{name} holds a control character that separates no items"
     for again in (directory, make()):
         twice, counted = read_all(again, language=language)
         assert_frame_equal(rows, twice)

@@ -52,7 +52,7 @@ __all__ = [
     "unexpected",
 ]
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Raised whenever a cache is made or read differently: older ones are then not used, nor are those with other columns."""
 MADE: Final = "image"
 """What the mark of the folder says it is; the word of the setting."""

@@ -15,6 +15,9 @@ from migrate.incremental.rows import equal_rows
 DIGEST: Final = pa.field("digest", pa.binary(32))
 _READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 """The columns of a record that come from the directory: the digest is made of them."""
+_BETWEEN: Final = "\x1f"
+_MISSING: Final = "\x1e"
+"""What stands between the values in the text of an account, and for a missing one: the separators of ASCII for units and for records."""
 _TOGETHER: Final = 2048
 """The texts of so many accounts are in memory at once, to be digested."""
 
@@ -54,15 +57,14 @@ def digests_beside(decided: pa.Table, before: pa.Table) -> pa.ChunkedArray:
 
 
 def _texts(accounts: pa.Table) -> list[bytes]:
-    """One text for each account, to be digested: the lengths of its columns (-1 if missing), then their values, end to end.
+    """One text for each account, to be digested: the values of its columns, with a separator between them.
 
-    With the lengths no two different accounts have the same text.
+    No two different accounts have the same text: a directory's texts hold no control character but the line ends of a list (design §4), and
+    these are neither a separator nor `_MISSING`.
     """
     columns = [accounts[name] for name in _READ]
     whole = [pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns]
     texts = [pc.cast(column, pa.string()) for column in whole]
-    lengths = [pc.cast(pc.fill_null(pc.binary_length(column), -1), pa.string()) for column in texts]
-    values = [pc.fill_null(column, "") for column in texts]
-    joined = pc.binary_join_element_wise(pc.binary_join_element_wise(*lengths, ","), pc.binary_join_element_wise(*values, ""), ":")
+    joined = pc.binary_join_element_wise(*texts, _BETWEEN, null_handling="replace", null_replacement=_MISSING)
     encoded: list[bytes] = pc.cast(joined, pa.binary()).to_pylist()
     return encoded

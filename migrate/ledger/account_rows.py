@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.changes import CHANGE_COLUMNS
 from migrate.ledger import campaigns, schema
-from migrate.ledger.frames import columns, rows
+from migrate.ledger.frames import divided, rows
 from migrate.ledger.listed import BATCH
 
 _AT_ONCE: Final = 1024
@@ -100,10 +100,12 @@ def _insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **s
 
 def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> Callable[[slice], None]:
     """`_insert` in parts: returns a function that inserts the rows of a slice."""
-    names = [*frame.columns, *same]
     if connection.dialect.name == "sqlite":
-        return _inserting_into_sqlite(connection, table, names, [*columns(frame), *([value] * len(frame) for value in same.values())])
-    values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in names}
+        alike, varying = divided(
+            frame.astype(dict.fromkeys(frame.select_dtypes("bool").columns, "int8"))
+        )  # the driver converts a bool slowly
+        return _inserting_into_sqlite(connection, table, alike | same, varying, len(frame))
+    values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in [*frame.columns, *same]}
     dicts = [row | same for row in rows(frame)]
 
     def insert(part: slice) -> None:
@@ -113,34 +115,31 @@ def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, 
 
 
 def _inserting_into_sqlite(
-    connection: sa.Connection, table: sa.Table, names: list[str], values: list[list[Any]]
+    connection: sa.Connection, table: sa.Table, same: dict[str, Any], varying: dict[str, list[Any]], rows: int
 ) -> Callable[[slice], None]:
     """SQLite's driver takes the values as they are; SQLAlchemy would loop over all of them once more for nothing.
 
     At each execution, also at each of `executemany`, the driver lets other threads run, and then waits for its turn; and it copies each
     parameter. So many rows go into one statement, and a column in which all are the same is one parameter.
     """
-    uniform = [column.count(column[0]) == len(column) for column in values]
-    same = [column[0] for column, alike in zip(values, uniform, strict=True) if alike]
-    varying = [column for column, alike in zip(values, uniform, strict=True) if not alike]
-    listed = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
-    width, at_once = len(varying), BATCH // len(values)
+    listed = ", ".join(map(connection.dialect.identifier_preparer.quote, [*same, *varying]))
+    width, at_once = len(varying), BATCH // (len(same) + len(varying))
 
     @cache
     def statement(rows: int) -> str:
-        numbers = count(1)
-        fixed = [next(numbers) if alike else None for alike in uniform]
-        row = (", ".join(f"?{place or next(numbers)}" for place in fixed) for _ in range(rows))
+        numbers = count(len(same) + 1)
+        fixed = [f"?{number}" for number in range(1, len(same) + 1)]
+        row = (", ".join([*fixed, *(f"?{next(numbers)}" for _ in varying)]) for _ in range(rows))
         return f"INSERT INTO {table.name} ({listed}) VALUES ({'), ('.join(row)})"  # noqa: S608 - our own names
 
     def write(part: slice) -> None:
-        begin, end, _ = part.indices(len(values[0]))
+        begin, end, _ = part.indices(rows)
         for start in range(begin, end, at_once):
             stop = min(start + at_once, end)
             flat: list[Any] = [None] * (width * (stop - start))
-            for place, column in enumerate(varying):
+            for place, column in enumerate(varying.values()):
                 flat[place::width] = column[start:stop]
-            connection.exec_driver_sql(statement(stop - start), (*same, *flat))
+            connection.exec_driver_sql(statement(stop - start), (*same.values(), *flat))
 
     return write
 

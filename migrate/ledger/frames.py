@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -120,20 +119,31 @@ def series(name: str, dtype: str, values: pa.ChunkedArray) -> pd.Series:
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A frame as rows for `executemany`, as the ledger keeps them: missing is None, instants are microseconds, method sets are words."""
-    return [dict(zip(frame.columns, values, strict=True)) for values in zip(*columns(frame), strict=True)]
+    same, varying = divided(frame)
+    return [same | dict(zip(varying, values, strict=True)) for values in zip(*varying.values(), strict=True)] or [same] * len(frame)
 
 
-def columns(frame: pd.DataFrame) -> list[list[Any]]:
-    """A frame's columns, as the ledger keeps their values."""
-    return [_plain(name, frame[name]) for name in frame.columns]
+def divided(frame: pd.DataFrame) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """A frame's values, as the ledger keeps them: of each column in which all are the same, that value; of each other, all values."""
+    arrow = {name: pa.array(frame[name], from_pandas=True) for name in frame.columns}
+    same = {name for name, values in arrow.items() if _all_the_same(values)}
+    plain = {name: _plain(name, values[:1] if name in same else values) for name, values in arrow.items()}
+    return {name: plain[name][0] for name in arrow if name in same}, {name: plain[name] for name in arrow if name not in same}
 
 
-def _plain(name: str, column: pd.Series) -> list[Any]:
+def _all_the_same(values: pa.Array) -> bool:
+    """Whether all values are the same, and there is one."""
+    if not len(values) or values.null_count:
+        return bool(len(values)) and values.null_count == len(values)
+    same: bool = pc.all(pc.equal(values, values[0])).as_py()
+    return same
+
+
+def _plain(name: str, values: pa.Array) -> list[Any]:
+    """Values as the ledger keeps them. Arrow makes Python values of a column, with None for what is missing, faster than pandas does."""
     if name in _METHOD_SETS:
-        return methods_text(column).tolist()
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biu":
-        return column.tolist()
-    # Arrow makes Python values of a column, with None for what is missing, faster than pandas does.
-    values = pa.array(column, from_pandas=True)
+        return methods_text(values.to_pandas()).tolist()
+    if not values.null_count and pa.types.is_integer(values.type):
+        return list(values.to_numpy().tolist())
     listed: list[Any] = (pc.cast(values, pa.int64()) if pa.types.is_timestamp(values.type) else values).to_pylist()
     return listed
