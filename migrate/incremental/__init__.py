@@ -6,8 +6,8 @@ carry over (`Reuse`); at its end it makes the next cache (`merge`, `make`) and p
 
 The ledger has the last word: a cache is used only if the ledger's last run names its digest. If rules have changed since, everybody is
 decided again, from the records of the cache; if these are rules by which rows are read, all rows are read anew as well. A cache may be
-deleted at any time: the next run then reads the records from the ledger, and makes a new cache. With a cache or without, a run decides and
-records the same.
+deleted at any time: the next run then reads the records out of the ledger (`restored`), compares accounts with them instead of raw rows,
+and makes a new cache. With a cache or without, a run decides and records the same.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ import numpy as np
 from migrate import __version__, files
 from migrate.errors import MigrateError
 from migrate.files.digests import file_digest
-from migrate.incremental.records import SCHEMA, RecordFile, Records, Whole, merge
-from migrate.incremental.reuse import Ids, Part, Reuse
+from migrate.incremental.records import BATCH, SCHEMA, RecordFile, Records, Whole, merge, restored
+from migrate.incremental.reuse import Compared, Ids, Part, Reuse
 from migrate.incremental.rows import Rows, as_table
 
 __all__ = [
+    "BATCH",
     "Cache",
     "CacheWarning",
+    "Compared",
     "Ids",
+    "LastRead",
     "Part",
     "RecordFile",
     "Records",
@@ -48,6 +51,7 @@ __all__ = [
     "keep",
     "make",
     "merge",
+    "restored",
     "rules_digest",
     "unexpected",
 ]
@@ -59,28 +63,36 @@ MADE: Final = "image"
 _FACTS, _ROWS, _UNFIT = "image.json", "rows.arrow", "unfit.npy"
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """The cache that a run made.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRead:
+    """What the last run knew, and under which rules it decided.
 
-    * `rows`: the file of raw rows. `unfit`: the file of the positions of rows that the next read must process in any case, because
-      something in them is odd or they share an id. `hashes`: the SHA-256 of these two files.
-    * `comparable`: whether the rows may be compared with those of the next read; not under other rules of reading.
     * `records`: the records of all accounts.
     * `reading`, `rules`: the `rules_digest` of what the accounts of a row depend on, and of all that a decision depends on.
     * `as_of`: the instant that the run took for now.
     * `stages`: the name of each wave ('' for everybody else) → the stage that counted ('' for none).
+    * `comparable`: whether what is read next may be compared with this; not under other rules of reading.
     """
 
-    rows: Path
-    unfit: Path
     records: Records
     reading: str
     rules: str
     stages: Mapping[str, str]
     as_of: datetime
-    hashes: tuple[str, str]
     comparable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache(LastRead):
+    """The cache that a run made: what it knew, and what it read.
+
+    `rows`: the file of raw rows. `unfit`: the file of the positions of rows that the next read must process in any case, because something
+    in them is odd or they share an id. `hashes`: the SHA-256 of these two files.
+    """
+
+    rows: Path
+    unfit: Path
+    hashes: tuple[str, str]
 
     def facts(self) -> str:
         """The text of image.json, which describes the cache; equal for equal caches."""
@@ -154,9 +166,16 @@ def find(folder: Path | None, digest: str | None) -> Cache | None:
             return None
         newer = _found(folder, *facts["newer"]) if facts["newer"] else None
         kept = Records(tuple(_found(folder, *each) for each in facts["base"]), newer, facts["turn"])
-        as_of = datetime.fromisoformat(facts["as_of"])
-        under = (facts["reading"], facts["rules"])
-        cache = Cache(folder / _ROWS, folder / _UNFIT, kept, *under, facts["stages"], as_of, tuple(facts["hashes"]))
+        cache = Cache(
+            records=kept,
+            reading=facts["reading"],
+            rules=facts["rules"],
+            stages=facts["stages"],
+            as_of=datetime.fromisoformat(facts["as_of"]),
+            rows=folder / _ROWS,
+            unfit=folder / _UNFIT,
+            hashes=tuple(facts["hashes"]),
+        )
         return cache if (file_digest(cache.rows), file_digest(cache.unfit)) == cache.hashes else None
     except OSError:
         return None
@@ -170,7 +189,16 @@ def make(rows: Rows, unfit: np.ndarray, records: Records, under: tuple[str, str]
     """The cache of a run, still in the run's private folder. `under` are its `reading` and `rules`."""
     path = rows.path.with_name(_UNFIT)
     np.save(path, unfit)
-    return Cache(rows.path, path, records, *under, stages, as_of, (rows.digest(), file_digest(path)))
+    return Cache(
+        records=records,
+        reading=under[0],
+        rules=under[1],
+        stages=stages,
+        as_of=as_of,
+        rows=rows.path,
+        unfit=path,
+        hashes=(rows.digest(), file_digest(path)),
+    )
 
 
 def keep(cache: Cache, folder: Path | None, beside: Mapping[str, bytes]) -> None:

@@ -13,7 +13,7 @@ from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS
 from migrate.incremental.rows import equal_rows
 
 DIGEST: Final = pa.field("digest", pa.binary(32))
-_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
+AS_READ: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNT_COLUMNS)
 """The columns of a record that come from the directory: the digest is made of them."""
 _BETWEEN: Final = "\x1f"
 _MISSING: Final = "\x1e"
@@ -29,7 +29,7 @@ def bytes_of(digests: pa.FixedSizeBinaryArray) -> memoryview:
     return memoryview(there.buffers()[1])[there.offset * width : (there.offset + len(there)) * width]
 
 
-def _read(decided: pa.Table) -> np.ndarray:
+def was_read(decided: pa.Table) -> np.ndarray:
     """True for the accounts that were read: not for those that are gone, or whose row was rejected."""
     read = pc.and_(pc.is_null(decided["gone_at"]), pc.not_equal(decided["outcome"], "rejected"))
     found: np.ndarray = read.to_numpy()
@@ -47,9 +47,9 @@ def _digests(decided: pa.Table, wanted: np.ndarray) -> pa.Array:
 def digests_beside(decided: pa.Table, before: pa.Table) -> pa.ChunkedArray:
     """The digests of the accounts as they were read. The digest of the record `before` still holds if the directory says the same, as it
     does of accounts in which only the outcome is new."""
-    read = _read(decided)
+    read = was_read(decided)
     was = before.take(pc.index_in(decided["account_id"], before["account_id"].combine_chunks()))  # missing where there is none
-    holds = read & pc.is_valid(was[DIGEST.name]).to_numpy() & equal_rows(decided, was, list(_READ))
+    holds = read & pc.is_valid(was[DIGEST.name]).to_numpy() & equal_rows(decided, was, list(AS_READ))
     wanted = read & ~holds
     if not wanted.any():
         return pc.if_else(pa.array(read), was[DIGEST.name], pa.scalar(None, DIGEST.type))
@@ -62,7 +62,7 @@ def _texts(accounts: pa.Table) -> list[bytes]:
     No two different accounts have the same text: a directory's texts hold no control character but the line ends of a list (design §4), and
     these are neither a separator nor `_MISSING`.
     """
-    columns = [accounts[name] for name in _READ]
+    columns = [accounts[name] for name in AS_READ]
     whole = [pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns]
     texts = [pc.cast(column, pa.string()) for column in whole]
     joined = pc.binary_join_element_wise(*texts, _BETWEEN, null_handling="replace", null_replacement=_MISSING)

@@ -25,7 +25,7 @@ from migrate import files
 from migrate.core.accounts import RECORD_COLUMNS
 from migrate.files.digests import Sealed, file_digest
 from migrate.files.spill import Sorted, within
-from migrate.incremental.account_digests import DIGEST, bytes_of, digests_beside
+from migrate.incremental.account_digests import DIGEST, bytes_of, digests_beside, was_read
 from migrate.incremental.rows import picked
 from migrate.process.prefetch import ahead
 
@@ -190,11 +190,31 @@ def merge(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], 
     return _anew(before, decided, shaped, folder)
 
 
+def restored(recorded: Iterable[pa.Table], rows: int, folder: Path) -> Records:
+    """The records of all accounts, made of what the ledger holds.
+
+    `recorded`: `RECORD_COLUMNS` of all accounts, a range of ids at a time, the lowest first; about so many `rows` in all. `folder` is for
+    the files. The ledger does not know in which rows something was odd: every account that was read counts as plain.
+    """
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for table in recorded:
+            these = _in_order(table.append_column("plain", pa.array(was_read(table))))
+            yield from _divided(_digested(these, SCHEMA.empty_table()), BATCH)
+
+    return _written(batches(), rows, folder).records
+
+
 def _anew(before: Records | None, decided: Sorted, shaped: Callable[[pa.Table], pa.Table], folder: Path) -> Whole:
     """Writes all records."""
+    rows = (before.rows if before else 0) + decided.rows
+    return _written(ahead(_merging(before, decided, shaped, BATCH)), rows, folder)
+
+
+def _written(batches: Iterator[pa.RecordBatch], rows: int, folder: Path) -> Whole:
+    """Writes the batches of all records, about so many `rows`, in order of id."""
     base, fingerprint = list[RecordFile](), hashlib.sha256()
-    a_file = -(-((before.rows if before else 0) + decided.rows) // _FILES)
-    batches = ahead(_merging(before, decided, shaped, BATCH))
+    a_file = -(-rows // _FILES)
     more = next(batches, None)
     while more is not None:
         with _Writing(folder / f"records-{len(base)}.arrow") as out:
@@ -267,8 +287,12 @@ def _merging(
     for records, new in _pairs(before, decided, rows):
         if new is not None:
             these = _in_order(shaped(new))
-            records = _overlaid(records, these.append_column(DIGEST, digests_beside(these, records)))
+            records = _overlaid(records, _digested(these, records))
         yield from _divided(records, rows)
+
+
+def _digested(these: pa.Table, before: pa.Table) -> pa.Table:
+    return these.append_column(DIGEST, digests_beside(these, before))
 
 
 def _in_order(decided: pa.Table) -> pa.Table:

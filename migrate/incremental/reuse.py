@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -32,9 +32,9 @@ from migrate.core.moment import Moment
 from migrate.core.standing import found_in
 from migrate.directory.snapshot import RANGE, Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
-from migrate.incremental.account_digests import DIGEST
+from migrate.incremental.account_digests import AS_READ, DIGEST
 from migrate.incremental.records import Records
-from migrate.incremental.rows import Rows
+from migrate.incremental.rows import Rows, equal_rows
 from migrate.process.prefetch import ahead
 
 _BY_STANDING: Final = ("inactive", "exempt_sso", "not_reminded")
@@ -49,6 +49,11 @@ _FOUND_IN: Final = np.array([found_in(word) for word in METHODS], "int32")
 """For each of `METHODS` the methods (bits) any of which makes it a default that is registered."""
 _HOLDING: Final = ("account_id", "email", "gone_at", "plain")
 """Columns of a record that tell who holds an address."""
+
+
+Compared = Literal["rows", "accounts", "nothing"]
+"""What of this read is compared with the last one: its raw rows (the snapshot has only those that differ); its accounts with the records,
+because the last read's rows are not there; or nothing, because rules of reading have changed. With the last two the snapshot has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,7 @@ class Reuse:
     * `awaiting`: ids of accounts with a waiting letter of this stage. They are decided, unless the letter alone gives the outcome.
     * `letters`: a range of ids → its letters (`COUNTING_COLUMNS`), None if there are none.
     * `staying`: the waves ('' is everybody else) for which the same stage counts at this `moment` as when the cache was made.
-    * `anew`: the rules have changed, so everybody is decided; who is gone stays gone. `compared`: false if the rules of reading have
-      changed, so that no row counts as the same.
+    * `anew`: the rules have changed, so everybody is decided; who is gone stays gone.
     * `crossed`: [from, before). An account whose `last_used_at` lies in it is decided: its last use counted at the one of the two runs and
       not at the other.
 
@@ -107,7 +111,7 @@ class Reuse:
     crossed: tuple[datetime, datetime]
     max_addresses: int
     anew: bool = False
-    compared: bool = True
+    compared: Compared = "rows"
     standings: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     not_certain: Counter[str] = field(default_factory=Counter)
@@ -138,9 +142,8 @@ class Reuse:
         """Adds to `collected` what must be decided in a range of ids, and counts what carries over."""
         ids = base["account_id"]
         there = pc.is_null(base["gone_at"])
+        same, fresh = self._same(base, fresh, missing)
         in_fresh = _among(ids, None if fresh is None else fresh["account_id"])
-        same = pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"])))
-        same = same if self.compared else _among(ids, None)
         stays, letter_may_move = self._stays(base)
         same_but_letters = pc.and_(same, pc.invert(_among(ids, self.excepted.between(low, high))))
         carries = pc.and_(pc.and_(same_but_letters, stays), pc.invert(_among(ids, self.awaiting.between(low, high))))
@@ -163,6 +166,25 @@ class Reuse:
         if len(doubled):
             fresh = pa.concat_tables([fresh, self._unchanged_rows(doubled, fresh)])
         collected.add(fresh, base.filter(pc.invert(carries)), base.filter(pc.and_(again, pc.invert(in_fresh))), base.filter(differs))
+
+    def _same(self, base: pa.Table, fresh: pa.Table | None, missing: pa.Table | None) -> tuple[pa.ChunkedArray, pa.Table | None]:
+        """Where a record may be reused because this read says the same as the last one; and the rows of which that is not true."""
+        ids = base["account_id"]
+        if self.compared == "rows":
+            return pc.and_(base["plain"], pc.invert(_among(ids, None if missing is None else missing["account_id"]))), fresh
+        if self.compared == "nothing" or fresh is None or not base.num_rows:
+            return _among(ids, None), fresh
+        place = pc.index_in(fresh["account_id"], ids.combine_chunks())
+        known = pc.is_valid(place).to_numpy()
+        rows = np.flatnonzero(known)
+        at = pc.drop_null(place).to_numpy()
+        plain = pc.and_(fresh["plain"], pc.is_null(fresh["rejection"])).to_numpy()[rows]
+        once = np.bincount(at, minlength=len(base))[at] == 1
+        reusable = plain & once & pc.and_(base["plain"], pc.is_null(base["gone_at"])).to_numpy()[at]
+        reusable &= equal_rows(fresh.take(rows), base.take(at), list(AS_READ))
+        same, differ = np.zeros(len(base), dtype=bool), np.ones(len(fresh), dtype=bool)
+        same[at[reusable]], differ[rows[reusable]] = True, False
+        return pa.chunked_array([pa.array(same)]), fresh.filter(pa.array(differ)) if differ.any() else None
 
     def _by_letter(
         self, base: pa.Table, which: pa.ChunkedArray, low: str | None, high: str | None
@@ -227,7 +249,7 @@ class Reuse:
 
         They are looked up in the snapshot, which has the changed rows, and in the records of the accounts whose row is unchanged.
         """
-        if not wanted or not self.compared:
+        if not wanted or self.compared != "rows":
             return self.snapshot.holders(wanted)
         carried = pd.concat([holding(None, wanted), *(self._holding(batch, wanted) for batch in self.records.batches(_HOLDING))])
         if len(carried):

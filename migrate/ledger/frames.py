@@ -15,25 +15,43 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import sqlalchemy as sa
 
-from migrate.core.accounts import INSTANT, methods_bits, methods_text
+from migrate.core.accounts import INSTANT, methods_of, methods_text
 
 _METHOD_SETS = ("methods", "had", "has")
 _ARROW: Final = {True: pa.large_string(), False: pa.int64()}
 """Of raw values: whether they are text → their type."""
+_TYPES: Final = {
+    "str": pa.large_string(),
+    "bool": pa.bool_(),
+    "boolean": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    INSTANT: pa.timestamp("us", tz="UTC"),
+}
+"""dtype → the type of a column."""
 
 
 def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
     """The statement's rows as a frame of the given columns and dtypes; the statement selects them in that order.
 
-    Instants are read as integers and method sets as text, and converted a column at a time, not value by value. A statement without ORDER
-    BY is much faster on SQLite.
+    A statement without ORDER BY is much faster on SQLite.
     """
+    return as_frame(fetch_table(connection, statement, columns), columns)
+
+
+def as_frame(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
+    """Columns of a table of `fetch_table` as a frame of the given dtypes."""
+    return pd.DataFrame({name: _series(table[name], dtype) for name, dtype in columns.items()})
+
+
+def fetch_table(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> pa.Table:
+    """`fetch` as Arrow columns. Instants are read as integers and method sets as text, and converted a column at a time."""
     raw = statement.with_only_columns(
         *(sa.type_coerce(column, _raw(column.type)).label(column.name) for column in statement.selected_columns)
     )
     read = _from_sqlite if connection.dialect.name == "sqlite" else _from_rows
     values = read(connection, raw, columns)
-    return pd.DataFrame({name: series(name, dtype, column) for (name, dtype), column in zip(columns.items(), values, strict=True)})
+    return pa.table({name: _converted(name, dtype, column) for (name, dtype), column in zip(columns.items(), values, strict=True)})
 
 
 def _from_rows(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> list[pa.ChunkedArray]:
@@ -104,17 +122,21 @@ def _is_text(name: str, dtype: str) -> bool:
     return dtype == "str" or name in _METHOD_SETS
 
 
-def series(name: str, dtype: str, values: pa.ChunkedArray) -> pd.Series:
-    """A column of raw ledger values as a pandas column."""
-    if name in _METHOD_SETS:
-        return methods_bits(pd.Series(pd.array(values, dtype="str")))
+def _converted(name: str, dtype: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Raw ledger values as values of the dtype."""
+    if name not in _METHOD_SETS:
+        return values.cast(_TYPES[dtype])
+    coded = values.combine_chunks().dictionary_encode()
+    known = [methods_of(tuple(word for word in words.split(",") if word)) for words in coded.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(known, _TYPES[dtype]).take(coded.indices)])
+
+
+def _series(values: pa.ChunkedArray, dtype: str) -> pd.Series:
     if dtype == "str":
         return pd.Series(pd.array(values, dtype="str"))
     if dtype == INSTANT:
-        return pd.Series(values.cast(pa.timestamp("us", tz="UTC")).to_pandas())
-    if dtype == "boolean":
-        return pd.Series(values.cast(pa.bool_()).to_pandas(), dtype=dtype)
-    return pd.Series(values.to_numpy(), dtype=dtype)
+        return pd.Series(values.to_pandas())
+    return pd.Series(values.to_pandas() if dtype == "boolean" else values.to_numpy(), dtype=dtype)
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

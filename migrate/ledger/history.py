@@ -10,9 +10,10 @@ from typing import Any, Final
 import pandas as pd
 import sqlalchemy as sa
 
+from migrate.core.accounts import RECORD_COLUMNS
 from migrate.ledger import exemptions, outcomes
 from migrate.ledger.exemptions import Kind
-from migrate.ledger.frames import fetch, pages
+from migrate.ledger.frames import as_frame, fetch, pages
 from migrate.ledger.listed import batches
 from migrate.ledger.schema import account, account_history, bounce, change, letter_event, rejection, run
 
@@ -30,9 +31,9 @@ def accounts_as_of(
         beyond = connection.execute(_beyond(campaign_id, low, high, chunk)).scalar()
         until = high if beyond is None else beyond
         newest = outcomes.newest(campaign_id, partial(_bounds, low=low, high=until), run_seq)
-        frame = outcomes.fetched(connection, _accounts(campaign_id, run_seq, low, until), newest)
-        if not frame.empty:
-            yield frame
+        found = outcomes.fetched(connection, _accounts(campaign_id, run_seq, low, until), newest)
+        if found.num_rows:
+            yield as_frame(found, RECORD_COLUMNS)
         if beyond is None:
             return
         low = beyond

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from migrate.core.accounts import RECORD_COLUMNS
-from migrate.ledger.frames import fetch
+from migrate.ledger.frames import fetch_table
 from migrate.ledger.schema import account_outcome, run
 
 _OUTCOME: Final = ("outcome", "outcome_reason")
@@ -26,11 +27,11 @@ def newest(campaign_id: int | None, within: Within, until: int | None = None) ->
     runs = sa.select(run.c.seq).where(run.c.campaign_id == campaign_id)
     # Run by run, as the table is stored: the ids of one run lie together.
     wanted = sa.and_(o.campaign_id == campaign_id, o.run_seq.in_(runs if until is None else runs.where(run.c.seq <= until)), *within(o))
-    place = sa.func.row_number().over(partition_by=o.account_id, order_by=o.run_seq.desc()).label("place")
-    every = sa.select(o.account_id, o.run_seq, o.outcome, o.outcome_reason, place).where(wanted).subquery()
-    return (
-        sa.select(*(every.c[name] for name in ("account_id", "run_seq", "outcome", "outcome_reason"))).where(every.c.place == 1).subquery()
-    )
+    last = sa.select(o.account_id, sa.func.max(o.run_seq).label("run_seq")).where(wanted).group_by(o.account_id).subquery()
+    each = account_outcome.alias().c
+    that_one = sa.and_(each.campaign_id == campaign_id, each.run_seq == last.c.run_seq, each.account_id == last.c.account_id)
+    columns = [each[name] for name in ("account_id", "run_seq", "outcome", "outcome_reason")]
+    return sa.select(*columns).select_from(last).join(each.account_id.table, that_one).subquery()
 
 
 def record(table: sa.Table, newest: sa.Subquery) -> list[sa.ColumnElement[Any]]:
@@ -45,22 +46,21 @@ def record(table: sa.Table, newest: sa.Subquery) -> list[sa.ColumnElement[Any]]:
 def joined(table: sa.Table, newest: sa.Subquery) -> sa.FromClause:
     """The version of one account, joined with its newest outcome (`newest`) if that is newer than the version.
 
-    For many accounts SQLite would search all outcomes for each of them, so `fetched` joins them in pandas.
+    For many accounts SQLite would search all outcomes for each of them, so `fetched` joins them in Arrow.
     """
     return table.outerjoin(newest, sa.and_(newest.c.account_id == table.c.account_id, newest.c.run_seq > table.c.since_run))
 
 
-def fetched(connection: sa.Connection, versions: sa.Select[Any], newest: sa.Subquery) -> pd.DataFrame:
+def fetched(connection: sa.Connection, versions: sa.Select[Any], newest: sa.Subquery) -> pa.Table:
     """`RECORD_COLUMNS` of `versions` (a select of the columns `version`), in their order, each with its current outcome."""
-    found = fetch(connection, versions, {**RECORD_COLUMNS, "since_run": "int64"})
-    since = fetch(connection, sa.select(*newest.c), _NEWEST).set_index("account_id")
-    if since.empty or found.empty:
-        return found[list(RECORD_COLUMNS)]
-    place = since.index.get_indexer(pd.Index(found["account_id"]))
-    holds = (place >= 0) & (since["run_seq"].to_numpy()[place] > found["since_run"].to_numpy())
-    for name in _OUTCOME:
-        found[name] = found[name].mask(holds, pd.Series(since[name].array.take(place), index=found.index))
-    return found[list(RECORD_COLUMNS)]
+    found = fetch_table(connection, versions, {**RECORD_COLUMNS, "since_run": "int64"})
+    since = fetch_table(connection, sa.select(*newest.c), _NEWEST)
+    if since.num_rows and found.num_rows:
+        now = since.take(pc.index_in(found["account_id"], since["account_id"].combine_chunks()))  # missing where there is none
+        holds = pc.fill_null(pc.greater(now["run_seq"], found["since_run"]), False)
+        for name in _OUTCOME:
+            found = found.set_column(found.schema.get_field_index(name), name, pc.if_else(holds, now[name], found[name]))
+    return found.select(list(RECORD_COLUMNS))
 
 
 def version(table: sa.Table | sa.Subquery) -> list[sa.ColumnElement[Any]]:

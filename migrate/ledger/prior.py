@@ -13,6 +13,7 @@ from threading import RLock
 from typing import Any, Final
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
 from migrate.core.accounts import INSTANT, RECORD_COLUMNS, conform, empty
@@ -22,7 +23,7 @@ from migrate.core.letters import COUNTING_COLUMNS, LAST_TOLD_COLUMNS, TOLD_COLUM
 from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, MOVED, WAITING
 from migrate.ledger import campaigns, outcomes, schema
 from migrate.ledger.exemptions import TABLES, Kind
-from migrate.ledger.frames import fetch
+from migrate.ledger.frames import as_frame, fetch
 from migrate.ledger.listed import batches
 
 Bound = str | None
@@ -47,18 +48,31 @@ class Prior:
 
     def accounts(self, low: Bound, high: Bound) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the range, in order of id, including accounts that are gone."""
+        return _in_order(self.records(low, high))
+
+    def records(self, low: Bound, high: Bound) -> pa.Table:
+        """`RECORD_COLUMNS` of the range, in any order, including accounts that are gone."""
         return self._records(lambda of: self._within(of, low, high))
+
+    def cuts(self, rows: int) -> list[str]:
+        """Account ids that divide all accounts, also those that are gone, into ranges of so many rows."""
+        a, cuts = schema.account.c, list[str]()
+        while True:
+            beyond = sa.select(a.account_id).where(*self._within(a, cuts[-1] if cuts else None, None)).order_by(a.account_id)
+            found = self._rows(beyond.limit(1).offset(rows))
+            if not found:
+                return cuts
+            cuts.append(found[0][0])
 
     def these(self, ids: Sequence[str]) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the accounts with some ids, including accounts that are gone."""
-        found = [self._records(partial(self._these, some)) for some in batches(ids, _IDS_AT_ONCE)]
+        found = [_in_order(self._records(partial(self._these, some))) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
 
-    def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> pd.DataFrame:
+    def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> pa.Table:
         wanted = sa.select(*outcomes.version(schema.account)).where(*within(schema.account.c))
         with self._turn:
-            found = outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
-        return found if found["account_id"].is_monotonic_increasing else found.sort_values("account_id", ignore_index=True)
+            return outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
 
     def known(self) -> int:
         """How many accounts the last accepted read had."""
@@ -235,6 +249,12 @@ class Prior:
     def _rows(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         with self._turn:
             return self._connection.execute(statement).all()
+
+
+def _in_order(records: pa.Table) -> pd.DataFrame:
+    """Records as a frame, in order of id."""
+    frame = as_frame(records, RECORD_COLUMNS)
+    return frame if frame["account_id"].is_monotonic_increasing else frame.sort_values("account_id", ignore_index=True)
 
 
 def _last_told(told: pd.DataFrame) -> pd.DataFrame:

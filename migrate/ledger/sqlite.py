@@ -9,8 +9,8 @@ import shutil
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -144,6 +144,17 @@ def configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA cache_size = -49152")
     # By default SQLite writes to a file, page by page, what it would need to undo a statement, and hardly ever reads it.
     connection.execute("PRAGMA temp_store = MEMORY")
+
+
+@contextmanager
+def few_pages(connection: sa.Connection) -> Iterator[None]:
+    """Until the end of the context, the connection keeps few pages in memory: pages that are read once are of no use there."""
+    size = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+    connection.exec_driver_sql("PRAGMA cache_size = -2048")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA cache_size = {size}")
 
 
 def without_checkpoints(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

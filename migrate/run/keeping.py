@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
-from migrate import incremental
+import pyarrow as pa
+
+from migrate import files, incremental
 from migrate.config import Config
+from migrate.core.moment import Moment
 from migrate.errors import LedgerError
-from migrate.incremental import Cache, Records
+from migrate.incremental import BATCH, Cache, LastRead, Records
 from migrate.ledger import runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
+from migrate.process.prefetch import begun, meanwhile
 from migrate.run import provenance
 from migrate.run.reading import Kept
 
@@ -26,12 +33,57 @@ _DECIDING: Final = (*_READING, "[campaign", "[policy", "[schedule", "[safety")
 
 
 def cache_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
-    """The cache of the last run. Its rows are comparable if they were read under the same rules, unless an account's wave may change with
-    the day alone."""
+    """The cache of the last run, if the ledger names it and it is whole."""
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
     found = incremental.find(config.ledger.cache_of(config.campaign.name), last.counts.get("image") if last else None)
-    return found and replace(found, comparable=found.reading == rules(config, now)[0] and not config.waves.forgetful)
+    return found and replace(found, comparable=_comparable(found.reading, config, now))
+
+
+@contextmanager
+def restoring(config: Config, ledger: Ledger, now: datetime, folder: Path) -> Iterator[Callable[[], LastRead | None]]:
+    """Reads out of the ledger what a cache would tell of the last read, in a thread, until the end of the context. Yields a function that
+    waits for it and returns it: None if no run is recorded, no cache is wanted, or the ledger could not be read."""
+    with ledger.read() as connection:
+        last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+    if last is None or config.ledger.cache_folder is None:
+        yield lambda: None
+        return
+    with begun(_recorded(config, ledger)) as recorded:
+        records = meanwhile(lambda: incremental.restored(recorded, last.read, files.inner(folder)))
+
+        def found() -> LastRead | None:
+            try:
+                return _last_read(config, last, records.result(), now)
+            except Exception as error:  # noqa: BLE001 - without it the run only takes longer; what is broken stops it where it is needed
+                if incremental.unexpected(error):
+                    incremental.doubted(error)
+                return None
+
+        yield found
+
+
+def _recorded(config: Config, ledger: Ledger) -> Generator[pa.Table, None, None]:
+    """`RECORD_COLUMNS` of all accounts that the ledger knows, a range of ids at a time, the lowest first."""
+    with ledger.read_through() as connection:
+        prior = Prior(connection, config.campaign.name)
+        cuts = prior.cuts(BATCH)
+        for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+            yield prior.records(low, high)
+
+
+def _last_read(config: Config, last: Run, records: Records, now: datetime) -> LastRead:
+    reading, deciding = last.counts.get("rules", ("", ""))
+    stages = Moment.of(config.waves, config.schedule, last.as_of).stage_of
+    return LastRead(
+        records=records, reading=reading, rules=deciding, stages=stages, as_of=last.as_of, comparable=_comparable(reading, config, now)
+    )
+
+
+def _comparable(reading: str, config: Config, now: datetime) -> bool:
+    """Whether what is read may be compared with what was read under the rules `reading`: not if these have changed, or if an account's wave
+    may change with the day alone."""
+    return reading == rules(config, now)[0] and not config.waves.forgetful
 
 
 def rules(config: Config, now: datetime) -> tuple[str, str]:

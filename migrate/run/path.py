@@ -82,7 +82,7 @@ class Drafted:
 
 
 class _DoubtedError(Exception):
-    """Deciding with the help of the cache failed unexpectedly."""
+    """Deciding with what is known of the last read failed unexpectedly."""
 
 
 def walk(
@@ -99,9 +99,9 @@ def walk(
 ) -> _T:
     """Reads, then decides in the `transaction`, and calls `end` in the same transaction; what `end` returns.
 
-    If the database aborts the transaction, it is repeated from deciding on. If deciding with the last run's cache fails unexpectedly, all
-    is repeated without it, from reading on: a run must not fail because of a cache. `reading` is closed when the directory has been read.
-    `doubt` is a reason to refuse that is known already.
+    If the database aborts the transaction, it is repeated from deciding on. If deciding with what is known of the last read fails
+    unexpectedly, all is repeated without it, from reading on: a run must not fail because of a cache. `reading` is closed when the
+    directory has been read. `doubt` is a reason to refuse that is known already.
     """
 
     def take_in(folder: Path, cache: Cache | None) -> Read:
@@ -116,7 +116,11 @@ def walk(
 
     with room_in(scratch):
         with reading:
-            read = take_in(scratch, keeping.cache_of_last(given.config, given.ledger, now))
+            if cache := keeping.cache_of_last(given.config, given.ledger, now):
+                read = take_in(scratch, cache)
+            else:
+                with keeping.restoring(given.config, given.ledger, now, scratch) as restored:
+                    read = replace(take_in(scratch, None), last=restored())
         try:
             return decide_on(read)
         except _DoubtedError:
@@ -143,7 +147,7 @@ def _drafted(
     """Decides about a read and asks the guards."""
     config, options = given.config, given.options
     prior = Prior(connection, config.campaign.name)
-    anew = read.cache is not None and read.cache.rules != keeping.rules(config, now)[1]
+    anew = read.last is not None and read.last.rules != keeping.rules(config, now)[1]
     made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder, anew=anew)
     noticed, speaks_of = Noticed.of(read, made, config.directory), read.speaks_of(given.clock())
     refused = (*([doubt] if doubt else []), *guards.refusals(made, config, accepted=options.accept_directory))
@@ -155,12 +159,12 @@ def _drafted(
 
 
 def _draft(read: Read, prior: Prior, rules: Rules, folder: Path, *, anew: bool) -> Draft:
-    """The draft of a read; with `anew` no decision of before is kept. Raises _DoubtedError if that fails unexpectedly with the help of a
-    cache."""
+    """The draft of a read; with `anew` no decision of before is kept. Raises _DoubtedError if that fails unexpectedly beside what is known
+    of the last read."""
     try:
         return draft(read.snapshot, prior, rules, folder, read.beside(prior, rules, anew=anew))
     except Exception as error:
-        if read.cache is None or not incremental.unexpected(error):
+        if read.last is None or not incremental.unexpected(error):
             raise
         incremental.doubted(error)
         raise _DoubtedError from error

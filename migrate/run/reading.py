@@ -22,7 +22,7 @@ from migrate.directory.snapshot import Snapshot
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.files.spill import Sorted
-from migrate.incremental import Cache, Ids, Reuse, Rows, Whole, as_table, doubted, make, merge, unexpected
+from migrate.incremental import Cache, Compared, Ids, LastRead, Reuse, Rows, Whole, as_table, doubted, make, merge, unexpected
 from migrate.ledger import exemptions
 from migrate.ledger.prior import Prior
 from migrate.process import memory
@@ -34,15 +34,18 @@ _GATHERED: Final = 16384
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A complete read: a snapshot of the rows that changed, and what was counted. `cache` is that of the last read, or None: then the
-    snapshot has every row. `unfit` are the positions of rows that were rejected or counted for a fault. `as_of` is the instant at which the
-    source says that its data was right, if it does, and `caveats` are reasons to trust its answer less (`Directory`)."""
+    """A complete read: a snapshot of the rows that changed, and what was counted.
+
+    `last` is what is known of the last read. The snapshot has every row unless that is a cache, with which rows were compared. `unfit` are
+    the positions of rows that were rejected or counted for a fault. `as_of` is the instant at which the source says that its data was
+    right, if it does, and `caveats` are reasons to trust its answer less (`Directory`).
+    """
 
     snapshot: Snapshot
     rows: Rows
     tally: Tally
     translator: Translator
-    cache: Cache | None
+    last: LastRead | None
     unfit: np.ndarray
     as_of: datetime | None
     caveats: tuple[str, ...]
@@ -52,16 +55,17 @@ class Read:
         return min(self.as_of, now) if self.as_of else now
 
     def beside(self, prior: Prior, rules: Rules, *, anew: bool) -> Reuse | None:
-        """The read compared with the cache, with what the ledger knows of unchanged rows; None without a cache. `anew`: everybody is to be
-        decided again."""
-        if self.cache is None:
+        """The read compared with the last one, with what the ledger knows of unchanged rows; None if nothing is known of a last read.
+        `anew`: everybody is to be decided again."""
+        if self.last is None:
             return None
+        compared: Compared = "nothing" if not self.last.comparable else "rows" if isinstance(self.last, Cache) else "accounts"
         today = rules.moment.campaign.today(rules.moment.now)
         excepted = {id_ for kind in exemptions.KINDS for id_ in prior.exceptions(kind, today).index}
         occasions = rules.moment.occasions
-        since = sorted(used_since(at, rules.policy) for at in (self.cache.as_of, rules.moment.now))
+        since = sorted(used_since(at, rules.policy) for at in (self.last.as_of, rules.moment.now))
         return Reuse(
-            self.cache.records,
+            self.last.records,
             self.snapshot,
             self.rows,
             self.translator,
@@ -69,17 +73,17 @@ class Read:
             awaiting=Ids(prior.awaiting(occasions)),
             letters=lambda low, high: prior.counting(low, high, occasions),
             moment=rules.moment,
-            staying=frozenset(name for name, stage in rules.moment.stage_of.items() if self.cache.stages.get(name) == stage),
+            staying=frozenset(name for name, stage in rules.moment.stage_of.items() if self.last.stages.get(name) == stage),
             crossed=(since[0], since[1]),
             max_addresses=rules.policy.max_addresses,
-            anew=anew or not self.cache.comparable,
-            compared=self.cache.comparable,
+            anew=anew or not self.last.comparable,
+            compared=compared,
         )
 
     def whole(self, made: Draft, folder: Path) -> Whole:
         """Every account as it will be recorded, including those that did not change."""
         memory.trimmed()
-        return merge(self.cache.records if self.cache else None, made.records, made.as_held, folder)
+        return merge(self.last.records if self.last else None, made.records, made.as_held, folder)
 
     def kept(self, made: Draft, folder: Path, under: tuple[str, str]) -> Kept:
         """The fingerprint of the read, and its cache; `under` are digests of the rules (`migrate.run.keeping.rules`)."""

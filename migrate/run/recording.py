@@ -14,6 +14,7 @@ from migrate.ledger.runs import Run, RunFacts
 from migrate.outbox import plans, recovered
 from migrate.report.terms import Terms
 from migrate.review.approval import Approval
+from migrate.run import keeping
 from migrate.run.clock_guard import TYPED
 from migrate.run.summary import Decision
 
@@ -71,7 +72,7 @@ def write_down(
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(config.waves, config.schedule, config.policy).to_json()
-    kept = {"terms": terms, "ledger": identity.sign(connection)} | ({"clock": TYPED} if typed else {})
+    kept = {"terms": terms, "ledger": identity.sign(connection), "rules": keeping.rules(config, now)} | ({"clock": TYPED} if typed else {})
     runs.count(connection, this.seq, decision.counts() | kept)
     return runs.find(connection, this.seq)
 

@@ -44,6 +44,10 @@ TABLES = {
 }
 
 
+UNCACHED = 'sqlite:///migrate.db"\nimage = false\n#'
+"""A ledger of an office without a cache."""
+
+
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every border between batches, ranges and windows is met."""
@@ -146,15 +150,17 @@ def rows_of(office: Office, read: list[dict[str, Any]]) -> Iterator[None]:
 @pytest.mark.parametrize(("seed", "kind"), [(1, "sql"), pytest.param(2, "csv", marks=pytest.mark.soak)])
 def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind: str, tmp_path: Path) -> None:
     story = Story(seed, tmp_path)
-    quick, thorough = Office(tmp_path / "quick", kind=kind), Office(tmp_path / "thorough", kind=kind)
-    for office in (quick, thorough):
+    quick, restoring = Office(tmp_path / "quick", kind=kind), Office(tmp_path / "restoring", kind=kind)
+    thorough = Office(tmp_path / "thorough", kind=kind, ledger=UNCACHED)
+    offices = (quick, restoring, thorough)
+    for office in offices:
         office.safety = "max_shrink = 1.0\nmax_changes = 1.0"
         office.more = "[schedule]\ndays_before = [9, 5, 1]\ndays_after = [0]"
         office.more += "\n[policy]\nused_days = 8"
     day, carried = date(2024, 1, 20), 0
     for number in range(6):
         read = story.day()
-        for office in (quick, thorough):
+        for office in offices:
             if number == 2:
                 office.more = office.more.replace("used_days = 8", 'used_days = 4\nremind = ["sms_only", "unknown"]')
             if number == 4:
@@ -166,19 +172,19 @@ def test_every_day_of_a_story_is_recorded_and_reported_the_same(seed: int, kind:
                     for word, who in (("exempt", read[0]), ("pause", read[1])):
                         given = ("--until", "2024-01-25", "--owner", "o", "--reason", "r")
                         assert office.migrate(word, "add", str(who["id"]), *given).code == 0
-        shutil.rmtree(thorough.folder / "migrate.db.image", ignore_errors=True)
+        shutil.rmtree(restoring.folder / "migrate.db.image", ignore_errors=True)
         as_of, send = f"{day}T14:00", () if number % 3 else ("--no-send",)
-        dry = [office.migrate("dry-run", "--json", "--as-of", as_of) for office in (quick, thorough)]
-        assert [each.code for each in dry] == [0, 0], dry
+        dry = [office.migrate("dry-run", "--json", "--as-of", as_of) for office in offices]
+        assert [each.code for each in dry] == [0, 0, 0], dry
         alike = {"out": "", "directory_as_of": ""}  # the second was read a moment later
-        assert dry[0].facts | alike == dry[1].facts | alike
-        done = [office.migrate("run", "--json", "--as-of", as_of, *send) for office in (quick, thorough)]
-        assert done[0].code == done[1].code == 0, (done[0].err, done[1].err)
+        assert dry[0].facts | alike == dry[1].facts | alike == dry[2].facts | alike
+        done = [office.migrate("run", "--json", "--as-of", as_of, *send) for office in offices]
+        assert [each.code for each in done] == [0, 0, 0], [each.err for each in done]
         facts = [{name: value for name, value in each.facts.items() if name not in ("run_id", "evidence")} for each in done]
-        assert facts[0] | alike == facts[1] | alike
+        assert facts[0] | alike == facts[1] | alike == facts[2] | alike
         assert sum(facts[0]["outcomes"].values()) == facts[0]["read"] == len(read)
-        assert remembered(quick) == remembered(thorough), f"day {number}"
-        assert reports(quick) == reports(thorough)
+        assert remembered(quick) == remembered(restoring) == remembered(thorough), f"day {number}"
+        assert reports(quick) == reports(restoring) == reports(thorough)
         carried += (only_folder(quick.folder / "migrate.db.image") / "rows.arrow").stat().st_size > 0
         day += timedelta(days=1)
     assert carried == 6
@@ -250,8 +256,8 @@ def test_the_same_addresses_hear_of_a_change_with_the_cache_and_without(
     tmp_path_factory: pytest.TempPathFactory, reads: list[list[tuple[str, dict[str, Any]]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("history")
-    quick, thorough = Office(folder / "quick"), Office(folder / "thorough")
-    for office in (quick, thorough):
+    quick, restoring, thorough = Office(folder / "quick"), Office(folder / "restoring"), Office(folder / "thorough", ledger=UNCACHED)
+    for office in (quick, restoring, thorough):
         office.safety = "max_shrink = 1.0\nmax_changes = 1.0\nmax_rejected = 1.0"
         office.hire("stays", "totp")
         stays = office.leave("stays")
@@ -260,9 +266,9 @@ def test_the_same_addresses_hear_of_a_change_with_the_cache_and_without(
             people = [stays, *(blank | {"id": who, "login": who} | fields for who, fields in read)]
             with rows_of(office, people):
                 office.run(f"2023-07-0{day + 1}T06:00", "--no-send")
-            if office is thorough:
+            if office is restoring:
                 shutil.rmtree(office.folder / "migrate.db.image")
-    assert remembered(quick) == remembered(thorough)
+    assert remembered(quick) == remembered(restoring) == remembered(thorough)
 
 
 def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,11 +387,11 @@ def test_a_cache_of_an_earlier_format_is_not_believed(tmp_path: Path) -> None:
 def test_a_cache_with_other_columns_of_accounts_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     office = Office(tmp_path / "office")
     lived(office)
-    office.run("2024-01-02T15:00")
-    seen = decided(monkeypatch)
+    cache = only_folder(office.folder / "migrate.db.image")
+    digest = hashlib.sha256((cache / "image.json").read_bytes()).hexdigest()
+    assert find(cache, digest) is not None
     monkeypatch.setattr(incremental, "SCHEMA", records.SCHEMA.append(pa.field("another", pa.string())))
-    office.run("2024-01-02T16:00")
-    assert len(seen) == 12
+    assert find(cache, digest) is None
 
 
 @pytest.mark.parametrize("harm", ["deleted", "records cut", "records", "newer", "rows", "unfit", "of another run"])
@@ -414,7 +420,9 @@ def test_a_cache_that_is_not_what_the_ledger_says_is_not_believed(harm: str, tmp
             shutil.copytree(kept, cache)
     seen = decided(monkeypatch)
     facts = office.run("2024-01-02T16:00")
-    assert len(seen) == facts["read"] == 12
+    assert facts["read"] == 12
+    # That the rows are not there is seen before the directory is read, and the records come from the ledger meanwhile.
+    assert len(seen) == (12 if harm in ("records cut", "records", "newer") else 0)
     seen.clear()
     office.run("2024-01-02T17:00")
     assert seen == []
@@ -473,9 +481,9 @@ def test_a_cache_is_private_and_a_folder_that_cannot_be_made_is_no_trouble(tmp_p
     office.run("2024-01-02T16:00")
     cache = only_folder(office.folder / "elsewhere")
     assert cache.stat().st_mode & 0o777 == 0o700
-    assert {path.name: path.stat().st_mode & 0o777 for path in cache.iterdir()} == dict.fromkeys(
-        [MARK, "image.json", "origin.json", "records-0.arrow", "records-1.arrow", "rows.arrow", "unfit.npy"], 0o600
-    )
+    modes = {path.name: path.stat().st_mode & 0o777 for path in cache.iterdir()}
+    assert set(modes) >= {MARK, "image.json", "origin.json", "records-0.arrow", "rows.arrow", "unfit.npy"}
+    assert set(modes.values()) == {0o600}
 
 
 def test_a_run_reports_what_it_recorded_though_another_made_its_cache_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

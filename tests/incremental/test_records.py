@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from cast import at, person, recorded
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from migrate.files import spill
 from migrate.files.spill import Sorted
 from migrate.incremental import records
-from migrate.incremental.records import Records, Whole, merge
+from migrate.incremental.records import Records, Whole, merge, restored
 
 IDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4), min_size=1, max_size=40, unique=True)
 
@@ -100,6 +101,24 @@ def test_a_digest_that_is_carried_over_is_the_one_that_would_be_made_anew(
         merged = whole(known, folder / f"merged {day}", old)
         assert merged.fingerprint == whole(known, folder / f"anew {day}").fingerprint
         old = merged.records
+
+
+@settings(max_examples=20, deadline=None)
+@given(ids=IDS, size=st.integers(1, 12))
+def test_records_that_come_from_the_ledger_are_those_that_a_run_would_have_kept(
+    tmp_path_factory: pytest.TempPathFactory, ids: list[str], size: int
+) -> None:
+    folder, ids = tmp_path_factory.mktemp("restored"), sorted(ids, key=str.encode)
+    known = people(*ids).assign(outcome=["rejected" if i % 5 == 3 else "nothing_due" for i in range(len(ids))])
+    known["gone_at"] = known["gone_at"].mask(pd.Series([i % 4 == 2 for i in range(len(ids))]), at("2024-01-02T14:00"))
+    ranges = (pa.Table.from_pandas(known.iloc[i : i + size], preserve_index=False) for i in range(0, len(ids), size))
+    found = restored(ranges, len(ids), folder)
+    kept = whole(known, folder / "kept").records
+    assert found.whole()
+    columns = [name for name in records.SCHEMA.names if name != "plain"]
+    theirs, ours = (pa.Table.from_batches(list(each.batches()), records.SCHEMA) for each in (kept, found))
+    assert ours.select(columns).equals(theirs.select(columns))
+    assert ours["plain"].to_pylist() == [each is not None for each in ours["digest"].to_pylist()]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pandas as pd
+import pytest
 import sqlalchemy as sa
+from cast import person, recorded
 from ledger.scenes import NOW, Scene, facts, queue_row
 
 from migrate import outbox
-from migrate.ledger import runs, schema
+from migrate.ledger import account_rows, runs, schema
 from migrate.ledger.prior import Prior
 from migrate.outbox.claims import Settlement
 
@@ -45,6 +48,27 @@ def test_what_was_mailed_outside_a_range_is_not_read(scene: Scene) -> None:
         mailed = Prior(connection, "sms").mailed("a3", "b3", ("T-30",))
     found = [sorted(frame["account_id"]) for frame in (mailed.told, mailed.last_told, mailed.waiting)]
     assert found == [["a3", "b1", "b2"], ["a3", "b1"], ["b2"]]
+
+
+@pytest.mark.parametrize(("size", "cuts"), [(1, 4), (2, 2), (4, 1), (5, 0)])
+def test_ranges_of_ids_have_every_account_once_with_its_newest_outcome(scene: Scene, size: int, cuts: int) -> None:
+    ids = ["A1", "a0", "a2", "b", "é"]  # in order of their bytes
+    other = another_campaign(scene)
+    with scene.ledger.begin() as connection:
+        for each, names in ((scene, ids), (other, ["a1"])):
+            account_rows.accounts(connection, each.campaign_id, each.run_seq, recorded(*map(person, names), outcome="queued"), all_new=True)
+        for outcome in ("paused", "held"):
+            later = runs.begin(connection, scene.campaign_id, facts())
+            moved = pd.DataFrame({"account_id": ["a2", "é"], "outcome": outcome, "outcome_reason": None})
+            account_rows.outcomes(connection, scene.campaign_id, later.seq, moved)
+    with scene.ledger.read_through() as connection:
+        prior = Prior(connection, "sms")
+        found = prior.cuts(size)
+        ranges = [prior.records(low, high) for low, high in zip([None, *found], [*found, None], strict=True)]
+    assert len(found) == cuts
+    assert [sorted(each["account_id"].to_pylist(), key=str.encode) for each in ranges] == [ids[i : i + size] for i in range(0, 5, size)]
+    outcomes = {row["account_id"]: row["outcome"] for each in ranges for row in each.to_pylist()}
+    assert outcomes == dict.fromkeys(ids, "queued") | {"a2": "held", "é": "held"}
 
 
 def test_the_cutoff_that_was_told_last_and_how_often_it_moved_are_remembered_whoever_settles_an_old_letter_later(scene: Scene) -> None:

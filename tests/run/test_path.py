@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,10 +16,12 @@ from campaigns import Campaign
 from cast import at
 from office import Office
 
+from migrate import incremental
 from migrate.core.letters import Mailed
 from migrate.decide import draft as drafting
 from migrate.decide.draft import Draft, draft
 from migrate.directory import snapshot
+from migrate.errors import DirectoryError
 from migrate.files import spill
 from migrate.incremental import CacheWarning
 from migrate.ledger.engine import Ledger
@@ -76,6 +80,50 @@ def test_what_fails_beside_the_last_runs_cache_is_decided_once_more_without_it(
         decision = of(campaign)
     assert tried == [True, False]
     assert (decision.read, decision.outcomes, decision.changes) == (3, {"queued": 3}, {"authenticator_enabled": 1})
+
+
+@pytest.mark.cache
+@pytest.mark.parametrize("of", [foretold, done])
+@pytest.mark.parametrize(("broken", "warned"), [(OSError(errno.ENOSPC, "no space"), False), (RuntimeError("nobody foresaw this"), True)])
+def test_what_cannot_be_read_out_of_the_ledger_beforehand_is_read_while_deciding(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch, of: Any, broken: Exception, *, warned: bool
+) -> None:
+    def fails(*_: Any) -> NoReturn:
+        raise broken
+
+    forget(campaign)
+    monkeypatch.setattr(incremental, "restored", fails)
+    with pytest.warns(CacheWarning) if warned else nullcontext():
+        decision = of(campaign)
+    assert (decision.read, decision.outcomes, decision.changes) == (3, {"queued": 3}, {"authenticator_enabled": 1})
+
+
+@pytest.mark.cache
+def test_a_directory_that_cannot_be_read_ends_the_reading_of_the_ledger_too(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    records = Prior.records
+
+    def slow(prior: Prior, low: str | None, high: str | None) -> Any:
+        time.sleep(0.2)
+        ended.append("range")
+        return records(prior, low, high)
+
+    forget(campaign)
+    campaign.write()
+    (campaign.folder / "users.csv").write_text("account_id\nada\n\0", encoding="utf-8")
+    with monkeypatch.context() as patched:
+        patched.setattr(Prior, "records", slow)
+        patched.setattr(Prior, "cuts", lambda *_: [f"{n:03}" for n in range(100)])
+        with pytest.raises(DirectoryError):
+            job.run(campaign.config, Options(at(DAY)))
+        before = len(ended)
+        time.sleep(0.5)
+        assert len(ended) <= before + 1 < 100
+    assert done(campaign).outcomes == {"queued": 3}
+
+
+def forget(campaign: Campaign) -> None:
+    shutil.rmtree(campaign.folder / "migrate.db.image")
 
 
 def test_a_transaction_that_is_broken_off_decides_again_in_a_folder_of_its_own(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
