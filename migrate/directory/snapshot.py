@@ -22,7 +22,7 @@ from migrate.files.spill import Sorted, Spill
 REJECTED_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "position": "int64", "rejection": "str"}
 UNREADABLE: Final = "whether they are accounts"
 """What rows of one id differ in, if one of them cannot be read."""
-RANGE: Final = 16384
+RANGE: Final = 24576
 """About how many rows are decided together."""
 
 

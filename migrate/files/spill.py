@@ -32,6 +32,9 @@ _IN_ORDER: Final = 16384
 """The same for rows that come nearly in order."""
 _HELD: Final = 16384
 """Up to this many rows stay in memory instead of going to a file."""
+_GOLDEN: Final = 0.618034
+"""By this ratio pieces are marked at different places of their batches. If ids are spread evenly, the first ids of all pieces lie close
+together, and would divide the rows into large ranges and tiny ones."""
 _TOGETHER: Final = 4
 """How many batches `Sorted.tables` gives at a time."""
 
@@ -90,6 +93,7 @@ class Sorted:
         self._spill = Spill(path)
         self._gathered: list[pa.Table] = []
         self._pieces: list[tuple[int, list[str]]] = []  # the number of the piece's first batch, and the first id of each of its batches
+        self._marks: list[str] = []  # one id of each batch
         self._batches = 0
         self._held: list[pa.RecordBatch] = []
         self._readers = threading.local()
@@ -127,7 +131,11 @@ class Sorted:
         """Some rows, sorted: the next piece."""
         whole = pa.concat_tables(gathered).combine_chunks()
         whole = whole.take(pc.sort_indices(whole["account_id"]))
-        self._pieces.append((self._batches, whole["account_id"].take(pa.array(range(0, whole.num_rows, BATCH))).to_pylist()))
+        ids = whole["account_id"]
+        begin = int(len(self._pieces) * _GOLDEN % 1 * BATCH)
+        firsts, marks = (ids.take(pa.array(range(at, whole.num_rows, BATCH), pa.int64())).to_pylist() for at in (0, begin))
+        self._pieces.append((self._batches, firsts))
+        self._marks += marks
         self._batches += -(-whole.num_rows // BATCH)
         return whole
 
@@ -158,8 +166,7 @@ class Sorted:
 
     def cuts(self, rows: int) -> list[str]:
         """Ids that divide the rows into ranges of about `rows` rows."""
-        firsts = sorted(first for _, ids in self._pieces for first in ids)
-        return sorted(set(firsts[:: max(1, rows // BATCH)][1:]))
+        return sorted(set(sorted(self._marks)[:: max(1, rows // BATCH)][1:]))
 
     def between(self, low: str | None, high: str | None) -> pa.Table | None:
         """The rows whose id lies in [low, high), sorted within each piece only. None for a bound means no bound; the result is None if

@@ -37,3 +37,17 @@ def test_a_few_rows_out_of_a_file_do_not_keep_their_batch_in_memory(tmp_path: Pa
     few = kept(tmp_path, 5_000).between("p000100", "p000120")
     assert few is not None
     assert few.get_total_buffer_size() < 2 * few.nbytes
+
+
+def test_ranges_are_about_equal_however_many_pieces_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spill, "_GATHERED", 4_096)
+    monkeypatch.setattr(spill, "BATCH", 128)
+    ids = pd.Series([f"{number:08}" for number in range(81_920)]).sample(frac=1, random_state=1)
+    everybody = Sorted(tmp_path / "everybody.arrow")
+    for start in range(0, len(ids), 4_096):
+        everybody.append(pd.DataFrame({"account_id": ids.iloc[start : start + 4_096]}))
+    everybody.close()
+    cuts = everybody.cuts(1_024)
+    sizes = [found.num_rows for low, high in zip([None, *cuts], [*cuts, None], strict=True) if (found := everybody.between(low, high))]
+    assert sum(sizes) == 81_920
+    assert max(sizes) < 2 * 1_024
