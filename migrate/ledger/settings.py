@@ -15,8 +15,8 @@ from migrate.settings import Settings, unambiguous
 class LedgerSettings(Settings):
     """`[ledger]`. `url` is a database URL; a SQLite path without a leading slash is relative to the working directory.
 
-    `image` is the folder of the cache of the last read (default: beside a SQLite file). Without one, or with `false`, every run processes
-    every account.
+    `image` is the folder of the cache of the last read (default: beside a SQLite file). Without one, or with `false`, every run reads what
+    is known of each account out of the ledger.
     """
 
     url: str = Field("sqlite:///migrate.db", min_length=1, repr=False)

@@ -43,10 +43,10 @@ def cache_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None
 @contextmanager
 def restoring(config: Config, ledger: Ledger, now: datetime, folder: Path) -> Iterator[Callable[[], LastRead | None]]:
     """Reads out of the ledger what a cache would tell of the last read, in a thread, until the end of the context. Yields a function that
-    waits for it and returns it: None if no run is recorded, no cache is wanted, or the ledger could not be read."""
+    waits for it and returns it: None if no run is recorded, or the ledger could not be read."""
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
-    if last is None or config.ledger.cache_folder is None:
+    if last is None:
         yield lambda: None
         return
     with begun(_recorded(config, ledger)) as recorded:

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import time_machine
 from office import Office, called
+from without_cache import know_nothing
 
 from migrate.directory import snapshot
 from migrate.files import MARK, spill
 from migrate.incremental import records, reuse, rows
-from migrate.ledger.settings import LedgerSettings
 from migrate.mail import maildir
 
 pytestmark = pytest.mark.cache
@@ -177,7 +177,7 @@ def lived_in(folder: Path, *, cached: bool, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(maildir, "_deliveries", itertools.count())  # it stands in the names of letters
     with monkeypatch.context() as patched:
         if not cached:
-            patched.setattr(LedgerSettings, "cache_folder", property(lambda _: None))
+            know_nothing(patched)
         yield
     assert (folder / "migrate.db.image").exists() is cached
     folder.rename(folder.with_name(f"cached {cached}"))
