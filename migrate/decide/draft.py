@@ -34,7 +34,6 @@ from migrate.files.spill import Sorted, Spill
 from migrate.incremental import Part, Reuse
 from migrate.ledger.prior import Prior
 from migrate.mail.letter import Letter
-from migrate.process import memory
 from migrate.process.prefetch import ahead
 
 _SPILLED: Final = ("changes", "letters", "withdrawn", "unsaid", "rejected")
@@ -137,8 +136,6 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse
             cases.add(decided.case)
         yield decided
         del each, decided  # keeps no more than one range in memory
-        if not few:
-            memory.trimmed()  # what one thread has freed another one cannot use
     cases.close()
     had = [addresses_had(case, prior, rules) for case in cases]
     holders = (reuse or snapshot).holders(frozenset().union(*(each["folded"] for each in had)))

@@ -28,7 +28,7 @@ BATCH: Final = 2048
 """How many rows a batch of a sorted piece has."""
 _GATHERED: Final = 65536
 """How many rows are sorted together, at least."""
-_IN_ORDER: Final = 16384
+_IN_ORDER: Final = 32768
 """The same for rows that come nearly in order."""
 _HELD: Final = 16384
 """Up to this many rows stay in memory instead of going to a file."""
@@ -107,6 +107,10 @@ class Sorted:
 
     def add(self, table: pa.Table) -> None:
         """Adds a table; no id may be missing."""
+        if self._in_order and table.num_rows > _IN_ORDER:
+            for start in range(0, table.num_rows, _IN_ORDER):
+                self.add(table.slice(start, _IN_ORDER))
+            return
         if not table.num_rows:
             return
         self.schema = self.schema or table.schema.remove_metadata()

@@ -30,7 +30,7 @@ from migrate.core.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, METHODS, R
 from migrate.core.already_told import by_only_letter
 from migrate.core.moment import Moment
 from migrate.core.standing import found_in
-from migrate.directory.snapshot import RANGE, Range, Snapshot, holding, settled
+from migrate.directory.snapshot import Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
 from migrate.incremental.account_digests import AS_READ, DIGEST
 from migrate.incremental.records import Records
@@ -43,7 +43,9 @@ _LETTER_MAY_MOVE: Final = ("queued", "claimed", "sending", "uncertain")
 """Reasons of nothing_due that are the state of a letter, and a state that can change."""
 _WHILE_STAGE_LASTS: Final = ("", "sent")
 """Reasons of nothing_due that hold as long as the same stage counts: no stage is due, or its letter was sent."""
-_NEW_OUTCOMES: Final = 4 * RANGE
+RANGE: Final = 16384
+"""About how many accounts are decided together."""
+_NEW_OUTCOMES: Final = 65536
 """A part holds at most about this many records of which only the outcome is new."""
 _FOUND_IN: Final = np.array([found_in(word) for word in METHODS], "int32")
 """For each of `METHODS` the methods (bits) any of which makes it a default that is registered."""

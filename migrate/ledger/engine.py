@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -154,7 +154,7 @@ class Ledger:
     @contextmanager
     def read_through(self) -> Iterator[sa.Connection]:
         """Like `read`, for somebody who reads a large part of the ledger once."""
-        with self.read() as connection, sqlite.few_pages(connection) if connection.dialect.name == "sqlite" else nullcontext():
+        with self.read() as connection, sqlite.few_pages(connection):
             yield connection
 
     def apart(self, patience: timedelta) -> sa.Engine:

@@ -142,7 +142,8 @@ def _series(values: pa.ChunkedArray, dtype: str) -> pd.Series:
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A frame as rows for `executemany`, as the ledger keeps them: missing is None, instants are microseconds, method sets are words."""
     same, varying = divided(frame)
-    return [same | dict(zip(varying, values, strict=True)) for values in zip(*varying.values(), strict=True)] or [same] * len(frame)
+    every = zip(*varying.values(), strict=True) if varying else [()] * len(frame)
+    return [same | dict(zip(varying, values, strict=True)) for values in every]
 
 
 def divided(frame: pd.DataFrame) -> tuple[dict[str, Any], dict[str, list[Any]]]:

@@ -148,7 +148,10 @@ def configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
 
 @contextmanager
 def few_pages(connection: sa.Connection) -> Iterator[None]:
-    """Until the end of the context, the connection keeps few pages in memory: pages that are read once are of no use there."""
+    """Until the end of the context, a connection to SQLite keeps few pages in memory: pages that are read once are of no use there."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
     size = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
     connection.exec_driver_sql("PRAGMA cache_size = -2048")
     try:

@@ -29,6 +29,7 @@ from migrate.explain.queue import forecast_of, hurried_by, hurried_of
 from migrate.incremental import Cache, Whole
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
+from migrate.ledger.sqlite import few_pages
 from migrate.review import dry_runs, vouching
 from migrate.review.approval import Approval
 from migrate.run import guards, keeping, stops
@@ -148,7 +149,8 @@ def _drafted(
     config, options = given.config, given.options
     prior = Prior(connection, config.campaign.name)
     anew = read.last is not None and read.last.rules != keeping.rules(config, now)[1]
-    made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder, anew=anew)
+    with few_pages(connection):
+        made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder, anew=anew)
     noticed, speaks_of = Noticed.of(read, made, config.directory), read.speaks_of(given.clock())
     refused = (*([doubt] if doubt else []), *guards.refusals(made, config, accepted=options.accept_directory))
     difference = stops.difference(made, prior) if refused else None
