@@ -1,11 +1,12 @@
 """Which records of the cache carry over unchanged, and which accounts must be decided anew (docs/decisions/0007).
 
-What goes in: the `Records` that the last run left; the `Snapshot` of this read, which holds only the rows that have changed; the `Rows`,
-which know the rows of the last read that are missing now; and what else may change an outcome: exemptions, pauses, open changes and letters
-from the ledger, the stage that counts, the days between the two runs. What comes out: `Part`s to decide, by range of account ids; and the
-counts of the accounts that carry over, of which nothing else is needed. For each range (`Reuse._sift`):
+What goes in: the `Records` that the last run left; the `Snapshot` of this read, which holds only the rows that have changed, or all rows
+if there were none to compare with; the `Rows`, which know the rows of the last read that are missing now; and what else may change an
+outcome: exemptions, pauses, open changes and letters from the ledger, the stage that counts, the days between the two runs. What comes out:
+`Part`s to decide, by range of account ids; and the counts of the accounts that carry over, of which nothing else is needed. For each range
+(`Reuse._sift`):
 
-1. a record carries over if its row is the same as in the last read and its outcome cannot have changed (`_stays`);
+1. a record carries over if its row is the same as in the last read (`_same`) and its outcome cannot have changed (`_stays`);
 2. if its row is the same, and its outcome was the state of a letter, the letter's state of now gives the new outcome (`_by_letter`): the
    record carries over with it, and is recorded only if the outcome is another one;
 3. if its row is the same but something else may have changed, the account is decided again, from its record instead of its row;
@@ -44,7 +45,7 @@ _LETTER_MAY_MOVE: Final = ("queued", "claimed", "sending", "uncertain")
 _WHILE_STAGE_LASTS: Final = ("", "sent")
 """Reasons of nothing_due that hold as long as the same stage counts: no stage is due, or its letter was sent."""
 RANGE: Final = 16384
-"""About how many accounts are decided together."""
+"""About how many accounts are decided together: fewer than in a first run, since their records and letters are in memory as well."""
 _NEW_OUTCOMES: Final = 65536
 """A part holds at most about this many records of which only the outcome is new."""
 _FOUND_IN: Final = np.array([found_in(word) for word in METHODS], "int32")

@@ -1,4 +1,5 @@
-"""The cache of the last read: a run keeps it, so that the next run decides changed rows only (`migrate.incremental`)."""
+"""What is known of the last read (`migrate.incremental`): a run keeps a cache, so that the next run decides changed rows only; a run that
+finds none reads the same records out of the ledger (`restoring`)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ _DECIDING: Final = (*_READING, "[campaign", "[policy", "[schedule", "[safety")
 
 
 def cache_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
-    """The cache of the last run, if the ledger names it and it is whole."""
+    """The cache of the last run, if the ledger names it and its rows are whole; its records are checked while the directory is read."""
     with ledger.read() as connection:
         last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
     found = incremental.find(config.ledger.cache_of(config.campaign.name), last.counts.get("image") if last else None)
