@@ -22,6 +22,7 @@ from migrate.incremental import Records
 from migrate.ledger import history, runs
 from migrate.ledger.runs import Run
 from migrate.outbox.letters_as_of import LettersAsOf, PointInTime
+from migrate.process.prefetch import ahead
 from migrate.report import told
 from migrate.report.chronicle import Chronicle, Day
 from migrate.report.helpdesk import SENT_COLUMNS
@@ -97,7 +98,7 @@ class Recall:
     def _recorded(self) -> Iterator[pa.Table]:
         """`WALKED` of the accounts in order of id, part by part."""
         if self.records:
-            yield from (pa.Table.from_batches([batch]) for batch in self.records.batches(WALKED))
+            yield from ahead(pa.Table.from_batches([batch]) for batch in self.records.batches(WALKED))
         else:
             for frame in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
                 yield pa.Table.from_pandas(frame[list(WALKED)], preserve_index=False)
