@@ -118,7 +118,7 @@ class Company:
         return spent, json.loads(spent.printed)
 
     def quiet_run(self, migrate: Sequence[str] = MIGRATE) -> Spent:
-        """The same on a day on which nobody hears of us."""
+        """A run (`run`) on a day on which nobody is mailed: what it took. RuntimeError if letters were queued."""
         spent, facts = self.run(migrate)
         if facts["letters"]["queued"]:
             raise RuntimeError(f"{facts['letters']['queued']:,} letters were queued on a day without any")
@@ -135,7 +135,7 @@ class Company:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """What happens in here has not happened afterwards: another round begins from the same day."""
+        """Restores the folder and the day when the context ends, so that each round begins from the same state."""
         day = self.day
         with tempfile.TemporaryDirectory(prefix="aside-", dir=BUILD) as aside:
             shutil.copytree(self.folder, aside, dirs_exist_ok=True, symlinks=True, copy_function=shutil.copyfile)

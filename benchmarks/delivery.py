@@ -3,8 +3,8 @@
 Each row is measured several times, in turn with what it is compared with, and shown by its median. A letter of ours is claimed, composed,
 handed over and settled. What the same command takes to find an empty outbox is not counted: it is no part of a letter.
 
-Two processes can only be faster than one where there are processors for them, and for the server and PostgreSQL besides. So a row says what
-a letter costs each of them, and how busy the processors were; and beside what two processes are to deliver stands how much they do of what
+Two processes can be faster than one only if there are processors for them, for the mail server and for PostgreSQL. So a row also says how
+much CPU time a letter cost each of them and how busy the processors were, and a remark compares the gain from a second process with what
 the processors allow (docs/decisions/0009).
 
     python -m benchmarks.delivery [LETTERS]
@@ -28,6 +28,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.postfix import smtp_sink, smtp_source
+from benchmarks.process import ROOT, beside_us
 from benchmarks.processors import busy, children, cpu
 from benchmarks.rows import Remark
 
@@ -156,7 +157,7 @@ class Office:
         """Seconds and printed facts of the command."""
         start = time.perf_counter()
         command = [sys.executable, "-m", "migrate", "--config", str(self.folder / "config.toml"), *arguments, "--json", *_AS_OF]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=_beside_us(), check=False)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=beside_us(), check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
         facts: dict[str, object] = json.loads(done.stdout)
@@ -184,10 +185,6 @@ class Office:
     def _taken(sink: int, database: int | None) -> tuple[float, float, float, float]:
         ended = os.times()
         return ended.children_user + ended.children_system, cpu(sink), cpu(database) if database else 0.0, busy()
-
-
-def _beside_us() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 
 def people(path: Path, count: int) -> None:
@@ -220,7 +217,7 @@ def office(letters: int, url: str = "sqlite:///migrate.db") -> Iterator[Office]:
 
 
 def _build() -> Path:
-    build = Path(__file__).resolve().parents[1] / "build"
+    build = ROOT / "build"
     build.mkdir(exist_ok=True)
     return build
 

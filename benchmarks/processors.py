@@ -27,7 +27,7 @@ def children(pid: int) -> list[int]:
 
 
 def cpu(pid: int) -> float:
-    """Seconds of processors that a process took, with its children, those that have ended too; 0 if it has itself."""
+    """CPU seconds that a process and its children have used, children that have ended included; 0 if the process itself has ended."""
     total = 0
     for one in (pid, *children(pid)):
         with suppress(FileNotFoundError, ProcessLookupError):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from migrate.cli.console import Console, Json
+from migrate.cli.console import Console, Json, one_line
 from migrate.cli.deciding import By, Reason, deciding
-from migrate.cli.instants import AsOf, instant
+from migrate.cli.instants import AsOf, instant, now_or
 from migrate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def list_(
     from migrate.run.provenance import looked_at
 
     config = ctx.obj.config()
-    now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
+    now = now_or(as_of, config.campaign)
     with looked_at(config) as ledger, ledger.read() as connection:
         found = dead(connection, config.campaign, now, instant(since, config.campaign, "--since"))
     console = Console(json=as_json)
@@ -50,7 +50,7 @@ def list_(
             _when(each.mark.since, config.campaign),
             _when(each.mark.until, config.campaign),
             each.accounts,
-            " ".join((each.mark.reply or each.mark.code).split()),
+            one_line(each.mark.reply or each.mark.code),
         )
         for each in found
     ]
@@ -84,7 +84,7 @@ def clear(
     console = Console(json=as_json)
     console.result(done.facts())
     for mark in done.cleared[:_SHOWN]:
-        said = " ".join((mark.reply or mark.code).split())
+        said = one_line(mark.reply or mark.code)
         console.say(f"{mark.address} counted as dead since {_when(mark.since, config.campaign)} ({said}), and does so no more.")
     if len(done.cleared) > _SHOWN:
         console.say(f"And {len(done.cleared) - _SHOWN:,} more: {len(done.cleared):,} in all.")

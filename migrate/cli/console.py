@@ -192,3 +192,8 @@ def _ruled(columns: Sequence[TerminalText], cells: list[list[TerminalText]], rig
     for row in cells:
         table.add_row(*(rich.text.Text(cell) for cell in row))
     rich.console.Console().print(table)
+
+
+def one_line(text: str) -> str:
+    """Text that somebody else wrote, with each run of blanks, tabs and line breaks as one space."""
+    return " ".join(text.split())

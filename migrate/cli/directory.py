@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from migrate.cli.guesses import OPPOSITES, letters
+from migrate.cli.guesses import OPPOSITES, a_to_z
 from migrate.errors import ConfigError, GuardError, LedgerError
 
 if TYPE_CHECKING:
@@ -115,17 +115,17 @@ def doubtful(whole: Whole, config: Config, rows: int) -> Iterator[str]:
 
 def _first_rows(config: Config) -> DirectoryCheck:
     from migrate.directory import Tally, open_directory, read
-    from migrate.directory.rejections import Verdict
+    from migrate.directory.rejections import RejectionSummary
 
-    directory, tally, verdict = open_directory(config.directory), Tally(), Verdict()
+    directory, tally, rejected = open_directory(config.directory), Tally(), RejectionSummary()
     with closing(read(directory, language=config.campaign.language, tally=tally)) as frames:  # type: ignore[type-var]
         frame = next(frames, None)
     if frame is None or not tally.rows:
         return DirectoryCheck(f"{directory.describe()} has no rows", ["[directory]: a run refuses a directory without rows."])
-    verdict.add(frame[frame["rejection"].notna()])
+    rejected.add(frame[frame["rejection"].notna()])
     facts = {
-        "rejections": [reason.facts() for reason in verdict.reasons()],
-        "advice": verdict.advice(config.directory, tally.lost_lists),
+        "rejections": [reason.facts() for reason in rejected.reasons()],
+        "advice": rejected.advice(config.directory, tally.lost_lists),
         "unknown_words": tally.unknown_words,
         "unreadable_instants": tally.unreadable_instants,
         "caveats": list(tally.caveats()),
@@ -173,7 +173,7 @@ class _Seen:
         self.guests = 0
         self.changed = 0
         self._minutes: Counter[int] = Counter()
-        self._days: Counter[int] = Counter()
+        self._hours: Counter[int] = Counter()
 
     def add(self, records: pd.DataFrame) -> None:
         """Adds accounts (`migrate.core.accounts.RECORD_COLUMNS`)."""
@@ -185,7 +185,7 @@ class _Seen:
         self.guests += int(records["email"].str.contains("#EXT#", case=False, regex=False).fillna(False).sum())
         changed = records["methods_changed_at"].dropna()
         self.changed += len(changed)
-        for counter, unit in ((self._minutes, "min"), (self._days, "h")):
+        for counter, unit in ((self._minutes, "min"), (self._hours, "h")):
             if len(counter) < _DISTINCT:
                 counter.update(changed.dt.floor(unit).astype("int64").tolist())
 
@@ -215,7 +215,7 @@ class _Seen:
         theirs = column.theirs if column else "enabled"
         told = column is not None and bool(column.opposite or column.yes or column.no)
         inverted = f'`enabled = {{ not = "{theirs}" }}` under [directory.columns]'
-        if column and not told and OPPOSITES.search(letters(theirs)):
+        if column and not told and OPPOSITES.search(a_to_z(theirs)):
             opposite = f'enabled is read from "{theirs}", which sounds like the opposite'
             yield f"{opposite}: if yes there means that an account cannot sign in, write {inverted}."
         elif self.accounts >= max(_MANY, self.rows / 2) and self.disabled > self.accounts / 2:
@@ -230,7 +230,7 @@ class _Seen:
             "Every refresh would be mailed to people as a change of theirs; leave methods_changed_at away, or read it from a column that "
             "says when a method changed."
         )
-        if column and _REFRESHED.fullmatch(letters(theirs)):
+        if column and _REFRESHED.fullmatch(a_to_z(theirs)):
             yield f'methods_changed_at is read from "{theirs}", which sounds like the time at which a report was refreshed. {every}'
         elif self.changed >= _MANY and (why := self._refreshed()):
             # The configuration has no name for a column that a profile or a join found.
@@ -243,9 +243,9 @@ class _Seen:
         if len(self._minutes) <= _FEW * self.changed or commonest >= self.changed / 2:
             shared = "1 instant" if len(self._minutes) == 1 else f"{min(3, len(self._minutes))} instants"
             return f"{commonest:,} of {self.changed:,} accounts share {shared} of it"
-        hours = sorted(self._days)
+        hours = sorted(self._hours)
         newest = hours[-1] if hours else 0
-        lately = sum(count for hour, count in self._days.items() if newest - hour <= _TOGETHER // timedelta(microseconds=1))
+        lately = sum(count for hour, count in self._hours.items() if newest - hour <= _TOGETHER // timedelta(microseconds=1))
         if lately >= 0.9 * self.changed:
             return f"{lately:,} of {self.changed:,} accounts have an instant of the same two days"
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from migrate.cli.console import Console, Json
-from migrate.cli.instants import AsOf, instant
+from migrate.cli.console import Console, Json, one_line
+from migrate.cli.instants import AsOf, now_or
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -35,7 +35,7 @@ def explain(
 
     config = ctx.obj.config()
     console = Console(json=as_json)
-    now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
+    now = now_or(as_of, config.campaign)
     with looked_at(config) as ledger, ledger.read() as connection:
         explained = look(connection, config, " ".join(account), now)
         words = _words(connection, explained) if text else None
@@ -98,8 +98,8 @@ def _letter(console: Console, letter: Notice, tenure: int, campaign: CampaignSet
 def _who(console: Console, explained: Explained, campaign: CampaignSettings) -> None:
     account = explained.account
     marks = [account["account_type"] if account["account_type"] != "person" else "", "administrator" if account["privileged"] else ""]
-    named = f" ({_line(account['display_name'])})" if account["display_name"] else ""
-    console.say(f"Account {_line(account['account_id'])}{named}" + "".join(f", {mark}" for mark in marks if mark))
+    named = f" ({one_line(account['display_name'])})" if account["display_name"] else ""
+    console.say(f"Account {one_line(account['account_id'])}{named}" + "".join(f", {mark}" for mark in marks if mark))
     lines = [
         ("username", account["username"]),
         ("address", account["email"] or "none"),
@@ -124,20 +124,20 @@ def _standing(console: Console, explained: Explained, campaign: CampaignSettings
         console.say(f"Gone from the directory since {_at(gone, campaign)}; what follows was true before.", "yellow")
     if explained.rejected:
         console.say(
-            f"Its row was rejected in the last run: {_line(explained.rejected)}; what is shown is what was recorded before.", "yellow"
+            f"Its row was rejected in the last run: {one_line(explained.rejected)}; what is shown is what was recorded before.", "yellow"
         )
     verdict = "compliant" if explained.compliant else "not compliant" if explained.standing not in _out_of_scope() else "out of scope"
     console.say(
         f"Standing: {explained.standing} ({verdict}) since {_at(explained.standing_since, campaign)}.",
         "green" if explained.compliant else None,
     )
-    console.say(f"  {_line(explained.why)}")
+    console.say(f"  {one_line(explained.why)}")
     if not explained.certain:
-        console.say(f"  Not certain: {_line(explained.not_certain)}", "yellow")
+        console.say(f"  Not certain: {one_line(explained.not_certain)}", "yellow")
     if explained.migrated_at:
         console.say(f"  Migrated: first seen {_at(explained.migrated_at, campaign)}.")
     account = explained.account
-    whose = f"the wave {_line(account['wave'])}" if account["wave"] else "the campaign"
+    whose = f"the wave {one_line(account['wave'])}" if account["wave"] else "the campaign"
     told = f"last told {_at(explained.told_cutoff, campaign)}" if explained.told_cutoff else "told of none yet"
     differs = explained.told_cutoff is not None and explained.told_cutoff != account["cutoff"]
     console.say(f"Cutoff: {_at(account['cutoff'], campaign)}, that of {whose}; {told}.", "yellow" if differs else None)
@@ -147,9 +147,9 @@ def _standing(console: Console, explained: Explained, campaign: CampaignSettings
     )
     for what, each in (("Exempt", explained.exemption), ("Mail paused", explained.pause)):
         if each:
-            console.say(f"{what} until {each.until}, owner {_line(each.owner)}: {_line(each.reason)}")
+            console.say(f"{what} until {each.until}, owner {one_line(each.owner)}: {one_line(each.reason)}")
     if not gone:
-        reason = f" ({_line(explained.outcome_reason)})" if explained.outcome_reason else ""
+        reason = f" ({one_line(explained.outcome_reason)})" if explained.outcome_reason else ""
         console.say(f"Outcome of the last run: {explained.outcome}{reason}.")
 
 
@@ -174,23 +174,25 @@ def _change(each: Change, tenure: int) -> str:
 
 
 def _letter_line(each: Notice, tenure: int, campaign: CampaignSettings) -> str:
-    words = [f"Letter {each.reference}: {each.kind}{_predecessor(each.tenure, tenure)}, {each.occasion}, to {_line(each.to)}: {each.state}"]
+    words = [
+        f"Letter {each.reference}: {each.kind}{_predecessor(each.tenure, tenure)}, {each.occasion}, to {one_line(each.to)}: {each.state}"
+    ]
     words += [f"names the cutoff {_at(datetime.fromisoformat(each.told_cutoff), campaign)}"] if each.told_cutoff else []
-    words += [_line(each.reply or each.reason or "")] if each.reply or each.reason else []
+    words += [one_line(each.reply or each.reason or "")] if each.reply or each.reason else []
     return "; ".join(words) + "."
 
 
 def _decision(each: Decision) -> str:
-    owner = f", owner {_line(each.owner)}" if each.owner else ""
-    return f"Decision: {each.decision} ({each.about}) by {each.by or 'nobody knows whom'}{owner}: {_line(each.reason or 'not kept')}."
+    owner = f", owner {one_line(each.owner)}" if each.owner else ""
+    return f"Decision: {each.decision} ({each.about}) by {each.by or 'nobody knows whom'}{owner}: {one_line(each.reason or 'not kept')}."
 
 
 def _next(console: Console, explained: Explained) -> None:
     console.say()
     if explained.next:
-        console.say(f"Next: {explained.next.stage} on {explained.next.on}, if nothing changes. {_line(explained.next_why)}".rstrip())
+        console.say(f"Next: {explained.next.stage} on {explained.next.on}, if nothing changes. {one_line(explained.next_why)}".rstrip())
     else:
-        console.say(f"Next: no reminder. {_line(explained.next_why)}")
+        console.say(f"Next: no reminder. {one_line(explained.next_why)}")
 
 
 def _used(account: dict[str, Any], campaign: CampaignSettings) -> str:
@@ -204,16 +206,11 @@ def _used(account: dict[str, Any], campaign: CampaignSettings) -> str:
 
 def _lines(console: Console, lines: list[tuple[str, str]]) -> None:
     for name, value in lines:
-        console.say(f"  {name:<12} {_line(value)}")
+        console.say(f"  {name:<12} {one_line(value)}")
 
 
 def _tries(count: int) -> str:
     return f"{count} {'try' if count == 1 else 'tries'}"
-
-
-def _line(text: str) -> str:
-    """Text that somebody else wrote, on one line, so that it cannot look like a line of ours."""
-    return " ".join(text.split())
 
 
 def _at(when: datetime, campaign: CampaignSettings) -> str:

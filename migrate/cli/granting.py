@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from migrate.cli.console import Console, Json
+from migrate.cli.console import Console, Json, one_line
 from migrate.cli.deciding import By, Reason, deciding
-from migrate.cli.instants import AsOf, instant
+from migrate.cli.instants import AsOf, now_or
 
 if TYPE_CHECKING:
     from migrate.core.campaign import CampaignSettings
@@ -51,7 +50,7 @@ def commands(kind: Kind, *, help: str, add: str, show: str) -> typer.Typer:  # n
         from migrate.run.provenance import looked_at
 
         config = ctx.obj.config()
-        now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
+        now = now_or(as_of, config.campaign)
         with looked_at(config) as ledger, ledger.read() as connection:
             rows = listed(connection, config.campaign, kind, now, removed=removed)
         console = Console(json=as_json)
@@ -79,7 +78,7 @@ def _tell_granted(console: Console, kind: Kind, granted: Granted) -> None:
     grant = granted.grant
     console.result(granted.facts())
     same = " already" if granted.already else ""
-    console.say(f"{_line(grant.account_id)} {_SAYS[kind]} until {grant.until}{same}; owner {grant.owner}: {grant.reason}")
+    console.say(f"{one_line(grant.account_id)} {_SAYS[kind]} until {grant.until}{same}; owner {grant.owner}: {grant.reason}")
     if granted.longest > grant.until:
         console.say(f"An earlier {kind} lasts until {granted.longest}, and the longest counts.", "yellow")
     if granted.withdrawn:
@@ -96,7 +95,7 @@ def _tell_removed(console: Console, kind: Kind, removed: Removed) -> None:
     """Prints what was taken back, and from when on that shows."""
     console.result(removed.facts())
     console.say(
-        f"{_line(removed.account_id)} has no {kind} any more; taken back: {removed.removed:,}. The next run treats it like any other."
+        f"{one_line(removed.account_id)} has no {kind} any more; taken back: {removed.removed:,}. The next run treats it like any other."
     )
     console.say(f"Written down: by {removed.by}, {removed.reason}")
 
@@ -106,7 +105,7 @@ def _show(console: Console, rows: list[Listed]) -> None:
     from migrate.explain.status import EXPIRING
 
     cells = [
-        (_line(row.grant.account_id), row.grant.until, row.days, row.grant.owner, row.grant.reason, row.grant.created_by) for row in rows
+        (one_line(row.grant.account_id), row.grant.until, row.days, row.grant.owner, row.grant.reason, row.grant.created_by) for row in rows
     ]
     console.table(["Account", "Until", "Days left", "Owner", "Reason", "Granted by"], cells)
     ended, soon = sum(row.days < 0 for row in rows), sum(row.soon for row in rows)
@@ -118,13 +117,8 @@ def _show(console: Console, rows: list[Listed]) -> None:
 
 def _show_removed(console: Console, rows: list[Listed], campaign: CampaignSettings) -> None:
     cells = [
-        (_line(each.account_id), each.until, each.owner, campaign.today(at), each.removed_by, each.removed_reason)
+        (one_line(each.account_id), each.until, each.owner, campaign.today(at), each.removed_by, each.removed_reason)
         for each in (row.grant for row in rows)
         if (at := each.removed_at)
     ]
     console.table(["Account", "Until", "Owner", "Taken back", "By", "Reason"], cells)
-
-
-def _line(text: str) -> str:
-    """Text from a directory, on one line."""
-    return " ".join(text.split())

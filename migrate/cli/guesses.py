@@ -72,14 +72,15 @@ _ENOUGH: Final = 0.5
 """Two columns hold the same values if this share of the shorter one is in the other."""
 
 
-def letters(name: str) -> str:
+def a_to_z(name: str) -> str:
     """A name in lower case without spaces, hyphens and underscores: `is_suspended`, `isSuspended` and `Is Suspended` are one."""
     return re.sub("[^a-z]", "", name.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The key to join two exports on: our column, and its name in each export where the export's name for it is not found by itself."""
+    """The key to join two exports on: our column, and its name in the `first` and in the `second` export (None: that export's guesses or
+    profile name it already)."""
 
     ours: Literal["account_id", "username", "email"]
     first: str | None
@@ -296,7 +297,7 @@ def _method_columns(header: Sequence[str], records: Sequence[Sequence[Any]], kno
 def _opposite(header: Sequence[str], records: Sequence[Sequence[Any]]) -> str | None:
     """The column that says with yes or no who cannot sign in; None if there is none."""
     for name in header:
-        if OPPOSITES.search(letters(name)):
+        if OPPOSITES.search(a_to_z(name)):
             try:
                 said = {yes_or_no(value) for value in _values(header, records, name)}
             except ValueError:

@@ -66,7 +66,7 @@ def init(
     console.result({"written": written, "kept": [str(path) for path in there]} | ({"said": said} if said else {}))
 
 
-def _text(config: Path, files: list[Path], name: str | None, kind: str | None, *, after_from: bool) -> tuple[str, tuple[str, ...]]:
+def _text(config: Path, exports: list[Path], name: str | None, kind: str | None, *, after_from: bool) -> tuple[str, tuple[str, ...]]:
     """The configuration to write, and what to say about it."""
     from migrate.config.playbooks import GENERIC, playbook
 
@@ -75,18 +75,18 @@ def _text(config: Path, files: list[Path], name: str | None, kind: str | None, *
     if kind is not None and known.name != GENERIC:
         raise ConfigError(f"{known.name} says which kind of directory it needs.", where="--kind", hint="Leave --kind away.")
     about = tuple(_about(known)) if name else ()
-    if files:
+    if exports:
         from migrate.cli.exports import directory_of
 
         if not after_from:
-            raise ConfigError(f"{files[0]} is no option.", where="init", hint=f"Read an export with: migrate init --from {files[0]}")
-        if len(files) > 2:
+            raise ConfigError(f"{exports[0]} is no option.", where="init", hint=f"Read an export with: migrate init --from {exports[0]}")
+        if len(exports) > 2:
             raise ConfigError(
-                f"there are {len(files)} files; two can be joined.", where="--from", hint="Name the others by hand in config.toml."
+                f"there are {len(exports)} files; two can be joined.", where="--from", hint="Name the others by hand in config.toml."
             )
         if kind not in (None, "csv"):
             raise ConfigError(f"an export is read by kind csv, not by {kind}.", where="--kind", hint="Leave --kind away.")
-        found = directory_of(files, config.parent)
+        found = directory_of(exports, config.parent)
         return _with_directory(whole, found.text), (*about, *found.said)
     return (whole if kind is None else _of_kind(whole, kind)), about
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -37,3 +37,8 @@ def instant(text: str | None, campaign: CampaignSettings, where: str = "--as-of"
         hint = f"Type one of the years {FIRST_YEAR + 1} to {LAST_YEAR - 1}."
         raise ConfigError(f"{text!r} is too far away for a calendar of a campaign.", where=where, hint=hint)
     return found if found.tzinfo else found.replace(tzinfo=campaign.zone)
+
+
+def now_or(text: str | None, campaign: CampaignSettings) -> datetime:
+    """The UTC instant that was typed for `--as-of`, or that of the clock if none was. Raises ConfigError as `instant` does."""
+    return (instant(text, campaign) or datetime.now(UTC)).astimezone(UTC)

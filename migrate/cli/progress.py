@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from migrate.cli.console import Console
 
 if TYPE_CHECKING:
     from migrate.config import Config
+    from migrate.run.delivering import Watch
 
 _WORDS = {
     "fetch": "Fetching what is known of accounts",
@@ -25,9 +26,9 @@ _WORDS = {
 
 
 @contextmanager
-def watching(console: Console, config: Config, as_of: datetime | None) -> Iterator[Callable[[str, int], None]]:
-    """Gives a callback for a job's progress, and shows it on a terminal as a bar. While letters are sent, it also says when all will have
-    been.
+def watching(console: Console, config: Config, as_of: datetime | None) -> Iterator[Watch]:
+    """Gives a callback for a job's progress (`migrate.run.delivering.Watch`): the name of a step, and how many more rows or letters are
+    done. On a terminal it is shown as a bar. When `done_at` is reported, a line says when all letters will have been sent.
 
     `as_of` is the instant at which the job's clock was set, None for the real clock.
     """

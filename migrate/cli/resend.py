@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from migrate.cli.console import Console, Json, masked
+from migrate.cli.console import Console, Json, masked, one_line
 from migrate.cli.deciding import By, deciding
 from migrate.cli.instants import AsOf, instant
 from migrate.errors import ConfigError
@@ -134,9 +134,7 @@ def _show(console: Console, chosen: Chosen) -> None:
     """Prints how many letters may be sent again, ten of them, and why the others stay."""
     going = chosen.going
     console.say(f"{len(going):,} {chosen.state} {'letter' if len(going) == 1 else 'letters'} may go again.")
-    shown = [
-        (each.reference, each.kind, each.occasion, masked(each.address), " ".join((each.reply or "").split())) for each in going[:_EXAMPLES]
-    ]
+    shown = [(each.reference, each.kind, each.occasion, masked(each.address), one_line(each.reply or "")) for each in going[:_EXAMPLES]]
     if shown:
         console.table(["Letter", "Kind", "Occasion", "To", "The server said"], shown)
     _tell_left(console, chosen.left)

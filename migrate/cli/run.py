@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from migrate.errors import ConfigError
 from migrate.process import memory
 
 if TYPE_CHECKING:
+    from migrate.config import Config
     from migrate.run.job import Result, Stopped
 
 
@@ -65,15 +66,15 @@ def run(
     console = Console(json=as_json, quiet=quiet)
     approver = (approved_by or _login()).strip() if plan else ""
     options = Options(
-        instant(as_of, config.campaign),
-        not no_send,
-        accept_directory,
-        as_baseline,
-        plan,
-        approver,
-        new_ledger,
-        accept_clock,
-        instant(unless_since, config.campaign, "--unless-since"),
+        as_of=instant(as_of, config.campaign),
+        send=not no_send,
+        accept_directory=accept_directory,
+        as_baseline=as_baseline,
+        plan=plan,
+        approved_by=approver,
+        new_ledger=new_ledger,
+        accept_clock=accept_clock,
+        unless_since=instant(unless_since, config.campaign, "--unless-since"),
     )
     with reported(config.monitoring, "run", warn) as ended:
         with watching(console, config, options.as_of) as watch, started(config, options) as start:
@@ -107,7 +108,7 @@ def _login() -> str:
         return f"user {os.getuid()}"
 
 
-def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
+def _tell_stop(console: Console, stopped: Stopped, config: Config) -> None:
     """Prints what the stopped run would have done. The guard's own paragraph comes as the error."""
     from migrate.cli.summary import tell, tell_stop
 
@@ -122,7 +123,7 @@ def _tell_stop(console: Console, stopped: Stopped, config: Any) -> None:
         complain(error)
 
 
-def _tell(console: Console, result: Result, config: Any) -> None:
+def _tell(console: Console, result: Result, config: Config) -> None:
     from migrate.cli.summary import tell, tell_ended, tell_unreachable, tell_waiting
 
     summary = result.summary

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from migrate.cli.console import Console, Json, Style, masked, on_terminal
-from migrate.cli.instants import AsOf, instant
+from migrate.cli.console import Console, Json, Style, masked, on_terminal, one_line
+from migrate.cli.instants import AsOf, now_or
 from migrate.errors import ConfigError, OverdueError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def status(
     limit = _span(max_age)
     config = ctx.obj.config()
     console = Console(json=as_json)
-    now = (instant(as_of, config.campaign) or datetime.now(UTC)).astimezone(UTC)
+    now = now_or(as_of, config.campaign)
     with looked_at(config) as ledger, ledger.read() as connection:
         found = look(connection, config, now)
     console.result(found.facts())
@@ -199,7 +199,7 @@ def _unreachable(console: Console, found: Status, config: Config) -> None:
     each = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
     console.say(f"Accounts to be reminded that cannot be reached: {each}.", "red" if bounced > config.safety.guard_floor else "yellow")
     shown = found.unreachable.accounts[:_SHOWN]
-    rows = [(" ".join(one.account_id.split()), masked(one.email) if one.email else None, one.outcome, one.reason) for one in shown]
+    rows = [(one_line(one.account_id), masked(one.email) if one.email else None, one.outcome, one.reason) for one in shown]
     console.table(["Account", "Address", "Why", "More"], rows)
     if bounced:
         listed = command(config, "bounces list")

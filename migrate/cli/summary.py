@@ -115,7 +115,7 @@ def still_recorded(known: int) -> str:
 
 
 def too_old(speaks_of: datetime, now: datetime, config: Config) -> str | None:
-    """How old the directory's data are, if they are too old for reminders; without what follows from it. None if they are not."""
+    """A clause on how old the directory's data are, which the caller finishes; None if they are not too old for reminders."""
     age = now - speaks_of
     if age < timedelta(hours=config.safety.stale_hours):
         return None
@@ -147,8 +147,8 @@ def tell_compliant(console: Console, compliant: int, not_certain: int) -> None:
 
 
 def foretell(console: Console, letters: int, done: datetime, config: Config, now: datetime, *, waiting: int = 0) -> None:
-    """Prints when so many letters will have been sent at the rates of the mail server (`migrate.delivery.Forecast`); `waiting` is how
-    many of them wait already, if others are meant too."""
+    """Prints when so many letters will have been sent at the rates of the mail server (`migrate.delivery.Forecast`). `waiting` is how many
+    of them were queued before; it is printed unless it is 0."""
     assert config.mail.smtp is not None  # there is a forecast only for a mail server
     done, now = (instant.astimezone(config.campaign.zone) for instant in (done, now))
     when = f"about {done:%H:%M}" if done.date() == now.date() else f"on {_day(done, now)}"

@@ -47,8 +47,8 @@ class Console(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DayLived:
-    """One day of the demo: what happened to people since the day before, and the summary of each run, in order. `stopped` is the word of
-    the guard that stopped a run before them, if one did."""
+    """One day of the demo: what happened to people since the day before, and the summary of each run, in order. `stopped` is what
+    the guard said that stopped a run before them; '' if none did."""
 
     day: date
     happened: tuple[Happening, ...]

@@ -1,7 +1,7 @@
 """Summarises why rows were rejected: the most frequent reasons with their numbers, and what to do about their cause (design §4).
 
-`Verdict` gets the rejected rows of a read, part by part. Reasons that differ only in the values they quote count as one, and of each reason
-only the number of rows and the first row are kept. So it stays small however many rows were rejected.
+`RejectionSummary` gets the rejected rows of a read, part by part. Reasons that differ only in the values they quote count as one, and of
+each reason only the number of rows and the first row are kept. So it stays small however many rows were rejected.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Reason:
 
 
 @dataclass(slots=True)
-class Verdict:
-    """A summary of the rejected rows that were added; `rows` is the number of all rows of the read.
+class RejectionSummary:
+    """A summary of the rejected rows that were added; `rows` is how many they are.
 
     `split`: accounts whose rows differ only in the methods; `split_there`: the same for rows of a joined source. `doubled`: rows that equal
     another row. `long`: rows with a field too many. `words`: unknown words of yes/no columns; `types`: of account_type. `lost`: by column,
@@ -214,9 +214,9 @@ def lines(rejections: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"… and {more} more reasons; rejected.csv has every row."
 
 
-def of(frames: Callable[[], Iterator[pd.DataFrame]]) -> Verdict:
+def of(frames: Callable[[], Iterator[pd.DataFrame]]) -> RejectionSummary:
     """The summary of rejected rows that come in frames."""
-    verdict = Verdict()
+    summary = RejectionSummary()
     for frame in frames():
-        verdict.add(frame)
-    return verdict
+        summary.add(frame)
+    return summary

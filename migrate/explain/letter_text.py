@@ -45,12 +45,12 @@ class Text:
 
 
 def text_of(connection: sa.Connection, reference: str) -> Text:
-    """Composes the last try to send a letter again, by its reference.
+    """Composes a letter anew, as it was at the last try to send it. `reference` is one that the ledger gave.
 
     Raises ConfigError if the letter was never tried or its templates were not kept, and LedgerError if the result is not what was sent.
     """
     row = outbox.find(connection, reference)
-    assert row is not None  # the reference is one that the ledger gave
+    assert row is not None
     if row["mail_digest"] is None or row["settled_at"] is None:
         raise ConfigError(
             f"letter {reference} has not been sent, so there are no words of it: they are composed when it goes.",

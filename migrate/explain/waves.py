@@ -75,16 +75,16 @@ def members_of(records: Iterable[pa.RecordBatch], config: Config) -> Members:
     counts: Counter[tuple[Any, ...]] = Counter()
     for batch in records:
         table = pa.Table.from_batches([batch]).select(COUNTED)
-        gone = table["gone_at"].is_null()
-        grouped = table.filter(gone).drop_columns(["gone_at"]).group_by(list(COUNTED[:-1])).aggregate([([], "count_all")])
+        there = table["gone_at"].is_null()
+        grouped = table.filter(there).drop_columns(["gone_at"]).group_by(list(COUNTED[:-1])).aggregate([([], "count_all")])
         for row in grouped.to_pylist():
             counts[tuple(row[name] for name in COUNTED[:-1])] += row["count_all"]
     accounts: Counter[str] = Counter()
     reminded: Counter[str] = Counter()
-    for (wave, standing, before, compliant, leads), count in counts.items():
+    for (wave, standing, before, compliant, destination), count in counts.items():
         accounts[wave] += count
         carried_over = before and not compliant and standing not in OUT_OF_SCOPE
-        stuck = leads == "no" and not config.policy.remind_without_destination
+        stuck = destination == "no" and not config.policy.remind_without_destination
         reminded[wave] += count if (standing in config.policy.remind or carried_over) and not stuck else 0
     return Members(accounts, reminded)
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from migrate.fleet.counts import Counts
-
-HURT: Final = ("loses_second_step", "locked_out", "must_re_enrol")
-"""The effects of the cutoff that hurt an account."""
+from migrate.report.words import HURT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(Counts):
     """A tenant's campaign after its last run. Before the first run `run_id`, `as_of` and `read_at` are None and all counts are 0.
 
-    At `read_at` the directory was as it was read; `stale` is true if that is too long ago to rely on. `held` counts the reminders that a
-    guard held.
+    `read_at` is the instant of the directory's data. `stale` is true if that is too long ago to send reminders, and before the first run.
+    `held` counts the reminders that a guard held.
     """
 
     organization: str

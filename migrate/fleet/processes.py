@@ -77,14 +77,17 @@ class Processes:
 
     def _waited(self, process: subprocess.Popen[bytes]) -> bool:
         """Waits for the end of a process; true if it had to be ended because its time was up."""
-        for seconds, number in ((self._limit, signal.SIGTERM), (self._grace, signal.SIGKILL)):
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                _send(process, number)
-            else:
-                return number == signal.SIGKILL
-        process.wait()
+        try:
+            process.wait(self._limit)
+        except subprocess.TimeoutExpired:
+            _send(process, signal.SIGTERM)
+        else:
+            return False
+        try:
+            process.wait(self._grace)
+        except subprocess.TimeoutExpired:
+            _send(process, signal.SIGKILL)
+            process.wait()
         return True
 
     @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import re
 from datetime import date, datetime
@@ -68,6 +66,7 @@ def page(rollup: Rollup) -> bytes:
     """fleet.html: a page without links to other files. Its content security policy forbids every request."""
     import jinja2
 
+    from migrate.report.policy_hash import source_hash
     from migrate.report.words import MEANINGS
 
     shipped = resource("templates")
@@ -95,7 +94,7 @@ def page(rollup: Rollup) -> bytes:
         words=[word for word in STANDINGS if totals.standing[word]],
         meanings=MEANINGS,
         style=style,
-        style_hash=_hash(style),
+        style_hash=source_hash(style),
     )
     return text.encode()
 
@@ -112,8 +111,3 @@ def _day(instant: datetime | None) -> str:
 def _iso(value: object) -> str:
     assert isinstance(value, (date, datetime))
     return value.isoformat().replace("+00:00", "Z")
-
-
-def _hash(source: str) -> str:
-    """The hash of a source as a content security policy has it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -122,8 +122,8 @@ class Rollup:
         return Totals(tenants=len(self.rows), assessed=len(counted), **summed(counted))
 
     @property
-    def first_cutoff(self) -> int | None:
-        """Days to the next cutoff that is still to come."""
+    def days_to_first_cutoff(self) -> int | None:
+        """Days to the next cutoff of any tenant that is still to come; None if there is none."""
         return min((row.figures.days_to_cutoff for row in self.rows if row.figures and row.figures.days_to_cutoff >= 0), default=None)
 
     def facts(self) -> dict[str, Any]:

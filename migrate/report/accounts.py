@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RECORDED: Final = tuple(name for name in RECORD_COLUMNS if name in ACCOUNTS.columns or name in ("tenure", "reminded", "gone_at", "locale"))
 """The columns of a record that a report is made of."""
 
-_NOWHERE: Final = ("no",)
+_NO_DESTINATION: Final = ("no",)
 """The destination of accounts that can register no accepted method."""
 _SAID: Final = ("notices_sent", "last_notice", "last_notice_at", "last_notice_state")
 
@@ -45,7 +45,7 @@ def accounts_table(records: pa.Table, told: pa.Table, terms: Terms, as_of: datet
     open_case = ~_true(found["compliant"]) & ~repeats.among(found["standing"], OUT_OF_SCOPE)
     reminded = repeats.among(found["standing"], terms.remind) | (_true(found["reminded"]) & open_case)
     if not terms.remind_without_destination:
-        reminded &= ~repeats.among(found["destination"], _NOWHERE)
+        reminded &= ~repeats.among(found["destination"], _NO_DESTINATION)
     found |= {
         "methods": _named(found["methods"]),
         "groups": _listed(found["groups"]),
@@ -96,7 +96,7 @@ def action_keys(rows: pa.Table) -> tuple[repeats.Combinations, list[tuple[Any, .
     found = repeats.combinations(columns)
     values = zip(*(found.values(column) for column in columns), strict=True)
     return found, [
-        (destination not in _NOWHERE, not privileged, cutoff, department is None, department or "")
+        (destination not in _NO_DESTINATION, not privileged, cutoff, department is None, department or "")
         for destination, privileged, cutoff, department in values
     ]
 

@@ -54,14 +54,14 @@ class Chronicle(Protocol):
         """What accounts had been told at the evidence before, if that was kept: then only the letters that moved since are asked for."""
 
     def events(self) -> int | None:
-        """How many events of letters count (`Carried.events`)."""
+        """The number of letter events up to the last one that counts; None if none can be committed out of order (`Carried.events`)."""
 
     def letters_of(self, first: str, last: str) -> pd.DataFrame:
-        """All letters (`TOLD_COLUMNS`) of the accounts whose ids lie between two ids, those included."""
+        """All letters (`TOLD_COLUMNS`) of the accounts with ids from `first` to `last`, both included."""
 
-    def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
-        """The earlier records (`STOOD_COLUMNS` of `migrate.report.moves`) of accounts that were recorded anew since the evidence before,
-        in order of id: those with an id above `low` and up to `high` (None is no bound)."""
+    def superseded(self, low: str | None, high: str | None) -> pd.DataFrame:
+        """The earlier records (`SUPERSEDED_COLUMNS` of `migrate.report.moves`) of accounts that were recorded anew since the evidence
+        before, in order of id: those with an id above `low` and up to `high` (None is no bound)."""
 
     def arrived(self, records: pa.Table) -> list[str]:
         """The ids of those accounts (`WALKED`) that were recorded for the first time since the evidence before."""
@@ -85,8 +85,8 @@ class Chronicle(Protocol):
         """The addresses (lower case) that counted as dead at `evidence_at`, because a mail server had called them so."""
 
     def week(self) -> Chronicle | None:
-        """This run with, as `previous`, the last run of seven days before or earlier; None if there is none, or if it is `previous`
-        already."""
+        """This run compared with the last run at least seven calendar days older, instead of with `previous`. None if there is no such run,
+        or if it is `previous`."""
 
     def rejected(self) -> Iterator[pd.DataFrame]:
         """The rejected rows of the directory (`REJECTED_COLUMNS`, `migrate.directory.snapshot`), by their position."""

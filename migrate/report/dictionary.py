@@ -131,7 +131,7 @@ MEANINGS: Final[dict[str, dict[str, Meaning]]] = {
     "notices": {
         "account_id": _M("whom it is about"),
         "kind": _M("kind of the notice", words=NOTICE_KINDS),
-        "occasion": _M("the stage, or the change that is confirmed"),
+        "occasion": _M("the stage, or the number of the change that it confirms (`change-3`), or of the move that it corrects (`moved-1`)"),
         "to": _M("address of the letter"),
         "role": _M("what that address is to the account", words=ROLES),
         "reference": _M("the eight characters in the letter's footer"),

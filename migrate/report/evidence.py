@@ -88,38 +88,38 @@ def _write(
 
         workbook.available()
     with folder.making(out or reports.dir / name(chronicle)) as side:
-        draft = _Draft(chronicle, side, formats)
-        draft.letters()
-        draft.accounts()
-        draft.summary()
-        draft.tables()
+        writer = _EvidenceWriter(chronicle, side, formats)
+        writer.letters()
+        writer.accounts()
+        writer.summary()
+        writer.tables()
         if "html" in formats:
             from migrate.report import page
 
-            assert draft.tally is not None  # the page was asked for
-            counts = page.Counts(draft.counts, draft.not_certain, draft.rows, draft.tally.end(draft.told.letters), draft.moves)
-            draft.file("report.html", lambda out: page.write(out, chronicle, counts, draft.csv("action-list")))
+            assert writer.tally is not None  # the page was asked for
+            counts = page.Counts(writer.counts, writer.not_certain, writer.rows, writer.tally.end(writer.told.letters), writer.moves)
+            writer.file("report.html", lambda out: page.write(out, chronicle, counts, writer.csv("action-list")))
         if "helpdesk" in formats:
             from migrate.report import helpdesk
 
-            draft.file(helpdesk.NAME, lambda out: helpdesk.write(out, chronicle))
+            writer.file(helpdesk.NAME, lambda out: helpdesk.write(out, chronicle))
         if "xlsx" in formats:
             from migrate.report import workbook
 
-            draft.file("report.xlsx", lambda out: workbook.write(out, chronicle, draft.csvs(), draft.scratch, formats))
+            writer.file("report.xlsx", lambda out: workbook.write(out, chronicle, writer.csvs(), writer.scratch, formats))
         while True:
             final = out or reports.dir / folder.free(reports.dir, name(chronicle))
             whole = {**summary, "evidence": str(final)}
-            draft.file("summary.json", partial(_fill, whole))
-            known = manifest.build(chronicle, side.path, draft.rows, draft.digests, rebuilt=rebuilt)
-            draft.file(manifest.NAME, partial(_fill, known))
+            writer.file("summary.json", partial(_fill, whole))
+            known = manifest.build(chronicle, side.path, writer.rows, writer.digests, rebuilt=rebuilt)
+            writer.file(manifest.NAME, partial(_fill, known))
             digest = file_digest(side.path / manifest.NAME)
             besides = {manifest.NAME: digest}
             if reports.signing_key:
                 signature = signing.sign(reports.signing_key, manifest.canonical(known))
-                draft.file(signing.NAME, partial(_put, signature))
+                writer.file(signing.NAME, partial(_put, signature))
                 besides[signing.NAME] = digest_of(signature)
-            draft.file(sums.NAME, partial(_put, sums.text(known["files"], besides)))
+            writer.file(sums.NAME, partial(_put, sums.text(known["files"], besides)))
             try:
                 side.place(None if out else final.name)
             except NotOursError as error:  # another process took the name first
@@ -129,7 +129,7 @@ def _write(
                 for made in (manifest.NAME, sums.NAME, *([signing.NAME] if reports.signing_key else [])):
                     side.drop(made)
             else:
-                return Evidence(final, digest, draft.rows, draft.left(told_folder))
+                return Evidence(final, digest, writer.rows, writer.left(told_folder))
 
 
 def _fill(value: Mapping[str, Any], out: BinaryIO) -> None:
@@ -151,7 +151,7 @@ def _tally(chronicle: Chronicle) -> Tally:
     return Tally(chronicle, {each for granted in (chronicle.exemptions(), chronicle.pauses()) for each in granted["account_id"]})
 
 
-class _Draft:
+class _EvidenceWriter:
     """Evidence while it is written: its own files, and a scratch folder beside them for files that are only read to make others."""
 
     def __init__(self, chronicle: Chronicle, side: Side, formats: frozenset[str]) -> None:

@@ -27,7 +27,7 @@ ENOUGH: Final = 10
 """A forecast needs so many days from the first to the last run day."""
 STIRRED: Final = 4
 """So many days from a stage's day on count as days after a letter."""
-_FEWEST: Final = 5
+FEWEST: Final = 5
 """A forecast needs so many run days."""
 _RECENT: Final = 28
 _STAGES: Final = 2
@@ -117,9 +117,9 @@ def seen(line: Sequence[Point]) -> int:
 def forecast(line: Sequence[Point], stages: Collection[date], cutoff: date) -> Forecast | None:
     """Forecasts from the run days, oldest first, until the cutoff; `stages` are the days on which letters went or will go.
 
-    None if there are too few days (`ENOUGH` days, `_FEWEST` run days), and from the cutoff on.
+    None if there are too few days (`ENOUGH` days, `FEWEST` run days), and from the cutoff on.
     """
-    if len(line) < _FEWEST or seen(line) < ENOUGH or line[-1].on >= cutoff:
+    if len(line) < FEWEST or seen(line) < ENOUGH or line[-1].on >= cutoff:
         return None
     last = line[-1]
     if last.count == 0:
@@ -200,7 +200,7 @@ def _weekend(line: Sequence[Point], after: Collection[date]) -> float:
 
 
 def _share(steps: Sequence[_Step]) -> _Share | None:
-    """The share of some steps of one kind; None if they are no day long together."""
+    """The share of some steps of one kind; None if there are no steps."""
     days = sum(step.days for step in steps)
     if not days:
         return None

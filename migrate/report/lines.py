@@ -43,7 +43,8 @@ def records(rows: Cells, columns: Mapping[str, CellType]) -> pa.Array:
 
 
 def bounds(rows: pa.Array) -> memoryview:
-    """The byte offsets at which the records of `records` begin in the `body`, and, last, the one at which the body ends."""
+    """The byte offsets of the records of `records` in the buffer of the column: where each begins and, last, where the last one ends. The
+    `body` begins at the first of them."""
     return memoryview(rows.buffers()[1]).cast("q")[rows.offset : rows.offset + len(rows) + 1]
 
 

@@ -44,7 +44,7 @@ WHYS: Final[dict[str, str]] = {
 }
 """Why an account moved: the word in moves.csv → what it says of the account."""
 
-STOOD_COLUMNS: Final[dict[str, str]] = {
+SUPERSEDED_COLUMNS: Final[dict[str, str]] = {
     "account_id": "str",
     "tenure": "int32",
     "standing": "str",
@@ -132,26 +132,26 @@ class Moves:
     def _compare(self, there: pa.Table | None, high: str | None) -> None:
         """Compares the accounts up to and including the id `high` (None: all further ones) with their earlier records; `there` are those
         of them that are in the directory."""
-        stood = self._chronicle.stood(self._last, high)
+        superseded = self._chronicle.superseded(self._last, high)
         self._last = high
-        before = pa.array(stood["account_id"], pa.string())
+        before = pa.array(superseded["account_id"], pa.string())
         if there is None:
-            place = np.full(len(stood), -1)
+            place = np.full(len(superseded), -1)
         else:
             known = pc.is_in(there["account_id"], before)
             self._arrived(there, known)
             there = there.filter(known)
             place = pc.fill_null(pc.index_in(before, there["account_id"].combine_chunks().cast(pa.string())), -1).to_numpy()
-        if not len(stood):
+        if not len(superseded):
             return
         is_there = place >= 0
         rows = np.where(is_there, place, 0)
-        was = stood["standing"].mask(stood["gone_at"].notna(), NOWHERE).to_numpy(object)
-        now, tenure = np.full(len(stood), NOWHERE, object), np.zeros(len(stood), "int64")
+        was = superseded["standing"].mask(superseded["gone_at"].notna(), NOWHERE).to_numpy(object)
+        now, tenure = np.full(len(superseded), NOWHERE, object), np.zeros(len(superseded), "int64")
         if there is not None and is_there.any():
             now[is_there] = there["standing"].take(pa.array(rows[is_there])).to_numpy()
             tenure[is_there] = there["tenure"].take(pa.array(rows[is_there])).to_numpy()
-        another = is_there & (tenure != stood["tenure"].to_numpy())
+        another = is_there & (tenure != superseded["tenure"].to_numpy())
         arrives, leaves = (was == NOWHERE) | another, (now == NOWHERE) | another
         for at in np.flatnonzero(arrives & is_there):
             self.counts[NOWHERE, str(now[at]), "joined" if another[at] else "returned"] += 1
@@ -159,7 +159,7 @@ class Moves:
             self.counts[standing, NOWHERE, "left"] += count
         stays = ~arrives & ~leaves & (was != now)
         if there is not None and stays.any():
-            self._explain(stood[stays], there.take(pa.array(place[stays])))
+            self._explain(superseded[stays], there.take(pa.array(place[stays])))
 
     def _arrived(self, there: pa.Table, known: pa.ChunkedArray) -> None:
         """Counts the accounts that joined. Those that are `known` have a version that was superseded since the evidence before."""

@@ -25,7 +25,7 @@ from migrate.report import actions, burndown, forecast, sections, words
 from migrate.report.chronicle import Chronicle
 from migrate.report.manifest import instant
 from migrate.report.policy_hash import source_hash
-from migrate.report.tally import WHERE, Counted, Where
+from migrate.report.tally import NAMED, WHERE, Counted, Where
 from migrate.report.verdict import Situation, verdict
 from migrate.report.words import MEANINGS
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 DEPARTMENTS: Final = 200
 """A table by department has at most so many rows."""
-NAMED: Final = 25
-"""At most so many administrators, and so many people whom mail does not reach, are named."""
 SOON: Final = 14
 """An exception is listed first from so many days before its last day on."""
 _SIZES: Final = {"wide": (960, 320), "narrow": (360, 280)}

@@ -26,7 +26,7 @@ from migrate.process.prefetch import ahead
 from migrate.report import told
 from migrate.report.chronicle import Chronicle, Day
 from migrate.report.helpdesk import SENT_COLUMNS
-from migrate.report.moves import STOOD_COLUMNS, WALKED
+from migrate.report.moves import SUPERSEDED_COLUMNS, WALKED
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS, TOLD_COLUMNS
 from migrate.report.terms import Terms
 from migrate.report.told import Carried
@@ -103,9 +103,9 @@ class Recall:
             for frame in history.accounts_as_of(self.connection, self.run.campaign_id, self.run.seq, chunk=_CHUNK):
                 yield pa.Table.from_pandas(frame[list(WALKED)], preserve_index=False)
 
-    def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
+    def superseded(self, low: str | None, high: str | None) -> pd.DataFrame:
         until = [seq for seq, _ in self._runs if seq > self._before]
-        return history.superseded(self.connection, self.run.campaign_id, self._before, until, low, high, STOOD_COLUMNS)
+        return history.superseded(self.connection, self.run.campaign_id, self._before, until, low, high, SUPERSEDED_COLUMNS)
 
     def arrived(self, records: pa.Table) -> list[str]:
         since = [as_of for seq, as_of in self._runs if seq > self._before]

@@ -59,8 +59,8 @@ def _differences(connection: sa.Connection, run: Run, known: Known) -> Iterator[
         told = evidence.rebuild(of_run(connection, run), ReportsSettings(dir=scratch, formats=formats), {}, scratch / "told")
         assert told is not None  # at least one format is asked for
         for name, count in known.of["rows"].items():
-            if (name_of := f"{name}.csv") not in files and told.rows.get(name) != count:
-                yield Problem(known.folder, f"{name_of[:-4]} had {count:,} rows, and the ledger tells of {told.rows.get(name, 0):,}.")
+            if f"{name}.csv" not in files and told.rows.get(name) != count:
+                yield Problem(known.folder, f"{name} had {count:,} rows, and the ledger tells of {told.rows.get(name, 0):,}.")
         for name in (name for format_ in formats for name in _TABLES[format_]):
             theirs, here = told.folder / name, known.folder / name
             if name in files and name not in _OURS and files[name]["sha256"] != file_digest(theirs):
@@ -73,8 +73,8 @@ def _differences(connection: sa.Connection, run: Run, known: Known) -> Iterator[
 
 
 def _unlike(here: Path, theirs: Path, *, older: bool) -> str:
-    """The first difference between two tables, as the end of a sentence; '' if there is none. For evidence of an `older` version only
-    the columns that it has are compared."""
+    """The first difference between two tables, as the end of a sentence; '.' if no cell differs, but the bytes do. For evidence of an
+    `older` version only the columns that it has are compared, and '' means that they are equal."""
     texts.fields_of_any_length()
     with here.open(encoding="utf-8", newline="", errors="replace") as one, theirs.open(encoding="utf-8", newline="") as other:
         mine, told = csv.reader(one), csv.reader(other)
@@ -86,5 +86,6 @@ def _unlike(here: Path, theirs: Path, *, older: bool) -> str:
             meant = [says[at] if at < len(says) else "" for at in place]
             for name, cell, value in zip_longest(columns, row, meant, fillvalue=""):
                 if cell != value:
-                    return f", first in row {line} ({row[0]}): {name} is {cell!r} in the file, and {value!r} in the ledger."
+                    at = row[0] if row else "an empty line"
+                    return f", first in row {line} ({at}): {name} is {cell!r} in the file, and {value!r} in the ledger."
     return "" if older else "."

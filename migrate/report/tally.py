@@ -23,8 +23,8 @@ from migrate.report.words import NO_DESTINATION
 Where = Literal["department", "wave", "language", "account_type"]
 WHERE: Final[tuple[Where, ...]] = ("department", "wave", "language", "account_type")
 LATELY: Final = timedelta(days=7)
-NAMED: Final = 200
-"""At most so many people whom mail does not reach are named."""
+NAMED: Final = 25
+"""The page names at most so many administrators, and so many people whom mail does not reach."""
 
 _SHOWN: Final = ("account_id", "username", "display_name", "department")
 _OF_OPEN: Final = ("at_cutoff", "destination", "privileged", "notices_sent", "email", "outcome", "last_notice_state", *_SHOWN)

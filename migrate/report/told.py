@@ -175,7 +175,7 @@ class Told:
         self._moved.close()
 
     def of(self, first: str, last: str) -> pa.Table:
-        """What the accounts were told whose ids lie between two ids, those included (`SCHEMA`)."""
+        """What the accounts with ids from `first` to `last`, both included, were told (`SCHEMA`). Ranges must come in order of id."""
         if self._known is None:
             letters = self._letters_of(first, last)
             self._count(letters)
@@ -200,7 +200,7 @@ class Told:
 
 
 class _InOrder:
-    """Rows in order of id, which are taken up to one id after the other."""
+    """Reads rows that are in order of id, part by part: each `until` goes on where the one before ended."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches

@@ -32,9 +32,9 @@ class Situation:
     """What the verdict depends on.
 
     `open` people must still move; `stuck` of them can register no accepted method, and mail does not reach `unreached`. `hit` people lost
-    something at the cutoff, `not_back` of them have no accepted method since. `later` of those who must still move are in waves with a
-    later cutoff: nothing was taken from them yet. `past` is true from the cutoff instant on. `weak` is true if the directory itself says
-    that its answer is incomplete, such as a lower bound.
+    something at the cutoff, `not_back` of them are not compliant. `later` of those who must still move are in waves with a later cutoff:
+    nothing was taken from them yet. `past` is true from the cutoff instant on. `weak` is true if the directory itself says that its answer
+    is incomplete, such as a lower bound.
     """
 
     today: date
@@ -64,29 +64,43 @@ def verdict(of: Situation) -> Verdict:
     if of.past:
         return _past(of)
     least = "at least " if of.weak else ""
-    weak = _later(of) + (" These numbers are weaker than they look: see the caveats." if of.weak else "")
+    remarks = _remarks(of)
     if of.open == 0:
-        return Verdict("yes", f"Yes: all {people(of.in_scope)} have moved, {_ahead(of)}.", "Nobody must still move." + weak, _do(of))
+        return Verdict("yes", f"Yes: all {people(of.in_scope)} have moved, {_ahead(of)}.", "Nobody must still move." + remarks, _do(of))
     if of.today < of.opens:
         said = f"The campaign opens on {day(of.opens)}: {least}{people(of.open)} must move by {day(of.cutoff)}."
-        return Verdict("open", said, f"That is {many(of.days_left, 'day')} from today." + weak, _do(of))
+        return Verdict("open", said, f"That is {many(of.days_left, 'day')} from today." + remarks, _do(of))
+    if of.days_left == 0:
+        return Verdict("open", f"The cutoff is today: {least}{people(of.open)} must still move.", remarks.strip(), _do(of))
     if of.expected is None:
-        seen = foretold.seen(of.line)
-        too_few = f"{many(seen, 'day')} seen, a forecast needs {foretold.ENOUGH} and five run days" if seen else "there was no run"
-        said = f"Too early to say: {too_few}. {least.capitalize()}{people(of.open)} must still move by {day(of.cutoff)}."
-        return Verdict("open", said, _pace(of) + weak, _do(of))
+        said = f"Too early to say: {_too_few(of.line)}. {least.capitalize()}{people(of.open)} must still move by {day(of.cutoff)}."
+        return Verdict("open", said, _pace(of) + remarks, _do(of))
     expected = of.expected
     if expected.left == 0 and expected.high <= 1:
         done = expected.done_on or of.cutoff
         between = _between(expected, of.cutoff)
         said = f"Yes, at this pace: the last of {people(of.open)} moves around {day(done)}, {_before(done, of.cutoff)}{between}."
-        return Verdict("yes", said, _pace(of) + weak, _do(of))
+        return Verdict("yes", said, _pace(of) + remarks, _do(of))
     span = f"{expected.low:,} to {expected.high:,}"
     if expected.low == 0 and expected.left <= max(1, of.open // 50):
         said = f"Perhaps: at this pace {people(expected.left)} ({span}) will not have moved on {day(of.cutoff)}."
-        return Verdict("open", said, _pace(of) + weak, _do(of))
+        return Verdict("open", said, _pace(of) + remarks, _do(of))
     said = f"No: {least or 'about '}{people(expected.left)} ({span}) will not have moved on {day(of.cutoff)}."
-    return Verdict("no", said, _pace(of) + weak, _do(of))
+    return Verdict("no", said, _pace(of) + remarks, _do(of))
+
+
+def _too_few(line: Sequence[Point]) -> str:
+    """What a forecast lacks."""
+    if not line:
+        return "there was no run"
+    if (days := foretold.seen(line)) < foretold.ENOUGH:
+        return f"{many(days, 'day')} seen, a forecast needs {foretold.ENOUGH} and {foretold.FEWEST} run days"
+    return f"{many(len(line), 'run day')} seen, a forecast needs {foretold.FEWEST}"
+
+
+def _remarks(of: Situation) -> str:
+    """What the reader must know besides the numbers: later cutoffs, and a read that is incomplete; with a space in front, or ''."""
+    return _later(of) + (" These numbers are weaker than they look: see the caveats." if of.weak else "")
 
 
 def _later(of: Situation) -> str:
@@ -94,10 +108,10 @@ def _later(of: Situation) -> str:
 
 
 def _past(of: Situation) -> Verdict:
-    weak = _later(of) + (" These numbers are weaker than they look: see the caveats." if of.weak else "")
+    remarks = _remarks(of)
     when = f"{many(of.today.toordinal() - of.cutoff.toordinal(), 'day')} ago" if of.today > of.cutoff else "today"
     if not of.hit and not of.open:
-        return Verdict("past", f"Yes: when the cutoff came on {day(of.cutoff)}, {when}, everybody had moved.", weak.strip(), _do(of))
+        return Verdict("past", f"Yes: when the cutoff came on {day(of.cutoff)}, {when}, everybody had moved.", remarks.strip(), _do(of))
     back = f"{of.not_back:,} of them {_have(of.not_back)} not come back to a second step"
     if of.not_back in (0, of.hit):
         back = "all of them have come back to a second step" if not of.not_back else "none of them has come back to a second step"
@@ -105,7 +119,7 @@ def _past(of: Situation) -> Verdict:
     if not of.hit:
         said = f"On {day(of.cutoff)}, {when}, the cutoff took nothing from anybody; {people(of.open)} must still move."
     because = f"{people(of.open)} of {of.in_scope:,} in scope {_have(of.open)} no accepted method, or still use text messages first."
-    return Verdict("past", said, because + weak, _do(of))
+    return Verdict("past", said, because + remarks, _do(of))
 
 
 def _have(count: int) -> str:
@@ -113,7 +127,7 @@ def _have(count: int) -> str:
 
 
 def _ahead(of: Situation) -> str:
-    return f"{many(of.days_left, 'day')} before the cutoff on {day(of.cutoff)}"
+    return f"{many(of.days_left, 'day')} before the cutoff on {day(of.cutoff)}" if of.days_left else "on the day of the cutoff"
 
 
 def _before(done: date, cutoff: date) -> str:

@@ -122,12 +122,15 @@ def _read(at: Path, *, chained: bool) -> Known | Problem:
 
 
 def _shaped(known: dict[str, Any]) -> None:
-    """Raises KeyError or TypeError for an incomplete manifest."""
-    previous, _ = known["previous"], (known["campaign"], known["rebuilt"], known["rows"].items())
-    if type(known["schema_version"]) is not int or not all(Path(name).name == name for name in known["files"]):
+    """Raises KeyError, TypeError or AttributeError for a manifest that lacks something, or has it in another type than ours."""
+    previous, _ = known["previous"], (known["campaign"], known["rebuilt"], known.get("ledger", {}).get("id"))
+    numbers = [known["schema_version"], *known["rows"].values()]
+    if any(type(each) is not int for each in numbers) or not all(Path(name).name == name for name in known["files"]):
         raise TypeError("no manifest of ours")
-    for facts in [*known["files"].values(), *([previous] if previous else [])]:
-        _ = facts["sha256"], facts["folder" if facts is previous else "bytes"]
+    for facts in known["files"].values():
+        _ = facts["sha256"], facts["bytes"]
+    if previous and not (isinstance(previous["sha256"], str) and isinstance(previous["folder"], str)):
+        raise TypeError("no manifest of ours")
 
 
 def _wrong(known: Known, public_key: str | None) -> Iterator[str]:

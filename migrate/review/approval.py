@@ -33,7 +33,7 @@ from migrate.mail.compose import Composer
 from migrate.outbox import QUEUE_COLUMNS
 from migrate.report import cells, resaved
 from migrate.review import plan_files, vouching
-from migrate.review.plan_files import FACTS, PLAN, PLAN_COLUMNS, TWIN, PlanFacts
+from migrate.review.plan_files import FACTS, PLAN, PLAN_COLUMNS, PLAN_PARQUET, PlanFacts
 
 NOT_LISTED: Final = "not in the plan"
 _SHOWN: Final = 10
@@ -61,8 +61,8 @@ class Approval:
     approved it.
 
     `reminders` has a row for each reminder of the plan, by account id (a dry run plans one for an account): `_JUDGED`, and `struck`, which
-    is 1 where the reviewer deleted a reminder that is due now. `undeletable` counts the confirmations whose row was deleted; they are sent
-    all the same. `twin` is the SHA-256 of plan.parquet.
+    is 1 where the reviewer deleted a reminder that is due now. `confirmations_deleted` counts the confirmations whose row was deleted; they
+    are sent all the same. `twin` is the SHA-256 of plan.parquet.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ class Approval:
     digest: str
     by: str
     reminders: pd.DataFrame
-    undeletable: int
+    confirmations_deleted: int
     twin: str = ""
 
     @property
@@ -83,7 +83,7 @@ class Approval:
 
     def told(self) -> Applied:
         """What a run reports of the plan it applied."""
-        return Applied(self.digest, self.by, self.approved, self.struck, self.undeletable)
+        return Applied(self.digest, self.by, self.approved, self.struck, self.confirmations_deleted)
 
     def left_out(self, letters: pd.DataFrame) -> pd.Series:
         """The reason why each letter that is due now (`COMPOSED_COLUMNS`) may not be sent by this plan; '' where it may, as for every
@@ -111,7 +111,7 @@ class Approval:
         deleted = pa.array(struck.index, type=pa.large_string())
         due = pa.array(struck["occasion"].unique(), type=pa.large_string())
         try:
-            with (self.folder / TWIN).open("rb") as file, pq.ParquetFile(file) as twin:
+            with (self.folder / PLAN_PARQUET).open("rb") as file, pq.ParquetFile(file) as twin:
                 # The file was read before the directory, and somebody may have replaced it meanwhile.
                 file.seek(0)
                 if hashlib.file_digest(file, "sha256").hexdigest() != self.twin:
@@ -127,7 +127,7 @@ class Approval:
 
 
 def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: str, secret: str | None) -> Approval:
-    """Reads the reviewed plan in a folder. Only those deleted rows count whose reminder is due now.
+    """Reads the reviewed plan in a folder. A deleted row strikes out its reminder only if that reminder is due now.
 
     Raises GuardError with the difference if the plan may not be applied at this moment, or if the `secret` of the campaign (None: there is
     none) does not vouch for it.
@@ -140,7 +140,7 @@ def read(folder: Path, config: Config, composer: Composer, moment: Moment, by: s
             where=str(folder),
             hint=f"If {others[0]} is what was reviewed, save it as {PLAN}; then move it away.",
         )
-    twin = _twin(folder, facts)
+    twin = _planned(folder, facts)
     kept = _kept(folder, facts)
     reminder = ~twin["kind"].isin(MANDATORY).to_numpy(bool)
     due = moment.is_due(twin["occasion"], twin["told_cutoff"])
@@ -203,21 +203,21 @@ def _still_holds(facts: PlanFacts, folder: Path, config: Config, composer: Compo
         )
 
 
-def _twin(folder: Path, facts: PlanFacts) -> pd.DataFrame:
+def _planned(folder: Path, facts: PlanFacts) -> pd.DataFrame:
     try:
-        if file_digest(folder / TWIN) != facts.twin:
+        if file_digest(folder / PLAN_PARQUET) != facts.twin:
             raise _another(folder)
-        return pd.DataFrame(pq.read_table(folder / TWIN, columns=[*_JUDGED, "kind"]).to_pandas())
+        return pd.DataFrame(pq.read_table(folder / PLAN_PARQUET, columns=[*_JUDGED, "kind"]).to_pandas())
     except OSError as error:
         raise _unreadable(folder, error) from None
 
 
 def _another(folder: Path) -> GuardError:
-    return GuardError(f"{TWIN} is not the one that the dry run wrote. {_NOTHING}", where=str(folder), hint=_ANEW)
+    return GuardError(f"{PLAN_PARQUET} is not the one that the dry run wrote. {_NOTHING}", where=str(folder), hint=_ANEW)
 
 
 def _unreadable(folder: Path, error: OSError) -> GuardError:
-    return GuardError(f"{TWIN} cannot be read: {error.strerror or error}. {_NOTHING}", where=str(folder), hint=_ANEW)
+    return GuardError(f"{PLAN_PARQUET} cannot be read: {error.strerror or error}. {_NOTHING}", where=str(folder), hint=_ANEW)
 
 
 def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -250,7 +250,7 @@ def _kept(folder: Path, facts: PlanFacts) -> np.ndarray[Any, np.dtype[np.bool_]]
 def _differences(folder: Path, strangers: list[dict[Hashable, Any]], kept: np.ndarray[Any, np.dtype[np.bool_]]) -> list[str]:
     """A line for each row that the dry run did not write: the row it was before somebody edited it, or that it was added."""
     columns = list(PLAN_COLUMNS)
-    twin = pq.read_table(folder / TWIN, columns=[name if name != "to" else "address" for name in columns]).filter(pa.array(~kept))
+    twin = pq.read_table(folder / PLAN_PARQUET, columns=[name if name != "to" else "address" for name in columns]).filter(pa.array(~kept))
     near = _near(twin, {str(row["notice"]).strip() for row in strangers}, {str(row["account_id"]).strip() for row in strangers})
     lines = []
     for row in strangers:

@@ -39,8 +39,8 @@ from migrate.review.plan_files import (
     OUTCOME_COLUMNS,
     PLAN,
     PLAN_COLUMNS,
-    TWIN,
-    TWIN_COLUMNS,
+    PLAN_PARQUET,
+    PLAN_PARQUET_COLUMNS,
     PlanFacts,
     letter_rows,
     listed,
@@ -224,7 +224,7 @@ def _dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
-class _Twin:
+class _PlanParquet:
     """plan.parquet while it is written. Its row groups have `_ROW_GROUP` letters, however many are added at a time, so that its bytes
     depend on the letters alone."""
 
@@ -250,8 +250,8 @@ class _Twin:
 def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, created_at: datetime) -> PlanFacts:
     marks: list[str] = []
     reminders = 0
-    schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in TWIN_COLUMNS.items()])
-    with side.create(side.path / TWIN) as beside, _Twin(beside, schema) as twin:
+    schema = pa.schema([(name, _ARROW.get(of, pa.timestamp("us", tz="UTC"))) for name, of in PLAN_PARQUET_COLUMNS.items()])
+    with side.create(side.path / PLAN_PARQUET) as beside, _PlanParquet(beside, schema) as twin:
 
         def tables() -> Iterator[Cells]:
             nonlocal reminders
@@ -280,7 +280,7 @@ def _write_plan(made: Draft, fingerprint: str, config: Config, side: Side, creat
         templates=template_digests(rules.composer.sources),
         counts={"read": made.read, "rows": len(marks), "reminders": reminders, "confirmations": len(marks) - reminders},
         outcomes=in_order(made.outcomes, OUTCOMES),
-        twin=file_digest(side.path / TWIN),
+        twin=file_digest(side.path / PLAN_PARQUET),
         rows=marks,
         source=vouching.directory_mark(secret, config.directory) if secret else "",
     )

@@ -23,7 +23,7 @@ from migrate.review import vouching
 
 PLAN: Final = "plan.csv"
 FACTS: Final = "plan.json"
-TWIN: Final = "plan.parquet"
+PLAN_PARQUET: Final = "plan.parquet"
 
 PLAN_COLUMNS: Final[dict[str, CellType]] = {
     "notice": "word", "account_id": "text", "to": "text", "kind": "word", "occasion": "word", "language": "word", "subject": "text",
@@ -39,7 +39,9 @@ OUTCOME_COLUMNS: Final[dict[str, CellType]] = {
 }  # fmt: skip
 """The columns of outcomes.csv; one row is a row read. `position` is where a rejected row stood in the source; a rejected row has no
 standing."""
-TWIN_COLUMNS: Final[dict[str, str]] = {"notice": "str"} | {n: of for n, of in COMPOSED_COLUMNS.items() if n != "row"} | {"held": "bool"}
+PLAN_PARQUET_COLUMNS: Final[dict[str, str]] = (
+    {"notice": "str"} | {n: of for n, of in COMPOSED_COLUMNS.items() if n != "row"} | {"held": "bool"}
+)
 """The columns of plan.parquet: the letters of plan.csv as they were drafted, in the same order."""
 
 
@@ -48,8 +50,8 @@ class PlanFacts(BaseModel):
 
     `config` and `mail` are the digests of the configuration and of the templates, `settings` and `templates` what each is made of; `twin`
     is the SHA-256 of plan.parquet, and `rows` has the mark of each of its rows, in order. `source` names the directory, and `mac` vouches
-    for everything else (`migrate.review.vouching`); both are empty where there is no secret. Days left, the fingerprint of the directory
-    and the counts are for readers: nothing compares them.
+    for everything else (`migrate.review.vouching`); both are empty where there is no secret. `tool_version`, `created_at`, `directory` (the
+    fingerprint of the read), `counts` and `outcomes` are for readers: nothing compares them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,7 +97,7 @@ def plan_rows(made: Draft) -> Iterator[pd.DataFrame]:
 
 
 def listed(twin: pd.DataFrame) -> pd.DataFrame:
-    """Letters (`TWIN_COLUMNS`) as plan.csv lists them."""
+    """Letters (`PLAN_PARQUET_COLUMNS`) as plan.csv lists them."""
     return twin.rename(columns={"address": "to"})[list(PLAN_COLUMNS)]
 
 
@@ -111,10 +113,10 @@ def outcome_rows(made: Draft, whole: Whole) -> Iterator[pd.DataFrame]:
 
 
 def letter_rows(made: Draft) -> Iterator[pd.DataFrame]:
-    """`TWIN_COLUMNS` of every letter that would be queued or held back."""
+    """`PLAN_PARQUET_COLUMNS` of every letter that would be queued or held back."""
     for letters in made.letters.frames():
         held = made.held & ~letters["kind"].isin(MANDATORY)
-        yield letters.assign(notice=_notices(letters), held=held)[list(TWIN_COLUMNS)]
+        yield letters.assign(notice=_notices(letters), held=held)[list(PLAN_PARQUET_COLUMNS)]
 
 
 def _notices(letters: pd.DataFrame) -> list[str]:

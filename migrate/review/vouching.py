@@ -92,7 +92,8 @@ def holds(said: str, secret: str, facts: Mapping[str, Any]) -> bool:
 
 
 def directory_mark(secret: str, settings: DirectorySettings) -> str:
-    """A digest that identifies the directory of a plan: of all its settings, the address included, but of no other secret."""
+    """A keyed digest of all settings of the directory, by which a plan is bound to it. `url` counts in full, even with a password in it; of
+    any other secret it counts only that it is set."""
     return _keyed(secret, "directory", json.dumps(_told("", settings.model_dump(by_alias=True)), sort_keys=True, ensure_ascii=False))
 
 

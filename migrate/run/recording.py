@@ -85,7 +85,7 @@ def _approve(connection: sa.Connection, campaign_id: int, this: Run, approved: A
         "as_of": approved.as_of.isoformat(),
         "reminders": len(approved.reminders),
         "removed": approved.struck,
-        "confirmations_removed": approved.undeletable,
+        "confirmations_removed": approved.confirmations_deleted,
     }
     plans.approve(connection, campaign_id, approved.digest, by=approved.by, at=now, rows=approved.approved, detail=detail)
     for rows in approved.struck_out():

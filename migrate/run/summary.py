@@ -51,14 +51,14 @@ class Noticed:
         """Of a complete read and its draft; `settings` are those of the directory."""
         from migrate.directory import rejections
 
-        verdict, tally = rejections.of(made.rejected.frames), read.tally
+        rejected, tally = rejections.of(made.rejected.frames), read.tally
         return cls(
             unknown_words=dict(tally.unknown_words),
             unreadable_instants=dict(tally.unreadable_instants),
             lost_lists=dict(tally.lost_lists),
             rejected_known=made.rejected_known,
-            rejections=[reason.facts() for reason in verdict.reasons()],
-            advice=verdict.advice(settings, tally.lost_lists),
+            rejections=[reason.facts() for reason in rejected.reasons()],
+            advice=rejected.advice(settings, tally.lost_lists),
             caveats=list(read.caveats),
         )
 

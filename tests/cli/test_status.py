@@ -49,7 +49,7 @@ def test_elsewhere_than_on_a_terminal_it_is_plain_numbers(campaign: Campaign, ca
     assert "Stage now: T-30 (reminder) since 2024-01-02. Next: T-14 (reminder) on 2024-01-18." in out
     assert "compliant           1  25.0%\nnot compliant       2  50.0%\nout of scope        1  25.0%\n" in out
     assert "2024-01-02              3\n2024-01-12              2\n" in out
-    assert "Too early to say: 11 days seen, a forecast needs 10 and five run days. 2 people must still move by 1 Feb 2024.\n" in out
+    assert "Too early to say: 2 run days seen, a forecast needs 5. 2 people must still move by 1 Feb 2024.\n" in out
     assert "It takes 0.1 people a day from now on; the last two weeks brought 0.1.\n" in out
     assert "Forecast for the cutoff" not in out
     assert "Letters: 0 queued, 0 claimed, 0 sending, 4 sent, 0 failed, 0 uncertain, 0 withdrawn." in out

@@ -6,20 +6,20 @@ import pandas as pd
 import pytest
 
 from migrate.directory import DirectorySettings
-from migrate.directory.rejections import OTHERS, TOLD, Verdict, lines
+from migrate.directory.rejections import OTHERS, TOLD, RejectionSummary, lines
 
 
 def rejected(*rows: tuple[str | None, int, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["account_id", "position", "rejection"]).astype({"account_id": "str", "rejection": "str"})
 
 
-def verdict(*rows: tuple[str | None, int, str]) -> Verdict:
-    found = Verdict()
+def verdict(*rows: tuple[str | None, int, str]) -> RejectionSummary:
+    found = RejectionSummary()
     found.add(rejected(*rows))
     return found
 
 
-def counted(found: Verdict) -> dict[str, int]:
+def counted(found: RejectionSummary) -> dict[str, int]:
     return {each.reason: each.rows for each in found.reasons()}
 
 
@@ -55,7 +55,7 @@ def test_a_row_with_several_reasons_counts_under_each_and_the_first_row_is_the_e
 
 def test_however_the_rows_come_the_verdict_is_the_same() -> None:
     rows = [(f"a{n}", n, f"enabled: 'w{n % 7}' is neither yes nor no") for n in range(1, 60)]
-    whole, parts = verdict(*rows), Verdict()
+    whole, parts = verdict(*rows), RejectionSummary()
     for row in reversed(rows):
         parts.add(rejected(row))
     assert [each.facts() for each in parts.reasons()] == [each.facts() for each in whole.reasons()]
@@ -103,7 +103,7 @@ def test_types_of_account_that_nobody_knows_are_named_too() -> None:
 
 
 def test_lists_that_the_export_lost_are_named_though_no_row_was_rejected() -> None:
-    (advice,) = Verdict().advice(DirectorySettings(kind="csv"), {"groups": 12})
+    (advice,) = RejectionSummary().advice(DirectorySettings(kind="csv"), {"groups": 12})
     assert advice == (
         "12 lists were lost by the export in groups (`System.Object[]`): join the items into one text before exporting, in "
         "PowerShell with `Select-Object *, @{n='Methods'; e={$_.MethodsRegistered -join ';'}}`."

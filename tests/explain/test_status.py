@@ -96,8 +96,7 @@ def test_the_burn_down_leads_to_a_forecast_and_a_verdict(campaign: Campaign) -> 
     early = campaign.status("2024-01-08 15:00")
     assert early.forecast is None and early.verdict is not None
     assert (
-        early.verdict.said
-        == "Too early to say: 7 days seen, a forecast needs 10 and five run days. 9 people must still move by 1 Feb 2024."
+        early.verdict.said == "Too early to say: 7 days seen, a forecast needs 10 and 5 run days. 9 people must still move by 1 Feb 2024."
     )
     campaign.run("2024-01-12 14:00")
     found = campaign.status("2024-01-12 15:00")

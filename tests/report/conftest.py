@@ -22,7 +22,7 @@ from migrate.ledger.runs import Run
 from migrate.ledger.states import UNSENT
 from migrate.report.chronicle import Day
 from migrate.report.helpdesk import SENT_COLUMNS
-from migrate.report.moves import STOOD_COLUMNS, WALKED
+from migrate.report.moves import SUPERSEDED_COLUMNS, WALKED
 from migrate.report.settings import ReportsSettings
 from migrate.report.tables import CHANGE_COLUMNS, EXEMPTION_COLUMNS, LETTER_COLUMNS
 from migrate.report.terms import Terms
@@ -273,11 +273,11 @@ class FrameChronicle:
     def letters_of(self, first: str, last: str) -> pd.DataFrame:
         return frame([each for each in self.mail if first <= each["account_id"] <= last], LETTER_COLUMNS)
 
-    def stood(self, low: str | None, high: str | None) -> pd.DataFrame:
+    def superseded(self, low: str | None, high: str | None) -> pd.DataFrame:
         found = [
             each for each in self.earlier if (low is None or each["account_id"] > low) and (high is None or each["account_id"] <= high)
         ]
-        return frame(found, STOOD_COLUMNS)
+        return frame(found, SUPERSEDED_COLUMNS)
 
     def arrived(self, records: pa.Table) -> list[str]:
         return [each for each in records["account_id"].to_pylist() if each in self.new]

@@ -70,8 +70,20 @@ def test_a_handful_that_may_be_nobody_is_perhaps() -> None:
 def test_too_little_is_said_to_be_too_little() -> None:
     few = [Point(TODAY - timedelta(days=2), 420), Point(TODAY, 415)]
     found = verdict(situation(line=few, expected=None))
-    assert found.said == "Too early to say: 3 days seen, a forecast needs 10 and five run days. 415 people must still move by 1 Feb 2027."
+    assert found.said == "Too early to say: 3 days seen, a forecast needs 10 and 5 run days. 415 people must still move by 1 Feb 2027."
+    seldom = [Point(TODAY - timedelta(days=20), 420), Point(TODAY, 415)]
+    said = verdict(situation(line=seldom, expected=None)).said
+    assert said == "Too early to say: 2 run days seen, a forecast needs 5. 415 people must still move by 1 Feb 2027."
     assert verdict(situation(line=[], expected=None, pace=None)).said.startswith("Too early to say: there was no run.")
+
+
+def test_on_the_day_of_the_cutoff_nothing_is_forecast_and_it_is_not_too_early() -> None:
+    """A forecast ends at the cutoff, and until its hour nothing has been taken from anybody."""
+    at = situation(today=CUTOFF, expected=None, pace=None, later=3)
+    assert (verdict(at).answer, verdict(at).said) == ("open", "The cutoff is today: 415 people must still move.")
+    assert verdict(at).because == "3 of those who must still move have a later cutoff: see the waves."
+    assert verdict(replace(at, weak=True)).said == "The cutoff is today: at least 415 people must still move."
+    assert verdict(replace(at, open=0)).said == "Yes: all 1,063 people have moved, on the day of the cutoff."
 
 
 def test_before_the_opening_there_is_a_day_and_a_number() -> None:
