@@ -73,11 +73,10 @@ def _formats(reports: ReportsSettings, asked: list[str]) -> ReportsSettings:
 
 def _run(connection: sa.Connection, campaign: CampaignSettings, day: date | None) -> Run:
     """The last completed run, or the last one on a day in the campaign's zone."""
-    from migrate.ledger import runs
-    from migrate.ledger.prior import Prior
+    from migrate.ledger import campaigns, runs
     from migrate.ledger.schema import EPOCH
 
-    campaign_id = Prior(connection, campaign.name).campaign_id
+    campaign_id = campaigns.find(connection, campaign.name)
     last = runs.last(connection, campaign_id, completed=True)
     if last is None:
         raise ConfigError(f"the campaign {campaign.name} has no completed run to report of.", hint="`migrate run` makes one.")

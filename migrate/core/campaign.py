@@ -110,7 +110,7 @@ class CampaignSettings(Settings):
         return self.cutoff_at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def days_to(self, cutoff: datetime, now: datetime) -> int:
-        """Calendar days from today to the day of a cutoff; both are UTC instants."""
+        """Calendar days from the day of `now` to the day of a cutoff, negative after it; both are UTC instants."""
         return (self.today(cutoff) - self.today(now)).days
 
     def today(self, now: datetime) -> date:
@@ -118,8 +118,8 @@ class CampaignSettings(Settings):
         return now.astimezone(self.zone).date()
 
     def days_left(self, now: datetime) -> int:
-        """Calendar days from today to the cutoff day; negative after it (design §7)."""
-        return (self.cutoff_date - self.today(now)).days
+        """Calendar days from the day of `now` to the cutoff day; negative after it (design §7)."""
+        return self.days_to(self.cutoff_at, now)
 
     def instant(self, day: date) -> datetime:
         """The UTC instant at which a calendar day begins in the campaign's zone."""

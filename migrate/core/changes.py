@@ -118,9 +118,9 @@ def compare(
     returned, reused = was_gone & same, was_gone & ~same
 
     # Many sources leave out the methods of disabled accounts. That is no change: such an account keeps its recorded methods.
-    unsaid = known & ~reused & ~accounts["enabled"] & (accounts["methods"] == _UNKNOWN)
-    if unsaid.any():
-        accounts = accounts.assign(methods=accounts["methods"].mask(unsaid, prior["methods"]).astype("int32"))
+    methods_left_out = known & ~reused & ~accounts["enabled"] & (accounts["methods"] == _UNKNOWN)
+    if methods_left_out.any():
+        accounts = accounts.assign(methods=accounts["methods"].mask(methods_left_out, prior["methods"]).astype("int32"))
 
     elsewhere = prior["standing"] == "exempt_sso"
     if policy.exempt_federated:

@@ -43,8 +43,9 @@ def confirm(
     `changes`: `OPEN_COLUMNS`, of these accounts. `previous`: `account_id`, `address`, `role` of addresses that the account had lately and
     that are no other account's primary address now. `recorded`: `account_id`, `folded` (lower case) of the addresses at the last read.
 
-    An account that has more than `most` addresses gets letters to the first `most`: primary addresses come first, then addresses that
-    were there at the last read, then new ones. So somebody who took an account over cannot push its owner's addresses out by adding others.
+    An account that has more than `most` addresses gets letters to the first `most`: its primary address, former primary ones, those that
+    were there at the last read, other former ones, then new ones. So somebody who took an account over cannot push its owner's addresses
+    out by adding others.
     """
     now = addresses(accounts)
     ids = accounts["account_id"]

@@ -47,10 +47,10 @@ def own_days(wave: pd.Series, moments: Mapping[str, Moment]) -> pd.DataFrame:
     return pd.DataFrame({name: column.take(place).set_axis(wave.index) for name, column in known.items()}, index=wave.index)
 
 
-def corrections(ids: pd.Series, tenure: pd.Series, own: pd.DataFrame, last: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
+def corrections(ids: pd.Series, tenure: pd.Series, own: pd.DataFrame, last: pd.DataFrame, in_the_way: pd.DataFrame) -> pd.DataFrame:
     """`moving`: whether a correction of the cutoff is due to an account; its `occasion`, and the `earlier` cutoff; aligned with `ids`.
 
-    `last`: each account's row of `LAST_TOLD_COLUMNS`, missing values where it was told nothing. `standing`: letters (`TOLD_COLUMNS`) that
+    `last`: each account's row of `LAST_TOLD_COLUMNS`, missing values where it was told nothing. `in_the_way`: letters (`TOLD_COLUMNS`) that
     stand in the way of another one like them.
     """
     told = last["told_cutoff"]
@@ -61,6 +61,6 @@ def corrections(ids: pd.Series, tenure: pd.Series, own: pd.DataFrame, last: pd.D
         return pd.DataFrame({"moving": none, "occasion": occasion, "earlier": told})
     occasion = occasion.mask(moved, MOVED + (last["moves"].fillna(0).astype("int64") + 1).astype("str"))
     here = pd.DataFrame({"account_id": ids, "tenure": tenure, "told_cutoff": own["told_cutoff"], "due": occasion})[moved]
-    both = standing.merge(here, on=["account_id", "tenure", "told_cutoff"])
+    both = in_the_way.merge(here, on=["account_id", "tenure", "told_cutoff"])
     theirs = both.loc[((both["kind"] == CUTOFF_MOVED) & (both["occasion"] == both["due"])) | (both["state"] == "sending"), "account_id"]
     return pd.DataFrame({"moving": moved & ~ids.isin(theirs), "occasion": occasion, "earlier": told})

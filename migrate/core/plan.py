@@ -76,9 +76,10 @@ def plan(
 ) -> Planned:
     """The reminders of one id range, and the outcome of every account in it.
 
-    All series are aligned with `compared.accounts`. `confirming`: an open change of the account is confirmed now, so the account gets no
-    reminder in this run. `exempt_until`, `paused_until`: the last day (ISO date) of the exemption or pause that is in force today, missing
-    if there is none. `stuck`: the account cannot do what a reminder asks, so it gets none (`without_destination`).
+    All series are aligned with `compared.accounts`. `reminded`: the account is to be reminded (`to_be_reminded`). `confirming`: an open
+    change of the account is confirmed now, so the account gets no reminder in this run. `exempt_until`, `paused_until`: the last day (ISO
+    date) of the exemption or pause that is in force today, missing if there is none. `stuck`: the account cannot do what a reminder asks,
+    so it gets none (`without_destination`).
     """
     accounts = compared.accounts
     own = own_days(compared.wave, moment.by_wave)

@@ -56,7 +56,13 @@ def _remindable(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class PolicySettings(Settings):
-    """`[policy]`."""
+    """`[policy]`; standings and methods are words of `STANDINGS` and `METHODS`, the numbers are days or addresses.
+
+    `strict_fallback`: `sms_fallback` is not compliant. `strict_words`: an accepted method beside one of an unknown kind is not compliant.
+    `used_days`: how long the last used method stands in for a default that is not known. `confirm_days`: how long a confirmation that could
+    not be mailed is tried again. `old_address_days`: how long a replaced address still gets confirmations. `max_addresses`: how many
+    addresses of an account are mailed.
+    """
 
     retired: Annotated[tuple[str, ...], AfterValidator(_methods)] = Field(("sms", "voice"), min_length=1)
     accepted: Annotated[tuple[str, ...], AfterValidator(_methods)] = Field(

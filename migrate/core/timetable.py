@@ -38,6 +38,8 @@ _CRON_TZ: Final = re.compile(r"CRON_TZ\s*=\s*(\S*)\s*")
 _COMMANDS: Final = ("run", "send")
 _SHELL: Final = re.compile(r"-[a-z]*c")
 _FIELDS: Final = 5
+_ANY_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""An instant to check fields with; what they mean does not depend on it."""
 _WRITE: Final = "write five fields as in '30 6 * * mon-fri'"
 _USUAL: Final = 6 * 60 + 30
 
@@ -127,7 +129,7 @@ def _checked(times: str) -> str:
     if wrong := next((each for each in fields if not _FIELD.fullmatch(each)), None):
         raise ValueError(f"{wrong!r} in {times!r} is no field of a crontab; {_WRITE}")
     try:
-        CronSim(times, datetime.now(UTC))
+        CronSim(times, _ANY_DAY)
     except CronSimError as error:
         raise ValueError(f"{times!r} has a {str(error).lower()}; {_WRITE}") from None
     return times

@@ -163,7 +163,7 @@ class Waves:
         return self.campaigns.get(name, self.campaign)
 
     @property
-    def forgetful(self) -> bool:
+    def moves_by_date(self) -> bool:
         """Whether an unchanged account may move to another wave from one day to the next."""
         return any(wave.follows and wave.match.by_age for wave in self.waves)
 

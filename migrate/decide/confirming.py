@@ -22,7 +22,7 @@ from migrate.decide.decided import Case, Decided, Rules, Tally, counted
 from migrate.files.spill import Spill
 from migrate.ledger.prior import Prior
 
-_A_DAY: Final = 3
+_MOST_A_DAY: Final = 3
 """How many confirmations an account gets in a day at most. Somebody who switches to and fro all day is told of the result next day."""
 SEQ_COLUMNS: Final[dict[str, str]] = {"account_id": "str", "seq": "int32"}
 
@@ -61,8 +61,8 @@ def of_today(pending: pd.DataFrame, prior: Prior, rules: Rules) -> tuple[pd.Data
     """Divides the `pending` changes (`OPEN_COLUMNS`). Gives: the changes to confirm now; `account_id`, `seq` of changes that get no letter
     of their own, since the account's last change covers them; and how many accounts wait for another day.
 
-    An account that had `_A_DAY` confirmations today gets the next one another day. Then all changes that waited are confirmed as one, so
-    that the letter says how things are now. So are the changes of an account that has more of them than it may get confirmations.
+    An account that had `_MOST_A_DAY` confirmations today gets the next one another day. Then all changes that waited are confirmed as one,
+    so that the letter says how things are now. So are the changes of an account that has more of them than it may get confirmations.
     """
     none = empty(SEQ_COLUMNS)
     if pending.empty:
@@ -76,8 +76,8 @@ def of_today(pending: pd.DataFrame, prior: Prior, rules: Rules) -> tuple[pd.Data
     today = rules.moment.campaign.today(rules.moment.now).isoformat()
     ids = pending["account_id"]
     days = pending["seen_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d")
-    waited = pd.Series(pd.MultiIndex.from_arrays([ids, days]).isin(full[full >= _A_DAY].index), index=pending.index)
-    room = _A_DAY - ids.map(full.xs(today, level="day") if today in full.index.get_level_values("day") else {}).fillna(0)
+    waited = pd.Series(pd.MultiIndex.from_arrays([ids, days]).isin(full[full >= _MOST_A_DAY].index), index=pending.index)
+    room = _MOST_A_DAY - ids.map(full.xs(today, level="day") if today in full.index.get_level_values("day") else {}).fillna(0)
     later = room <= 0
     waiting = int(ids[later].nunique())
     many = ids.groupby(ids).transform("size")

@@ -1,7 +1,7 @@
 """The draft of a run: everything it will record, queue and withdraw, decided and not done yet (design §2).
 
-What goes in: a snapshot of the directory, what the ledger remembers (`Prior`), the `Rules`, and with a cache the accounts that need no
-decision (`Reuse`). What comes out: a `Draft`, whose frames are in files of a private folder. In order:
+What goes in: a snapshot of the directory, what the ledger remembers (`Prior`), the `Rules`, and what is known of the last read, if
+anything is (`Reuse`). What comes out: a `Draft`, whose frames are in files of a private folder. In order:
 
 1. every range of ids is decided by itself (`ranges.decide`), which gives a `Decided`;
 2. accounts with a change to confirm are finished after all ranges, because that takes the addresses of everybody (`confirming.confirm`);
@@ -44,7 +44,7 @@ class Draft(Tally):
     """What a run will do: the counts (`Tally`), and frames in private files.
 
     * `records`: `RECORD_COLUMNS`, `plain` (`migrate.incremental`), `differs` and `anew` (`migrate.core.remember.differs`) of every account
-      that was decided, whether it was read, is gone or was rejected. Accounts that carry over from the cache are only counted.
+      that was decided, whether it was read, is gone or was rejected. Accounts whose record carries over are only counted.
     * `changes`: `CHANGE_COLUMNS`. `letters`: `COMPOSED_COLUMNS`. `withdrawn`: `letter_id`, `reason`. `rejected`: `REJECTED_COLUMNS`.
     * `unsaid`: `account_id`, `seq` of changes that were not confirmed in time and never will be.
     * `merged`: `account_id`, `seq` of changes that the confirmation of a later change covers.
@@ -103,7 +103,7 @@ class Draft(Tally):
 
 
 def draft(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse: Reuse | None = None) -> Draft:
-    """Decides every account of a snapshot; with a cache (`reuse`) only those that may have changed.
+    """Decides every account of a snapshot; with `reuse`, which knows the last read, only those that may have changed.
 
     Raises MigrateError if the outcomes do not add up to the rows read, or `queued` to the accounts with a letter.
     """

@@ -50,9 +50,9 @@ def decide(ready: Prepared, prior: Prior, rules: Rules, exempt: pd.Series, pause
     """
     policy, moment = rules.policy, rules.moment
     campaign, now = moment.campaign, moment.now
-    of, mailed = ready.part, ready.mailed
-    part, recorded = of.range, of.recorded
-    compared = _compared(of, prior, rules)
+    part, mailed = ready.part, ready.mailed
+    rows, recorded = part.range, part.recorded
+    compared = _compared(part, prior, rules)
     accounts, own = compared.accounts, own_days(compared.wave, moment.by_wave)
     exempt_until, paused_until = (found_by_id(accounts["account_id"], until) for until in (exempt, paused))
     standing = assess(accounts, policy, exempt_until.notna(), now)
@@ -72,10 +72,10 @@ def decide(ready: Prepared, prior: Prior, rules: Rules, exempt: pd.Series, pause
 
     settled = ~confirming
     differs = remember.differs(record, compared.prior, compared.known)
-    kept = settled if of.was_plain is None else settled & (differs["differs"] | (part.plain != of.was_plain))
-    away = _away(part, compared, recorded, now)
+    kept = settled if part.was_plain is None else settled & (differs["differs"] | (rows.plain != part.was_plain))
+    away = _away(rows, compared, recorded, now)
     words = counted(outcomes.loc[settled, "outcome"])
-    words["rejected"] += len(part.rejected)
+    words["rejected"] += len(rows.rejected)
     tally = Tally(
         accepted=len(accounts),
         mailed_changes=int(compared.changes.loc[compared.changes["mailed"], "account_id"].nunique()),
@@ -91,15 +91,15 @@ def decide(ready: Prepared, prior: Prior, rules: Rules, exempt: pd.Series, pause
     )
     return Decided(
         records=(
-            record[kept].assign(plain=part.plain[kept], **{name: each[kept] for name, each in differs.items()}),
+            record[kept].assign(plain=rows.plain[kept], **{name: each[kept] for name, each in differs.items()}),
             *away.records,
         ),
         changes=(compared.changes,),
         letters=mail.letters,
         withdrawn=(_pointless(planned.withdrawn, mailed.waiting, accounts["account_id"], outcomes),),
         unsaid=(unsaid,),
-        rejected=(part.rejected,),
-        doubled=part.doubled,
+        rejected=(rows.rejected,),
+        doubled=rows.doubled,
         samples=mail.samples,
         tally=added(away.tally, tally),
         case=Case(
@@ -108,7 +108,7 @@ def decide(ready: Prepared, prior: Prior, rules: Rules, exempt: pd.Series, pause
             prior=compared.prior[confirming],
             known=compared.known[confirming],
             changes=open_,
-            plain=part.plain[confirming],
+            plain=rows.plain[confirming],
             merged=merged,
         )
         if confirming.any()
@@ -116,12 +116,12 @@ def decide(ready: Prepared, prior: Prior, rules: Rules, exempt: pd.Series, pause
     )
 
 
-def _compared(of: Part, prior: Prior, rules: Rules) -> Compared:
+def _compared(part: Part, prior: Prior, rules: Rules) -> Compared:
     """The accounts of a part, compared with their records. A change that another ledger has confirmed already is not mailed again."""
-    part, moment = of.range, rules.moment
-    rejected = frozenset(part.rejected["account_id"])
-    compared = changes.compare(part.accounts, of.recorded, rejected, rules.policy, rules.basis, rules.waves, moment.now)
-    confirmed = prior.confirmed_elsewhere(part.low, part.high, compared.changes, compared.accounts)
+    rows, moment = part.range, rules.moment
+    rejected = frozenset(rows.rejected["account_id"])
+    compared = changes.compare(rows.accounts, part.recorded, rejected, rules.policy, rules.basis, rules.waves, moment.now)
+    confirmed = prior.confirmed_elsewhere(rows.low, rows.high, compared.changes, compared.accounts)
     if not confirmed.any():
         return compared
     return replace(compared, changes=compared.changes.assign(mailed=compared.changes["mailed"] & ~confirmed))
@@ -134,9 +134,9 @@ def _pointless(withdrawn: pd.DataFrame, waiting: pd.DataFrame, ids: pd.Series, o
     return withdrawn[(withdrawn["reason"] != "newer_stage") | ~withdrawn["letter_id"].isin(stay)]
 
 
-def _away(part: Range, compared: Compared, recorded: pd.DataFrame, now: datetime) -> Decided:
+def _away(rows: Range, compared: Compared, recorded: pd.DataFrame, now: datetime) -> Decided:
     """The decisions on known accounts without an accepted row: they are gone, or their row was rejected."""
-    gone, kept = compared.gone, remember.rejected(recorded, part.rejected, compared.accounts["account_id"])
+    gone, kept = compared.gone, remember.rejected(recorded, rows.rejected, compared.accounts["account_id"])
     records = []
     if len(gone):
         records.append(remember.departed(gone, now).assign(plain=False, differs=True, anew=True))

@@ -7,9 +7,29 @@ Each decision has a person and a reason, and is recorded in the transaction that
 from migrate.decisions.clearing import Dead, Revived, dead, revive
 from migrate.decisions.decider import Decider
 from migrate.decisions.exempting import Granted, Imported, Listed, Removed, add, import_all, listed, remove
-from migrate.decisions.settling import Chosen, Decided, Resent, Wanted, choose, resend, resend_all, settle, within
+from migrate.decisions.settling import Chosen, LetterDecision, Resent, Wanted, choose, resend, resend_all, settle, within
 
 __all__ = [
-    "Chosen", "Dead", "Decided", "Decider", "Granted", "Imported", "Listed", "Removed", "Resent", "Revived", "Wanted", "add", "choose",
-    "dead", "import_all", "listed", "remove", "resend", "resend_all", "revive", "settle", "within",
+    "Chosen",
+    "Dead",
+    "Decider",
+    "Granted",
+    "Imported",
+    "LetterDecision",
+    "Listed",
+    "Removed",
+    "Resent",
+    "Revived",
+    "Wanted",
+    "add",
+    "choose",
+    "dead",
+    "import_all",
+    "listed",
+    "remove",
+    "resend",
+    "resend_all",
+    "revive",
+    "settle",
+    "within",
 ]  # fmt: skip

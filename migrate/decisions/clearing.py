@@ -13,9 +13,8 @@ import sqlalchemy as sa
 from migrate.core.campaign import CampaignSettings
 from migrate.decisions.decider import Decider, words
 from migrate.errors import ConfigError
-from migrate.ledger import bounces
+from migrate.ledger import bounces, campaigns
 from migrate.ledger.bounces import Mark
-from migrate.ledger.prior import Prior
 
 _NAMED: Final = 20
 
@@ -47,7 +46,7 @@ class Revived:
 
 def dead(connection: sa.Connection, campaign: CampaignSettings, now: datetime, since: datetime | None = None) -> list[Dead]:
     """The addresses that count as dead at an instant, the first marked first; with `since` those marked at or after that instant."""
-    campaign_id = Prior(connection, campaign.name).campaign_id
+    campaign_id = campaigns.find(connection, campaign.name)
     if campaign_id is None:
         return []
     marks = bounces.marked(connection, campaign_id, now, since=since)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from migrate.core.campaign import CampaignSettings
 from migrate.errors import ConfigError
-from migrate.ledger.prior import Prior
+from migrate.ledger import campaigns
 
 _LONGEST_NAME: Final = 255
 """The ledger keeps so many characters of an actor's name."""
@@ -35,7 +35,7 @@ class Decider:
         who = words(by, "--by")
         if len(who) > _LONGEST_NAME:
             raise ConfigError(f"has {len(who)} characters; at most {_LONGEST_NAME} are kept.", where="--by", hint="Type a shorter name.")
-        campaign_id = Prior(connection, campaign.name).campaign_id
+        campaign_id = campaigns.find(connection, campaign.name)
         if campaign_id is None:
             raise ConfigError(
                 f"the campaign {campaign.name} has had no run yet, so nothing is known of anybody.", hint="Type `migrate run` first."

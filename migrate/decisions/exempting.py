@@ -17,9 +17,8 @@ from migrate.decisions.decider import Decider, words
 from migrate.errors import ConfigError
 from migrate.explain.find import find
 from migrate.explain.status import EXPIRING
-from migrate.ledger import account_lookup, exemptions
+from migrate.ledger import account_lookup, campaigns, exemptions
 from migrate.ledger.exemptions import Grant, Kind
-from migrate.ledger.prior import Prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,9 @@ def add(decider: Decider, kind: Kind, asked: str, until: str, owner: str, reason
     """
     account_id = find(decider.connection, decider.campaign_id, asked).account_id
     wanted = Grant(account_id, _day(decider, until), words(owner, "--owner"), words(reason, "--reason"), decider.now, decider.by)
-    standing = exemptions.granted(decider.connection, kind, decider.campaign_id, [account_id])
+    before = exemptions.granted(decider.connection, kind, decider.campaign_id, [account_id])
     done = _grant(decider, kind, [wanted])
-    longest = max(each.until for each in (*standing, wanted))
+    longest = max(each.until for each in (*before, wanted))
     return Granted(wanted, done.already > 0, longest, done.withdrawn, longest >= _cutoff_day(decider, account_id))
 
 
@@ -131,7 +130,7 @@ def listed(connection: sa.Connection, campaign: CampaignSettings, kind: Kind, no
 
     `now` is the clock for the days left.
     """
-    campaign_id, today = Prior(connection, campaign.name).campaign_id, campaign.today(now)
+    campaign_id, today = campaigns.find(connection, campaign.name), campaign.today(now)
     found = [] if campaign_id is None else exemptions.granted(connection, kind, campaign_id, removed=removed)
     return [Listed(each, (each.until - today).days) for each in found]
 
@@ -143,8 +142,8 @@ def _cutoff_day(decider: Decider, account_id: str) -> date:
 
 def _grant(decider: Decider, kind: Kind, wanted: Sequence[Grant]) -> Imported:
     ids = {each.account_id for each in wanted}
-    standing = {each.terms for each in exemptions.granted(decider.connection, kind, decider.campaign_id, ids)}
-    new = list({each.terms: each for each in wanted if each.terms not in standing}.values())
+    granted_before = {each.terms for each in exemptions.granted(decider.connection, kind, decider.campaign_id, ids)}
+    new = list({each.terms: each for each in wanted if each.terms not in granted_before}.values())
     exemptions.grant(decider.connection, kind, decider.campaign_id, new)
     # Waiting letters would be sent before the next run sees the exception.
     why = exemptions.OUTCOME[kind]

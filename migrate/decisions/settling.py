@@ -38,7 +38,7 @@ class Pointless(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class LetterDecision:
     """A decision on a letter: the state that it `was` in and the one that it is in now; `by` whom, and the `reason`.
 
     `cleared` is the status code (RFC 3463) for which its address counted as dead until now; None if it did not.
@@ -100,13 +100,14 @@ class Resent:
     reason: str
 
 
-def resend(decider: Decider, reference: str, reason: str) -> Decided:
+def resend(decider: Decider, reference: str, reason: str) -> LetterDecision:
     """Puts a failed or uncertain letter back into the queue, with the same reference and Message-ID. This clears its address if that
     counted as dead: the next runs mail it too.
 
-    Raises LedgerError if the letter is in another state. Raises it too for a reminder that is not true any more: the account's standing
-    asks for none, an exemption or a pause is in force, the cutoff has passed or was moved, a newer letter was written, the same letter went
-    to another address, or the id belongs to another person. No letter goes to a domain that is no longer allowed.
+    Raises ConfigError if `reason` is empty or the letter is of another campaign, and LedgerError if there is no such letter or it is in
+    another state. Raises LedgerError too if its domain is no longer allowed, and for a reminder that is not true any more: the account's
+    standing asks for none, an exemption or a pause is in force, the cutoff has passed or was moved, a newer letter was written, the same
+    letter went to another address, or the id belongs to another person.
     """
     found = _found(decider, reference)
     # For a letter in any other state `outbox.decide` raises the error.
@@ -148,7 +149,7 @@ def within(chosen: Chosen, most: int, count: int | None) -> None:
 
 def resend_all(decider: Decider, letters: Collection[int], state: LetterState, reason: str) -> Resent:
     """Puts letters (ids) in a state back into the queue together, by the rules of `resend`, and clears their addresses. Those that may
-    not be sent any more stay, and are counted."""
+    not be sent any more stay, and are counted. Raises ConfigError if `reason` is empty."""
     said = words(reason, "--reason")
     chosen = _chosen(decider, again.found(decider.connection, decider.campaign_id, state, among=letters), state)
     by_id = {each.letter_id: each for each in chosen.going}
@@ -161,8 +162,9 @@ def resend_all(decider: Decider, letters: Collection[int], state: LetterState, r
     return Resent(state, len(moved), left, len(cleared), decider.by, said)
 
 
-def settle(decider: Decider, reference: str, reason: str) -> Decided:
-    """Records that an uncertain letter arrived, as a person found: it counts as sent. Raises LedgerError if it is in any other state."""
+def settle(decider: Decider, reference: str, reason: str) -> LetterDecision:
+    """Records that an uncertain letter arrived, as a person found: it counts as sent. Raises LedgerError if there is no such letter or it
+    is in another state, and ConfigError if `reason` is empty or the letter is of another campaign."""
     return _decide(decider, _found(decider, reference), reference, "sent", reason)
 
 
@@ -172,11 +174,11 @@ def _alive(decider: Decider, addresses: Collection[str], reason: str) -> list[bo
     )  # fmt: skip
 
 
-def _decide(decider: Decider, found: sa.RowMapping | None, reference: str, after: LetterState, reason: str) -> Decided:
+def _decide(decider: Decider, found: sa.RowMapping | None, reference: str, after: LetterState, reason: str) -> LetterDecision:
     said = words(reason, "--reason")
     outbox.decide(decider.connection, reference, after, decider.now, actor=decider.by, reason=said)
     assert found is not None  # decided on
-    return Decided(
+    return LetterDecision(
         reference=found["reference"],
         account_id=found["account_id"],
         kind=found["kind"],
@@ -207,16 +209,16 @@ def _sift(decider: Decider, candidates: Sequence[Candidate], state: LetterState)
     accounts = {each.account_id for each in candidates}
     excused = _excused(decider, accounts)
     outside = _outside(decider, {each.address for each in candidates})
-    standing: dict[tuple[str, int], list[Other]] = defaultdict(list)
+    reminders: dict[tuple[str, int], list[Other]] = defaultdict(list)
     for other in again.others(decider.connection, decider.campaign_id, state, accounts):
-        standing[other.account_id, other.tenure].append(other)
+        reminders[other.account_id, other.tenure].append(other)
     going: list[Candidate] = []
     left: list[Pointless] = []
     # The newest first, and of one notice the letter to the account's present address: that one goes, and the others do not.
     for each in sorted(
         candidates, key=lambda one: (one.notice_id, one.address.lower() == (one.email or "").lower(), one.letter_id), reverse=True
     ):
-        others = standing[each.account_id, each.tenure]
+        others = reminders[each.account_id, each.tenure]
         why = outside.get(each.address) or _pointless(decider, each, excused.get(each.account_id)) or _overtaken(each, others)
         if why is not None:
             left.append(why)

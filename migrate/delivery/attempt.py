@@ -19,7 +19,7 @@ from migrate.mail.facts import Facts
 from migrate.mail.letter import Letter
 from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Connection, Receipt
-from migrate.outbox.claims import Bounce, ClaimedLetter, Settlement, Verdict
+from migrate.outbox.claims import Bounce, ClaimedLetter, SettledAs, Settlement
 from migrate.outside import log
 
 TRIES: Final = 8
@@ -122,9 +122,9 @@ def composed(claimed: ClaimedLetter, composer: Composer, now: datetime) -> Lette
 def _settlement(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter, composer: Composer, now: datetime, bounce_days: int
 ) -> Settlement:
+    settled = _settling(letter, composer, receipt)
     if receipt.verdict == "sent":
-        return _of(letter, composer, receipt)("sent")
-    settled = _of(letter, composer, receipt)
+        return settled("sent")
     if receipt.about_server:
         return settled("released", reason=SERVER_REFUSED, not_before=aside(claimed, receipt, now))
     match receipt.verdict:
@@ -137,21 +137,21 @@ def _settlement(
             return _again(claimed, receipt, letter, composer, now)
 
 
-def _of(letter: Letter | None, composer: Composer, receipt: Receipt) -> Callable[..., Settlement]:
+def _settling(letter: Letter | None, composer: Composer, receipt: Receipt) -> Callable[..., Settlement]:
     """Makes settlements that keep what the letter said: its subject and the digests by which its text can be composed again and proved."""
     subject, digest = (letter.subject, sha256(letter.message).hexdigest()) if letter else (None, None)
     return partial(Settlement, reply=receipt.reply, subject=subject, mail_digest=composer.digest, message_digest=digest)
 
 
 def aside(claimed: ClaimedLetter, receipt: Receipt, now: datetime) -> datetime:
-    """The instant before which a letter is not tried again that was refused because of the server or us. The older a letter, the longer it
+    """The instant before which a letter that was refused because of the server or us is not tried again. The older a letter, the longer it
     waits; it never waits past its end."""
     least = ASIDE if receipt.verdict == "permanent" else FIRST_PAUSE
     pause = min(max((now - claimed.queued_at) / 4, least), LONGEST_ASIDE)
     return now + (min(pause, (claimed.ends - now) / 2) if claimed.ends else pause)
 
 
-def _at_last(claimed: ClaimedLetter) -> Verdict:
+def _at_last(claimed: ClaimedLetter) -> SettledAs:
     """The state of a letter after its last try: `failed`. A letter that was already resent after `uncertain` is `uncertain` again: its
     first try may have reached somebody."""
     return "uncertain" if claimed.resent else "failed"
@@ -161,7 +161,7 @@ def _again(
     claimed: ClaimedLetter, receipt: Receipt, letter: Letter | None, composer: Composer, now: datetime, reason: str | None = None
 ) -> Settlement:
     """The settlement after a temporary failure: back to the queue with exponential backoff and jitter, until the tries are used up."""
-    settled = _of(letter, composer, receipt)
+    settled = _settling(letter, composer, receipt)
     if claimed.attempts + 1 >= TRIES:
         return settled(_at_last(claimed), reason=reason or GIVEN_UP)
     pause = min(FIRST_PAUSE * 2**claimed.attempts, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter

@@ -40,9 +40,10 @@ _LOW: Final = 5
 _KEPT: Final = timedelta(seconds=30)
 """How long claimed letters are held if no sender begins with them. After that others may be more urgent, or another process idle."""
 _SEVERAL: Final = 32
-_FIRST: Final = 8
-"""Exchanges before their duration is known, which is that of the shortest one. Longer ones waited for a lock or compiled their statements,
+"""How many of the last exchanges are timed. The shortest of them counts: longer ones waited for a lock or compiled their statements,
 which is no reason to put more letters in hand."""
+_FIRST: Final = 8
+"""Until so many exchanges were timed, the time that one takes counts as not known."""
 
 
 @dataclass(eq=False, slots=True)

@@ -22,14 +22,14 @@ REFUSALS: Final = 20
 STREAK: Final = 10
 """So many are enough if the refusals are about the server or us, or have the same words."""
 LATELY: Final = STREAK // 2
-"""After so many refusals in an earlier delivery, this one probes with one letter first. It is less than `STREAK`: some refusals came while
-the server took its last letter over another connection, and those do not count as refused since."""
+"""If earlier deliveries left so many letters refused because of the server or us, this one probes with one letter first. It is less than
+`STREAK`: `Claims.refused_lately` leaves out letters that were begun before the last one that the server took, over another connection."""
 AT_LAST: Final = 5
 """At the end of a delivery, so many refusals since a letter was taken are enough if they are about the server or us; if they only have the
 same words, no letter may have been taken at all."""
 DEFERRALS: Final = 5
 """If so many letters to a domain are put off in a row while another domain takes one, the domain pauses."""
-MOMENT: Final = timedelta(minutes=5)
+DOMAIN_PAUSE: Final = timedelta(minutes=5)
 """How long a domain pauses."""
 
 
@@ -50,7 +50,7 @@ class CircuitBreaker:
         self._last: Receipt | None = None
         self._taken = False
         self._broke = False
-        self._standing = 1
+        self._connections = 1
         self._limited: set[int] = set()
         self._put_off: Counter[str] = Counter()
         self._left_alone: dict[str, datetime] = {}
@@ -96,31 +96,34 @@ class CircuitBreaker:
             return self._open(known or len(self._alike) >= STREAK or len(self._refused) >= REFUSALS)
 
     def at_last(self) -> MailServerError | None:
-        """To be called at the end of a delivery. Returns the error if the server took no letter, and broke a connection, or refused one
-        letter because of itself or us, or several (`AT_LAST`) with the same words. Also if it refused several because of itself or us
-        since it took the last one, as when a day's quota is used up shortly before the end."""
+        """To be called at the end of a delivery. Returns the error if the delivery shows that the server refuses everybody, else None.
+
+        Either the server took no letter at all, and broke a connection, refused a letter because of itself or us, or refused `AT_LAST`
+        letters with the same words. Or it refused `AT_LAST` letters because of itself or us since it took the last one, as when a day's
+        quota is used up shortly before the end.
+        """
         with self._turn:
             nothing = not self._taken and (self._broke or bool(self._ours) or len(self._alike) >= AT_LAST)
             return self._open(nothing or len(self._ours) >= AT_LAST)
 
-    def stand(self, connections: int) -> None:
+    def set_connections(self, connections: int) -> None:
         """From now on so many connections are open."""
         with self._turn:
-            self._standing = connections
+            self._connections = connections
 
     def leave(self) -> None:
         """One connection has ended."""
         with self._turn:
-            self._standing -= 1
+            self._connections -= 1
 
     def may_close(self, letter_id: int) -> bool:
         """Whether a connection should close, since the server wants fewer. Not if it is the last one, or if a connection has already closed
         because of this letter."""
         with self._turn:
-            if self._standing < 2 or letter_id in self._limited:
+            if self._connections < 2 or letter_id in self._limited:
                 return False
             self._limited.add(letter_id)
-            self._standing -= 1
+            self._connections -= 1
             return True
 
     def left_alone_until(self, address: str, now: datetime) -> datetime | None:
@@ -141,7 +144,7 @@ class CircuitBreaker:
         del self._put_off[_domain(address)]
         for other, times in self._put_off.items():
             if times >= DEFERRALS:
-                self._left_alone[other] = now + MOMENT
+                self._left_alone[other] = now + DOMAIN_PAUSE
         self._put_off = Counter({other: times for other, times in self._put_off.items() if times < DEFERRALS})
 
     def _open(self, enough: bool) -> MailServerError | None:

@@ -14,10 +14,10 @@ from migrate.delivery.attempt import quickly
 from migrate.delivery.batcher import Batcher
 from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.cpu_affinity import CpuAffinity
-from migrate.delivery.delivered import Clock, Delivered, Watch
+from migrate.delivery.delivered import Clock, Delivered, Progress
 from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.send_times import SendTimes
-from migrate.delivery.sender import DeliverySettings, Round, Sender
+from migrate.delivery.sender import DeliverySettings, Sender, Shared
 from migrate.delivery.shutdown import Shutdown
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
@@ -35,7 +35,7 @@ def deliver(
     limiter: RateLimiter | None = None,
     stop: Shutdown | None = None,
     retrying: Retrying | None = None,
-    watch: Watch = lambda _: None,
+    watch: Progress = lambda _: None,
 ) -> Delivered:
     """Sends the queued letters that may go now, until none is left or no letter at all can be handed over.
 
@@ -45,7 +45,7 @@ def deliver(
     stop, times = stop or Shutdown(), times or SendTimes()
     breaker = CircuitBreaker(claims.refused_lately())
     batcher = Batcher(claims, clock, times=times, stop=stop, limiter=limiter)
-    shared = Round(
+    shared = Shared(
         settings=settings,
         claims=claims,
         batcher=batcher,
@@ -63,6 +63,7 @@ def deliver(
     with stop.on_signals():
         total = Delivered(uncertain=batcher.sweep())
         batcher.withdraw_late()
+        # If the server refused everybody lately, one sender probes with a letter; the others begin only if it was taken.
         for senders, probe in ((1, True), (settings.connections, False)):
             if probe == breaker.probing and not stop.asked and total.stopped is None:
                 ready = shared.waiting()
@@ -80,8 +81,8 @@ def deliver(
     return total
 
 
-def _sent(shared: Round, senders: int, *, probe: bool) -> Delivered:
-    shared.breaker.stand(senders)
+def _sent(shared: Shared, senders: int, *, probe: bool) -> Delivered:
+    shared.breaker.set_connections(senders)
     ended = _all(senders, lambda: Sender(shared, probe=probe).work())
     errors = [done.stopped for done in ended if done.stopped]
     total = Delivered()
@@ -96,12 +97,12 @@ def _sent(shared: Round, senders: int, *, probe: bool) -> Delivered:
     return total
 
 
-def _left_behind(shared: Round) -> bool:
+def _left_behind(shared: Shared) -> bool:
     """Whether there are letters that may go now."""
     return not shared.stop.asked and shared.waiting() > 0 and not shared.used_up
 
 
-def _put_back(shared: Round) -> Delivered:
+def _put_back(shared: Shared) -> Delivered:
     """If the server refused everybody, queues the failed letters again; the change that this makes to the delivery's counts."""
     failed = shared.breaker.failed if shared.breaker.error else {}
     back = shared.batcher.put_back(list(failed), max(failed.values())) if failed else 0

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Self
 
 from migrate.errors import MailServerError
-from migrate.outbox.claims import Verdict
+from migrate.outbox.claims import SettledAs
 
 Clock = Callable[[], datetime]
-Watch = Callable[[int], None]
+Progress = Callable[[int], None]
 """Is called with the number of letters that are done, whatever their end."""
 
 
@@ -35,7 +35,7 @@ class Delivered:
     stopped: MailServerError | None = None
     signal: int | None = None
 
-    def count(self, verdict: Verdict) -> None:
+    def count(self, verdict: SettledAs) -> None:
         """Counts one letter."""
         match verdict:
             case "sent":

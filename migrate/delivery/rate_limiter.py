@@ -17,8 +17,8 @@ _SLICE: Final = timedelta(seconds=0.5)
 """The time for which a process reserves slots at once. It is long enough to be cheap for the ledger, and short enough that unused slots
 hardly matter in a minute."""
 _PART: Final = 100
-"""A process counts one part in so many of a day's letters at once. If it is killed, letters that it counted and did not send cannot be sent
-for a day."""
+"""A process counts at most one part in so many of a day's letters in advance. If it is killed, letters that it counted and did not send
+cannot be sent for a day."""
 
 
 def _now() -> datetime:

@@ -15,7 +15,7 @@ from migrate.delivery.attempt import aside, attempt, composed, unrenderable
 from migrate.delivery.batcher import Batcher, Place
 from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.cpu_affinity import CpuAffinity
-from migrate.delivery.delivered import Clock, Delivered, Watch
+from migrate.delivery.delivered import Clock, Delivered, Progress
 from migrate.delivery.rate_limiter import RateLimiter
 from migrate.delivery.send_times import SendTimes
 from migrate.delivery.shutdown import Shutdown
@@ -54,7 +54,7 @@ class DeliverySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Shared:
     """What the senders of one process share. Without a `limiter` they send as fast as they can; without `affinity` their threads run on
     any processor."""
 
@@ -68,7 +68,7 @@ class Round:
     times: SendTimes
     stop: Shutdown
     breaker: CircuitBreaker
-    watch: Watch
+    watch: Progress
     retrying: Retrying
     affinity: CpuAffinity | None
 
@@ -88,18 +88,18 @@ class Round:
 class Sender:
     """One connection, the letters in its hand, and what it has done so far. With `probe` it ends once the server has taken a letter."""
 
-    round: Round
+    shared: Shared
     probe: bool = False
     done: Delivered = field(default_factory=Delivered)
     _place: Place = field(init=False)
     _written: dict[int, Letter | UnrenderableError] = field(default_factory=dict)
     _slots: deque[datetime] = field(default_factory=deque)
-    _come: int = 0
-    _sending: float = 0.0
+    _slots_due: int = 0
+    _seconds_a_letter: float = 0.0
     _closed: bool = False
 
     def __post_init__(self) -> None:
-        self._place = self.round.batcher.place()
+        self._place = self.shared.batcher.place()
 
     @property
     def _hand(self) -> list[ClaimedLetter]:
@@ -114,65 +114,65 @@ class Sender:
             self._work()
         except LedgerError as error:
             # The batcher has tried for minutes. Letters whose settlement cannot be written become uncertain.
-            self.round.stop.ask()
+            self.shared.stop.ask()
             raise self._unwritten(error) from error
         return self.done
 
     def _work(self) -> None:
         try:
-            with self.round.transport.connect() as connection:
+            with self.shared.transport.connect() as connection:
                 at_once = 1 if self.probe else connection.at_once
                 while self._goes_on() and self._next(at_once):
                     self._send_hand(connection, at_once)
                 self._end()  # before QUIT, which may take long
         except MailServerError as error:
             # If the delivery was asked to end, that is why connecting was given up; it is not the server's fault.
-            self.done.stopped = None if self.round.stop.asked else error
+            self.done.stopped = None if self.shared.stop.asked else error
             self._end()
         except ConfigError:
             # A token or a certificate file has become unusable. The server did not hear of the letters in hand.
-            self.round.stop.ask()
+            self.shared.stop.ask()
             self._end()
             raise
         except LedgerError:
             raise
         except BaseException:
-            self.round.stop.ask()
+            self.shared.stop.ask()
             del self._hand[:1]
             self._end()
             raise
 
     def _goes_on(self) -> bool:
-        if self.round.stop.asked or self._closed:
+        if self.shared.stop.asked or self._closed:
             return False
-        return not self.probe or self.round.breaker.probing
+        return not self.probe or self.shared.breaker.probing
 
     def _next(self, at_once: int) -> bool:
         """Takes the next letters in hand, once their slots have come; false if there are none left."""
-        if self.round.affinity:
-            self.round.affinity.keep()
-        while not self._hand and not self.round.stop.asked:
+        if self.shared.affinity:
+            self.shared.affinity.keep()
+        while not self._hand and not self.shared.stop.asked:
             room = self._wanted(at_once)
-            if self.round.limiter:
-                room = self._due(self.round.limiter, room)
+            if self.shared.limiter:
+                room = self._due(self.shared.limiter, room)
                 if not self._slots:
                     continue
             if self._seconds_left() > _SOON:
                 self._place.room = 0
-                self.round.batcher.flush()
-                self.round.stop.wait(self._seconds_left())
+                self.shared.batcher.flush()
+                self.shared.stop.wait(self._seconds_left())
                 continue
             self._place.room = room
-            self.round.batcher.fill(self._place)
+            self.shared.batcher.fill(self._place)
             if not self._hand:
                 self._place.room = 0
-                if self.round.batcher.day_is_full and self.round.used_up:
+                if self.shared.batcher.day_is_full and self.shared.used_up:
                     return False
                 if self._waits_for_room():
                     continue
                 if not self._more_to_come():
                     return False
-                self.round.stop.wait(_LOOK_AGAIN)
+                self.shared.stop.wait(_LOOK_AGAIN)
         return bool(self._hand)
 
     def _wanted(self, at_once: int) -> int:
@@ -182,78 +182,78 @@ class Sender:
         ledger takes longer, enough that commits take less time than SMTP: `_SHARE` times as many as go out during one exchange, at most
         `at_once`.
         """
-        if not self._sending:
+        if not self._seconds_a_letter:
             return 1
-        ratio = self.round.batcher.seconds / self._sending
+        ratio = self.shared.batcher.seconds / self._seconds_a_letter
         return min(at_once, 1 + int(_SHARE * ratio) if ratio >= 1 else 1 + round(ratio))
 
     def _due(self, limiter: RateLimiter, wanted: int) -> int:
         """Takes slots; how many of the wanted letters have a slot whose time has come, but at least 1. If it is asked to end, it may be
         left without a slot."""
         while True:
-            while self._come < len(self._slots) and not limiter.seconds_until(self._slots[self._come]):
-                self._come += 1
-            if self._slots and (len(self._slots) >= wanted or self._come < len(self._slots)):
+            while self._slots_due < len(self._slots) and not limiter.seconds_until(self._slots[self._slots_due]):
+                self._slots_due += 1
+            if self._slots and (len(self._slots) >= wanted or self._slots_due < len(self._slots)):
                 break
             slot = limiter.take()
             if slot is None:
                 break
             self._slots.append(slot)
-        return min(wanted, max(1, self._come))
+        return min(wanted, max(1, self._slots_due))
 
     def _seconds_left(self) -> float:
         """Seconds until the slot of the next letter in hand."""
-        return self.round.limiter.seconds_until(self._slots[0]) if self.round.limiter and self._slots and not self._come else 0.0
+        return self.shared.limiter.seconds_until(self._slots[0]) if self.shared.limiter and self._slots and not self._slots_due else 0.0
 
     def _use_slot(self) -> None:
         if self._slots:
             self._slots.popleft()
-            self._come = max(0, self._come - 1)
+            self._slots_due = max(0, self._slots_due - 1)
 
     def _refill(self, at_once: int) -> None:
         """Takes more letters in hand, so that the next one can be announced together with the one that is being sent. Does nothing if the
         hand is empty: then there is no letter to announce it with."""
         room = self._wanted(at_once) if self._goes_on() else 0
-        if self.round.limiter and room > 1:
-            room = self._due(self.round.limiter, room)
+        if self.shared.limiter and room > 1:
+            room = self._due(self.shared.limiter, room)
         self._place.room = room
         if self._hand and room > 1:
-            self.round.batcher.fill(self._place)
+            self.shared.batcher.fill(self._place)
 
     def _waits_for_room(self) -> bool:
         """If letters wait only for room in the day's limit, waits until there is room; whether it did."""
-        limiter, batcher = self.round.limiter, self.round.batcher
+        limiter, batcher = self.shared.limiter, self.shared.batcher
         if limiter is None or not batcher.day_is_full:
             return False
         batcher.rest()  # first, for the letters that are claimed here wait as well
-        if not self.round.waiting():
+        if not self.shared.waiting():
             return False
-        self.round.stop.wait(limiter.seconds_until_room())
+        self.shared.stop.wait(limiter.seconds_until_room())
         return True
 
     def _more_to_come(self) -> bool:
         """With `until_empty`: whether a letter can be tried within `REACH`. Sweeps up after dead workers, whose letters may be among
         them."""
-        if not self.round.settings.until_empty:
+        if not self.shared.settings.until_empty:
             return False
-        now, times = self.round.clock(), self.round.times
-        self.done.uncertain += self.round.batcher.sweep()
-        at = self.round.claims.next_at(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
+        now, times = self.shared.clock(), self.shared.times
+        self.done.uncertain += self.shared.batcher.sweep()
+        at = self.shared.claims.next_at(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
         return at is not None and at <= now + REACH
 
     def _send_hand(self, connection: Connection, at_once: int) -> None:
         while self._hand:
             if left := self._seconds_left():
-                self.round.stop.wait(left)
+                self.shared.stop.wait(left)
             start = time.perf_counter()
             self._send(connection)
             took = time.perf_counter() - start
-            self._sending += (took - self._sending) * _SMOOTH if self._sending else took
+            self._seconds_a_letter += (took - self._seconds_a_letter) * _SMOOTH if self._seconds_a_letter else took
             self._refill(at_once)
 
     def _send(self, connection: Connection) -> None:
         """Sends the first letter in hand, or puts it back if it should not go now."""
-        this, shared = self._hand[0], self.round
+        this, shared = self._hand[0], self.shared
         now = shared.clock()
         if shared.stop.asked:
             self._release()
@@ -314,20 +314,20 @@ class Sender:
         found = self._written.get(claimed.letter_id)
         if found is None:
             try:
-                found = composed(claimed, self.round.composer, now)
+                found = composed(claimed, self.shared.composer, now)
             except UnrenderableError as error:
                 found = error
             self._written[claimed.letter_id] = found
         return found
 
     def _settle(self, settlement: Settlement) -> None:
-        done = self.round.batcher.settle(self._place, settlement)
+        done = self.shared.batcher.settle(self._place, settlement)
         self._written.pop(done.letter_id, None)
         self.done.count(settlement.verdict)
 
     def _unwritten(self, error: LedgerError) -> LedgerError:
         """The error, with the number of letters that it leaves uncertain."""
-        tried = sum(settlement.verdict != "released" for _, settlement in self.round.batcher.unwritten)
+        tried = sum(settlement.verdict != "released" for _, settlement in self.shared.batcher.unwritten)
         if not tried:
             return error
         some = f"{tried} letter{'s' if tried > 1 else ''}"
@@ -343,7 +343,7 @@ class Sender:
     def _end(self) -> None:
         """Releases the letters in hand, writes all settlements, and gives up the place at the batcher."""
         self._release()
-        self.round.batcher.flush()
-        self.round.batcher.leave(self._place)
+        self.shared.batcher.flush()
+        self.shared.batcher.leave(self._place)
         if not self._closed:
-            self.round.breaker.leave()
+            self.shared.breaker.leave()

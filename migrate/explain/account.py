@@ -19,9 +19,8 @@ from migrate.errors import ConfigError, LedgerError
 from migrate.explain.coming import Next, coming, last_told_cutoff
 from migrate.explain.find import find
 from migrate.explain.remembered import Change, Decision, InForce, Notice, changes, decisions, in_force, notices, words_in
-from migrate.ledger import account_lookup, runs
+from migrate.ledger import account_lookup, campaigns, runs
 from migrate.ledger.exemptions import KINDS
-from migrate.ledger.prior import Prior
 from migrate.mail.facts import label, listed
 
 __all__ = ["GENUINE", "Change", "Decision", "Explained", "InForce", "Next", "Notice", "explain"]
@@ -96,7 +95,7 @@ def explain(connection: sa.Connection, config: Config, asked: str, now: datetime
 
     Raises ConfigError if nobody or several accounts match, or there has been no run yet.
     """
-    campaign_id = Prior(connection, config.campaign.name).campaign_id
+    campaign_id = campaigns.find(connection, config.campaign.name)
     if campaign_id is None:
         raise ConfigError(
             f"the campaign {config.campaign.name} has had no run yet, so nothing is known of anybody.",

@@ -22,8 +22,7 @@ from migrate.delivery import Waiting, waiting
 from migrate.explain.queue import forecast_of, queue_forecast
 from migrate.explain.tallies import Tallies, tallies
 from migrate.explain.waves import WaveOutlook, members, outlook
-from migrate.ledger import account_counts, exemptions, recorded_changes, runs
-from migrate.ledger.prior import Prior
+from migrate.ledger import account_counts, campaigns, exemptions, recorded_changes, runs
 from migrate.ledger.runs import Run
 from migrate.mail.moments import formats_of, last_moment
 from migrate.report import burndown
@@ -175,7 +174,7 @@ def _stage(stage: Stage | None) -> dict[str, Any] | None:
 def status(connection: sa.Connection, config: Config, now: datetime) -> Status:
     """Looks a campaign up in the ledger; `now` (a UTC instant) is the clock for days and stages."""
     campaign, planned = config.campaign, stages(config.campaign, config.schedule)
-    campaign_id = Prior(connection, campaign.name).campaign_id
+    campaign_id = campaigns.find(connection, campaign.name)
     run = runs.last(connection, campaign_id)
     line, ahead = _burn_down(connection, run), campaign.days_left(now) > 0
     parts = Parts.of(run.counts["standing"], run.counts.get("not_certain", {}), frozenset(_terms(run).compliant)) if run else None

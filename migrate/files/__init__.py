@@ -2,7 +2,7 @@
 
 Only what this program made is ever replaced or removed, wherever a setting or an option points. A folder is recognised by a mark: a file
 `.made-by-migrate` in it, which says what kind of folder it is, its name with a random part, and which files were written into it. A folder
-that holds another file, or a changed one, that was renamed or belongs to another user is left alone.
+is left alone if it holds another file or a changed one, was renamed, or belongs to another user.
 
 Everything is made in a work folder first: `.<name>.tmp-<random>` beside its place, or `migrate-<random>` among the temporary files. A
 command holds a lock on the mark of its work folder, so the next command can tell which work folders belong to dead processes, and removes

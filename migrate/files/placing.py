@@ -1,7 +1,7 @@
 """Single files, links and folders, made at a place of their own or put in the place of one that this program made.
 
-What may be replaced or removed is only what is recognised as ours: a small file of this user whose content fits a pattern, or a link of
-this user to a name that fits one. Anything else is left as it is.
+What may be replaced or removed is only what is recognised as ours: a file of this user whose content fits a pattern (for `put`, the first
+`_SMALL` bytes of it), or a link of this user to a name that fits one. Anything else is left as it is.
 """
 
 from __future__ import annotations

@@ -29,14 +29,14 @@ from migrate import __version__, files
 from migrate.errors import MigrateError
 from migrate.files.digests import file_digest
 from migrate.incremental.records import BATCH, SCHEMA, RecordFile, Records, Whole, merge, restored
-from migrate.incremental.reuse import Compared, Ids, Part, Reuse
+from migrate.incremental.reuse import Comparison, Ids, Part, Reuse
 from migrate.incremental.rows import Rows, as_table
 
 __all__ = [
     "BATCH",
     "Cache",
     "CacheWarning",
-    "Compared",
+    "Comparison",
     "Ids",
     "LastRead",
     "Part",

@@ -54,7 +54,7 @@ _HOLDING: Final = ("account_id", "email", "gone_at", "plain")
 """Columns of a record that tell who holds an address."""
 
 
-Compared = Literal["rows", "accounts", "nothing"]
+Comparison = Literal["rows", "accounts", "nothing"]
 """What of this read is compared with the last one: its raw rows (the snapshot has only those that differ); its accounts with the records,
 because the last read's rows are not there; or nothing, because rules of reading have changed. With the last two the snapshot has all."""
 
@@ -64,8 +64,8 @@ class Part:
     """The accounts of an id range that must be decided: their rows, and their records (`RECORD_COLUMNS`), also of accounts that are gone.
 
     `carried`: records (`RECORD_COLUMNS`, `plain`) of other accounts of the range, of which only the outcome is new: their letter moved on.
-    `was_plain`: aligned with the accounts, the `plain` of the record of each in the cache, false where there is none. A record in the cache
-    stays if it comes out the same. None without a cache.
+    `was_plain`: aligned with the accounts, the `plain` of each one's record, false where it has none; None if nothing is known of the last
+    read. An account whose record and `plain` come out as they were is not recorded again.
     """
 
     range: Range
@@ -114,7 +114,7 @@ class Reuse:
     crossed: tuple[datetime, datetime]
     max_addresses: int
     anew: bool = False
-    compared: Compared = "rows"
+    compared: Comparison = "rows"
     standings: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     not_certain: Counter[str] = field(default_factory=Counter)
@@ -294,7 +294,7 @@ class _Collected:
         again = pa.concat_tables(self._again)
         if again.num_rows:
             # A record has no last sign-in. It only assigns waves, and a run that might assign accounts anew uses no cache
-            # (`Waves.forgetful`, `migrate.run.keeping`).
+            # (`Waves.moves_by_date`, `migrate.run.keeping`).
             rows: Any = again.select([name for name in ACCOUNT_COLUMNS if name in RECORD_COLUMNS]).to_pandas()
             rows = conform(rows.assign(last_sign_in_at=pd.NaT), ACCOUNT_COLUMNS).assign(plain=True)
             both = pd.concat([read.accounts.assign(plain=read.plain), rows]).sort_values("account_id", ignore_index=True)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from migrate.ledger import mysql
 
-Clock = Callable[[sa.Connection], datetime]
+LedgerClock = Callable[[sa.Connection], datetime]
 
 # The time of the statement. The transaction may have begun long before, if it waited for a row.
 _POSTGRESQL: Final = sa.text("SELECT clock_timestamp()")

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from migrate.errors import LedgerError, LockedError
-from migrate.ledger.clock import Clock, real_now
+from migrate.ledger.clock import LedgerClock, real_now
 from migrate.ledger.database_errors import is_busy
 from migrate.ledger.engine import Ledger
 from migrate.ledger.schema import run_lock
@@ -39,7 +39,7 @@ def worker() -> str:
 class RunLock:
     """A held lock; a context manager that releases it. Leases end by the real clock, whatever the `as_of` of the run is."""
 
-    def __init__(self, ledger: Ledger, campaign: str, purpose: Purpose, owner: str, lease: timedelta, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, campaign: str, purpose: Purpose, owner: str, lease: timedelta, clock: LedgerClock) -> None:
         self.owner = owner
         self._ledger = ledger
         self._campaign, self._purpose = campaign, purpose
@@ -57,7 +57,7 @@ class RunLock:
         owner: str,
         *,
         lease: timedelta = timedelta(minutes=2),
-        clock: Clock = real_now,
+        clock: LedgerClock = real_now,
         beat: bool = True,
     ) -> RunLock:
         """The lock of a campaign, renewed by a heartbeat unless `beat` is false. `owner` is a name that no other process ever has.

@@ -231,12 +231,6 @@ class Prior:
         dead = sa.select(b.address).where(b.campaign_id == self.campaign_id, b.hard, b.until > now, b.cleared_at.is_(None))
         return frozenset(address.lower() for (address,) in self._rows(dead))
 
-    def last_run(self) -> sa.Row[Any] | None:
-        """The campaign's latest recorded run."""
-        run = schema.run
-        found = self._rows(sa.select(run).where(run.c.campaign_id == self.campaign_id).order_by(run.c.seq.desc()).limit(1))
-        return found[0] if found else None
-
     def _within(self, columns: Any, low: Bound, high: Bound) -> list[sa.ColumnElement[bool]]:
         bounds = [columns.account_id >= low] if low is not None else []
         bounds += [columns.account_id < high] if high is not None else []

@@ -111,7 +111,7 @@ def _take_out(
 ) -> list[int]:
     """Withdraws letters (ids) that the mail server has not heard of; the ids of those that were withdrawn.
 
-    If a worker has claimed one of them, it notices when it tries to make it `sending`.
+    A worker that has claimed one of them notices when it tries to make the letter `sending`.
     """
     said: dict[str, Any] = {"at": now, "actor": actor, "run_seq": run_seq, "reason": reason}
     done = move(connection, letters, "queued", "withdrawn", values={"settled_at": now}, **said)
@@ -147,7 +147,7 @@ def waiting_since(connection: sa.Connection, campaign_id: int, instant: datetime
 
 
 def put_off_until(connection: sa.Connection, campaign_id: int) -> datetime | None:
-    """The latest instant (UTC) until which the mail server put a queued letter off; None if it put off none."""
+    """The latest instant (UTC) before which a queued letter is not tried again; it may have passed. None if no letter was put off."""
     waiting = (letter.c.campaign_id == campaign_id, letter.c.state == "queued")
     found: datetime | None = connection.execute(sa.select(sa.func.max(letter.c.not_before)).where(*waiting)).scalar_one()
     return found

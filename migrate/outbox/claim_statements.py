@@ -22,11 +22,11 @@ _Instant = datetime | sa.BindParameter[datetime]
 
 def due(now: _Instant, only_confirmations: bool, ending_by: _Instant) -> list[sa.ColumnElement[bool]]:
     """Letters that may be claimed at `now`."""
-    wanted = only(ending_by) if only_confirmations else []
+    wanted = at_any_hour(ending_by) if only_confirmations else []
     return [letter.c.state == "queued", sa.or_(letter.c.not_before.is_(None), letter.c.not_before <= now), *wanted]
 
 
-def only(ending_by: _Instant) -> list[sa.ColumnElement[bool]]:
+def at_any_hour(ending_by: _Instant) -> list[sa.ColumnElement[bool]]:
     """Confirmations, and letters that end by `ending_by`."""
     return [sa.or_(mandatory(letter), letter.c.ends <= ending_by)]
 
@@ -42,7 +42,8 @@ _Column = sa.ColumnElement[Any]
 
 
 def _column(name: str) -> _Column:
-    """A field of ClaimedLetter in the tables. What a decision after the notice's said of a letter stands in the letter's own row."""
+    """A field of ClaimedLetter in the tables. If a later decision than the notice's queued the letter, what that decision said stands in
+    the letter's own row."""
     if name in ("language", "standing", "days_left", "facts"):
         return sa.func.coalesce(letter.c[name], notice.c[name])
     of_notice = name in ("account_id", "tenure", "kind", "occasion", "told_cutoff", "change_seq")
@@ -90,8 +91,8 @@ def _begun(these: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 _ORDER: Final = (letter.c.priority, letter.c.last_told_at, letter.c.queued_at, letter.c.id)
 _NEXT: Final = {
-    (only, whole): _picking("ix_letter_claim", *due(_NOW, only, _ENDING_BY), order=_ORDER, whole=whole)
-    for only in (False, True)
+    (confirmations, whole): _picking("ix_letter_claim", *due(_NOW, confirmations, _ENDING_BY), order=_ORDER, whole=whole)
+    for confirmations in (False, True)
     for whole in (False, True)
 }
 LATE: Final = _picking("ix_letter_ends", letter.c.state == "queued", letter.c.ends <= _NOW)

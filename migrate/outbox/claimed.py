@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-Verdict = Literal["sent", "temporary", "released", "failed", "uncertain", "withdrawn"]
+SettledAs = Literal["sent", "temporary", "released", "failed", "uncertain", "withdrawn"]
 
 
 class ClaimedLetter(NamedTuple):
@@ -55,7 +55,7 @@ class Settlement(NamedTuple):
     with, and `message_digest` is the SHA-256 of the message. `bounce` is what the server said about the address.
     """
 
-    verdict: Verdict
+    verdict: SettledAs
     reason: str | None = None
     reply: str | None = None
     not_before: datetime | None = None

@@ -17,18 +17,18 @@ import sqlalchemy as sa
 
 from migrate.core.kinds import MANDATORY
 from migrate.core.words import PAST_CUTOFF
-from migrate.ledger.clock import Clock, real_now
+from migrate.ledger.clock import LedgerClock, real_now
 from migrate.ledger.engine import Ledger
 from migrate.ledger.listed import BATCH, ids
 from migrate.ledger.schema import UtcInstant, bounce, letter
 from migrate.ledger.states import LEASE_EXPIRED, RESENT, SERVER_REFUSED, LetterState
 from migrate.outbox import claim_statements as statements
-from migrate.outbox.claimed import Bounce, ClaimedLetter, Exchange, Settlement, Swept, Verdict
+from migrate.outbox.claimed import Bounce, ClaimedLetter, Exchange, SettledAs, Settlement, Swept
 from migrate.outbox.transitions import IDLE, Step, move, move_each, record, record_begun
 
-__all__ = ["Bounce", "ClaimedLetter", "Claims", "Exchange", "Settlement", "Swept", "Verdict", "looked_up"]
+__all__ = ["Bounce", "ClaimedLetter", "Claims", "Exchange", "SettledAs", "Settlement", "Swept", "looked_up"]
 
-_BECOMES: Final[dict[Verdict, LetterState]] = {
+_BECOMES: Final[dict[SettledAs, LetterState]] = {
     "sent": "sent", "temporary": "queued", "released": "queued", "failed": "failed", "uncertain": "uncertain", "withdrawn": "withdrawn",
 }  # fmt: skip
 _TRIED: Final = ("sent", "temporary", "failed", "uncertain")
@@ -51,7 +51,7 @@ class Claims:
     owner: str
     lease: timedelta = timedelta(minutes=5)
     zone: tzinfo = UTC
-    clock: Clock = real_now
+    clock: LedgerClock = real_now
     longest_try: timedelta = timedelta(0)
 
     def in_time(self, claimed: ClaimedLetter, now: datetime) -> bool:
@@ -78,8 +78,8 @@ class Claims:
         queued. If no letter became `sending`, none may be sent now. With `only_confirmations` no other letters go but those that end by
         `ending_by`.
         """
-        only = statements.bound(ending_by) if only_confirmations else None
-        return self.ledger.write(lambda connection: self._exchange(connection, settled, now, wanted, list(held), ahead, only))
+        hurried_by = statements.bound(ending_by) if only_confirmations else None
+        return self.ledger.write(lambda connection: self._exchange(connection, settled, now, wanted, list(held), ahead, hurried_by))
 
     def settle(self, claimed: ClaimedLetter, settlement: Settlement, now: datetime) -> bool:
         """Records what became of a letter. False if its lease was lost: then somebody else decided, and that decision stands."""
@@ -116,7 +116,7 @@ class Claims:
         return [reply or "" for claimed_at, reply in found if last is None or claimed_at >= last]
 
     def waiting(self, now: datetime, *, only_confirmations: bool = False, ending_by: datetime | None = None) -> int:
-        """How many letters may be sent now."""
+        """How many letters may be sent at `now`; `only_confirmations` and `ending_by` as in `exchange`."""
         with self.ledger.read() as connection:
             due = statements.due(now, only_confirmations, statements.bound(ending_by))
             counted = sa.select(sa.func.count()).where(letter.c.campaign_id == self.campaign_id, *due)
@@ -124,8 +124,8 @@ class Claims:
 
     def next_at(self, now: datetime, *, only_confirmations: bool = False, ending_by: datetime | None = None) -> datetime | None:
         """When there may be something to do, by the clock of `now`: when the first letter may be tried again, or when a lease ends. None if
-        nothing is left."""
-        wanted = statements.only(statements.bound(ending_by)) if only_confirmations else []
+        nothing is left. `only_confirmations` and `ending_by` as in `exchange`."""
+        wanted = statements.at_any_hour(statements.bound(ending_by)) if only_confirmations else []
         again = (sa.and_(letter.c.state == "queued", *wanted), sa.func.coalesce(letter.c.not_before, 0))
         held = ((statements.held_as(state), letter.c.lease_until) for state in ("sending", "claimed"))
         with self.ledger.read() as connection:
@@ -177,13 +177,13 @@ class Claims:
         wanted: int,
         held: list[ClaimedLetter],
         ahead: int | None,
-        only: datetime | None,
+        hurried_by: datetime | None,
     ) -> Exchange:
-        """`exchange`. If not all letters may go, `only` is the instant by which letters other than confirmations must end to go all the
-        same."""
+        """`exchange`. If not all letters may go, `hurried_by` is the instant by which letters other than confirmations must end to go all
+        the same."""
         lost = self._settle(connection, settled, now)
-        if only is not None:
-            waits = [each for each in held if each.kind not in MANDATORY and (each.ends is None or each.ends > only)]
+        if hurried_by is not None:
+            waits = [each for each in held if each.kind not in MANDATORY and (each.ends is None or each.ends > hurried_by)]
             self._return(connection, [each.letter_id for each in waits], now)
             held = [each for each in held if each not in waits]
         begun: list[ClaimedLetter] = []
@@ -192,8 +192,8 @@ class Claims:
             begun += self._begin(connection, held[:some], now)
             held = held[some:]
         if not ahead and not held:
-            begun += self._claim(connection, now, wanted - len(begun), only, begin=True)
-        while ahead and (left := wanted - len(begun)) > 0 and (held := self._claim(connection, now, left + ahead, only)):
+            begun += self._claim(connection, now, wanted - len(begun), hurried_by, begin=True)
+        while ahead and (left := wanted - len(begun)) > 0 and (held := self._claim(connection, now, left + ahead, hurried_by)):
             # More than one turn: a claim withdraws one batch of letters past their end, and may still return others.
             begun += self._begin(connection, held[:left], now)
             held = held[left:]
@@ -203,7 +203,7 @@ class Claims:
         return Exchange(begun, held, lost)
 
     def _claim(
-        self, connection: sa.Connection, now: datetime, limit: int, only: datetime | None, *, begin: bool = False
+        self, connection: sa.Connection, now: datetime, limit: int, hurried_by: datetime | None, *, begin: bool = False
     ) -> list[ClaimedLetter]:
         """Claims the next letters in the queue. With `begin` they become `sending` in the same step, and those past their end are
         withdrawn."""
@@ -215,8 +215,8 @@ class Claims:
         lease_until = self.clock(connection) + self.lease
         mine: list[ClaimedLetter] = []
         while wanted := limit - len(mine):
-            asked = here | {"limit": wanted, "today": today} | ({} if only is None else {"ending_by": only})
-            picked = statements.picked(connection, asked, only_confirmations=only is not None)
+            asked = here | {"limit": wanted, "today": today} | ({} if hurried_by is None else {"ending_by": hurried_by})
+            picked = statements.picked(connection, asked, only_confirmations=hurried_by is not None)
             if spared := [(row[0], row[-1]) for row in picked if row[-1] is not None]:
                 self._spare(connection, spared, now)
             claim = (self.owner, lease_until, now + self.lease)

@@ -19,7 +19,7 @@ Claim = tuple[int, datetime]
 
 IDLE: Final[dict[str, Any]] = {"owner": None, "lease_until": None}
 FRESH: Final[dict[str, Any]] = {"reason": None, "reply": None, "attempts": 0, "not_before": None, "claimed_at": None, "settled_at": None}
-"""The values of a letter that goes back into the queue and begins anew: all but after a temporary failure."""
+"""The values of a letter that a person sends again, or that is due again after it was withdrawn: its tries begin anew."""
 
 
 _LAST_SAID: Final = ("reply", "subject", "mail_digest", "message_digest")

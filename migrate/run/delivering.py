@@ -23,8 +23,9 @@ from migrate.outbox.claims import Claims
 from migrate.run.summary import Sending
 
 Watch = Callable[[str, int], None]
-"""Is called with progress: a step (`read`, `deliver`) and how many more rows or letters are done. Before `deliver` it is called with
-`queued`, how many letters wait, and with `done_at`, when they will have gone by the forecast (seconds since 1970), if there is one."""
+"""Is called with progress: a step (`fetch`, `read`, `deliver`) and how many more accounts, rows or letters are done. Before `deliver` it is
+called with `queued`, how many letters wait, and with `done_at`, when they will have gone by the forecast (seconds since 1970), if there is
+one."""
 
 _LEASE: Final = timedelta(minutes=5)
 """A lease lasts so much longer than the longest try at a letter."""
@@ -51,8 +52,12 @@ def deliver_waiting(
     stop: Shutdown | None = None,
     transport: Transport | None = None,
 ) -> Delivered:
-    """Delivers the queued letters. Several `processes` share the connections of the configuration; this is the one with this `number`.
-    Letters go by `transport` if it is given, else by the configured one."""
+    """Delivers the queued letters that may go now.
+
+    `sender` names this worker in the ledger. Several `processes` share the connections of the configuration; this is the one with this
+    `number`, from 0. With `until_empty` it also waits for letters that are to be tried again soon. `stop` asks it to end. Letters go by
+    `transport` if it is given, else by the configured one.
+    """
     smtp = smtp_of(config)
     with ledger.read() as connection:
         last = runs.last(connection, campaign_id)

@@ -16,15 +16,15 @@ _NOTHING_DONE = "Nothing was recorded and nothing sent."
 def refusals(draft: Tally, config: Config, *, accepted: bool) -> list[GuardError]:
     """The errors for which a draft must not be recorded, the most important first; none if it may. `accepted`: a person accepts a read that
     looks partial."""
-    if nothing := something_there(draft.read, draft.accepted):
+    if nothing := nothing_there(draft.read, draft.accepted):
         return [nothing]
-    refused = [error] if (error := few_rejected(draft.read, draft.outcomes["rejected"], config)) else []
+    refused = [error] if (error := too_many_rejected(draft.read, draft.outcomes["rejected"], config)) else []
     if not accepted:
         refused += partial_directory(draft, config, mended=bool(refused))
     return refused
 
 
-def something_there(read: int, accepted: int) -> GuardError | None:
+def nothing_there(read: int, accepted: int) -> GuardError | None:
     """The error for a read without a single accepted row; no flag overrides it."""
     if accepted:
         return None
@@ -37,7 +37,7 @@ def something_there(read: int, accepted: int) -> GuardError | None:
     )
 
 
-def few_rejected(read: int, rejected: int, config: Config) -> GuardError | None:
+def too_many_rejected(read: int, rejected: int, config: Config) -> GuardError | None:
     """The error for a read with too many rejected rows. No flag overrides it: these accounts would stay frozen as they were recorded."""
     safety, may_be = config.safety, _allowed(config.safety.max_rejected, read)
     if rejected <= safety.guard_floor or rejected <= may_be:

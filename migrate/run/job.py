@@ -25,10 +25,9 @@ from migrate.errors import GuardError, LockedError, MigrateError, ReportError
 from migrate.explain.waves import COUNTED, members_of, outlook
 from migrate.files.spill import scratch_folder
 from migrate.incremental import Whole
-from migrate.ledger import runs
+from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.lock import worker
-from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
@@ -99,7 +98,7 @@ def run(
 
 
 def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = None) -> Result:
-    """Takes a run that has started to its end. The lock is released before the delivery."""
+    """Takes a started run through to its end; raises `Stopped` if a guard stops it. The lock is released before the delivery."""
     config, options, clock, ledger = start.config, start.options, start.clock, start.ledger
     start.directory.watched(lambda more: watch("fetch", more))
     with scratch_folder() as scratch:
@@ -172,7 +171,7 @@ def dry_run(config: Config, options: Options = Options(), watch: Watch = unwatch
 
 def finish(config: Config) -> tuple[str, Evidence | None] | None:
     """If the last run ended before its reports were written, writes them and completes it; its id and evidence. None if there was nothing
-    to do."""
+    to do. Raises as `write_reports` does."""
     with provenance.looked_at(config) as ledger, ledger.read() as connection:
         if _without_reports(connection, config) is None:
             return None
@@ -192,7 +191,7 @@ def _complete(config: Config, ledger: Ledger, clock: Clock) -> None:
 
 
 def _without_reports(connection: sa.Connection, config: Config) -> Run | None:
-    last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+    last = runs.last(connection, campaigns.find(connection, config.campaign.name))
     return last if last and last.state != "completed" else None
 
 

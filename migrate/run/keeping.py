@@ -19,7 +19,7 @@ from migrate.config import Config
 from migrate.core.moment import Moment
 from migrate.errors import LedgerError
 from migrate.incremental import BATCH, Cache, LastRead, Records
-from migrate.ledger import runs
+from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
 from migrate.ledger.runs import Run
@@ -36,7 +36,7 @@ _DECIDING: Final = (*_READING, "[campaign", "[policy", "[schedule", "[safety")
 def cache_of_last(config: Config, ledger: Ledger, now: datetime) -> Cache | None:
     """The cache of the last run, if the ledger names it and its rows are whole; its records are checked while the directory is read."""
     with ledger.read() as connection:
-        last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+        last = runs.last(connection, campaigns.find(connection, config.campaign.name))
     found = incremental.find(config.ledger.cache_of(config.campaign.name), last.counts.get("image") if last else None)
     return found and replace(found, comparable=_comparable(found.reading, config, now))
 
@@ -46,7 +46,7 @@ def restoring(config: Config, ledger: Ledger, now: datetime, folder: Path) -> It
     """Reads out of the ledger what a cache would tell of the last read, in a thread, until the end of the context. Yields a function that
     waits for it and returns it: None if no run is recorded, or the ledger could not be read."""
     with ledger.read() as connection:
-        last = runs.last(connection, Prior(connection, config.campaign.name).campaign_id)
+        last = runs.last(connection, campaigns.find(connection, config.campaign.name))
     if last is None:
         yield lambda: None
         return
@@ -84,7 +84,7 @@ def _last_read(config: Config, last: Run, records: Records, now: datetime) -> La
 def _comparable(reading: str, config: Config, now: datetime) -> bool:
     """Whether what is read may be compared with what was read under the rules `reading`: not if these have changed, or if an account's wave
     may change with the day alone."""
-    return reading == rules(config, now)[0] and not config.waves.forgetful
+    return reading == rules(config, now)[0] and not config.waves.moves_by_date
 
 
 def rules(config: Config, now: datetime) -> tuple[str, str]:

@@ -26,7 +26,8 @@ from migrate.decide.draft import Draft, draft
 from migrate.directory import mapping_digest
 from migrate.errors import DirectoryError, GuardError
 from migrate.explain.queue import forecast_of, hurried_by, hurried_of
-from migrate.incremental import Cache, Whole
+from migrate.incremental import Cache, LastRead, Whole
+from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
 from migrate.ledger.prior import Prior
 from migrate.ledger.sqlite import few_pages
@@ -73,7 +74,7 @@ class Drafted:
             queued += len(rows)
             hurried += int((rows["kind"].isin(MANDATORY) | (by is not None and rows["ends"] <= by)).sum())
         with ledger.read() as connection:
-            campaign_id = Prior(connection, config.campaign.name).campaign_id
+            campaign_id = campaigns.find(connection, config.campaign.name)
             waiting = outbox.queued(connection, campaign_id) if campaign_id else 0
             hurried += hurried_of(config, connection, campaign_id, self.decision.as_of) if campaign_id else 0
             letters = waiting + queued - sum(len(rows) for rows in self.draft.pointless())
@@ -83,7 +84,7 @@ class Drafted:
 
 
 class _DoubtedError(Exception):
-    """Deciding with what is known of the last read failed unexpectedly."""
+    """What is known of the last read is out of date, or deciding with it failed unexpectedly."""
 
 
 def walk(
@@ -100,9 +101,9 @@ def walk(
 ) -> _T:
     """Reads, then decides in the `transaction`, and calls `end` in the same transaction; what `end` returns.
 
-    If the database aborts the transaction, it is repeated from deciding on. If deciding with what is known of the last read fails
-    unexpectedly, all is repeated without it, from reading on: a run must not fail because of a cache. `reading` is closed when the
-    directory has been read. `doubt` is a reason to refuse that is known already.
+    If the database aborts the transaction, it is repeated from deciding on. If what is known of the last read is out of date, or deciding
+    with it fails unexpectedly, all is repeated without it, from reading on: a run must not fail because of a cache. `reading` is closed
+    when the directory has been read. `doubt` is a reason to refuse that is known already.
     """
 
     def take_in(folder: Path, cache: Cache | None) -> Read:
@@ -148,6 +149,8 @@ def _drafted(
     """Decides about a read and asks the guards."""
     config, options = given.config, given.options
     prior = Prior(connection, config.campaign.name)
+    if read.last is not None and not _is_newest(read.last, prior, connection):
+        raise _DoubtedError
     anew = read.last is not None and read.last.rules != keeping.rules(config, now)[1]
     with few_pages(connection):
         made = _draft(read, prior, _rules(given, prior, connection, now, approved), folder, anew=anew)
@@ -158,6 +161,12 @@ def _drafted(
     made = made.hold() if held else made
     decision = Decision.of(made, noticed, config.campaign, speaks_of, approved.told() if approved else None)
     return Drafted(read, made, decision, refused, difference, held, folder)
+
+
+def _is_newest(last: LastRead, prior: Prior, connection: sa.Connection) -> bool:
+    """Whether no run was recorded since the last read was looked up. A dry run holds no lock: a run may end while it reads."""
+    newest = runs.last(connection, prior.campaign_id)
+    return newest is not None and newest.as_of == last.as_of
 
 
 def _draft(read: Read, prior: Prior, rules: Rules, folder: Path, *, anew: bool) -> Draft:

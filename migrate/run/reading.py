@@ -22,7 +22,7 @@ from migrate.directory.snapshot import Snapshot
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
 from migrate.files.spill import Sorted
-from migrate.incremental import Cache, Compared, Ids, LastRead, Reuse, Rows, Whole, as_table, doubted, make, merge, unexpected
+from migrate.incremental import Cache, Comparison, Ids, LastRead, Reuse, Rows, Whole, as_table, doubted, make, merge, unexpected
 from migrate.ledger import exemptions
 from migrate.ledger.prior import Prior
 from migrate.process import memory
@@ -36,9 +36,9 @@ _GATHERED: Final = 16384
 class Read:
     """A complete read: a snapshot of the rows that changed, and what was counted.
 
-    `last` is what is known of the last read. The snapshot has every row unless that is a cache, with which rows were compared. `unfit` are
-    the positions of rows that were rejected or counted for a fault. `as_of` is the instant at which the source says that its data was
-    right, if it does, and `caveats` are reasons to trust its answer less (`Directory`).
+    `last` is what is known of the last read. The snapshot has every row, unless `last` is a cache with which the rows were compared.
+    `unfit` are the positions of rows that were rejected or counted for a fault. `as_of` is the instant at which the source says that its
+    data was right, if it does, and `caveats` are reasons to trust its answer less (`Directory`).
     """
 
     snapshot: Snapshot
@@ -59,7 +59,7 @@ class Read:
         `anew`: everybody is to be decided again."""
         if self.last is None:
             return None
-        compared: Compared = "nothing" if not self.last.comparable else "rows" if isinstance(self.last, Cache) else "accounts"
+        compared: Comparison = "nothing" if not self.last.comparable else "rows" if isinstance(self.last, Cache) else "accounts"
         today = rules.moment.campaign.today(rules.moment.now)
         excepted = {id_ for kind in exemptions.KINDS for id_ in prior.exceptions(kind, today).index}
         occasions = rules.moment.occasions

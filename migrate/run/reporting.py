@@ -48,7 +48,8 @@ def write_reports(
     """Writes the evidence as of `at` and completes the run. Returns its summary with the folder of the evidence, and the evidence (None if
     no formats are set). Only one run of a campaign does this at a time, so that each manifest names the one before.
 
-    `records` is what the run recorded, if the caller still has it; otherwise it is read from the ledger, which takes longer.
+    `records` is what the run recorded, if the caller still has it; otherwise it is read from the ledger, which takes longer. Raises
+    LockedError if another run holds the lock for longer than `patience`, and ReportError if the evidence cannot be written.
     """
     terms = Terms.of(config.waves, config.schedule, config.policy)
     with reporting(config, ledger, patience):

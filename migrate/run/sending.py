@@ -40,7 +40,8 @@ class Sent:
 
 
 def send(config: Config, as_of: datetime | None = None, watch: Watch = unwatched, *, processes: int = 1, until_empty: bool = False) -> Sent:
-    """Delivers the queued letters. Several processes share the connections of the configuration; each has at least one."""
+    """Delivers the queued letters. Several processes share the connections of the configuration; each has at least one. With `until_empty`
+    it also waits for letters that are to be tried again soon. Raises ConfigError if there are more processes than connections."""
     smtp = smtp_of(config)
     if smtp and processes > smtp.connections:
         raise ConfigError(

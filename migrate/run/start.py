@@ -134,10 +134,7 @@ def no_time_travel(config: Config, ledger: Ledger, as_of: datetime | None) -> No
     """Raises ConfigError if `--as-of`, with real mail, would rewrite the past or send the future's letters today (design §15)."""
     if as_of is None or config.mail.transport != "smtp" or config.safety.allow_time_travel:
         return
-    from migrate.ledger.prior import Prior  # imports pandas
-
-    with ledger.read() as connection:
-        last = Prior(connection, config.campaign.name).last_run()
+    last = _last(config, ledger)
     as_of = as_of.astimezone(UTC)
     hint = "Leave --as-of away, or set [safety] allow_time_travel = true for a rehearsal."
     if last is not None and as_of < last.as_of:

@@ -88,8 +88,10 @@ def _example(account_id: str, change: str, before: dict[str, Any], after: dict[s
     if after is None:
         return Example(account_id, change, {"methods": _text("methods", before["methods"])}, {})
     told = [(name, _text(name, before[name]), _text(name, after[name])) for name in ("methods", *READ)]
-    unlike = {name: (old, new) for name, old, new in told if old != new or name == "methods"}
-    return Example(account_id, change, {name: old for name, (old, _) in unlike.items()}, {name: new for name, (_, new) in unlike.items()})
+    differing = {name: (old, new) for name, old, new in told if old != new or name == "methods"}
+    return Example(
+        account_id, change, {name: old for name, (old, _) in differing.items()}, {name: new for name, (_, new) in differing.items()}
+    )
 
 
 def _text(name: str, value: Any) -> str | None:

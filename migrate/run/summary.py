@@ -225,9 +225,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foretold:
-    """What a run would do. It `would_queue` so many letters; `delivery` is the forecast of their delivery. `stopped` are the errors of the
-    guards that would stop it, and `difference` is what it would change (None if no guard would). `out` is the folder of the dry run,
-    `accounts` are those that a person asked about, and `waves` is the state of each wave after the run."""
+    """What a run would do. It `would_queue` so many letters; `delivery` forecasts when they and those that wait already will have gone.
+    `stopped` are the errors of the guards that would stop it, and `difference` is what it would change (None if no guard would). `out` is
+    the folder of the dry run, `accounts` are those that a person asked about, and `waves` is the state of each wave after the run."""
 
     decision: Decision
     would_queue: int

@@ -12,7 +12,7 @@ from ledger.scenes import NOW, Scene, queue_row
 from mail.post import MARIA
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_none
 
-from migrate.delivery import Delivered, DeliverySettings, RateLimiter, SendTimes, Shutdown, Watch, deliver
+from migrate.delivery import Delivered, DeliverySettings, Progress, RateLimiter, SendTimes, Shutdown, deliver
 from migrate.delivery.attempt import _as_it_is, _broke
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
@@ -73,7 +73,7 @@ def delivered(
     limiter: RateLimiter | None = None,
     stop: Shutdown | None = None,
     retrying: Retrying = AT_ONCE,
-    watch: Watch = lambda _: None,
+    watch: Progress = lambda _: None,
     **settings: Any,
 ) -> Delivered:
     how = DeliverySettings(**({"bounce_days": 90} | settings))

@@ -22,14 +22,14 @@ from migrate.delivery.batcher import Batcher, Place
 from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger, LedgerSettings
 from migrate.mail.rates import Rates
-from migrate.outbox.claims import ClaimedLetter, Claims, Settlement, Verdict
+from migrate.outbox.claims import ClaimedLetter, Claims, SettledAs, Settlement
 from migrate.outbox.rates import DAY, sent_lately
 
 SERVER: Final = "mail.example.com:587"
 LETTERS: Final = 24
 TRY: Final = 2 * MINUTE
 LEASE: Final = 5 * MINUTE
-VERDICTS: Final[tuple[Verdict, ...]] = ("sent", "sent", "sent", "temporary", "released", "failed", "uncertain")
+VERDICTS: Final[tuple[SettledAs, ...]] = ("sent", "sent", "sent", "temporary", "released", "failed", "uncertain")
 
 
 class World:
@@ -54,7 +54,7 @@ class World:
         self.batchers[at : at + 1] = [(batcher, [batcher.place(), batcher.place()], claims)]
         self.limiters[at : at + 1] = [limiter]
 
-    def say(self, at: int, place: int, verdict: Verdict, minutes: int) -> None:
+    def say(self, at: int, place: int, verdict: SettledAs, minutes: int) -> None:
         """As a sender does with the first letter in hand; it takes some minutes at most."""
         batcher, places, claims = self.batchers[at]
         mine = places[place]

@@ -13,7 +13,7 @@ from migrate.delivery import DeliverySettings, RateLimiter, SendTimes, Shutdown
 from migrate.delivery.batcher import Batcher
 from migrate.delivery.circuit_breaker import CircuitBreaker
 from migrate.delivery.cpu_affinity import CpuAffinity
-from migrate.delivery.sender import Round, Sender
+from migrate.delivery.sender import Sender, Shared
 from migrate.errors import MailServerError
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
@@ -44,7 +44,7 @@ def many_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def sender(scene: Scene, composer: Composer, office: PostOffice, limiter: RateLimiter | None = None) -> Sender:
     batcher = Batcher(scene.worker(), lambda: NOW)
     return Sender(
-        Round(
+        Shared(
             claims=scene.worker(), batcher=batcher, composer=composer, transport=office, limiter=limiter, clock=lambda: NOW,
             stop=Shutdown(), breaker=CircuitBreaker(), watch=lambda _: None, retrying=AT_ONCE, affinity=CpuAffinity(),
             times=SendTimes(), settings=DeliverySettings(bounce_days=90),
@@ -104,7 +104,7 @@ def test_one_letter_is_begun_with_unless_the_ledger_takes_nearly_as_long_as_the_
     assert this._wanted(16) == 1  # nothing is known yet
     for ledger, server, letters in ((0.002, 0.1, 1), (0.002, 0.0045, 1), (0.002, 0.0035, 2), (0.002, 0.0018, 5), (0.02, 0.0002, 16)):
         monkeypatch.setattr(Batcher, "seconds", ledger)
-        this._sending = server
+        this._seconds_a_letter = server
         assert this._wanted(16) == letters
         assert this._wanted(1) == 1
 

@@ -16,14 +16,14 @@ from office import Office
 
 from migrate.decide.draft import Draft, draft
 from migrate.ledger.engine import Ledger, LedgerSettings
-from migrate.outbox.claims import Bounce, Claims, Settlement, Verdict
+from migrate.outbox.claims import Bounce, Claims, SettledAs, Settlement
 from migrate.run import path
 
 T30, T29, T28, T14 = "2024-01-02T06:00", "2024-01-03T06:00", "2024-01-04T06:00", "2024-01-18T06:00"
 WHY = ("--reason", "the relay's log", "--by", "jo")
 
 
-def stuck(office: Office, verdict: Verdict, bounce: Bounce | None = None) -> str:
+def stuck(office: Office, verdict: SettledAs, bounce: Bounce | None = None) -> str:
     """Queues ada's T-30 letter and lets a worker settle it as it likes: the letter's reference."""
     office.run(T30, "--no-send")
     with Ledger.open(LedgerSettings(url=f"sqlite:///{office.folder / 'migrate.db'}"), create=False) as ledger:
@@ -45,7 +45,7 @@ def ada(office: Office) -> Office:
 
 
 @pytest.mark.parametrize("verdict", ["failed", "uncertain"])
-def test_a_letter_sent_again_is_the_same_letter_and_goes_out_once(ada: Office, verdict: Verdict) -> None:
+def test_a_letter_sent_again_is_the_same_letter_and_goes_out_once(ada: Office, verdict: SettledAs) -> None:
     reference = stuck(ada, verdict)
     ((message_id,),) = asked(ada, "SELECT message_id FROM letter")
     done = ada.migrate("resend", f"{reference[:4].lower()}-{reference[4:]}", *WHY, "--as-of", "2024-01-02T08:00")
@@ -93,7 +93,7 @@ def test_without_a_name_the_login_name_is_written_down(ada: Office, monkeypatch:
         ("withdrawn", "resend", "this letter is withdrawn"),
     ],
 )
-def test_a_letter_in_any_other_state_is_refused_and_nothing_changes(ada: Office, verdict: Verdict, command: str, says: str) -> None:
+def test_a_letter_in_any_other_state_is_refused_and_nothing_changes(ada: Office, verdict: SettledAs, command: str, says: str) -> None:
     reference = stuck(ada, verdict)
     before = asked(ada, "SELECT * FROM letter")
     done = ada.migrate(command, reference, *(["--sent"] if command == "settle" else []), *WHY, "--as-of", T30)
@@ -214,7 +214,7 @@ def test_a_reminder_that_is_no_longer_true_is_not_sent_again(ada: Office, meanwh
 
 
 @pytest.mark.parametrize("verdict", ["failed", "uncertain"])
-def test_a_letter_to_a_domain_that_is_not_allowed_any_more_is_not_sent_again(ada: Office, verdict: Verdict) -> None:
+def test_a_letter_to_a_domain_that_is_not_allowed_any_more_is_not_sent_again(ada: Office, verdict: SettledAs) -> None:
     """A confirmation neither: nobody there is written to."""
     ada.hire("bob", mail="bob@EXAMPLE.com")
     ada.run("2023-12-01T06:00")
