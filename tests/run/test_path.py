@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from campaigns import Campaign
 from cast import at
 from office import Office
+from without_cache import SETTING
 
 from migrate import incremental
 from migrate.core.letters import Mailed
@@ -37,7 +38,10 @@ DAY = "2024-01-03 14:00"
 @pytest.fixture
 def campaign(tmp_path: Path) -> Campaign:
     """Somebody is due on `DAY`, and somebody else moved since the last read."""
-    made = Campaign(tmp_path)
+    return begun(Campaign(tmp_path))
+
+
+def begun(made: Campaign) -> Campaign:
     for name in ("ada", "bob", "cem"):
         made.person(name, "sms")
     made.run("2023-07-01 14:00")
@@ -60,6 +64,29 @@ def test_a_run_decides_what_the_dry_run_before_it_foretold(campaign: Campaign) -
     after = done(campaign)
     assert before.outcomes == {"queued": 3}
     assert replace(before, directory_as_of=after.directory_as_of) == after
+
+
+@pytest.mark.parametrize("image", ["'image'", "false"])
+def test_a_dry_run_foretells_no_change_that_a_run_recorded_while_it_read(
+    tmp_path: Path, postgres_url: str, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run holds no lock, and on a database server it sees what others commit: what it knew of the last read is out of date then."""
+    campaign = Campaign(tmp_path)
+    campaign.edit(f'url = "sqlite:///migrate.db"\n{SETTING}', f'url = "{postgres_url}"\nimage = {image}\n')
+    begun(campaign)
+    reading, runs = path.take, ["2024-01-03 13:00"]
+
+    def slowly(*arguments: Any) -> Any:
+        read = reading(*arguments)
+        while runs:
+            campaign.run(runs.pop())
+        return read
+
+    monkeypatch.setattr(path, "take", slowly)
+    beside = foretold(campaign)
+    assert (beside.changes, beside.outcomes) == ({}, {"not_reminded": 1, "nothing_due": 2})
+    afterwards = foretold(campaign)
+    assert replace(beside, directory_as_of=afterwards.directory_as_of) == afterwards
 
 
 @pytest.mark.cache
