@@ -225,10 +225,15 @@ PARQUET_LIMITS: Final[dict[str, Any]] = {"thrift_string_size_limit": _NAMES_BYTE
 """Limits for the metadata at the end of a Parquet file: its bytes, and its columns or row groups."""
 
 
+def is_part_of(path: str, wanted: set[str]) -> bool:
+    """Whether a path of a Parquet schema is one of the `wanted` columns, or lies inside one. A column's own name may hold dots."""
+    return any(path == name or path.startswith(f"{name}.") for name in wanted)
+
+
 def check_parquet(path: Path, metadata: Any, wanted: set[str]) -> None:
     """Raises DirectoryError if a Parquet file has a part of a `wanted` column (by name) that is too large to be unpacked."""
     schema = metadata.schema
-    columns = [i for i in range(metadata.num_columns) if schema.column(i).path.partition(".")[0] in wanted]
+    columns = [i for i in range(metadata.num_columns) if is_part_of(schema.column(i).path, wanted)]
     for group in range(metadata.num_row_groups):
         for i in columns:
             size = metadata.row_group(group).column(i).total_uncompressed_size

@@ -32,7 +32,7 @@ _WORDS: Final = 20
 """How many words of a yes/no column are named."""
 
 _QUOTED: Final = r"'.*?'( is |; |, |$)"
-_NUMBERS: Final = r"\b[0-9][0-9.,]*(?:[Ee]\+[0-9]+)?\b(?:, [0-9]+\b)*"
+_NUMBERS: Final = r"\b[0-9][0-9.,]*(?:[Ee]\+[0-9]+)?\b(?:, [0-9]+\b)*(?:, …)?"
 _NEXT: Final = re.compile("; (?!export ids|keep ids|open the file)")
 """Separates the reasons of one row; before a request it goes on with the same reason."""
 _SEVERAL: Final = re.compile(r"rows [0-9, …]*(?P<joined>of .* )?have this (?:account_id|username|email) and differ in (?P<columns>.*)")

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from zipfile import ZipFile
 
 from migrate.directory.artefacts import HOLLOW
-from migrate.directory.bounds import CELL, PARQUET_LIMITS, PATH, SHEET_ROWS, check_parquet, check_workbook, parts, too_much
+from migrate.directory.bounds import CELL, PARQUET_LIMITS, PATH, SHEET_ROWS, check_parquet, check_workbook, is_part_of, parts, too_much
 from migrate.directory.columns import OPENING, Candidate, locate
 from migrate.directory.interface import DirectorySettings, near
 from migrate.errors import DirectoryError
@@ -52,7 +52,7 @@ def parquet_frames(path: Path, settings: DirectorySettings, chunk_rows: int) -> 
 def _texts(schema: Any, wanted: set[str]) -> list[str]:
     """The paths of the text columns. They are read as dictionaries, so that a text is held once, however many rows have it."""
     columns = [schema.column(i) for i in range(len(schema))]
-    return [each.path for each in columns if each.physical_type == "BYTE_ARRAY" and each.path.partition(".")[0] in wanted]
+    return [each.path for each in columns if each.physical_type == "BYTE_ARRAY" and is_part_of(each.path, wanted)]
 
 
 class Workbook:

@@ -128,6 +128,10 @@ def settled(low: str | None, high: str | None, rows: pa.Table | None) -> Range:
     )
 
 
+def _first_of(positions: pd.Series) -> str:
+    return ", ".join(map(str, positions.iloc[:5])) + ", …" * (len(positions) > 5)
+
+
 def _settle_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
     """Rejects rows that share an id: of equal rows all but the first, of rows that differ all. So row order never decides (design §4)."""
     twice = frame["account_id"].duplicated(keep=False)
@@ -136,7 +140,7 @@ def _settle_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
     group = frame[twice]
     first = group.groupby("account_id")["position"].transform("min").astype("int64")
     differ = group["account_id"].map(_differing_columns(group)).astype("str")
-    others = group.groupby("account_id")["position"].transform(lambda p: ", ".join(str(n) for n in p.iloc[:5])).astype("str")
+    others = group.groupby("account_id")["position"].transform(_first_of).astype("str")
     reason = group["rejection"].copy()
     reason = reason.mask(differ.notna() & reason.isna(), "rows " + others + " have this account_id and differ in " + differ)
     reason = reason.mask(differ.isna() & reason.isna() & (group["position"] != first), "the same as row " + first.astype("str"))

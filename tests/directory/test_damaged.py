@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from migrate.directory import Tally, read
+from migrate.directory import Tally, bounds, read
 from migrate.directory.csv import CsvDirectory, CsvSettings
 from migrate.errors import DirectoryError
 
@@ -134,3 +134,22 @@ def test_a_file_in_any_encoding_python_knows_is_read_or_refused_in_a_sentence(tm
             path.write_bytes(content)
             found[outcome(path, encoding)] += 1
     assert found["refused"] and found["no setting"]
+
+
+@pytest.mark.parametrize("column", ["name.givenName", "given"])
+def test_a_column_with_a_dot_in_its_name_has_the_limit_of_any_other(column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    pq.write_table(pa.table({"id": ["a"], "other": ["b" * 9000], column: ["c" * 9000]}), tmp_path / "a.parquet")
+    read = pq.read_metadata(tmp_path / "a.parquet")
+    bounds.check_parquet(tmp_path / "a.parquet", read, {"id", column})
+    monkeypatch.setattr(bounds, "_CHUNK_OF_A_COLUMN", 5000)
+    bounds.check_parquet(tmp_path / "a.parquet", read, {"id"})
+    with pytest.raises(DirectoryError, match=f"for the column '{column}'"):
+        bounds.check_parquet(tmp_path / "a.parquet", read, {"id", column})
+
+
+def test_what_lies_inside_a_column_is_part_of_it_and_what_only_begins_alike_is_not() -> None:
+    assert bounds.is_part_of("methods.list.element", {"methods"}) and bounds.is_part_of("name.givenName", {"name.givenName"})
+    assert not bounds.is_part_of("name.givenName", {"givenName"}) and not bounds.is_part_of("names", {"name"})

@@ -182,6 +182,25 @@ def test_without_p1_methods_are_asked_for_account_after_account(fake: Fake, tmp_
     assert any("sign_ins could not be read" in each for each in read.caveats())
 
 
+def test_without_p1_check_asks_for_the_permission_that_the_read_will_need(fake: Fake, tmp_path: Path) -> None:
+    """The permission for telephones alone is enough beside the report, and not without it."""
+    fake.tenant.licensed = False
+    fake.grant("UserAuthMethod-Phone.Read.All", *(set(READING) - {"UserAuthenticationMethod.Read.All"}))
+    needed = "UserAuthenticationMethod.Read.All"
+    [outlook] = directory(fake, tmp_path, detail=["phones"]).outlooks()
+    assert [needed in str(each) for each in outlook.wrong] == [True]
+    assert needed in str(refused(fake, tmp_path, detail=["phones"]))
+
+
+def test_without_p1_the_detail_that_cannot_be_read_is_said_and_not_priced(fake: Fake, tmp_path: Path) -> None:
+    fake.tenant.licensed = False
+    read = directory(fake, tmp_path, detail=["phones", "per_user_mfa"])
+    read_all(read)
+    assert any("per_user_mfa was not read" in each for each in read.caveats())
+    [outlook] = read.outlooks()
+    assert "per-user MFA" not in outlook.said
+
+
 def test_without_p1_methods_may_come_from_an_export(fake: Fake, tmp_path: Path) -> None:
     from migrate.directory.registry import open_directory, table_model
 

@@ -28,7 +28,7 @@ def counted(found: RejectionSummary) -> dict[str, int]:
     [
         [f"enabled: '{word}' is neither yes nor no" for word in ("maybe", "it's", "a; b", "x, y", "7", "'", "is 'so' is")],
         [f"account_id is longer than {n} characters" for n in (255, 300)],
-        ["rows 1, 2 have this account_id and differ in email", "rows 3, 40, 500 have this account_id and differ in email"],
+        ["rows 1, 2 have this account_id and differ in email", "rows 3, 40, 500, … have this account_id and differ in email"],
         ["the same as row 1", "the same as row 1234"],
         [f"account_id: {n} is a number that a spreadsheet rounded; export ids as text" for n in ("1.00517E+11", "2,5e+12", "1E+16")],
         [f"account_id: {n} is a number of more than 15 digits, which a spreadsheet rounds; keep ids as text" for n in (10**16, 10**17)],

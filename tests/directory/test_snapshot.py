@@ -69,6 +69,11 @@ def test_differing_rows_with_one_id_count_not_at_all() -> None:
     assert rejected == [(n, "rows 1, 3 have this account_id and differ in methods") for n in (1, 3)]
 
 
+def test_of_many_rows_with_one_id_the_first_are_named() -> None:
+    _, rejected = walk(rows(*(person("a", "sms" if n % 2 else "totp") for n in range(6))), 2)
+    assert {reason for _, reason in rejected} == {"rows 1, 2, 3, 4, 5, … have this account_id and differ in methods"}
+
+
 def test_rows_of_one_id_say_in_which_columns_they_differ() -> None:
     others = [person("b", username="x", email="b@example.com"), person("b", email=None, department="Sales", given_name="Bea")]
     _, rejected = walk(rows(person("a"), person("a"), person("a", "totp"), *others), 2)

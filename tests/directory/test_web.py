@@ -188,6 +188,16 @@ def test_reads_in_a_batch_that_are_turned_away_are_asked_again_and_each_counts_f
     assert clock.now() - 1000 >= 100 / 5 * 10 - 40
 
 
+def test_reads_in_a_batch_that_fail_are_asked_again_after_a_while(clock: VirtualClock, tmp_path: Path) -> None:
+    """Ten tries without a wait would be over within a second, and with them the read."""
+    held = tenant(*(person(number, *SMS, sms_sign_in=True) for number in range(1, 4)))
+    with Fake(held, clock=clock.now) as fake:
+        fake.fail("inner /users", "503", times=3 * 9, retry_after=None)
+        rows, _ = read_all(directory(fake, tmp_path, detail=["phones"]))
+    assert (rows["groups"] == "entra:SMS sign-in").sum() == 3
+    assert clock.now() - 1000 >= 9 * 10
+
+
 def test_an_account_that_is_gone_meanwhile_has_no_telephones(clock: VirtualClock, tmp_path: Path) -> None:
     held = tenant(person(1, *SMS), person(2, *SMS))
     with Fake(held, clock=clock.now) as fake:

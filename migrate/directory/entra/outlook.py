@@ -6,7 +6,7 @@ from math import ceil
 from typing import Final
 
 from migrate.directory.entra.graph import Graph
-from migrate.directory.entra.permissions import REPORT, USERS, Need, granted, how_to_grant, needed, writing
+from migrate.directory.entra.permissions import METHODS, REPORT, USERS, Need, granted, how_to_grant, needed, writing
 from migrate.directory.entra.registration import PATH
 from migrate.directory.entra.settings import EntraSettings
 from migrate.directory.interface import Outlook
@@ -78,6 +78,9 @@ def _licensed(graph: Graph, settings: EntraSettings, wrong: list[DirectoryError]
     except NoLicenceError as error:
         if "phones" in settings.detail or settings.join:
             warnings.append(f"{error.what.removesuffix(' Nothing was changed.')} Methods come from elsewhere, and some of it is not known.")
+            if "phones" in settings.detail and not granted(METHODS, graph.roles):
+                said = f"the application lacks {METHODS.permissions[0]}, without which {METHODS.breaks}."
+                wrong.append(_not_granted(said, METHODS, settings))
         else:
             wrong.append(error)
         return False
@@ -99,7 +102,7 @@ def priced(settings: EntraSettings, users: int, *, licensed: bool = True) -> tup
     if "phones" in settings.detail:
         what = "at most for telephones" if licensed else "for methods, account after account"
         parts.append((what, batches, batches / _PER_SECOND / 60, users / _PER_SECOND / 60))
-    if "per_user_mfa" in settings.detail:
+    if "per_user_mfa" in settings.detail and licensed:
         parts.append(("at most for per-user MFA", batches, batches / _USERS_PER_SECOND / 60, batches / _USERS_PER_SECOND / 60))
     if activity:
         logs = ceil(users * _A_DAY * settings.sign_in_days / _SIGN_INS) or 1

@@ -170,6 +170,8 @@ class Reading:
     def _of_single_accounts(self, known: Known) -> None:
         """Reads the details of single accounts: those that have a telephone."""
         if not isinstance(known.registered, Report):
+            if "per_user_mfa" in self._settings.detail:
+                self.caveats.append("the detail per_user_mfa was not read: it needs the report of registered methods")
             return
         if "phones" in self._settings.detail:
             known.registered.replace_telephones(self._details().telephones(known.registered.with_telephone()))

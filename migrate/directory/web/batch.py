@@ -25,6 +25,7 @@ TOGETHER: Final = 4
 """How many batches are sent at the same time."""
 _AGAIN: Final = frozenset({401, 408, 424, 429, 500, 502, 503, 504})
 _USUAL_PAUSE: Final = 10.0
+"""Seconds until reads that failed are sent again, if the server does not say how many."""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,8 @@ class Batches:
             )
         if status == 429:
             self._each_counts = True
-            self._budget.pause(min(_USUAL_PAUSE if after is None else after, LONGEST_WAIT))
+        # Sent again at once, all tries would be over within seconds.
+        self._budget.pause(min(_USUAL_PAUSE if after is None else after, LONGEST_WAIT))
         return each
 
 
