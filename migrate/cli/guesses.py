@@ -204,7 +204,7 @@ class _Met(Exception):  # noqa: N818 - it is no error: the header is all that wa
 
 
 class _Header(CsvSettings):
-    def met(self, header: Sequence[str]) -> None:
+    def header_read(self, header: Sequence[str]) -> None:
         raise _Met(*header)
 
 

@@ -89,8 +89,8 @@ def surplus(records: Sequence[Sequence[Any]], fields: int) -> bool:
 def squared(records: Sequence[list[Any]], fields: int, id_at: int, first: int) -> Iterator[tuple[int, str]]:
     """Makes records of a wrong length as long as the header; gives the index of each, and the reason to reject it.
 
-    `first`: the position of the first record. In such a record it is not certain which field belongs to which column; if it has a field too
-    many, only the first field is kept.
+    `first`: the position of the first record. In such a record it is not certain which field belongs to which column. One with too many
+    fields, or that is no account, keeps only its first field, and that only if it is the id; a short one is filled with blanks.
     """
     for index in [index for index, record in enumerate(records) if len(record) != fields]:
         record = records[index]

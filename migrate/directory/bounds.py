@@ -60,14 +60,14 @@ _COLUMNS: Final = 100_000
 _NAMES_BYTES: Final = 16 * MIB
 
 
-class Time:
+class Deadline:
     """The time limit of a read that starts now; 0 `seconds` set no limit."""
 
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
         self._ends = monotonic() + seconds if seconds else inf
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Raises DirectoryError if the time limit has passed."""
         if monotonic() >= self._ends:
             raise DirectoryError(
@@ -77,13 +77,13 @@ class Time:
             )
 
 
-def counted(directory: Directory, time: Time) -> Iterator[pd.DataFrame]:
-    """The frames of a directory. Raises DirectoryError if they have more than `ROWS` rows, or take longer than the `time` limit."""
+def counted(directory: Directory, deadline: Deadline) -> Iterator[pd.DataFrame]:
+    """The frames of a directory. Raises DirectoryError if they have more than `ROWS` rows, or the `deadline` has passed."""
     rows = 0
     frames = directory.frames()
     try:
         for frame in frames:
-            time.look()
+            deadline.check()
             rows += len(frame)
             if rows > ROWS:
                 raise DirectoryError(

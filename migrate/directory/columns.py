@@ -79,7 +79,7 @@ def locate(settings: DirectorySettings, present: Sequence[str], *, source: str) 
     map is found by the profile or under our own name, or left out. With a profile there may be columns `beside.<name>`, for its `finish`.
     Raises DirectoryError, which calls the table `source`, for a column that is missing or there twice.
     """
-    settings.met(present)
+    settings.header_read(present)
     place_of: dict[str, int] = {}
     table = settings.heading
     mapped = {ours: (column.theirs, f"[{table}.columns] {ours}") for ours, column in settings.columns.items()}

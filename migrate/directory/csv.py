@@ -73,7 +73,7 @@ class CsvDirectory(Directory):
             what = "is a folder" if path.is_dir() else "does not exist"
             hint = "Correct the path; a relative one starts at the configuration file's folder."
             raise DirectoryError(f"{path} {what}.", where=PATH, hint=hint)
-        with _told(path):
+        with _errors_reworded(path):
             match path.suffix.casefold():
                 case ".parquet":
                     from migrate.directory.sheets import parquet_frames
@@ -164,7 +164,7 @@ class CsvDirectory(Directory):
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _errors_reworded(path: Path) -> Iterator[None]:
     """Turns errors of reading a file into a DirectoryError of one paragraph."""
     try:
         yield

@@ -98,6 +98,8 @@ class Database:
     wait: float
 
     def engine(self) -> sa.Engine:
+        """The engine for `connect`; it pools no connections. Raises DirectoryError if the driver is missing or does not take an option of
+        the URL."""
         import sqlalchemy as sa
 
         backend = self.url.get_backend_name()
@@ -146,6 +148,10 @@ class Database:
 
     @contextmanager
     def connect(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """A connection in one transaction. PostgreSQL, MySQL and MariaDB are told to refuse writes; a file of SQLite is opened read-only.
+
+        Raises UnreachableError if connecting failed for a reason that may pass, else DirectoryError.
+        """
         import sqlalchemy as sa
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
@@ -180,13 +186,14 @@ class Database:
                 self._limit_time(connection)
                 yield connection
         finally:
-            # A server's cursor cannot be closed while its connection breaks, only when it is closed.
+            # While a connection breaks, its server-side cursor cannot be closed. Once the connection is closed, it can.
             for cursor in streamed:
                 with suppress(Exception):
                     cursor.close()
 
     def _limit_time(self, connection: sa.Connection) -> None:
-        """Makes the server end a statement that runs longer than the time limit; a shorter limit of the server's own stays."""
+        """Makes PostgreSQL and MariaDB end a statement that runs longer than the time limit; a shorter limit of their own stays. For other
+        databases `bounds.Deadline` alone limits the read."""
         seconds = self.timeout
         if not seconds:
             return

@@ -64,7 +64,7 @@ class DirectorySettings(Settings):
     heading: ClassVar[str] = "directory"
     """The name of the table in the configuration, for errors."""
     written: ClassVar[tuple[str, ...]] = ()
-    """Settings that `migrate init --kind` writes although they have a default: of several ways the usual one."""
+    """Settings that `migrate init --kind` writes although they are optional: of several ways to sign in, those of the usual one."""
     refused: ClassVar[tuple[str, ...]] = ()
     """Common settings that this kind refuses; `migrate init --kind` leaves them out."""
 
@@ -82,8 +82,9 @@ class DirectorySettings(Settings):
         """Our columns that this source must have. With joins it is the id alone, since a join may bring the others."""
         return ("account_id",) if self.join else REQUIRED
 
-    def met(self, header: Sequence[str]) -> None:
-        """Called with the names of the source's columns before any is looked up. Settings that are used only to learn them raise here."""
+    def header_read(self, header: Sequence[str]) -> None:
+        """Called with the names of the source's columns, before ours are looked up among them. A model that serves only to learn a file's
+        header overrides this, and raises."""
 
     @field_validator("profile")
     @classmethod
@@ -155,12 +156,13 @@ class Directory(ABC):
 
     @abstractmethod
     def frames(self) -> Iterator[pd.DataFrame]:
-        """The whole directory, a chunk of rows at a time, in the source's order. Reads everything, or raises DirectoryError.
+        """The whole directory, a chunk of rows at a time, in the source's order (but see `in_source_order`). Reads everything, or raises
+        DirectoryError.
 
         Columns: any of ours (`migrate.core.accounts.ACCOUNT_COLUMNS`), with the values as the source gives them (text, numbers, booleans,
         instants, lists; missing is None or NaN). `account_id` and `email` are always there, and `methods` or at least one
-        `methods.<word>`. Besides: `position`, the row's number in the source, from 1; and, if the source itself shows that a row is
-        broken, `rejection`, the reason.
+        `methods.<word>`; a source of a join needs only `account_id` and the column that it is joined on. Besides: `position`, the row's
+        number in the source, from 1; and, if the source itself shows that a row is broken, `rejection`, the reason.
         """
 
     def begun(self) -> AbstractContextManager[None]:
@@ -207,7 +209,7 @@ class Tally:
 
     `rows`: all rows. `rejected`: rows that are no accounts. `unknown_words`: unknown method words, as the source spells them, each counted
     once for each row. By column: `unreadable_instants`, instants that became null; `lost_lists`, lists in whose place the export wrote
-    something else; `cut`, values and lists that were cut because they are too long.
+    something else, and every list of `may_enrol` that cannot be read; `cut`, values and lists that were cut because they are too long.
     """
 
     rows: int = 0

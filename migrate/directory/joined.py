@@ -8,7 +8,6 @@ sorted again by the key of the next join, and so on. They come out in the order 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from migrate.directory.interface import REQUIRED, Directory, Outlook
 from migrate.directory.join_source import JoinSettings, JoinSource, keep_resorts, of_the_join, resorts_of
 from migrate.directory.meanings import Meanings
-from migrate.directory.united import COMMON, RANGE
+from migrate.directory.united import OUR_WORDS, RANGE
 from migrate.errors import DirectoryError
 
 if TYPE_CHECKING:
@@ -37,9 +36,6 @@ class JoinedDirectory(Directory):
         self._joins = [(settings, source.without_shortcut()) for settings, source in joins]
         self._caveats: tuple[str, ...] = ()
 
-    def begun(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
     def watched(self, watch: Callable[[int], None]) -> None:
         for source in (self._first, *(each for _, each in self._joins)):
             source.watched(watch)
@@ -57,7 +53,7 @@ class JoinedDirectory(Directory):
         return min(known, default=None)
 
     def meanings(self) -> Meanings:
-        return COMMON
+        return OUR_WORDS
 
     def caveats(self) -> tuple[str, ...]:
         return self._caveats

@@ -80,6 +80,7 @@ def items(text: str) -> Items:
             return _array(text, "}")
         case "(" if text.endswith(")"):
             inner = text[1:-1].strip(_BLANKS)
+            # A tuple as Python prints it; not `(sms), (totp)`, which only begins and ends with parentheses.
             if inner[:1] in ("'", '"') or ("," in inner and inner.find(")") >= inner.find("(")):
                 return _listed(inner)
             text = text if "(" in inner else inner

@@ -47,6 +47,7 @@ def _spelt(words: Mapping[str, Iterable[str]]) -> dict[str, str]:
 _NO: Final = frozenset(map(spelling, NO))
 _YES: Final = frozenset(map(spelling, YES))
 _FIRST_FACTORS: Final = frozenset(spelling(word) for each in (ALIASES, *VENDORS.values()) for word in each.get(NO_STEP, ()))
+"""Words such as `password`: no second step, but they do not say that there is none."""
 
 COMMON: Final[dict[str, str]] = {
     **{word: ours for name, each in VENDORS.items() for word, ours in _spelt(each).items()
@@ -113,9 +114,9 @@ class MethodWords:
     def read(self, text: str) -> Reading:
         """The methods that a text names: a list in any form that `lists.items` reads; words may also be separated by spaces.
 
-        An item that is no known word, such as `sms security key`, is split at its spaces if all parts are then known words, and none of
-        them says that there is no method, or may speak of the method before it (`email app`); longer words are tried first. Otherwise the
-        whole item is one unknown word.
+        An item that is no known word, such as `sms security key`, is split at its spaces, trying longer words first. It is split only if
+        every part is a known word, no part says that there is no method, and no part may describe the method before it (`email app`).
+        Otherwise the whole item is one unknown word.
         """
         if len(text) > self._LONG:
             return self._parse(text)

@@ -77,7 +77,7 @@ def word_text(known: MethodWords, word: str) -> str:
     return known.method(word) or word
 
 
-def united(texts: Iterable[str]) -> str:
+def merged(texts: Iterable[str]) -> str:
     """Merges several texts of `listed` into one."""
     return listed(word for text in texts for word in json.loads(text))
 
@@ -90,7 +90,7 @@ def joined_reasons(reasons: pd.Series, more: pd.Series) -> pd.Series:
 
 def _put_together(words: list[pd.Series]) -> pd.Series:
     rows = zip(*words, strict=True)
-    return pd.Series([united(text for text in row if isinstance(text, str)) for row in rows], index=words[0].index, dtype="str")
+    return pd.Series([merged(text for text in row if isinstance(text, str)) for row in rows], index=words[0].index, dtype="str")
 
 
 def _read(series: pd.Series, name: str, each: Callable[[Any], bool | str | None], reasons: pd.Series) -> tuple[pd.Series, pd.Series]:

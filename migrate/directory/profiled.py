@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def united(settings: DirectorySettings) -> bool:
+def rows_are_methods(settings: DirectorySettings) -> bool:
     """True if a row of the source is one method: by `rows` of the configuration, or else by the profile."""
     rows = settings.rows or (profile(settings.profile).rows if settings.profile else "accounts")
     return rows == "methods"

@@ -15,7 +15,7 @@ from migrate.directory.interface import Directory, DirectorySettings, near
 from migrate.directory.join_source import JoinSettings, of_the_join
 from migrate.directory.joined import JoinedDirectory
 from migrate.directory.method_words import spelling
-from migrate.directory.profiled import ProfiledDirectory, united, words_of
+from migrate.directory.profiled import ProfiledDirectory, rows_are_methods, words_of
 from migrate.directory.united import UnitedDirectory
 from migrate.errors import ConfigError
 
@@ -67,7 +67,8 @@ def settings_model(kind: str) -> type[DirectorySettings]:
 def table_model(table: Mapping[str, Any]) -> type[DirectorySettings]:
     """The settings model for a `[directory]` table as read from a file: the model of its kind, with a model for each of its joins in order.
 
-    Raises ConfigError for an unknown kind, with the table as `where`. A join without a kind raises nothing here: validation reports it.
+    The table must have a `kind` that is text. Raises ConfigError for an unknown kind; its `where` is that key of the table or join. A join
+    without a kind raises nothing here: validation reports it.
     """
     model = settings_model(table["kind"])
     joins = table.get("join")
@@ -112,7 +113,7 @@ def _opened(settings: DirectorySettings, by: str) -> Directory:
     source = directory_class(settings.kind)(settings)
     if settings.profile is not None:
         source = ProfiledDirectory(source)
-    return UnitedDirectory(source, by) if united(settings) else source
+    return UnitedDirectory(source, by) if rows_are_methods(settings) else source
 
 
 def mapping_digest(settings: DirectorySettings) -> str:
@@ -132,5 +133,5 @@ def _mapping(settings: DirectorySettings) -> str:
     words = words_of(directory_class(settings.kind).words, settings)
     columns = {spelling(word): column for word, column in settings.method_columns.items()}
     named = columns or (settings.columns["methods"].theirs if "methods" in settings.columns else "methods")
-    rows = ["methods"] if united(settings) else []
+    rows = ["methods"] if rows_are_methods(settings) else []
     return words.digest(named, *rows, *([settings.profile] if settings.profile else []))

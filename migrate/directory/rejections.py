@@ -34,7 +34,7 @@ _WORDS: Final = 20
 _QUOTED: Final = r"'.*?'( is |; |, |$)"
 _NUMBERS: Final = r"\b[0-9][0-9.,]*(?:[Ee]\+[0-9]+)?\b(?:, [0-9]+\b)*(?:, …)?"
 _NEXT: Final = re.compile("; (?!export ids|keep ids|open the file)")
-"""Separates the reasons of one row; before a request it goes on with the same reason."""
+"""Separates the reasons of one row. A `; ` before one of these requests to the operator belongs to the reason."""
 _SEVERAL: Final = re.compile(r"rows [0-9, …]*(?P<joined>of .* )?have this (?:account_id|username|email) and differ in (?P<columns>.*)")
 _LOST: Final = re.compile(r"(?P<column>\w+): '.*?' is what an export writes in place of a list that it lost")
 _TWICE: Final = "the same as row "

@@ -111,7 +111,7 @@ class SqlDirectory(Directory):
             return
 
         def opened() -> Generator[Any, None, None]:  # all in the thread: opening takes time, too, and an error is one of the read
-            names, batches = self._columns()
+            names, batches = self._shortcut_batches()
             yield names
             yield from batches
 
@@ -128,7 +128,7 @@ class SqlDirectory(Directory):
 
     def frames(self) -> Iterator[pd.DataFrame]:
         if self._shortcut:
-            yield from self._column_by_column()
+            yield from self._shortcut_frames()
             return
         engine = self._database.engine()
         try:
@@ -168,8 +168,8 @@ class SqlDirectory(Directory):
         place_of = locate(self.settings, present, source=f"the table {name}")
         return schema, table, declared, {ours: present[i] for ours, i in place_of.items()}
 
-    def _columns(self) -> tuple[list[str], Generator[pa.RecordBatch, None, None]]:
-        """For the shortcut: our names of the table's columns, and the columns' values in batches."""
+    def _shortcut_batches(self) -> tuple[list[str], Generator[pa.RecordBatch, None, None]]:
+        """Our names of the table's columns, and its rows in batches, by the shortcut."""
         engine = self._database.engine()
         try:
             with self._database.errors_reworded(), self._database.connect(engine) as connection:
@@ -182,11 +182,11 @@ class SqlDirectory(Directory):
         batches = arrow.refused() if kind == "view" else arrow.batches(Path(self._url.database or ""), table, theirs_of, types)
         return list(theirs_of), batches
 
-    def _column_by_column(self) -> Iterator[pd.DataFrame]:
+    def _shortcut_frames(self) -> Iterator[pd.DataFrame]:
         # The read that `begun` started can be used once; the next call starts a new one.
         read, self._begun = self._begun, None
         if read is None:
-            names, batches = self._columns()
+            names, batches = self._shortcut_batches()
             read = arrow.frames(ahead(batches), names)
         yield from read
 

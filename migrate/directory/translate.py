@@ -65,7 +65,8 @@ class _Rejections:
         self.reasons[both] = self.reasons[both] + "; " + reasons[both]
 
     def no_account(self) -> np.ndarray:
-        """True for the rows that are said to be no account at all: that they have no id is nothing more that is wrong with them."""
+        """True for the rows whose reason already says that they are no account, such as a line of totals: that the id is missing as well is
+        not a reason of its own."""
         return np.array([isinstance(each, str) and each.endswith(", no account") for each in self.reasons], dtype=bool)
 
     def add_where(self, rows: np.ndarray, reason: str) -> None:

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def read(directory: Directory, *, language: str, tally: Tally) -> Iterator[pd.DataFrame]:
-    """The rows of a directory as frames of `ROW_COLUMNS`, in the source's order; `language` replaces a missing or unreadable locale."""
-    from migrate.directory.bounds import Time, counted
+    """The rows of a directory as frames of `ROW_COLUMNS`, in the order of `Directory.frames`; `language` replaces a missing or unreadable
+    locale. Raises DirectoryError, also after `[directory] timeout` seconds, or for more than `bounds.ROWS` rows."""
+    from migrate.directory.bounds import Deadline, counted
     from migrate.directory.translate import Translator
 
     translator = Translator(directory, language=language, tally=tally)
-    for raw in counted(directory.without_shortcut(), Time(directory.settings.timeout)):
+    for raw in counted(directory.without_shortcut(), Deadline(directory.settings.timeout)):
         yield translator.translate(raw)

@@ -24,7 +24,7 @@ RANGE: Final = 16384
 LATEST: Final = ("last_used_at", "methods_changed_at")
 """Columns of which an account gets the latest instant of its rows."""
 
-COMMON: Final = Meanings(MethodWords({}, {}))
+OUR_WORDS: Final = Meanings(MethodWords({}, {}))
 """The meanings of the words that `plain.in_our_words` writes."""
 
 
@@ -56,7 +56,7 @@ class UnitedDirectory(Directory):
         return self._source.caveats()
 
     def meanings(self) -> Meanings:
-        return COMMON
+        return OUR_WORDS
 
     @property
     def source(self) -> Directory:
@@ -126,23 +126,23 @@ def _single_last_used(rows: pd.DataFrame, made: bool) -> pd.DataFrame:
 
 def _merged(rows: pd.DataFrame, last_used_made: bool) -> pd.DataFrame:
     """One row for each key, of several rows that agree."""
-    from migrate.directory.plain import united
+    from migrate.directory.plain import merged as merged_lists
     from migrate.directory.sorting import KEY
 
     merged = rows.groupby(KEY, sort=False).first()
     if "methods" in rows:
-        merged["methods"] = _told(rows, "methods").groupby(KEY, sort=False)["methods"].agg(united)
+        merged["methods"] = _with_value(rows, "methods").groupby(KEY, sort=False)["methods"].agg(merged_lists)
     for name in LATEST:
         if name in rows:
             merged[name] = _latest(rows, name)
     if last_used_made and "last_used_method" in rows:
-        used = _told(rows, "last_used_method")
+        used = _with_value(rows, "last_used_method")
         last = used[_instant(used["last_used_at"]) == _instant(used[KEY].map(_latest(used, "last_used_at")))]
-        merged["last_used_method"] = last.groupby(KEY, sort=False)["last_used_method"].agg(united)
+        merged["last_used_method"] = last.groupby(KEY, sort=False)["last_used_method"].agg(merged_lists)
     return merged.reset_index()[list(rows)].astype(rows.dtypes.to_dict())
 
 
-def _told(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+def _with_value(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """The rows that have a value in a column."""
     return rows[rows[name].notna()]
 
@@ -154,9 +154,9 @@ def _instant(text: pd.Series) -> pd.Series:
 
 
 def _latest(rows: pd.DataFrame, name: str) -> pd.Series:
-    """The text of the latest instant of each key. If none can be read it is a text that cannot, so that it is counted later."""
+    """The text of the latest instant of each key. If none can be read, an unreadable text is kept, so that it is counted later."""
     from migrate.directory.sorting import KEY
 
-    here = _told(rows, name)
+    here = _with_value(rows, name)
     ordered = here.assign(when=_instant(here[name])).sort_values([KEY, "when", name], na_position="first", kind="stable")
     return ordered.drop_duplicates(KEY, keep="last").set_index(KEY)[name]

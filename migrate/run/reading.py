@@ -17,7 +17,7 @@ from migrate.decide.decided import Rules
 from migrate.decide.draft import Draft
 from migrate.directory import Directory, Tally
 from migrate.directory.arrow import ShortcutRefused
-from migrate.directory.bounds import PART, Time, counted
+from migrate.directory.bounds import PART, Deadline, counted
 from migrate.directory.snapshot import Snapshot
 from migrate.directory.text import as_text, masked, trimmed
 from migrate.directory.translate import Translator
@@ -117,30 +117,32 @@ def take(directory: Directory, language: str, folder: Path, cache: Cache | None,
     is ignored.
     """
     memory.frugal()
-    time = Time(directory.settings.timeout)
+    deadline = Deadline(directory.settings.timeout)
     whole = meanwhile(cache.records.whole) if cache else None
     try:
-        read = _reading(directory, language, folder, cache, watch, time)
+        read = _reading(directory, language, folder, cache, watch, deadline)
     except Exception as error:
         if cache is None or not unexpected(error):
             raise
         doubted(error)
         return take(directory, language, folder, None, watch)
     if whole and not whole.result():
-        read = _reading(directory, language, folder, None, watch, time)
+        read = _reading(directory, language, folder, None, watch, deadline)
     memory.trimmed()
     return read
 
 
-def _reading(directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
+def _reading(
+    directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None], deadline: Deadline
+) -> Read:
     """Reads the directory the fast way, as Arrow columns; if it refuses (`ShortcutRefused`), without the shortcut."""
     try:
-        return _take(directory, language, folder, cache, watch, time)
+        return _take(directory, language, folder, cache, watch, deadline)
     except ShortcutRefused:
-        return _take(directory.without_shortcut(), language, folder, cache, watch, time)
+        return _take(directory.without_shortcut(), language, folder, cache, watch, deadline)
 
 
-def _take(directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None], time: Time) -> Read:
+def _take(directory: Directory, language: str, folder: Path, cache: Cache | None, watch: Callable[[int], None], deadline: Deadline) -> Read:
     tally = Tally()
     translator = Translator(directory, language=language, tally=tally)
     before = (cache.rows, np.load(cache.unfit)) if cache and cache.comparable else ()
@@ -148,7 +150,7 @@ def _take(directory: Directory, language: str, folder: Path, cache: Cache | None
     unfit: list[np.ndarray] = []
 
     def changed() -> Iterator[pd.DataFrame]:
-        for block in _gathered(ahead(_sifted(directory, rows, time), look=time.look), watch):
+        for block in _gathered(ahead(_sifted(directory, rows, deadline), look=deadline.check), watch):
             tally.rows += block.rows - len(block.fresh)
             frame = translator.translate(block.fresh)
             unfit.append(frame.loc[translator.odd, "position"].to_numpy())
@@ -172,9 +174,9 @@ class _Block:
     kept: bool
 
 
-def _sifted(directory: Directory, rows: Rows, time: Time) -> Generator[_Block, None, None]:
+def _sifted(directory: Directory, rows: Rows, deadline: Deadline) -> Generator[_Block, None, None]:
     """Reads the whole directory and picks out the rows that differ from those of the last read."""
-    for raw in counted(directory, time):
+    for raw in counted(directory, deadline):
         if "phone" in raw:  # masked before the rows are kept
             raw = raw.assign(phone=masked(trimmed(as_text(raw["phone"]))))
         table = as_table(raw)

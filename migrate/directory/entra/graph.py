@@ -68,7 +68,8 @@ class Graph:
         beta: bool = False,
         anew: Callable[[], None],
     ) -> Iterator[list[dict[str, Any]]]:
-        """The rows of each page. If Graph no longer knows the next page, the listing starts again; `anew` is called before."""
+        """The rows of each page. If Graph no longer knows the next page, the listing starts again; `anew` is called first, so that the
+        caller can drop the rows that it has."""
         for tries in range(_RESTARTS):
             if tries:
                 anew()
@@ -94,7 +95,7 @@ class Graph:
         return rows
 
     def one(self, path: str, need: Need, shape: Callable[[Any], _T], params: Mapping[str, str] | None = None, *, beta: bool = False) -> _T:
-        """One object."""
+        """The result of `shape` for the JSON at a path."""
         headers = {"ConsistencyLevel": "eventual"} if path.endswith("/$count") else None
         try:
             return self.client.get(self._url(path, beta), params, budget=self.directory, shape=shape, headers=headers)

@@ -19,7 +19,7 @@ def packed(ids: Sequence[Any]) -> np.ndarray:
     return np.array([each.encode() for each in ids], dtype=f"S{LENGTH}") if ids else _NOTHING
 
 
-class Members:
+class IdSet:
     """A set of ids."""
 
     def __init__(self, parts: Iterable[np.ndarray] = ()) -> None:
@@ -33,9 +33,9 @@ class Members:
         return found(self.ordered, ids) >= 0
 
     @staticmethod
-    def united(several: Iterable[Members]) -> Members:
+    def united(several: Iterable[IdSet]) -> IdSet:
         """The union of several sets."""
-        return Members([each.ordered for each in several])
+        return IdSet([each.ordered for each in several])
 
 
 def found(ordered: np.ndarray, ids: np.ndarray) -> np.ndarray:

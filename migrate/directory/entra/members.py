@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from migrate.directory.entra.graph import Graph
-from migrate.directory.entra.ids import Members, packed
+from migrate.directory.entra.ids import IdSet, packed
 from migrate.directory.entra.permissions import MEMBERS, ROLES
 from migrate.directory.interface import near
 from migrate.errors import DirectoryError
@@ -20,17 +20,17 @@ ROLE: Final = "role:"
 _GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-def of_group(graph: Graph, group: str, watch: Callable[[int], None] = lambda _: None) -> Members:
+def of_group(graph: Graph, group: str, watch: Callable[[int], None] = lambda _: None) -> IdSet:
     """The users in a group, and in the groups in it."""
     parts: list[np.ndarray] = []
     path, params = f"/groups/{quote(group, safe='-')}/transitiveMembers/microsoft.graph.user", {"$select": "id", "$top": "999"}
     for page in graph.listing(path, params, MEMBERS, budget=graph.directory, cost=4, anew=parts.clear):
         parts.append(packed([each.get("id") for each in page]))
         watch(len(page))
-    return Members(parts)
+    return IdSet(parts)
 
 
-def of_named_group(graph: Graph, name: str, watch: Callable[[int], None] = lambda _: None) -> Members:
+def of_named_group(graph: Graph, name: str, watch: Callable[[int], None] = lambda _: None) -> IdSet:
     """The users in the group of that name or id. Raises DirectoryError if there is none, or several."""
     return of_group(graph, name if _GUID.fullmatch(name) else _group_id(graph, name), watch=watch)
 
@@ -48,7 +48,7 @@ def _group_id(graph: Graph, name: str) -> str:
     return str(groups[0]["id"])
 
 
-def of_roles(graph: Graph, names: tuple[str, ...]) -> dict[str, Members]:
+def of_roles(graph: Graph, names: tuple[str, ...]) -> dict[str, IdSet]:
     """Role → its holders now, directly or through a group, without those who are only eligible for it (PIM). Raises DirectoryError."""
     definitions = graph.whole("/roleManagement/directory/roleDefinitions", {"$select": "id,displayName"}, ROLES)
     by_name = {str(each.get("displayName")).casefold(): str(each.get("id")) for each in definitions}
@@ -59,12 +59,12 @@ def of_roles(graph: Graph, names: tuple[str, ...]) -> dict[str, Members]:
     return {name: _holders(graph, by_name[name.casefold()]) for name in names}
 
 
-def _holders(graph: Graph, role: str) -> Members:
+def _holders(graph: Graph, role: str) -> IdSet:
     params = {"$filter": f"roleDefinitionId eq '{role}'", "$expand": "principal"}
     assigned = graph.whole("/roleManagement/directory/roleAssignments", params, ROLES)
     users = [each["principalId"] for each in assigned if _kind(each) == "user"]
     groups = dict.fromkeys(str(each["principalId"]) for each in assigned if _kind(each) == "group")
-    return Members.united([Members([packed(users)]), *(of_group(graph, group) for group in groups)])
+    return IdSet.united([IdSet([packed(users)]), *(of_group(graph, group) for group in groups)])
 
 
 def _kind(assigned: dict[str, Any]) -> str:

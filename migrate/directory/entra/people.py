@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from migrate.directory.entra.detail import LastUse
-from migrate.directory.entra.ids import Members, packed
+from migrate.directory.entra.ids import IdSet, packed
 from migrate.directory.entra.policy import Policy
 from migrate.directory.entra.registration import Registered, Registration
 from migrate.directory.entra.settings import EntraSettings
@@ -41,8 +41,8 @@ class Known:
     registered: Registered | None
     federated: frozenset[str] = frozenset()
     policy: Policy | None = None
-    groups: Mapping[str, Members] = field(default_factory=dict)
-    holders: Members = field(default_factory=Members)
+    groups: Mapping[str, IdSet] = field(default_factory=dict)
+    holders: IdSet = field(default_factory=IdSet)
     per_user_mfa: Mapping[str, Sequence[str]] = field(default_factory=dict)
     last_use: Mapping[str, LastUse] = field(default_factory=dict)
 

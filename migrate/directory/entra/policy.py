@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from migrate.directory.entra.ids import Members, packed
+from migrate.directory.entra.ids import IdSet, packed
 
 EVERYBODY: Final = "all_users"
 COMPLETE: Final = "migrationComplete"
@@ -33,8 +33,8 @@ class Scope:
 
     on: bool
     everybody: bool = False
-    included: Members = field(default_factory=Members)
-    excluded: Members = field(default_factory=Members)
+    included: IdSet = field(default_factory=IdSet)
+    excluded: IdSet = field(default_factory=IdSet)
     sure: bool = True
 
     def covers(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +62,7 @@ class Policy:
         known = np.ones(len(ids), bool)
         for method, scopes in self.scopes.items():
             yes, sure = _any(scopes, ids)
-            known &= sure | yes
+            known &= sure
             for place in np.flatnonzero(yes):
                 methods[place].append(method)
         # Until the migration to this policy is complete, legacy settings may let people register an app even if this policy does not.
@@ -82,6 +82,7 @@ class Policy:
 
 
 def _any(scopes: Iterable[Scope], ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each id whether one of the scopes certainly applies, and whether that answer is certain."""
     yes, sure = np.zeros(len(ids), bool), np.ones(len(ids), bool)
     for scope in scopes:
         inside, known = scope.covers(ids)
@@ -103,7 +104,7 @@ def groups_in(told: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def understood(told: Mapping[str, Any], members: Callable[[str], Members | None]) -> Policy:
+def understood(told: Mapping[str, Any], members: Callable[[str], IdSet | None]) -> Policy:
     """The policy from Graph's JSON; `members` gives the members of a group, None if they cannot be read."""
     scopes: dict[str, tuple[Scope, ...]] = {}
     for configuration in _configurations(told):
@@ -141,23 +142,23 @@ def _method(configuration: Mapping[str, Any]) -> str | None:
     return "external" if kind.endswith(_EXTERNAL) else _ENROLS.get(_name(configuration))
 
 
-def _scope(configuration: Mapping[str, Any], members: Callable[[str], Members | None]) -> Scope:
+def _scope(configuration: Mapping[str, Any], members: Callable[[str], IdSet | None]) -> Scope:
     on = configuration.get("state") == "enabled"
     if _name(configuration) == "fido2" and configuration.get("isSelfServiceRegistrationAllowed") is False:
         on = False
     if not on:
         return Scope(on=False)
     sure, everybody = True, False
-    sets: dict[str, list[Members]] = {"includeTargets": [], "excludeTargets": []}
+    sets: dict[str, list[IdSet]] = {"includeTargets": [], "excludeTargets": []}
     for name, parts in sets.items():
         for target in _targets(configuration, name):
             if target["id"] == EVERYBODY:
                 everybody = everybody or name == "includeTargets"
                 continue
-            some = Members([packed([target["id"]])]) if target.get("targetType") == "user" else members(target["id"])
+            some = IdSet([packed([target["id"]])]) if target.get("targetType") == "user" else members(target["id"])
             sure = sure and some is not None
             parts += [] if some is None else [some]
-    return Scope(on, everybody, Members.united(sets["includeTargets"]), Members.united(sets["excludeTargets"]), sure)
+    return Scope(on, everybody, IdSet.united(sets["includeTargets"]), IdSet.united(sets["excludeTargets"]), sure)
 
 
 def _restricted(configuration: Mapping[str, Any]) -> bool:

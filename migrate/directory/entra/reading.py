@@ -13,7 +13,7 @@ import numpy as np
 from migrate.directory.entra import detail, members, policy, registration
 from migrate.directory.entra.detail import Accounts, Details
 from migrate.directory.entra.graph import Graph
-from migrate.directory.entra.ids import Members, packed
+from migrate.directory.entra.ids import IdSet, packed
 from migrate.directory.entra.people import MANAGER, Known, Noticed, frame, selected
 from migrate.directory.entra.permissions import DOMAINS, POLICY, USERS
 from migrate.directory.entra.policy import Policy
@@ -47,7 +47,7 @@ class Reading:
     def frames(self) -> Iterator[pd.DataFrame]:
         """Every page of users as a raw frame. Raises DirectoryError."""
         with ExitStack() as stack:
-            stack.enter_context(_understood())
+            stack.enter_context(_errors_reworded())
             stack.callback(self._graph.close)
             self._graph.sign_in()
             if self._settings.detail:
@@ -72,8 +72,8 @@ class Reading:
             "$expand": MANAGER,
             "$top": _PAGE_WITH_ACTIVITY if activity else _PAGE,
         }
-        budget, before = (self._graph.activity if activity else self._graph.directory), [Members()]
-        anew = lambda: before.append(Members(given))  # noqa: E731
+        budget, before = (self._graph.activity if activity else self._graph.directory), [IdSet()]
+        anew = lambda: before.append(IdSet(given))  # noqa: E731
         for page in self._graph.listing("/users", params, USERS, budget=budget, cost=1 if activity else 2, anew=anew):
             if len(before[-1]):
                 met = before[-1].has(packed([each.get("id") for each in page]))
@@ -97,7 +97,7 @@ class Reading:
         holders = roles.result()
         known = Known(registered.result(), _federated(domains.result(), settings), allowed.result(), last_use=used.result())
         known.groups = groups.result() | {members.ROLE + name: each for name, each in holders.items()}
-        known.holders = Members.united(holders.values())
+        known.holders = IdSet.united(holders.values())
         if opted_out.result():
             self.caveats.append(
                 "the tenant has opted out of Microsoft's change of September: people have seen no prompt to register a passkey"
@@ -137,7 +137,7 @@ class Reading:
         except NotConsentedError:
             self.caveats.append(f"{POLICY.breaks}: the application lacks {' or '.join(POLICY.permissions)}")
             return None
-        members_of: dict[str, Members | None] = {}
+        members_of: dict[str, IdSet | None] = {}
         for group in policy.groups_in(told):
             try:
                 members_of[group] = members.of_group(self._graph, group, self._watch)
@@ -205,7 +205,7 @@ class Reading:
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def _errors_reworded() -> Iterator[None]:
     """Turns errors about unexpected JSON of Graph into a DirectoryError that ends the read."""
     try:
         yield

@@ -76,7 +76,6 @@ class Report:
 
     def __init__(self) -> None:
         self.oldest: str | None = None
-        self.rows = 0
         self._ids: list[np.ndarray] = []
         self._codes: list[np.ndarray] = []
         self._known: dict[Registration, int] = {}
@@ -94,7 +93,6 @@ class Report:
             at = row.get("lastUpdatedDateTime")
             if isinstance(at, str) and (self.oldest is None or at < self.oldest):
                 self.oldest = at
-        self.rows += len(page)
 
     def close(self) -> None:
         """Sorts the rows; only then can `of` be called."""

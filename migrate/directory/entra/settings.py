@@ -12,7 +12,6 @@ from migrate.directory.interface import DirectorySettings
 from migrate.oauth.fields import ClientId, Pem, SecretUrl, Tenant, one_proof
 from migrate.settings import OneLine
 
-GLOBAL_ADMINISTRATOR: Final = "Global Administrator"
 _PROOFS: Final = ("certificate", "client_secret", "federated_token_file", "managed_identity")
 _OF_USERS: Final = ("username", "email", "notification_emails", "display_name", "given_name", "locale", "department")
 _PROPERTY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")

@@ -49,7 +49,7 @@ class EntraDirectory(Directory):
         self._caveats = ()
         reading = Reading(self.settings, self._words(), self.clock or CLOCK, self.heard, joined=bool(self.settings.join))
         yield from reading.frames()
-        self._caveats = tuple(sorted(reading.caveats))
+        self._caveats = tuple(sorted(reading.caveats))  # several threads add them, in any order
 
     def outlooks(self) -> tuple[Outlook, ...]:
         needs("entra", "httpx", "msal")

@@ -50,7 +50,7 @@ def priced(settings: PrivacyIdeaSettings, counted: Counted | None, tokens: int, 
     """The cost of a read in words, and the minutes that it takes at most."""
     pages = ceil(tokens / PAGE) or 1
     parts = [(1, "to sign in")] * (settings.token is None) + [(1, "for the realm")] + [(1, "for all users")] * settings.users
-    parts += [(pages, "for pages of tokens"), (pages - 1, "for their edges")]
+    parts += [(pages, "for pages of tokens"), (pages - 1, "to look up the last token of a page again")]
     minutes = max(ceil(tokens / (_SLOWLY if slow else _QUICKLY) / 60), 1)
     who = f"{_counted(counted.users, 'user')} and " if counted is not None else ""
     listed, calls = ", ".join(f"{count:,} {what}" for count, what in parts), sum(count for count, _ in parts)

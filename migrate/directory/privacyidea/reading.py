@@ -165,8 +165,8 @@ class Reading:
 
 
 def _unlisted(users: Sequence[Mapping[str, Any]], owners: Mapping[Key, Owned], realm: Realm) -> Counter[str]:
-    """By resolver, how many owners of tokens are not in the list of users. Of two users of a realm with the same name only the first is
-    listed, and none of a resolver that was removed from the realm."""
+    """By resolver, how many owners of tokens are missing from the list of users. Two kinds do not count: owners whose username is listed
+    (of two users with one name the server lists only the first), and those of a resolver that is no longer in the realm."""
     keys, names = {key_of(user, realm.resolvers) for user in users}, {name_of(user) for user in users}
     others = (key for key, one in owners.items() if one.username and key not in keys and one.username.casefold() not in names)
     return Counter(resolver for resolver, _ in others if resolver in realm.resolvers)

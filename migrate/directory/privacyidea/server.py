@@ -33,7 +33,7 @@ _USUAL_SECONDS: Final = 3600.0
 _BACK: Final = 50
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 _LAST: Final = 1e11
-"""The largest instant (seconds) that a datetime can hold."""
+"""Instants (seconds) from this one on, in the year 5138, are not believed; a datetime holds every earlier one."""
 _DENIED: Final = "Look at username and password, and whether the administrator is locked after failed tries"
 _ATTRIBUTES: Final = ("userid", "username", "realm", "resolver", "email", "givenname", "surname", "mobile")
 _T = TypeVar("_T")
@@ -122,7 +122,7 @@ class PrivacyIdea:
         """How many users there are, or None if the server is too old to tell. Raises NotConsentedError if the right is missing: unlike the
         list of tokens, this call is also refused if the right is for another realm."""
         try:
-            counted, told = self._told("/user/count", {"realm": self.settings.realm}, _counted)
+            counted, told = self._called("/user/count", {"realm": self.settings.realm}, _counted)
         except RefusedError as error:
             if error.status in (404, 405):
                 return None
@@ -200,11 +200,11 @@ class PrivacyIdea:
     def _get(self, path: str, params: Mapping[str, str], shape: Callable[[Any], _T], need: Need | None = None) -> tuple[_T, dict[str, Any]]:
         """Gets a path: the result of `shape` for the JSON of the response, and the whole JSON."""
         try:
-            return self._told(path, params, shape)
+            return self._called(path, params, shape)
         except RefusedError as error:
             raise refusal(error, need, self.settings, self.who) from None
 
-    def _told(self, path: str, params: Mapping[str, str], shape: Callable[[Any], _T]) -> tuple[_T, dict[str, Any]]:
+    def _called(self, path: str, params: Mapping[str, str], shape: Callable[[Any], _T]) -> tuple[_T, dict[str, Any]]:
         return self.client.get(self._url(path), params, budget=self._budget, shape=lambda told: (shape(told), dict(told)))
 
     def _all_asked(self, told: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ _DEVICES: Final = range(1, 9)
 
 
 def _devices(frame: pd.DataFrame, _: MethodWords) -> pd.DataFrame:
-    """Makes methods from devices. A telephone is `unknown`: it may get texts, or have the app. A token alone is a token. A bypassed user
-    has no second step."""
+    """Makes methods from devices: `unknown` for whoever has a telephone, which may get texts or have the app; `hardware_otp` for whoever
+    has tokens alone. A user with the status bypass has no methods."""
     from migrate.directory.text import as_text, trimmed
 
     frame = joined_names(frame, "given_name", BESIDE + "family")

@@ -25,8 +25,8 @@ def said(series: pd.Series) -> pd.Series:
 
 
 def either(frame: pd.DataFrame, *names: str) -> pd.Series | None:
-    """Combines yes/no columns: `yes` where any of them says yes, else a value that cannot be read if there is one, else `no`. None if none
-    of the columns is there."""
+    """Combines yes/no columns, row by row: a value that cannot be read if any column has one, else `yes` if any says yes, else `no`;
+    missing where all are missing. None if none of the columns is there."""
     combined: pd.Series | None = None
     for name in names:
         if name not in frame:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 from migrate import files
 
 OLDEST: Final = timedelta(hours=12)
-"""An answer older than this is read again."""
+"""A file that was begun longer ago than this is not used: everything in it is read again."""
 _HEAD: Final = re.compile(rb'\{"migrate": "checkpoint"[^\n]*\}\n')
 
 

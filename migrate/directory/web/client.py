@@ -28,12 +28,17 @@ TRIES: Final = 10
 LONGEST_WAIT: Final = 900.0
 """How many seconds a server may ask us to wait between two calls."""
 _FIRST_WAIT: Final = 1.0
-_USUAL_WAIT: Final = 60.0
+_LONGEST_BACKOFF: Final = 60.0
+"""Without a Retry-After, a call waits up to the first of these seconds before its second try, then twice as long, up to the second."""
 _TIMEOUT: Final = httpx.Timeout(30.0, read=120.0)
 _PATIENCE: Final = 1.0
+"""Seconds that the other calls have to end after one has failed."""
 _LONGEST_ANSWER: Final = 600.0
+"""Seconds that the body of one response may take."""
 _BELIEVED: Final = 3
+"""How many times a refusal with a doubted code must come until it is believed."""
 _DOUBT: Final = 2.0
+"""Seconds before such a call is made again; twice as many before the third time."""
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _T = TypeVar("_T")
@@ -85,7 +90,6 @@ class Client:
     def __init__(self, server: Server, authorization: Authorization, clock: Clock = CLOCK) -> None:
         self.server, self.clock = server, clock
         self.stop = threading.Event()
-        self.calls = 0
         self._authorization = authorization
         here = is_loopback(server.origin[1])
         self._http = httpx.Client(
@@ -204,7 +208,6 @@ class Client:
     def _answer(
         self, method: str, url: str, params: Mapping[str, str] | None, headers: Mapping[str, str], body: Any
     ) -> tuple[int, httpx.Headers, bytes]:
-        self.calls += 1
         try:
             with self._http.stream(method, url, params=params, headers=headers, json=body) as answer:
                 return answer.status_code, answer.headers, self._content(answer)
@@ -266,7 +269,7 @@ class Client:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, PassingError) and error.after is not None:
             return error.after
-        longest: float = min(_FIRST_WAIT * 2 ** (state.attempt_number - 1), _USUAL_WAIT)
+        longest: float = min(_FIRST_WAIT * 2 ** (state.attempt_number - 1), _LONGEST_BACKOFF)
         return longest * (500 + secrets.randbelow(501)) / 1000
 
 

@@ -63,7 +63,8 @@ def numbered(
     name: str = "page",
     first: int = 1,
 ) -> Iterator[list[dict[str, Any]]]:
-    """The rows of each page of a listing with page numbers; `shape` gives the rows of a page, and the number of the next page or None."""
+    """The rows of each page of a listing with page numbers; `shape` gives the rows of a page, and the number of the next page or None.
+    Raises RefusedError, and DirectoryError for a page that comes twice."""
     seen = _Seen(client)
     number: int | None = first
     while number is not None:
