@@ -35,14 +35,14 @@ Ranges = tuple[tuple[int, int], ...]
 BREAKS: Final[Ranges] = ((0x09, 0x0D), (0x1C, 0x1E), (0x85, 0x85), (0x2028, 0x2029))
 """Line breaks and tabs."""
 CONTROLS: Final[Ranges] = ((0x00, 0x1F), (0x7F, 0x9F))
-TURNING: Final[Ranges] = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
-"""Change the direction of writing, so that text looks different from what it is."""
-IN_NO_NAME: Final[Ranges] = (*BREAKS, *CONTROLS, *TURNING)
+BIDIRECTIONAL: Final[Ranges] = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
+"""Bidirectional controls: they change the direction of writing, so that text looks different from what it is."""
+IN_NO_NAME: Final[Ranges] = (*BREAKS, *CONTROLS, *BIDIRECTIONAL)
 """Removed from every column that is read from a directory."""
-NO_CHARACTERS: Final[Ranges] = ((0xFFFE, 0xFFFF),)
+NONCHARACTERS: Final[Ranges] = ((0xFFFE, 0xFFFF),)
 """Not allowed in XML, and so not in a workbook."""
-HALVES: Final[Ranges] = ((0xD800, 0xDFFF),)
-"""Surrogates: no encoding can write them."""
+SURROGATES: Final[Ranges] = ((0xD800, 0xDFFF),)
+"""No encoding can write them."""
 MARKS: Final[Ranges] = ((0xFEFF, 0xFEFF), (0x2060, 0x2064), (0x206A, 0x206F), (0xFFF9, 0xFFFB))
 """Invisible, and in no name."""
 JOINERS: Final[Ranges] = ((0x200C, 0x200D), (0xFE00, 0xFE0F), (0xE0020, 0xE007F), (0xE0100, 0xE01EF))
@@ -62,7 +62,7 @@ def pattern(*ranges: Ranges) -> str:
 
 
 def re2(*ranges: Ranges) -> str:
-    """The same for RE2, which Arrow uses. RE2 takes no `HALVES`."""
+    """The same for RE2, which Arrow uses. RE2 takes no `SURROGATES`."""
     return "[" + "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for each in ranges for first, last in each) + "]"
 
 
@@ -81,17 +81,17 @@ LONGEST_LOG: Final = 300
 """How many characters a line in a log or the ledger has at most."""
 
 _BREAKS: Final = re.compile(pattern(BREAKS) + "+")
-_CONTROL: Final = re.compile(pattern(CONTROLS, HALVES, ((0x2028, 0x2029),)))
+_CONTROL: Final = re.compile(pattern(CONTROLS, SURROGATES, ((0x2028, 0x2029),)))
 _JOINERS: Final = re.compile(pattern(JOINERS))
-_UNFIT: Final = re.compile(pattern(CONTROLS, TURNING, NO_CHARACTERS, HALVES, UNSEEN, ((0x2028, 0x2029),)))
+_UNFIT: Final = re.compile(pattern(CONTROLS, BIDIRECTIONAL, NONCHARACTERS, SURROGATES, UNSEEN, ((0x2028, 0x2029),)))
 _HEAPED: Final = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _STACKED: Final = re.compile(f"({_HEAPED}{{4}}){_HEAPED}+")
 """More than four combining marks on one character, which would cover the lines above and below."""
 _LINK: Final = re.compile(r"(?i)//|\bwww\.(?=\w)|\w\.[a-z]{2,}[/:](?=\w)")
 _LINK_MARKS: Final = re.compile(r"[.:/]+")
-_NO_LETTER: Final = re.compile(pattern(CONTROLS, TURNING, NO_CHARACTERS, HALVES, MARKS))
+_NO_LETTER: Final = re.compile(pattern(CONTROLS, BIDIRECTIONAL, NONCHARACTERS, SURROGATES, MARKS))
 _ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
-_NO_PAGE: Final = re.compile(pattern(((0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F)), TURNING, NO_CHARACTERS, HALVES))
+_NO_PAGE: Final = re.compile(pattern(((0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F)), BIDIRECTIONAL, NONCHARACTERS, SURROGATES))
 
 
 def is_one_line(text: str) -> bool:
@@ -251,7 +251,7 @@ def keep_back(values: Mapping[str, str]) -> None:
 
 
 def kept_back(value: object) -> Any:
-    """The same facts with all values masked that are kept back."""
+    """The same value with every text masked that `keep_back` names, also in lists and mappings. Keys stay; a tuple becomes a list."""
     match value:
         case str():
             return _MASKS.masked(value)

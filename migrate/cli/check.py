@@ -159,8 +159,8 @@ def _cron(config: Config, lines: Sequence[Line]) -> Iterator[Finding]:
 
 def _templates(config: Config) -> Iterator[str]:
     from migrate.config.playbooks import GENERIC, playbook
+    from migrate.mail.languages import ENGLISH
     from migrate.mail.lint import lint
-    from migrate.mail.overrides import LANGUAGE
 
     composer = config.composer()
     letters, files = list(composer.try_all(every_language=True)), composer.files
@@ -175,7 +175,7 @@ def _templates(config: Config) -> Iterator[str]:
         yield f"the catalogue of {language!r} has no translation of {len(lacking)} texts, which stay English; the first is {lacking[0]!r}."
     for path, meant in files.astray():
         yield f"{path} is not used" + (f": letters are made from {meant}." if meant else ".")
-    if composer.language not in (LANGUAGE, *files.languages) and (ours := files.unchanged()):
+    if composer.language not in (ENGLISH, *files.languages) and (ours := files.unchanged()):
         yield f"written in {composer.language!r} by you, and still with these of ours, which are English: {', '.join(ours)}."
 
 

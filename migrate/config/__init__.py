@@ -29,7 +29,7 @@ from migrate.config.playbooks import PLAYBOOKS, undated_cloud
 from migrate.config.references import Key, References
 from migrate.config.rehearsal import rehearsed
 from migrate.config.safety import SafetySettings
-from migrate.config.waves import days_of, listed
+from migrate.config.waves import ids_by_file, misdated
 from migrate.core.campaign import CampaignSettings
 from migrate.core.schedule import ScheduleSettings
 from migrate.core.standing import PolicySettings
@@ -121,14 +121,14 @@ def load(path: Path) -> Config:
     if {"campaign", "mail"} <= tables.keys():
         wrong += _unwritten(tables["campaign"].language, anchored(tables["mail"], origins.folder, ("mail",)).templates, references)
     if {"campaign", "waves"} <= tables.keys():
-        wrong += days_of(tables["waves"], tables["campaign"])
+        wrong += misdated(tables["waves"], tables["campaign"])
     if wrong:
         raise paragraph(origins, wrong)
     whole = {name: anchored(table, origins.folder, (name,)) for name, table in tables.items()}
     if tables["safety"].redirect_to:
         whole["campaign"], whole["reports"] = rehearsed(whole["campaign"], whole["reports"])
     outside.keep_back(references.shown_instead(_HARMLESS))
-    whole["waves"] = waves = Waves.of(whole["campaign"], whole["waves"], listed(whole["waves"]))
+    whole["waves"] = waves = Waves.of(whole["campaign"], whole["waves"], ids_by_file(whole["waves"]))
     if not waves.waves:
         del tables["waves"]
     settings = effective(tables) | ({"[waves] ids": waves.basis} if waves.waves else {})

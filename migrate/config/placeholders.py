@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from migrate.config.complaints import where
+from migrate.config.extending import extended
 from migrate.config.playbooks import GENERIC, playbook
 from migrate.config.references import Key
 from migrate.files import texts
@@ -28,19 +29,20 @@ _PLACEHOLDER: Final = "example"
 def untouched(config: Config) -> list[str]:
     """`[table] key` of each setting that the example marks EDIT and that still has the example's value.
 
-    A value that could be right by chance counts only if its line is still marked in the configuration, too. References to secrets do not
-    count, nor do the mail server's settings while letters go to a folder.
+    A value that could be right by chance counts only if its line is still marked in the file that it stands in, too. References to secrets
+    do not count, nor do the mail server's settings while letters go to a folder.
     """
     example = playbook(config.campaign.playbook or GENERIC).config
-    mine = texts.read(config.path)
-    still = set(_marked(mine))
+    given = tomllib.loads(example)
+    mine, origins = extended(config.path, lambda path: tomllib.loads(texts.read(path)))
+    still = {file: set(_marked(texts.read(file))) for file in {config.path, *origins.elsewhere.values()}}
     settings = []
     for at in _marked(example):
-        value = _value(tomllib.loads(mine), at)
+        value = _value(mine, at)
         idle = at[:2] == ("mail", "smtp") and config.mail.transport != "smtp"
-        if idle or value is None or isinstance(value, dict) or value != _value(tomllib.loads(example), at):
+        if idle or value is None or isinstance(value, dict) or value != _value(given, at):
             continue
-        if at in still or _PLACEHOLDER in str(value).lower():
+        if at in still[origins.file(at)] or _PLACEHOLDER in str(value).lower():
             settings.append(where(at))
     return settings
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from migrate.mail.addresses import problem, wire
+from migrate.mail.addresses import checked, wire
 from migrate.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -26,12 +26,6 @@ def _domain(value: object) -> object:
     if not _DOMAIN.fullmatch(ascii_form):
         raise ValueError(f"{value!r} is no mail domain; write it as in 'example.com'")
     return ascii_form
-
-
-def _address(value: str) -> str:
-    if reason := problem(value):
-        raise ValueError(f"{value!r} is no mail address: {reason}")
-    return value
 
 
 class SafetySettings(Settings):
@@ -54,7 +48,7 @@ class SafetySettings(Settings):
     allowed_domains: tuple[Annotated[str, BeforeValidator(_domain)], ...] = ()
     stale_hours: int = Field(36, ge=1, le=876_000)
     allow_time_travel: bool = False
-    redirect_to: Annotated[str, AfterValidator(_address)] | None = None
+    redirect_to: Annotated[str, AfterValidator(checked)] | None = None
 
     @model_validator(mode="after")
     def _redirects_where_mail_may_go(self) -> SafetySettings:

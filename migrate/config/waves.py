@@ -19,7 +19,7 @@ _ROLE: Final = "role:"
 """What stands before a directory role among an account's groups."""
 
 
-def days_of(waves: WavesSettings, campaign: CampaignSettings) -> Iterator[Complaint]:
+def misdated(waves: WavesSettings, campaign: CampaignSettings) -> Iterator[Complaint]:
     """A complaint for each wave whose opening is not before its cutoff; days that a wave does not set are the campaign's."""
     for number, wave in enumerate(waves.root):
         own = wave.within(campaign)
@@ -40,7 +40,7 @@ def unread_roles(waves: Waves, directory: DirectorySettings) -> Iterator[tuple[s
                 yield wave.name, group.strip()[len(_ROLE) :]
 
 
-def listed(waves: WavesSettings) -> dict[Path, frozenset[str]]:
+def ids_by_file(waves: WavesSettings) -> dict[Path, frozenset[str]]:
     """The ids in each file that a wave names: its column `account_id`, or its only column. Raises ConfigError."""
     return {path: _ids(path, wave.name) for wave in waves.root if (path := wave.match.ids)}
 

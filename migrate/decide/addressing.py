@@ -52,7 +52,7 @@ def unreachable(
     connection: sa.Connection, campaign_id: int, remind: Collection[str], allowed_domains: Collection[str], now: datetime
 ) -> Unreachable:
     """The reminded accounts (`bounces.reminded`) that cannot be mailed, by the rules that a plan follows (`judge`)."""
-    codes = {mark.address.lower(): mark.code for mark in bounces.marked(connection, campaign_id, now)}
+    codes = {mark.address.lower(): mark.code for mark in bounces.dead_addresses(connection, campaign_id, now)}
     judged = judge(allowed_domains, codes.keys())
     counts: dict[str, int] = {}
     first: dict[str, list[UnreachableAccount]] = {outcome: [] for outcome in _WORST_FIRST}
@@ -71,7 +71,7 @@ def unreachable(
 
 def bounced(connection: sa.Connection, campaign_id: int, remind: Collection[str], allowed_domains: Collection[str], now: datetime) -> int:
     """How many accounts `unreachable` would count as bounced. It reads only the accounts whose address bounced."""
-    dead = {mark.address.lower() for mark in bounces.marked(connection, campaign_id, now)}
+    dead = {mark.address.lower() for mark in bounces.dead_addresses(connection, campaign_id, now)}
     if not dead:
         return 0
     judged = judge(allowed_domains, dead)

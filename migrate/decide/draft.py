@@ -142,7 +142,7 @@ def _decided(snapshot: Snapshot, prior: Prior, rules: Rules, folder: Path, reuse
     for case, every in zip(cases, had, strict=True):
         yield confirm(case, held_by_nobody_else(every, holders), rules)
     if reuse is None:
-        yield Decided(tally=Tally(read=snapshot.rows, known=prior.known()))
+        yield Decided(tally=Tally(read=snapshot.rows, known=prior.account_count()))
         return
     yield Decided(
         tally=Tally(

@@ -14,7 +14,7 @@ from migrate.core.campaign import CampaignSettings
 from migrate.decisions.decider import Decider, words
 from migrate.errors import ConfigError
 from migrate.ledger import bounces, campaigns
-from migrate.ledger.bounces import Mark
+from migrate.ledger.bounces import DeadAddress
 
 _NAMED: Final = 20
 
@@ -23,7 +23,7 @@ _NAMED: Final = 20
 class Dead:
     """An address that counts as dead (`mark`), and how many accounts in the directory have it as their primary address."""
 
-    mark: Mark
+    mark: DeadAddress
     accounts: int
 
     def facts(self) -> dict[str, Any]:
@@ -33,9 +33,9 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Revived:
-    """The addresses that a person cleared (`by` whom, and the `reason`), each as it was marked before."""
+    """The addresses that a person cleared (`by` whom, and the `reason`), each as it was recorded before."""
 
-    cleared: tuple[Mark, ...]
+    cleared: tuple[DeadAddress, ...]
     by: str
     reason: str
 
@@ -45,20 +45,20 @@ class Revived:
 
 
 def dead(connection: sa.Connection, campaign: CampaignSettings, now: datetime, since: datetime | None = None) -> list[Dead]:
-    """The addresses that count as dead at an instant, the first marked first; with `since` those marked at or after that instant."""
+    """The addresses that count as dead at an instant, in the order in which they died; with `since` those that died then or later."""
     campaign_id = campaigns.find(connection, campaign.name)
     if campaign_id is None:
         return []
-    marks = bounces.marked(connection, campaign_id, now, since=since)
+    marks = bounces.dead_addresses(connection, campaign_id, now, since=since)
     holders = bounces.holders(connection, campaign_id, [mark.address for mark in marks])
     counts = Counter(email.lower() for _, email in holders)
     return [Dead(mark, counts[mark.address.lower()]) for mark in marks]
 
 
 def revive(decider: Decider, addresses: Sequence[str], since: datetime | None, reason: str) -> Revived:
-    """Clears some addresses, or all that were marked at or after an instant: the next runs mail them again.
+    """Clears some addresses, or all that died at or after an instant: the next runs mail them again.
 
-    Raises ConfigError, and changes nothing, if an address does not count as dead or none was marked since the instant.
+    Raises ConfigError, and changes nothing, if an address does not count as dead or none died since the instant.
     """
     said = words(reason, "--reason")
     wanted = {address.strip().lower(): address.strip() for address in addresses}
@@ -74,6 +74,6 @@ def revive(decider: Decider, addresses: Sequence[str], since: datetime | None, r
     unknown = [address for folded, address in wanted.items() if folded not in {mark.address.lower() for mark in cleared}]
     if unknown or not cleared:
         shown = ", ".join(unknown[:_NAMED]) + (f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else "")
-        what = f"{shown} {'does' if len(unknown) == 1 else 'do'} not count as dead" if unknown else "no address was marked since"
+        what = f"{shown} {'does' if len(unknown) == 1 else 'do'} not count as dead" if unknown else "no address counts as dead since then"
         raise ConfigError(f"{what}; nothing was changed.", hint="`migrate bounces list` shows those that do.")
     return Revived(tuple(cleared), decider.by, said)

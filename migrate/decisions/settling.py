@@ -168,7 +168,7 @@ def settle(decider: Decider, reference: str, reason: str) -> LetterDecision:
     return _decide(decider, _found(decider, reference), reference, "sent", reason)
 
 
-def _alive(decider: Decider, addresses: Collection[str], reason: str) -> list[bounces.Mark]:
+def _alive(decider: Decider, addresses: Collection[str], reason: str) -> list[bounces.DeadAddress]:
     return bounces.clear(
         decider.connection, decider.campaign_id, decider.now, by=decider.by, reason=reason, addresses=addresses
     )  # fmt: skip

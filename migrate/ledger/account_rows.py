@@ -23,7 +23,7 @@ _AT_ONCE: Final = 1024
 """How many accounts, in order of id, are superseded at once: their rows share pages, which stay in the database's cache for every step."""
 
 
-def campaign_id(connection: sa.Connection, name: str, now: datetime, secret: str | None = None) -> int:
+def ensure_campaign(connection: sa.Connection, name: str, now: datetime, secret: str | None = None) -> int:
     """The id of a campaign. Its first run creates it, with `secret` if one was set aside for it, else with a new one."""
     found = campaigns.find(connection, name)
     if found is None:
@@ -39,7 +39,7 @@ def any_account(connection: sa.Connection, campaign: int) -> bool:
     return connection.execute(sa.select(c.account_id).where(c.campaign_id == campaign).limit(1)).first() is not None
 
 
-def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame, *, all_new: bool = False) -> None:
+def record_accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame, *, all_new: bool = False) -> None:
     """Records rows (`RECORD_COLUMNS`) that differ from what is recorded: the current version moves to the history, the row replaces it.
 
     With `all_new` none of the accounts is recorded yet.
@@ -62,12 +62,12 @@ def accounts(connection: sa.Connection, campaign: int, run_seq: int, records: pd
         insert(these)
 
 
-def outcomes(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame) -> None:
+def record_outcomes(connection: sa.Connection, campaign: int, run_seq: int, records: pd.DataFrame) -> None:
     """Records outcomes (`account_id`, `outcome`, `outcome_reason`) of accounts in which nothing else changed."""
     _insert(connection, schema.account_outcome, records, campaign_id=campaign, run_seq=run_seq)
 
 
-def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.DataFrame, *, mail: bool = True) -> None:
+def record_changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.DataFrame, *, mail: bool = True) -> None:
     """Records changes (`CHANGE_COLUMNS`). One of a mailed kind is open until its confirmation is queued; with `mail` false none is open."""
     state = pd.Series("recorded", index=seen.index, dtype="str")
     if mail:
@@ -75,7 +75,7 @@ def changes(connection: sa.Connection, campaign: int, run_seq: int, seen: pd.Dat
     _insert(connection, schema.change, seen[list(CHANGE_COLUMNS)].assign(state=state), campaign_id=campaign, run_seq=run_seq)
 
 
-def close(connection: sa.Connection, campaign: int, which: pd.DataFrame, state: str, now: datetime) -> int:
+def close_changes(connection: sa.Connection, campaign: int, which: pd.DataFrame, state: str, now: datetime) -> int:
     """Sets open changes (`account_id`, `seq`) to `confirmed` or `unsaid`, or to `recorded` if the confirmation of a later change covers
     them. Returns how many were open."""
     if which.empty:
@@ -88,7 +88,7 @@ def close(connection: sa.Connection, campaign: int, which: pd.DataFrame, state: 
     ).rowcount
 
 
-def rejections(connection: sa.Connection, run_seq: int, rejected: pd.DataFrame) -> None:
+def record_rejections(connection: sa.Connection, run_seq: int, rejected: pd.DataFrame) -> None:
     """Records rejected rows: `account_id` (may be missing), `position` in the source, `rejection` (the reason)."""
     _insert(connection, schema.rejection, rejected[["account_id", "position", "rejection"]], run_seq=run_seq)
 
@@ -116,12 +116,13 @@ def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, 
 
 
 def _inserting_into_sqlite(
-    connection: sa.Connection, table: sa.Table, same: dict[str, Any], varying: dict[str, list[Any]], rows: int
+    connection: sa.Connection, table: sa.Table, same: dict[str, Any], varying: dict[str, list[Any]], length: int
 ) -> Callable[[slice], None]:
-    """SQLite's driver takes the values as they are; SQLAlchemy would loop over all of them once more for nothing.
+    """Inserts with few, long statements: many rows go into one, and a column in which all values are the same is one parameter.
 
-    At each execution, also at each of `executemany`, the driver lets other threads run, and then waits for its turn; and it copies each
-    parameter. So many rows go into one statement, and a column in which all are the same is one parameter.
+    `same`: name → the value of such a column; `varying`: name → the values of each other column, `length` of them. At each execution, also
+    at each one of `executemany`, the driver releases the GIL and then waits to get it back, and it copies each parameter. SQLAlchemy is
+    passed over: it would loop over all values once more, and the driver takes them as they are.
     """
     listed = ", ".join(map(connection.dialect.identifier_preparer.quote, [*same, *varying]))
     width, at_once = len(varying), BATCH // (len(same) + len(varying))
@@ -134,7 +135,7 @@ def _inserting_into_sqlite(
         return f"INSERT INTO {table.name} ({listed}) VALUES ({'), ('.join(row)})"  # noqa: S608 - our own names
 
     def write(part: slice) -> None:
-        begin, end, _ = part.indices(rows)
+        begin, end, _ = part.indices(length)
         for start in range(begin, end, at_once):
             stop = min(start + at_once, end)
             flat: list[Any] = [None] * (width * (stop - start))

@@ -1,7 +1,7 @@
 """Addresses that a mail server called unknown or disabled, and that get no letter for a while (design §11).
 
-Addresses compare without regard to case, as in a run. Of a mark, only the columns that say when, by whom and why it was cleared ever
-change.
+Addresses compare without regard to case, as in a run. Of a row of `bounce`, only the columns that say when, by whom and why it was cleared
+ever change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHUNK: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DeadAddress:
     """An address that counts as dead, from `since` (when the first mark in force was made) until `until` (when the last one ends). `code`
     and `reply` are the server's latest; `reply` is None where the ledger did not keep it."""
 
@@ -43,9 +43,9 @@ class Cleared:
     reason: str | None
 
 
-def marked(
+def dead_addresses(
     connection: sa.Connection, campaign_id: int, now: datetime, *, since: datetime | None = None, addresses: Collection[str] | None = None
-) -> list[Mark]:
+) -> list[DeadAddress]:
     """The addresses that count as dead, each once, in the order of their first marks.
 
     `since` leaves out marks made before that instant; `addresses` leaves out all other addresses.
@@ -62,8 +62,8 @@ def clear(
     reason: str,
     since: datetime | None = None,
     addresses: Collection[str] | None = None,
-) -> list[Mark]:
-    """Clears the marks that `marked` would return, so that the addresses are mailed again, and returns them.
+) -> list[DeadAddress]:
+    """Clears what `dead_addresses` would return, so that the addresses are mailed again, and returns them.
 
     A mark that somebody else clears at the same moment is left out.
     """
@@ -92,7 +92,7 @@ def cleared(connection: sa.Connection, campaign_id: int, addresses: Collection[s
 
 
 def holders(connection: sa.Connection, campaign_id: int, addresses: Collection[str]) -> list[tuple[str, str]]:
-    """`account_id` and primary address of every account in the directory whose primary address is one of some."""
+    """`account_id` and primary address of every account in the directory whose primary address is one of `addresses`, in any case."""
     a = account.c
     folded = {address.lower() for address in addresses}
     there = (a.campaign_id == campaign_id, a.gone_at.is_(None), _may_be_one_of(a.email, addresses))
@@ -141,14 +141,14 @@ def _in_force(
     return [row for row in found if folded is None or row.address.lower() in folded]
 
 
-def _summed(rows: Sequence[_Row]) -> list[Mark]:
-    found: dict[str, Mark] = {}
+def _summed(rows: Sequence[_Row]) -> list[DeadAddress]:
+    found: dict[str, DeadAddress] = {}
     for row in rows:
         before = found.get(row.address.lower())
         address, since, until = (
             (before.address, before.since, max(before.until, row.until)) if before else (row.address, row.seen_at, row.until)
         )
-        found[row.address.lower()] = Mark(address, since, until, row.code, row.reply)
+        found[row.address.lower()] = DeadAddress(address, since, until, row.code, row.reply)
     return list(found.values())
 
 

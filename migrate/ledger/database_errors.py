@@ -30,7 +30,8 @@ def is_busy(error: BaseException) -> bool:
 
 
 def is_broken_off(error: BaseException) -> bool:
-    """Whether a server ended a transaction because of a deadlock with another one. SQLite has one writer, and never does."""
+    """Whether the database ended a transaction in favour of another one: a deadlock, or a serialization failure of PostgreSQL. SQLite has
+    one writer, and never does. `error` is the LedgerError of `Ledger.explained`; its cause is the database's error."""
     cause = getattr(error.__cause__, "orig", None)
     return getattr(cause, "sqlstate", None) in ("40001", "40P01") or mysql.code(cause) == mysql.DEADLOCK
 

@@ -32,7 +32,8 @@ __all__ = ["Ledger", "LedgerSettings"]
 
 _T = TypeVar("_T")
 
-BUSY: Final = timedelta(minutes=2)
+PATIENCE: Final = timedelta(minutes=2)
+"""How long a connection waits for another writer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Ledger:
         if path is None:
             ledger = cls._connected(url, readonly=True)
         elif sqlite.exists(path):
-            engine, seen, scratch = sqlite.open_readonly(path, BUSY)
+            engine, seen, scratch = sqlite.open_readonly(path, PATIENCE)
             ledger = cls(engine, describe(url), readonly=True, _seen=seen, _scratch=scratch)
         else:
             return _empty(describe(url))
@@ -132,12 +133,12 @@ class Ledger:
         return done
 
     def write_much(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """Like `write`, for a transaction that changes many pages. A SQLite file gets them from the WAL in a thread, while the caller goes
-        on; in `write` the commit would take as long again for it. `close` waits for the thread."""
+        """Like `write`, for a transaction that changes many pages. After its commit SQLite copies them from the WAL into the file (a
+        checkpoint), which takes as long again. Here a thread does that while the caller goes on; `close` waits for the thread."""
         path = _path(self.engine.url)
         if path is None:
             return self.write(work)
-        engine = self.apart(BUSY)
+        engine = self.apart(PATIENCE)
         sa.event.listen(engine, "connect", sqlite.without_checkpoints)
         done = replace(self, engine=engine).write(work)
         self._checkpoints.append(meanwhile(lambda: sqlite.checkpoint(path)))
@@ -161,7 +162,7 @@ class Ledger:
         """An engine of its own for the same database; its connections wait at most `patience` for another writer."""
         return _engine(self.engine.url, busy=patience, poolclass=NullPool)
 
-    def hurried(self, patience: timedelta) -> Ledger:
+    def with_patience(self, patience: timedelta) -> Ledger:
         """The same ledger through an engine that waits at most `patience` for another writer. The caller closes it."""
         return replace(self, engine=_engine(self.engine.url, busy=patience))
 
@@ -227,7 +228,7 @@ def _path(url: sa.URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, poolclass: type[sa.Pool] = sa.QueuePool) -> sa.Engine:
+def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = PATIENCE, poolclass: type[sa.Pool] = sa.QueuePool) -> sa.Engine:
     pooled: dict[str, Any] = {"max_overflow": -1} if poolclass is sa.QueuePool else {}
     with options_explained(), driver_explained(url):
         if url.get_backend_name() == "sqlite":
@@ -250,7 +251,7 @@ def _engine(url: sa.URL, *, readonly: bool = False, busy: timedelta = BUSY, pool
 def _upgrade(engine: sa.Engine, path: Path | None, *, create: bool) -> tuple[str | None, Path | None]:
     """Upgrades the tables to this version. Returns the revision before and the copy of the file; None for what there was not."""
     if path is not None:
-        sqlite.use_wal(path, BUSY)
+        sqlite.use_wal(path, PATIENCE)
     with engine.connect() as connection:
         found = revisions.current(connection)
     if found == revisions.HEAD:

@@ -1,7 +1,7 @@
 """Converts rows of the ledger to pandas frames and back, a whole column at a time.
 
-From SQLite, the rows come as one text: SQLite writes them as CSV, and Arrow reads that. So no Python object is made for any value, which
-would take most of the time, and both let other threads run. Other databases give rows of Python objects.
+From SQLite the rows come as one text: SQLite writes them as CSV, and Arrow reads that. No Python object is made for any value, which would
+take most of the time, and the GIL is released while SQLite writes and Arrow reads. Other databases give rows of Python objects.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _from_rows(connection: sa.Connection, statement: sa.Select[Any], columns: di
 
 
 def _from_sqlite(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> list[pa.ChunkedArray]:
-    """`_from_rows` by way of CSV. A text stands in quotes ('' is a quote in it), and NULL and nothing stand for what is missing.
+    """`_from_rows` by way of CSV. A text is in single quotes (`''` is a quote in it), a missing text is NULL, a missing number is nothing.
 
     `printf` ends a text at a NUL. No text of the ledger has one: control characters are taken out where a text comes in (design §4).
     """

@@ -46,7 +46,7 @@ def sign(connection: sa.Connection) -> dict[str, str]:
     return {"id": ledger_id(connection) or "", "nonce": secrets.token_hex(8)}
 
 
-def trace_of(of: Run) -> dict[str, Any]:
+def manifest_facts(of: Run) -> dict[str, Any]:
     """The part of a manifest about its run, by which the ledger recognises the run."""
     known = {"run_id": of.run_id, "as_of": _instant(of.as_of), "started_at": _instant(of.started_at)}
     signed = of.counts.get("ledger")
@@ -78,7 +78,7 @@ def _knows(connection: sa.Connection, campaign_id: int | None, trace: Trace) -> 
     seq = connection.execute(sa.select(run.c.seq).where(run.c.campaign_id == campaign_id, run.c.run_id == trace.run_id)).scalar()
     if seq is None:
         return False
-    known = trace_of(runs.find(connection, seq))
+    known = manifest_facts(runs.find(connection, seq))
     return all(trace.of.get(name) == value for name, value in known.items())
 
 

@@ -20,6 +20,6 @@ def content(connection: sa.Connection, digest: str) -> str | None:
 
 
 def keep(connection: sa.Connection, digest: str, kind: str, content: str, now: datetime) -> None:
-    """Keeps a text, unless it is kept already."""
+    """Keeps a text, unless it is kept already. Raises IntegrityError if another process keeps the same one at this moment."""
     if not known(connection, digest):
         connection.execute(sa.insert(artefact).values(digest=digest, kind=kind, content=content, first_used_at=now))

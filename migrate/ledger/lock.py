@@ -31,8 +31,8 @@ PATIENCE: Final = timedelta(seconds=2)
 """How long the lock waits for another writer: long enough for one that settles a letter, far too short for one that records a run."""
 
 
-def worker() -> str:
-    """A unique name for a worker."""
+def worker_name() -> str:
+    """A unique name for a process that holds a lock or letters: the `owner` of both."""
     return f"send-{secrets.token_hex(8)}"
 
 

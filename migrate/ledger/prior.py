@@ -55,7 +55,7 @@ class Prior:
         return self._records(lambda of: self._within(of, low, high))
 
     def cuts(self, rows: int) -> list[str]:
-        """Account ids that divide all accounts, also those that are gone, into ranges of so many rows."""
+        """Account ids that divide all accounts, also those that are gone, into ranges of `rows` accounts; the last has what is left."""
         a, cuts = schema.account.c, list[str]()
         while True:
             beyond = sa.select(a.account_id).where(*self._within(a, cuts[-1] if cuts else None, None)).order_by(a.account_id)
@@ -64,7 +64,7 @@ class Prior:
                 return cuts
             cuts.append(found[0][0])
 
-    def these(self, ids: Sequence[str]) -> pd.DataFrame:
+    def accounts_with(self, ids: Sequence[str]) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the accounts with some ids, including accounts that are gone."""
         found = [_in_order(self._records(partial(self._these, some))) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
@@ -74,7 +74,7 @@ class Prior:
         with self._turn:
             return outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
 
-    def known(self) -> int:
+    def account_count(self) -> int:
         """How many accounts the last accepted read had."""
         a = schema.account.c
         there = sa.select(sa.func.count()).select_from(schema.account).where(a.campaign_id == self.campaign_id, a.gone_at.is_(None))
@@ -157,7 +157,8 @@ class Prior:
         return [id_ for (id_,) in self._rows(waits)]
 
     def counting(self, low: Bound, high: Bound, occasions: Sequence[str]) -> pd.DataFrame | None:
-        """`COUNTING_COLUMNS` of the range; None where letters of another ledger count as well."""
+        """`COUNTING_COLUMNS` of the range's letters of the stages `occasions` and of all corrections, in any state;
+        None where letters of another ledger count as well."""
         if self._told_before:
             return None
         letter, notice = schema.letter.c, schema.notice.c

@@ -70,19 +70,27 @@ def number(run_id: str) -> int:
 def _numbered(connection: sa.Connection) -> dict[str, int]:
     """`seq` of the next run, if the database would give it a number that accepted evidence of another ledger has; else nothing."""
     after = connection.execute(sa.select(schema.identity.c.runs_after)).scalar() or 0
-    if not after or (connection.execute(sa.select(sa.func.max(schema.run.c.seq))).scalar() or 0) >= after:
+    if _highest(connection) >= after:
+        return {}
+    # Runs of two campaigns may be recorded at once: the second waits here for the first, and then finds its number.
+    connection.execute(sa.select(schema.identity.c.runs_after).with_for_update())
+    if _highest(connection) >= after:
         return {}
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT setval(pg_get_serial_sequence('run', 'seq'), :seq)"), {"seq": after + 1})
     return {"seq": after + 1}
 
 
-def count(connection: sa.Connection, seq: int, counts: Mapping[str, Any]) -> None:
-    """Record what the run counted, by subject."""
+def _highest(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.max(schema.run.c.seq))).scalar() or 0
+
+
+def record_counts(connection: sa.Connection, seq: int, counts: Mapping[str, Any]) -> None:
+    """Records what the run counted: subject → word → count. Replaces what was recorded before."""
     connection.execute(sa.update(schema.run).where(schema.run.c.seq == seq).values(counts=json.dumps(counts, sort_keys=True)))
 
 
-def identify(connection: sa.Connection, seq: int, fingerprint: str, cache: str | None = None) -> None:
+def record_fingerprint(connection: sa.Connection, seq: int, fingerprint: str, cache: str | None = None) -> None:
     """Records the fingerprint of what the run read, and the digest of the cache of that read (in `counts["image"]`) if there is one.
 
     Both are known only some time after the run is recorded.

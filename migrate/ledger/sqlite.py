@@ -258,15 +258,15 @@ def open_readonly(path: Path, busy: timedelta) -> tuple[sa.Engine, Seen | None, 
     seen, kept = None, ExitStack()
     if wal.exists() and shm.exists():
         database, options = path, "mode=ro&readonly_shm=1"
-    elif (wal.exists() and wal.stat().st_size) or journal.exists():
+    elif exists(wal) or journal.exists():
         try:
             scratch = kept.enter_context(files.scratch())
             for part in (path, wal, journal):
-                if part.exists():
+                with suppress(FileNotFoundError):  # another process may close the ledger, and SQLite remove a file, at this moment
                     shutil.copyfile(part, scratch / part.name)
         except OSError as error:
             kept.close()
-            said = f"there is no room for a copy of {path}, which must be copied to be read: {error.strerror or error}."
+            said = f"{path} must be copied to be read, and could not be: {error.strerror or error}."
             raise LedgerError(said, where="TMPDIR", hint="Set it to a folder that can be written, and has room.") from error
         database, options = scratch / path.name, "mode=rw"
     else:

@@ -52,7 +52,7 @@ RESENT: Final = "resent"
 """The reason of an uncertain confirmation that went back into the queue by itself."""
 
 
-def refuse(before: LetterState, after: LetterState, reason: str | None = None) -> str | None:
+def objection(before: LetterState, after: LetterState, reason: str | None = None) -> str | None:
     """Why a letter in the state `before` (with its `reason` if that is withdrawn) may not become `after`; None if it may."""
     if (before, after) not in TRANSITIONS:
         return f"a letter that is {before} cannot become {after}"

@@ -38,6 +38,13 @@ def invited_as(username: str) -> str | None:
     return f"{found[1]}@{found[2]}" if found else None
 
 
+def checked(address: str) -> str:
+    """The address unchanged, if it can be mailed. Raises ValueError with the reason."""
+    if reason := problem(address):
+        raise ValueError(f"{address!r} is no mail address: {reason}")
+    return address
+
+
 def problem(address: str) -> str | None:
     """Why an address cannot be mailed, in words; None if it can be. The caller reports a missing address itself."""
     if len(address) <= LONGEST and _ORDINARY_RE.fullmatch(address) and not _LONG_RE.search(address):

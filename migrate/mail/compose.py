@@ -16,9 +16,9 @@ from migrate.core.kinds import KINDS
 from migrate.errors import TemplateError
 from migrate.mail.addresses import wire
 from migrate.mail.facts import Facts
-from migrate.mail.languages import Catalogues, Wording, nearest, wording
+from migrate.mail.languages import ENGLISH, Catalogues, Wording, nearest, wording
 from migrate.mail.letter import Letter
-from migrate.mail.overrides import LANGUAGE, written_in
+from migrate.mail.overrides import written_in
 from migrate.mail.person import person_of
 from migrate.mail.plain import PlainLetters, UnrenderableError, Wanted
 from migrate.mail.prefilled import PrefilledLetters
@@ -59,7 +59,7 @@ class Composer:
         }
         if redirect_to:
             settings["safety"] = {"redirect_to": redirect_to}
-        if self.language != LANGUAGE:
+        if self.language != ENGLISH:
             settings["campaign"]["language"] = self.language
         used = {**self.files.texts, "settings": json.dumps(settings, sort_keys=True)}
         self.sources = dict(sorted(used.items()))
@@ -75,7 +75,7 @@ class Composer:
         only the campaign's language is left, and those that the operator has catalogues of."""
         if self.files.changed():
             return frozenset({self.language, *self.files.own_languages()})
-        return frozenset({self.language, LANGUAGE, *self.files.languages})
+        return frozenset({self.language, ENGLISH, *self.files.languages})
 
     def wording(self, tag: str | None) -> Wording:
         """The wording for a reader with a BCP 47 tag: the nearest language there is, else the campaign's."""
@@ -162,7 +162,7 @@ class Composer:
 
     def untranslated(self) -> dict[str, list[str]]:
         """Language → the texts that its catalogue lacks; languages that lack none are left out."""
-        lacking = {say.language: self.files.untranslated(say) for say in self._catalogues if say.language != LANGUAGE}
+        lacking = {say.language: self.files.untranslated(say) for say in self._catalogues if say.language != ENGLISH}
         return {language: texts for language, texts in lacking.items() if texts}
 
     def _samples(self, *, every_language: bool) -> Iterator[tuple[str, Sample]]:

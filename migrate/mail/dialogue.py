@@ -122,7 +122,7 @@ class Dialogue:
             return _last_answer(error)
 
     def greeting(self, seconds: float) -> Reply:
-        """The server's first words. Raises TimeoutError after so many seconds; the caller may then wait for them again."""
+        """The server's first words. Raises TimeoutError after `seconds`; the caller may then wait for them again."""
         try:
             return self.reply(seconds)
         except HungUpError as error:
@@ -163,7 +163,7 @@ class Dialogue:
             raise HungUpError(str(error), self._last_words()) from error
 
     def _push(self, words: bytes, seconds: float) -> None:
-        """Sends all of it within so many seconds. `_sent` counts the bytes that were sent, also when the connection breaks."""
+        """Sends all of `words` within `seconds`. `_sent` counts the bytes that were sent, also when the connection breaks."""
         self._sent, until = 0, self._begin(seconds)
         while self._sent < len(words):
             try:
@@ -231,7 +231,7 @@ class Dialogue:
         return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
 
     def reply(self, seconds: float | None = None) -> Reply:
-        """The next answer with all its lines. Raises TimeoutError after so many seconds; the caller may then wait for it again."""
+        """The next answer with all its lines. Raises TimeoutError after `seconds`; the caller may then wait for it again."""
         heard = self._heard
         if not self._lines and 0 < (end := heard.find(b"\n")) <= _LONGEST_LINE and heard[3:4] != b"-":
             self._heard = heard[end + 1 :]
@@ -275,7 +275,7 @@ class Dialogue:
         return line
 
     def _begin(self, seconds: float) -> float:
-        """Begins something that may take so many seconds; the instant at which it must be done."""
+        """Begins something that may take `seconds`; the monotonic time at which it must be done."""
         self._given_up_at = None
         self._patient(min(seconds, _LOOK_UP))
         return time.monotonic() + seconds
@@ -309,7 +309,7 @@ class Dialogue:
             return self._unfinished()
 
     def quit(self, seconds: float) -> None:
-        """Sends QUIT and waits so many seconds for the answer."""
+        """Sends QUIT and waits `seconds` for the answer."""
         self._timeouts = self._timeouts._replace(answer=seconds)
         self.say(b"QUIT\r\n")
         self.reply()

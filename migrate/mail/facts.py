@@ -138,7 +138,7 @@ def label(method: str, say: Catalogue = _ENGLISH) -> str:
     return say.gettext(METHOD_LABELS.get(method, method))
 
 
-def one(method: str, say: Catalogue = _ENGLISH) -> str:
+def with_article(method: str, say: Catalogue = _ENGLISH) -> str:
     """The label with its article, as in a sentence: 'an authenticator app'."""
     return say.gettext(_IN_A_SENTENCE[method]) if method in _IN_A_SENTENCE else label(method, say)
 

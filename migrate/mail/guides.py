@@ -28,7 +28,7 @@ def file_of(guide: str) -> str:
 
 
 def checked_guide(name: str) -> str:
-    """A name that is a guide's; ValueError lists them."""
+    """The name unchanged, if there is such a guide. Raises ValueError, which names the near one or lists them all."""
     if name in GUIDES:
         return name
     near = get_close_matches(name, GUIDES, n=1)

@@ -30,6 +30,7 @@ PLACES: Final = re.compile(r"%(?:%|\((\w+)\)s|(.?))")
 """A place for a value in a message, `%(name)s`; or `%%`, a per cent sign. Any other `%` is a mistake."""
 
 _INTERNATIONAL: Final = "150"
+"""Europe (UN M.49): CLDR's English for it writes the day before the month, and hours up to 24."""
 _MOST: Final = 2
 """How often a translation may name a value."""
 _RIGHT_TO_LEFT: Final = "right-to-left"

@@ -111,4 +111,5 @@ def as_it_is(body: str) -> bool:
 def quoted(lines: Sequence[str]) -> list[str]:
     """Each line in quoted-printable. A line that is too long gets soft line breaks and stays one item."""
     text = binascii.b2a_qp("\n".join(lines).encode(), istext=True).decode("ascii")
+    # A soft line break (=\n) becomes =\r for the moment, so that it does not split its line in two.
     return [line.replace("\r", "\r\n") for line in text.replace("=\n", "=\r").split("\n")]

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
-from migrate.mail.addresses import problem
+from migrate.mail.addresses import checked
 from migrate.oauth.fields import ClientId, Pem, SecretUrl, Tenant, one_proof
 from migrate.settings import Settings
 
@@ -32,12 +32,6 @@ def _key_file(value: SecretStr) -> SecretStr:
     return value
 
 
-def _mailbox(value: str) -> str:
-    if reason := problem(value):
-        raise ValueError(f"{value!r} is no mail address: {reason}")
-    return value
-
-
 class OAuthSettings(Settings):
     """`[mail.smtp.oauth]`. `certificate` is the text of a PEM file with both its parts, `service_account` that of Google's JSON file."""
 
@@ -48,7 +42,7 @@ class OAuthSettings(Settings):
     certificate: Pem | None = None
     federated_token_file: Path | None = None
     service_account: Annotated[SecretStr, AfterValidator(_key_file)] | None = None
-    subject: Annotated[str, AfterValidator(_mailbox)] | None = None
+    subject: Annotated[str, AfterValidator(checked)] | None = None
     token_url: SecretUrl | None = None
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from migrate.mail.causes import NotOpenedError, no_starttls, turned_away, unreac
 from migrate.mail.dialogue import Dialogue, HungUpError, Reply, SilentError
 from migrate.mail.encryption import LOOK, begins_with_tls, not_encrypted, reached, speaks_tls, tls_context
 from migrate.mail.helo import default_helo
-from migrate.mail.oauth.mail_server_token import Tokens
+from migrate.mail.oauth.mail_server_token import MailServerToken
 from migrate.mail.settings import SmtpSettings
 from migrate.mail.signin import TokenRefusedError, sign_in
 from migrate.mail.timeouts import Timeouts
@@ -28,7 +28,7 @@ _TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
 """The first bytes of a TLS alert and of a handshake (RFC 8446 §5.1)."""
 
 
-def opened(settings: SmtpSettings, tokens: Tokens | None, timeouts: Timeouts, ended: threading.Event | None = None) -> Dialogue:
+def opened(settings: SmtpSettings, tokens: MailServerToken | None, timeouts: Timeouts, ended: threading.Event | None = None) -> Dialogue:
     """A connection after greeting, encryption and sign-in. Raises NotOpenedError, or ConfigError for a mistake in the configuration.
 
     If the server refuses a token, it is renewed once.
@@ -37,15 +37,16 @@ def opened(settings: SmtpSettings, tokens: Tokens | None, timeouts: Timeouts, en
     try:
         return _signed_in(settings, tokens, timeouts, ended)
     except TokenRefusedError as refused:
-        if tokens is None or not (refused.renewable and tokens.renew(refused.token)):
+        if tokens is None or not refused.renewable:
             raise refused.cause from refused
+        tokens.renew(refused.token)
     try:
         return _signed_in(settings, tokens, timeouts, ended)
     except TokenRefusedError as refused:
         raise refused.cause from refused
 
 
-def _signed_in(settings: SmtpSettings, tokens: Tokens | None, timeouts: Timeouts, ended: threading.Event) -> Dialogue:
+def _signed_in(settings: SmtpSettings, tokens: MailServerToken | None, timeouts: Timeouts, ended: threading.Event) -> Dialogue:
     context = tls_context(settings) if settings.security != "none" else None
     try:
         talk = _encrypted(settings, context, timeouts, ended)

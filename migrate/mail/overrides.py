@@ -11,12 +11,10 @@ from typing import Final
 from migrate.core.kinds import KINDS
 from migrate.files import texts
 from migrate.files.resources import resource
-from migrate.mail.languages import languages_in, nearest
+from migrate.mail.languages import ENGLISH, languages_in, nearest
 
 PARTS: Final = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 """The three templates of a kind of mail, files in the folder with the kind's name."""
-LANGUAGE: Final = "en"
-"""The language of our texts."""
 
 _FRAME: Final = "_frame"
 _TAG: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -36,7 +34,7 @@ def mail_folder(override: Path) -> Path:
 def written_in(language: str, catalogues: Collection[str]) -> str:
     """The language of letters for an accepted `[campaign] language`: "en" for English of any region, else the nearest language with a
     catalogue, else the language itself, in which the operator then writes all templates."""
-    return nearest(language, frozenset({LANGUAGE, *catalogues})) or language
+    return nearest(language, frozenset({ENGLISH, *catalogues})) or language
 
 
 def no_texts(language: str, override: Path | None) -> str | None:
@@ -46,7 +44,7 @@ def no_texts(language: str, override: Path | None) -> str | None:
     template of every kind.
     """
     there = languages_in(override)
-    if written_in(language, there) in (LANGUAGE, *there):
+    if written_in(language, there) in (ENGLISH, *there):
         return None
     if not _TAG.fullmatch(language):
         return "is no language tag, such as 'en', 'en-GB' or 'de'"
@@ -58,7 +56,7 @@ def no_texts(language: str, override: Path | None) -> str | None:
     more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
     still = f"; not there, or still ours: {', '.join(lacking[:_SHOWN])}{more}" if override else ""
     return (
-        f"has no texts: there are those of {', '.join(map(repr, (LANGUAGE, *there)))} (and their regions, such as 'en-GB'). To write in "
+        f"has no texts: there are those of {', '.join(map(repr, (ENGLISH, *there)))} (and their regions, such as 'en-GB'). To write in "
         f"another language, have a catalogue, or {', '.join(PARTS[:-1])} and {PARTS[-1]} of every kind, in the folder of [mail] templates "
         f"(docs/write-mail.md){still}"
     )

@@ -24,7 +24,7 @@ class Rates:
 
     @classmethod
     def of(cls, rates: Sequence[str]) -> Rates:
-        """Of the rates in the configuration, each `checked`."""
+        """The narrowest of the rates in the configuration; each has passed `checked`."""
         found = [_parts(rate) for rate in rates]
         per_second = [letters / _SECONDS[unit] for letters, unit in found if unit != "day"]
         per_day = [letters for letters, unit in found if unit == "day"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from migrate.core.campaign import CampaignSettings
 from migrate.mail import guides
 from migrate.mail.compose import Composer
-from migrate.mail.overrides import LANGUAGE
+from migrate.mail.languages import ENGLISH
 from migrate.mail.settings import MailSettings
 
 _SETTINGS: Final = "settings"
@@ -32,7 +32,7 @@ def recomposer(kept: str, folder: Path, cutoff: datetime) -> Composer:
             path = folder / _place(name, guide)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="")
-    campaign = _those_of(CampaignSettings, {"language": LANGUAGE, **settings["campaign"]})
+    campaign = _those_of(CampaignSettings, {"language": ENGLISH, **settings["campaign"]})
     made = CampaignSettings.model_validate({**campaign, "name": "then", "opens": _LONG_AGO, "cutoff": cutoff.astimezone(UTC)})
     linked = bool(settings["campaign"].get("sign_in_link"))
     mail = {**_those_of(MailSettings, settings["mail"]), "links": linked}

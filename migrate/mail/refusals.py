@@ -103,9 +103,10 @@ class Refusal(NamedTuple):
     sender: str = ""
 
 
-OURS_ALONE: Final = Refusal("letter", alone=True)
-"""A letter that this server cannot take, so that it was not asked."""
+NOT_ASKED: Final = Refusal("letter", alone=True)
+"""The refusal of a letter that the server was not offered, because it cannot take it."""
 BEFORE_RCPT: Final = Refusal("server")
+"""The server hung up before it accepted MAIL, so it said nothing about the letter."""
 
 
 def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refusal:
@@ -113,7 +114,8 @@ def refusal(phase: Phase, code: int, text: str, *, sender: str, to: str) -> Refu
     status = enhanced_status(code, text)
     what = status.partition(".")[2] if status else ""
     permanent, text = 500 <= code < 600, text[:_WORDS]
-    said = re.sub(re.escape(to), "…", text, flags=re.IGNORECASE)  # whose own words, such as daily.limit@example.org, say nothing
+    # The recipient's own address is replaced: daily.limit@example.org says nothing about a limit.
+    said = re.sub(re.escape(to), "…", text, flags=re.IGNORECASE)
     limited = code == _CLOSING or (
         not permanent and (what in _LIMIT or bool(_POLICY_BUSY.fullmatch(what)) or bool(_TOO_MANY_CONNECTIONS.search(said)))
     )

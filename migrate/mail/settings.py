@@ -125,7 +125,8 @@ class SmtpSettings(Settings):
 
     @property
     def longest_try(self) -> float:
-        """The longest time, in seconds, that one try at a letter may take, with a new connection for it."""
+        """The longest time, in seconds, that one try at a letter usually takes, with a new connection for it. A server that gives each
+        answer only just in time takes longer: then the letter's lease ends during the try, and the letter becomes `uncertain`."""
         waits = Timeouts.of(self.timeout)
         return _ANSWERS * waits.answer + waits.data + waits.end
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from migrate.mail.causes import CHECK, NotOpenedError, status_of, words
 from migrate.mail.dialogue import Dialogue, Reply
-from migrate.mail.oauth.mail_server_token import Tokens
+from migrate.mail.oauth.mail_server_token import MailServerToken
 from migrate.mail.settings import SmtpSettings
 from migrate.outside import log
 
@@ -37,7 +37,7 @@ class TokenRefusedError(Exception):
         self.token, self.cause, self.renewable = token, cause, renewable
 
 
-def sign_in(talk: Dialogue, settings: SmtpSettings, tokens: Tokens | None) -> None:
+def sign_in(talk: Dialogue, settings: SmtpSettings, tokens: MailServerToken | None) -> None:
     """Signs in by the settings; does nothing if they name no user. Raises NotOpenedError and TokenRefusedError."""
     if tokens is not None:
         _with_token(talk, settings, tokens)
@@ -76,7 +76,7 @@ def _answered(talk: Dialogue, mechanism: str, user: str, password: str) -> Reply
     return talk.ask(_encoded(password)) if reply.code == _GO_ON else reply
 
 
-def _with_token(talk: Dialogue, settings: SmtpSettings, tokens: Tokens) -> None:
+def _with_token(talk: Dialogue, settings: SmtpSettings, tokens: MailServerToken) -> None:
     if "XOAUTH2" not in talk.mechanisms:
         raise _no_way_in(talk.mechanisms, token=True)
     token, fresh = tokens.current()

@@ -35,9 +35,9 @@ from migrate.mail.causes import NotOpenedError, wants_sign_in
 from migrate.mail.dialling import dialled
 from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
 from migrate.mail.letter import Letter
-from migrate.mail.oauth.mail_server_token import Tokens, open_tokens
+from migrate.mail.oauth.mail_server_token import MailServerToken, open_tokens
 from migrate.mail.opening import opened
-from migrate.mail.refusals import BEFORE_RCPT, OURS_ALONE, Phase, enhanced_status, refusal
+from migrate.mail.refusals import BEFORE_RCPT, NOT_ASKED, Phase, enhanced_status, refusal
 from migrate.mail.settings import MailSettings, SmtpSettings
 from migrate.mail.timeouts import Timeouts
 from migrate.mail.transport import BURST, Receipt, Verdict
@@ -71,7 +71,7 @@ class SmtpTransport:
         self._retrying = _patiently(self._ended) if retrying is None else retrying
         self._timeouts = timeouts or Timeouts.of(settings.timeout)
         self._turn = threading.Lock()
-        self._tokens: Tokens | None = None
+        self._tokens: MailServerToken | None = None
 
     @contextmanager
     def connect(self) -> Iterator[SmtpConnection]:
@@ -94,7 +94,7 @@ class SmtpConnection:
     """One signed-in connection. If the server closes it between two letters, it opens itself again."""
 
     def __init__(
-        self, settings: SmtpSettings, tokens: Tokens | None, retrying: Retrying, timeouts: Timeouts, ended: threading.Event
+        self, settings: SmtpSettings, tokens: MailServerToken | None, retrying: Retrying, timeouts: Timeouts, ended: threading.Event
     ) -> None:
         self._settings, self._tokens = settings, tokens
         self._retrying, self._timeouts, self._ended = retrying, timeouts, ended
@@ -154,7 +154,7 @@ class SmtpConnection:
         assert server is not None
         if not server.takes(letter):
             words = log("the mail server does not take addresses with letters outside ASCII (it has no SMTPUTF8)")
-            return Receipt("permanent", words, refusal=OURS_ALONE)
+            return Receipt("permanent", words, refusal=NOT_ASKED)
         try:
             if refused := self._introduce(server, letter):
                 return refused

@@ -55,7 +55,7 @@ class Receipt(NamedTuple):
 class Connection(Protocol):
     """An open connection to the mail server.
 
-    `at_once` is how many letters may be in hand at the same time, where that helps (`BURST`, or one).
+    `at_once` is how many letters may be in hand at the same time: 1 where more would not help, at most `BURST`.
     """
 
     @property

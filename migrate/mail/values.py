@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from migrate.core.campaign import CampaignSettings
 from migrate.mail.addresses import invited_as
-from migrate.mail.facts import BY_PHONE, Facts, label, one
+from migrate.mail.facts import BY_PHONE, Facts, label, with_article
 from migrate.mail.languages import Wording
 from migrate.mail.moments import is_last_day, last_moment, moment_text
 from migrate.mail.person import OF_ACCOUNT, OF_LETTER, Person
@@ -30,15 +30,17 @@ class TemplateValues:
     def of(self, kind: str, facts: Facts, person: Person, now: datetime, cutoff: datetime) -> dict[str, Any]:
         """The values for one letter; `now` and `cutoff` are UTC instants.
 
-        Only the values in `person` may differ between two letters whose other arguments are equal: `prefilled` relies on that, and knows
-        that whether somebody is a guest is told by the username.
+        `prefilled` renders one letter for all whose facts differ only in username, names and phone. So these four facts may change nothing
+        but the values in `person`, and `account.is_guest`, which `prefilled` compares as well.
         """
         formats = self._wording(facts.locale)
         say = formats.catalogue
         moment = last_moment(cutoff, self._campaign, formats)
         by_phone = dict.fromkeys(say.gettext(words) for method in facts.methods for words in BY_PHONE.get(method, ()))
         others = [method for method in facts.methods if method not in BY_PHONE and method != "backup_code"]
-        otherwise = [one(method, say) for method in others if method not in _WEAK] or [one(method, say) for method in others]
+        otherwise = [with_article(method, say) for method in others if method not in _WEAK] or [
+            with_article(method, say) for method in others
+        ]
         return {
             "kind": kind,
             "language": formats.language,
@@ -49,11 +51,11 @@ class TemplateValues:
                 **{name: person[name] for name in OF_ACCOUNT},
                 "standing": facts.standing,
                 "methods": [label(method, say) for method in facts.methods],
-                "default_method": one(facts.default_method, say) if facts.default_method in facts.methods else None,
+                "default_method": with_article(facts.default_method, say) if facts.default_method in facts.methods else None,
                 "is_guest": invited_as(facts.username) is not None,
                 "has_second_step": any(method != "backup_code" for method in facts.methods),
                 "by_phone": list(by_phone) or [say.gettext("text message")],
-                "otherwise": otherwise or [one("other", say)],
+                "otherwise": otherwise or [with_article("other", say)],
             },
             "change": self._change(facts) if facts.change else None,
             "moved": self._moved(facts.earlier_cutoff, cutoff, facts.locale) if facts.earlier_cutoff else None,

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from migrate.oauth.web import NoAnswerError
 
 _EARLY: Final = 300.0
-"""A token is renewed so many seconds before it expires; a short-lived one closer to its end."""
+"""Seconds before its end at which a token is renewed; or `_EARLY_SHARE` of its time, if that is less."""
 _EARLY_SHARE: Final = 0.2
 
 

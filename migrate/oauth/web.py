@@ -74,7 +74,7 @@ class Answer:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Sends a request for a token; a token or a refusal. Raises NoAnswerError for anything else; no error repeats the body."""
+    """Sends a request for a token. Returns a token or a refusal; raises NoAnswerError for anything else. No error repeats the body."""
     answer = _in_time(url, body, headers)
     told = answer.told
     if told is None:

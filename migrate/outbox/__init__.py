@@ -20,7 +20,7 @@ from migrate.ledger.clock import real_now
 from migrate.ledger.listed import BATCH, batches
 from migrate.ledger.references import as_typed, reference
 from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, notice, run
-from migrate.ledger.states import STATES, LetterState, refuse
+from migrate.ledger.states import STATES, LetterState, objection
 from migrate.outbox.transitions import FRESH, IDLE, move, record
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def decide(connection: sa.Connection, ref: str, after: LetterState, now: datetim
     if found is None:
         raise LedgerError(f"there is no letter {as_typed(ref)}.", hint="`migrate explain ACCOUNT` lists an account's letters.")
     before: LetterState = found["state"]
-    wrong = refuse(before, after, found["reason"]) or (None if before in ("failed", "uncertain") else f"this letter is {before}")
+    wrong = objection(before, after, found["reason"]) or (None if before in ("failed", "uncertain") else f"this letter is {before}")
     values = FRESH if after == "queued" else {"settled_at": now}
     moved = None if wrong else move(connection, [found["id"]], before, after, at=now, actor=actor, reason=reason, values=values)
     if not moved:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from migrate.ledger.listed import BACKENDS, LISTED, among, batches, columns_of, ids, listing
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import letter, letter_event, micros
-from migrate.ledger.states import LetterState, refuse
+from migrate.ledger.states import LetterState, objection
 
 Row = tuple[Any, ...]
 Claim = tuple[int, datetime]
@@ -126,7 +126,7 @@ def move(
     A letter that somebody else has moved in the meantime is left alone. `values` are further columns to set. Raises ValueError for a
     transition that `TRANSITIONS` does not have, which is a mistake in the caller's code.
     """
-    if wrong := refuse(before, after):
+    if wrong := objection(before, after):
         raise ValueError(wrong)
     moved: list[int] = []
     for some in batches(letters):
@@ -181,7 +181,7 @@ def move_each(connection: sa.Connection, steps: Sequence[Step], *, at: datetime,
     Letters whose claim was lost are left alone: somebody else decided on them.
     """
     for step in steps:
-        if wrong := refuse("sending", step.after):
+        if wrong := objection("sending", step.after):
             raise ValueError(wrong)
     rows = [step.row(at) for step in steps]
     if not rows:

@@ -26,7 +26,7 @@ zone."""
 _FORMULA: Final = f"^{outside.PASSED_OVER}{outside.FORMULA}"
 _BEHIND: Final = f"({outside.SEPARATORS})({outside.PASSED_OVER}{outside.FORMULA})"
 _SPACED: Final = outside.re2(outside.BREAKS) + "+"
-_REMOVED: Final = outside.re2(outside.CONTROLS, outside.TURNING, outside.NO_CHARACTERS, outside.MARKS)
+_REMOVED: Final = outside.re2(outside.CONTROLS, outside.BIDIRECTIONAL, outside.NONCHARACTERS, outside.MARKS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from migrate import outside
 from migrate.files.digests import file_digest
-from migrate.ledger.identity import trace_of
+from migrate.ledger.identity import manifest_facts
 from migrate.report.chronicle import Chronicle
 from migrate.report.tables import SCHEMA_VERSION
 
@@ -26,7 +26,7 @@ def build(chronicle: Chronicle, folder: Path, rows: Mapping[str, int], digests: 
         "campaign": chronicle.terms.campaign,
         "rebuilt": rebuilt,
         "evidence_at": instant(chronicle.evidence_at),
-        **trace_of(run),
+        **manifest_facts(run),
         "directory": {
             "source": run.directory,
             "fingerprint": run.directory_fingerprint,

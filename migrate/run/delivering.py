@@ -68,12 +68,12 @@ def deliver_waiting(
     longest_try = timedelta(seconds=smtp.longest_try if smtp else 0)
     stop = stop or Shutdown()
     _keep_templates(ledger, composer, clock())
-    with ledger.hurried(HURRY) as hurried:
-        claims = Claims(hurried, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
+    with ledger.with_patience(HURRY) as impatient:
+        claims = Claims(impatient, campaign_id, sender, _LEASE + longest_try, config.campaign.zone, longest_try=longest_try)
         now = clock()
         ready = claims.waiting(now, only_confirmations=times.only_confirmations(now), ending_by=times.ending_by(now))
         watch("queued", ready)
-        with hurried.read() as connection:
+        with impatient.read() as connection:
             # The forecast counts these letters apart: they do not wait for the send hours.
             at_any_hour = ready
             if hours.open_at(now) and not hours.always:
@@ -93,7 +93,7 @@ def deliver_waiting(
                 number=number,
             ),
             times=times,
-            limiter=_limiter(config, hurried, smtp, clock, stop) if smtp else None,
+            limiter=_limiter(config, impatient, smtp, clock, stop) if smtp else None,
             stop=stop,
             watch=lambda more: watch("deliver", more),
         )

@@ -27,7 +27,7 @@ from migrate.files.spill import scratch_folder
 from migrate.incremental import Whole
 from migrate.ledger import campaigns, runs
 from migrate.ledger.engine import Ledger
-from migrate.ledger.lock import worker
+from migrate.ledger.lock import worker_name
 from migrate.ledger.runs import Run
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
@@ -123,7 +123,7 @@ def go_on(start: Start, watch: Watch = unwatched, transport: Transport | None = 
                 raise _stopped(refused.drafted, start) from None
             vouching.clear(config)
             recorded, records = keep(config, ledger, recorded, kept)
-        sender = worker()
+        sender = worker_name()
         delivered = Delivered()
         if options.send:
             delivered = deliver_waiting(config, ledger, recorded.campaign_id, start.composer, sender, clock, watch, transport=transport)

@@ -106,7 +106,7 @@ def keep(config: Config, ledger: Ledger, recorded: Run, kept: Future[Kept]) -> t
     try:
         found = kept.result()
         incremental.keep(found.cache, config.ledger.cache_of(config.campaign.name), provenance.origin_of(config, recorded))
-        ledger.write(lambda connection: runs.identify(connection, recorded.seq, found.fingerprint, found.cache.digest))
+        ledger.write(lambda connection: runs.record_fingerprint(connection, recorded.seq, found.fingerprint, found.cache.digest))
         with ledger.read() as connection:
             return runs.find(connection, recorded.seq), found.cache.records
     except (OSError, LedgerError):

@@ -141,7 +141,7 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
     by, told_cutoff = _login(), config.campaign.told_cutoff
 
     def take(connection: Any) -> tuple[int, int]:
-        campaign_id = account_rows.campaign_id(connection, config.campaign.name, now)
+        campaign_id = account_rows.ensure_campaign(connection, config.campaign.name, now)
         identity.accept(connection, campaign_id, strange, by, datetime.now(UTC))
         recovered.take_over_changes(connection, campaign_id, changes, letters)
         return recovered.take_over(connection, campaign_id, letters, told_cutoff, by=by)
@@ -162,7 +162,7 @@ def accept(config: Config, ledger: Ledger, now: datetime) -> str:
 
 def origin_of(config: Config, run: Run) -> dict[str, bytes]:
     """The file that names the run of a cache: its name and content."""
-    facts = {"campaign": config.campaign.name, **identity.trace_of(run)}
+    facts = {"campaign": config.campaign.name, **identity.manifest_facts(run)}
     return {_ORIGIN: json.dumps(facts | {_SEAL: _seal(facts)}, sort_keys=True).encode()}
 
 

@@ -32,7 +32,7 @@ def write_down(
     """Records a draft and its decision; the run that this makes. `described` is a line about the directory. `typed` is true if a person set
     the run's time (`--as-of`)."""
     campaign, composer, now = config.campaign, made.rules.composer, made.rules.moment.now
-    campaign_id = account_rows.campaign_id(connection, campaign.name, now, made.rules.secret)
+    campaign_id = account_rows.ensure_campaign(connection, campaign.name, now, made.rules.secret)
     kept_texts.keep(connection, composer.digest, "mail", composer.kept, now)
     facts = RunFacts(
         as_of=now,
@@ -53,27 +53,27 @@ def write_down(
     this = runs.begin(connection, campaign_id, facts)
     all_new = not account_rows.any_account(connection, campaign_id)
     for versions, outcomes in made.recorded():
-        account_rows.accounts(connection, campaign_id, this.seq, versions, all_new=all_new)
-        account_rows.outcomes(connection, campaign_id, this.seq, outcomes)
+        account_rows.record_accounts(connection, campaign_id, this.seq, versions, all_new=all_new)
+        account_rows.record_outcomes(connection, campaign_id, this.seq, outcomes)
     for rows in made.changes.frames():
-        account_rows.changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
+        account_rows.record_changes(connection, campaign_id, this.seq, rows, mail=not made.rules.as_baseline)
     recovered.changes_done(connection, campaign_id)
     for rows in made.rejected.frames():
-        account_rows.rejections(connection, this.seq, rows)
+        account_rows.record_rejections(connection, this.seq, rows)
     for rows in made.unsaid.frames():
-        account_rows.close(connection, campaign_id, rows, "unsaid", now)
+        account_rows.close_changes(connection, campaign_id, rows, "unsaid", now)
     for rows in made.pointless():
         outbox.withdraw(connection, rows, now, actor=this.run_id, run_seq=this.seq)
     for rows in made.queued():
         outbox.enqueue(connection, campaign_id, this.seq, rows, now)
         told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
-        account_rows.close(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
-    account_rows.close(connection, campaign_id, made.merged, "recorded", now)
+        account_rows.close_changes(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
+    account_rows.close_changes(connection, campaign_id, made.merged, "recorded", now)
     if approved:
         _approve(connection, campaign_id, this, approved, now)
     terms = Terms.of(config.waves, config.schedule, config.policy).to_json()
     kept = {"terms": terms, "ledger": identity.sign(connection), "rules": keeping.rules(config, now)} | ({"clock": TYPED} if typed else {})
-    runs.count(connection, this.seq, decision.counts() | kept)
+    runs.record_counts(connection, this.seq, decision.counts() | kept)
     return runs.find(connection, this.seq)
 
 

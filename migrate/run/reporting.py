@@ -55,7 +55,7 @@ def write_reports(
     with reporting(config, ledger, patience):
         if not recorded.directory_fingerprint:
             recorded = replace(recorded, directory_fingerprint=_fingerprint(ledger, recorded))
-            ledger.write(lambda connection: runs.identify(connection, recorded.seq, recorded.directory_fingerprint))
+            ledger.write(lambda connection: runs.record_fingerprint(connection, recorded.seq, recorded.directory_fingerprint))
         with ledger.read() as connection:
             last_event = history.last_event(connection)
             kept_in = config.ledger.told_of(config.campaign.name)
@@ -65,7 +65,7 @@ def write_reports(
 
         def complete(connection: sa.Connection) -> None:
             left = {told.DIGEST: written.told} if written and written.told else {}
-            runs.count(connection, recorded.seq, {**recorded.counts, **summary.late_counts(), LAST_EVENT: last_event, **left})
+            runs.record_counts(connection, recorded.seq, {**recorded.counts, **summary.late_counts(), LAST_EVENT: last_event, **left})
             runs.complete(
                 connection,
                 recorded.seq,

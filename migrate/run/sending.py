@@ -12,7 +12,7 @@ from migrate.errors import ConfigError, MailServerError
 from migrate.explain.queue import delivery_of, outbox_of, smtp_of, waiting_until
 from migrate.ledger import campaigns
 from migrate.ledger.engine import Ledger
-from migrate.ledger.lock import worker
+from migrate.ledger.lock import worker_name
 from migrate.run import provenance
 from migrate.run.delivering import Watch, deliver_waiting, unwatched
 from migrate.run.start import clock_from, no_time_travel
@@ -58,7 +58,7 @@ def send(config: Config, as_of: datetime | None = None, watch: Watch = unwatched
         clock = clock_from(as_of)
         if processes == 1:
             composer = config.composer()
-            delivered = deliver_waiting(config, ledger, campaign_id, composer, worker(), clock, watch, until_empty=until_empty)
+            delivered = deliver_waiting(config, ledger, campaign_id, composer, worker_name(), clock, watch, until_empty=until_empty)
         else:
             delivered = workers(processes, send_beside, config, campaign_id, as_of, processes, until_empty)
         now = clock()
@@ -91,7 +91,7 @@ def send_beside(
             ledger,
             campaign_id,
             composer,
-            worker(),
+            worker_name(),
             clock,
             unwatched,
             processes=processes,

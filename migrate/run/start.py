@@ -79,7 +79,7 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
     with ExitStack() as reading, ExitStack() as opened, ExitStack() as alone:
         if options.plan is None:  # a plan is checked first, before the directory is read
             reading.enter_context(directory.begun())
-        from migrate.ledger.lock import RunLock, worker
+        from migrate.ledger.lock import RunLock, worker_name
         from migrate.report import folder, signing
         from migrate.run import clock_guard, provenance
 
@@ -91,7 +91,7 @@ def started(config: Config, options: Options, composer: Composer | None = None) 
         no_time_travel(config, ledger, options.as_of)
         if options.as_of is None and not options.accept_clock and (wrong := clock_guard.doubt(config, ledger, now())):
             raise wrong
-        lock = alone.enter_context(RunLock.acquire(ledger, config.campaign.name, "run", worker()))
+        lock = alone.enter_context(RunLock.acquire(ledger, config.campaign.name, "run", worker_name()))
         last = _last(config, ledger)
         if options.unless_since is not None:
             _nobody_else(config, last, options.unless_since)

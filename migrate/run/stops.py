@@ -53,13 +53,13 @@ def difference(made: Draft, prior: Prior) -> Difference:
     for table in made.records.tables():
         records = conform(table.to_pandas(), {**RECORD_COLUMNS, "differs": "bool"})
         there = records[records["differs"] & records["gone_at"].isna()].set_index("account_id")
-        before = prior.these(there.index.tolist())
+        before = prior.accounts_with(there.index.tolist())
         before = before[before["gone_at"].isna()].set_index("account_id")
         there = there.loc[before.index]
         for name in READ:
             columns[name] += int(unlike(there[name], before[name]).sum())
         now |= _by_id(there[there.index.isin(chosen)])
-    recorded = _by_id(prior.these(list(chosen)).set_index("account_id"))
+    recorded = _by_id(prior.accounts_with(list(chosen)).set_index("account_id"))
     examples = [_example(each, word, recorded[each], now.get(each)) for each, word in chosen.items() if each in recorded]
     return Difference(+columns, tuple(examples))
 

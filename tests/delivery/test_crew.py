@@ -25,7 +25,7 @@ from migrate.errors import MailServerError
 from migrate.ledger import schema
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
-from migrate.mail.refusals import OURS_ALONE, Refusal
+from migrate.mail.refusals import NOT_ASKED, Refusal
 from migrate.mail.transport import Receipt
 
 
@@ -142,7 +142,7 @@ def test_dead_addresses_say_nothing_about_the_server_not_even_while_it_is_probed
 
 def test_what_we_cannot_say_to_a_server_says_nothing_about_it(scene: Scene, composer: Composer) -> None:
     queue(scene, 30)
-    own = Receipt("permanent", "it has no SMTPUTF8", refusal=OURS_ALONE)
+    own = Receipt("permanent", "it has no SMTPUTF8", refusal=NOT_ASKED)
     done = delivered(scene, composer, PostOffice(in_turn(*[own] * 25)))
     assert (done.sent, done.failed, done.stopped) == (5, 25, None)
 

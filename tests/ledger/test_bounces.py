@@ -26,18 +26,18 @@ def test_an_address_is_marked_once_however_often_and_however_it_is_spelt(scene: 
     for address, seen, days in (("Ada@x.example", 3, 90), ("ada@X.example", 1, 95), ("ÄDA@x.example", 2, 90), ("old@x.example", 0, 0)):
         dead(scene, address, seen * MINUTE, days)
     with scene.ledger.read() as connection:
-        marks = bounces.marked(connection, scene.campaign_id, NOW + DAY)
+        marks = bounces.dead_addresses(connection, scene.campaign_id, NOW + DAY)
         assert [(each.address, each.since, each.until) for each in marks] == [
             ("ada@X.example", NOW + MINUTE, NOW + 95 * DAY),
             ("ÄDA@x.example", NOW + 2 * MINUTE, NOW + 90 * DAY),
         ]
         assert marks[0].reply == "550 5.1.1 no"
         for asked in ("ADA@x.example", "äda@x.example"):
-            (found,) = bounces.marked(connection, scene.campaign_id, NOW + DAY, addresses=[asked])
+            (found,) = bounces.dead_addresses(connection, scene.campaign_id, NOW + DAY, addresses=[asked])
             assert found.address.lower() == asked.lower()
-        late = bounces.marked(connection, scene.campaign_id, NOW + DAY, since=NOW + 2 * MINUTE)
+        late = bounces.dead_addresses(connection, scene.campaign_id, NOW + DAY, since=NOW + 2 * MINUTE)
         assert [each.address for each in late] == ["ÄDA@x.example", "Ada@x.example"]
-        assert bounces.marked(connection, scene.campaign_id + 1, NOW + DAY) == []
+        assert bounces.dead_addresses(connection, scene.campaign_id + 1, NOW + DAY) == []
 
 
 def test_what_was_cleared_says_by_whom_and_why_and_what_was_marked_before_stays(scene: Scene) -> None:
@@ -46,13 +46,13 @@ def test_what_was_cleared_says_by_whom_and_why_and_what_was_marked_before_stays(
     with scene.ledger.begin() as connection:
         done = bounces.clear(connection, scene.campaign_id, NOW + DAY, by="jo", reason="mended", since=NOW + 2 * MINUTE)
         assert [each.address for each in done] == ["ADA@x.example"]
-        assert [each.address for each in bounces.marked(connection, scene.campaign_id, NOW + DAY)] == ["ada@x.example"]
+        assert [each.address for each in bounces.dead_addresses(connection, scene.campaign_id, NOW + DAY)] == ["ada@x.example"]
         assert bounces.cleared(connection, scene.campaign_id, ["Ada@x.example", "bob@x.example"]) == [
             bounces.Cleared("ADA@x.example", NOW + DAY, "jo", "mended")
         ]
         assert bounces.clear(connection, scene.campaign_id, NOW + DAY, by="jo", reason="mended", addresses=["bob@x.example"]) == []
         assert len(bounces.clear(connection, scene.campaign_id, NOW + DAY, by="kim", reason="too", addresses=["Ada@X.example"])) == 1
-        assert bounces.marked(connection, scene.campaign_id, NOW + DAY) == []
+        assert bounces.dead_addresses(connection, scene.campaign_id, NOW + DAY) == []
 
 
 def test_a_mark_that_two_people_clear_at_once_is_cleared_by_the_first(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_who_is_reminded_is_found_by_standing_and_by_address(scene: Scene, addre
         person("a8", email=None) | {"standing": "sms_only", "compliant": False, "reminded": True},
     ]
     with scene.ledger.begin() as connection:
-        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, recorded(*people))
+        account_rows.record_accounts(connection, scene.campaign_id, scene.run_seq, recorded(*people))
         parts = bounces.reminded(connection, scene.campaign_id, ["sms_only", "sms_default"], addresses)
         found = [account_id for part in parts for account_id, _ in part]
         assert found == (["a1", "a2", "a3"] if addresses else ["a1", "a2", "a3", "a8"])
@@ -94,7 +94,7 @@ def test_who_is_reminded_is_found_by_standing_and_by_address(scene: Scene, addre
 def test_letters_are_found_by_the_words_of_the_server_whatever_their_case(scene: Scene) -> None:
     scene.queue(queue_row("a1"), queue_row("a2"), confirmation("a3"), queue_row("a4"))
     with scene.ledger.begin() as connection:
-        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, recorded(*(person(f"a{n}") for n in range(1, 5))))
+        account_rows.record_accounts(connection, scene.campaign_id, scene.run_seq, recorded(*(person(f"a{n}") for n in range(1, 5))))
     for reply in ("550 Straße gesperrt", "550 STRASSE\n gesperrt", "450 100% full", None):
         claimed = scene.claimed()
         scene.worker().settle(claimed, Settlement("failed", reply=reply, bounce=Bounce("5.1.1", NOW + DAY)), NOW + MINUTE)

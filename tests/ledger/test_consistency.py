@@ -53,7 +53,7 @@ def lived(scene: Scene) -> Scene:
             outbox.decide(connection, ref, "queued", NOW + 7 * MINUTE, actor="jo", reason="mended")
         assert outbox.withdraw_reminders(connection, scene.campaign_id, ["a1", "a4"], NOW, actor="jo", reason="exempt") == [1, 4]
         people = recorded(person("a1", "totp"), *(person(f"a{n}") for n in range(2, 6)), outcome="queued")
-        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, people.assign(change_count=2))
+        account_rows.record_accounts(connection, scene.campaign_id, scene.run_seq, people.assign(change_count=2))
         grant(connection, "exemption", scene.campaign_id, [Grant("a2", NOW.date(), "ciso", "at sea", NOW, "jo")])
         same = {"campaign_id": scene.campaign_id, "run_seq": scene.run_seq}
         connection.execute(sa.insert(schema.change), [change(1, "confirmed") | same, change(2, "open") | same])

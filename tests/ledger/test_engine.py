@@ -353,7 +353,7 @@ def test_a_full_disk_records_nothing_and_says_so(tmp_path: Path) -> None:
 def test_a_writer_that_waits_too_long_for_another_is_told_so(tmp_path: Path) -> None:
     path = tmp_path / "migrate.db"
     _made(path)
-    with Ledger.open(_sqlite(path), create=False) as patient, patient.hurried(timedelta(milliseconds=10)) as ledger:
+    with Ledger.open(_sqlite(path), create=False) as patient, patient.with_patience(timedelta(milliseconds=10)) as ledger:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="busy: another program is writing"), ledger.begin():

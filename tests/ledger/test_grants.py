@@ -41,7 +41,7 @@ def test_what_is_granted_is_there_until_it_is_removed_and_its_row_stays(scene: S
 
 def test_an_account_is_known_by_its_very_id(scene: Scene) -> None:
     with scene.ledger.begin() as connection:
-        account_rows.accounts(connection, scene.campaign_id, scene.run_seq, recorded(person("a1"), person("a2")))
+        account_rows.record_accounts(connection, scene.campaign_id, scene.run_seq, recorded(person("a1"), person("a2")))
         assert account_lookup.known(connection, scene.campaign_id, {"a1", "A2", "a1 ", "zoe"}) == {"a1"}
         assert account_lookup.known(connection, scene.campaign_id, set()) == set()
 

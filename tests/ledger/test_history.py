@@ -125,4 +125,4 @@ def test_an_outcome_that_changed_alone_is_told_of_the_runs_it_held_in_and_makes_
     with scene.ledger.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(account_history)).scalar_one() == 1
         name = connection.execute(sa.select(campaign.c.name).where(campaign.c.id == scene.campaign_id)).scalar_one()
-        assert Prior(connection, name).these(["a"])["outcome"].tolist() == ["queued"]
+        assert Prior(connection, name).accounts_with(["a"])["outcome"].tolist() == ["queued"]

@@ -56,11 +56,13 @@ def test_ranges_of_ids_have_every_account_once_with_its_newest_outcome(scene: Sc
     other = another_campaign(scene)
     with scene.ledger.begin() as connection:
         for each, names in ((scene, ids), (other, ["a1"])):
-            account_rows.accounts(connection, each.campaign_id, each.run_seq, recorded(*map(person, names), outcome="queued"), all_new=True)
+            account_rows.record_accounts(
+                connection, each.campaign_id, each.run_seq, recorded(*map(person, names), outcome="queued"), all_new=True
+            )
         for outcome in ("paused", "held"):
             later = runs.begin(connection, scene.campaign_id, facts())
             moved = pd.DataFrame({"account_id": ["a2", "é"], "outcome": outcome, "outcome_reason": None})
-            account_rows.outcomes(connection, scene.campaign_id, later.seq, moved)
+            account_rows.record_outcomes(connection, scene.campaign_id, later.seq, moved)
     with scene.ledger.read_through() as connection:
         prior = Prior(connection, "sms")
         found = prior.cuts(size)

@@ -277,7 +277,7 @@ def test_what_pgbouncer_refuses_is_explained(
 
 
 def test_a_server_that_took_a_lock_away_from_us_for_long_is_busy(ledger_url: str) -> None:
-    with Ledger.open(LedgerSettings(url=ledger_url), create=False) as ledger, ledger.hurried(timedelta(seconds=0.2)) as hurried:
+    with Ledger.open(LedgerSettings(url=ledger_url), create=False) as ledger, ledger.with_patience(timedelta(seconds=0.2)) as hurried:
         holding = sa.create_engine(ledger_url, poolclass=sa.NullPool)
         with holding.begin() as other, refused(hurried, "is busy: another program is writing", "minute") as connection:
             other.exec_driver_sql("LOCK TABLE campaign")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ledger.scenes import NOW, Scene, queue_row
 
 from migrate.ledger import schema
-from migrate.ledger.states import STATES, TRANSITIONS, refuse
+from migrate.ledger.states import STATES, TRANSITIONS, objection
 from migrate.outbox.transitions import move
 
 DOC = Path(__file__).parents[2] / "docs" / "states.md"
@@ -31,12 +31,12 @@ def test_the_states_and_moves_are_those_of_the_design() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [pair for pair in itertools.product(STATES, STATES) if pair not in TRANSITIONS])
 def test_every_other_move_is_refused(before: Any, after: Any) -> None:
-    assert refuse(before, after) == f"a letter that is {before} cannot become {after}"
+    assert objection(before, after) == f"a letter that is {before} cannot become {after}"
 
 
 def test_what_a_reviewer_withdrew_stays_withdrawn() -> None:
-    assert refuse("withdrawn", "queued", "reviewer") is not None
-    assert refuse("withdrawn", "queued", "migrated") is None
+    assert objection("withdrawn", "queued", "reviewer") is not None
+    assert objection("withdrawn", "queued", "migrated") is None
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(STATES, STATES)))

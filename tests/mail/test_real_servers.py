@@ -16,7 +16,7 @@ from mail_peers import MailServer, Serving, free_port
 
 from migrate.errors import MailServerError
 from migrate.mail.letter import Letter
-from migrate.mail.refusals import OURS_ALONE
+from migrate.mail.refusals import NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def test_an_address_outside_ascii_goes_to_servers_that_take_it_alone(
         assert connection.send(letter).verdict == "sent"
     with serving(**settings) as server, transport(server.port).connect() as connection:
         receipt = connection.send(letter)
-        assert (receipt.verdict, receipt.refusal) == ("permanent", OURS_ALONE)
+        assert (receipt.verdict, receipt.refusal) == ("permanent", NOT_ASKED)
         assert connection.send(compose(to="ada@example.org")).verdict == "sent"
         assert "jürgen" not in server.log()
 

@@ -107,7 +107,7 @@ class Life:
                 changed.append(now)
         with self.ledger.begin() as connection:
             run = run_of(connection, as_of, [], {})
-            account_rows.accounts(
+            account_rows.record_accounts(
                 connection, run.campaign_id, run.seq, frame(sorted(changed, key=lambda row: row["account_id"]), RECORD_COLUMNS)
             )
         return run, reported(self.ledger, run, self.reports, as_of + SECOND) if report else None

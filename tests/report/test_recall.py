@@ -65,7 +65,7 @@ def to_queue(*ids: str, occasion: str = "T-30") -> pd.DataFrame:
 
 
 def run_of(connection: sa.Connection, as_of: datetime, records: list[dict[str, Any]], counts: dict[str, int]) -> runs.Run:
-    campaign_id = ledger_record.campaign_id(connection, TERMS.campaign, as_of)
+    campaign_id = ledger_record.ensure_campaign(connection, TERMS.campaign, as_of)
     facts = runs.RunFacts(
         as_of=as_of,
         started_at=as_of,
@@ -83,7 +83,7 @@ def run_of(connection: sa.Connection, as_of: datetime, records: list[dict[str, A
         tool_version="0.1.0",
     )
     this = runs.begin(connection, campaign_id, facts)
-    ledger_record.accounts(connection, campaign_id, this.seq, frame(records, RECORD_COLUMNS))
+    ledger_record.record_accounts(connection, campaign_id, this.seq, frame(records, RECORD_COLUMNS))
     runs.count(connection, this.seq, {"standing": counts, "terms": TERMS.to_json()})
     runs.identify(connection, this.seq, "f" * 64)
     return runs.find(connection, this.seq)
@@ -111,8 +111,8 @@ def first_run(ledger: Ledger) -> runs.Run:
         run = run_of(connection, DAY_ONE, people, {"sms_only": 2, "sms_default": 1, "migrated": 1})
         enqueue(connection, run.campaign_id, run.seq, to_queue("ann", "bob"), DAY_ONE)
         seen = frame([{**row, "seq": 1} for row in CHANGE_ROWS], CHANGE_COLUMNS)
-        ledger_record.changes(connection, run.campaign_id, run.seq, seen)
-        ledger_record.rejections(connection, run.seq, frame(REJECTED_ROWS, REJECTED_COLUMNS))
+        ledger_record.record_changes(connection, run.campaign_id, run.seq, seen)
+        ledger_record.record_rejections(connection, run.seq, frame(REJECTED_ROWS, REJECTED_COLUMNS))
         for row in EXEMPTION_ROWS:
             plain = {**row, "created_at": row["created_at"].to_pydatetime()}
             connection.execute(sa.insert(schema.exemption).values(campaign_id=run.campaign_id, **plain))
@@ -138,7 +138,7 @@ def later_life(ledger: Ledger, run: runs.Run) -> runs.Run:
         after = run_of(connection, day_two, people, {"sms_only": 2, "migrated": 2})
         enqueue(connection, run.campaign_id, after.seq, to_queue("dan", "bob", occasion="T-29"), day_two)
         closed = frame([{**row, "seq": 1} for row in CHANGE_ROWS], tables.CHANGE_COLUMNS)
-        ledger_record.close(connection, run.campaign_id, closed, "confirmed", day_two)
+        ledger_record.close_changes(connection, run.campaign_id, closed, "confirmed", day_two)
         connection.execute(sa.update(schema.exemption).values(removed_at=day_two, removed_by="jo", removed_reason="is back"))
     return after
 

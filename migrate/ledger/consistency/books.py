@@ -17,9 +17,9 @@ from migrate.ledger.schema import account, exemption, pause, rejection, run
 
 def _counts(connection: sa.Connection) -> Iterator[str]:
     for row in connection.execute(sa.select(run.c.run_id, run.c.read, run.c.rejected, run.c.counts).order_by(run.c.seq)):
-        outcomes = json.loads(row.counts).get("outcomes", {})
-        if sum(outcomes.values()) != row.read or outcomes.get("rejected", 0) != row.rejected:
-            yield f"run {row.run_id} read {row.read} rows and rejected {row.rejected}; its outcomes are {outcomes}"
+        counted = json.loads(row.counts).get("outcomes", {})
+        if sum(counted.values()) != row.read or counted.get("rejected", 0) != row.rejected:
+            yield f"run {row.run_id} read {row.read} rows and rejected {row.rejected}; its outcomes are {counted}"
 
 
 def _last_counts(connection: sa.Connection) -> Iterator[str]:
@@ -62,7 +62,8 @@ def _ended(connection: sa.Connection) -> Iterator[str]:
     for wrong, sentence in (
         (completed != run.c.finished_at.is_not(None), "its finished_at says otherwise"),
         (reported != run.c.evidence.is_not(None), "has evidence without a manifest, or a manifest without evidence"),
-        (sa.and_(reported, sa.or_(~completed, run.c.evidence_at.is_(None))), "its evidence has no date"),
+        (sa.and_(reported, ~completed), "has evidence all the same"),
+        (sa.and_(reported, run.c.evidence_at.is_(None)), "its evidence has no date"),
     ):
         found = sa.select(run.c.run_id, run.c.state).where(wrong).order_by(run.c.seq)
         yield from rows(connection, found, f"run {{run_id}} is {{state}}, and {sentence}")

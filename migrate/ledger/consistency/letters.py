@@ -16,7 +16,8 @@ from migrate.ledger.references import reference
 from migrate.ledger.schema import account, campaign, letter, letter_event, notice, written_out
 from migrate.ledger.states import AS_BEFORE, TRANSITIONS
 
-_SETTLED: Final = ("sent", "failed", "uncertain", "withdrawn")
+_DATED: Final = ("sent", "failed", "uncertain", "withdrawn")
+"""The states in which a letter has `settled_at`."""
 _TRIED: Final = ("sent", "failed", "uncertain")
 _HELD: Final = ("claimed", "sending")
 _OF_NOBODY: Final = ("manager_digest", "run_summary")
@@ -81,7 +82,7 @@ def _leases(connection: sa.Connection) -> Iterator[str]:
 
 
 def _settled(connection: sa.Connection) -> Iterator[str]:
-    done, dated = letter.c.state.in_(_SETTLED), letter.c.settled_at.is_not(None)
+    done, dated = letter.c.state.in_(_DATED), letter.c.settled_at.is_not(None)
     found = sa.select(letter.c.reference, letter.c.state).where(sa.or_(sa.and_(done, ~dated), sa.and_(~done, dated))).order_by(letter.c.id)
     yield from rows(connection, found, "letter {reference} is {state}, and its settled_at says otherwise")
     last, joined = _with_last_event()
@@ -92,13 +93,13 @@ def _settled(connection: sa.Connection) -> Iterator[str]:
 
 def _attempts(connection: sa.Connection) -> Iterator[str]:
     event = letter_event.c
-    claims = sa.select(sa.func.count()).where(event.letter_id == letter.c.id, event.to_state == "sending").scalar_subquery()
-    tried = sa.select(letter.c.reference, letter.c.state, letter.c.attempts, claims.label("claims"))
-    wrong = sa.or_(letter.c.attempts > claims, sa.and_(letter.c.state.in_(_TRIED), letter.c.attempts < 1))
+    begun = sa.select(sa.func.count()).where(event.letter_id == letter.c.id, event.to_state == "sending").scalar_subquery()
+    tried = sa.select(letter.c.reference, letter.c.state, letter.c.attempts, begun.label("begun"))
+    wrong = sa.or_(letter.c.attempts > begun, sa.and_(letter.c.state.in_(_TRIED), letter.c.attempts < 1))
     return rows(
         connection,
         tried.where(wrong).order_by(letter.c.id),
-        "letter {reference} is {state} after {attempts} tries and {claims} claims",
+        "letter {reference} is {state} after {attempts} tries; workers began with it {begun} times",
     )
 
 
@@ -152,7 +153,7 @@ CHECKS: Final[dict[str, tuple[str, Check]]] = {
     "once": ("a notice that is no confirmation has at most one letter that is waiting, sent or uncertain", _once),
     "cutoffs": ("a notice names a cutoff, unless it is a confirmation", _cutoffs),
     "people": ("a notice is for a present or former holder of a known account", _people),
-    "attempts": ("a letter has no more tries than claims, and one that is sent, failed or uncertain has a try", _attempts),
+    "attempts": ("a letter has no more tries than times a worker began with it; one sent, failed or uncertain has a try", _attempts),
     "leases": ("a letter has an owner and a lease if, and only if, it is claimed or sending", _leases),
     "settled": ("a letter has settled_at if, and only if, it is settled", _settled),
 }

@@ -42,7 +42,10 @@ notice = sa.Table(
 """A decision to tell one account one thing once. `facts` is JSON: the values that the letter prints, as of the decision."""
 
 UNSETTLED: Final = ("claimed", "sending", "uncertain")
+"""The states of the index `ix_letter_unsettled`: a worker has the letter, or nobody knows what became of it. An `uncertain` letter has a
+`settled_at` all the same."""
 ENDED: Final = ("sent", "failed", "withdrawn")
+"""The states of the index `ix_letter_ended`: a letter leaves them only if it is queued again."""
 
 
 def _partly(states: Sequence[str]) -> dict[str, Any]:

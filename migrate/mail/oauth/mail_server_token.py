@@ -23,7 +23,7 @@ _FETCHERS: Final = {
 """Provider → the module that fetches its tokens, and the library that this module needs."""
 
 
-class Tokens:
+class MailServerToken:
     """Keeps one token for every connection of this process. `clock` counts seconds; tests pass their own."""
 
     def __init__(self, fetch: Fetch, settings: OAuthSettings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,12 +34,11 @@ class Tokens:
         with self._told():
             return self._kept.current()
 
-    def renew(self, refused: str) -> bool:
+    def renew(self, refused: str) -> None:
         """Replaces a token that the mail server refused; the first connection that calls this fetches the new one. Raises
         NotOpenedError."""
         with self._told():
             self._kept.renew(refused)
-        return True
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -66,7 +65,7 @@ class Tokens:
         return log(text.replace(secret, "…") if secret else text)
 
 
-def open_tokens(settings: SmtpSettings) -> Tokens | None:
+def open_tokens(settings: SmtpSettings) -> MailServerToken | None:
     """The tokens to sign in with; None if `sign_in` is not "xoauth2". Nothing is fetched yet. Raises ConfigError if a library is not
     installed."""
     if settings.oauth is None:
@@ -84,4 +83,4 @@ def open_tokens(settings: SmtpSettings) -> Tokens | None:
             hint=f"Type `pip install 'sms-migrate[{extra}]'`, {CHECK}.",
         ) from error
     fetch: Fetch = fetcher.fetching(settings)
-    return Tokens(fetch, settings.oauth)
+    return MailServerToken(fetch, settings.oauth)

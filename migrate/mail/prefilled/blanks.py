@@ -69,7 +69,11 @@ class _Reading:
                 self._holds(tree)
 
     def _holds(self, node: nodes.Node) -> bool:
-        """Whether an expression may hold a personal value. Raises _LooksCloserError if it does more with one than print it."""
+        """Whether an expression may hold a personal value. Raises _LooksCloserError if it does more with one than print it.
+
+        A node is decided by the method of its class, where there is one: `_getattr` for `Getattr`. Of any other node no child may hold a
+        personal value, except in statements (`_STATEMENTS`).
+        """
         computed = isinstance(node, _OTHER_TEMPLATES) and not isinstance(node.template, nodes.Const)
         if computed or isinstance(node, _BEYOND):
             raise _LooksCloserError
@@ -87,6 +91,7 @@ class _Reading:
         return any(held)
 
     def _plain(self, *parts: nodes.Node | None) -> bool:
+        """False. Raises _LooksCloserError if a part may hold a personal value."""
         if self._any(*parts):
             raise _LooksCloserError
         return False

@@ -46,5 +46,5 @@ def _part(subtype: str, charset: str, encoding: str, lines: Sequence[str]) -> st
 
 
 def quoted_lines(lines: str) -> str:
-    """The same of lines that each end in LF, joined by CRLF."""
+    """Lines that each end in LF → the same lines in quoted-printable, joined by CRLF."""
     return binascii.b2a_qp(lines.encode(), istext=True).decode("ascii")[:-1].replace("\n", "\r\n")
