@@ -4,7 +4,7 @@
 #   make test     the tests, on as many processors as there are, up to four (JOBS=0: in one process, to debug)
 #   make test-without-cache    the same without the cache of the last read: nothing but the time is different
 #   make soak     the tests that take minutes: thousands of letters, killed again and again; and new examples for every property
-#   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (20 minutes; ARGS=--quick takes less)
+#   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (an hour; ARGS=--quick takes less)
 #   make check    style, types, and the direction of imports
 #   make wheel    what is released, in dist/
 #   make lock     choose dependencies anew (needs uv)

@@ -1,13 +1,13 @@
 """Every row of design §18, measured here and now: `make bench`, or `python -m benchmarks`. Exits with 1 if a bound is not met.
 
-All of it takes half an hour at most; `--quick` leaves out the large company, which most of that goes to, with the rows on how a run grows.
+All of it takes an hour at most; `--quick` leaves out the large company, which most of that goes to, with the rows on how a run grows.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,6 +22,20 @@ NOT_ALL_MET: Final = "**Not every bound is met.**"
 BROKEN_OFF: Final = "**The measurement was broken off: rows are missing.**"
 
 
+def _delivery(asked: argparse.Namespace) -> Iterator[Any]:
+    for series in delivery.SERIES:
+        yield from series(asked.letters)
+
+
+PARTS: Final[dict[str, Callable[[argparse.Namespace], Iterator[Any]]]] = {
+    "ordinary": lambda asked: runs.ordinary(asked.accounts, large=not asked.quick),
+    "campaign": lambda asked: runs.campaign(asked.accounts),
+    "everybody": lambda asked: runs.everybody(min(asked.accounts, FEWER) if asked.quick else asked.accounts),
+    "delivery": _delivery,
+}
+"""What can be measured by itself, in the usual order."""
+
+
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=runs.ACCOUNTS, help="accounts of the company (default: %(default)s)")
@@ -31,19 +45,21 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"without a company {runs.LARGE} times as large, and with {FEWER:,} who are reminded on one day instead of everybody",
     )
     parser.add_argument("--letters", type=int, default=delivery.LETTERS, help="letters of the delivery rows (default: %(default)s)")
-    parser.add_argument("--no-delivery", action="store_true", help="leave the delivery rows out")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*PARTS],
+        metavar="PART",
+        help=f"measure this part alone: {', '.join(PARTS)}; may be repeated",
+    )
     parser.add_argument("--write", action="store_true", help=f"keep what is found in benchmarks/{RESULTS.name}")
     return parser.parse_args(given)
 
 
 def measured(asked: argparse.Namespace) -> Iterator[Any]:
     """The rows and remarks, one after the other as they are found."""
-    yield from runs.ordinary(asked.accounts, large=not asked.quick)
-    yield from runs.campaign(asked.accounts)
-    yield from runs.everybody(min(asked.accounts, FEWER) if asked.quick else asked.accounts)
-    if not asked.no_delivery:
-        for series in delivery.SERIES:
-            yield from series(asked.letters)
+    for name in asked.only or PARTS:
+        yield from PARTS[name](asked)
 
 
 def met(row: object) -> bool:

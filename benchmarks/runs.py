@@ -63,14 +63,23 @@ def against_dump(name: str, bound: float, runs: list[Spent], dumps: list[Spent])
     return Row(name, seconds(runs) / seconds(dumps), bound, f"{_told(runs)} against {_told(dumps)}")
 
 
+def as_it_grows(small: dict[str, Spent], large: dict[str, Spent], sizes: tuple[int, int]) -> Iterator[Row]:
+    """The rows on the time and memory of days (name → what it took) as the company grows."""
+    few, many = (f"{count:,}" for count in sizes)
+    for name, spent in large.items():
+        told = f"{small[name].seconds:.2f} s and {spent.seconds:.2f} s"
+        yield Row(f"{name}, time from {few} to {many} accounts", spent.seconds / small[name].seconds, 5.5, told)
+        yield Row(f"{name}, peak memory, {many} accounts", spent.peak, 500, str(spent), "MiB")
+
+
 def memory(small: list[Spent], large: list[Spent], sizes: tuple[int, int]) -> Iterator[Row]:
-    """The rows on memory and time as the company grows."""
+    """The rows on memory and time of a quiet day as the company grows."""
     for count, spent in zip(sizes, (small, large), strict=True):
         yield Row(f"peak memory, {count:,} accounts", peak(spent), 400, _told(spent), "MiB")
     least, most = sorted((peak(small), peak(large)))
     yield Row("peak memory, the one more than the other", (most / least - 1) * 100, 15, f"{least:.0f} and {most:.0f} MiB", "%")
-    growth = f"{seconds(small):.2f} s and {seconds(large):.2f} s"
-    yield Row(f"time from {sizes[0]:,} to {sizes[1]:,} accounts", seconds(large) / seconds(small), 5.5, growth)
+    told = f"{seconds(small):.2f} s and {seconds(large):.2f} s"
+    yield Row(f"time from {sizes[0]:,} to {sizes[1]:,} accounts", seconds(large) / seconds(small), 5.5, told)
 
 
 def answers_at_once() -> Row:
@@ -83,20 +92,21 @@ def ordinary(accounts: int = ACCOUNTS, *, large: bool = False) -> Iterator[Row |
     """The rows on runs, and what else may happen to the same company, as they are measured."""
     yield answers_at_once()
     with company(accounts) as here:
-        yield _told_remark(f"the first run, {accounts:,} accounts", here.quiet_run())
-        yield _grown_older(here)
+        small = _begun(here)
+        yield from _told_remarks(small, accounts)
         runs, dumps = days(here)
         yield against_dump(f"a daily run, {accounts:,} SQL accounts, 1 % changed, no reports", 4, runs, dumps)
         yield from _without_the_usual(here)
         here.configure(("csv", "parquet"))
         here.quiet_run()
-        yield against_dump("the same with reports as CSV and Parquet", 7, *days(here))
+        yield _told_remark("the same with reports as CSV and Parquet", *days(here)[0])
         yield from _other_days(here)
     if large:
         many = accounts * LARGE
         with company(many) as here:
-            yield _told_remark(f"the first run, {many:,} accounts", here.quiet_run())
-            yield _grown_older(here)
+            large_days = _begun(here)
+            yield from _told_remarks(large_days, many)
+            yield from as_it_grows(small, large_days, (accounts, many))
             yield from memory(runs, days(here)[0], (accounts, many))
     else:
         yield Row(f"peak memory, {accounts:,} accounts", peak(runs), 400, _told(runs), "MiB")
@@ -106,9 +116,16 @@ def _told_remark(name: str, *spent: Spent) -> Remark:
     return Remark(name, _told(spent))
 
 
-def _grown_older(here: Company) -> Remark:
+def _told_remarks(days: dict[str, Spent], accounts: int) -> Iterator[Remark]:
+    for name, spent in days.items():
+        yield _told_remark(f"{name}, {accounts:,} accounts", spent)
+
+
+def _begun(here: Company) -> dict[str, Spent]:
+    """A company's first two days: name → what it took."""
+    first = here.quiet_run()
     here.change(MONTH)
-    return _told_remark(f"a day on which {MONTH:.0%} changed, as in a month", here.quiet_run())
+    return {"the first run": first, f"a day on which {MONTH:.0%} changed, as in a month": here.quiet_run()}
 
 
 def _without_the_usual(here: Company) -> Iterator[Remark]:
@@ -144,13 +161,15 @@ def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[fl
     """
     with company(accounts, share=ON_SMS_LATE) as here, smtp_sink() as port:
         here.configure(port=port)
-        first = [here.quiet_run()]
-        yield against_dump(f"the first run, {accounts:,} accounts", 25, first, [dump(here.directory) for _ in range(rounds)])
-        yield _grown_older(here)
+        begun = _begun(here)
+        first, *_ = days = list(begun.values())
+        yield against_dump(f"the first run, {accounts:,} accounts", 25, [first], [dump(here.directory) for _ in range(rounds)])
+        yield from _told_remarks(begun, accounts)
         for here.day in STAGES:
             spent, facts = here.run()
             queued = facts["letters"]["queued"]
-            yield Remark(f"the day a stage begins, {queued:,} letters queued", f"{spent}, {spent.seconds / queued * 1000:.2f} ms a letter")
+            yield _queueing(f"the day a stage begins, {queued:,} letters queued", spent, queued)
+            days.append(spent)
             if here.day == STAGES[-1]:
                 waiting = list(_again(here, rounds, here.change))
                 yield _day(f"a day with {queued:,} letters waiting", 8, waiting)
@@ -170,7 +189,7 @@ def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[fl
         kinds["anew"] = list(_again(here, rounds, lambda: _forgotten(here)))
         yield _day("everybody decided anew, without a cache", 15, kinds["anew"])
         yield from _reported(here, rounds, kinds["quiet"], "three", port)
-        days = [run for name, each in kinds.items() if name != "quiet" for run, _ in each] + [run for run, _ in waiting] + first
+        days += [run for name, each in kinds.items() if name != "quiet" for run, _ in each] + [run for run, _ in waiting]
         yield Row(f"peak memory of a quiet day, {accounts:,} accounts", peak([run for run, _ in kinds["quiet"]]), bounds[0], "", "MiB")
         yield Row(f"peak memory of any day, {accounts:,} accounts", peak(days), bounds[1], "", "MiB")
         here.configure(port=port)
@@ -219,15 +238,19 @@ def _reported(here: Company, rounds: int, quiet: Sequence[tuple[Spent, Spent]], 
     )
 
 
-def everybody(accounts: int) -> Iterator[Remark]:
+def _queueing(name: str, spent: Spent, queued: int) -> Row:
+    """The row on composing and queueing: the whole run divided by its letters."""
+    return Row(f"{name}, a letter", spent.seconds / queued * 1000, 0.2, str(spent), "ms")
+
+
+def everybody(accounts: int) -> Iterator[Row]:
     """The first day of a campaign that concerns everybody: planned, composed and queued."""
     with company(accounts, share=1.0) as here:
         here.quiet_run()
         here.day = OPENS
         spent, facts = here.run()
         queued = facts["letters"]["queued"]
-        per = spent.seconds / queued * 1000
-        yield Remark(f"the first campaign day, {queued:,} letters for {accounts:,} accounts", f"{spent}, {per:.2f} ms a letter")
+        yield _queueing(f"the first campaign day, {queued:,} letters for {accounts:,} accounts", spent, queued)
 
 
 SERIES: Final[tuple[Callable[[int], Iterator[Row | Remark]], ...]] = (ordinary, campaign, everybody)

@@ -18,7 +18,7 @@ from benchmarks.company import OPENS, Company, company
 from benchmarks.growth import Point
 from benchmarks.process import HIDE_ADBC, PYTHON, beside_us, measure
 from benchmarks.rows import Remark, Row
-from benchmarks.runs import WITHOUT_ADBC, against_dump, days, memory
+from benchmarks.runs import WITHOUT_ADBC, against_dump, as_it_grows, days, memory
 from benchmarks.steps import STEPS
 
 FEW = 500
@@ -144,6 +144,12 @@ def test_memory_may_neither_be_much_nor_grow() -> None:
     assert [row.met for row in memory([spent(2, 380)], [spent(11, 390)], (1, 5))] == [True, True, True, True]
 
 
+def test_every_kind_of_day_may_take_five_and_a_half_times_as_long_with_five_times_the_accounts() -> None:
+    rows = list(as_it_grows({"a day": spent(2)}, {"a day": spent(11, 501)}, (1, 5)))
+    assert [row.met for row in rows] == [True, False]
+    assert [row.met for row in as_it_grows({"a day": spent(2)}, {"a day": spent(11.1, 500)}, (1, 5))] == [False, True]
+
+
 def rate(found: float) -> delivery.Row:
     """A row of deliveries, whose bound is the least."""
     return delivery.Row("a", found, 0.5, (found,), (1.0,))
@@ -162,11 +168,23 @@ def test_two_processes_deliver_twice_as_much_at_most_and_less_with_few_processor
     assert delivery.of_two(busy, there) == pytest.approx(times)
 
 
-def test_a_row_says_if_there_are_too_few_processors_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert "(at least 0.50: NOT met: that would keep 2.3 processors busy, and there are 2)" in str(replace(rate(0.4), needs=2.3))
-    assert "(at least 0.50: NOT met)" in str(replace(rate(0.4), needs=1.9))
-    assert "(at least 0.50: met)" in str(replace(rate(0.6), needs=2.3))
+@pytest.mark.parametrize(
+    ("there", "ratio", "met"), [(2, 1.36, [True]), (2, 1.35, [False]), (4, 1.7, [True, True]), (4, 1.69, [False, True])]
+)
+def test_two_processes_have_the_bound_of_the_machine_and_with_four_processors_that_of_the_program(
+    there: int, ratio: float, met: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: there)
+    rows = list(delivery.two_of_one(ratio, 1.25, (ratio,), (1.0,), ""))
+    assert [row.met for row in rows if isinstance(row, delivery.Row)] == met
+    assert ("is for 4 processors and more" in str(rows[-1])) is (there == 2)
+
+
+def test_parts_are_measured_alone_in_the_order_in_which_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {name: lambda _asked, name=name: iter([name]) for name in bench.PARTS}
+    monkeypatch.setattr(bench, "PARTS", parts)
+    assert list(bench.measured(bench.arguments(["--only", "delivery", "--only", "campaign"]))) == ["delivery", "campaign"]
+    assert list(bench.measured(bench.arguments([]))) == ["ordinary", "campaign", "everybody", "delivery"]
 
 
 @pytest.mark.parametrize(("ratio", "code", "said"), [(1, 0, "All bounds are met."), (3, 1, "**Not every bound is met.**")])
