@@ -76,7 +76,7 @@ def test_a_run_of_before_there_were_such_counts_says_nothing_of_them(campaign: C
     campaign.run("2024-01-02 14:00")
     with Ledger.open(campaign.config.ledger, create=False) as ledger, ledger.begin() as connection:
         run = runs.find(connection, 1)
-        runs.count(connection, 1, {subject: counted for subject, counted in run.counts.items() if subject != "not_certain"})
+        runs.record_counts(connection, 1, {subject: counted for subject, counted in run.counts.items() if subject != "not_certain"})
     assert campaign.status().accounts == Parts(compliant=1, not_compliant=0, out_of_scope=0)
 
 

@@ -10,7 +10,7 @@ from ledger.scenes import CUTOFF, NOW, Scene, facts
 
 from migrate.core.accounts import METHODS, RECORD_COLUMNS, methods_of
 from migrate.ledger import runs
-from migrate.ledger.account_rows import accounts, outcomes
+from migrate.ledger.account_rows import record_accounts, record_outcomes
 from migrate.ledger.history import accounts_as_of
 from migrate.ledger.prior import Prior
 from migrate.ledger.schema import account_history, campaign
@@ -42,7 +42,7 @@ def _records(**standing: str) -> pd.DataFrame:
 def _run(scene: Scene, **standing: str) -> int:
     with scene.ledger.begin() as connection:
         seq = runs.begin(connection, scene.campaign_id, facts()).seq
-        accounts(connection, scene.campaign_id, seq, _records(**standing))
+        record_accounts(connection, scene.campaign_id, seq, _records(**standing))
     return seq
 
 
@@ -97,7 +97,7 @@ def test_what_is_not_known_of_an_account_comes_back_as_not_known_and_what_is_as_
     )
     with scene.ledger.begin() as connection:
         seq = runs.begin(connection, scene.campaign_id, facts()).seq
-        accounts(connection, scene.campaign_id, seq, written)
+        record_accounts(connection, scene.campaign_id, seq, written)
     with scene.ledger.read() as connection:
         (found,) = accounts_as_of(connection, scene.campaign_id, seq)
     pd.testing.assert_frame_equal(found, written)
@@ -112,7 +112,9 @@ def test_an_outcome_that_changed_alone_is_told_of_the_runs_it_held_in_and_makes_
     def outcome(word: str, reason: str) -> int:
         with scene.ledger.begin() as connection:
             seq = runs.begin(connection, scene.campaign_id, facts()).seq
-            outcomes(connection, scene.campaign_id, seq, pd.DataFrame({"account_id": ["a"], "outcome": [word], "outcome_reason": [reason]}))
+            record_outcomes(
+                connection, scene.campaign_id, seq, pd.DataFrame({"account_id": ["a"], "outcome": [word], "outcome_reason": [reason]})
+            )
         return seq
 
     first = _run(scene, a="sms_only", b="sms_only")

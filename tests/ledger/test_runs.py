@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 def test_runs_are_numbered_in_order_and_remember_their_facts(scene: Scene) -> None:
     with scene.ledger.begin() as connection:
         run = runs.begin(connection, scene.campaign_id, facts(read=7, as_of=NOW + DAY))
-        runs.count(connection, run.seq, {"outcomes": {"queued": 7}})
+        runs.record_counts(connection, run.seq, {"outcomes": {"queued": 7}})
     with scene.ledger.read() as connection:
         found = runs.last(connection, scene.campaign_id)
     assert found is not None
@@ -24,12 +24,12 @@ def test_runs_are_numbered_in_order_and_remember_their_facts(scene: Scene) -> No
 def test_what_a_run_read_is_identified_once_it_is_known(scene: Scene) -> None:
     with scene.ledger.begin() as connection:
         run = runs.begin(connection, scene.campaign_id, facts())
-        runs.count(connection, run.seq, {"outcomes": {"queued": 7}})
+        runs.record_counts(connection, run.seq, {"outcomes": {"queued": 7}})
         assert run.directory_fingerprint == ""
-        runs.identify(connection, run.seq, "f1", "i1")
+        runs.record_fingerprint(connection, run.seq, "f1", "i1")
         found = runs.find(connection, run.seq)
         assert (found.directory_fingerprint, found.counts) == ("f1", {"outcomes": {"queued": 7}, "image": "i1"})
-        runs.identify(connection, run.seq, "f2")
+        runs.record_fingerprint(connection, run.seq, "f2")
         found = runs.find(connection, run.seq)
         assert (found.directory_fingerprint, found.counts["image"]) == ("f2", "i1")
 

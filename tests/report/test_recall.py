@@ -84,8 +84,8 @@ def run_of(connection: sa.Connection, as_of: datetime, records: list[dict[str, A
     )
     this = runs.begin(connection, campaign_id, facts)
     ledger_record.record_accounts(connection, campaign_id, this.seq, frame(records, RECORD_COLUMNS))
-    runs.count(connection, this.seq, {"standing": counts, "terms": TERMS.to_json()})
-    runs.identify(connection, this.seq, "f" * 64)
+    runs.record_counts(connection, this.seq, {"standing": counts, "terms": TERMS.to_json()})
+    runs.record_fingerprint(connection, this.seq, "f" * 64)
     return runs.find(connection, this.seq)
 
 

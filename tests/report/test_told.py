@@ -84,7 +84,7 @@ def reported(ledger: Ledger, run: runs.Run, reports: ReportsSettings, at: Any, k
         found = evidence.write(chronicle, reports, SUMMARY, kept_in)
     assert found is not None
     with ledger.begin() as connection:
-        runs.count(connection, run.seq, {**run.counts, LAST_EVENT: last_event, told.DIGEST: found.told})
+        runs.record_counts(connection, run.seq, {**run.counts, LAST_EVENT: last_event, told.DIGEST: found.told})
         done = {"evidence": str(found.folder), "evidence_at": at, "manifest_digest": found.manifest_digest}
         runs.complete(connection, run.seq, finished_at=at, **done)
     return found
