@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from migrate.config import load
+from migrate.config.placeholders import untouched
 from migrate.errors import ConfigError
 
 COMMON = """
@@ -161,3 +162,13 @@ def test_what_is_missing_in_both_is_missed_in_the_first(tenant: Path) -> None:
 def test_a_misspelt_extends_is_told_what_it_means(tenant: Path) -> None:
     tenant.write_text(TENANT.replace("extends", "extend"))
     assert "extend is no setting; did you mean extends?" in refusal(tenant)
+
+
+def test_what_was_left_of_the_example_is_found_in_the_other_file_too(tenant: Path) -> None:
+    """A value that may be right by chance counts where its own line is still marked, and not where another file's is."""
+    assert "[campaign] support_email" in untouched(load(tenant))
+    common = tenant.parent.parent / "common.toml"
+    common.write_text(COMMON.replace("cutoff = 2024-02-01", "cutoff = 2024-02-01T00:00:00  # EDIT"))
+    assert "[campaign] cutoff" in untouched(load(tenant))
+    tenant.write_text(TENANT + 'cutoff = 2024-02-01T00:00:00\nsupport_email = "help@contoso.com"\n')
+    assert not {"[campaign] support_email", "[campaign] cutoff"} & set(untouched(load(tenant)))

@@ -175,6 +175,23 @@ def test_looking_sees_what_a_running_writer_has_committed(tmp_path: Path) -> Non
     writer.communicate("\n", timeout=30)
 
 
+def test_a_wal_that_the_last_writer_takes_away_just_then_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite removes a WAL when the last connection closes, after it has written it into the file."""
+    path = tmp_path / "migrate.db"
+    _made(path)
+    wal = tmp_path / "migrate.db-wal"
+    wal.write_bytes(b"0" * 4096)
+    copying = shutil.copyfile
+
+    def closing(source: Path, target: Path) -> Path:
+        wal.unlink(missing_ok=True)
+        return copying(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", closing)
+    with Ledger.open_readonly(_sqlite(path)) as ledger:
+        assert _campaigns(ledger) == 1
+
+
 def test_a_file_written_while_it_was_looked_at_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "migrate.db"
     _made(path)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from ledger.scenes import NOW, Scene, facts
 
-from migrate.ledger import runs
+from migrate.ledger import runs, schema
 
 DAY = timedelta(days=1)
 
@@ -78,3 +81,22 @@ def test_a_campaign_before_its_first_run_has_none(scene: Scene) -> None:
     with scene.ledger.read() as connection:
         assert runs.last(connection, None) is None
         assert runs.last(connection, scene.campaign_id + 1) is None
+
+
+def test_two_runs_at_once_take_two_numbers_after_those_of_accepted_evidence(scene: Scene) -> None:
+    """Two campaigns of one ledger: the second run waits until the first is recorded."""
+    with scene.ledger.begin() as connection:
+        connection.execute(sa.delete(schema.identity))
+        connection.execute(sa.insert(schema.identity).values(ledger_id="5" * 32, since=NOW, runs_after=70))
+        connection.execute(sa.insert(schema.campaign).values(name="other", secret="6" * 64, created_at=NOW))
+        other = connection.execute(sa.select(schema.campaign.c.id).where(schema.campaign.c.name == "other")).scalar_one()
+
+    def second() -> int:
+        return scene.ledger.write(lambda connection: runs.begin(connection, other, facts()).seq)
+
+    with ThreadPoolExecutor(1) as pool:
+        with scene.ledger.begin() as connection:
+            first = runs.begin(connection, scene.campaign_id, facts()).seq
+            waiting = pool.submit(second)
+            time.sleep(0.3)
+        assert (first, waiting.result(timeout=30)) == (71, 72)

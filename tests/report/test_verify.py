@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -84,6 +85,23 @@ def test_a_folder_without_a_readable_manifest_is_no_evidence(folder: Path) -> No
     assert wrong(folder) == [f"{folder.name}: manifest.json is missing."]
     (folder / "SHA256SUMS").unlink()
     assert wrong(folder) == [f"{folder.name}: manifest.json is missing."]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ledger": "x"},
+        {"previous": {"folder": [], "sha256": []}},
+        {"previous": {"folder": "2024-01-02-r00001", "sha256": 7}},
+        {"rows": {"changes": "7"}},
+        {"rows": 7},
+        {"schema_version": True},
+    ],
+)
+def test_a_manifest_whose_values_are_of_another_kind_is_named_and_no_bug(changed: dict[str, Any], folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    assert wrong(folder) == [f"{folder.name}: manifest.json is not what was written: it cannot be read."]
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
