@@ -101,8 +101,8 @@ CORRUPTIONS: dict[str, list[tuple[str, str]]] = {
         ("DELETE FROM account WHERE account_id = 'a5'", r"notice 5 is for holder 1 of 'a5', who is not recorded"),
     ],
     "attempts": [
-        ("UPDATE letter SET attempts = 0 WHERE state = 'sent'", r"letter \w{8} is sent after 0 tries and 1 claims"),
-        ("UPDATE letter SET attempts = 3 WHERE id = 5", r"letter \w{8} is queued after 3 tries and 0 claims"),
+        ("UPDATE letter SET attempts = 0 WHERE state = 'sent'", r"letter \w{8} is sent after 0 tries, and 1 times a worker began with it"),
+        ("UPDATE letter SET attempts = 3 WHERE id = 5", r"letter \w{8} is queued after 3 tries, and 0 times a worker began with it"),
     ],
     "leases": [
         ("UPDATE letter SET owner = 'x' WHERE id = 1", r"letter \w{8} is \w+; only a letter that is claimed or sending has an owner"),

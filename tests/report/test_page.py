@@ -136,7 +136,7 @@ def test_where_everybody_compliant_is_certain_nothing_is_said_of_it(html: Any, t
 
 def test_with_three_run_days_it_is_too_early_to_say_and_nothing_is_drawn(html: Any, chronicle: FrameChronicle) -> None:
     text = html(chronicle)
-    assert said(text, "verdict") == ("Too early to say: 2 run days seen, a forecast needs 5. 6 people must still move by 1 Feb 2024.")
+    assert said(text, "verdict") == ("Too early to say: 3 run days seen, a forecast needs 5. 6 people must still move by 1 Feb 2024.")
     assert "30 days to the cutoff on 1 Feb 2024 (America/Los_Angeles)." in " ".join(text.split())
     assert said(text, "expected") == "3 run days so far; a drawing needs 6. 6 must still move, 9 on 1 Dec 2023."
     assert '<svg class="chart' not in text

@@ -99,7 +99,7 @@ def _attempts(connection: sa.Connection) -> Iterator[str]:
     return rows(
         connection,
         tried.where(wrong).order_by(letter.c.id),
-        "letter {reference} is {state} after {attempts} tries; workers began with it {begun} times",
+        "letter {reference} is {state} after {attempts} tries, and {begun} times a worker began with it",
     )
 
 
