@@ -162,9 +162,10 @@ def campaign(accounts: int = ACCOUNTS, rounds: int = ROUNDS, *, bounds: tuple[fl
     with company(accounts, share=ON_SMS_LATE) as here, smtp_sink() as port:
         here.configure(port=port)
         begun = _begun(here)
-        first, *_ = days = list(begun.values())
+        (_, first), (month, grown) = begun.items()
         yield against_dump(f"the first run, {accounts:,} accounts", 25, [first], [dump(here.directory) for _ in range(rounds)])
-        yield from _told_remarks(begun, accounts)
+        yield _told_remark(f"{month}, {accounts:,} accounts", grown)
+        days = [first, grown]
         for here.day in STAGES:
             spent, facts = here.run()
             queued = facts["letters"]["queued"]
