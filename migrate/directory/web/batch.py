@@ -106,8 +106,8 @@ class Batches:
             )
         if status == 429:
             self._each_counts = True
-        # Sent again at once, all tries would be over within seconds.
-        self._budget.pause(min(_USUAL_PAUSE if after is None else after, LONGEST_WAIT))
+        if status != 401:  # that wants another token, and no wait; of any other, all tries would be over within seconds
+            self._budget.pause(min(_USUAL_PAUSE if after is None else after, LONGEST_WAIT))
         return each
 
 
