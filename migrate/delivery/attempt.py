@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from hashlib import sha256
 from itertools import chain, count
 from typing import Final, NamedTuple
 
@@ -139,7 +138,7 @@ def _settlement(
 
 def _settling(letter: Letter | None, composer: Composer, receipt: Receipt) -> Callable[..., Settlement]:
     """Makes settlements that keep what the letter said: its subject and the digests by which its text can be composed again and proved."""
-    subject, digest = (letter.subject, sha256(letter.message).hexdigest()) if letter else (None, None)
+    subject, digest = (letter.subject, letter.digest) if letter else (None, None)
     return partial(Settlement, reply=receipt.reply, subject=subject, mail_digest=composer.digest, message_digest=digest)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 import sqlalchemy as sa
@@ -65,10 +64,9 @@ def text_of(connection: sa.Connection, reference: str) -> Text:
     # A letter that names no cutoff may still print that of the campaign.
     cutoffs = runs.cutoffs_since(connection, row["campaign_id"], row["notice_id"])
     letter = _again(row, claims.looked_up(connection, row["id"]), kept, cutoffs)
-    digest = sha256(letter.message).hexdigest()
     message = letter.message.decode("utf-8")
     proven = row["message_digest"] is not None
-    return Text(reference, letter.to, letter.subject, letter.text, letter.html, message, digest, proven)
+    return Text(reference, letter.to, letter.subject, letter.text, letter.html, message, letter.digest, proven)
 
 
 def _again(row: sa.RowMapping, claimed: ClaimedLetter, kept: str, cutoffs: Iterable[datetime]) -> Letter:
@@ -81,7 +79,7 @@ def _again(row: sa.RowMapping, claimed: ClaimedLetter, kept: str, cutoffs: Itera
                 composer = recomposer(kept, scratch / str(number), cutoff)
                 for letter in _possible(row, claimed, composer):
                     tried = True
-                    if wanted is None or sha256(letter.message).hexdigest() == wanted:
+                    if wanted is None or letter.digest == wanted:
                         return letter
     except (ValueError, KeyError, TypeError, TemplateError, UnrenderableError) as error:
         what = f"letter {row['reference']} cannot be composed again: {error}"

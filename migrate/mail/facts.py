@@ -94,7 +94,7 @@ class Facts:
     def to_json(self) -> str:
         """One line of JSON; equal facts give equal text."""
         known = {name: value for name in _NAMES if (value := getattr(self, name)) not in (None, ())}
-        known |= {name: known[name].astimezone(UTC).isoformat() for name in _INSTANTS & known.keys()}
+        known |= {name: known[name].astimezone(UTC).isoformat() for name in known.keys() & _INSTANTS}
         return json.dumps(known, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -110,27 +110,27 @@ class Facts:
         known: dict[str, Any] = read
         if not known.keys() <= _KNOWN:
             known = {name: value for name, value in known.items() if name in _KNOWN}
-        words: list[Any] = []
-        for name, value in known.items():
-            if name in _SEVERAL:
-                if type(value) is not list:
-                    raise ValueError(f"{name} is no list")
-                known[name] = tuple(value)  # replaces a value, which is safe inside the loop
-                words += value
-            else:
-                words.append(value)
-        if not set(map(type, words)) <= _TEXT:
+        for name in _SEVERAL:
+            if name in known:
+                words = known[name]
+                if type(words) is not list or not set(map(type, words)) <= _TEXT:
+                    raise ValueError(f"{name} is no list of words")
+                known[name] = tuple(words)
+        if not set(map(type, known.values())) <= _TEXT_OR_SEVERAL:
             raise ValueError("holds something that is no text")
-        known |= {name: datetime.fromisoformat(known[name]) for name in _INSTANTS & known.keys()}
+        for name in _INSTANTS:
+            if name in known:
+                known[name] = datetime.fromisoformat(known[name])
         return cls(**known)
 
 
 _NAMES: Final = tuple(field.name for field in fields(Facts))
 _KNOWN: Final = frozenset(_NAMES)
-_INSTANTS: Final = frozenset({"seen_at", "cutoff", "earlier_cutoff"})
+_INSTANTS: Final = ("seen_at", "cutoff", "earlier_cutoff")
 _REQUIRED: Final = frozenset({"username", "standing"})
 _SEVERAL: Final = ("methods", "had")
 _TEXT: Final = frozenset({str})
+_TEXT_OR_SEVERAL: Final = frozenset({str, tuple})
 
 
 def label(method: str, say: Catalogue = _ENGLISH) -> str:
