@@ -48,14 +48,14 @@ _FIRST: Final = 8
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """A sender's place at the batcher: the letters in its `hand`, and its `room`, how many `sending` letters it wants.
+    """A sender's place at the batcher: the letters in its `hand`, and how many `sending` letters it `wants`.
 
-    A hand holds two letters at most. The other letters that were made `sending` for the room stay with the batcher, and any sender may take
-    them.
+    A hand holds two letters at most. The other letters that were made `sending` because a sender wants them stay with the batcher, and any
+    sender may take them.
     """
 
     hand: list[ClaimedLetter] = field(default_factory=list)
-    room: int = 0
+    wants: int = 0
 
 
 class Batcher:
@@ -148,7 +148,7 @@ class Batcher:
                 self._turn.release()
 
     def flush(self) -> None:
-        """Writes all settlements to the ledger, and puts back letters that no sender has room for. Raises LedgerError as `fill` does.
+        """Writes all settlements to the ledger, and puts back letters that no sender wants. Raises LedgerError as `fill` does.
 
         Settling is idempotent: a second time changes nothing.
         """
@@ -192,22 +192,22 @@ class Batcher:
     def _take(self, mine: Place) -> bool:
         """Moves letters from the batcher into a hand; whether the hand has any then."""
         with self._moving:
-            while self._begun and len(mine.hand) < min(mine.room, _IN_HAND):
+            while self._begun and len(mine.hand) < min(mine.wants, _IN_HAND):
                 mine.hand.append(self._begun.popleft())
             return bool(mine.hand)
 
     def _put_down(self, *, all_: bool = True) -> None:
-        """Releases the letters with the batcher; unless `all_`, only those that no sender has room for. They go back unchanged, untried."""
+        """Releases the letters with the batcher; unless `all_`, only those that no sender wants. They go back unchanged, untried."""
         with self._moving:
-            kept = 0 if all_ else sum(self._room())
+            kept = 0 if all_ else sum(self._lacking())
             back = [(self._begun.pop(), Settlement("released")) for _ in range(len(self._begun) - kept)]
             self._settled += back
         for each, settlement in back:
             self._tell_limiter(each, settlement)
 
-    def _room(self) -> list[int]:
+    def _lacking(self) -> list[int]:
         """For each sender, how many letters it wants besides those in its hand."""
-        return [max(0, each.room - len(each.hand)) for each in self._places]
+        return [max(0, each.wants - len(each.hand)) for each in self._places]
 
     def _tell_limiter(self, done: ClaimedLetter, settlement: Settlement) -> None:
         """Corrects the day's count: a letter that the server took counts in the minute of its reply, any other not at all."""
@@ -227,19 +227,22 @@ class Batcher:
         return counted
 
     def _exchange(self, *, closing: bool = False) -> bool:
-        """Settles everything and fills every sender's room, in one commit. True if the queue had too few letters, or none were wanted."""
+        """Settles everything and makes as many letters `sending` as the senders want, in one commit.
+
+        True if the queue had too few letters, or none were wanted.
+        """
         if self._error is not None:
             raise self._error
         if self._stop.asked:
             self._put_down()
         with self._moving:
             settled, self._settled = self._settled, []
-            room = self._room()
-            wanted = 0 if closing else max(0, sum(room) - len(self._begun))
-            self._low = sum(each.room - _IN_HAND for each in self._places if each.room > _IN_HAND) // _LOW
+            lacking = self._lacking()
+            wanted = 0 if closing else max(0, sum(lacking) - len(self._begun))
+            self._low = sum(each.wants - _IN_HAND for each in self._places if each.wants > _IN_HAND) // _LOW
         try:
             counted = self._count(wanted)
-            begun = self._commit(settled, counted.letters, _AHEAD * (wanted - sum(map(bool, room))), closing=closing)
+            begun = self._commit(settled, counted.letters, _AHEAD * (wanted - sum(map(bool, lacking))), closing=closing)
         except Exception as error:
             self._error = error
             with self._moving:

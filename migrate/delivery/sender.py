@@ -149,23 +149,21 @@ class Sender:
 
     def _next(self, at_once: int) -> bool:
         """Takes the next letters in hand, once their slots have come; false if there are none left."""
-        if self.shared.affinity:
-            self.shared.affinity.keep()
         while not self._hand and not self.shared.stop.asked:
-            room = self._wanted(at_once)
+            wants = self._wanted(at_once)
             if self.shared.limiter:
-                room = self._due(self.shared.limiter, room)
+                wants = self._due(self.shared.limiter, wants)
                 if not self._slots:
                     continue
             if self._seconds_left() > _SOON:
-                self._place.room = 0
+                self._place.wants = 0
                 self.shared.batcher.flush()
                 self.shared.stop.wait(self._seconds_left())
                 continue
-            self._place.room = room
+            self._place.wants = wants
             self.shared.batcher.fill(self._place)
             if not self._hand:
-                self._place.room = 0
+                self._place.wants = 0
                 if self.shared.batcher.day_is_full and self.shared.used_up:
                     return False
                 if self._waits_for_room():
@@ -213,11 +211,11 @@ class Sender:
     def _refill(self, at_once: int) -> None:
         """Takes more letters in hand, so that the next one can be announced together with the one that is being sent. Does nothing if the
         hand is empty: then there is no letter to announce it with."""
-        room = self._wanted(at_once) if self._goes_on() else 0
-        if self.shared.limiter and room > 1:
-            room = self._due(self.shared.limiter, room)
-        self._place.room = room
-        if self._hand and room > 1:
+        wants = self._wanted(at_once) if self._goes_on() else 0
+        if self.shared.limiter and wants > 1:
+            wants = self._due(self.shared.limiter, wants)
+        self._place.wants = wants
+        if self._hand and wants > 1:
             self.shared.batcher.fill(self._place)
 
     def _waits_for_room(self) -> bool:
@@ -245,6 +243,8 @@ class Sender:
         while self._hand:
             if left := self._seconds_left():
                 self.shared.stop.wait(left)
+            if self.shared.affinity:
+                self.shared.affinity.keep()
             start = time.perf_counter()
             self._send(connection)
             took = time.perf_counter() - start
@@ -336,7 +336,7 @@ class Sender:
 
     def _release(self) -> None:
         """Puts the letters in hand back into the queue, untried."""
-        self._place.room = 0
+        self._place.wants = 0
         while self._hand:
             self._settle(Settlement("released"))
 

@@ -32,8 +32,8 @@ from tenacity import (
 
 from migrate.errors import MailServerError
 from migrate.mail.causes import NotOpenedError, wants_sign_in
-from migrate.mail.dialling import dialled
 from migrate.mail.dialogue import ClosedEarlyError, Dialogue, NotHandedOverError, Reply
+from migrate.mail.interruptible import interruptible
 from migrate.mail.letter import Letter
 from migrate.mail.oauth.mail_server_token import MailServerToken, open_tokens
 from migrate.mail.opening import opened
@@ -131,7 +131,9 @@ class SmtpConnection:
     def _open(self) -> None:
         self._drop()
         try:
-            self._server = dialled(lambda: self._retrying(opened, self._settings, self._tokens, self._timeouts, self._ended), self._ended)
+            self._server = interruptible(
+                lambda: self._retrying(opened, self._settings, self._tokens, self._timeouts, self._ended), self._ended
+            )
         except NotOpenedError as error:
             where = f"[mail.smtp] {self._settings.host} port {self._settings.port}"
             raise MailServerError(

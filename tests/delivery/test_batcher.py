@@ -25,7 +25,7 @@ def test_senders_at_one_desk_never_share_a_letter(scene: Scene) -> None:
 
     def work() -> None:
         mine = batcher.place()
-        mine.room = 1
+        mine.wants = 1
         batcher.fill(mine)
         while mine.hand:
             assert len(mine.hand) == 1
@@ -47,7 +47,7 @@ def test_no_more_letters_are_sending_than_all_senders_make_room_for(scene: Scene
     batcher = Batcher(scene.worker(), lambda: NOW)
     places = [batcher.place() for _ in range(3)]
     for place in places:
-        place.room = 8
+        place.wants = 8
     most = 0
     batcher.fill(places[0])
     while places[0].hand:
@@ -66,7 +66,7 @@ def test_what_is_claimed_ahead_is_withdrawn_under_the_hands_of_the_desk(scene: S
     queue(scene, 60)
     batcher = Batcher(scene.worker(), lambda: NOW)
     mine = batcher.place()
-    mine.room = 8
+    mine.wants = 8
     batcher.fill(mine)
     assert states(scene) == {"sending": 8, "claimed": 28, "queued": 24}
     with scene.ledger.begin() as connection:
@@ -86,7 +86,7 @@ def test_what_is_claimed_ahead_and_comes_past_its_end_or_outside_the_hours_is_no
     now = [NOW]
     batcher = Batcher(scene.worker(), lambda: now[0], times=SendTimes(stale_at=NOW + MINUTE))
     mine = batcher.place()
-    mine.room = 8
+    mine.wants = 8
     batcher.fill(mine)
     now[0] = NOW + MINUTE
     while mine.hand:
@@ -95,7 +95,7 @@ def test_what_is_claimed_ahead_and_comes_past_its_end_or_outside_the_hours_is_no
     assert states(scene) == {"sent": 8, "queued": 52}
     late = Batcher(scene.worker(), lambda: now[0])
     mine = late.place()
-    mine.room = 8
+    mine.wants = 8
     late.fill(mine)
     now[0] = CUTOFF
     while mine.hand:
@@ -113,7 +113,7 @@ def test_what_is_known_of_a_letter_is_written_down_as_soon_as_the_ledger_can_be(
         impatient = Ledger(own.apart(NOW - NOW), own.described)
         batcher = Batcher(Scene(impatient, scene.campaign_id, scene.run_seq).worker(), lambda: NOW)
         mine = batcher.place()
-        mine.room = 1
+        mine.wants = 1
         batcher.fill(mine)
         batcher.settle(mine, SENT)
         recording = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -131,6 +131,6 @@ def test_a_ledger_that_stays_closed_ends_the_waiting_with_its_reason(scene: Scen
     closed = Ledger(scene.ledger.engine, "the ledger", readonly=True)
     batcher = Batcher(Scene(closed, scene.campaign_id, scene.run_seq).worker(), lambda: NOW, retrying=twice)
     mine = batcher.place()
-    mine.room = 1
+    mine.wants = 1
     with pytest.raises(LedgerError, match="read-only"):
         batcher.fill(mine)

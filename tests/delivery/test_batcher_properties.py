@@ -77,7 +77,7 @@ class World:
     def close(self) -> None:
         for (batcher, places, _), limiter in zip(self.batchers, self.limiters, strict=True):
             for mine in places:
-                mine.room = 0
+                mine.wants = 0
                 while mine.hand:
                     batcher.settle(mine, Settlement("released"))
             batcher.close()
@@ -144,7 +144,7 @@ def _do(world: World, what: str, about: Sequence[Any]) -> None:
     match what:
         case "fill":
             batcher, places, _ = world.batchers[about[0]]
-            places[about[1]].room = about[2]
+            places[about[1]].wants = about[2]
             batcher.fill(places[about[1]])
         case "say":
             world.say(*about)
@@ -162,7 +162,7 @@ def _do(world: World, what: str, about: Sequence[Any]) -> None:
 
 def _drain(world: World) -> None:
     batcher, (mine, _), _ = world.batchers[0]
-    mine.room = 4
+    mine.wants = 4
     batcher.fill(mine)
     while mine.hand:
         world.say(0, 0, "sent", 0)

@@ -141,3 +141,14 @@ def test_letters_go_out_from_one_processor_unless_their_sender_is_alone(scene: S
     assert delivered(scene, composer, PostOffice(take), connections=connections).sent == 3
     assert places == [len(before) if connections == 1 else 1] * 3
     assert os.sched_getaffinity(0) == before
+
+
+@on_linux
+def test_a_sender_that_always_has_letters_in_hand_moves_as_well(scene: Scene, composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(CpuAffinity, "keep", lambda _: kept.append(1))
+    office = PostOffice()
+    office.at_once = 32
+    queue(scene, 100)
+    assert delivered(scene, composer, office, connections=2).sent == 100
+    assert len(kept) >= 100

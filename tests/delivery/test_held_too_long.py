@@ -103,14 +103,14 @@ def test_a_confirmation_begun_with_twice_is_given_back_to_the_day_twice(scene: S
     day = limiter(scene, "1000/s", "9/day", clock=clock)
     batcher = Batcher(scene.worker(), clock, limiter=day)
     first, second = batcher.place(), batcher.place()
-    first.room = 1
+    first.wants = 1
     batcher.fill(first)
     clock.now += 6 * MINUTE
     batcher.sweep()
-    second.room = 1
+    second.wants = 1
     batcher.fill(second)
     assert first.hand[0].letter_id == second.hand[0].letter_id
-    first.room = second.room = 0
+    first.wants = second.wants = 0
     batcher.settle(second, Settlement("released"))
     batcher.settle(first, Settlement("temporary"))
     batcher.close()
@@ -123,9 +123,9 @@ def test_who_leaves_the_desk_leaves_nothing_begun_with_to_those_who_wait(scene: 
     day = limiter(scene, "1000/s", "100/day")
     batcher = Batcher(scene.worker(), lambda: NOW, limiter=day)
     gone, waits = batcher.place(), batcher.place()
-    gone.room = 8
+    gone.wants = 8
     batcher.fill(gone)
-    gone.room = 0
+    gone.wants = 0
     while gone.hand:
         batcher.settle(gone, Settlement("released"))
     batcher.flush()
@@ -149,7 +149,7 @@ def test_what_is_begun_with_after_long_tries_at_the_ledger_is_looked_at_as_it_is
     claims = Busy(scene.ledger, scene.campaign_id, "w")
     batcher = Batcher(claims, clock, times=SendTimes(stale_at=NOW + MINUTE), retrying=again)
     mine = batcher.place()
-    mine.room = 2
+    mine.wants = 2
     batcher.fill(mine)
     assert [each.kind for each in mine.hand] == ["change_confirmation"]
     assert mine.hand[0].held_until == clock.now + claims.lease

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 import re
@@ -19,11 +18,11 @@ from migrate.directory.web.client import Client, RefusedError, Server
 from migrate.directory.web.pages import pages
 from migrate.errors import DirectoryError, NotConsentedError, UnreachableError
 from migrate.oauth.microsoft import NOT_CONSENTED, Application, managed_identity_token
-from migrate.oauth.tokens import Fetch, KeptToken, TokenDeniedError
+from migrate.oauth.tokens import Fetch, KeptToken, TokenDeniedError, claims_of
 from migrate.oauth.web import NoAnswerError, get
 from migrate.outside import log
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _RESTARTS: Final = 3
 _T = TypeVar("_T")
@@ -39,7 +38,7 @@ class Graph:
     def __init__(self, settings: EntraSettings, clock: Clock = CLOCK) -> None:
         self.settings, self.clock = settings, clock
         self.roles: frozenset[str] = frozenset()
-        self._tenant_id = settings.tenant.lower() if _GUID.fullmatch(settings.tenant) else None
+        self._tenant_id = settings.tenant.lower() if GUID.fullmatch(settings.tenant) else None
         kept = KeptToken(_fetching(settings), clock.now)
         self._authorization = Renewed(kept, self._token_refused, self._look_at)
         where = "[directory] graph_url" if settings.graph_url else "[directory] cloud"
@@ -117,7 +116,13 @@ class Graph:
 
     def _look_at(self, token: str) -> None:
         """Raises DirectoryError if a token is of another tenant."""
-        claims = _claims(token)
+        claims = claims_of(token)
+        if claims is None:
+            raise DirectoryError(
+                "the token for Microsoft Graph is none that says whose it is. Nothing was changed.",
+                where="[directory] tenant",
+                hint="Look at login_url, if it is set: what answers there is not the sign-in of Entra ID.",
+            )
         if self._tenant_id is None:
             self._tenant_id = _discovered(self.settings)
         if str(claims.get("tid", "")).lower() != self._tenant_id:
@@ -171,27 +176,11 @@ def _fetching(settings: EntraSettings) -> Fetch:
     return functools.partial(application.token, f"{resource}/.default")
 
 
-def _claims(token: str) -> dict[str, Any]:
-    """The claims of a token. Its signature is not checked here; Graph does that."""
-    try:
-        part = token.split(".")[1]
-        told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError):
-        told = None
-    if not isinstance(told, dict):
-        raise DirectoryError(
-            "the token for Microsoft Graph is none that says whose it is. Nothing was changed.",
-            where="[directory] tenant",
-            hint="Look at login_url, if it is set: what answers there is not the sign-in of Entra ID.",
-        )
-    return told
-
-
 def _discovered(settings: EntraSettings) -> str:
     """The id of the tenant of a domain, from the sign-in's metadata (OpenID Connect Discovery 1.0)."""
     try:
         answer = get(f"{settings.login}/{settings.tenant}/v2.0/.well-known/openid-configuration", {})
-        match = _GUID.search(str(json.loads(answer.data)["issuer"])) if answer.status_code == 200 else None
+        match = GUID.search(str(json.loads(answer.data)["issuer"])) if answer.status_code == 200 else None
     except (NoAnswerError, ValueError, KeyError, TypeError):
         match = None
     if match is None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
 import numpy as np
 
-from migrate.directory.entra.graph import Graph
+from migrate.directory.entra.graph import GUID, Graph
 from migrate.directory.entra.ids import IdSet, packed
 from migrate.directory.entra.permissions import MEMBERS, ROLES
 from migrate.directory.interface import near
@@ -17,7 +16,6 @@ from migrate.errors import DirectoryError
 
 ROLE: Final = "role:"
 """The prefix of a role's name among the groups of an account."""
-_GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 def of_group(graph: Graph, group: str, watch: Callable[[int], None] = lambda _: None) -> IdSet:
@@ -32,7 +30,7 @@ def of_group(graph: Graph, group: str, watch: Callable[[int], None] = lambda _: 
 
 def of_named_group(graph: Graph, name: str, watch: Callable[[int], None] = lambda _: None) -> IdSet:
     """The users in the group of that name or id. Raises DirectoryError if there is none, or several."""
-    return of_group(graph, name if _GUID.fullmatch(name) else _group_id(graph, name), watch=watch)
+    return of_group(graph, name if GUID.fullmatch(name) else _group_id(graph, name), watch=watch)
 
 
 def _group_id(graph: Graph, name: str) -> str:

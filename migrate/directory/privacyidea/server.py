@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from migrate.directory.web.budget import CLOCK, Clock
 from migrate.directory.web.client import Client, RefusedError, Server
 from migrate.directory.web.pages import numbered
 from migrate.errors import DirectoryError, UnreachableError
-from migrate.oauth.tokens import KeptToken, Token, TokenDeniedError
+from migrate.oauth.tokens import KeptToken, Token, TokenDeniedError, claims_of
 from migrate.oauth.web import NoAnswerError
 from migrate.outside import log
 
@@ -246,7 +244,7 @@ class PrivacyIdea:
 
     def _look_at(self, token: str) -> None:
         """Raises DirectoryError if the token is invalid, has expired, or is a user's: a user sees only herself, without an error."""
-        claims, where = _claims(token), "[directory] token" if self.settings.token is not None else "[directory] username"
+        claims, where = claims_of(token), "[directory] token" if self.settings.token is not None else "[directory] username"
         if claims is None:
             raise DirectoryError("is no token of privacyIDEA.", where=where, hint="Write the value of result.value.token of POST /auth.")
         if claims.get("role") != "admin":
@@ -260,16 +258,6 @@ class PrivacyIdea:
         self.ends = datetime.fromtimestamp(ends, UTC) if isinstance(ends, (int, float)) and 0 < ends < _LAST else None
         name = claims.get("username")
         self.who = log(name) if isinstance(name, str) and name else self.who
-
-
-def _claims(token: str) -> dict[str, Any] | None:
-    """The claims of a token. Its signature is not checked here; the server does that."""
-    try:
-        part = token.split(".")[1]
-        told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError):
-        return None
-    return told if isinstance(told, dict) else None
 
 
 def _explained(told: Any) -> tuple[str, str]:
@@ -299,7 +287,7 @@ def _token(told: Any) -> Token | None:
     text = value["token"]
     if not isinstance(text, str) or not text.isascii():
         raise ValueError("the token is no text")
-    ends, now = (_claims(text) or {}).get("exp"), told.get("time")
+    ends, now = (claims_of(text) or {}).get("exp"), told.get("time")
     known = isinstance(ends, (int, float)) and isinstance(now, (int, float))
     return Token(text, max(float(ends - now), 1.0) if known else _USUAL_SECONDS)
 

@@ -6,10 +6,10 @@ import threading
 import pytest
 
 from migrate.errors import MailServerError
-from migrate.mail.dialling import dialled
+from migrate.mail.interruptible import interruptible
 
 
-class Line(smtplib.SMTP):
+class Server(smtplib.SMTP):
     """A connection that is made and says when it is closed."""
 
     def __init__(self) -> None:
@@ -20,34 +20,34 @@ class Line(smtplib.SMTP):
         self.closed.set()
 
 
-def test_what_was_dialled_or_why_it_could_not_be_comes_back() -> None:
-    line = Line()
-    assert dialled(lambda: line, threading.Event()) is line
-    assert not line.closed.is_set()
+def test_the_connection_or_why_there_is_none_comes_back() -> None:
+    server = Server()
+    assert interruptible(lambda: server, threading.Event()) is server
+    assert not server.closed.is_set()
 
     def refused() -> smtplib.SMTP:
         raise ConnectionRefusedError
 
     with pytest.raises(ConnectionRefusedError):
-        dialled(refused, threading.Event())
+        interruptible(refused, threading.Event())
 
 
 def test_nobody_waits_for_a_server_once_the_end_was_asked_for_and_a_late_connection_is_closed() -> None:
-    line, ended, answers = Line(), threading.Event(), threading.Event()
+    server, ended, answers = Server(), threading.Event(), threading.Event()
 
     def slowly() -> smtplib.SMTP:
         ended.set()
         answers.wait(30)
-        return line
+        return server
 
     with pytest.raises(MailServerError, match="had not answered yet"):
-        dialled(slowly, ended)
+        interruptible(slowly, ended)
     answers.set()
-    assert line.closed.wait(30)
+    assert server.closed.wait(30)
 
 
-def test_nobody_is_dialled_after_the_end() -> None:
+def test_nobody_connects_after_the_end() -> None:
     ended = threading.Event()
     ended.set()
     with pytest.raises(MailServerError):
-        dialled(lambda: pytest.fail("it was dialled"), ended)
+        interruptible(lambda: pytest.fail("it connected"), ended)

@@ -1,7 +1,8 @@
-"""Connecting to a mail server in a thread that can be left behind (design §11).
+"""Connects to a mail server in such a way that the wait for it can be interrupted (design §11).
 
 A server that does not answer costs a minute for each step: its name, its greeting, its TLS. During that time the server knows of no letter
-in hand, so a delivery that is asked to end need not wait for it. Python cannot interrupt a network call, but it can leave the thread.
+in hand, so a delivery that is asked to end need not wait for it. Python cannot interrupt a network call, but it can leave the thread that
+makes it.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ _LOOK_UP: Final = 0.05
 """Seconds between two looks at whether the delivery was asked to end."""
 
 
-class Line(Protocol):
+class Closable(Protocol):
     """A connection that can be closed."""
 
     def close(self) -> None:
-        """Hang up."""
+        """Closes it."""
 
 
-L = TypeVar("L", bound=Line)
+C = TypeVar("C", bound=Closable)
 
 
-def dialled(dial: Callable[[], L], ended: threading.Event) -> L:
-    """Calls `dial` in a thread of its own; the connection that it makes, or the error that it raises.
+def interruptible(connect: Callable[[], C], ended: threading.Event) -> C:
+    """Calls `connect` in a thread of its own; the connection that it makes, or the error that it raises.
 
     Raises MailServerError as soon as `ended` is set. If the connection comes about later, it is closed.
     """
-    call: Future[L] = Future()
+    call: Future[C] = Future()
     if not ended.is_set():
-        threading.Thread(target=_dial, args=(dial, call), name="dialling", daemon=True).start()
+        threading.Thread(target=_connect, args=(connect, call), name="connecting", daemon=True).start()
     while not ended.is_set():
         wait([call], timeout=_LOOK_UP)
         if call.done():
@@ -48,14 +49,14 @@ def dialled(dial: Callable[[], L], ended: threading.Event) -> L:
     )
 
 
-def _dial(dial: Callable[[], L], call: Future[L]) -> None:
+def _connect(connect: Callable[[], C], call: Future[C]) -> None:
     try:
-        server = dial()
+        connection = connect()
     except BaseException as error:  # noqa: BLE001 - whoever waits for the call is told, whatever it is
         if call.set_running_or_notify_cancel():
             call.set_exception(error)
         return
     if call.set_running_or_notify_cancel():
-        call.set_result(server)
+        call.set_result(connection)
     else:
-        server.close()
+        connection.close()
