@@ -80,8 +80,10 @@ def by_only_letter(accounts: pd.DataFrame, letters: pd.DataFrame, moment: Moment
     letter = letters.drop_duplicates("account_id", keep=False).set_index("account_id").reindex(accounts["account_id"])
     letter = letter.set_axis(accounts.index)
     own = own_days(accounts["wave"], moment.by_wave)
-    counting = [(name, occasion) for name, of_wave in moment.by_wave.items() for occasion in of_wave.counting]
+    of_the_stage = pd.Series(False, index=accounts.index)
+    for name, of_wave in moment.by_wave.items():
+        of_the_stage |= (accounts["wave"] == name) & letter["occasion"].isin(of_wave.counting)
     stands = letter["state"].isin(STANDS) & (letter["tenure"] == accounts["tenure"]) & (letter["told_cutoff"] == own["told_cutoff"])
-    stands &= pd.MultiIndex.from_arrays([accounts["wave"], letter["occasion"]]).isin(counting)
+    stands &= of_the_stage
     stands &= ~(letter["state"].isin(WAITING) & (letter["ends"] <= pd.Timestamp(moment.now)))
     return letter["state"].where(stands, "").astype("str")

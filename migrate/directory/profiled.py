@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from migrate.directory.column_settings import ColumnSettings
 from migrate.directory.columns import RESORT
-from migrate.directory.interface import Directory, DirectorySettings, Outlook
+from migrate.directory.interface import Directory, DirectorySettings
 from migrate.directory.meanings import Meanings
 from migrate.directory.method_words import MethodWords, vendor_words
 from migrate.directory.profiles import BESIDE, Profile, profile
+from migrate.directory.wrapped import WrappedDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,31 +29,17 @@ def words_of(own: Mapping[str, str], settings: DirectorySettings) -> MethodWords
     return MethodWords({**own, **(vendor_words(vendor) if vendor else {})}, settings.methods)
 
 
-class ProfiledDirectory(Directory):
+class ProfiledDirectory(WrappedDirectory):
     """Another directory, with the columns and words that its profile knows."""
 
     def __init__(self, source: Directory) -> None:
-        super().__init__(source.settings)
-        self.kind = source.kind  # type: ignore[misc]  # of its own, as its source has it
+        super().__init__(source)
         self.profile: Profile = profile(source.settings.profile or "")
         self.in_source_order = source.in_source_order
         self.resorts: tuple[str, ...] = ()
         """Our columns that the last read took from a last resort of the profile (`Profile.resorts`)."""
-        self._source = source.without_shortcut()
         self._words = words_of(source.words, source.settings)
         self._nobody = 0
-
-    def watched(self, watch: Callable[[int], None]) -> None:
-        self._source.watched(watch)
-
-    def outlooks(self) -> tuple[Outlook, ...]:
-        return self._source.outlooks()
-
-    def describe(self) -> str:
-        return self._source.describe()
-
-    def as_of(self) -> datetime | None:
-        return self._source.as_of()
 
     def meanings(self) -> Meanings:
         columns = {ours: self._of_profile(ours) for ours in (*self.profile.yes_no, *(("account_type",) if self.profile.types else ()))}
@@ -70,7 +56,7 @@ class ProfiledDirectory(Directory):
         return ColumnSettings.model_validate({"column": ours, "yes": yes, "no": no, "words": types})
 
     def caveats(self) -> tuple[str, ...]:
-        said = [*self._source.caveats(), *self.profile.caveats]
+        said = [*super().caveats(), *self.profile.caveats]
         said += [f"{self.describe()}: {self.profile.resorts[ours][1]}" for ours in self.resorts]
         if self._nobody:
             said.append(f"{self._nobody:,} row{'s' * (self._nobody != 1)} of {self.describe()} without an owner left out")
@@ -78,7 +64,7 @@ class ProfiledDirectory(Directory):
 
     def frames(self) -> Iterator[pd.DataFrame]:
         self.resorts, self._nobody = (), 0
-        for raw in self._source.frames():
+        for raw in self.source.frames():
             frame = self._cleared(raw)
             self.resorts = tuple(name.removeprefix(RESORT) for name in frame.columns if name.startswith(RESORT))
             if self.profile.finish is not None:

@@ -7,13 +7,13 @@ their positions depend on the order of the rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from migrate.directory.interface import Directory, Outlook
+from migrate.directory.interface import Directory
 from migrate.directory.meanings import Meanings
 from migrate.directory.method_words import MethodWords
+from migrate.directory.wrapped import WrappedDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,50 +28,28 @@ OUR_WORDS: Final = Meanings(MethodWords({}, {}))
 """The meanings of the words that `plain.in_our_words` writes."""
 
 
-class UnitedDirectory(Directory):
+class UnitedDirectory(WrappedDirectory):
     """The accounts of another directory whose rows are methods. `by`: our column that says whose a row is: the id, or an address or
     username, which are compared without case."""
 
     in_source_order = False
 
     def __init__(self, source: Directory, by: str = "account_id") -> None:
-        super().__init__(source.settings)
-        self.kind = source.kind  # type: ignore[misc]  # of its own, as its source has it
-        self._source = source.without_shortcut()
+        super().__init__(source)
         self._by = by
-
-    def watched(self, watch: Callable[[int], None]) -> None:
-        self._source.watched(watch)
-
-    def outlooks(self) -> tuple[Outlook, ...]:
-        return self._source.outlooks()
-
-    def describe(self) -> str:
-        return self._source.describe()
-
-    def as_of(self) -> datetime | None:
-        return self._source.as_of()
-
-    def caveats(self) -> tuple[str, ...]:
-        return self._source.caveats()
 
     def meanings(self) -> Meanings:
         return OUR_WORDS
-
-    @property
-    def source(self) -> Directory:
-        """The directory that the rows come from."""
-        return self._source
 
     def frames(self) -> Iterator[pd.DataFrame]:
         from migrate.directory.plain import in_our_words
         from migrate.directory.sorting import Keyed, key_of
         from migrate.files.spill import scratch_folder
 
-        meanings = self._source.meanings()
+        meanings = self.source.meanings()
         with scratch_folder() as folder:
             rows = Keyed(folder / "methods.arrow")
-            for raw in self._source.frames():
+            for raw in self.source.frames():
                 frame = in_our_words(raw, meanings)
                 key = key_of(frame, self._by)
                 if key.isna().any():

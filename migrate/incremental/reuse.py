@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -127,33 +127,34 @@ class Reuse:
         """The accounts that must be decided, lowest ids first; the counts are complete once the last part was taken."""
         start: str | None = None
         collected = _Collected()
-        for low, high, base, fresh, missing in ahead(self._ranges()):
-            self._sift(low, high, base, fresh, missing, collected)
-            if collected.size >= RANGE or collected.new_outcomes >= _NEW_OUTCOMES or high is None:
-                yield collected.part(start, high)
-                start, collected = high, _Collected()
+        for each in ahead(self._ranges()):
+            self._sift(each, collected)
+            if collected.size >= RANGE or collected.new_outcomes >= _NEW_OUTCOMES or each.high is None:
+                yield collected.part(start, each.high)
+                start, collected = each.high, _Collected()
 
-    def _ranges(self) -> Generator[tuple[str | None, str | None, pa.Table, pa.Table | None, pa.Table | None], None, None]:
-        """The bounds of each range of ids, lowest first; its records, its rows that have changed, and the ids whose row is missing."""
+    def _ranges(self) -> Generator[_Between, None, None]:
+        """Everything that is known of each range of ids, lowest first."""
         cuts = sorted({*self.records.firsts[1:], *self.snapshot.cuts()})
-        for low, high, base in zip([None, *cuts], [*cuts, None], self.records.ranges(cuts), strict=True):
-            yield low, high, base.combine_chunks(), self.snapshot.between(low, high), self.rows.missing.between(low, high)
+        for low, high, records in zip([None, *cuts], [*cuts, None], self.records.ranges(cuts), strict=True):
+            base = records.combine_chunks()
+            stays, letter_may_move = self._stays(base)
+            letters = self.letters(low, high) if pc.any(letter_may_move).as_py() else None
+            fresh, missing = self.snapshot.between(low, high), self.rows.missing.between(low, high)
+            yield _Between(low, high, base, fresh, missing, stays, letter_may_move, letters)
 
-    def _sift(
-        self, low: str | None, high: str | None, base: pa.Table, fresh: pa.Table | None, missing: pa.Table | None, collected: _Collected
-    ) -> None:
+    def _sift(self, of: _Between, collected: _Collected) -> None:
         """Adds to `collected` what must be decided in a range of ids, and counts what carries over."""
-        ids = base["account_id"]
+        base, ids = of.base, of.base["account_id"]
         there = pc.is_null(base["gone_at"])
-        same, fresh = self._same(base, fresh, missing)
+        same, fresh = self._same(base, of.fresh, of.missing)
         in_fresh = _among(ids, None if fresh is None else fresh["account_id"])
-        stays, letter_may_move = self._stays(base)
-        same_but_letters = pc.and_(same, pc.invert(_among(ids, self.excepted.between(low, high))))
-        carries = pc.and_(pc.and_(same_but_letters, stays), pc.invert(_among(ids, self.awaiting.between(low, high))))
+        same_but_letters = pc.and_(same, pc.invert(_among(ids, self.excepted.between(of.low, of.high))))
+        carries = pc.and_(pc.and_(same_but_letters, of.stays), pc.invert(_among(ids, self.awaiting.between(of.low, of.high))))
         # Who was gone stays gone, unless a row came back.
         carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
-        by_letter = pc.and_(pc.and_(same_but_letters, letter_may_move), pc.and_(there, pc.invert(in_fresh)))
-        by_letter, base, differs = self._by_letter(base, by_letter, low, high)
+        by_letter = pc.and_(pc.and_(same_but_letters, of.letter_may_move), pc.and_(there, pc.invert(in_fresh)))
+        by_letter, base, differs = self._by_letter(base, by_letter, of.letters)
         carries = pc.or_(carries, by_letter)
         names = ["standing", "outcome", "certain", "default_method", "methods", "email", "notification_emails"]
         counted = base.select(names).filter(pc.and_(carries, there))
@@ -190,7 +191,7 @@ class Reuse:
         return pa.chunked_array([pa.array(same)]), fresh.filter(pa.array(differ)) if differ.any() else None
 
     def _by_letter(
-        self, base: pa.Table, which: pa.ChunkedArray, low: str | None, high: str | None
+        self, base: pa.Table, which: pa.ChunkedArray, letters: pd.DataFrame | None
     ) -> tuple[pa.ChunkedArray, pa.Table, pa.ChunkedArray]:
         """Gives records of a range, where `which` is true, the outcome that their one letter has by now.
 
@@ -198,7 +199,7 @@ class Reuse:
         where an outcome is another one than before.
         """
         none = _among(base["account_id"], None)
-        if not pc.any(which).as_py() or (letters := self.letters(low, high)) is None:
+        if letters is None or not pc.any(which).as_py():
             return none, base, none
         rows = np.flatnonzero(which.to_numpy())
         state = by_only_letter(base.select(["account_id", "tenure", "wave"]).take(rows).to_pandas(), letters, self.moment)
@@ -262,6 +263,23 @@ class Reuse:
     @staticmethod
     def _holding(batch: pa.RecordBatch, wanted: frozenset[str]) -> pd.DataFrame:
         return holding(batch, wanted, pc.and_(batch.column("plain"), pc.is_null(batch.column("gone_at"))))
+
+
+class _Between(NamedTuple):
+    """What is known of the ids in [low, high), made in advance by a thread.
+
+    `base`: their records. `fresh`: their rows that have changed. `missing`: the ids whose row is missing now. `stays` and
+    `letter_may_move`: `Reuse._stays` of the records. `letters`: all letters of the ids, None if no outcome can follow from one.
+    """
+
+    low: str | None
+    high: str | None
+    base: pa.Table
+    fresh: pa.Table | None
+    missing: pa.Table | None
+    stays: pa.ChunkedArray
+    letter_may_move: pa.ChunkedArray
+    letters: pd.DataFrame | None
 
 
 class _Collected:
