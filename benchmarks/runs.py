@@ -77,7 +77,7 @@ def memory(small: list[Spent], large: list[Spent], sizes: tuple[int, int]) -> It
     for count, spent in zip(sizes, (small, large), strict=True):
         yield Row(f"peak memory, {count:,} accounts", peak(spent), 400, _told(spent), "MiB")
     least, most = sorted((peak(small), peak(large)))
-    yield Row("peak memory, the one more than the other", (most / least - 1) * 100, 20, f"{least:.0f} and {most:.0f} MiB", "%")
+    yield Row("peak memory, the one more than the other", (most / least - 1) * 100, 15, f"{least:.0f} and {most:.0f} MiB", "%")
     told = f"{seconds(small):.2f} s and {seconds(large):.2f} s"
     yield Row(f"time from {sizes[0]:,} to {sizes[1]:,} accounts", seconds(large) / seconds(small), 5.5, told)
 

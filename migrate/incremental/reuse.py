@@ -27,13 +27,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrate.core.accounts import ACCOUNT_COLUMNS, ADDRESS_SEPARATOR, METHODS, RECORD_COLUMNS, conform
+from migrate.core.accounts import ACCOUNT_COLUMNS, RECORD_COLUMNS, conform
 from migrate.core.already_told import by_only_letter
 from migrate.core.moment import Moment
-from migrate.core.standing import found_in
 from migrate.directory.snapshot import Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
 from migrate.incremental.account_digests import AS_READ, DIGEST
+from migrate.incremental.counts import how_often, more_addresses_than, not_registered
 from migrate.incremental.records import Records
 from migrate.incremental.rows import Rows, equal_rows
 from migrate.process.prefetch import ahead
@@ -48,8 +48,6 @@ RANGE: Final = 16384
 """About how many accounts are decided together: fewer than in a first run, since their records and letters are in memory as well."""
 _NEW_OUTCOMES: Final = 65536
 """A part holds at most about this many records of which only the outcome is new."""
-_FOUND_IN: Final = np.array([found_in(word) for word in METHODS], "int32")
-"""For each of `METHODS` the methods (bits) any of which makes it a default that is registered."""
 _HOLDING: Final = ("account_id", "email", "gone_at", "plain")
 """Columns of a record that tell who holds an address."""
 
@@ -160,11 +158,11 @@ class Reuse:
         counted = base.select(names).filter(pc.and_(carries, there))
         self.known += pc.sum(there).as_py() or 0
         self.carried += counted.num_rows
-        self.standings.update(_count(counted["standing"]))
-        self.outcomes.update(_count(counted["outcome"]))
-        self.not_certain.update(_count(counted["standing"].filter(pc.invert(counted["certain"]))))
-        self.defaults_not_registered += _not_registered(counted["default_method"], counted["methods"])
-        self.too_many_addresses += _more_addresses_than(counted["email"], counted["notification_emails"], self.max_addresses)
+        self.standings.update(how_often(counted["standing"]))
+        self.outcomes.update(how_often(counted["outcome"]))
+        self.not_certain.update(how_often(counted["standing"].filter(pc.invert(counted["certain"]))))
+        self.defaults_not_registered += not_registered(counted["default_method"], counted["methods"])
+        self.too_many_addresses += more_addresses_than(counted["email"], counted["notification_emails"], self.max_addresses)
         again = pc.and_(pc.and_(same, there), pc.invert(carries))
         doubled = ids.filter(pc.and_(again, in_fresh))
         if len(doubled):
@@ -327,28 +325,3 @@ def _among(ids: pa.ChunkedArray, values: pa.ChunkedArray | pa.Array | None) -> p
     if values is None or not len(values):
         return pa.chunked_array([pa.array(np.zeros(len(ids), dtype=bool))])
     return pc.is_in(ids, (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values).cast(ids.type))
-
-
-def _not_registered(defaults: pa.ChunkedArray, methods: pa.ChunkedArray) -> int:
-    """`standing.default_not_registered`, counted in Arrow columns."""
-    if defaults.null_count == len(defaults):
-        return 0
-    place = pc.index_in(defaults, pa.array(METHODS, defaults.type))
-    named = pc.is_valid(place).to_numpy()
-    found_in = _FOUND_IN[pc.fill_null(place, 0).to_numpy()]
-    return int((named & (found_in != 0) & (found_in & methods.to_numpy() == 0)).sum())
-
-
-def _more_addresses_than(emails: pa.ChunkedArray, lists: pa.ChunkedArray, most: int) -> int:
-    """`changes.more_addresses_than`, counted in Arrow columns."""
-    several = pc.fill_null(pc.greater(pc.binary_length(lists), 0), False)
-    if not pc.any(several).as_py():
-        return 0
-    primary = pc.cast(pc.is_valid(emails.filter(several)), pa.int32())
-    listed = pc.cast(pc.count_substring(lists.filter(several), ADDRESS_SEPARATOR), pa.int32())
-    return pc.sum(pc.greater(pc.add(primary, listed), most - 1)).as_py() or 0
-
-
-def _count(words: pa.ChunkedArray) -> dict[str, int]:
-    """How often each word is there."""
-    return {each["values"]: each["counts"] for each in pc.value_counts(words).to_pylist()}
