@@ -33,7 +33,7 @@ from migrate.core.moment import Moment
 from migrate.directory.snapshot import Range, Snapshot, holding, settled
 from migrate.directory.translate import Translator
 from migrate.incremental.account_digests import AS_READ, DIGEST
-from migrate.incremental.counts import how_often, more_addresses_than, not_registered
+from migrate.incremental.carried_counts import how_often, more_addresses_than, not_registered
 from migrate.incremental.records import Records
 from migrate.incremental.rows import Rows, equal_rows
 from migrate.process.prefetch import ahead

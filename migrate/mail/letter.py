@@ -44,7 +44,7 @@ class Letter:
     def digest(self) -> str:
         """The SHA-256 of the message, in hexadecimal digits."""
         found = hashlib.sha256()
-        # Of more than this hashlib gives up the GIL, and waiting to get it back takes longer than hashing the rest.
+        # For more octets at once hashlib gives up the GIL, and to get it back takes as long as hashing.
         for start in range(0, len(self.message), _KEEPS_GIL):
             found.update(self.message[start : start + _KEEPS_GIL])
         return found.hexdigest()

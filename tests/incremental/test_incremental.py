@@ -28,7 +28,7 @@ from migrate.core.standing import default_not_registered
 from migrate.directory import snapshot
 from migrate.directory.translate import Translator
 from migrate.files import MARK, spill
-from migrate.incremental import counts, find, records, reuse, rows
+from migrate.incremental import carried_counts, find, records, reuse, rows
 from migrate.ledger.prior import Prior
 
 pytestmark = pytest.mark.cache
@@ -384,7 +384,7 @@ def test_what_carries_over_is_counted_with_what_is_decided(tmp_path: Path, monke
 def test_defaults_that_are_not_registered_are_counted_alike_in_arrow_and_in_pandas(people: list[tuple[set[str], str | None]]) -> None:
     frame = accounts(*(person(f"u{n}", ",".join(methods), default_method=word) for n, (methods, word) in enumerate(people)))
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    assert counts.not_registered(table["default_method"], table["methods"]) == int(default_not_registered(frame).sum())
+    assert carried_counts.not_registered(table["default_method"], table["methods"]) == int(default_not_registered(frame).sum())
 
 
 def test_a_cache_of_an_earlier_format_is_not_believed(tmp_path: Path) -> None:

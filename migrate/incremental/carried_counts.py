@@ -1,4 +1,4 @@
-"""Counts accounts in Arrow columns, as `migrate.core` counts them in frames."""
+"""Counts accounts that carry over, in Arrow columns, as `migrate.core` counts accounts in frames."""
 
 from __future__ import annotations
 
