@@ -17,10 +17,17 @@ from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.changes import CHANGE_COLUMNS
 from migrate.ledger import campaigns, schema
 from migrate.ledger.frames import divided, rows
-from migrate.ledger.listed import BATCH
+from migrate.ledger.listed import BATCH, in_list
 
 _AT_ONCE: Final = 1024
 """How many accounts, in order of id, are superseded at once: their rows share pages, which stay in the database's cache for every step."""
+_VERSION: Final = ("campaign_id", *RECORD_COLUMNS, "since_run")
+_MINE: Final = (schema.account.c.campaign_id == sa.bindparam("campaign"), in_list(schema.account.c.account_id, "ids"))
+_INTO_HISTORY: Final = sa.insert(schema.account_history).from_select(
+    [*_VERSION, "until_run"],
+    sa.select(*(schema.account.c[name] for name in _VERSION), sa.bindparam("until", type_=sa.Integer)).where(*_MINE),
+)
+_SUPERSEDED: Final = sa.delete(schema.account).where(*_MINE)
 
 
 def ensure_campaign(connection: sa.Connection, name: str, now: datetime, secret: str | None = None) -> int:
@@ -46,19 +53,16 @@ def record_accounts(connection: sa.Connection, campaign: int, run_seq: int, reco
     """
     if records.empty:
         return
-    a, kept = schema.account, [*(schema.account.c[name] for name in RECORD_COLUMNS), schema.account.c.since_run]
-    insert = _inserting(connection, a, records[list(RECORD_COLUMNS)], campaign_id=campaign, since_run=run_seq)
+    insert = _inserting(connection, schema.account, records[list(RECORD_COLUMNS)], campaign_id=campaign, since_run=run_seq)
     if all_new:
         insert(slice(None))
         return
     every = records["account_id"].tolist()
     for start in range(0, len(every), _AT_ONCE):
         these = slice(start, start + _AT_ONCE)
-        mine = sa.and_(a.c.campaign_id == campaign, a.c.account_id.in_(every[these]))
-        superseded = sa.select(a.c.campaign_id, *kept, sa.literal(run_seq)).where(mine)
-        into = sa.insert(schema.account_history).from_select(["campaign_id", *RECORD_COLUMNS, "since_run", "until_run"], superseded)
-        connection.execute(into)
-        connection.execute(sa.delete(a).where(mine))
+        mine = {"campaign": campaign, "ids": every[these]}
+        connection.execute(_INTO_HISTORY, mine | {"until": run_seq})
+        connection.execute(_SUPERSEDED, mine)
         insert(these)
 
 

@@ -31,12 +31,14 @@ _TYPES: Final = {
 """dtype → the type of a column."""
 
 
-def fetch(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
+def fetch(
+    connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str], given: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """The statement's rows as a frame of the given columns and dtypes; the statement selects them in that order.
 
-    A statement without ORDER BY is much faster on SQLite.
+    `given`: the values of its parameters. A statement without ORDER BY is much faster on SQLite.
     """
-    return as_frame(fetch_table(connection, statement, columns), columns)
+    return as_frame(fetch_table(connection, statement, columns, given), columns)
 
 
 def as_frame(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
@@ -44,19 +46,23 @@ def as_frame(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame({name: _series(table[name], dtype) for name, dtype in columns.items()})
 
 
-def fetch_table(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> pa.Table:
+def fetch_table(
+    connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str], given: Mapping[str, Any] | None = None
+) -> pa.Table:
     """`fetch` as Arrow columns. Instants are read as integers and method sets as text, and converted a column at a time."""
     raw = statement.with_only_columns(
         *(sa.type_coerce(column, _raw(column.type)).label(column.name) for column in statement.selected_columns)
     )
     read = _from_sqlite if connection.dialect.name == "sqlite" else _from_rows
-    values = read(connection, raw, columns)
+    values = read(connection, raw, columns, given or {})
     return pa.table({name: _converted(name, dtype, column) for (name, dtype), column in zip(columns.items(), values, strict=True)})
 
 
-def _from_rows(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> list[pa.ChunkedArray]:
+def _from_rows(
+    connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str], given: Mapping[str, Any]
+) -> list[pa.ChunkedArray]:
     """The raw values of each column: text, or integers."""
-    rows = connection.execute(statement).all()
+    rows = connection.execute(statement, given).all()
     values = (
         [pa.chunked_array([pa.array(each)]) for each in zip(*rows, strict=True)]
         if rows
@@ -65,7 +71,9 @@ def _from_rows(connection: sa.Connection, statement: sa.Select[Any], columns: di
     return [each.cast(_ARROW[_is_text(name, dtype)]) for (name, dtype), each in zip(columns.items(), values, strict=True)]
 
 
-def _from_sqlite(connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str]) -> list[pa.ChunkedArray]:
+def _from_sqlite(
+    connection: sa.Connection, statement: sa.Select[Any], columns: dict[str, str], given: Mapping[str, Any]
+) -> list[pa.ChunkedArray]:
     """`_from_rows` by way of CSV. A text is in single quotes (`''` is a quote in it), a missing text is NULL, a missing number is nothing.
 
     `printf` ends a text at a NUL. No text of the ledger has one: control characters are taken out where a text comes in (design §4).
@@ -73,9 +81,9 @@ def _from_sqlite(connection: sa.Connection, statement: sa.Select[Any], columns: 
     texts = [_is_text(name, dtype) for name, dtype in columns.items()]
     line = sa.func.printf(",".join("%Q" if text else "%s" for text in texts) + "\n", *statement.subquery().c)
     try:
-        written: bytes | None = connection.execute(sa.select(sa.cast(sa.func.group_concat(line, ""), sa.LargeBinary))).scalar()
+        written: bytes | None = connection.execute(sa.select(sa.cast(sa.func.group_concat(line, ""), sa.LargeBinary)), given).scalar()
     except sa.exc.DataError:  # more than a gigabyte: SQLite has no longer texts
-        return _from_rows(connection, statement, columns)
+        return _from_rows(connection, statement, columns, given)
     kinds = {name: _ARROW[text] for name, text in zip(columns, texts, strict=True)}
     if written is None:
         return [pa.chunked_array([], kind) for kind in kinds.values()]

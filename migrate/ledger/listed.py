@@ -29,6 +29,15 @@ def listing(rows: Iterable[Sequence[Any]]) -> str:
     return json.dumps(list(rows), separators=(",", ":"))
 
 
+def in_list(column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+    """The condition that a column's value is one of the list that is passed as the parameter `name`.
+
+    `column.in_(values)` makes SQLAlchemy keep the values in a reference cycle, which Python's collector clears late: a large run would have
+    every account id in memory.
+    """
+    return column.in_(sa.bindparam(name, expanding=True))
+
+
 def columns_of(backend: str, *columns: sa.Column[Any]) -> Columns:
     """The columns of the rows in a statement; each has the type of the table's column in its place."""
     rows = _ROWS[backend]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -51,10 +51,11 @@ def joined(table: sa.Table, newest: sa.Subquery) -> sa.FromClause:
     return table.outerjoin(newest, sa.and_(newest.c.account_id == table.c.account_id, newest.c.run_seq > table.c.since_run))
 
 
-def fetched(connection: sa.Connection, versions: sa.Select[Any], newest: sa.Subquery) -> pa.Table:
-    """`RECORD_COLUMNS` of `versions` (a select of the columns `version`), in their order, each with its current outcome."""
-    found = fetch_table(connection, versions, {**RECORD_COLUMNS, "since_run": "int64"})
-    since = fetch_table(connection, sa.select(*newest.c), _NEWEST)
+def fetched(connection: sa.Connection, versions: sa.Select[Any], newest: sa.Subquery, given: Mapping[str, Any] | None = None) -> pa.Table:
+    """`RECORD_COLUMNS` of `versions` (a select of the columns `version`), in their order, each with its current outcome. `given`: the
+    values of parameters of both."""
+    found = fetch_table(connection, versions, {**RECORD_COLUMNS, "since_run": "int64"}, given)
+    since = fetch_table(connection, sa.select(*newest.c), _NEWEST, given)
     if since.num_rows and found.num_rows:
         now = since.take(pc.index_in(found["account_id"], since["account_id"].combine_chunks()))  # missing where there is none
         holds = pc.fill_null(pc.greater(now["run_seq"], found["since_run"]), False)

@@ -6,9 +6,9 @@ read through one `Prior`: they take turns, since a connection serves one stateme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from threading import RLock
 from typing import Any, Final
 
@@ -24,9 +24,11 @@ from migrate.core.words import CONFIRMATION, CUTOFF_MOVED, MOVED, WAITING
 from migrate.ledger import campaigns, outcomes, schema
 from migrate.ledger.exemptions import TABLES, Kind
 from migrate.ledger.frames import as_frame, fetch
-from migrate.ledger.listed import batches
+from migrate.ledger.listed import batches, in_list
 
 Bound = str | None
+_Within = Callable[[Any], list[sa.ColumnElement[bool]]]
+"""The columns of a table → conditions that narrow its rows to those of some accounts."""
 
 _IGNORED_KINDS: Final = tuple(sorted(MANDATORY - GAP))
 """The kinds that a plan need not know: they hold no other letter back, and are never withdrawn."""
@@ -66,13 +68,13 @@ class Prior:
 
     def accounts_with(self, ids: Sequence[str]) -> pd.DataFrame:
         """`RECORD_COLUMNS` of the accounts with some ids, including accounts that are gone."""
-        found = [_in_order(self._records(partial(self._these, some))) for some in batches(ids, _IDS_AT_ONCE)]
+        found = [_in_order(self._records(self._these, {"ids": some})) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(RECORD_COLUMNS), *found], ignore_index=True)
 
-    def _records(self, within: Callable[[Any], list[sa.ColumnElement[bool]]]) -> pa.Table:
+    def _records(self, within: _Within, given: Mapping[str, Any] | None = None) -> pa.Table:
         wanted = sa.select(*outcomes.version(schema.account)).where(*within(schema.account.c))
         with self._turn:
-            return outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within))
+            return outcomes.fetched(self._connection, wanted, outcomes.newest(self.campaign_id, within), given)
 
     def account_count(self) -> int:
         """How many accounts the last accepted read had."""
@@ -90,7 +92,7 @@ class Prior:
             return Mailed(*(empty(of) for of in (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)))
         if only is None:
             return self._mailed(lambda of: list(self._within(of, low, high)), occasions)
-        found = [self._mailed(partial(self._these, ids), occasions) for ids in batches(only, _IDS_AT_ONCE)]
+        found = [self._mailed(self._these, occasions, {"ids": ids}) for ids in batches(only, _IDS_AT_ONCE)]
         parts = {name: [getattr(each, name) for each in found] for name in ("told", "last_told", "waiting")}
         columns = (TOLD_COLUMNS, LAST_TOLD_COLUMNS, WAITING_COLUMNS)
         return Mailed(*(pd.concat([empty(of), *each], ignore_index=True) for of, each in zip(columns, parts.values(), strict=True)))
@@ -105,10 +107,11 @@ class Prior:
         c = schema.told_before.c
         return bool(self._rows(sa.select(c.reference).where(c.campaign_id == self.campaign_id).limit(1)))
 
-    def _these(self, ids: Sequence[str], of: Any) -> list[sa.ColumnElement[bool]]:
-        return [of.campaign_id == self.campaign_id, of.account_id.in_(ids)]
+    def _these(self, of: Any) -> list[sa.ColumnElement[bool]]:
+        """Rows of the accounts whose ids are the parameter `ids`."""
+        return [of.campaign_id == self.campaign_id, in_list(of.account_id, "ids")]
 
-    def _mailed(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> Mailed:
+    def _mailed(self, within: _Within, occasions: Sequence[str], given: Mapping[str, Any] | None = None) -> Mailed:
         letter, notice = schema.letter.c, schema.notice.c
         counts = letter.state.in_(("sent", "uncertain", *WAITING))
         wanted = sa.or_(
@@ -120,9 +123,9 @@ class Prior:
         columns += [letter.ends, letter.kind, letter.address, letter.state, letter.reason, letter.settled_at]
         columns.append(sa.func.coalesce(letter.claimed_at, letter.settled_at, type_=schema.UtcInstant).label("spoken_at"))
         joined = schema.letter.join(schema.notice, letter.notice_id == notice.id)
-        found = self._fetch(sa.select(*columns).select_from(joined).where(*within(letter), wanted), _MAILED_COLUMNS)
+        found = self._fetch(sa.select(*columns).select_from(joined).where(*within(letter), wanted), _MAILED_COLUMNS, given)
         if self._told_before:
-            found = pd.concat([found, self._of_others(within, occasions)], ignore_index=True)
+            found = pd.concat([found, self._of_others(within, occasions, given)], ignore_index=True)
         told = found[found["kind"].isin(GAP) & found["state"].isin(("sent", "uncertain"))]
         return Mailed(
             told=conform(found[found["occasion"].isin(occasions) | (found["kind"] == CUTOFF_MOVED)], TOLD_COLUMNS),
@@ -130,7 +133,7 @@ class Prior:
             waiting=conform(found[~found["kind"].isin(MANDATORY) & found["state"].isin(WAITING)], WAITING_COLUMNS),
         )
 
-    def _of_others(self, within: Callable[[Any], list[sa.ColumnElement[bool]]], occasions: Sequence[str]) -> pd.DataFrame:
+    def _of_others(self, within: _Within, occasions: Sequence[str], given: Mapping[str, Any] | None) -> pd.DataFrame:
         """`_MAILED_COLUMNS` of letters that another ledger sent (`told_before`). They count for the present holder of the id."""
         t, a = schema.told_before.c, schema.account.c
         theirs = sa.and_(a.campaign_id == t.campaign_id, a.account_id == t.account_id)
@@ -139,7 +142,7 @@ class Prior:
         columns = [nobodys, t.account_id, sa.func.coalesce(a.tenure, 1).label("tenure"), t.occasion, t.told_cutoff]
         columns += [never, t.kind, t.address, t.state, t.reason, t.told_at.label("settled_at"), t.told_at.label("spoken_at")]
         wanted = sa.or_(t.occasion.in_(occasions), t.kind == CUTOFF_MOVED, t.state.in_(("sent", "uncertain")))
-        return self._fetch(sa.select(*columns).select_from(joined).where(*within(t), wanted), _MAILED_COLUMNS)
+        return self._fetch(sa.select(*columns).select_from(joined).where(*within(t), wanted), _MAILED_COLUMNS, given)
 
     def changing(self) -> list[str]:
         """The ids of accounts with a change that is still to be confirmed."""
@@ -182,7 +185,8 @@ class Prior:
         columns = {"account_id": "str", "created_at": INSTANT}
         wanted = sa.select(n.account_id, n.created_at)
         wanted = wanted.where(n.campaign_id == self.campaign_id, n.kind == CONFIRMATION, n.created_at >= since)
-        found = [self._fetch(wanted.where(n.account_id.in_(some)), columns) for some in batches(ids, _IDS_AT_ONCE)]
+        wanted = wanted.where(in_list(n.account_id, "ids"))
+        found = [self._fetch(wanted, columns, {"ids": some}) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(columns), *found], ignore_index=True)
 
     def earlier_addresses(self, ids: Sequence[str], since: datetime) -> pd.DataFrame:
@@ -194,7 +198,8 @@ class Prior:
         versions = (
             sa.select(*(h[name] for name in columns)).where(h.campaign_id == self.campaign_id, h.until_run.in_(since_then)).distinct()
         )
-        found = [self._fetch(versions.where(h.account_id.in_(some)), columns) for some in batches(ids, _IDS_AT_ONCE)]
+        versions = versions.where(in_list(h.account_id, "ids"))
+        found = [self._fetch(versions, columns, {"ids": some}) for some in batches(ids, _IDS_AT_ONCE)]
         return pd.concat([empty(columns), *found], ignore_index=True)
 
     def confirmed_elsewhere(self, low: Bound, high: Bound, seen: pd.DataFrame, accounts: pd.DataFrame) -> pd.Series:
@@ -237,9 +242,9 @@ class Prior:
         bounds += [columns.account_id < high] if high is not None else []
         return [columns.campaign_id == self.campaign_id, *bounds]
 
-    def _fetch(self, statement: sa.Select[Any], columns: dict[str, str]) -> pd.DataFrame:
+    def _fetch(self, statement: sa.Select[Any], columns: dict[str, str], given: Mapping[str, Any] | None = None) -> pd.DataFrame:
         with self._turn:
-            return fetch(self._connection, statement, columns)
+            return fetch(self._connection, statement, columns, given)
 
     def _rows(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
         with self._turn:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from migrate.core.words import PAST_CUTOFF, REVIEWER, WAITING
 from migrate.errors import LedgerError
 from migrate.ledger.clock import real_now
-from migrate.ledger.listed import BATCH, batches
+from migrate.ledger.listed import BATCH, batches, in_list
 from migrate.ledger.references import as_typed, reference
 from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, notice, run
 from migrate.ledger.states import STATES, LetterState, objection
@@ -39,6 +39,15 @@ _key = itemgetter(*_KEY)
 _SAID: Final = ("language", "standing", "days_left", "facts")
 _ON_NOTICE: Final = (*_KEY, "kind", "change_seq", *_SAID)
 _ON_LETTER: Final = ("account_id", "kind", "occasion", "address", "role", "ends", "priority", "last_told_at", "message_id")
+
+_KNOWN: Final = sa.select(*(notice.c[name] for name in _KEY), notice.c.id).where(
+    notice.c.campaign_id == sa.bindparam("campaign"), in_list(notice.c.account_id, "ids"), in_list(notice.c.occasion, "occasions")
+)
+_UNDER_NOTICES: Final = sa.select(letter.c.notice_id, letter.c.address, letter.c.id, letter.c.state, letter.c.reason).where(
+    in_list(letter.c.notice_id, "notices")
+)
+_TAKEN: Final = sa.select(letter.c.reference).where(in_list(letter.c.reference, "references"))
+_OF_REFERENCES: Final = sa.select(letter.c.id).where(in_list(letter.c.reference, "references")).order_by(letter.c.id)
 
 _Row = dict[str, Any]
 
@@ -254,8 +263,7 @@ def _notices(queueing: _Queueing, part: list[_Row]) -> tuple[dict[tuple[Any, ...
 
 def _known_notices(queueing: _Queueing, part: list[_Row]) -> dict[tuple[Any, ...], int]:
     ids, occasions = sorted({row["account_id"] for row in part}), sorted({row["occasion"] for row in part})
-    where = (notice.c.campaign_id == queueing.campaign_id, notice.c.account_id.in_(ids), notice.c.occasion.in_(occasions))
-    found = queueing.connection.execute(sa.select(*(notice.c[name] for name in _KEY), notice.c.id).where(*where))
+    found = queueing.connection.execute(_KNOWN, {"campaign": queueing.campaign_id, "ids": ids, "occasions": occasions})
     return {tuple(row[:-1]): int(row[-1]) for row in found}
 
 
@@ -265,9 +273,8 @@ def _divide(
     """The rows without a letter yet; and of the others the letter's id, reason and state, with the row."""
     there: dict[tuple[int, str], Any] = {}
     if before:
-        columns = (letter.c.notice_id, letter.c.address, letter.c.id, letter.c.state, letter.c.reason)
-        under = sa.select(*columns).where(letter.c.notice_id.in_([ids[key] for key in before]))
-        there = {(found.notice_id, found.address): found for found in queueing.connection.execute(under)}
+        under = queueing.connection.execute(_UNDER_NOTICES, {"notices": [ids[key] for key in before]})
+        there = {(found.notice_id, found.address): found for found in under}
     added: list[_Row] = []
     known: list[tuple[int, str | None, str, _Row]] = []
     for row in part:
@@ -319,8 +326,7 @@ def _insert(queueing: _Queueing, added: list[_Row], ids: dict[tuple[Any, ...], i
             for row, ref in zip(added, references, strict=True)
         ],
     )
-    mine = sa.select(letter.c.id).where(letter.c.reference.in_(references)).order_by(letter.c.id)
-    made = list(queueing.connection.execute(mine).scalars())
+    made = list(queueing.connection.execute(_OF_REFERENCES, {"references": references}).scalars())
     record(queueing.connection, made, None, "queued", at=queueing.now, actor=queueing.actor, run_seq=queueing.run_seq)
     return made
 
@@ -332,9 +338,7 @@ def _references(queueing: _Queueing, added: list[_Row]) -> list[str]:
     while waiting:
         wanted = {i: reference(queueing.secret, _key(added[i]), added[i]["address"], salt) for i in waiting}
         taken = {
-            ref
-            for part in batches(list(wanted.values()))
-            for ref in queueing.connection.execute(sa.select(letter.c.reference).where(letter.c.reference.in_(part))).scalars()
+            ref for part in batches(list(wanted.values())) for ref in queueing.connection.execute(_TAKEN, {"references": part}).scalars()
         }
         for i, ref in wanted.items():
             if ref not in taken and ref not in chosen:

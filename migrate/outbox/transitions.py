@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from migrate.ledger.listed import BACKENDS, LISTED, among, batches, columns_of, ids, listing
+from migrate.ledger.listed import BACKENDS, LISTED, among, batches, columns_of, ids, in_list, listing
 from migrate.ledger.mysql import through
 from migrate.ledger.schema import letter, letter_event, micros
 from migrate.ledger.states import LetterState, objection
@@ -56,7 +56,7 @@ def _step(settled: Sequence[sa.ColumnElement[Any]], *where: sa.ColumnElement[boo
     )
 
 
-_THESE: Final = letter.c.id.in_(sa.bindparam("ids", expanding=True))
+_THESE: Final = in_list(letter.c.id, "ids")
 
 
 def _events(*values: sa.ColumnElement[Any]) -> sa.Insert:
@@ -130,13 +130,13 @@ def move(
         raise ValueError(wrong)
     moved: list[int] = []
     for some in batches(letters):
-        there = sa.select(letter.c.id).where(letter.c.id.in_(some), letter.c.state == before, *only).with_for_update()
-        locked = set(connection.execute(through(there, letter, "PRIMARY")).scalars())
+        there = sa.select(letter.c.id).where(_THESE, letter.c.state == before, *only).with_for_update()
+        locked = set(connection.execute(through(there, letter, "PRIMARY"), {"ids": some}).scalars())
         found = [letter_id for letter_id in some if letter_id in locked]
         if not found:
             continue
         new = {"state": after, "reason": reason} | (values or {})
-        connection.execute(sa.update(letter).where(letter.c.id.in_(found)).values(new))
+        connection.execute(sa.update(letter).where(_THESE).values(new), {"ids": found})
         record(connection, found, before, after, at=at, actor=actor, run_seq=run_seq, reason=reason, reply=reply)
         moved += found
     return moved
