@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -146,10 +146,10 @@ class PlainLetters:
             "Content-Language": outside.header(self._wording(wanted.facts.locale).language),
         }
 
-    def trees(self, kind: str) -> Iterator[nodes.Template]:
+    def trees(self, kind: str) -> tuple[nodes.Template, ...]:
         """The syntax trees of everything that a kind's letters are rendered from."""
         read = {name: tree for env, part in self._parts[kind] for name, tree in trees(env, self._files, part).items()}
-        yield from read.values()
+        return tuple(read.values())
 
     def _one_line(self, subject: str, name: str) -> str:
         if subject and outside.is_one_line(subject):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -299,6 +300,7 @@ def trees(env: jinja2.Environment, sources: Sources, name: str) -> dict[str, nod
     return found
 
 
+@lru_cache(maxsize=_COMPILED)
 def _used_by(tree: nodes.Template) -> tuple[str, ...]:
     return tuple(name for name in meta.find_referenced_templates(tree) if name is not None)
 

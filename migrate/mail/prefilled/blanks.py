@@ -7,7 +7,8 @@ In doubt it fails: a template that measures, cuts, compares or changes a persona
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from jinja2 import nodes
@@ -27,13 +28,19 @@ _BEYOND: Final = (nodes.FilterBlock, nodes.EvalContextModifier)
 """Blocks that change everything printed inside them, or how it is escaped."""
 
 
+_KEPT: Final = 256
+"""Answers that are kept: many more than there are kinds of letters."""
+
+
 class _LooksCloserError(Exception):
     """A template does something with a personal value that depends on the value."""
 
 
-def only_prints(trees: Iterable[nodes.Template]) -> bool:
-    """Whether the templates of one letter only print its personal values."""
-    reading = _Reading(tuple(trees))
+@lru_cache(maxsize=_KEPT)
+def only_prints(trees: tuple[nodes.Template, ...]) -> bool:
+    """Whether the templates of one letter only print its personal values. The trees are those that composers share, which nobody changes:
+    the answer is kept."""
+    reading = _Reading(trees)
     try:
         reading.read()
     except _LooksCloserError:

@@ -9,7 +9,7 @@ _ENVIRONMENT = jinja2.Environment(autoescape=True)
 
 
 def prints(*sources: str) -> bool:
-    return only_prints(_ENVIRONMENT.parse(source) for source in sources)
+    return only_prints(tuple(_ENVIRONMENT.parse(source) for source in sources))
 
 
 @pytest.mark.parametrize(
