@@ -83,7 +83,9 @@ def updated(before: pa.Table, letters: pd.DataFrame) -> pa.Table:
         aside=letters["role"].ne("primary"),
         notices_sent=0,
     )
-    still = were[~were["reference"].isin(letters["reference"])]
+    # `Series.isin` would turn each of the letters' references into an Arrow value of its own.
+    moved = pc.is_in(pa.array(were["reference"], pa.large_string()), pa.array(letters["reference"], pa.large_string()))
+    still = were[~moved.to_numpy(zero_copy_only=False)]
     both = pd.concat([each for each in (still, candidates[SCHEMA.names]) if len(each)])
     latest = both.sort_values(list(_LATEST_FIRST), ascending=list(_LATEST_FIRST.values())).drop_duplicates("account_id")
     latest = latest.assign(notices_sent=latest["account_id"].map(counts))
@@ -194,9 +196,9 @@ class Told:
 
     def _count(self, letters: pd.DataFrame) -> None:
         for state, sign in (("was", -1), ("state", 1)):
-            there = letters[letters[state].notna()]
-            for words, count in Counter(zip(there["kind"], there["occasion"], there[state], strict=True)).items():
-                self.letters[words] += sign * count
+            counted = letters[["kind", "occasion", state]].value_counts().reset_index()
+            for kind, occasion, became, count in counted.itertuples(index=False, name=None):
+                self.letters[kind, occasion, became] += sign * count
 
 
 class _InOrder:
