@@ -51,7 +51,7 @@ def among(backend: str, column: sa.Column[int]) -> sa.ColumnElement[bool]:
     if backend == "postgresql":
         # PostgreSQL assumes a few values in an array, but a hundred in a JSON text, and then may read the whole table.
         return column == sa.any_(sa.bindparam(_IDS, type_=sa.ARRAY(sa.BigInteger)))
-    return column.in_(sa.bindparam(_IDS, expanding=True))
+    return in_list(column, _IDS)
 
 
 def ids(backend: str, given: Sequence[int]) -> dict[str, Any]:

@@ -61,3 +61,6 @@ def test_no_days_run_keeps_the_ids_of_its_accounts_or_letters_in_a_reference_cyc
         happens()
         with _no_list_of_ids_is_left_over({*people, *numbers}):
             campaign.run(when, **options)
+    outbox = campaign.status("2024-01-19 15:00").outbox
+    assert outbox["withdrawn"] >= _PEOPLE  # the days were what they should be
+    assert outbox["queued"] >= _PEOPLE
