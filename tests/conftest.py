@@ -14,7 +14,7 @@ import pytest
 from hypothesis import is_hypothesis_test
 
 _SELDOM: Final = (20_000, 10, 10)
-"""When the collector looks: `gc.set_threshold`."""
+"""The thresholds of Python's collector, for `gc.set_threshold`: it looks less often than by default."""
 
 pytest_plugins = ["peers", "mail_peers", "privacyidea_server", "spreadsheet", "disks", "without_cache"]
 
@@ -67,8 +67,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays to the end: the collector need not look at it again and again, which took a sixth of the
-    tests' time."""
+    """What is there before the first test stays to the end, so the collector need not look at it again and again. That took a sixth of the
+    time of tests/journeys/test_waves.py."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_SELDOM)

@@ -108,7 +108,7 @@ class Prior:
         return bool(self._rows(sa.select(c.reference).where(c.campaign_id == self.campaign_id).limit(1)))
 
     def _these(self, of: Any) -> list[sa.ColumnElement[bool]]:
-        """Rows of the accounts whose ids are the parameter `ids`."""
+        """Conditions that narrow rows to those of the accounts whose ids are passed as the parameter `ids`."""
         return [of.campaign_id == self.campaign_id, in_list(of.account_id, "ids")]
 
     def _mailed(self, within: _Within, occasions: Sequence[str], given: Mapping[str, Any] | None = None) -> Mailed:

@@ -38,8 +38,10 @@ class _LooksCloserError(Exception):
 
 @lru_cache(maxsize=_KEPT)
 def only_prints(trees: tuple[nodes.Template, ...]) -> bool:
-    """Whether the templates of one letter only print its personal values. The trees are those that composers share, which nobody changes:
-    the answer is kept."""
+    """Whether the templates of one letter only print its personal values.
+
+    The answer is kept for each set of trees: composers share their trees (`migrate.mail.templates`), and nobody changes one.
+    """
     reading = _Reading(trees)
     try:
         reading.read()
