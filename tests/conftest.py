@@ -13,6 +13,10 @@ import hypothesis
 import pytest
 from hypothesis import is_hypothesis_test
 
+from migrate.mail.compose import Composer
+from migrate.mail.letter import Letter
+from migrate.mail.sample import Sample
+
 _SELDOM: Final = (20_000, 10, 10)
 """The thresholds of Python's collector, for `gc.set_threshold`: it looks less often than by default."""
 
@@ -20,7 +24,7 @@ pytest_plugins = ["peers", "mail_peers", "privacyidea_server", "spreadsheet", "d
 
 # The same examples every time, so that a test that failed fails again and one that passed passes; and few of them, since more of the same
 # ones find nothing tomorrow that they did not find today. `make soak` draws many new ones.
-hypothesis.settings.register_profile("same", derandomize=True, max_examples=40, database=None, deadline=None)
+hypothesis.settings.register_profile("same", derandomize=True, max_examples=25, database=None, deadline=None)
 hypothesis.settings.register_profile("new", derandomize=False, max_examples=500, print_blob=True, deadline=None)
 hypothesis.settings.load_profile("new" if os.environ.get("MIGRATE_NEW_EXAMPLES") else "same")
 
@@ -63,6 +67,24 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MIGRATE_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _samples_are_composed_once() -> Iterator[None]:
+    """Composers whose digests are equal make equal letters of equal samples: those of `migrate check`, which took a sixth of the time of
+    tests/journeys/test_rejections.py, are composed once in a process."""
+    made: dict[tuple[str, str, Sample], Letter] = {}
+    compose = Composer._of_sample
+
+    def once(self: Composer, kind: str, sample: Sample) -> Letter:
+        key = (self.digest, kind, sample)
+        if key not in made:
+            made[key] = compose(self, kind, sample)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Composer, "_of_sample", once)
+        yield
 
 
 @pytest.hookimpl(trylast=True)

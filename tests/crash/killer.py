@@ -51,19 +51,22 @@ class Killer:
     def comes(self, moment: tuple[str, str]) -> None:
         """A moment has come; who is shot at it is dead before the server goes on.
 
-        Called in the thread of the connection. What a dead client still had in its line, which the server may read while the next client
-        starts, is no moment of the next one.
+        Called in the thread of the connection. What a dead client still had in its line is no moment: the server may read it while the next
+        client starts, or before, when the order for the next one is already given.
         """
         with self._turn:
             if moment == ("connect", "before"):
                 self._line.victims = self.victims
-            if self._line.victims is not self.victims or self._order is None or self._order[0] != moment:
+            if self._line.victims is not self.victims or self._order is None or self._order[0] != moment or not self._somebody_lives():
                 return
             nth = self._order[1] - 1
             self._order = (moment, nth) if nth else None
             if nth == 0:
                 self.shoot()
                 self._turn.notify_all()
+
+    def _somebody_lives(self) -> bool:
+        return any(victim.poll() is None for victim in self.victims)
 
     def hold(self) -> None:
         """No letter is taken before an ordered moment of a connection has come: else one quick connection takes them all, and the second,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import trustme
@@ -19,6 +19,7 @@ from crash.doomed import start
 from crash.killer import MOMENTS, Killer, deadly_smtp, migrate, shot_at_random, taken
 from mail.scripted_smtp import DROP, ScriptedSmtp
 from office import Office
+from variants import soak
 
 START = datetime(2024, 1, 2, 6)
 CONNECTIONS = 3
@@ -27,10 +28,6 @@ DEEP = [moment for moment in MOMENTS if moment[0] in ("mail", "rcpt", "data", "b
 ENOUGH: Final = 600
 """People for a few kills: on a busy machine dozens of letters are in hand at each, and some must be left for every moment."""
 ALL_DATABASES = ("sqlite", "postgres", "mariadb")
-
-
-def soak(*values: object) -> Any:
-    return pytest.param(*values, marks=pytest.mark.soak)
 
 
 def an_office(folder: Path, database: str, request: pytest.FixtureRequest) -> Office:

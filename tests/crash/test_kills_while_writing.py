@@ -37,7 +37,7 @@ PLAN = ("migrate.run.job:_approval", "migrate.run.job:keep")
 UPGRADE = ("migrate.ledger.engine:_upgrade", "migrate.ledger.engine:_upgrade")
 
 KILLS = [
-    pytest.param(3, id="some", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+    pytest.param(2, id="some", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     pytest.param(50, id="soak", marks=pytest.mark.soak),
 ]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from crash.books import in_flight, leases_end, letters
 from crash.killer import migrate, taken, wait_until
-from crash.test_crash import soak
 from journeys.test_delivery import T30, by_smtp, hired
 from mail.scripted_smtp import ScriptedSmtp
 from office import Office
+from variants import soak
 
 RATE = 20
 LATER = "2024-01-02T09:00"

@@ -7,12 +7,14 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from office import Done, Office
+from variants import covering
 
 from migrate.config import load
 from migrate.ledger.engine import Ledger
@@ -31,9 +33,10 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def campaign(office: Office) -> Office:
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Office:
     """Ada and Bob were told of T-30, a backup was made, they were told of T-14, and Cem of it alone, who was hired meanwhile."""
+    office = Office(tmp_path_factory.mktemp("lived") / "office")
     office.hire("ada")
     office.hire("bob")
     office.run(T30)
@@ -42,6 +45,21 @@ def campaign(office: Office) -> Office:
     office.run(T14)
     assert len(office.mails()) == 5
     return office
+
+
+@pytest.fixture
+def campaign(lived: Office, tmp_path: Path) -> Office:
+    """That campaign, in a folder of the test."""
+    return Office(shutil.copytree(lived.folder, tmp_path / "office", symlinks=True), deepcopy(lived.people))
+
+
+@pytest.fixture(scope="module")
+def another(lived: Office, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ledger of a campaign of the same name, days and accounts."""
+    office = Office(tmp_path_factory.mktemp("another") / "office", deepcopy(lived.people))
+    office.run(T30)
+    office.run(T14)
+    return ledger_of(office)
 
 
 def keep(office: Office, name: str) -> None:
@@ -79,18 +97,23 @@ def roll_back(office: Office) -> None:
     shutil.copy(office.folder / "backup.db", ledger_of(office))
 
 
-def swap(office: Office) -> None:
-    """The ledger of a campaign of the same name, days and accounts, elsewhere."""
-    other = Office(office.folder / "elsewhere", people=dict(office.people))
-    other.run(T30)
-    other.run(T14)
-    lose(office)
-    shutil.copy(other.folder / "migrate.db", ledger_of(office))
-
-
 LOSSES: dict[str, Callable[[Office], None]] = {
-    "lost": lose, "emptied": empty, "without tables": truncate_to_no_tables, "rolled back": roll_back, "swapped": swap,
+    "lost": lose, "emptied": empty, "without tables": truncate_to_no_tables, "rolled back": roll_back,
 }  # fmt: skip
+
+
+@pytest.fixture
+def happens(campaign: Office, another: Path) -> Callable[[str], None]:
+    """Brings one of LOSSES on the campaign's ledger, or swaps it for the one of another campaign."""
+
+    def to_the_ledger(loss: str) -> None:
+        if loss == "swapped":
+            lose(campaign)
+            shutil.copy(another, ledger_of(campaign))
+        else:
+            LOSSES[loss](campaign)
+
+    return to_the_ledger
 
 
 def refused(done: Done, *words: str) -> None:
@@ -105,10 +128,11 @@ def asked(office: Office, sql: str) -> list[tuple[Any, ...]]:
         return database.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_ledger_that_does_not_know_the_evidence_is_refused_before_anything_is_done(campaign: Office, loss: str, command: str) -> None:
-    LOSSES[loss](campaign)
+@pytest.mark.parametrize(("loss", "command"), covering([*LOSSES, "swapped"], COMMANDS))
+def test_a_ledger_that_does_not_know_the_evidence_is_refused_before_anything_is_done(
+    campaign: Office, happens: Callable[[str], None], loss: str, command: str
+) -> None:
+    happens(loss)
     before = campaign.fingerprints()
     done = campaign.migrate(*COMMANDS[command])
     refused(done, "[ledger] url: ", str(ledger_of(campaign)))
@@ -120,8 +144,10 @@ def test_a_ledger_that_does_not_know_the_evidence_is_refused_before_anything_is_
 
 
 @pytest.mark.parametrize("loss", ["lost", "without tables", "rolled back", "swapped"])
-def test_a_new_ledger_takes_from_the_evidence_who_was_told_and_tells_nobody_twice(campaign: Office, loss: str) -> None:
-    LOSSES[loss](campaign)
+def test_a_new_ledger_takes_from_the_evidence_who_was_told_and_tells_nobody_twice(
+    campaign: Office, happens: Callable[[str], None], loss: str
+) -> None:
+    happens(loss)
     facts = campaign.run(T13, "--new-ledger")
     assert facts["outcomes"] == {"nothing_due": 3}
     assert facts["run_id"] == "r00003"

@@ -35,10 +35,10 @@ def lived(office: Office) -> list[Any]:
     return said
 
 
-@pytest.mark.parametrize("server", ["postgres", "mariadb"])
-def test_every_database_tells_the_same_people_the_same(tmp_path: Path, request: pytest.FixtureRequest, server: str) -> None:
-    url = request.getfixturevalue(f"{server}_url")
-    assert lived(Office(tmp_path / "sqlite")) == lived(Office(tmp_path / server, ledger=url))
+def test_every_database_tells_the_same_people_the_same(tmp_path: Path, postgres_url: str, mariadb_url: str) -> None:
+    here = lived(Office(tmp_path / "sqlite"))
+    assert here == lived(Office(tmp_path / "postgres", ledger=postgres_url))
+    assert here == lived(Office(tmp_path / "mariadb", ledger=mariadb_url))
 
 
 @pytest.mark.parametrize(

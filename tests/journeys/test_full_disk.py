@@ -18,10 +18,10 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 from disks import Disk
 from mail.scripted_smtp import ScriptedSmtp
 from office import Done, Office
+from variants import soak
 
 from migrate.delivery import shutdown
 from migrate.ledger.engine import Ledger
@@ -32,11 +32,6 @@ BEFORE, T30, LATER, T29 = "2023-07-01T06:00", "2024-01-02T06:00", "2024-01-02T09
 AT_ONCE = 25
 """Letters that the Maildir's sender holds between two commits."""
 CONFIRMATION = "change-1"
-
-
-def soak(*values: object) -> ParameterSet:
-    """One more fill level, for `make soak`."""
-    return pytest.param(*values, marks=pytest.mark.soak)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 import sqlalchemy as sa
 from office import Office
+from variants import covering
 
 from migrate.ledger import schema
 
@@ -32,8 +33,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("source", ["file", "env"])
+@pytest.mark.parametrize(("source", "setting"), covering(["file", "env"], SETTINGS))
 def test_what_came_from_a_file_or_the_environment_is_in_no_message(
     office: Office, monkeypatch: pytest.MonkeyPatch, setting: str, source: str
 ) -> None:

@@ -12,6 +12,7 @@ from journeys.test_delivery import T30, by_smtp, hired
 from journeys.test_refused import attempts, marked
 from mail_peers import MailServer, Serving
 from office import Done, Office
+from variants import covering
 
 SENDER = {
     "postfix": {"smtpd_reject_unlisted_sender": "yes", "local_recipient_maps": "regexp:{{!/^security@/ yes}}"},
@@ -122,31 +123,32 @@ def test_a_limit_on_what_we_send_costs_no_letter_a_try(what: str, office: Office
         assert Counter((first + taken(server, 15)).values()) == {1: 40}
 
 
-@pytest.mark.parametrize("people", [3, 40])
-@pytest.mark.parametrize(
-    ("name", "settings", "says"),
-    [
-        ("exim", {"rcpt": f"  deny message = {BLACK}"}, f"550 {BLACK}"),
-        ("exim", {"domains": "example.org"}, "550 relay not permitted"),
-        ("postfix", {"smtpd_client_restrictions": "check_client_access static:reject"}, "554 5.7.1 <localhost[127.0.0.1]>: Client host"),
-        (
-            "postfix",
-            {"mydestination": "", "mynetworks": "192.0.2.0/24", "smtpd_relay_restrictions": "defer_unauth_destination"},
-            "454 4.7.1",
-        ),
-        (
-            "postfix",
-            {"smtpd_peername_lookup": "no", "smtpd_client_restrictions": "reject_unknown_client_hostname"},
-            "450 4.7.25 Client host rejected",
-        ),
-        ("postfix", {"header_checks": "regexp:{{/^Subject:/ REJECT}}"}, "550 5.7.1 message content rejected"),
-        ("postfix", {"queue_minfree": "99999999999999"}, "452 4.3.1 Insufficient system storage"),
-        ("exim", {"check_spool_space": "99999999M"}, "452 Space shortage"),
-    ],
-)
+REFUSALS = [
+    ("exim", {"rcpt": f"  deny message = {BLACK}"}, f"550 {BLACK}"),
+    ("exim", {"domains": "example.org"}, "550 relay not permitted"),
+    ("postfix", {"smtpd_client_restrictions": "check_client_access static:reject"}, "554 5.7.1 <localhost[127.0.0.1]>: Client host"),
+    (
+        "postfix",
+        {"mydestination": "", "mynetworks": "192.0.2.0/24", "smtpd_relay_restrictions": "defer_unauth_destination"},
+        "454 4.7.1",
+    ),
+    (
+        "postfix",
+        {"smtpd_peername_lookup": "no", "smtpd_client_restrictions": "reject_unknown_client_hostname"},
+        "450 4.7.25 Client host rejected",
+    ),
+    ("postfix", {"header_checks": "regexp:{{/^Subject:/ REJECT}}"}, "550 5.7.1 message content rejected"),
+    ("postfix", {"queue_minfree": "99999999999999"}, "452 4.3.1 Insufficient system storage"),
+    ("exim", {"check_spool_space": "99999999M"}, "452 Space shortage"),
+]
+"""Whose server, its settings, and what it says."""
+
+
+@pytest.mark.parametrize(("people", "refusal"), covering([3, 40], REFUSALS))
 def test_a_server_that_refuses_us_is_exit_6_and_no_letter_is_lost_however_few_there_are(
-    name: str, settings: dict[str, str], says: str, people: int, office: Office, request: pytest.FixtureRequest
+    refusal: tuple[str, dict[str, str], str], people: int, office: Office, request: pytest.FixtureRequest
 ) -> None:
+    name, settings, says = refusal
     post = Post(request, name)
     hired(office, people)
     with post(**settings) as server:

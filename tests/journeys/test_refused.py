@@ -14,6 +14,7 @@ from crash.killer import taken
 from journeys.test_delivery import T30, by_smtp, hired
 from mail.scripted_smtp import DROP, Answer, ScriptedSmtp
 from office import Office
+from variants import soak
 
 SENDER = "550 5.1.0 <security@example.com>: Sender address rejected: User unknown in virtual mailbox table"
 QUOTA = ("550 5.4.5 Daily user sending limit exceeded.", "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException")
@@ -165,9 +166,9 @@ def day_of_cron(office: Office, day: date) -> list[int]:
     ("what", "said", "connections"),
     [
         ("reminders", QUOTA[0], 4),
-        pytest.param("reminders", QUOTA[1], 1, marks=pytest.mark.soak),
-        pytest.param("confirmations", QUOTA[0], 4, marks=pytest.mark.soak),
-        pytest.param("confirmations", QUOTA[1], 1, marks=pytest.mark.soak),
+        soak("reminders", QUOTA[1], 1),
+        soak("confirmations", QUOTA[0], 4),
+        soak("confirmations", QUOTA[1], 1),
     ],
 )
 def test_260_people_and_a_quota_of_40_a_day_by_the_documented_cron_lines(what: str, said: str, connections: int, office: Office) -> None:
@@ -210,8 +211,8 @@ def taken_at(server: ScriptedSmtp, quota: int) -> tuple[Counter[str], int]:
 @pytest.mark.parametrize(
     ("says", "days_before"),
     [
-        pytest.param("550 5.1.1 no such user", [30, 14, 7, 3, 1], marks=pytest.mark.soak),
-        ("550 5.1.1 no such user", [30, 1]),
+        soak("550 5.1.1 no such user", [30, 14, 7, 3, 1]),
+        soak("550 5.1.1 no such user", [30, 1]),
         ("550 Unrouteable address", [3]),
         ("450 4.1.1 unknown local recipient", [1]),
     ],
@@ -237,7 +238,7 @@ def test_30_living_people_behind_250_dead_accounts_get_every_stage_on_its_day(sa
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "kind", "stage"),
-    [pytest.param(date(2024, 1, 2), "reminder", "T-30", marks=pytest.mark.soak), (date(2024, 1, 28), "final_reminder", "T-3")],
+    [soak(date(2024, 1, 2), "reminder", "T-30"), (date(2024, 1, 28), "final_reminder", "T-3")],
 )
 def test_a_sender_refused_for_three_days_and_then_mended_by_the_documented_cron_lines(
     first: date, kind: str, stage: str, office: Office

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from office import Done, Office
 from spreadsheet import ODS, XLSX, LibreOffice, saved
+from variants import soak
 
 BEFORE, T30, LATER = "2023-07-01T06:00", "2024-01-02T06:00", "2024-01-02T11:00"
 PLAN = Path("reports/dry-run-2024-01-02")
@@ -79,9 +80,9 @@ def refused(office: Office, as_of: str = LATER) -> str:
     ("locale", "how"),
     [
         ("en-US", {}),
-        pytest.param("en-US", {"saving": saved(separator=";", quoted=True)}, marks=pytest.mark.soak),
+        soak("en-US", {"saving": saved(separator=";", quoted=True)}),
         ("en-US", {"saving": saved(separator="\t", charset=65535, shown=False), "through": ODS}),
-        pytest.param("de-DE", {"saving": saved(separator=";")}, marks=pytest.mark.soak),
+        soak("de-DE", {"saving": saved(separator=";")}),
         ("de-DE", {"saving": saved(separator=";", quoted=True, shown=False), "through": XLSX}),
         ("de-DE", {"columns": AS_TEXT, "detect": True}),
     ],
@@ -155,8 +156,8 @@ def test_a_template_a_cutoff_or_an_hour_too_late_refuses_a_file_that_is_otherwis
     ("locale", "detect", "ids"),
     [
         ("en-US", False, ["123456789012345678", "9007199254740993"]),
-        pytest.param("en-US", True, ["1/2", "123456789012345678", "12:30", "50%"], marks=pytest.mark.soak),
-        pytest.param("de-DE", False, ["1.234", "123456789012345678"], marks=pytest.mark.soak),
+        soak("en-US", True, ["1/2", "123456789012345678", "12:30", "50%"]),
+        soak("de-DE", False, ["1.234", "123456789012345678"]),
         ("de-DE", True, ["1.2.2024", "1E5", "12:30"]),
     ],
 )

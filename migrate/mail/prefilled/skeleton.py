@@ -10,7 +10,7 @@ import itertools
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import markupsafe
@@ -157,12 +157,15 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A letter with blanks. Whether its text and its page are quoted depends on the person, so `messages` has one message for each case."""
+    """A letter with blanks. Whether its text and its page are quoted depends on the person: there is a message for each case, which is
+    laid out when the first person needs it."""
 
+    headers: dict[str, HeaderText]
     subject: _Form
     text: _Part
     html: _Part
-    messages: dict[tuple[bool, bool], _Message]
+    is_steady: bool
+    _messages: dict[tuple[bool, bool], _Message] = field(default_factory=dict)
 
     @classmethod
     def of(cls, headers: dict[str, HeaderText], rendered: Rendered, *, is_steady: bool) -> Self:
@@ -170,10 +173,8 @@ class Skeleton:
 
         `is_steady`: every letter that is made of it has a `steady` reference.
         """
-        parts = _Part.of("plain", rendered.text), _Part.of("html", rendered.html)
-        either = (False, True)
-        messages = {(one, other): _Message.of(headers, parts, (one, other), is_steady=is_steady) for one in either for other in either}
-        return cls(_Form.of(rendered.subject), *parts, messages)
+        text, html = _Part.of("plain", rendered.text), _Part.of("html", rendered.html)
+        return cls(headers, _Form.of(rendered.subject), text, html, is_steady)
 
     def fill(self, wanted: Wanted) -> Written:
         """The letter for one person."""
@@ -183,7 +184,7 @@ class Skeleton:
                 values[name] = value
                 values[_ESCAPED + name] = str(markupsafe.escape(value)) if _SPECIAL.search(value) else value
         subject, text, html = self.subject.fill(values), self.text.body.fill(values), self.html.body.fill(values)
-        message = self.messages[self.text.goes_quoted(text, values), self.html.goes_quoted(html, values)]
+        message = self._message((self.text.goes_quoted(text, values), self.html.goes_quoted(html, values)))
         values["address"] = wanted.address
         values["reference"] = wanted.reference
         values["occasion"] = wanted.occasion
@@ -192,6 +193,14 @@ class Skeleton:
         values["message_id"] = wanted.message_id
         values["boundary"] = boundary_of(wanted.message_id)
         return Written(subject, text, html, message.fill(values).encode())
+
+    def _message(self, quote: tuple[bool, bool]) -> _Message:
+        """The message whose text and page, in turn, are quoted or not."""
+        try:
+            return self._messages[quote]
+        except KeyError:
+            made = _Message.of(self.headers, (self.text, self.html), quote, is_steady=self.is_steady)
+            return self._messages.setdefault(quote, made)
 
 
 def _quoted_already(marked_line: str, *, is_steady: bool) -> str | None:
