@@ -52,6 +52,7 @@ class Composer:
         self.languages = self._written_languages()
         self._catalogues = self.files.catalogues(each for each in self.files.languages if each in self.languages)
         self._wordings: dict[str | None, Wording] = {}
+        self._different_wordings: dict[tuple[str, str], Wording] = {}
         self._envelope_from = mail.envelope_address
         settings: dict[str, dict[str, Any]] = {
             "mail": _mail_values(mail),
@@ -78,10 +79,14 @@ class Composer:
         return frozenset({self.language, ENGLISH, *self.files.languages})
 
     def wording(self, tag: str | None) -> Wording:
-        """The wording for a reader with a BCP 47 tag: the nearest language there is, else the campaign's."""
+        """The wording for a reader with a BCP 47 tag: the nearest language there is, else the campaign's.
+
+        Tags that lead to the same language and the same formats have one wording.
+        """
         if tag not in self._wordings:
             language = nearest(tag, self.languages) or self.language
-            self._wordings[tag] = wording(self._catalogues.of(language), tag)
+            found = wording(self._catalogues.of(language), tag)
+            self._wordings[tag] = self._different_wordings.setdefault((found.language, str(found.formats)), found)
         return self._wordings[tag]
 
     def compose(

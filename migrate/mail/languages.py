@@ -141,9 +141,10 @@ def only_places(message: str) -> bool:
     return not any(odd for _, odd in PLACES.findall(message)) and "%" not in PLACES.sub("", message)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Wording:
-    """The language of a letter, and the formats of the region that its reader's tag names."""
+    """The language of a letter, and the formats of the region that its reader's tag names. A composer has one for all tags that it reads
+    alike, so two of them are the same if they are one object."""
 
     catalogue: Catalogue
     formats: Locale

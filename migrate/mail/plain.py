@@ -94,7 +94,7 @@ class PlainLetters:
     ) -> None:
         self.campaign = campaign
         self._files = files
-        self._wording = wording
+        self.wording = wording
         self._values = TemplateValues(campaign, mail, wording)
         text, html = (environment(files, catalogues, html=html) for html in (False, True))
         self._parts = {kind: [(html if ".html" in part else text, f"{kind}/{part}") for part in PARTS] for kind in KINDS}
@@ -143,7 +143,7 @@ class PlainLetters:
             "X-Migrate-Kind": HeaderText(wanted.kind),
             "X-Migrate-Occasion": wanted.occasion,
             "X-Migrate-Reference": wanted.reference,
-            "Content-Language": outside.header(self._wording(wanted.facts.locale).language),
+            "Content-Language": outside.header(self.wording(wanted.facts.locale).language),
         }
 
     def trees(self, kind: str) -> tuple[nodes.Template, ...]:

@@ -69,7 +69,7 @@ class Books:
         return new[0] if new else None
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(st.lists(st.tuples(st.sampled_from(CUTOFFS), st.booleans()), min_size=1, max_size=5))
 def test_a_correction_goes_to_whoever_was_last_told_another_cutoff_and_to_nobody_else_and_never_twice(
     days: list[tuple[Any, bool]],

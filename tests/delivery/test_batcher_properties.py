@@ -103,7 +103,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(STEP, min_size=10, max_size=60), limit=st.integers(2, 12))
 def test_whatever_two_desks_do_no_reminder_goes_twice_and_no_day_has_more_than_its_limit(
     empty: Path, steps: list[tuple[Any, ...]], limit: int

@@ -161,13 +161,13 @@ NUMBERS = st.booleans() | st.integers() | st.floats() | st.decimals(allow_nan=Fa
 SCALARS = st.none() | NUMBERS | st.binary() | st.dates() | st.datetimes() | st.text()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows_of(TEXTS))
 def test_no_text_in_any_column_breaks_the_contract(rows: list[dict[str, Any]]) -> None:
     assert_contract_whole_and_apart(rows)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows_of(SCALARS | st.lists(SCALARS, max_size=3)))
 def test_no_value_in_any_column_breaks_the_contract(rows: list[dict[str, Any]]) -> None:
     assert_contract_whole_and_apart(rows)

@@ -203,7 +203,7 @@ SOURCES: dict[str, Callable[[Path, list[dict[str, Any]]], Directory]] = {
 }  # fmt: skip
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(people=st.lists(st.lists(st.sampled_from(KNOWN), unique=True), min_size=1, max_size=6), source=st.sampled_from(sorted(SOURCES)))
 def test_any_shape_of_a_list_in_any_source_gives_the_same_methods_and_addresses(
     tmp_path: Path, people: list[list[str]], source: str

@@ -49,7 +49,7 @@ def read(found: Whole, *columns: str) -> list[tuple[Any, ...]]:
     return [row for frame in frames for row in frame[list(columns)].itertuples(index=False, name=None)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ids=IDS, chunk=st.integers(1, 30), shuffle=st.randoms())
 def test_records_stand_in_order_of_id_and_neither_order_nor_chunks_change_the_fingerprint(
     tmp_path_factory: pytest.TempPathFactory, ids: list[str], chunk: int, shuffle: Any
@@ -62,7 +62,7 @@ def test_records_stand_in_order_of_id_and_neither_order_nor_chunks_change_the_fi
     assert one.fingerprint == two.fingerprint
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(before=IDS, now=IDS)
 def test_what_is_decided_now_takes_the_place_of_what_was_before(
     tmp_path_factory: pytest.TempPathFactory, before: list[str], now: list[str]
@@ -82,7 +82,7 @@ def test_what_is_decided_now_takes_the_place_of_what_was_before(
         ]  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ids=IDS, now=st.data())
 def test_a_digest_that_is_carried_over_is_the_one_that_would_be_made_anew(
     tmp_path_factory: pytest.TempPathFactory, ids: list[str], now: st.DataObject

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cast import at
 from office import Office
+from variants import soak
 
 from migrate.decide.draft import Draft, draft
 from migrate.ledger.engine import Ledger, LedgerSettings
@@ -283,8 +284,15 @@ def test_what_waits_for_an_account_is_withdrawn_at_once_and_due_again_when_the_e
     assert asked(ada, f"SELECT owner, removed_at IS NULL, removed_by, removed_reason FROM {table}") == [("Jo Grant", 0, "jo", WHY[1])]
 
 
-@pytest.mark.parametrize("server", ["postgres", "mariadb"])
-@pytest.mark.parametrize(("command", "outcome"), [("exempt", "exempt"), ("pause", "paused")])
+@pytest.mark.parametrize(
+    ("server", "command", "outcome"),
+    [
+        ("postgres", "exempt", "exempt"),
+        soak("postgres", "pause", "paused"),
+        soak("mariadb", "exempt", "exempt"),
+        ("mariadb", "pause", "paused"),
+    ],
+)
 def test_what_is_granted_while_a_run_decides_holds_for_the_letters_of_that_run(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, server: str, command: str, outcome: str
 ) -> None:

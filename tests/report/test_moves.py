@@ -149,7 +149,7 @@ def added(before: Counter[str], folder: Path) -> Counter[str]:
     return +found
 
 
-@settings(deadline=None, max_examples=20)  # a ledger is made for each
+@settings(deadline=None, max_examples=8)  # a ledger is made for each
 @given(
     days=st.lists(st.tuples(DAY, st.booleans()), min_size=1, max_size=6),
     again=st.sampled_from([timedelta(0), timedelta(days=1)]),

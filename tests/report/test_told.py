@@ -54,7 +54,7 @@ def rows(table: Any) -> list[dict[str, Any]]:
     return list(table.to_pylist())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(histories(), st.booleans())
 def test_letter_by_letter_accounts_were_told_what_all_letters_together_say(
     tmp_path_factory: pytest.TempPathFactory, moments: list[list[dict[str, Any]]], unmoved_too: bool

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -71,7 +72,7 @@ class _Form:
 
     @classmethod
     def of(cls, marked_text: str) -> Self:
-        parts = tuple(_MARK.split(marked_text))
+        parts = tuple(map(sys.intern, _MARK.split(marked_text)))  # most of a letter is the text of many others
         return cls(parts, parts[1::2])
 
     def fill(self, values: dict[str, str]) -> str:

@@ -75,7 +75,7 @@ def test_every_template_of_ours_may_be_filled_in() -> None:
     assert all(FILLS._prefilled.fills(kind) for kind in KINDS)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     facts=_FACTS,
     kind=st.sampled_from(list(KINDS)),
@@ -127,6 +127,27 @@ def test_people_who_differ_in_nothing_else_share_one_rendering() -> None:
     assert len(composer._prefilled._skeletons) == 1
     compose(replace(MARIA, given_name=None, display_name=None), by=composer)
     assert len(composer._prefilled._skeletons) == 2
+
+
+def test_readers_whose_tags_lead_to_the_same_words_and_formats_share_one_rendering() -> None:
+    composer = Composer(mail(), campaign())
+    for tag in (None, "en", "ja", "ko-KR", "not a tag"):
+        compose(replace(MARIA, locale=tag), by=composer)
+    assert len(composer._prefilled._skeletons) == 1
+    for tag in ("en-US", "de-DE", "de-AT", "de-de"):
+        compose(replace(MARIA, locale=tag), by=composer)
+    assert len(composer._prefilled._skeletons) == 4
+
+
+def test_of_many_skeletons_those_that_were_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letters, "_KEPT", 2)
+    composer, made = Composer(mail(), campaign()), []
+    rendered = composer._plain.rendered
+    monkeypatch.setattr(composer._plain, "rendered", lambda wanted, *marks: made.append(wanted.now) or rendered(wanted, *marks))
+    days = [NOW - timedelta(days=day) for day in range(4)]
+    for day in (0, 1, 0, 2, 0, 3, 0):
+        compose(by=composer, now=days[day])
+    assert made == days
 
 
 def test_no_more_skeletons_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
