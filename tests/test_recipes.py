@@ -37,7 +37,8 @@ def copy(tmp_path: Path) -> Path:
     for name in NEEDED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name)  # with what is compiled, which stays valid
+            # With what is compiled, which stays valid; not what another process is writing just now.
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy(source, tmp_path)
     return tmp_path

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from office import COLUMNS, Done, Office
-from variants import some
+from variants import first
 
 from migrate.directory import Directory, DirectorySettings, registry
 
@@ -232,7 +232,7 @@ def test_where_the_ledger_is_broken_the_first_rows_are_looked_at_all_the_same(hu
 
 
 @pytest.mark.parametrize(
-    "name", some(2, ["suspended", "Sign-in blocked", "is_suspended", "accountDisabled", "BlockCredential", "deprovisioned"])
+    "name", first(2, ["suspended", "Sign-in blocked", "is_suspended", "accountDisabled", "BlockCredential", "deprovisioned"])
 )
 def test_enabled_read_from_its_opposite_is_warned_of_by_name(office: Office, name: str) -> None:
     for number in range(30):
@@ -259,7 +259,7 @@ def test_enabled_read_from_its_opposite_is_warned_of_by_name(office: Office, nam
     assert office.migrate("run", "--as-of", T30, "--json").facts["outcomes"] == {"queued": 30}
 
 
-@pytest.mark.parametrize("name", some(2, ["active", "notDisabled", "enabled", "unlocked", "accountEnabled"]))
+@pytest.mark.parametrize("name", first(2, ["active", "notDisabled", "enabled", "unlocked", "accountEnabled"]))
 def test_a_column_that_says_the_same_as_enabled_is_not_warned_of_by_its_name(office: Office, name: str) -> None:
     office.hire("ada", "sms", active="yes")
     office.kind = "csv"
