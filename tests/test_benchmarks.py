@@ -13,13 +13,15 @@ import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import company as companies
-from benchmarks import delivery, growth, people, size
+from benchmarks import delivery, growth, people, size, variety
 from benchmarks.company import OPENS, Company, company
 from benchmarks.growth import Point
-from benchmarks.process import HIDE_ADBC, PYTHON, beside_us, measure
+from benchmarks.process import HIDE_ADBC, PYTHON, ROOT, beside_us, measure
 from benchmarks.rows import Remark, Row
 from benchmarks.runs import WITHOUT_ADBC, against_dump, as_it_grows, days, memory
 from benchmarks.steps import STEPS
+from migrate.config import load
+from migrate.mail.compose import Composer
 
 FEW = 500
 
@@ -120,6 +122,20 @@ def test_memory_is_that_of_the_command_alone(tmp_path: Path) -> None:
     done = subprocess.run([*PYTHON, "-c", script], env=beside_us(), cwd=tmp_path, capture_output=True, text=True, check=True)
     least, more = map(float, done.stdout.split())
     assert least < 150 < 300 <= more
+
+
+def test_letters_of_many_ways_are_all_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[tuple[str | None, tuple[str, ...], str | None]] = []
+    compose = Composer.compose
+    monkeypatch.setattr(
+        Composer,
+        "compose",
+        lambda self, kind, facts, **rest: (
+            composed.append((facts.locale, facts.methods, facts.default_method)) or compose(self, kind, facts, **rest)
+        ),
+    )
+    assert variety.milliseconds(load(ROOT / "config.example.toml"), [0, 7, len(variety.WAYS) - 1, 7]) > 0
+    assert composed == [variety.WAYS[way] for way in (0, 7, -1, 7)]
 
 
 def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:
