@@ -20,6 +20,7 @@ from crash.books import in_flight, leases_end, letters
 from crash.doomed import start
 from crash.killer import Killer, deadly_smtp, shot_at_random, taken
 from office import Office
+from variants import soak
 
 from migrate.mail.transport import BURST
 
@@ -121,7 +122,7 @@ def assert_only_those_are_in_doubt(done: Outcome, people: int) -> None:
 
 @pytest.mark.parametrize(
     ("offers", "people", "kills"),
-    [(PLAIN, 200, 3), (PIPELINING, 200, 3), pytest.param(PIPELINING, 4000, 30, marks=pytest.mark.soak)],
+    [soak(PLAIN, 200, 3), (PIPELINING, 200, 3), soak(PIPELINING, 4000, 30)],
     ids=["plain", "pipelining", "soak"],
 )
 def test_a_slow_server_has_one_letter_in_doubt_for_each_connection_that_talked_to_it(

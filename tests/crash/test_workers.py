@@ -47,15 +47,15 @@ def assert_each_once(office: Office, server: ScriptedSmtp, people: int) -> str:
     return f"{people} letters, {len(got)} accepted by the server, none twice; {states.count('sent')} sent, {uncertain} uncertain"
 
 
-def assert_the_rate_was_kept(arrived: list[float], slow: float, fast: float) -> str:
-    """Neither slower nor faster than these shares of the rate."""
-    found = (len(arrived) - 1) / (max(arrived) - min(arrived))
+def assert_the_rate_was_kept(arrived: list[float], opened: float, slow: float, fast: float) -> str:
+    """Neither slower nor faster, since the server opened, than these shares of the rate. On a busy machine the first letter may be late."""
+    found = len(arrived) / (max(arrived) - opened)
     assert slow <= found / RATE <= fast
     # Not in any part of the time either: what was left unused is never made up for.
     whole = sorted(arrived)
     busiest = max(sum(start <= one < start + 5 for one in whole) for start in whole)
     assert busiest <= 5 * RATE * 1.05 + 8
-    return f"{found:.2f} a second of {RATE}, {max(arrived) - min(arrived):.1f} s long"
+    return f"{found:.2f} a second of {RATE}, {max(arrived) - opened:.1f} s long"
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,13 @@ def test_four_senders_two_of_them_killed_midway(
         senders = [migrate(office.folder, "send", "--as-of", T30) for _ in range(4)]
         wait_until(lambda: server.connections >= 16, 60)
         opened.set()
+        since = time.monotonic()
         for sender, share in ((senders[1], 2), (senders[3], 3)):
             wait_until(lambda share=share: len(arrived) > RATE * seconds * share // 4, 100)
             sender.kill()
         said = [sender.communicate(timeout=100) for sender in senders]
         assert [sender.returncode for sender in senders] == [0, -signal.SIGKILL, 0, -signal.SIGKILL], said
-        paced = assert_the_rate_was_kept(arrived, slow, fast)
+        paced = assert_the_rate_was_kept(arrived, since, slow, fast)
         request.node.user_properties.append(("counted", f"{database}: {assert_each_once(office, server, RATE * seconds)}; {paced}"))
 
 
