@@ -29,12 +29,6 @@ hypothesis.settings.register_profile("new", derandomize=False, max_examples=500,
 hypothesis.settings.load_profile("new" if os.environ.get("MIGRATE_NEW_EXAMPLES") else "same")
 
 
-@pytest.hookimpl(optionalhook=True)  # of xdist
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than processors: many tests wait for a server, a lease or a clock. The Makefile sets the most."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever draws examples is a `property`."""
