@@ -137,7 +137,7 @@ def test_a_slow_server_has_one_letter_in_doubt_for_each_connection_that_talked_t
     record_property("counted", told)
 
 
-@pytest.mark.parametrize(("people", "kills"), [(800, 3), pytest.param(16_000, 20, marks=pytest.mark.soak)], ids=["some", "soak"])
+@pytest.mark.parametrize(("people", "kills"), [(800, 3), soak(16_000, 20)], ids=["some", "soak"])
 def test_a_fast_server_has_one_burst_in_doubt_for_each_connection_and_not_what_was_claimed(
     people: int, kills: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

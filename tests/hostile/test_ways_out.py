@@ -25,6 +25,7 @@ from hostile.strings import STRINGS, few
 from hostile.test_outside import runs
 from office import Office
 from spreadsheet import LibreOffice
+from variants import soak
 
 from migrate.report.tables import TABLES
 from migrate.report.workbook import SHEETS
@@ -87,7 +88,7 @@ def founded(folder: Path, strings: dict[str, str]) -> Company:
     return company
 
 
-@pytest.fixture(scope="module", params=["few", pytest.param("all", marks=pytest.mark.soak)])
+@pytest.fixture(scope="module", params=["few", soak("all")])
 def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Company:
     return founded(tmp_path_factory.mktemp("hostile") / "office", few() if request.param == "few" else STRINGS)
 
@@ -248,7 +249,7 @@ def test_chromium_runs_no_script_of_theirs_and_asks_for_nothing(company: Company
         assert "owned</title>" not in dom
 
 
-@pytest.fixture(params=["few", pytest.param("all", marks=pytest.mark.soak)])
+@pytest.fixture(params=["few", soak("all")])
 def names(request: pytest.FixtureRequest) -> list[str]:
     """Names of files, columns, tables and sheets."""
     return list((few() if request.param == "few" else STRINGS).values())

@@ -20,6 +20,7 @@ from cast import accounts, person
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from office import Done, Office
+from variants import soak
 from without_cache import know_nothing
 
 from migrate import incremental
@@ -148,7 +149,7 @@ def rows_of(office: Office, read: list[dict[str, Any]]) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "kind"), [(1, "sql"), pytest.param(2, "csv", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("seed", "kind"), [(1, "sql"), soak(2, "csv")])
 def test_every_day_of_a_story_is_recorded_and_reported_the_same(
     seed: int, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

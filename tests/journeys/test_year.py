@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from office import Office
 from report.test_moves import added, standings
+from variants import soak
 
 from migrate.core.standing import OUT_OF_SCOPE
 
@@ -104,7 +105,7 @@ def agrees(folder: Path) -> None:
     assert listed["rows"] == len(Office.table(folder / "action-list.csv")) == len(open_)
 
 
-@pytest.mark.parametrize(("people", "days"), [(150, 12), pytest.param(20_000, 365, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("people", "days"), [(150, 12), soak(20_000, 365)])
 def test_every_day_of_a_campaign_adds_up_and_is_told_again_as_it_was(tmp_path: Path, people: int, days: int) -> None:
     office, chance = Office(tmp_path / "office"), random.Random(2024)
     before, evidence = Counter[str](), dict[date, Path]()
