@@ -6,7 +6,7 @@ They are threads because a sender mostly waits, for the mail server or the disk.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from tenacity import Retrying
 
@@ -22,6 +22,7 @@ from migrate.delivery.shutdown import Shutdown
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
 from migrate.outbox.claims import Claims
+from migrate.process.signals import first_done
 
 
 def deliver(
@@ -115,5 +116,7 @@ def _all(senders: int, work: Callable[[], Delivered]) -> list[Delivered]:
         return []
     with ThreadPoolExecutor(senders, thread_name_prefix="sender") as pool:
         futures: list[Future[Delivered]] = [pool.submit(work) for _ in range(senders)]
-        wait(futures)
+        running = set(futures)
+        while running:
+            _, running = first_done(running)
     return [future.result() for future in futures]

@@ -6,7 +6,7 @@ import contextlib
 import json
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from migrate.fleet.publishing import DATA
 from migrate.fleet.rollup import Rollup, Row, rolled_up
 from migrate.fleet.settings import Fleet, Tenant
 from migrate.fleet.states import STATES, state_of
+from migrate.process.signals import first_done
 
 Heard = Callable[[Row, int], None]
 """Is called with the row of each tenant that has ended, and how many have ended so far."""
@@ -71,10 +72,12 @@ def go(fleet: Fleet, tenants: Sequence[Tenant], this: Round, processes: Processe
     at = datetime.now(UTC)
     rows: list[Row] = []
     with files.scratch() as scratch, processes.on_signals(), ThreadPoolExecutor(fleet.parallel) as pool:
-        waiting: list[Future[Row]] = [pool.submit(_done, each, this, processes, scratch, remembered.get(each.name)) for each in tenants]
-        for ended in as_completed(waiting):
-            rows.append(ended.result())
-            heard(rows[-1], len(rows))
+        waiting: set[Future[Row]] = {pool.submit(_done, each, this, processes, scratch, remembered.get(each.name)) for each in tenants}
+        while waiting:
+            ended, waiting = first_done(waiting)
+            for each in ended:
+                rows.append(each.result())
+                heard(rows[-1], len(rows))
     return rolled_up(str(fleet.path), this.command, at, rows)
 
 

@@ -1,4 +1,4 @@
-"""Signals that ask this process to end."""
+"""Signals that ask this process to end, and a wait that does not keep one from being heeded."""
 
 from __future__ import annotations
 
@@ -6,14 +6,31 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
+
+_T = TypeVar("_T")
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ONCE_MORE: Final = 0.05
 """Seconds after which a signal is sent again whose exception Python discarded."""
+_LOOK_UP: Final = 0.25
+"""Seconds after which a wait for another thread looks whether a signal came."""
+
+
+def first_done(futures: Collection[Future[_T]]) -> tuple[set[Future[_T]], set[Future[_T]]]:
+    """Waits until one of the futures is done: those that are done, and the others. Two empty sets if there are no futures.
+
+    Python calls a handler only in the main thread, between two of its instructions. So a signal that comes just before that thread begins
+    to wait, or that the kernel hands to another thread, is not heeded before the wait is over. This one looks up now and then.
+    """
+    while True:
+        done, running = wait(futures, _LOOK_UP, FIRST_COMPLETED)
+        if done or not running:
+            return done, running
 
 
 @contextmanager

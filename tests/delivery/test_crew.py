@@ -296,6 +296,23 @@ def test_a_signal_asks_to_stop_and_is_told(number: signal.Signals, scene: Scene,
     assert signal.getsignal(number) is before
 
 
+def test_a_signal_that_reaches_another_thread_is_heeded_while_the_senders_are_waited_for(scene: Scene, composer: Composer) -> None:
+    """Only the main thread calls handlers, and nothing wakes it if the kernel chose another one. The same goes for a signal that comes just
+    before it begins to wait."""
+    queue(scene, 30)
+    stop = Shutdown()
+
+    def answer(letter: Letter) -> Receipt:
+        if letter.to.startswith("u003"):
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            stop.wait(5)
+        return TAKEN
+
+    done = delivered(scene, composer, PostOffice(answer), stop=stop)
+    assert done.signal == signal.SIGTERM
+    assert states(scene) == {"sent": 4, "queued": 26}
+
+
 def test_a_bug_in_one_sender_is_raised_when_the_others_have_settled(scene: Scene, composer: Composer) -> None:
     queue(scene, 30)
     met, stop = threading.Barrier(2), Shutdown()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,7 @@ from migrate.directory.web.checkpoint import Checkpoint
 from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
 from migrate.outside import log
 from migrate.process.prefetch import meanwhile
+from migrate.process.signals import first_done
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +93,11 @@ class Reading:
         used = meanwhile(lambda: self._sign_ins() if "sign_ins" in settings.detail else {})
         every: list[Future[Any]] = [registered, domains, allowed, opted_out, groups, roles, used]
         with graph.client.ending(every):
-            for done in as_completed(every):
-                done.result()  # whatever fails first ends the read
+            running = set(every)
+            while running:
+                done, running = first_done(running)
+                for each in done:
+                    each.result()  # whatever fails first ends the read
         holders = roles.result()
         known = Known(registered.result(), _federated(domains.result(), settings), allowed.result(), last_use=used.result())
         known.groups = groups.result() | {members.ROLE + name: each for name, each in holders.items()}

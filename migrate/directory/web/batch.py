@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,6 +18,7 @@ from migrate.directory.web.budget import Budget
 from migrate.directory.web.client import LONGEST_WAIT, TRIES, Client, RefusedError
 from migrate.errors import UnreachableError
 from migrate.process.prefetch import meanwhile
+from migrate.process.signals import first_done
 
 MOST: Final = 20
 """How many reads a batch of Microsoft Graph has at most."""
@@ -65,7 +66,7 @@ class Batches:
             if not running:
                 return
             with self._client.ending(running):
-                done, running = wait(running, return_when=FIRST_COMPLETED)
+                done, running = first_done(running)
                 for each in done:
                     said, unsaid = each.result()
                     again.extend(unsaid)
