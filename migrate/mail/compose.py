@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from migrate import outside
 from migrate.core.campaign import CampaignSettings
@@ -30,6 +31,9 @@ from migrate.outside import HeaderText
 
 __all__ = ["Composer", "UnrenderableError"]
 
+_TAGS: Final = 1024
+"""Language tags whose wordings are kept. A directory has some dozens; a column with other things in it has any number."""
+
 
 class Composer:
     """Composes the letters of a campaign. Making it raises TemplateError if a template does not compile.
@@ -45,13 +49,13 @@ class Composer:
         self._campaign = campaign
         self.redirect_to = redirect_to
         self.files = Sources(mail.templates, campaign.guide)
+        self.wording = lru_cache(maxsize=_TAGS)(self._wording_of)
         self._catalogues = Catalogues(iter(()))
         self._plain = PlainLetters(mail, campaign, self.files, catalogues=lambda: self._catalogues, wording=self.wording)
         self._prefilled = PrefilledLetters(self._plain)
         self.language = written_in(campaign.language, self.files.languages)
         self.languages = self._written_languages()
         self._catalogues = self.files.catalogues(each for each in self.files.languages if each in self.languages)
-        self._wordings: dict[str | None, Wording] = {}
         self._different_wordings: dict[tuple[str, str], Wording] = {}
         self._envelope_from = mail.envelope_address
         settings: dict[str, dict[str, Any]] = {
@@ -78,16 +82,14 @@ class Composer:
             return frozenset({self.language, *self.files.own_languages()})
         return frozenset({self.language, ENGLISH, *self.files.languages})
 
-    def wording(self, tag: str | None) -> Wording:
+    def _wording_of(self, tag: str | None) -> Wording:
         """The wording for a reader with a BCP 47 tag: the nearest language there is, else the campaign's.
 
         Tags that lead to the same language and the same formats have one wording.
         """
-        if tag not in self._wordings:
-            language = nearest(tag, self.languages) or self.language
-            found = wording(self._catalogues.of(language), tag)
-            self._wordings[tag] = self._different_wordings.setdefault((found.language, str(found.formats)), found)
-        return self._wordings[tag]
+        language = nearest(tag, self.languages) or self.language
+        found = wording(self._catalogues.of(language), tag)
+        return self._different_wordings.setdefault((found.language, str(found.formats)), found)
 
     def compose(
         self,
