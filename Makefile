@@ -1,7 +1,7 @@
 # One door to every task. A fresh machine needs python3 (3.11 or newer) with venv, and make.
 #
 #   make demo     live through a sample campaign and look at its mails and reports
-#   make test     the tests, on as many processors as there are, up to four (JOBS=0: in one process, to debug)
+#   make test     the tests, in a process more than there are processors, up to four (JOBS=0: in one process, to debug)
 #   make test-without-cache    the same without the cache of the last read: nothing but the time is different
 #   make soak     the tests that take minutes: thousands of letters, killed again and again; and new examples for every property
 #   make bench    what a run and a delivery cost, against SQLite's dump and Postfix's smtp-source (an hour; ARGS=--quick takes less)

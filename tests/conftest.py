@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -29,9 +30,17 @@ hypothesis.settings.register_profile("new", derandomize=False, max_examples=500,
 hypothesis.settings.load_profile("new" if os.environ.get("MIGRATE_NEW_EXAMPLES") else "same")
 
 
+@pytest.hookimpl(optionalhook=True)  # of xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than processors: many tests wait for a server, a lease or a clock. The Makefile sets the most."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever draws examples is a `property`."""
+    """Whatever draws examples is a `property`. The file that takes longest comes first: as the last one it kept a single process busy for a
+    minute, with nothing left for the others."""
+    items.sort(key=lambda item: item.path.name != "test_recipes.py")
     for item in items:
         if is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("property")
@@ -67,6 +76,12 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MIGRATE_CONFIG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_hangup_is_not_ignored() -> None:
+    """Under nohup it is, and every command that a test starts would ignore it too."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -279,6 +279,7 @@ def test_looking_at_an_older_ledger_says_how_to_upgrade_it(tmp_path: Path) -> No
         Ledger.open_readonly(_sqlite(tmp_path / "migrate.db"))
 
 
+@pytest.mark.own_database
 @pytest.mark.parametrize("opening", [Ledger.open_readonly, lambda settings: Ledger.open(settings, create=True)])
 def test_a_ledger_of_a_newer_version_is_left_alone(ledger_url: str, ledger: Ledger, opening: object) -> None:
     with ledger.begin() as connection:

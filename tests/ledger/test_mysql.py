@@ -173,6 +173,7 @@ def test_tables_that_were_made_half_way_are_not_taken_for_a_ledger(mariadb_url: 
 
 
 @mariadb
+@pytest.mark.own_database
 def test_an_upgrade_that_was_done_but_for_its_mark_is_done(ledger_url: str, ledger: Ledger) -> None:
     with ledger.begin() as connection:
         connection.exec_driver_sql(f"CREATE TABLE unfinished_upgrade AS SELECT '{revisions.HEAD}' AS revision")

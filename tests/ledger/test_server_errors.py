@@ -87,6 +87,7 @@ def test_a_server_without_room_for_a_connection_says_so(ledger_url: str, other: 
     assert told.value.where == "[ledger] url"
 
 
+@pytest.mark.own_database
 @pytest.mark.parametrize(
     ("setting", "says", "does"),
     [
@@ -179,6 +180,7 @@ def test_every_state_of_postgresql_that_is_not_our_doing_is_explained(ledger_url
         connection.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION 'as told' USING ERRCODE = '{state}'; END $$")
 
 
+@pytest.mark.own_database
 @pytest.mark.parametrize("gone", ["DROP TABLE campaign CASCADE", "ALTER TABLE campaign DROP COLUMN secret"])
 def test_a_table_or_a_column_that_somebody_removed_is_named(ledger_url: str, gone: str) -> None:
     by_hand(ledger_url, gone)
