@@ -5,15 +5,20 @@ from __future__ import annotations
 import gc
 import ipaddress
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import hypothesis
 import pytest
+import sqlalchemy as sa
 from hypothesis import is_hypothesis_test
 
+from migrate.ledger import revisions
+from migrate.ledger.schema import identity, metadata
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
 from migrate.mail.sample import Sample
@@ -99,6 +104,34 @@ def _samples_are_composed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Composer, "_of_sample", once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _migrations_make_a_sqlite_ledger_once() -> Iterator[None]:
+    """In a process they fill the first empty file; the next ones get the same tables by the statements that SQLite kept of it, and the same
+    two rows. Most journeys begin with a new ledger, and the migrations took a twentieth of their time."""
+    kept: list[str] = []
+    upgrade = revisions.upgrade
+    there = sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid")
+
+    def once(connection: sa.Connection) -> None:
+        if connection.dialect.name != "sqlite" or connection.execute(there).first():
+            upgrade(connection)
+        elif kept:
+            for statement in kept:
+                connection.exec_driver_sql(statement)
+            connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (revisions.HEAD,))
+            connection.execute(sa.insert(identity).values(ledger_id=secrets.token_hex(16), since=datetime.now(UTC), runs_after=0))
+        else:
+            upgrade(connection)
+            made = dict(connection.execute(there).all())
+            kept.extend(made.values())
+            filled = {name for name in made.keys() & metadata.tables.keys() if connection.execute(sa.select(metadata.tables[name])).first()}
+            assert filled == {"identity"}, "a migration fills another table"
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(revisions, "upgrade", once)
         yield
 
 
