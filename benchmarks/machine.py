@@ -15,12 +15,13 @@ from benchmarks.sqlite import shell
 
 
 def machine() -> list[str]:
-    """A line each: processor, memory, kernel, disk, load."""
+    """A line each: processor, memory, kernel, interpreter, disk, load."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
         f"processor: {_processor()}, {os.cpu_count()} cores",
         f"memory: {memory:.1f} GiB",
         f"kernel: {platform.system()} {platform.release()}",
+        f"interpreter: a million calls take {_calls() * 1000:.0f} ms",
         f"disk: an fsync of 4 KiB takes {_fsync() * 1000:.2f} ms",
         f"load average when it began: {load()}",
     ]
@@ -45,6 +46,18 @@ def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.machine()
+
+
+def _calls(times: int = 1_000_000) -> float:
+    """Seconds of CPU. An interpreter that was compiled without optimizations may take half as long again on the same processor."""
+
+    def nothing() -> None:
+        pass
+
+    start = time.process_time()
+    for _ in range(times):
+        nothing()
+    return time.process_time() - start
 
 
 def _fsync(times: int = 30) -> float:
