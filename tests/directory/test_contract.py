@@ -46,7 +46,7 @@ def test_the_sample_gives_the_same_accounts_in_every_form(source: Any) -> None:
     assert_sample(source(SAMPLE))
 
 
-@pytest.mark.parametrize("rows", first(3, [1, 12, 13, 2, 5, 14]))
+@pytest.mark.parametrize("rows", first(2, [1, 13, 12, 2, 5, 14]))
 def test_chunk_size_does_not_matter(source: Any, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SqlDirectory, "chunk_rows", rows)
     monkeypatch.setattr(CsvDirectory, "chunk_rows", rows)
