@@ -22,7 +22,7 @@ from migrate.delivery.shutdown import Shutdown
 from migrate.mail.compose import Composer
 from migrate.mail.transport import Transport
 from migrate.outbox.claims import Claims
-from migrate.process.signals import first_done
+from migrate.process.signals import as_done
 
 
 def deliver(
@@ -116,7 +116,6 @@ def _all(senders: int, work: Callable[[], Delivered]) -> list[Delivered]:
         return []
     with ThreadPoolExecutor(senders, thread_name_prefix="sender") as pool:
         futures: list[Future[Delivered]] = [pool.submit(work) for _ in range(senders)]
-        running = set(futures)
-        while running:
-            _, running = first_done(running)
+        for _ in as_done(futures):
+            pass
     return [future.result() for future in futures]

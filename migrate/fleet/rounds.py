@@ -20,7 +20,7 @@ from migrate.fleet.publishing import DATA
 from migrate.fleet.rollup import Rollup, Row, rolled_up
 from migrate.fleet.settings import Fleet, Tenant
 from migrate.fleet.states import STATES, state_of
-from migrate.process.signals import first_done
+from migrate.process.signals import as_done
 
 Heard = Callable[[Row, int], None]
 """Is called with the row of each tenant that has ended, and how many have ended so far."""
@@ -72,12 +72,10 @@ def go(fleet: Fleet, tenants: Sequence[Tenant], this: Round, processes: Processe
     at = datetime.now(UTC)
     rows: list[Row] = []
     with files.scratch() as scratch, processes.on_signals(), ThreadPoolExecutor(fleet.parallel) as pool:
-        waiting: set[Future[Row]] = {pool.submit(_done, each, this, processes, scratch, remembered.get(each.name)) for each in tenants}
-        while waiting:
-            ended, waiting = first_done(waiting)
-            for each in ended:
-                rows.append(each.result())
-                heard(rows[-1], len(rows))
+        waiting: list[Future[Row]] = [pool.submit(_done, each, this, processes, scratch, remembered.get(each.name)) for each in tenants]
+        for ended in as_done(waiting):
+            rows.append(ended.result())
+            heard(rows[-1], len(rows))
     return rolled_up(str(fleet.path), this.command, at, rows)
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from types import FrameType
@@ -31,6 +31,14 @@ def first_done(futures: Collection[Future[_T]]) -> tuple[set[Future[_T]], set[Fu
         done, running = wait(futures, _LOOK_UP, FIRST_COMPLETED)
         if done or not running:
             return done, running
+
+
+def as_done(futures: Iterable[Future[_T]]) -> Iterator[Future[_T]]:
+    """The futures, each when it is done, by waits in which signals are heeded (`first_done`)."""
+    running = set(futures)
+    while running:
+        done, running = first_done(running)
+        yield from done
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 
 from migrate.process.prefetch import meanwhile
-from migrate.process.signals import first_done, on_end
+from migrate.process.signals import as_done, first_done, on_end
 
 
 def test_there_is_nothing_to_wait_for_without_futures() -> None:
@@ -29,5 +29,5 @@ def test_a_signal_that_reaches_another_thread_calls_its_handler_during_the_wait(
 
     with on_end(lambda *_: asked.set()):
         heeded = meanwhile(kill_and_wait)
-        first_done([heeded])
-    assert heeded.result()
+        (done,) = as_done([heeded])
+    assert done.result()

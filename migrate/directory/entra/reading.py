@@ -25,7 +25,7 @@ from migrate.directory.web.checkpoint import Checkpoint
 from migrate.errors import DirectoryError, NoLicenceError, NotConsentedError
 from migrate.outside import log
 from migrate.process.prefetch import meanwhile
-from migrate.process.signals import first_done
+from migrate.process.signals import as_done
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,11 +93,8 @@ class Reading:
         used = meanwhile(lambda: self._sign_ins() if "sign_ins" in settings.detail else {})
         every: list[Future[Any]] = [registered, domains, allowed, opted_out, groups, roles, used]
         with graph.client.ending(every):
-            running = set(every)
-            while running:
-                done, running = first_done(running)
-                for each in done:
-                    each.result()  # whatever fails first ends the read
+            for done in as_done(every):
+                done.result()  # whatever fails first ends the read
         holders = roles.result()
         known = Known(registered.result(), _federated(domains.result(), settings), allowed.result(), last_use=used.result())
         known.groups = groups.result() | {members.ROLE + name: each for name, each in holders.items()}
