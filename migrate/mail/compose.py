@@ -50,6 +50,7 @@ class Composer:
         self.redirect_to = redirect_to
         self.files = Sources(mail.templates, campaign.guide)
         self.wording = lru_cache(maxsize=_TAGS)(self._wording_of)
+        """The wording for a reader with a BCP 47 tag (`_wording_of`); those of the tags used last are kept."""
         self._catalogues = Catalogues(iter(()))
         self._plain = PlainLetters(mail, campaign, self.files, catalogues=lambda: self._catalogues, wording=self.wording)
         self._prefilled = PrefilledLetters(self._plain)

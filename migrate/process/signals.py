@@ -1,4 +1,4 @@
-"""Signals that ask this process to end, and a wait that does not keep one from being heeded."""
+"""Signals that ask this process to end, and waits for threads during which signals are handled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def first_done(futures: Collection[Future[_T]]) -> tuple[set[Future[_T]], set[Fu
 
 
 def as_done(futures: Iterable[Future[_T]]) -> Iterator[Future[_T]]:
-    """The futures, each when it is done, by waits in which signals are heeded (`first_done`)."""
+    """The futures, each when it is done, by waits during which signals are handled (`first_done`)."""
     running = set(futures)
     while running:
         done, running = first_done(running)
