@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from datetime import datetime
-from functools import cache
-from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +13,9 @@ import sqlalchemy as sa
 from migrate.core.accounts import RECORD_COLUMNS
 from migrate.core.changes import CHANGE_COLUMNS
 from migrate.ledger import campaigns, schema
-from migrate.ledger.frames import divided, rows
-from migrate.ledger.listed import BATCH, in_list
+from migrate.ledger.frames import divided
+from migrate.ledger.insertion import Insert, inserting
+from migrate.ledger.listed import in_list
 
 _AT_ONCE: Final = 1024
 """How many accounts, in order of id, are superseded at once: their rows share pages, which stay in the database's cache for every step."""
@@ -103,52 +101,10 @@ def _insert(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **s
         _inserting(connection, table, frame, **same)(slice(None))
 
 
-def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> Callable[[slice], None]:
+def _inserting(connection: sa.Connection, table: sa.Table, frame: pd.DataFrame, **same: Any) -> Insert:
     """`_insert` in parts: returns a function that inserts the rows of a slice."""
     if connection.dialect.name == "sqlite":
         # The driver takes an integer faster than a bool, of which it makes one.
-        numbers = {name: "int8" for name, dtype in frame.dtypes.items() if isinstance(dtype, np.dtype) and dtype.kind == "b"}
-        alike, varying = divided(frame.astype(numbers))
-        return _inserting_into_sqlite(connection, table, alike | same, varying, len(frame))
-    values = {name: sa.bindparam(name, type_=_raw(table.c[name].type)) for name in [*frame.columns, *same]}
-    dicts = [row | same for row in rows(frame)]
-
-    def insert(part: slice) -> None:
-        connection.execute(sa.insert(table).values(values), dicts[part])
-
-    return insert
-
-
-def _inserting_into_sqlite(
-    connection: sa.Connection, table: sa.Table, same: dict[str, Any], varying: dict[str, list[Any]], length: int
-) -> Callable[[slice], None]:
-    """Inserts with few, long statements: many rows go into one, and a column in which all values are the same is one parameter.
-
-    `same`: name → the value of such a column; `varying`: name → the values of each other column, `length` of them. At each execution, also
-    at each one of `executemany`, the driver releases the GIL and then waits to get it back, and it copies each parameter. SQLAlchemy is
-    passed over: it would loop over all values once more, and the driver takes them as they are.
-    """
-    listed = ", ".join(map(connection.dialect.identifier_preparer.quote, [*same, *varying]))
-    width, at_once = len(varying), BATCH // (len(same) + len(varying))
-
-    @cache
-    def statement(rows: int) -> str:
-        numbers = count(len(same) + 1)
-        fixed = [f"?{number}" for number in range(1, len(same) + 1)]
-        row = (", ".join([*fixed, *(f"?{next(numbers)}" for _ in varying)]) for _ in range(rows))
-        return f"INSERT INTO {table.name} ({listed}) VALUES ({'), ('.join(row)})"  # noqa: S608 - our own names
-
-    def write(part: slice) -> None:
-        begin, end, _ = part.indices(length)
-        for start in range(begin, end, at_once):
-            stop = min(start + at_once, end)
-            flat: list[Any] = [None] * (width * (stop - start))
-            for place, column in enumerate(varying.values()):
-                flat[place::width] = column[start:stop]
-            connection.exec_driver_sql(statement(stop - start), (*same.values(), *flat))
-
-    return write
-
-
-def _raw(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    return sa.BigInteger() if isinstance(kind, schema.UtcInstant) else kind
+        frame = frame.astype({name: "int8" for name, dtype in frame.dtypes.items() if isinstance(dtype, np.dtype) and dtype.kind == "b"})
+    alike, varying = divided(frame)
+    return inserting(connection, table, alike | same, varying, len(frame))

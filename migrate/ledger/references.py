@@ -6,7 +6,6 @@ database that was restored from a backup gives the same letter the same referenc
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from typing import Final
@@ -15,12 +14,14 @@ ALPHABET: Final = "23456789BCDFGHJKMNPQRSTVWXYZ"
 """No characters that are taken for each other (0 O, 1 I L), and no vowels, so that no reference spells a word."""
 
 LENGTH: Final = 8
+_ALL: Final = len(ALPHABET) ** LENGTH
+"""How many references there are."""
 
 
 def reference(secret: str, key: tuple[object, ...], address: str, salt: int = 0) -> str:
     """The reference of a letter; another `salt` gives another one where the first is taken."""
     text = "\x1f".join([*(str(part) for part in key), address, str(salt)])
-    number = int.from_bytes(hmac.digest(secret.encode(), text.encode(), hashlib.sha256), "big")
+    number = int.from_bytes(hmac.digest(secret.encode(), text.encode(), "sha256"), "big") % _ALL  # a small number is divided faster
     characters = []
     for _ in range(LENGTH):
         number, place = divmod(number, len(ALPHABET))

@@ -6,7 +6,7 @@ it goes back into the queue if it was withdrawn; in any other state it stays as 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from migrate.core.words import PAST_CUTOFF, REVIEWER, WAITING
 from migrate.errors import LedgerError
 from migrate.ledger.clock import real_now
+from migrate.ledger.insertion import inserting
 from migrate.ledger.listed import BATCH, batches, in_list
 from migrate.ledger.references import as_typed, reference
-from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, notice, run
+from migrate.ledger.schema import ENDED, UNSETTLED, campaign, indexed, letter, letter_event, mandatory, micros, notice, run
 from migrate.ledger.states import STATES, LetterState, objection
 from migrate.outbox.transitions import FRESH, IDLE, move, record
 
@@ -50,6 +51,7 @@ _TAKEN: Final = sa.select(letter.c.reference).where(in_list(letter.c.reference, 
 _OF_REFERENCES: Final = sa.select(letter.c.id).where(in_list(letter.c.reference, "references")).order_by(letter.c.id)
 
 _Row = dict[str, Any]
+_SILENT: Final[_Row] = dict.fromkeys(_SAID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,11 @@ def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: 
     There is never a second letter to one address under one notice. If there is one already, it is put back into the queue if it was
     withdrawn by anybody but a reviewer. In any other state, `failed` included, it stays as it is.
     """
-    from migrate.ledger.frames import rows  # imports pandas, which nothing else here needs
-
     secret = connection.execute(sa.select(campaign.c.secret).where(campaign.c.id == campaign_id)).scalar_one()
     actor = connection.execute(sa.select(run.c.run_id).where(run.c.seq == run_seq)).scalar_one()
     queueing = _Queueing(connection, campaign_id, run_seq, actor, secret, now)
-    letters = letters[list(QUEUE_COLUMNS)].drop_duplicates([*_KEY, "address"])
     notices, new, back, untouched = 0, [], [], 0
-    for start in range(0, len(letters), BATCH):
-        part = rows(letters.iloc[start : start + BATCH])
-        for row in part:
-            row["change_seq"] = row["change_seq"] or None
-            row["last_told_at"] = row["last_told_at"] or 0
+    for part in _parts(letters, secret):
         ids, before = _notices(queueing, part)
         notices += len(ids) - len(before)
         added, known = _divide(queueing, part, ids, before)
@@ -102,6 +97,21 @@ def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: 
         back += returned
         untouched += len(known) - len(returned)
     return Enqueued(notices, len(new), len(back), untouched, (*new, *back))
+
+
+def _parts(letters: pd.DataFrame, secret: str) -> Generator[list[_Row], None, None]:
+    """The letters as rows, some thousands at a time; each with its notice's `key`, and the `reference` that it gets unless that is taken."""
+    from migrate.ledger.frames import rows  # imports pandas, which nothing else here needs
+
+    letters = letters[list(QUEUE_COLUMNS)].drop_duplicates([*_KEY, "address"])
+    for start in range(0, len(letters), BATCH):
+        part = rows(letters.iloc[start : start + BATCH])
+        for row in part:
+            row["change_seq"] = row["change_seq"] or None
+            row["last_told_at"] = row["last_told_at"] or 0
+            row["key"] = key = _key(row)
+            row["reference"] = reference(secret, key, row["address"])
+        yield part
 
 
 def withdraw(connection: sa.Connection, letters: pd.DataFrame, now: datetime, *, actor: str, run_seq: int | None = None) -> list[int]:
@@ -251,14 +261,13 @@ def too_late(connection: sa.Connection, actors: Sequence[str], since: datetime) 
 def _notices(queueing: _Queueing, part: list[_Row]) -> tuple[dict[tuple[Any, ...], int], frozenset[tuple[Any, ...]]]:
     """The id of each notice of the part, inserted where it was missing; and the keys of the notices that existed before."""
     known = _known_notices(queueing, part)
-    before = frozenset(_key(row) for row in part if _key(row) in known)
-    fresh = {_key(row): row for row in reversed(part) if _key(row) not in known}
+    before = frozenset(row["key"] for row in part if row["key"] in known)
+    fresh = {row["key"]: row for row in reversed(part) if row["key"] not in known}
     if fresh:
-        same = {"campaign_id": queueing.campaign_id, "run_seq": queueing.run_seq, "created_at": queueing.now}
-        added = [{name: row[name] for name in _ON_NOTICE} | same for row in reversed(fresh.values())]
-        queueing.connection.execute(sa.insert(notice), added)
+        same = {"campaign_id": queueing.campaign_id, "run_seq": queueing.run_seq, "created_at": micros(queueing.now)}
+        _insert_rows(queueing.connection, notice, same, _columns(list(reversed(fresh.values())), _ON_NOTICE))
         known = _known_notices(queueing, part)
-    return {key: known[key] for key in {_key(row) for row in part}}, before
+    return {row["key"]: known[row["key"]] for row in part}, before
 
 
 def _known_notices(queueing: _Queueing, part: list[_Row]) -> dict[tuple[Any, ...], int]:
@@ -278,7 +287,7 @@ def _divide(
     added: list[_Row] = []
     known: list[tuple[int, str | None, str, _Row]] = []
     for row in part:
-        found = there.get((ids[_key(row)], row["address"]))
+        found = there.get((ids[row["key"]], row["address"])) if there else None
         if found is None:
             added.append(row)
         else:
@@ -312,23 +321,27 @@ def _insert(queueing: _Queueing, added: list[_Row], ids: dict[tuple[Any, ...], i
     if not added:
         return []
     same = {
-        "campaign_id": queueing.campaign_id, "state": "queued", "attempts": 0, "resent": False, "queued_at": queueing.now,
+        "campaign_id": queueing.campaign_id, "state": "queued", "attempts": 0, "resent": False, "queued_at": micros(queueing.now),
     }  # fmt: skip
-    silent = dict.fromkeys(_SAID)
     references = _references(queueing, added)
-    queueing.connection.execute(
-        sa.insert(letter),
-        [
-            {name: row[name] for name in _ON_LETTER}
-            | same
-            | {"notice_id": ids[_key(row)], "reference": ref}
-            | ({name: row[name] for name in _SAID} if _key(row) in before else silent)
-            for row, ref in zip(added, references, strict=True)
-        ],
-    )
+    varying = _columns(added, _ON_LETTER) | {"notice_id": [ids[row["key"]] for row in added], "reference": references}
+    if before:
+        said = [row if row["key"] in before else _SILENT for row in added]
+        varying |= _columns(said, _SAID)
+    _insert_rows(queueing.connection, letter, same, varying)
     made = list(queueing.connection.execute(_OF_REFERENCES, {"references": references}).scalars())
     record(queueing.connection, made, None, "queued", at=queueing.now, actor=queueing.actor, run_seq=queueing.run_seq)
     return made
+
+
+def _columns(part: Sequence[_Row], names: Sequence[str]) -> dict[str, list[Any]]:
+    """Column → its values in the rows."""
+    return {name: [row[name] for row in part] for name in names}
+
+
+def _insert_rows(connection: sa.Connection, table: sa.Table, same: dict[str, Any], varying: dict[str, list[Any]]) -> None:
+    """Inserts rows: `same` and `varying` as in `inserting`."""
+    inserting(connection, table, same, varying, len(next(iter(varying.values()))))(slice(None))
 
 
 def _references(queueing: _Queueing, added: list[_Row]) -> list[str]:
@@ -336,7 +349,7 @@ def _references(queueing: _Queueing, added: list[_Row]) -> list[str]:
     chosen: dict[str, int] = {}
     waiting, salt = list(range(len(added))), 0
     while waiting:
-        wanted = {i: reference(queueing.secret, _key(added[i]), added[i]["address"], salt) for i in waiting}
+        wanted = {i: _reference(queueing.secret, added[i], salt) for i in waiting}
         taken = {
             ref for part in batches(list(wanted.values())) for ref in queueing.connection.execute(_TAKEN, {"references": part}).scalars()
         }
@@ -346,3 +359,8 @@ def _references(queueing: _Queueing, added: list[_Row]) -> list[str]:
         served = set(chosen.values())
         waiting, salt = [i for i in waiting if i not in served], salt + 1
     return sorted(chosen, key=chosen.__getitem__)
+
+
+def _reference(secret: str, row: _Row, salt: int) -> str:
+    first: str = row["reference"]
+    return reference(secret, row["key"], row["address"], salt) if salt else first
