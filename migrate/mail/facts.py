@@ -9,10 +9,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from babel import Locale
 from babel.lists import format_list
+from pydantic import TypeAdapter
 
 from migrate.mail.languages import ENGLISH, Catalogue
 from migrate.outside import LetterText, shared_letter
@@ -61,6 +62,8 @@ BY_PHONE: Final[dict[str, tuple[str, ...]]] = {
 }
 """Method → the ways in which its codes come by phone, as in 'codes by text message'."""
 
+_write: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -95,42 +98,18 @@ class Facts:
         """One line of JSON; equal facts give equal text."""
         known = {name: value for name in _NAMES if (value := getattr(self, name)) not in (None, ())}
         known |= {name: known[name].astimezone(UTC).isoformat() for name in known.keys() & _INSTANTS}
-        return json.dumps(known, sort_keys=True, separators=(",", ":"))
+        return _write(known)
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
         """The inverse of `to_json`. Ignores facts that this version does not know. Raises ValueError if `to_json` cannot have written the
         text."""
-        try:
-            read = json.loads(text)
-        except RecursionError:
-            raise ValueError("is no text of facts") from None
-        if not isinstance(read, dict) or not read.keys() >= _REQUIRED:
-            raise ValueError("is no text of facts")
-        known: dict[str, Any] = read
-        if not known.keys() <= _KNOWN:
-            known = {name: value for name, value in known.items() if name in _KNOWN}
-        for name in _SEVERAL:
-            if name in known:
-                words = known[name]
-                if type(words) is not list or not set(map(type, words)) <= _TEXT:
-                    raise ValueError(f"{name} is no list of words")
-                known[name] = tuple(words)
-        if not set(map(type, known.values())) <= _TEXT_OR_SEVERAL:
-            raise ValueError("holds something that is no text")
-        for name in _INSTANTS:
-            if name in known:
-                known[name] = datetime.fromisoformat(known[name])
-        return cls(**known)
+        return _STORED.validate_json(text, strict=True)
 
 
+_STORED: Final = TypeAdapter(Facts)
 _NAMES: Final = tuple(field.name for field in fields(Facts))
-_KNOWN: Final = frozenset(_NAMES)
 _INSTANTS: Final = ("seen_at", "cutoff", "earlier_cutoff")
-_REQUIRED: Final = frozenset({"username", "standing"})
-_SEVERAL: Final = ("methods", "had")
-_TEXT: Final = frozenset({str})
-_TEXT_OR_SEVERAL: Final = frozenset({str, tuple})
 
 
 def label(method: str, say: Catalogue = _ENGLISH) -> str:
