@@ -151,7 +151,7 @@ class Reuse:
         carries = pc.and_(pc.and_(same_but_letters, of.stays), pc.invert(_among(ids, self.awaiting.between(of.low, of.high))))
         # Who was gone stays gone, unless a row came back.
         carries = pc.and_(pc.invert(in_fresh), pc.or_(carries, pc.invert(there)))
-        by_letter = pc.and_(pc.and_(same_but_letters, of.letter_may_move), pc.and_(there, pc.invert(in_fresh)))
+        by_letter = pc.and_(pc.and_(same_but_letters, of.letter_may_move), pc.invert(in_fresh))
         by_letter, base, differs = self._by_letter(base, by_letter, of.letters)
         carries = pc.or_(carries, by_letter)
         names = ["standing", "outcome", "certain", "default_method", "methods", "email", "notification_emails"]
@@ -215,7 +215,7 @@ class Reuse:
 
     def _stays(self, base: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
         """Two columns of true and false, for records whose row is the same: where the outcome is certainly as it was; and where it is so
-        unless the account's letter has moved on."""
+        unless the account's letter has moved on, which no letter of an account that is gone does."""
         outcome, reason = base["outcome"], base["outcome_reason"]
         letter_may_move = _among(base["account_id"], None)
         if self.anew:
@@ -237,7 +237,8 @@ class Reuse:
             begin, end = (pa.scalar(each, used.type) for each in self.crossed)
             crossed = pc.and_(pc.greater_equal(used, begin), pc.less(used, end))
             as_it_was = pc.and_(as_it_was, pc.invert(pc.fill_null(crossed, False)))
-        return pc.and_(pc.fill_null(stays, False), as_it_was), pc.and_(pc.fill_null(letter_may_move, False), as_it_was)
+        there = pc.is_null(base["gone_at"])
+        return pc.and_(pc.fill_null(stays, False), as_it_was), pc.and_(pc.fill_null(letter_may_move, False), pc.and_(there, as_it_was))
 
     def _unchanged_rows(self, ids: pa.ChunkedArray, fresh: pa.Table) -> pa.Table:
         """The unchanged rows of accounts that have a changed row as well: all rows of an id must be seen together, to be rejected."""

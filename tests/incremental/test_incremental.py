@@ -297,6 +297,21 @@ def test_only_those_are_decided_who_might_have_another_record(tmp_path: Path, mo
     assert seen == []
 
 
+def test_letters_of_those_who_have_left_are_not_read_again_every_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    lived(office)
+    office.run("2024-01-03T14:00")
+    office.hire("leaves", "sms")
+    office.run("2024-01-04T14:00", "--no-send")
+    office.leave("leaves")
+    office.run("2024-01-05T14:00")
+    asked: list[object] = []
+    counting = Prior.counting
+    monkeypatch.setattr(Prior, "counting", lambda self, *given: asked.append(given) or counting(self, *given))
+    office.run("2024-01-06T14:00")
+    assert asked == []
+
+
 WENT: dict[str, str] = {
     "waits": "state = 'queued'",
     "too-late": "state = 'queued', ends = 1",
