@@ -124,16 +124,12 @@ class Composer:
             now=now,
             cutoff=cutoff or self._campaign.cutoff_at,
         )
-        written = self._prefilled.letter(wanted) or self._plain.letter(wanted)
         return Letter(
             to=address,
             envelope_from=self._envelope_from,
-            subject=written.subject,
-            text=written.text,
-            html=written.html,
+            content=self._prefilled.letter(wanted) or self._plain.letter(wanted),
             language=self.wording(facts.locale).language,
             reference=reference,
-            message=written.message,
             needs_smtputf8=not address.isascii(),
         )
 

@@ -12,7 +12,7 @@ from email.message import EmailMessage, MIMEPart
 from email.policy import EmailPolicy
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from migrate.mail.headers import encode_subject
 from migrate.outside import HeaderText
@@ -23,30 +23,56 @@ _KEEPS_GIL: Final = 2047
 """Octets that hashlib hashes without releasing Python's global interpreter lock."""
 
 
+class Content(Protocol):
+    """What a letter says: what people read, and the message with CRLF line ends."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def html(self) -> str: ...
+    @property
+    def message(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A composed letter. `to` and `envelope_from` are the addresses of the envelope; `message` has CRLF line ends.
+    """A composed letter. `to` and `envelope_from` are the addresses of the envelope.
 
     `needs_smtputf8` is true if the local part of `to` is not ASCII. A server takes such an address only with SMTPUTF8 (RFC 6531).
     """
 
     to: str
     envelope_from: str
-    subject: str
-    text: str
-    html: str
+    content: Content
     language: str
     reference: str
-    message: bytes
     needs_smtputf8: bool
+
+    @property
+    def subject(self) -> str:
+        return self.content.subject
+
+    @property
+    def text(self) -> str:
+        return self.content.text
+
+    @property
+    def html(self) -> str:
+        return self.content.html
+
+    @property
+    def message(self) -> bytes:
+        return self.content.message
 
     @property
     def digest(self) -> str:
         """The SHA-256 of the message, in hexadecimal digits."""
-        found = hashlib.sha256()
+        found, message = hashlib.sha256(), self.message
         # For more octets at once hashlib gives up the GIL, and to get it back takes as long as hashing.
-        for start in range(0, len(self.message), _KEEPS_GIL):
-            found.update(self.message[start : start + _KEEPS_GIL])
+        for start in range(0, len(message), _KEEPS_GIL):
+            found.update(message[start : start + _KEEPS_GIL])
         return found.hexdigest()
 
 

@@ -61,7 +61,7 @@ class Wanted(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A letter that was written: what people read, and the message with CRLF line ends."""
+    """The content of a letter that was rendered for it alone."""
 
     subject: str
     text: str

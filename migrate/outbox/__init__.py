@@ -100,7 +100,7 @@ def enqueue(connection: sa.Connection, campaign_id: int, run_seq: int, letters: 
 
 
 def _parts(letters: pd.DataFrame, secret: str) -> Generator[list[_Row], None, None]:
-    """The letters as rows, some thousands at a time; each with its notice's `key`, and the `reference` that it gets unless that is taken."""
+    """The letters as rows, some thousands at a time, each with its notice's `key` and the `reference` that it gets unless it is taken."""
     from migrate.ledger.frames import rows  # imports pandas, which nothing else here needs
 
     letters = letters[list(QUEUE_COLUMNS)].drop_duplicates([*_KEY, "address"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from migrate.demo.mishaps import GRANTED, Mishaps
 from migrate.mail.letter import Letter
+from migrate.mail.plain import Written
 from migrate.mail.transport import Receipt
 
 
@@ -27,7 +28,8 @@ class Box:
 
 
 def test_some_mailboxes_are_never_there_and_some_letters_are_in_doubt_the_same_ones_every_time() -> None:
-    plain = Letter("p@example.com", "from@example.com", "Soon", "text", "<p>text</p>", "en", "R", b"message", needs_smtputf8=False)
+    content = Written("Soon", "text", "<p>text</p>", b"message")
+    plain = Letter("p@example.com", "from@example.com", content, "en", "R", needs_smtputf8=False)
     letters = [replace(plain, to=f"p{n}@example.com") for n in range(2000)]
     told = []
     for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from typing import Any
@@ -12,6 +13,7 @@ from migrate.core.campaign import CampaignSettings
 from migrate.mail.compose import Composer
 from migrate.mail.facts import Facts
 from migrate.mail.letter import Letter, message_id
+from migrate.mail.plain import Written
 from migrate.mail.settings import MailSettings
 
 NOW = datetime(2024, 1, 18, 17, 30, tzinfo=UTC)
@@ -46,6 +48,12 @@ def compose(facts: Facts = MARIA, kind: str = "reminder", *, by: Composer | None
         "now": NOW,
     }
     return (by or Composer(mail(), campaign())).compose(kind, facts, **(arguments | changed))
+
+
+def whole(letter: Letter, message: bytes | None = None) -> Letter:
+    """The letter with everything that it says at hand, so that it can be compared; with another `message`, if one is given."""
+    content = Written(letter.subject, letter.text, letter.html, letter.message if message is None else message)
+    return replace(letter, content=content)
 
 
 def parsed(letter: Letter) -> EmailMessage:

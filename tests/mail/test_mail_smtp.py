@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from mail.post import compose, mail
+from mail.post import compose, mail, whole
 from mail.scripted_smtp import DROP, HANG, Answer, ScriptedSmtp
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_none
 
@@ -46,7 +45,7 @@ def test_a_letter_that_is_taken_is_sent_byte_for_byte(letter: Letter) -> None:
 
 
 def test_a_dot_at_the_beginning_of_a_line_does_not_end_the_letter(letter: Letter) -> None:
-    _, server = send(replace(letter, message=b".first\r\n.\r\n..\r\nlast"))
+    _, server = send(whole(letter, b".first\r\n.\r\n..\r\nlast"))
     assert server.messages == [b"..first\r\n..\r\n...\r\nlast\r\n"]
 
 
@@ -109,7 +108,7 @@ def test_a_break_before_the_data_is_temporary(verb: str, letter: Letter) -> None
 
 
 def test_a_break_while_the_data_is_on_its_way_is_temporary(letter: Letter) -> None:
-    receipt, server = send(replace(letter, message=b"x" * 70 * 100_000 + b"\r\n"), body=DROP)
+    receipt, server = send(whole(letter, b"x" * 70 * 100_000 + b"\r\n"), body=DROP)
     assert receipt.verdict == "temporary"
     assert server.messages == []
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
-from mail.post import compose
+from mail.post import compose, whole
 from mail.scripted_smtp import ScriptedSmtp
 from mail.test_mail_smtp import transport
 from mail.test_refusals import LINE, PAGE, WHERE, about
@@ -222,7 +222,7 @@ def odd(to: str = "ada@example.org") -> Letter:
     """A letter whose lines are those that servers stumble over."""
     letter = compose(to=to)
     head, _, _ = letter.message.partition(b"\r\n\r\n")
-    return replace(letter, message=head + b"\r\n\r\n" + ODD.encode())
+    return whole(letter, head + b"\r\n\r\n" + ODD.encode())
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
-from mail.post import compose
+from mail.post import compose, whole
 from mail.scripted_smtp import DROP, HANG, Answer, ScriptedSmtp
 from tenacity import Retrying, stop_after_attempt
 
@@ -74,7 +73,7 @@ def test_a_server_that_does_not_pipeline_is_told_one_thing_at_a_time() -> None:
 )
 def test_pipelining_changes_no_receipt_and_no_byte_of_a_message(answers: dict[str, list[Answer]]) -> None:
     """A server that does not pipeline is the reference."""
-    letters = [FIRST, SECOND, THIRD, replace(FIRST, message=b"Subject: dots\r\n\r\n.\r\n..two\r\n")]
+    letters = [FIRST, SECOND, THIRD, whole(FIRST, b"Subject: dots\r\n\r\n.\r\n..two\r\n")]
     told = []
     for ehlo in (PIPELINING, "250 scripted.example"):
         with ScriptedSmtp(**{"ehlo": ehlo, **{verb: list(each) for verb, each in answers.items()}}) as server:
@@ -149,7 +148,7 @@ def test_a_server_that_closes_after_a_letter_takes_the_announced_one_over_anothe
 
 
 def large(letter: Letter) -> Letter:
-    return replace(letter, message=(b"x" * 70 + b"\r\n") * 100_000)
+    return whole(letter, (b"x" * 70 + b"\r\n") * 100_000)
 
 
 def test_a_break_before_the_last_of_the_data_is_temporary() -> None:

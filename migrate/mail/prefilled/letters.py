@@ -11,9 +11,9 @@ from typing import Final
 
 from migrate.mail.addresses import invited_as
 from migrate.mail.facts import Facts
-from migrate.mail.plain import PlainLetters, UnrenderableError, Wanted, Written
+from migrate.mail.plain import PlainLetters, UnrenderableError, Wanted
 from migrate.mail.prefilled.blanks import only_prints
-from migrate.mail.prefilled.skeleton import Skeleton, fits, marked, missing, slot, steady
+from migrate.mail.prefilled.skeleton import Filled, Skeleton, fits, marked, missing, slot, steady
 
 _KEPT: Final = 2000
 """Skeletons that are kept, those that were used last: more than the ways in which the letters of a day differ in most companies. One takes
@@ -35,7 +35,7 @@ class PrefilledLetters:
         self._skeletons: OrderedDict[Hashable, Skeleton | None] = OrderedDict()
         self._today = lru_cache(maxsize=16)(plain.campaign.today)
 
-    def letter(self, wanted: Wanted) -> Written | None:
+    def letter(self, wanted: Wanted) -> Filled | None:
         """The letter; None if it must be written the plain way."""
         person = wanted.person
         if wanted.rehearsal_for or not (self.fills(wanted.kind) and fits(person)):

@@ -12,6 +12,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, Self
 
 import markupsafe
@@ -19,7 +20,7 @@ import markupsafe
 from migrate.mail.headers import encode_subject
 from migrate.mail.letter import LONGEST_LINE, as_it_is, boundary_of, date_text, quoted
 from migrate.mail.person import Person
-from migrate.mail.plain import Rendered, Wanted, Written
+from migrate.mail.plain import Rendered, Wanted
 from migrate.mail.prefilled.layout import as_it_is_part, lay_out, quoted_lines, quoted_part
 from migrate.outside import HeaderText, LetterText
 
@@ -102,12 +103,12 @@ class _Part:
         names = tuple(dict.fromkeys(name for form in forms for name in form.blanks))
         return cls(subtype, lines, _Form.of(marked_body), _room(marked_body, forms), names)
 
-    def goes_quoted(self, body: str, values: dict[str, str]) -> bool:
-        """Whether the part must be quoted when it is filled with `values`; `body` is the filled text."""
+    def goes_quoted(self, values: dict[str, str]) -> bool:
+        """Whether the part must be quoted when it is filled with `values`."""
         if self.room is None:
             return True
         used = [values[name] for name in self.names]
-        return not ("".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(body)))
+        return not ("".join(used).isascii() and (max(map(len, used), default=0) <= self.room or as_it_is(self.body.fill(values))))
 
     def laid_out(self, runs: list[str], *, quote: bool, is_steady: bool) -> str:
         """The part of a message. Lines without personal values are quoted here. Each run of other lines can only be quoted when it is
@@ -177,23 +178,28 @@ class Skeleton:
         text, html = _Part.of("plain", rendered.text), _Part.of("html", rendered.html)
         return cls(headers, _Form.of(rendered.subject), text, html, is_steady)
 
-    def fill(self, wanted: Wanted) -> Written:
+    def fill(self, wanted: Wanted) -> Filled:
         """The letter for one person."""
         values: dict[str, str] = {}
         for name, value in wanted.person.items():
             if value:
                 values[name] = value
                 values[_ESCAPED + name] = str(markupsafe.escape(value)) if _SPECIAL.search(value) else value
-        subject, text, html = self.subject.fill(values), self.text.body.fill(values), self.html.body.fill(values)
-        message = self._message((self.text.goes_quoted(text, values), self.html.goes_quoted(html, values)))
-        values["address"] = wanted.address
-        values["reference"] = wanted.reference
-        values["occasion"] = wanted.occasion
-        values["subject"] = encode_subject(subject)
-        values["date"] = date_text(wanted.now)
-        values["message_id"] = wanted.message_id
-        values["boundary"] = boundary_of(wanted.message_id)
-        return Written(subject, text, html, message.fill(values).encode())
+        return Filled(self, wanted, values)
+
+    def message(self, wanted: Wanted, values: dict[str, str], subject: str) -> bytes:
+        """The message of a letter; `values` are the personal ones."""
+        message = self._message((self.text.goes_quoted(values), self.html.goes_quoted(values)))
+        of_letter = {
+            "address": wanted.address,
+            "reference": wanted.reference,
+            "occasion": wanted.occasion,
+            "subject": encode_subject(subject),
+            "date": date_text(wanted.now),
+            "message_id": wanted.message_id,
+            "boundary": boundary_of(wanted.message_id),
+        }
+        return message.fill(values | of_letter).encode()
 
     def _message(self, quote: tuple[bool, bool]) -> _Message:
         """The message whose text and page, in turn, are quoted or not."""
@@ -202,6 +208,27 @@ class Skeleton:
         except KeyError:
             made = _Message.of(self.headers, (self.text, self.html), quote, is_steady=self.is_steady)
             return self._messages.setdefault(quote, made)
+
+
+class Filled:
+    """The content of a letter made from a skeleton. Each part is filled in when it is first asked for: a plan needs the subject alone, a
+    delivery the message."""
+
+    def __init__(self, skeleton: Skeleton, wanted: Wanted, values: dict[str, str]) -> None:
+        self._skeleton, self._wanted, self._values = skeleton, wanted, values
+        self.subject = skeleton.subject.fill(values)
+
+    @cached_property
+    def text(self) -> str:
+        return self._skeleton.text.body.fill(self._values)
+
+    @cached_property
+    def html(self) -> str:
+        return self._skeleton.html.body.fill(self._values)
+
+    @cached_property
+    def message(self) -> bytes:
+        return self._skeleton.message(self._wanted, self._values, self.subject)
 
 
 def _quoted_already(marked_line: str, *, is_steady: bool) -> str | None:
