@@ -1,8 +1,8 @@
 """Composes every planned letter once before anything is sent, so that a fault in a template shows in time (design §2, §8).
 
 A letter that cannot be composed makes its own account `unrenderable`; all other letters go out. The text itself is not kept: a letter is
-composed again, from the same facts, when it is sent. Of a prefilled letter only the subject is made here: what can fail has been done for its
-skeleton.
+composed again, from the same facts, when it is sent. Of a prefilled letter only the subject is made here: what can fail has been done for
+its skeleton.
 """
 
 from __future__ import annotations
