@@ -116,11 +116,12 @@ class CircuitBreaker:
         with self._turn:
             self._connections -= 1
 
-    def may_close(self, letter_id: int) -> bool:
-        """Whether a connection should close, since the server wants fewer. Not if it is the last one, or if a connection has already closed
-        because of this letter."""
+    def may_close(self, letter_id: int, *, new: bool) -> bool:
+        """Whether a connection should close, since the server wants fewer. Not if it is the last one. Nor if a connection has already closed
+        because of this letter, unless this one is `new`, which means that the server has taken no letter over it: then the letter may be
+        to blame."""
         with self._turn:
-            if self._connections < 2 or letter_id in self._limited:
+            if self._connections < 2 or (letter_id in self._limited and not new):
                 return False
             self._limited.add(letter_id)
             self._connections -= 1

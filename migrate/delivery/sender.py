@@ -286,7 +286,7 @@ class Sender:
             again=lambda: shared.claims.in_time(this, shared.clock()),
         )
         receipt = tried.receipt
-        if receipt.refusal and receipt.refusal.limited and shared.breaker.may_close(this.letter_id):
+        if receipt.refusal and receipt.refusal.limited and shared.breaker.may_close(this.letter_id, new=not self.done.sent):
             # The server wants fewer connections: this one closes, and another one sends the letter.
             self._closed = True
             self._settle(Settlement("released", reply=receipt.reply))

@@ -25,6 +25,7 @@ LATER = Receipt("temporary", "451 4.7.1 later", "4.7.1")
 NEVER = Receipt("permanent", "554 5.6.0 no", "5.6.0", refusal=Refusal("letter"))
 DEAD = Receipt("permanent", "550 5.1.1 who", "5.1.1", refusal=Refusal("recipient", alone=True))
 NOT_OURS = Receipt("permanent", "554 5.7.1 relay denied", "5.7.1", refusal=Refusal("server"))
+LIMITED = Receipt("temporary", "432 4.3.2 Concurrent connections limit exceeded", "4.3.2", refusal=Refusal("server", limited=True))
 BROKEN = Receipt("temporary", "the connection broke", bad_connection=True)
 
 Answer = Callable[[Letter], Receipt]

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from delivery.post_office import BROKEN, DEAD, LATER, NEVER, NOT_OURS, TAKEN, PostOffice, delivered, in_turn, queue, states
+from delivery.post_office import BROKEN, DEAD, LATER, LIMITED, NEVER, NOT_OURS, TAKEN, PostOffice, delivered, in_turn, queue, states
 from ledger.scenes import NOW, Scene, confirmation, queue_row
 from mail.post import MARIA, campaign, mail
 
@@ -189,20 +189,59 @@ def test_the_error_names_our_sender_if_that_was_refused(scene: Scene, composer: 
 
 def test_a_connection_that_is_limited_closes_and_the_others_take_its_letter(scene: Scene, composer: Composer) -> None:
     queue(scene, 60)
-    limited = Receipt("temporary", "432 4.3.2 Concurrent connections limit exceeded", "4.3.2", refusal=Refusal("server", limited=True))
 
     class Narrow(PostOffice):
         @contextmanager
         def connect(self):  # type: ignore[no-untyped-def]
             with self.turn:
                 self.connections += 1
-                yields = self if self.connections == 3 else PostOffice(lambda _: time.sleep(0.01) or limited)  # type: ignore[func-returns-value]
+                yields = self if self.connections == 3 else PostOffice(lambda _: time.sleep(0.01) or LIMITED)  # type: ignore[func-returns-value]
             yield yields
 
     office = Narrow(lambda _: time.sleep(0.01) or TAKEN)  # type: ignore[func-returns-value]
     done = delivered(scene, composer, office, connections=3)
     assert (done.sent, done.stopped) == (60, None)
     assert {row.attempts for row in scene.letters().values()} == {1}
+
+
+def test_one_letter_may_meet_every_connection_that_is_one_too_many(scene: Scene, composer: Composer) -> None:
+    """The next connection opens late, and begins with the letter for which the one before it closed."""
+    queue(scene, 3)
+    closed = [threading.Event() for _ in range(3)]
+
+    class Narrow(PostOffice):
+        @contextmanager
+        def connect(self) -> Iterator[PostOffice]:
+            with self.turn:
+                number = self.connections
+                self.connections += 1
+            if number:
+                closed[number - 1].wait(5)
+            yield PostOffice(lambda letter: TAKEN if number == 2 else self.limits(letter))
+            closed[number].set()
+
+        def limits(self, letter: Letter) -> Receipt:
+            self.sent.append(letter.to)
+            return LIMITED
+
+    office = Narrow()
+    done = delivered(scene, composer, office, connections=3)
+    assert (done.sent, done.stopped, set(office.sent)) == (3, None, {"u000@example.com"})
+    assert {row.attempts for row in scene.letters().values()} == {1}
+
+
+def test_a_letter_that_always_meets_a_limit_closes_one_connection_and_waits(scene: Scene, composer: Composer) -> None:
+    queue(scene, 60)
+    first = threading.Barrier(3, timeout=5)
+
+    def answer(letter: Letter) -> Receipt:
+        if letter.to < "u003":  # each connection takes one of these
+            first.wait()
+        return LIMITED if letter.to.startswith("u030") else TAKEN
+
+    office = PostOffice(answer)
+    done = delivered(scene, composer, office, connections=3)
+    assert (done.sent, done.postponed, office.sent.count("u030@example.com")) == (59, 1, 2)
 
 
 def test_one_letter_taken_in_between_shows_that_the_server_works(scene: Scene, composer: Composer) -> None:

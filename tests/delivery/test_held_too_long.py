@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from delivery.post_office import TAKEN, PostOffice, delivered, queue, states
+from delivery.post_office import LIMITED, TAKEN, PostOffice, delivered, queue, states
 from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 from mail.post import MARIA
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_none
@@ -24,7 +24,6 @@ from migrate.errors import ConfigError, LedgerError, MailServerError
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
 from migrate.mail.rates import Rates
-from migrate.mail.refusals import Refusal
 from migrate.mail.transport import Receipt
 from migrate.outbox.claims import Claims, Settlement
 from migrate.outbox.rates import sent_lately
@@ -180,7 +179,6 @@ def test_what_a_limited_connection_leaves_behind_goes_over_another_one(
 ) -> None:
     """The other one has found nothing left meanwhile, and is about to end."""
     queue(scene, 2)
-    limited = Receipt("temporary", "432 4.3.2 Concurrent connections limit exceeded", "4.3.2", refusal=Refusal("server", limited=True))
     leaves, closed = threading.Event(), threading.Event()
     leave = CircuitBreaker.leave
 
@@ -204,7 +202,7 @@ def test_what_a_limited_connection_leaves_behind_goes_over_another_one(
         def say(self, number: int) -> Receipt:
             if number == 2:
                 leaves.wait(5)
-                return limited
+                return LIMITED
             return TAKEN
 
     office = Narrow()
@@ -214,7 +212,6 @@ def test_what_a_limited_connection_leaves_behind_goes_over_another_one(
 
 def test_a_lost_connection_is_an_error_if_the_others_had_closed_before(scene: Scene, composer: Composer) -> None:
     queue(scene, 9)
-    limited = Receipt("temporary", "432 4.3.2 Concurrent connections limit exceeded", "4.3.2", refusal=Refusal("server", limited=True))
     closed = threading.Event()
 
     class Narrow(PostOffice):
@@ -230,7 +227,7 @@ def test_a_lost_connection_is_an_error_if_the_others_had_closed_before(scene: Sc
 
         def say(self, number: int) -> Receipt:
             if number == 2:
-                return limited
+                return LIMITED
             closed.wait(5)
             raise MailServerError("the mail server has gone.")
 
