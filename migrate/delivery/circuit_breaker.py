@@ -117,9 +117,8 @@ class CircuitBreaker:
             self._connections -= 1
 
     def may_close(self, letter_id: int, *, new: bool) -> bool:
-        """Whether a connection should close, since the server wants fewer. Not if it is the last one. Nor if a connection has already closed
-        because of this letter, unless this one is `new`, which means that the server has taken no letter over it: then the letter may be
-        to blame."""
+        """Whether a connection should close, since the server wants fewer. The last one stays. If a connection has already closed because
+        of this letter, the letter may be to blame: then only a `new` one closes, over which the server has taken no letter yet."""
         with self._turn:
             if self._connections < 2 or (letter_id in self._limited and not new):
                 return False
