@@ -4,8 +4,9 @@ A durable commit costs a write to the disk. If a sender comes while another one'
 senders that wait. Each sender holds its own letters only. A sender with few letters left asks for more and goes on sending; they come with
 the next commit, whichever sender makes it.
 
-A letter that a sender is given is `sending`, committed. The batcher also claims letters in advance, so that not every commit has to search
-the queue. Those are `claimed`; if no sender begins with them, they go back into the queue.
+A letter that a sender is given is `sending`, committed, and composed if there was time for it (`composed_ahead`). The batcher also claims
+letters in advance, so that not every commit has to search the queue. Those are `claimed`; if no sender begins with them, they go back into
+the queue.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 
 from tenacity import Retrying
 
+from migrate.delivery.composed_ahead import ComposedAhead
 from migrate.delivery.delivered import Clock
 from migrate.delivery.rate_limiter import Counted, RateLimiter
 from migrate.delivery.send_times import SendTimes
@@ -61,7 +63,7 @@ class Place:
 class Batcher:
     """One worker's claims, shared by its senders. Once `stop` is asked, it settles letters and gives out none.
 
-    Letters that become `sending` count towards the `limiter`'s limit of a day, if there is one.
+    Letters that become `sending` count towards the `limiter`'s limit of a day, if there is one. They are composed `ahead`.
     `retrying` limits the tries when the ledger cannot be written; tests do not wait.
     """
 
@@ -73,9 +75,10 @@ class Batcher:
         times: SendTimes | None = None,
         stop: Shutdown | None = None,
         limiter: RateLimiter | None = None,
+        ahead: ComposedAhead | None = None,
         retrying: Retrying | None = None,
     ) -> None:
-        self._claims, self._clock = claims, clock
+        self._claims, self._clock, self._ahead = claims, clock, ahead
         self._daily = limiter if limiter is not None and limiter.limits_day else None
         self._times = times or SendTimes()
         self._stop = stop or Shutdown()
@@ -120,8 +123,7 @@ class Batcher:
         with self._moving:
             done = mine.hand.pop(0)
             self._settled.append((done, settlement))
-        if self._daily is not None:
-            self._tell_limiter(done, settlement)
+        self._let_go(done, settlement)
         return done
 
     @property
@@ -203,14 +205,17 @@ class Batcher:
             back = [(self._begun.pop(), Settlement("released")) for _ in range(len(self._begun) - kept)]
             self._settled += back
         for each, settlement in back:
-            self._tell_limiter(each, settlement)
+            self._let_go(each, settlement)
 
     def _lacking(self) -> list[int]:
         """For each sender, how many letters it wants besides those in its hand."""
         return [max(0, each.wants - len(each.hand)) for each in self._places]
 
-    def _tell_limiter(self, done: ClaimedLetter, settlement: Settlement) -> None:
-        """Corrects the day's count: a letter that the server took counts in the minute of its reply, any other not at all."""
+    def _let_go(self, done: ClaimedLetter, settlement: Settlement) -> None:
+        """Corrects the day's count: a letter that the server took counts in the minute of its reply, any other not at all. Drops what was
+        composed ahead for a letter that was not tried."""
+        if self._ahead is not None:
+            self._ahead.forget(done)
         if self._daily is not None:
             minute = self._counted.pop((done.letter_id, done.lease_until))
             if settlement.verdict in ("sent", "uncertain"):
@@ -248,6 +253,8 @@ class Batcher:
             with self._moving:
                 self._settled[:0] = settled
             raise
+        if self._ahead is not None:
+            self._ahead.compose(begun)
         with self._moving:
             if self._daily is not None:
                 self._daily.give_back(counted.letters - len(begun), counted.minute)

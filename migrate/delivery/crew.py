@@ -13,6 +13,7 @@ from tenacity import Retrying
 from migrate.delivery.attempt import quickly
 from migrate.delivery.batcher import Batcher
 from migrate.delivery.circuit_breaker import CircuitBreaker
+from migrate.delivery.composed_ahead import ComposedAhead
 from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.delivered import Clock, Delivered, Progress
 from migrate.delivery.rate_limiter import RateLimiter
@@ -45,12 +46,14 @@ def deliver(
     """
     stop, times = stop or Shutdown(), times or SendTimes()
     breaker = CircuitBreaker(claims.refused_lately())
-    batcher = Batcher(claims, clock, times=times, stop=stop, limiter=limiter)
+    ahead = ComposedAhead(composer, clock)
+    batcher = Batcher(claims, clock, times=times, stop=stop, limiter=limiter, ahead=ahead)
     shared = Shared(
         settings=settings,
         claims=claims,
         batcher=batcher,
         composer=composer,
+        ahead=ahead,
         transport=transport,
         limiter=limiter,
         clock=clock,

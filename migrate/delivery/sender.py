@@ -14,6 +14,7 @@ from migrate.core.words import PAST_CUTOFF
 from migrate.delivery.attempt import aside, attempt, composed, unrenderable
 from migrate.delivery.batcher import Batcher, Place
 from migrate.delivery.circuit_breaker import CircuitBreaker
+from migrate.delivery.composed_ahead import ComposedAhead
 from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.delivered import Clock, Delivered, Progress
 from migrate.delivery.rate_limiter import RateLimiter
@@ -62,6 +63,7 @@ class Shared:
     claims: Claims
     batcher: Batcher
     composer: Composer
+    ahead: ComposedAhead
     transport: Transport
     limiter: RateLimiter | None
     clock: Clock
@@ -314,7 +316,7 @@ class Sender:
         found = self._written.get(claimed.letter_id)
         if found is None:
             try:
-                found = composed(claimed, self.shared.composer, now)
+                found = self.shared.ahead.take(claimed, now) or composed(claimed, self.shared.composer, now)
             except UnrenderableError as error:
                 found = error
             self._written[claimed.letter_id] = found

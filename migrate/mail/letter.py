@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage, MIMEPart
 from email.policy import EmailPolicy
 from email.utils import format_datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, Protocol
 
 from migrate.mail.headers import encode_subject
@@ -36,7 +36,7 @@ class Content(Protocol):
     def message(self) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Letter:
     """A composed letter. `to` and `envelope_from` are the addresses of the envelope.
 
@@ -66,7 +66,7 @@ class Letter:
     def message(self) -> bytes:
         return self.content.message
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The SHA-256 of the message, in hexadecimal digits."""
         found, message = hashlib.sha256(), self.message

@@ -12,6 +12,7 @@ from mail.post import MARIA
 from migrate.delivery import DeliverySettings, RateLimiter, SendTimes, Shutdown
 from migrate.delivery.batcher import Batcher
 from migrate.delivery.circuit_breaker import CircuitBreaker
+from migrate.delivery.composed_ahead import ComposedAhead
 from migrate.delivery.cpu_affinity import CpuAffinity
 from migrate.delivery.sender import Sender, Shared
 from migrate.errors import MailServerError
@@ -45,9 +46,9 @@ def sender(scene: Scene, composer: Composer, office: PostOffice, limiter: RateLi
     batcher = Batcher(scene.worker(), lambda: NOW)
     return Sender(
         Shared(
-            claims=scene.worker(), batcher=batcher, composer=composer, transport=office, limiter=limiter, clock=lambda: NOW,
-            stop=Shutdown(), breaker=CircuitBreaker(), watch=lambda _: None, retrying=AT_ONCE, affinity=CpuAffinity(),
-            times=SendTimes(), settings=DeliverySettings(bounce_days=90),
+            claims=scene.worker(), batcher=batcher, composer=composer, ahead=ComposedAhead(composer, lambda: NOW),
+            transport=office, limiter=limiter, clock=lambda: NOW, stop=Shutdown(), breaker=CircuitBreaker(),
+            watch=lambda _: None, retrying=AT_ONCE, affinity=CpuAffinity(), times=SendTimes(), settings=DeliverySettings(bounce_days=90),
         )
     )  # fmt: skip
 
