@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from delivery.post_office import TAKEN, PostOffice, delivered, queue, states
 from ledger.scenes import MINUTE, NOW, Scene, queue_row
 from mail.post import MARIA
@@ -15,6 +16,7 @@ from migrate.delivery import Shutdown, composed_ahead
 from migrate.delivery.batcher import Batcher
 from migrate.delivery.composed_ahead import ComposedAhead
 from migrate.delivery.sender import Sender
+from migrate.ledger import schema
 from migrate.mail.compose import Composer
 from migrate.mail.letter import Letter
 from migrate.mail.transport import Receipt
@@ -61,6 +63,26 @@ def test_all_letters_of_an_exchange_are_composed_before_the_first_goes_out_and_e
     assert delivered(scene, composer, office).sent == 20
     assert before[0] == EIGHT
     assert len(composed_for) == len(set(composed_for)) == 20
+
+
+@pytest.mark.usefixtures("eight_in_hand")
+def test_letters_have_the_same_bytes_as_if_each_had_been_composed_in_its_turn(
+    scene: Scene, composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(scene, 20)
+    said: dict[bool, list[bytes]] = {True: [], False: []}
+    for ahead in said:
+        if not ahead:
+            monkeypatch.setattr(composed_ahead, "_LONGEST", -1)
+            with scene.ledger.begin() as connection:
+                connection.execute(sa.update(schema.letter).values(state="queued"))
+
+        def answer(letter: Letter, whole: list[bytes] = said[ahead]) -> Receipt:
+            whole.append(letter.message)
+            return TAKEN
+
+        assert delivered(scene, composer, PostOffice(answer)).sent == 20
+    assert said[True] == said[False]
 
 
 @pytest.mark.usefixtures("eight_in_hand")
