@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from migrate.core.words import REVIEWER, WAITING
 from migrate.ledger import schema
 from migrate.ledger.listed import batches
-from migrate.outbox import enqueue, withdraw
+from migrate.outbox import withdraw
+from migrate.outbox.queueing import enqueue
 
 _KEY: Final = ["account_id", "tenure", "occasion", "told_cutoff"]
 

@@ -30,7 +30,7 @@ from migrate.core.moment import Moment
 from migrate.errors import GuardError
 from migrate.files.digests import file_digest
 from migrate.mail.compose import Composer
-from migrate.outbox import QUEUE_COLUMNS
+from migrate.outbox.queueing import QUEUE_COLUMNS
 from migrate.report import cells, resaved
 from migrate.review import plan_files, vouching
 from migrate.review.plan_files import FACTS, PLAN, PLAN_COLUMNS, PLAN_PARQUET, PlanFacts

@@ -12,6 +12,7 @@ from migrate.decide.draft import Draft
 from migrate.ledger import account_rows, identity, kept_texts, runs
 from migrate.ledger.runs import Run, RunFacts
 from migrate.outbox import plans, recovered
+from migrate.outbox.queueing import enqueue
 from migrate.report.terms import Terms
 from migrate.review.approval import Approval
 from migrate.run import keeping
@@ -65,7 +66,7 @@ def write_down(
     for rows in made.pointless():
         outbox.withdraw(connection, rows, now, actor=this.run_id, run_seq=this.seq)
     for rows in made.queued():
-        outbox.enqueue(connection, campaign_id, this.seq, rows, now)
+        enqueue(connection, campaign_id, this.seq, rows, now)
         told = rows.loc[rows["change_seq"] > 0, ["account_id", "change_seq"]].rename(columns={"change_seq": "seq"})
         account_rows.close_changes(connection, campaign_id, told.drop_duplicates(), "confirmed", now)
     account_rows.close_changes(connection, campaign_id, made.merged, "recorded", now)

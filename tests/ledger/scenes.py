@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from migrate.ledger import schema
 from migrate.ledger.engine import Ledger
 from migrate.ledger.runs import RunFacts
-from migrate.outbox import QUEUE_COLUMNS, Enqueued, enqueue
 from migrate.outbox.claims import ClaimedLetter, Claims, Exchange, Swept
+from migrate.outbox.queueing import QUEUE_COLUMNS, Enqueued, enqueue
 
 NOW = datetime(2024, 1, 2, 9, 0, 0, 123456, tzinfo=UTC)
 CUTOFF = datetime(2024, 2, 1, 8, 0, tzinfo=UTC)

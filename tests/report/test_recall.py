@@ -22,8 +22,8 @@ from migrate.incremental.records import SCHEMA, RecordFile, Records
 from migrate.ledger import account_rows as ledger_record
 from migrate.ledger import runs, schema
 from migrate.ledger.engine import Ledger, LedgerSettings
-from migrate.outbox import QUEUE_COLUMNS, enqueue
 from migrate.outbox.claims import Claims, Settlement
+from migrate.outbox.queueing import QUEUE_COLUMNS, enqueue
 from migrate.report import evidence, folder, recall, tables
 from migrate.report.recall import Recall, of_run
 from migrate.report.settings import ReportsSettings
