@@ -161,9 +161,9 @@ def test_memory_may_neither_be_much_nor_grow() -> None:
 
 
 def test_every_kind_of_day_may_take_five_and_a_half_times_as_long_with_five_times_the_accounts() -> None:
-    rows = list(as_it_grows({"a day": spent(2)}, {"a day": spent(11, 501)}, (1, 5)))
+    rows = list(as_it_grows([{"a day": spent(1)}, {"a day": spent(3)}], {"a day": spent(11, 501)}, (1, 5)))
     assert [row.met for row in rows] == [True, False]
-    assert [row.met for row in as_it_grows({"a day": spent(2)}, {"a day": spent(11.1, 500)}, (1, 5))] == [False, True]
+    assert [row.met for row in as_it_grows([{"a day": spent(2)}], {"a day": spent(11.1, 500)}, (1, 5))] == [False, True]
 
 
 def rate(found: float) -> delivery.Row:

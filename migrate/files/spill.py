@@ -3,7 +3,8 @@
 A `Spill` gives its frames back in the order in which they came. A `Sorted` gives the rows of any range of account ids: what comes is
 gathered into pieces of at least `_GATHERED` rows; each piece is sorted by id and written in batches of `BATCH` rows; and the first id of
 each batch is remembered. To get a range, the batches that overlap it are read from each piece. So memory holds one piece at a time while
-rows come, and one range at a time when they are asked for.
+rows come; and when they are asked for, one range at a time, and a batch of each piece: if ids come in no order, a batch of each piece has
+rows of several ranges, and it is read once for all of them if they are asked for one after the other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +26,8 @@ from migrate import files
 from migrate.errors import DirectoryError
 from migrate.process.prefetch import meanwhile
 
-BATCH: Final = 2048
-"""How many rows a batch of a sorted piece has."""
+BATCH: Final = 512
+"""How many rows a batch of a sorted piece has. A batch of each piece is in memory while ranges are read."""
 _GATHERED: Final = 65536
 """How many rows are sorted together, at least."""
 _IN_ORDER: Final = 32768
@@ -35,7 +37,7 @@ _HELD: Final = 16384
 _GOLDEN: Final = 0.618034
 """By this ratio pieces are marked at different places of their batches. If ids are spread evenly, the first ids of all pieces lie close
 together, and would divide the rows into large ranges and tiny ones."""
-_TOGETHER: Final = 4
+_TOGETHER: Final = 16
 """How many batches `Sorted.tables` gives at a time."""
 
 
@@ -79,6 +81,32 @@ class Spill:
             yield reader.get_batch(i).to_pandas()
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A sorted piece: the number of its first batch, the first id of each of its batches, and its last id."""
+
+    start: int
+    firsts: list[str]
+    last: str
+
+    def between(self, low: str | None, high: str | None) -> range:
+        """The numbers of the batches that may have rows whose id lies in [low, high)."""
+        if low is not None and self.last < low:
+            return range(0)
+        begin = 0 if low is None else max(0, bisect_left(self.firsts, low) - 1)
+        end = len(self.firsts) if high is None else bisect_left(self.firsts, high)
+        return range(self.start + begin, self.start + end)
+
+
+class _Reading(threading.local):
+    """What a thread has open: a reader, and of each piece (the number of its first batch) the last batch read, with its number, unless it
+    has no rows for the next range."""
+
+    def __init__(self) -> None:
+        self.reader: pa.ipc.RecordBatchFileReader | None = None
+        self.last: dict[int, tuple[int, pa.RecordBatch]] = {}
+
+
 class Sorted:
     """Frames with an `account_id`, added in any order; gives the rows of any range of ids.
 
@@ -92,11 +120,11 @@ class Sorted:
         self._in_order = in_order
         self._spill = Spill(path)
         self._gathered: list[pa.Table] = []
-        self._pieces: list[tuple[int, list[str]]] = []  # the number of the piece's first batch, and the first id of each of its batches
+        self._pieces: list[_Piece] = []
         self._marks: list[str] = []  # one id of each batch
         self._batches = 0
         self._held: list[pa.RecordBatch] = []
-        self._readers = threading.local()
+        self._reading = _Reading()
         self._writing: Future[None] | None = None
         self.schema: pa.Schema | None = None
         self.rows = 0
@@ -138,7 +166,7 @@ class Sorted:
         ids = whole["account_id"]
         begin = int(len(self._pieces) * _GOLDEN % 1 * BATCH)
         firsts, marks = (ids.take(pa.array(range(at, whole.num_rows, BATCH), pa.int64())).to_pylist() for at in (0, begin))
-        self._pieces.append((self._batches, firsts))
+        self._pieces.append(_Piece(self._batches, firsts, ids[-1].as_py()))
         self._marks += marks
         self._batches += -(-whole.num_rows // BATCH)
         return whole
@@ -158,15 +186,22 @@ class Sorted:
         """A batch by its number. Each thread has a reader of its own, so any thread may ask."""
         if self._held:
             return self._held[number]
-        if not hasattr(self._readers, "mine"):
-            self._readers.mine = self._spill.reader()
-        return self._readers.mine.get_batch(number)
+        reading = self._reading
+        if reading.reader is None:
+            reading.reader = self._spill.reader()
+        return reading.reader.get_batch(number)
 
-    def _part(self, number: int, low: str | None, high: str | None) -> pa.RecordBatch:
-        """The rows of a batch whose id lies in [low, high). A small part is copied, since a slice would keep the whole batch in memory."""
-        batch = self._batch(number)
-        part = within(batch, low, high)
-        return part if self._held or part.num_rows > batch.num_rows // 2 else part.take(pa.array(range(part.num_rows), pa.int32()))
+    def _part(self, piece: _Piece, number: int, low: str | None, high: str | None) -> pa.RecordBatch:
+        """The rows of a batch whose id lies in [low, high)."""
+        last, batch = self._reading.last.get(piece.start, (None, None))
+        if last != number:
+            batch = self._batch(number)
+        begin, end = _bounds(batch, low, high)
+        if end < batch.num_rows:
+            self._reading.last[piece.start] = number, batch
+        elif last == number:
+            del self._reading.last[piece.start]
+        return batch.slice(begin, end - begin)
 
     def cuts(self, rows: int) -> list[str]:
         """Ids that divide the rows into ranges of about `rows` rows."""
@@ -175,12 +210,11 @@ class Sorted:
     def between(self, low: str | None, high: str | None) -> pa.Table | None:
         """The rows whose id lies in [low, high), sorted within each piece only. None for a bound means no bound; the result is None if
         there are no such rows."""
-        parts = []
-        for start, ids in self._pieces:
-            begin = 0 if low is None else max(0, bisect_left(ids, low) - 1)
-            end = len(ids) if high is None else bisect_left(ids, high)
-            parts += [self._part(start + i, low, high) for i in range(begin, end)]
-        return pa.Table.from_batches(parts) if any(part.num_rows for part in parts) else None
+        parts = [self._part(piece, number, low, high) for piece in self._pieces for number in piece.between(low, high)]
+        if not any(part.num_rows for part in parts):
+            return None
+        # The rows are copied, since a slice would keep the whole batch in memory. Of one slice alone Arrow makes no copy.
+        return pa.Table.from_batches([*parts, parts[0].slice(0, 0)]).combine_chunks()
 
     def having(self, ids: pa.Array) -> set[str]:
         """Those of some ids that have a row here."""
@@ -202,8 +236,12 @@ class Sorted:
 
 def within(batch: pa.RecordBatch, low: str | None, high: str | None) -> pa.RecordBatch:
     """The rows whose id lies in [low, high), of a batch that is sorted by id."""
-    begin = 0 if low is None else _place(batch, low)
-    return batch.slice(begin, (batch.num_rows if high is None else _place(batch, high)) - begin)
+    begin, end = _bounds(batch, low, high)
+    return batch.slice(begin, end - begin)
+
+
+def _bounds(batch: pa.RecordBatch, low: str | None, high: str | None) -> tuple[int, int]:
+    return 0 if low is None else _place(batch, low), batch.num_rows if high is None else _place(batch, high)
 
 
 def _place(batch: pa.RecordBatch, bound: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pandas as pd
@@ -51,3 +52,30 @@ def test_ranges_are_about_equal_however_many_pieces_there_are(tmp_path: Path, mo
     sizes = [found.num_rows for low, high in zip([None, *cuts], [*cuts, None], strict=True) if (found := everybody.between(low, high))]
     assert sum(sizes) == 81_920
     assert max(sizes) < 2 * 1_024
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_ranges_one_after_the_other_read_each_batch_once(in_order: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many pieces there are: otherwise time would grow with the square of the rows."""
+    monkeypatch.setattr(spill, "_GATHERED", 512)
+    monkeypatch.setattr(spill, "BATCH", 64)
+    ids = [f"{n:06}" for n in range(8_192)]
+    if not in_order:
+        random.Random(1).shuffle(ids)
+    everybody = Sorted(tmp_path / "x.arrow")
+    for start in range(0, len(ids), 512):
+        everybody.append(pd.DataFrame({"account_id": pd.array(ids[start : start + 512], dtype="str")}))
+    everybody.close()
+    read: list[int] = []
+    batch = Sorted._batch
+    monkeypatch.setattr(Sorted, "_batch", lambda self, number: read.append(number) or batch(self, number))  # type: ignore[func-returns-value]
+    cuts = everybody.cuts(256)
+    found: list[str] = []
+    for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+        table = everybody.between(low, high)
+        assert table is not None
+        found += sorted(table["account_id"].to_pylist())
+    assert found == sorted(ids)
+    assert len(cuts) > 20
+    twice = len(read) - len(set(read))
+    assert twice <= (len(cuts) if in_order else len(cuts) // 2)
