@@ -213,9 +213,9 @@ def tell_ended(console: Console, sending: Sending) -> None:
         console.say(f"{_letters(outside, 'went', 'went')} outside the send hours: the next ones begin only after the cutoff.")
     if too_late := sending.too_late:
         console.need(
-            f"{_letters(too_late, 'was', 'were')} withdrawn: the cutoff came before any try. notices.csv of the reports lists them. Where "
-            "it has a reply, the mail server had refused the letter for its own sake; where it has none, `migrate check --cron` says "
-            "whether cron starts `migrate run` and `migrate send` in time.",
+            f"{_letters(too_late, 'was', 'were')} withdrawn: the cutoff came before any try. notices.csv of the reports lists them; "
+            "`migrate explain REFERENCE` says whether the mail server had refused one, and `migrate check --cron` whether cron starts "
+            "`migrate run` and `migrate send` in time.",
             "yellow",
         )
 

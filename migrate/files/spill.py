@@ -193,14 +193,13 @@ class Sorted:
 
     def _part(self, piece: _Piece, number: int, low: str | None, high: str | None) -> pa.RecordBatch:
         """The rows of a batch whose id lies in [low, high)."""
-        last, batch = self._reading.last.get(piece.start, (None, None))
-        if last != number:
-            batch = self._batch(number)
+        last = self._reading.last.get(piece.start)
+        batch = last[1] if last and last[0] == number else self._batch(number)
         begin, end = _bounds(batch, low, high)
         if end < batch.num_rows:
             self._reading.last[piece.start] = number, batch
-        elif last == number:
-            del self._reading.last[piece.start]
+        else:
+            self._reading.last.pop(piece.start, None)
         return batch.slice(begin, end - begin)
 
     def cuts(self, rows: int) -> list[str]:

@@ -249,8 +249,8 @@ def test_a_letter_withdrawn_at_the_cutoff_without_a_try_is_exit_5_of_the_send_th
     office.migrate("run", "--no-send", "--as-of", "2024-03-11T22:30")
     done = office.migrate("send", "--as-of", "2024-03-12T00:30")
     assert done.code == 5
-    assert "1 letter was withdrawn: the cutoff came before any try. notices.csv of the reports lists them." in done.out
-    assert "where it has none, `migrate check --cron` says" in done.out
+    assert "1 letter was withdrawn: the cutoff came before any try. notices.csv of the reports lists them; `migrate explain" in done.out
+    assert "`migrate check --cron` whether cron starts `migrate run`" in done.out
     again = office.migrate("send", "--json", "--as-of", "2024-03-12T00:31")
     assert (again.code, again.facts["too_late"]) == (0, 0)
 

@@ -8,11 +8,10 @@ import pytest
 import sqlalchemy as sa
 from ledger.scenes import CUTOFF, MINUTE, NOW, Scene, confirmation, queue_row
 
-from migrate import outbox
 from migrate.errors import LedgerError
 from migrate.ledger import schema
 from migrate.ledger.references import ALPHABET
-from migrate.outbox import counts, decide, find, waiting_since, withdraw
+from migrate.outbox import counts, decide, find, queueing, waiting_since, withdraw
 from migrate.outbox.claims import Settlement
 
 
@@ -121,7 +120,7 @@ def test_taken_references_are_left_to_their_letters(scene: Scene, monkeypatch: p
     def crowded(secret: str, key: tuple[object, ...], address: str, salt: int = 0) -> str:
         return f"BBBB{salt:04d}"
 
-    monkeypatch.setattr(outbox, "reference", crowded)
+    monkeypatch.setattr(queueing, "reference", crowded)
     scene.queue(queue_row("a1"))
     scene.queue(queue_row("a2"), queue_row("a3"))
     assert sorted(row.reference for row in scene.letters().values()) == ["BBBB0000", "BBBB0001", "BBBB0002"]
@@ -181,7 +180,7 @@ def test_a_decision_on_no_letter_says_so(scene: Scene) -> None:
 
 
 def test_many_letters_are_queued_in_batches_and_none_is_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "BATCH", 7)
+    monkeypatch.setattr(queueing, "BATCH", 7)
     done = scene.queue(*(queue_row(f"a{i:03d}") for i in range(50)))
     assert (done.notices, done.letters, len(set(done.letter_ids))) == (50, 50, 50)
     with scene.ledger.read() as connection:
