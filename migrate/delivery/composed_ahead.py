@@ -1,7 +1,7 @@
 """Letters that are composed before their turn: all that one exchange with the ledger brings, one directly after the other.
 
-Composing one letter between two calls to the network takes about twice as long as composing it after another letter: the processor has
-to load the code and the data of it anew each time.
+Composing a letter directly after another one takes less time than composing it between two calls to the network. After a call the
+processor's caches no longer hold the code and the data that composing needs.
 """
 
 from __future__ import annotations
